@@ -1,0 +1,237 @@
+//! The estate: all that is protected, and what was promised for it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{ProbeId, RegionId, ServiceId, SystemId};
+use super::params::Params;
+use super::time::Span;
+
+/// Words that are written in config, journal and JSON in one form. One table gives serde, `Display`, `FromStr` and help.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant,)+ }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+            pub fn word(self) -> &'static str { match self { $(Self::$variant => $word),+ } }
+        }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(self.word()) }
+        }
+        impl std::str::FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::ALL.iter().find(|it| it.word() == text).copied()
+                    .ok_or_else(|| format!("`{text}` is not one of {}", Self::WORDS.join(", ")))
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// The part a region plays.
+    RegionRole { Primary = "primary", Standby = "standby", }
+}
+
+words! {
+    /// How soon a service has to be back; `platform` stands for all of them.
+    Tier { Critical = "critical", Standard = "standard", Platform = "platform", }
+}
+
+words! {
+    /// What a datastore holds, as far as recovery points go.
+    DataClass { Database = "database", ApplicationState = "application-state", UserData = "user-data", }
+}
+
+/// A region of the estate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Region {
+    pub id: RegionId,
+    pub role: RegionRole,
+    pub title: String,
+}
+
+/// A service that users need.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    pub id: ServiceId,
+    pub title: String,
+    /// `critical` or `standard`.
+    pub tier: Tier,
+}
+
+/// A connection to something that can be watched or failed over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SystemSpec {
+    pub id: SystemId,
+    /// The name of a row of the table of system kinds.
+    pub kind: String,
+    pub title: String,
+    /// Where it is, for a system that lives in one region (a Kubernetes API).
+    #[serde(default)]
+    pub region: Option<RegionId>,
+    /// Makes it a datastore: what its recovery point counts for.
+    #[serde(default)]
+    pub class: Option<DataClass>,
+    pub params: Params,
+}
+
+/// What a probe speaks for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    Service(ServiceId),
+    System(SystemId),
+    Region(RegionId),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(id) => f.pad(id.as_str()),
+            Self::System(id) => f.pad(id.as_str()),
+            Self::Region(id) => f.pad(id.as_str()),
+        }
+    }
+}
+
+/// One scheduled observation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeSpec {
+    pub id: ProbeId,
+    /// The name of a row of the table of probe kinds (`http.get`).
+    pub kind: String,
+    /// The system it looks at; for an ambient kind, the kind's own name.
+    pub system: SystemId,
+    pub subject: Subject,
+    /// Where the thing it looks at is; `None` for what has no region (DNS).
+    #[serde(default)]
+    pub region: Option<RegionId>,
+    pub every: Span,
+    pub timeout: Span,
+    /// So many failures in a row make it down.
+    pub fall: u8,
+    /// So many successes in a row make it healthy again.
+    pub rise: u8,
+    pub params: Params,
+}
+
+/// What was promised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Objectives {
+    pub rto: BTreeMap<Tier, Span>,
+    pub rpo: BTreeMap<DataClass, Span>,
+}
+
+/// How careful the engine is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// An armed cockpit falls back to read-only after so long without a key.
+    pub arm_expires: Span,
+    /// A preparation (observation, guards, preview) older than this is made again before the step may act.
+    pub evidence_expires: Span,
+    /// Waiting for an effect polls at 1 % of the time waited so far, but no faster than this ...
+    pub poll_floor: Span,
+    /// ... and no slower than this.
+    pub poll_ceiling: Span,
+    /// The first pause before a transient failure is tried again; it doubles up to `retry_ceiling`.
+    pub retry_floor: Span,
+    pub retry_ceiling: Span,
+    /// So many attempts at a step that fails transiently; then a human decides.
+    pub attempts: u32,
+    /// How often datastores are surveyed for roles, lag and recovery points.
+    pub survey_every: Span,
+    /// How many probes may be under way at once.
+    pub probe_concurrency: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            arm_expires: Span::secs(15 * 60),
+            evidence_expires: Span::secs(60),
+            poll_floor: Span::millis(500),
+            poll_ceiling: Span::secs(2),
+            retry_floor: Span::secs(1),
+            retry_ceiling: Span::secs(30),
+            attempts: 5,
+            survey_every: Span::secs(10),
+            probe_concurrency: 64,
+        }
+    }
+}
+
+/// All that is protected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estate {
+    pub name: String,
+    pub regions: Vec<Region>,
+    pub services: Vec<Service>,
+    pub systems: Vec<SystemSpec>,
+    pub probes: Vec<ProbeSpec>,
+    pub objectives: Objectives,
+    pub policy: Policy,
+}
+
+impl Estate {
+    pub fn region(&self, role: RegionRole) -> Option<&Region> {
+        self.regions.iter().find(|region| region.role == role)
+    }
+    /// The id of the primary region; config validation has made sure that there is one.
+    pub fn primary(&self) -> RegionId {
+        self.region(RegionRole::Primary)
+            .map_or_else(|| RegionId::from("?"), |region| region.id.clone())
+    }
+    /// The id of the standby region; config validation has made sure that there is one.
+    pub fn standby(&self) -> RegionId {
+        self.region(RegionRole::Standby)
+            .map_or_else(|| RegionId::from("?"), |region| region.id.clone())
+    }
+    pub fn service(&self, id: &ServiceId) -> Option<&Service> {
+        self.services.iter().find(|service| &service.id == id)
+    }
+    pub fn system(&self, id: &SystemId) -> Option<&SystemSpec> {
+        self.systems.iter().find(|system| &system.id == id)
+    }
+    pub fn probe(&self, id: &ProbeId) -> Option<&ProbeSpec> {
+        self.probes.iter().find(|probe| &probe.id == id)
+    }
+    /// Systems with a data class, in the order of the config.
+    pub fn datastores(&self) -> impl Iterator<Item = &SystemSpec> {
+        self.systems.iter().filter(|system| system.class.is_some())
+    }
+    pub fn rto(&self, tier: Tier) -> Option<Span> {
+        self.objectives.rto.get(&tier).copied()
+    }
+    pub fn rpo(&self, class: DataClass) -> Option<Span> {
+        self.objectives.rpo.get(&class).copied()
+    }
+    /// Whether a service of `tier` counts for `asked`: every service counts for the platform.
+    pub fn counts_for(tier: Tier, asked: Tier) -> bool {
+        asked == Tier::Platform || tier == asked
+    }
+}
+
+impl FromStr for Subject {
+    type Err = String;
+
+    /// `service:api`, `system:db` or `region:us-east-1`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("service", id)) => Ok(Self::Service(id.into())),
+            Some(("system", id)) => Ok(Self::System(id.into())),
+            Some(("region", id)) => Ok(Self::Region(id.into())),
+            _ => Err(format!(
+                "`{text}` is not service:ID, system:ID or region:ID"
+            )),
+        }
+    }
+}

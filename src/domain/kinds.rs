@@ -1,0 +1,188 @@
+//! The tables of what Mayday knows: each system, probe and step kind is a row. A row feeds config validation, `mayday kinds`, help,
+//! docs and the contract test; the code that acts for it lives in `systems/`.
+
+use super::estate::words;
+
+/// What a parameter holds; config validation refuses anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamType {
+    Text,
+    Integer,
+    Flag,
+    /// `250ms`, `5m`, `1h30m`
+    Span,
+    /// An absolute URL.
+    Url,
+    /// `host:port`
+    Address,
+    /// A list of texts.
+    List,
+    /// A table of texts.
+    Map,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// `{ env = "NAME" }`, `{ file = "path" }` or `{ command = ["program", "argument"] }`; never the secret itself.
+    Secret,
+    /// The id of a region of the estate.
+    Region,
+}
+
+/// Whether a parameter may be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    Required,
+    Optional,
+    /// Taken when left out, written as in the config file.
+    Default(&'static str),
+}
+
+/// One parameter of a system, probe or step.
+#[derive(Clone, Copy, Debug)]
+pub struct Param {
+    pub name: &'static str,
+    pub ty: ParamType,
+    pub need: Need,
+    pub help: &'static str,
+}
+
+impl Param {
+    pub const fn required(name: &'static str, ty: ParamType, help: &'static str) -> Self {
+        Self {
+            name,
+            ty,
+            need: Need::Required,
+            help,
+        }
+    }
+    pub const fn optional(name: &'static str, ty: ParamType, help: &'static str) -> Self {
+        Self {
+            name,
+            ty,
+            need: Need::Optional,
+            help,
+        }
+    }
+    pub const fn default(
+        name: &'static str,
+        ty: ParamType,
+        value: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            ty,
+            need: Need::Default(value),
+            help,
+        }
+    }
+}
+
+/// A kind of system: how to connect, what can be probed, which steps exist.
+#[derive(Debug)]
+pub struct SystemKind {
+    /// As in `kind = "rds"`.
+    pub name: &'static str,
+    pub title: &'static str,
+    /// Needs no `[[system]]` of its own (http, tcp, dns, script): probes and steps use it by kind alone.
+    pub ambient: bool,
+    pub params: &'static [Param],
+    pub probes: &'static [ProbeKind],
+    pub steps: &'static [StepKind],
+}
+
+/// A way to look at a system. Its name is `<system kind>.<what>`.
+#[derive(Debug)]
+pub struct ProbeKind {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub params: &'static [Param],
+}
+
+/// A kind of step. Its name is `<system kind>.<verb>`.
+#[derive(Debug)]
+pub struct StepKind {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub role: StepRole,
+    pub undo: Undo,
+    /// What there is instead of an undo; empty unless the step is a point of no return.
+    pub instead: &'static str,
+    pub params: &'static [Param],
+}
+
+words! {
+    /// What a step does to the recovery; the safety rules of `decide` and of plan validation hang on it.
+    StepRole {
+        /// Makes another copy the writer: refused while the old writer is reachable and unfenced, without quorum, or when
+        /// the expected loss is above the objective or unknown.
+        Promotes = "promotes",
+        /// Stops the old writer from accepting writes.
+        Fences = "fences",
+        /// Gives the standby room to serve.
+        Capacity = "capacity",
+        /// Sends clients elsewhere: last, after the stores accept writes and the standby is healthy and at capacity.
+        Traffic = "traffic",
+        /// Changes something else.
+        Changes = "changes",
+        /// Changes nothing: waits until an observation holds.
+        Checks = "checks",
+        /// Changes nothing: reads the recovery point of a data class from the copy now serving.
+        Measures = "measures",
+        /// Changes nothing: a real transaction along the client's path.
+        Synthetic = "synthetic",
+        /// A human acts by hand; Mayday shows how, and verifies by observation.
+        Guided = "guided",
+        /// Writes the record of the run.
+        Records = "records",
+    }
+}
+
+impl StepRole {
+    /// Whether `apply` changes the outside world. What does not mutate needs no gate.
+    pub fn mutates(self) -> bool {
+        matches!(
+            self,
+            Self::Promotes | Self::Fences | Self::Capacity | Self::Traffic | Self::Changes
+        )
+    }
+}
+
+words! {
+    /// Whether a step can be taken back.
+    Undo {
+        /// Nothing was changed.
+        Nothing = "nothing",
+        /// `revert` restores the state that was journalled before `apply`.
+        Revert = "revert",
+        /// There is no way back by itself.
+        PointOfNoReturn = "point-of-no-return",
+    }
+}
+
+/// Every kind that this build knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Kinds(pub &'static [&'static SystemKind]);
+
+impl Kinds {
+    pub fn system(&self, name: &str) -> Option<&'static SystemKind> {
+        self.0.iter().find(|kind| kind.name == name).copied()
+    }
+    pub fn probe(&self, name: &str) -> Option<(&'static SystemKind, &'static ProbeKind)> {
+        self.0.iter().find_map(|system| {
+            system
+                .probes
+                .iter()
+                .find(|probe| probe.name == name)
+                .map(|probe| (*system, probe))
+        })
+    }
+    pub fn step(&self, name: &str) -> Option<(&'static SystemKind, &'static StepKind)> {
+        self.0.iter().find_map(|system| {
+            system
+                .steps
+                .iter()
+                .find(|step| step.name == name)
+                .map(|step| (*system, step))
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! The parameters of a system, probe or step, as validated against its row in the tables of `kinds`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::system::Fault;
+use super::time::Span;
+
+/// Parameters by name. Config validation has checked them and filled the defaults, so a getter fails only for a parameter
+/// that the row does not declare or that is optional and absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Params(pub BTreeMap<String, Value>);
+
+impl Params {
+    pub fn text(&self, name: &str) -> Result<&str, Fault> {
+        self.opt_text(name).ok_or_else(|| missing(name))
+    }
+    pub fn opt_text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+    pub fn integer(&self, name: &str) -> Result<u64, Fault> {
+        self.opt_integer(name).ok_or_else(|| missing(name))
+    }
+    pub fn opt_integer(&self, name: &str) -> Option<u64> {
+        self.0.get(name)?.as_u64()
+    }
+    pub fn flag(&self, name: &str) -> bool {
+        self.0.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+    pub fn span(&self, name: &str) -> Result<Duration, Fault> {
+        self.opt_span(name).ok_or_else(|| missing(name))
+    }
+    pub fn opt_span(&self, name: &str) -> Option<Duration> {
+        self.opt_text(name)?.parse::<Span>().ok().map(|span| span.0)
+    }
+    /// A list of texts; empty when absent.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let items = self.0.get(name).and_then(Value::as_array);
+        items
+            .into_iter()
+            .flatten()
+            .filter_map(|item| item.as_str().map(str::to_owned))
+            .collect()
+    }
+    /// A table of texts; empty when absent.
+    pub fn map(&self, name: &str) -> BTreeMap<String, String> {
+        let items = self.0.get(name).and_then(Value::as_object);
+        items
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, item)| Some((key.clone(), item.as_str()?.to_owned())))
+            .collect()
+    }
+    pub fn secret(&self, name: &str) -> Option<SecretRef> {
+        serde_json::from_value(self.0.get(name)?.clone()).ok()
+    }
+}
+
+fn missing(name: &str) -> Fault {
+    Fault::permanent("mayday", format!("the parameter `{name}` is not set"))
+        .next("run `mayday check`")
+}
+
+/// Where a secret is kept. The secret itself is read at the moment of use by the shell and is never part of any domain value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretRef {
+    /// An environment variable of the engine.
+    Env(String),
+    /// A file; surrounding white space is dropped.
+    File(String),
+    /// A command, without a shell, that prints it.
+    Command(Vec<String>),
+}

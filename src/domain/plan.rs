@@ -1,0 +1,210 @@
+//! Plans: steps in a dependency graph, and the rules a graph has to keep to be safe.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::estate::{DataClass, Tier, words};
+use super::ids::{PlanId, RegionId, StepId, SystemId};
+use super::kinds::{StepRole, Undo};
+use super::params::Params;
+use super::time::Span;
+
+words! {
+    /// What has to be answered before a step may act.
+    Gate {
+        /// Nothing: only for steps that change nothing.
+        Auto = "auto",
+        /// One key.
+        Confirm = "confirm",
+        /// The name of the target, typed.
+        Typed = "typed",
+        /// Two different operators.
+        TwoPerson = "two-person",
+    }
+}
+
+/// One step, with its parameters validated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepSpec {
+    pub id: StepId,
+    pub title: String,
+    /// The name of a row of the table of step kinds (`rds.promote-replica`).
+    pub kind: String,
+    /// The system it acts on; for an ambient kind, the kind's own name.
+    pub system: SystemId,
+    pub needs: Vec<StepId>,
+    pub gate: Gate,
+    /// Whether `--yes` may answer the gate of an unattended run.
+    pub yes: bool,
+    /// How long its effect may take to show.
+    pub timeout: Span,
+    /// What a typed gate asks for; the system's id unless the plan says otherwise.
+    pub phrase: String,
+    /// The tiers that are recovered once this step is verified: its end is their t5.
+    #[serde(default)]
+    pub recovers: Vec<Tier>,
+    /// The data class this step promotes or measures.
+    #[serde(default)]
+    pub class: Option<DataClass>,
+    /// The region this step makes the serving one, for steps that fail over.
+    #[serde(default)]
+    pub region: Option<RegionId>,
+    /// Filled from the row of its kind when the plan is read, so that a run never depends on the build that resumes it.
+    pub role: StepRole,
+    pub undo: Undo,
+    pub params: Params,
+}
+
+/// A plan: what is done, in which order, and who has to agree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub id: PlanId,
+    pub title: String,
+    /// When to use it, in a sentence or two.
+    pub about: String,
+    /// In the order of the file, which respects `needs`.
+    pub steps: Vec<StepSpec>,
+    /// SHA-256 of the file it was read from, in hex: a run is resumed only with the plan it started with.
+    pub fingerprint: String,
+}
+
+impl Plan {
+    pub fn step(&self, id: &StepId) -> Option<&StepSpec> {
+        self.steps.iter().find(|step| &step.id == id)
+    }
+
+    /// All that `id` waits for, near and far.
+    pub fn ancestors(&self, id: &StepId) -> BTreeSet<StepId> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<&StepId> = self
+            .step(id)
+            .map(|step| step.needs.iter().collect())
+            .unwrap_or_default();
+        while let Some(next) = open.pop() {
+            if found.insert(next.clone()) {
+                open.extend(
+                    self.step(next)
+                        .into_iter()
+                        .flat_map(|step| step.needs.iter()),
+                );
+            }
+        }
+        found
+    }
+
+    /// Steps that wait for `id`, near and far, in the order of the plan.
+    pub fn descendants(&self, id: &StepId) -> Vec<StepId> {
+        self.steps
+            .iter()
+            .map(|step| step.id.clone())
+            .filter(|other| self.ancestors(other).contains(id))
+            .collect()
+    }
+
+    /// The longest chain from each step's start to the end of the plan, by `cost` in seconds a step: what a projected finish adds up.
+    pub fn longest_chain(&self, cost: impl Fn(&StepSpec) -> f64) -> Vec<(StepId, f64)> {
+        let mut finish: Vec<(StepId, f64)> = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let start = step
+                .needs
+                .iter()
+                .filter_map(|need| finish.iter().find(|(id, _)| id == need))
+                .map(|(_, at)| *at)
+                .fold(0.0, f64::max);
+            finish.push((step.id.clone(), start + cost(step)));
+        }
+        finish
+    }
+
+    /// What makes the graph unsafe or senseless. Empty means sound. (`needs` that name no step, and cycles, included.)
+    pub fn mistakes(&self) -> Vec<PlanMistake> {
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::new();
+        for step in &self.steps {
+            let mut say = |what: String| {
+                found.push(PlanMistake {
+                    step: step.id.clone(),
+                    what,
+                })
+            };
+            if !seen.insert(&step.id) {
+                say("there is another step of this name".into());
+            }
+            for need in step.needs.iter().filter(|need| self.step(need).is_none()) {
+                say(format!("needs `{need}`, which is not a step of this plan"));
+            }
+            let ancestors = self.ancestors(&step.id);
+            if ancestors.contains(&step.id) {
+                say(format!(
+                    "waits for itself ({})",
+                    self.cycle_through(&step.id)
+                ));
+                continue;
+            }
+            if step.role.mutates() && step.gate == Gate::Auto {
+                say(format!(
+                    "changes the world ({}) behind no gate; use confirm, typed or two-person",
+                    step.role
+                ));
+            }
+            if step.gate == Gate::TwoPerson && step.yes {
+                say("a two-person gate cannot be answered by --yes".into());
+            }
+            if matches!(step.role, StepRole::Promotes | StepRole::Measures) && step.class.is_none()
+            {
+                say(format!(
+                    "a step that {} needs `class`, the data class it is about",
+                    step.role
+                ));
+            }
+            if step.role == StepRole::Traffic {
+                for before in self
+                    .steps
+                    .iter()
+                    .filter(|s| matches!(s.role, StepRole::Promotes | StepRole::Capacity))
+                {
+                    if !ancestors.contains(&before.id) {
+                        say(format!(
+                            "moves traffic without waiting for `{}`, which {}",
+                            before.id,
+                            match before.role {
+                                StepRole::Promotes => "makes a store writable",
+                                _ => "gives the standby capacity",
+                            }
+                        ));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn cycle_through(&self, id: &StepId) -> String {
+        let mut path = vec![id.clone()];
+        while let Some(step) = path.last().and_then(|last| self.step(last)) {
+            let Some(next) = step
+                .needs
+                .iter()
+                .find(|need| *need == id || self.ancestors(need).contains(id))
+            else {
+                break;
+            };
+            path.push(next.clone());
+            if next == id {
+                break;
+            }
+        }
+        path.iter()
+            .map(StepId::as_str)
+            .collect::<Vec<_>>()
+            .join(" → ")
+    }
+}
+
+/// What is wrong with a plan, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanMistake {
+    pub step: StepId,
+    pub what: String,
+}

@@ -1,0 +1,267 @@
+//! What the shell implements for the domain: how a system is watched, and how a step converges.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::estate::{Estate, ProbeSpec, SystemSpec};
+use super::health::Reading;
+use super::ids::RegionId;
+use super::kinds::SystemKind;
+use super::plan::StepSpec;
+use super::recovery::{RecoveryPoint, Survey};
+
+/// How a failure is to be met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FaultClass {
+    /// Nothing happened; the same call may succeed later. Retried with backoff.
+    Transient,
+    /// The same call will fail again. A human decides.
+    Permanent,
+    /// It may have happened. Observed before anything else; never retried blindly.
+    Ambiguous,
+}
+
+/// A failure as a tired person needs it: what failed, on which system, what it means for the recovery, what to do next.
+/// Text from outside has to be passed through [`clean`](super::text::clean) before it is put here; secrets never are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{system}: {what}{}{}", dash(.means), arrow(.next))]
+pub struct Fault {
+    pub class: FaultClass,
+    pub system: String,
+    pub what: String,
+    /// What it means for the recovery; empty when the words of `what` say it all.
+    #[serde(default)]
+    pub means: String,
+    /// What to press or run next.
+    #[serde(default)]
+    pub next: String,
+}
+
+fn dash(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(" — {text}")
+    }
+}
+
+fn arrow(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(" → {text}")
+    }
+}
+
+impl Fault {
+    pub fn new(class: FaultClass, system: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            class,
+            system: system.into(),
+            what: what.into(),
+            means: String::new(),
+            next: String::new(),
+        }
+    }
+    pub fn transient(system: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::new(FaultClass::Transient, system, what)
+    }
+    pub fn permanent(system: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::new(FaultClass::Permanent, system, what)
+    }
+    pub fn ambiguous(system: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::new(FaultClass::Ambiguous, system, what)
+    }
+    pub fn means(mut self, means: impl Into<String>) -> Self {
+        self.means = means.into();
+        self
+    }
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = next.into();
+        self
+    }
+}
+
+/// What a system's factory may use from its surroundings.
+pub struct Surroundings {
+    pub estate: Arc<Estate>,
+}
+
+/// Makes the connections of one system kind. Connecting is lazy: a factory fails only for parameters that can never work.
+pub trait Factory: Send + Sync {
+    fn kind(&self) -> &'static SystemKind;
+    fn connect(&self, spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault>;
+}
+
+/// A system that can be watched and failed over.
+#[async_trait]
+pub trait System: Send + Sync {
+    /// Looks once. Never fails: what could not be learnt is a reading of status unknown that says why. A target that
+    /// refuses or times out *is* learnt: it is down. The caller bounds the time.
+    async fn probe(&self, spec: &ProbeSpec) -> Reading;
+
+    /// Members, roles, lag and recovery points of a datastore. Only called for a system with a data class.
+    async fn survey(&self) -> Result<Survey, Fault>;
+
+    /// The code behind a step of one of this system's kinds.
+    fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault>;
+}
+
+/// What reality says about a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Observed {
+    NotDone {
+        detail: String,
+    },
+    InProgress {
+        detail: String,
+    },
+    Done {
+        detail: String,
+    },
+    /// It cannot be done as things stand; a human has to change something first.
+    Impossible {
+        why: String,
+    },
+    /// It cannot be told whether it was done (a script without an `observe` command). A human decides.
+    Unknowable {
+        why: String,
+    },
+}
+
+/// The exact change a step would make.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// One line for the gate card: `weight of api.gennet.example @us-west-2: 0 → 100`.
+    pub summary: String,
+    /// A unified-diff style listing: lines start with `-`, `+` or a space.
+    pub diff: Vec<String>,
+    /// What `revert` needs to restore: journalled before `apply`, handed back to `revert`.
+    pub pre_image: Value,
+}
+
+/// What a guard found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuardVerdict {
+    Pass,
+    /// Shown at the gate; blocks nothing.
+    Warn,
+    /// Stops the step until it passes or an operator overrides it with the typed phrase and a reason.
+    Block,
+}
+
+/// One thing that was looked at before a step may act.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// Short and stable: `old-writer`, `quorum`, `expected-loss`, `not-backing-up`.
+    pub name: String,
+    pub verdict: GuardVerdict,
+    pub detail: String,
+}
+
+impl Guard {
+    pub fn new(name: &str, verdict: GuardVerdict, detail: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            verdict,
+            detail: detail.into(),
+        }
+    }
+    pub fn pass(name: &str, detail: impl Into<String>) -> Self {
+        Self::new(name, GuardVerdict::Pass, detail)
+    }
+    pub fn warn(name: &str, detail: impl Into<String>) -> Self {
+        Self::new(name, GuardVerdict::Warn, detail)
+    }
+    pub fn block(name: &str, detail: impl Into<String>) -> Self {
+        Self::new(name, GuardVerdict::Block, detail)
+    }
+}
+
+/// What a driver saw of the old writer. The driver reports, `decide` judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OldWriter {
+    /// It answers and can take writes.
+    Reachable,
+    /// It answers, and provably takes no writes.
+    Fenced,
+    /// Tried and not reached.
+    Unreachable,
+    /// Not tried, or it cannot be told.
+    Unknown,
+    /// There is none (it already moved).
+    Absent,
+}
+
+/// The facts that the rule on promotions judges.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PromotionFacts {
+    pub old_writer: OldWriter,
+    /// `None`: this system has no quorum to lose.
+    pub quorum: Option<bool>,
+    /// What the copy to be promoted holds; `None` is unknown, and unknown is refused.
+    pub recovery_point: Option<RecoveryPoint>,
+    /// The data will move without any loss (a switchover while both sides live); the recovery point is then not needed.
+    #[serde(default)]
+    pub lossless: bool,
+}
+
+/// The outcome of `check`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checked {
+    pub guards: Vec<Guard>,
+    /// Required from a step whose role is `Promotes`; its absence counts as everything unknown.
+    pub promotion: Option<PromotionFacts>,
+}
+
+/// What `apply` or `revert` leaves for the journal: `ChangeInfo.Id`, a request id, the new epoch.
+pub type Receipt = BTreeMap<String, String>;
+
+/// What `verify` saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Verified {
+    /// Not yet; asked again until the step's time is up.
+    Pending { detail: String },
+    /// The effect a client would see is there.
+    Holds {
+        detail: String,
+        /// For a step that measures: the newest moment held by the copy now serving.
+        #[serde(default)]
+        recovery_point: Option<RecoveryPoint>,
+    },
+    /// It will not come by waiting.
+    Broken { why: String },
+}
+
+/// Where a step says what it is doing, line by line. Lines are cleaned and bounded by the receiver.
+pub trait StepLog: Send + Sync {
+    fn line(&self, text: &str);
+}
+
+/// The code behind one step. All methods may be called again at any time, after a crash too; only `apply` and `revert` change
+/// anything, and each makes its mutating call at most once (vendor retries switched off).
+#[async_trait]
+pub trait Step: Send + Sync {
+    async fn observe(&self) -> Result<Observed, Fault>;
+    async fn preview(&self) -> Result<Preview, Fault>;
+    async fn check(&self) -> Result<Checked, Fault>;
+    async fn apply(&self, log: &dyn StepLog) -> Result<Receipt, Fault>;
+    /// By the effect a client would see, not by an API's 200. Called repeatedly until it holds or the time is up.
+    async fn verify(&self, log: &dyn StepLog) -> Result<Verified, Fault>;
+    /// Restores the pre-image that `preview` returned. Only called where the kind's undo is `Revert`.
+    async fn revert(&self, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault>;
+    /// Commands that an engineer can paste into a shell, with comments; the last lines verify.
+    fn by_hand(&self) -> Vec<String>;
+}
+
+/// Regions by what a system calls its members, for systems whose own protocol does not tell.
+pub type RegionOf = BTreeMap<String, RegionId>;

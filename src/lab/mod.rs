@@ -1,0 +1,73 @@
+//! The embedded estate: a miniature of the platform that speaks the real wire protocols on loopback. It is the outside world, so it
+//! imports nothing of the rest of the crate; only its endpoints reach Mayday, through an ordinary config file.
+
+pub mod app;
+pub mod client;
+pub mod control;
+pub mod dns;
+pub mod faults;
+pub mod kubernetes;
+pub mod neo4j;
+pub mod net;
+pub mod rds;
+pub mod redis;
+pub mod route53;
+pub mod s3;
+pub mod scenario;
+pub mod world;
+
+use std::collections::BTreeMap;
+use std::io;
+
+use tokio::task::JoinSet;
+
+pub use world::{PRIMARY, Pace, STANDBY, World};
+
+/// Where the servers of a running lab are: `rds.us-east-1` → `http://127.0.0.1:40001`. The names are those that
+/// `assets/lab/estate.toml` refers to.
+pub type Endpoints = BTreeMap<String, String>;
+
+/// A running lab; everything stops when it is dropped.
+pub struct Lab {
+    pub world: World,
+    pub endpoints: Endpoints,
+    _tasks: JoinSet<()>,
+}
+
+/// What a wire server is given to start with: it adds its tasks and its endpoints.
+pub struct Site<'a> {
+    pub world: &'a World,
+    pub tasks: &'a mut JoinSet<()>,
+    pub endpoints: &'a mut Endpoints,
+}
+
+impl Lab {
+    /// Starts every server on a free port of the loopback interface, and lets time pass.
+    ///
+    /// # Errors
+    /// When a loopback address cannot be listened on.
+    pub async fn start(pace: Pace) -> io::Result<Self> {
+        let world = World::new(pace);
+        let (mut tasks, mut endpoints) = (JoinSet::new(), Endpoints::new());
+        let mut site = Site {
+            world: &world,
+            tasks: &mut tasks,
+            endpoints: &mut endpoints,
+        };
+        route53::start(&mut site).await?;
+        dns::start(&mut site).await?;
+        rds::start(&mut site).await?;
+        s3::start(&mut site).await?;
+        kubernetes::start(&mut site).await?;
+        redis::start(&mut site).await?;
+        neo4j::start(&mut site).await?;
+        app::start(&mut site).await?;
+        control::start(&mut site).await?;
+        tasks.spawn(world.clone().live());
+        Ok(Self {
+            world,
+            endpoints,
+            _tasks: tasks,
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! The simulated truth: one value behind one lock, moved on by a ticker. Wire servers read and change it; nothing else does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::faults::{Condition, Faults};
+use super::{app, client, kubernetes, neo4j, rds, redis, route53, s3};
+
+/// The two regions of the lab.
+pub const PRIMARY: &str = "us-east-1";
+pub const STANDBY: &str = "us-west-2";
+pub const REGIONS: [&str; 2] = [PRIMARY, STANDBY];
+
+/// How fast the lab lives. Only durations are scaled: its timestamps are the real time, so that ages and lags mean what they say.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace(pub f64);
+
+impl Pace {
+    /// How long something of `nominal` length takes in this lab.
+    pub fn scale(self, nominal: Duration) -> Duration {
+        nominal.div_f64(self.0)
+    }
+}
+
+/// A change that somebody made through a wire protocol: what the tests count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mutation {
+    pub at: Timestamp,
+    /// `rds@us-west-2`
+    pub place: String,
+    /// The protocol's own word: `PromoteReadReplica`.
+    pub action: String,
+    pub target: String,
+    /// Whether it was accepted.
+    pub accepted: bool,
+}
+
+/// What is handed to every part of the world when time passes.
+pub struct Tick<'a> {
+    pub now: Timestamp,
+    pub pace: Pace,
+    pub faults: &'a Faults,
+}
+
+/// Everything that is the case.
+pub struct Truth {
+    pub faults: Faults,
+    pub ledger: Vec<Mutation>,
+    pub route53: route53::Zones,
+    pub rds: rds::Databases,
+    pub s3: s3::Buckets,
+    pub kubernetes: BTreeMap<&'static str, kubernetes::Cluster>,
+    pub redis: redis::Deployment,
+    pub neo4j: neo4j::Cluster,
+    pub app: app::App,
+    pub client: client::SyntheticClient,
+}
+
+impl Truth {
+    pub fn record(&mut self, place: &str, action: &str, target: &str, accepted: bool) {
+        let at = Timestamp::now();
+        self.ledger.push(Mutation {
+            at,
+            place: place.into(),
+            action: action.into(),
+            target: target.into(),
+            accepted,
+        });
+    }
+}
+
+/// The shared world.
+#[derive(Clone)]
+pub struct World {
+    truth: Arc<Mutex<Truth>>,
+    pub pace: Pace,
+}
+
+/// How often time passes in the world.
+const TICK: Duration = Duration::from_millis(10);
+
+impl World {
+    pub fn new(pace: Pace) -> Self {
+        let now = Timestamp::now();
+        let truth = Truth {
+            faults: Faults::default(),
+            ledger: Vec::new(),
+            route53: route53::Zones::gennet(now),
+            rds: rds::Databases::gennet(now),
+            s3: s3::Buckets::gennet(now),
+            kubernetes: REGIONS
+                .into_iter()
+                .map(|region| (region, kubernetes::Cluster::gennet(region, now)))
+                .collect(),
+            redis: redis::Deployment::gennet(now),
+            neo4j: neo4j::Cluster::gennet(now),
+            app: app::App::default(),
+            client: client::SyntheticClient::default(),
+        };
+        Self {
+            truth: Arc::new(Mutex::new(truth)),
+            pace,
+        }
+    }
+
+    /// The truth, locked. Never held across an await.
+    pub fn truth(&self) -> MutexGuard<'_, Truth> {
+        self.truth
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub fn condition(&self, system: &str, region: Option<&str>) -> Condition {
+        self.truth().faults.condition(system, region)
+    }
+
+    /// Lets time pass until the future is dropped.
+    pub async fn live(self) {
+        let mut beat = tokio::time::interval(TICK);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            beat.tick().await;
+            self.pass(Timestamp::now());
+        }
+    }
+
+    /// One moment: every part moves on to `now`.
+    pub fn pass(&self, now: Timestamp) {
+        let truth = &mut *self.truth();
+        let faults = truth.faults.clone();
+        let tick = Tick {
+            now,
+            pace: self.pace,
+            faults: &faults,
+        };
+        truth.route53.tick(&tick);
+        truth.rds.tick(&tick);
+        truth.s3.tick(&tick);
+        for cluster in truth.kubernetes.values_mut() {
+            cluster.tick(&tick);
+        }
+        truth.redis.tick(&tick);
+        truth.neo4j.tick(&tick);
+        client::tick(truth, &tick);
+    }
+}

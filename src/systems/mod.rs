@@ -1,0 +1,13 @@
+//! One file per system that can be watched or failed over. A file knows everything Mayday knows about that system: its row in the
+//! table of kinds, the connection, probes, recovery points and steps. Adding a system is one file and one row in [`FACTORIES`].
+
+use crate::domain::kinds::{Kinds, SystemKind};
+use crate::domain::system::Factory;
+
+/// Every system that this build can drive.
+pub const FACTORIES: &[&dyn Factory] = &[];
+
+/// The rows of all systems, for validation, help and docs.
+pub const KINDS: Kinds = Kinds(ROWS);
+
+const ROWS: &[&SystemKind] = &[];
