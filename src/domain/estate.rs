@@ -187,13 +187,11 @@ impl Estate {
     }
     /// The id of the primary region; config validation has made sure that there is one.
     pub fn primary(&self) -> RegionId {
-        self.region(RegionRole::Primary)
-            .map_or_else(|| RegionId::from("?"), |region| region.id.clone())
+        self.region(RegionRole::Primary).map_or_else(|| RegionId::from("?"), |region| region.id.clone())
     }
     /// The id of the standby region; config validation has made sure that there is one.
     pub fn standby(&self) -> RegionId {
-        self.region(RegionRole::Standby)
-            .map_or_else(|| RegionId::from("?"), |region| region.id.clone())
+        self.region(RegionRole::Standby).map_or_else(|| RegionId::from("?"), |region| region.id.clone())
     }
     pub fn service(&self, id: &ServiceId) -> Option<&Service> {
         self.services.iter().find(|service| &service.id == id)
@@ -229,9 +227,7 @@ impl FromStr for Subject {
             Some(("service", id)) => Ok(Self::Service(id.into())),
             Some(("system", id)) => Ok(Self::System(id.into())),
             Some(("region", id)) => Ok(Self::Region(id.into())),
-            _ => Err(format!(
-                "`{text}` is not service:ID, system:ID or region:ID"
-            )),
+            _ => Err(format!("`{text}` is not service:ID, system:ID or region:ID")),
         }
     }
 }

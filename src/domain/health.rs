@@ -37,11 +37,7 @@ pub struct Reading {
 
 impl Reading {
     pub fn new(status: Status, detail: impl AsRef<str>) -> Self {
-        Self {
-            status,
-            detail: clean(detail.as_ref()),
-            latency_ms: None,
-        }
+        Self { status, detail: clean(detail.as_ref()), latency_ms: None }
     }
     pub fn healthy(detail: impl AsRef<str>) -> Self {
         Self::new(Status::Healthy, detail)
@@ -74,12 +70,7 @@ pub struct Track {
 
 impl Default for Track {
     fn default() -> Self {
-        Self {
-            status: Status::Unknown,
-            candidate: Status::Unknown,
-            streak: 0,
-            last_healthy: None,
-        }
+        Self { status: Status::Unknown, candidate: Status::Unknown, streak: 0, last_healthy: None }
     }
 }
 
@@ -90,11 +81,7 @@ impl Track {
         if reading.status == Status::Healthy {
             self.last_healthy = Some(at);
         }
-        self.streak = if reading.status == self.candidate {
-            self.streak.saturating_add(1)
-        } else {
-            1
-        };
+        self.streak = if reading.status == self.candidate { self.streak.saturating_add(1) } else { 1 };
         self.candidate = reading.status;
         if self.candidate == self.status {
             return None;
@@ -119,10 +106,7 @@ mod tests {
 
     fn feed(track: &mut Track, statuses: &[Status]) -> Vec<Status> {
         let at = At::UNIX_EPOCH;
-        statuses
-            .iter()
-            .filter_map(|status| track.take(&Reading::new(*status, ""), at, 3, 2))
-            .collect()
+        statuses.iter().filter_map(|status| track.take(&Reading::new(*status, ""), at, 3, 2)).collect()
     }
 
     #[test]
@@ -132,10 +116,7 @@ mod tests {
         assert_eq!(feed(&mut track, &[Healthy]), [Healthy]);
         assert_eq!(feed(&mut track, &[Down, Down, Healthy, Down, Healthy]), []);
         assert_eq!(feed(&mut track, &[Down, Down, Down]), [Down]);
-        assert_eq!(
-            feed(&mut track, &[Healthy, Down, Healthy, Healthy]),
-            [Healthy]
-        );
+        assert_eq!(feed(&mut track, &[Healthy, Down, Healthy, Healthy]), [Healthy]);
     }
 
     #[test]

@@ -47,33 +47,13 @@ pub struct Param {
 
 impl Param {
     pub const fn required(name: &'static str, ty: ParamType, help: &'static str) -> Self {
-        Self {
-            name,
-            ty,
-            need: Need::Required,
-            help,
-        }
+        Self { name, ty, need: Need::Required, help }
     }
     pub const fn optional(name: &'static str, ty: ParamType, help: &'static str) -> Self {
-        Self {
-            name,
-            ty,
-            need: Need::Optional,
-            help,
-        }
+        Self { name, ty, need: Need::Optional, help }
     }
-    pub const fn default(
-        name: &'static str,
-        ty: ParamType,
-        value: &'static str,
-        help: &'static str,
-    ) -> Self {
-        Self {
-            name,
-            ty,
-            need: Need::Default(value),
-            help,
-        }
+    pub const fn default(name: &'static str, ty: ParamType, value: &'static str, help: &'static str) -> Self {
+        Self { name, ty, need: Need::Default(value), help }
     }
 }
 
@@ -140,10 +120,7 @@ words! {
 impl StepRole {
     /// Whether `apply` changes the outside world. What does not mutate needs no gate.
     pub fn mutates(self) -> bool {
-        matches!(
-            self,
-            Self::Promotes | Self::Fences | Self::Capacity | Self::Traffic | Self::Changes
-        )
+        matches!(self, Self::Promotes | Self::Fences | Self::Capacity | Self::Traffic | Self::Changes)
     }
 }
 
@@ -168,21 +145,11 @@ impl Kinds {
         self.0.iter().find(|kind| kind.name == name).copied()
     }
     pub fn probe(&self, name: &str) -> Option<(&'static SystemKind, &'static ProbeKind)> {
-        self.0.iter().find_map(|system| {
-            system
-                .probes
-                .iter()
-                .find(|probe| probe.name == name)
-                .map(|probe| (*system, probe))
-        })
+        self.0
+            .iter()
+            .find_map(|system| system.probes.iter().find(|probe| probe.name == name).map(|probe| (*system, probe)))
     }
     pub fn step(&self, name: &str) -> Option<(&'static SystemKind, &'static StepKind)> {
-        self.0.iter().find_map(|system| {
-            system
-                .steps
-                .iter()
-                .find(|step| step.name == name)
-                .map(|step| (*system, step))
-        })
+        self.0.iter().find_map(|system| system.steps.iter().find(|step| step.name == name).map(|step| (*system, step)))
     }
 }

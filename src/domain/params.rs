@@ -40,20 +40,12 @@ impl Params {
     /// A list of texts; empty when absent.
     pub fn list(&self, name: &str) -> Vec<String> {
         let items = self.0.get(name).and_then(Value::as_array);
-        items
-            .into_iter()
-            .flatten()
-            .filter_map(|item| item.as_str().map(str::to_owned))
-            .collect()
+        items.into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
     }
     /// A table of texts; empty when absent.
     pub fn map(&self, name: &str) -> BTreeMap<String, String> {
         let items = self.0.get(name).and_then(Value::as_object);
-        items
-            .into_iter()
-            .flatten()
-            .filter_map(|(key, item)| Some((key.clone(), item.as_str()?.to_owned())))
-            .collect()
+        items.into_iter().flatten().filter_map(|(key, item)| Some((key.clone(), item.as_str()?.to_owned()))).collect()
     }
     pub fn secret(&self, name: &str) -> Option<SecretRef> {
         serde_json::from_value(self.0.get(name)?.clone()).ok()
@@ -61,8 +53,7 @@ impl Params {
 }
 
 fn missing(name: &str) -> Fault {
-    Fault::permanent("mayday", format!("the parameter `{name}` is not set"))
-        .next("run `mayday check`")
+    Fault::permanent("mayday", format!("the parameter `{name}` is not set")).next("run `mayday check`")
 }
 
 /// Where a secret is kept. The secret itself is read at the moment of use by the shell and is never part of any domain value.

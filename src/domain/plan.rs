@@ -77,17 +77,10 @@ impl Plan {
     /// All that `id` waits for, near and far.
     pub fn ancestors(&self, id: &StepId) -> BTreeSet<StepId> {
         let mut found = BTreeSet::new();
-        let mut open: Vec<&StepId> = self
-            .step(id)
-            .map(|step| step.needs.iter().collect())
-            .unwrap_or_default();
+        let mut open: Vec<&StepId> = self.step(id).map(|step| step.needs.iter().collect()).unwrap_or_default();
         while let Some(next) = open.pop() {
             if found.insert(next.clone()) {
-                open.extend(
-                    self.step(next)
-                        .into_iter()
-                        .flat_map(|step| step.needs.iter()),
-                );
+                open.extend(self.step(next).into_iter().flat_map(|step| step.needs.iter()));
             }
         }
         found
@@ -95,11 +88,7 @@ impl Plan {
 
     /// Steps that wait for `id`, near and far, in the order of the plan.
     pub fn descendants(&self, id: &StepId) -> Vec<StepId> {
-        self.steps
-            .iter()
-            .map(|step| step.id.clone())
-            .filter(|other| self.ancestors(other).contains(id))
-            .collect()
+        self.steps.iter().map(|step| step.id.clone()).filter(|other| self.ancestors(other).contains(id)).collect()
     }
 
     /// The longest chain from each step's start to the end of the plan, by `cost` in seconds a step: what a projected finish adds up.
@@ -122,12 +111,7 @@ impl Plan {
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();
         for step in &self.steps {
-            let mut say = |what: String| {
-                found.push(PlanMistake {
-                    step: step.id.clone(),
-                    what,
-                })
-            };
+            let mut say = |what: String| found.push(PlanMistake { step: step.id.clone(), what });
             if !seen.insert(&step.id) {
                 say("there is another step of this name".into());
             }
@@ -136,34 +120,20 @@ impl Plan {
             }
             let ancestors = self.ancestors(&step.id);
             if ancestors.contains(&step.id) {
-                say(format!(
-                    "waits for itself ({})",
-                    self.cycle_through(&step.id)
-                ));
+                say(format!("waits for itself ({})", self.cycle_through(&step.id)));
                 continue;
             }
             if step.role.mutates() && step.gate == Gate::Auto {
-                say(format!(
-                    "changes the world ({}) behind no gate; use confirm, typed or two-person",
-                    step.role
-                ));
+                say(format!("changes the world ({}) behind no gate; use confirm, typed or two-person", step.role));
             }
             if step.gate == Gate::TwoPerson && step.yes {
                 say("a two-person gate cannot be answered by --yes".into());
             }
-            if matches!(step.role, StepRole::Promotes | StepRole::Measures) && step.class.is_none()
-            {
-                say(format!(
-                    "a step that {} needs `class`, the data class it is about",
-                    step.role
-                ));
+            if matches!(step.role, StepRole::Promotes | StepRole::Measures) && step.class.is_none() {
+                say(format!("a step that {} needs `class`, the data class it is about", step.role));
             }
             if step.role == StepRole::Traffic {
-                for before in self
-                    .steps
-                    .iter()
-                    .filter(|s| matches!(s.role, StepRole::Promotes | StepRole::Capacity))
-                {
+                for before in self.steps.iter().filter(|s| matches!(s.role, StepRole::Promotes | StepRole::Capacity)) {
                     if !ancestors.contains(&before.id) {
                         say(format!(
                             "moves traffic without waiting for `{}`, which {}",
@@ -183,11 +153,7 @@ impl Plan {
     fn cycle_through(&self, id: &StepId) -> String {
         let mut path = vec![id.clone()];
         while let Some(step) = path.last().and_then(|last| self.step(last)) {
-            let Some(next) = step
-                .needs
-                .iter()
-                .find(|need| *need == id || self.ancestors(need).contains(id))
-            else {
+            let Some(next) = step.needs.iter().find(|need| *need == id || self.ancestors(need).contains(id)) else {
                 break;
             };
             path.push(next.clone());
@@ -195,10 +161,7 @@ impl Plan {
                 break;
             }
         }
-        path.iter()
-            .map(StepId::as_str)
-            .collect::<Vec<_>>()
-            .join(" → ")
+        path.iter().map(StepId::as_str).collect::<Vec<_>>().join(" → ")
     }
 }
 

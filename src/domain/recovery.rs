@@ -79,11 +79,7 @@ impl Loss {
             return Loss::Unknown;
         };
         let seconds = seconds_between(point.at, disruption).max(0.0);
-        if point.measured {
-            Loss::Measured { seconds }
-        } else {
-            Loss::Estimated { seconds }
-        }
+        if point.measured { Loss::Measured { seconds } } else { Loss::Estimated { seconds } }
     }
 
     pub fn seconds(self) -> Option<f64> {

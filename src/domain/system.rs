@@ -43,30 +43,16 @@ pub struct Fault {
 }
 
 fn dash(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!(" — {text}")
-    }
+    if text.is_empty() { String::new() } else { format!(" — {text}") }
 }
 
 fn arrow(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!(" → {text}")
-    }
+    if text.is_empty() { String::new() } else { format!(" → {text}") }
 }
 
 impl Fault {
     pub fn new(class: FaultClass, system: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            class,
-            system: system.into(),
-            what: what.into(),
-            means: String::new(),
-            next: String::new(),
-        }
+        Self { class, system: system.into(), what: what.into(), means: String::new(), next: String::new() }
     }
     pub fn transient(system: impl Into<String>, what: impl Into<String>) -> Self {
         Self::new(FaultClass::Transient, system, what)
@@ -168,11 +154,7 @@ pub struct Guard {
 
 impl Guard {
     pub fn new(name: &str, verdict: GuardVerdict, detail: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            verdict,
-            detail: detail.into(),
-        }
+        Self { name: name.into(), verdict, detail: detail.into() }
     }
     pub fn pass(name: &str, detail: impl Into<String>) -> Self {
         Self::new(name, GuardVerdict::Pass, detail)

@@ -34,10 +34,7 @@ mod tests {
 
     #[test]
     fn escape_sequences_lose_their_teeth() {
-        assert_eq!(
-            clean("\u{1b}[31mred\u{7}\r\nnext\tline"),
-            "[31mred next line"
-        );
+        assert_eq!(clean("\u{1b}[31mred\u{7}\r\nnext\tline"), "[31mred next line");
         assert_eq!(clean("pod\u{202e}gnp.exe"), "podgnp.exe");
         assert_eq!(clean("日本  語 "), "日本 語");
     }

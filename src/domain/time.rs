@@ -28,13 +28,7 @@ pub fn after(at: At, span: Duration) -> At {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub Duration);
 
-const UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl Span {
     pub const fn secs(secs: u64) -> Self {
@@ -74,9 +68,7 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!("`{text}` is not a length of time; write it like 250ms, 90s, 5m, 1h30m or 7d")
-        };
+        let wrong = || format!("`{text}` is not a length of time; write it like 250ms, 90s, 5m, 1h30m or 7d");
         let (mut rest, mut total) = (text.trim(), 0u64);
         if rest.is_empty() {
             return Err(wrong());
@@ -85,17 +77,9 @@ impl FromStr for Span {
             let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
             let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
             rest = &rest[digits..];
-            let end = rest
-                .find(|c: char| c.is_ascii_digit())
-                .unwrap_or(rest.len());
-            let (_, millis) = UNITS
-                .iter()
-                .find(|(unit, _)| *unit == &rest[..end])
-                .ok_or_else(wrong)?;
-            total = number
-                .checked_mul(*millis)
-                .and_then(|n| total.checked_add(n))
-                .ok_or_else(wrong)?;
+            let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let (_, millis) = UNITS.iter().find(|(unit, _)| *unit == &rest[..end]).ok_or_else(wrong)?;
+            total = number.checked_mul(*millis).and_then(|n| total.checked_add(n)).ok_or_else(wrong)?;
             rest = &rest[end..];
         }
         Ok(Self(Duration::from_millis(total)))

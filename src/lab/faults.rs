@@ -30,31 +30,11 @@ pub enum Condition {
 
 /// The words of `break`: name, what it does.
 pub const CONDITIONS: [(&str, Condition, &str); 7] = [
-    (
-        "dark",
-        Condition::Dark,
-        "packets are lost: connections hang",
-    ),
-    (
-        "refused",
-        Condition::Refused,
-        "nothing listens: connections are refused",
-    ),
-    (
-        "slow",
-        Condition::Slow(Duration::from_secs(2)),
-        "every answer takes two seconds longer",
-    ),
-    (
-        "half",
-        Condition::Half,
-        "connections break in the middle of an answer",
-    ),
-    (
-        "garbage",
-        Condition::Garbage,
-        "what answers does not speak the protocol",
-    ),
+    ("dark", Condition::Dark, "packets are lost: connections hang"),
+    ("refused", Condition::Refused, "nothing listens: connections are refused"),
+    ("slow", Condition::Slow(Duration::from_secs(2)), "every answer takes two seconds longer"),
+    ("half", Condition::Half, "connections break in the middle of an answer"),
+    ("garbage", Condition::Garbage, "what answers does not speak the protocol"),
     ("denied", Condition::Denied, "credentials are refused"),
     ("throttled", Condition::Throttled, "too many requests"),
 ];
@@ -90,10 +70,7 @@ impl Faults {
 
     /// Whether data can flow to and from `system` in `region`.
     pub fn reachable(&self, system: &str, region: &str) -> bool {
-        !matches!(
-            self.condition(system, Some(region)),
-            Condition::Dark | Condition::Refused
-        )
+        !matches!(self.condition(system, Some(region)), Condition::Dark | Condition::Refused)
     }
 }
 
@@ -106,14 +83,8 @@ mod tests {
         let mut faults = Faults::default();
         faults.set("*@us-east-1", Condition::Dark);
         faults.set("rds@us-east-1", Condition::Denied);
-        assert_eq!(
-            faults.condition("rds", Some("us-east-1")),
-            Condition::Denied
-        );
-        assert_eq!(
-            faults.condition("redis", Some("us-east-1")),
-            Condition::Dark
-        );
+        assert_eq!(faults.condition("rds", Some("us-east-1")), Condition::Denied);
+        assert_eq!(faults.condition("redis", Some("us-east-1")), Condition::Dark);
         assert_eq!(faults.condition("rds", Some("us-west-2")), Condition::Up);
         faults.set("*@us-east-1", Condition::Up);
         assert_eq!(faults.condition("redis", Some("us-east-1")), Condition::Up);

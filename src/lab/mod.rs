@@ -49,11 +49,7 @@ impl Lab {
     pub async fn start(pace: Pace) -> io::Result<Self> {
         let world = World::new(pace);
         let (mut tasks, mut endpoints) = (JoinSet::new(), Endpoints::new());
-        let mut site = Site {
-            world: &world,
-            tasks: &mut tasks,
-            endpoints: &mut endpoints,
-        };
+        let mut site = Site { world: &world, tasks: &mut tasks, endpoints: &mut endpoints };
         route53::start(&mut site).await?;
         dns::start(&mut site).await?;
         rds::start(&mut site).await?;
@@ -64,10 +60,6 @@ impl Lab {
         app::start(&mut site).await?;
         control::start(&mut site).await?;
         tasks.spawn(world.clone().live());
-        Ok(Self {
-            world,
-            endpoints,
-            _tasks: tasks,
-        })
+        Ok(Self { world, endpoints, _tasks: tasks })
     }
 }

@@ -25,16 +25,10 @@ pub struct Place {
 
 impl Place {
     pub const fn regional(system: &'static str, region: &'static str) -> Self {
-        Self {
-            system,
-            region: Some(region),
-        }
+        Self { system, region: Some(region) }
     }
     pub const fn global(system: &'static str) -> Self {
-        Self {
-            system,
-            region: None,
-        }
+        Self { system, region: None }
     }
     pub fn condition(&self, world: &World) -> Condition {
         world.condition(self.system, self.region)
@@ -60,11 +54,7 @@ pub struct GatedListener {
 impl GatedListener {
     /// Listens on `ip`, on any free port when `port` is 0.
     pub async fn bind(world: &World, place: Place, ip: IpAddr, port: u16) -> io::Result<Self> {
-        Ok(Self {
-            inner: TcpListener::bind((ip, port)).await?,
-            world: world.clone(),
-            place,
-        })
+        Ok(Self { inner: TcpListener::bind((ip, port)).await?, world: world.clone(), place })
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
@@ -79,10 +69,7 @@ impl GatedListener {
                 Ok((stream, peer)) => {
                     // Small answers of chatty protocols must not wait for Nagle.
                     let _ = stream.set_nodelay(true);
-                    return (
-                        GatedStream::new(stream, self.world.clone(), self.place.clone()),
-                        peer,
-                    );
+                    return (GatedStream::new(stream, self.world.clone(), self.place.clone()), peer);
                 }
                 // Out of descriptors, or the peer was gone at once: pause and go on serving the others.
                 Err(_) => sleep(RECHECK).await,
@@ -118,14 +105,7 @@ pub struct GatedStream {
 
 impl GatedStream {
     fn new(inner: TcpStream, world: World, place: Place) -> Self {
-        Self {
-            inner,
-            world,
-            place,
-            pause: Box::pin(sleep(Duration::ZERO)),
-            paused: false,
-            halved: false,
-        }
+        Self { inner, world, place, pause: Box::pin(sleep(Duration::ZERO)), paused: false, halved: false }
     }
 
     /// Ready once bytes may flow, or with an error once the connection is broken.
@@ -146,11 +126,7 @@ impl GatedStream {
 }
 
 impl AsyncRead for GatedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_gate(cx))?;
         self.paused = false;
         let before = buf.filled().len();
@@ -166,11 +142,7 @@ impl AsyncRead for GatedStream {
 }
 
 impl AsyncWrite for GatedStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match ready!(self.poll_gate(cx))? {
             Condition::Slow(by) => {
                 if !self.paused {

@@ -63,13 +63,7 @@ pub struct Truth {
 impl Truth {
     pub fn record(&mut self, place: &str, action: &str, target: &str, accepted: bool) {
         let at = Timestamp::now();
-        self.ledger.push(Mutation {
-            at,
-            place: place.into(),
-            action: action.into(),
-            target: target.into(),
-            accepted,
-        });
+        self.ledger.push(Mutation { at, place: place.into(), action: action.into(), target: target.into(), accepted });
     }
 }
 
@@ -92,26 +86,18 @@ impl World {
             route53: route53::Zones::gennet(now),
             rds: rds::Databases::gennet(now),
             s3: s3::Buckets::gennet(now),
-            kubernetes: REGIONS
-                .into_iter()
-                .map(|region| (region, kubernetes::Cluster::gennet(region, now)))
-                .collect(),
+            kubernetes: REGIONS.into_iter().map(|region| (region, kubernetes::Cluster::gennet(region, now))).collect(),
             redis: redis::Deployment::gennet(now),
             neo4j: neo4j::Cluster::gennet(now),
             app: app::App::default(),
             client: client::SyntheticClient::default(),
         };
-        Self {
-            truth: Arc::new(Mutex::new(truth)),
-            pace,
-        }
+        Self { truth: Arc::new(Mutex::new(truth)), pace }
     }
 
     /// The truth, locked. Never held across an await.
     pub fn truth(&self) -> MutexGuard<'_, Truth> {
-        self.truth
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub fn condition(&self, system: &str, region: Option<&str>) -> Condition {
@@ -132,11 +118,7 @@ impl World {
     pub fn pass(&self, now: Timestamp) {
         let truth = &mut *self.truth();
         let faults = truth.faults.clone();
-        let tick = Tick {
-            now,
-            pace: self.pace,
-            faults: &faults,
-        };
+        let tick = Tick { now, pace: self.pace, faults: &faults };
         truth.route53.tick(&tick);
         truth.rds.tick(&tick);
         truth.s3.tick(&tick);

@@ -1,1 +1,9 @@
+//! Everything that can be tested with a Rust toolchain alone: against the embedded lab, in-process or with the real binary in a pty.
 
+mod http;
+mod kubernetes;
+mod neo4j;
+mod rds;
+mod redis;
+mod route53;
+mod s3;

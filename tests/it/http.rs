@@ -1,0 +1,1 @@
+//! The http driver against the lab.

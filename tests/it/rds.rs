@@ -1,0 +1,1 @@
+//! The rds driver against the lab.

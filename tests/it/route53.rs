@@ -1,0 +1,1 @@
+//! The route53 driver against the lab.
