@@ -13,6 +13,7 @@ use super::ids::RegionId;
 use super::kinds::SystemKind;
 use super::plan::StepSpec;
 use super::recovery::{RecoveryPoint, Survey};
+use super::time::At;
 
 /// How a failure is to be met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,18 +230,31 @@ pub trait StepLog: Send + Sync {
     fn line(&self, text: &str);
 }
 
+/// What the journal holds of a step that was begun, also after a crash.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begun {
+    /// When the first attempt was journalled: an event of the vendor's from before cannot be this step's doing.
+    pub at: At,
+    /// What `preview` returned just before the first attempt.
+    pub pre_image: Value,
+    /// What `apply` left; empty when the engine died before it could be journalled.
+    pub receipt: Receipt,
+}
+
 /// The code behind one step. All methods may be called again at any time, after a crash too; only `apply` and `revert` change
 /// anything, and each makes its mutating call at most once (vendor retries switched off).
 #[async_trait]
 pub trait Step: Send + Sync {
-    async fn observe(&self) -> Result<Observed, Fault>;
+    /// `begun` is `None` as long as this run never tried to apply the step.
+    async fn observe(&self, begun: Option<&Begun>) -> Result<Observed, Fault>;
     async fn preview(&self) -> Result<Preview, Fault>;
     async fn check(&self) -> Result<Checked, Fault>;
-    async fn apply(&self, log: &dyn StepLog) -> Result<Receipt, Fault>;
+    /// `pre_image` is what `preview` returned and the journal holds: where the vendor can compare and swap, reality must still be that.
+    async fn apply(&self, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault>;
     /// By the effect a client would see, not by an API's 200. Called repeatedly until it holds or the time is up.
-    async fn verify(&self, log: &dyn StepLog) -> Result<Verified, Fault>;
-    /// Restores the pre-image that `preview` returned. Only called where the kind's undo is `Revert`.
-    async fn revert(&self, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault>;
+    async fn verify(&self, begun: &Begun, log: &dyn StepLog) -> Result<Verified, Fault>;
+    /// Restores the pre-image. Only called where the kind's undo is `Revert`.
+    async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault>;
     /// Commands that an engineer can paste into a shell, with comments; the last lines verify.
     fn by_hand(&self) -> Vec<String>;
 }
