@@ -89,8 +89,8 @@ impl World {
             kubernetes: REGIONS.into_iter().map(|region| (region, kubernetes::Cluster::gennet(region, now))).collect(),
             redis: redis::Deployment::gennet(now),
             neo4j: neo4j::Cluster::gennet(now),
-            app: app::App::default(),
-            client: client::SyntheticClient::default(),
+            app: app::App,
+            client: client::SyntheticClient,
         };
         Self { truth: Arc::new(Mutex::new(truth)), pace }
     }
