@@ -122,6 +122,10 @@ impl StepRole {
     pub fn mutates(self) -> bool {
         matches!(self, Self::Promotes | Self::Fences | Self::Capacity | Self::Traffic | Self::Changes)
     }
+    /// Whether `apply` is called at all: what only looks, and what a human does by hand, is verified and no more.
+    pub fn acts(self) -> bool {
+        self.mutates() || self == Self::Records
+    }
 }
 
 words! {

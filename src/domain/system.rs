@@ -122,6 +122,16 @@ pub enum Observed {
     },
 }
 
+impl Observed {
+    /// The detail, whatever was observed.
+    pub fn words(&self) -> &str {
+        match self {
+            Self::NotDone { detail } | Self::InProgress { detail } | Self::Done { detail } => detail,
+            Self::Impossible { why } | Self::Unknowable { why } => why,
+        }
+    }
+}
+
 /// The exact change a step would make.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Preview {

@@ -1,0 +1,228 @@
+//! Commands: what is asked of the engine, by people and by its own effects; and why one is refused.
+
+use serde::{Deserialize, Serialize};
+
+use super::actor::{Actor, Origin};
+use super::health::Status;
+use super::ids::{PlanId, ProbeId, RunId, StepId};
+use super::incident::Severity;
+use super::plan::StepSpec;
+use super::run::Mode;
+use super::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Verified};
+use super::time::At;
+
+/// A command with its sender.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Envelope {
+    pub actor: Actor,
+    pub origin: Origin,
+    pub command: Command,
+}
+
+/// What an operator can ask for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Ask {
+    Arm {},
+    Disarm {},
+    /// No new step starts until released.
+    Hold {
+        #[serde(default)]
+        reason: String,
+    },
+    Release {
+        #[serde(default)]
+        reason: String,
+    },
+    Declare {
+        title: String,
+        severity: Severity,
+    },
+    SetSeverity {
+        severity: Severity,
+        reason: String,
+    },
+    /// Become the commander of the incident.
+    TakeCommand {},
+    Note {
+        text: String,
+    },
+    CloseIncident {
+        note: String,
+    },
+    StartRun {
+        plan: PlanId,
+        mode: Mode,
+        #[serde(default)]
+        reason: String,
+        /// Answer the gates that the plan lets `--yes` answer.
+        #[serde(default)]
+        unattended: bool,
+    },
+    /// Look again: observation, guards and preview are made anew.
+    Refresh {
+        run: RunId,
+        step: StepId,
+    },
+    Confirm {
+        run: RunId,
+        step: StepId,
+        /// What a typed gate asked for.
+        #[serde(default)]
+        phrase: String,
+    },
+    /// Go on although a guard stands against it.
+    Override {
+        run: RunId,
+        step: StepId,
+        /// `override ` and the phrase of the step.
+        phrase: String,
+        reason: String,
+    },
+    Retry {
+        run: RunId,
+        step: StepId,
+        #[serde(default)]
+        reason: String,
+    },
+    Skip {
+        run: RunId,
+        step: StepId,
+        reason: String,
+    },
+    MarkDone {
+        run: RunId,
+        step: StepId,
+        reason: String,
+    },
+    Revert {
+        run: RunId,
+        step: StepId,
+        reason: String,
+    },
+    Abandon {
+        run: RunId,
+        reason: String,
+    },
+}
+
+/// What effects report back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// The engine has replayed its journal.
+    Started {
+        version: String,
+    },
+    Probe {
+        probe: ProbeId,
+        to: Status,
+        detail: String,
+        last_healthy: Option<At>,
+    },
+    Prepared {
+        run: RunId,
+        step: StepId,
+        outcome: Result<Box<Preparation>, Fault>,
+    },
+    Applied {
+        run: RunId,
+        step: StepId,
+        attempt: u32,
+        outcome: Result<Receipt, Fault>,
+    },
+    Observed {
+        run: RunId,
+        step: StepId,
+        outcome: Result<Observed, Fault>,
+    },
+    Verified {
+        run: RunId,
+        step: StepId,
+        outcome: Result<Verified, Fault>,
+    },
+    Reverted {
+        run: RunId,
+        step: StepId,
+        outcome: Result<Receipt, Fault>,
+    },
+    /// The pause before another try is over.
+    RetryDue {
+        run: RunId,
+        step: StepId,
+    },
+}
+
+/// What the preparation of a step found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preparation {
+    pub observed: Observed,
+    pub preview: Preview,
+    pub checked: Checked,
+}
+
+/// Anything that `decide` decides on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    Ask(Ask),
+    Report(Report),
+}
+
+/// What the shell has to do once the events are durable. Each effect ends in a [`Report`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Observe, check and preview.
+    Prepare(Job),
+    Apply(Job),
+    /// Observe only: something may have happened.
+    Observe(Job),
+    Verify(Job),
+    Revert(Job),
+    /// Report `RetryDue` at this moment.
+    RetryAt(Job, At),
+}
+
+/// Which step an effect is for, with all it needs to act.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    pub run: RunId,
+    pub step: StepSpec,
+    pub attempt: u32,
+    pub begun: Option<Begun>,
+}
+
+/// Why a command was refused: nothing happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{why}{}", arrow(.next))]
+pub struct Refusal {
+    pub reason: RefusalReason,
+    pub why: String,
+    /// What to press or run next; may be empty.
+    pub next: String,
+}
+
+fn arrow(next: &str) -> String {
+    if next.is_empty() { String::new() } else { format!(" → {next}") }
+}
+
+/// The kinds of refusal, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalReason {
+    ReadOnly,
+    NotArmed,
+    Held,
+    NotFound,
+    /// It does not fit the state of things (a gate that is not open, a second run).
+    Conflict,
+    WrongPhrase,
+    ReasonMissing,
+    SecondPerson,
+    StaleEvidence,
+    Unsafe,
+}
+
+impl Refusal {
+    pub fn new(reason: RefusalReason, why: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { reason, why: why.into(), next: next.into() }
+    }
+}

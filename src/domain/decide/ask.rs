@@ -1,0 +1,410 @@
+//! What operators ask for: who may, when, and what becomes of it.
+
+use std::collections::BTreeMap;
+
+use super::super::actor::Origin;
+use super::super::command::{Ask, Effect, Envelope, Refusal, RefusalReason as Why};
+use super::super::estate::{Estate, Subject, Tier};
+use super::super::event::Event;
+use super::super::health::Status;
+use super::super::ids::{IncidentId, PlanId, RunId, StepId};
+use super::super::incident::{Clocks, Severity};
+use super::super::kinds::Undo;
+use super::super::plan::{Gate, StepSpec};
+use super::super::run::{Mode, Outcome, Run, StepPhase, StepRun};
+use super::super::state::State;
+use super::super::system::Observed;
+use super::super::text::clean;
+use super::super::time::{At, seconds_between};
+use super::advance::{is_stale, prepare};
+use super::{Context, Draft, refuse, session};
+
+/// What a command needs of its sender.
+#[derive(PartialEq)]
+enum Needs {
+    /// Looking is enough: nothing outside changes, or it only makes things safer.
+    Attached,
+    Armed,
+}
+
+fn needs(ask: &Ask) -> Needs {
+    match ask {
+        Ask::Arm {}
+        | Ask::Disarm {}
+        | Ask::Hold { .. }
+        | Ask::Declare { .. }
+        | Ask::SetSeverity { .. }
+        | Ask::TakeCommand {}
+        | Ask::Note { .. }
+        | Ask::Refresh { .. } => Needs::Attached,
+        Ask::StartRun { mode: Mode::Rehearsal, .. } => Needs::Attached,
+        Ask::Release { .. }
+        | Ask::CloseIncident { .. }
+        | Ask::StartRun { .. }
+        | Ask::Confirm { .. }
+        | Ask::Override { .. }
+        | Ask::Retry { .. }
+        | Ask::Skip { .. }
+        | Ask::MarkDone { .. }
+        | Ask::Revert { .. }
+        | Ask::Abandon { .. } => Needs::Armed,
+    }
+}
+
+/// Whether the sender may ask for this at all.
+pub(super) fn permit(cx: &Context<'_>, state: &State, envelope: &Envelope, ask: &Ask) -> Result<(), Refusal> {
+    let Origin::Cockpit { session, read_only } = &envelope.origin else { return Ok(()) };
+    if *read_only {
+        return refuse(Why::ReadOnly, "this cockpit is read-only", "attach one without --read-only");
+    }
+    if needs(ask) == Needs::Attached {
+        return Ok(());
+    }
+    let expires = cx.estate.policy.arm_expires.as_secs_f64();
+    match state.armed.get(session) {
+        None => refuse(Why::NotArmed, "this cockpit only looks", "press A to arm it"),
+        Some(armed) if seconds_between(armed.at, cx.now) > expires => {
+            refuse(Why::NotArmed, "this cockpit was armed too long ago", "press A to arm it again")
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
+    match ask {
+        Ask::Arm {} => {
+            let Some(session) = session(draft.envelope).cloned() else { return Ok(()) };
+            draft.event(Event::CockpitArmed { session });
+        }
+        Ask::Disarm {} => {
+            let Some(session) = session(draft.envelope).cloned() else { return Ok(()) };
+            draft.event(Event::CockpitDisarmed { session });
+        }
+        Ask::Hold { reason } => {
+            if draft.state().hold.is_none() {
+                draft.event(Event::HoldSet { reason: clean(reason) });
+            }
+        }
+        Ask::Release { reason } => {
+            if draft.state().hold.is_none() {
+                return refuse(Why::Conflict, "nothing is held", "");
+            }
+            draft.event(Event::HoldReleased { reason: clean(reason) });
+        }
+        Ask::Declare { title, severity } => declare(draft, title, *severity)?,
+        Ask::SetSeverity { severity, reason } => {
+            open_incident(draft)?;
+            draft.event(Event::SeverityChanged { severity: *severity, reason: clean(reason) });
+        }
+        Ask::TakeCommand {} => {
+            open_incident(draft)?;
+            draft.event(Event::CommandTaken {});
+        }
+        Ask::Note { text } => draft.event(Event::NoteAdded { text: clean(text) }),
+        Ask::CloseIncident { note } => close(draft, note)?,
+        Ask::StartRun { plan, mode, reason, unattended } => start(draft, plan, *mode, reason, *unattended)?,
+        Ask::Abandon { run, reason } => abandon(draft, run, reason)?,
+        Ask::Refresh { run, step }
+        | Ask::Confirm { run, step, .. }
+        | Ask::Override { run, step, .. }
+        | Ask::Retry { run, step, .. }
+        | Ask::Skip { run, step, .. }
+        | Ask::MarkDone { run, step, .. }
+        | Ask::Revert { run, step, .. } => on_step(draft, ask, run, step)?,
+    }
+    Ok(())
+}
+
+fn open_incident(draft: &Draft<'_>) -> Result<(), Refusal> {
+    match draft.state().incident {
+        Some(_) => Ok(()),
+        None => {
+            refuse(Why::Conflict, "no incident is open", "declare one first: press D, or `mayday incident declare`")
+        }
+    }
+}
+
+fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity) -> Result<(), Refusal> {
+    let (cx, state) = (draft.cx, draft.state());
+    if let Some(open) = &state.incident {
+        let next = "close it first, or go on with it";
+        return refuse(Why::Conflict, format!("{} is still open", open.id), next);
+    }
+    let title = clean(title);
+    if title.is_empty() {
+        return refuse(Why::ReasonMissing, "an incident needs a title", "say in a few words what is broken");
+    }
+    let incident = IncidentId::new(format!("INC-{}-{}", cx.now.strftime("%Y%m%d"), state.incidents + 1));
+    let (clocks, region) = (clocks(cx.estate, state, cx.now), state.serving(cx.estate));
+    let points = cx.points.clone();
+    draft.event(Event::IncidentDeclared { incident, title, severity, clocks, region, points });
+    Ok(())
+}
+
+/// The clocks at the declaration: per tier, t0 is the last healthy reading before the earliest failure that still lasts.
+fn clocks(estate: &Estate, state: &State, now: At) -> Clocks {
+    let serving = state.serving(estate);
+    let failing = |tier: Tier| {
+        let counts = move |subject: &Subject| match subject {
+            Subject::Service(id) => estate.service(id).is_some_and(|service| Estate::counts_for(service.tier, tier)),
+            Subject::System(_) | Subject::Region(_) => tier == Tier::Platform,
+        };
+        let here = estate.probes.iter().filter(|probe| probe.region.as_ref().is_none_or(|region| *region == serving));
+        let known = here.filter(move |probe| counts(&probe.subject)).filter_map(|probe| state.probes.get(&probe.id));
+        known.filter(|known| known.status == Status::Down)
+    };
+    let overall = failing(Tier::Platform).map(|known| known.last_healthy.unwrap_or(known.since)).min();
+    let of_tier =
+        |tier| failing(tier).map(|known| known.last_healthy.unwrap_or(known.since)).min().or(overall).unwrap_or(now);
+    Clocks {
+        t0: Tier::ALL.iter().map(|tier| (*tier, of_tier(*tier))).collect::<BTreeMap<_, _>>(),
+        t0_is_declaration: overall.is_none(),
+        t1: failing(Tier::Platform).map(|known| known.since).min(),
+        t2: Some(now),
+        ..Clocks::default()
+    }
+}
+
+fn close(draft: &mut Draft<'_>, note: &str) -> Result<(), Refusal> {
+    open_incident(draft)?;
+    if let Some(run) = draft.state().run.as_ref().filter(|run| run.is_open() && run.mode == Mode::Live) {
+        let why = format!("the run {} of {} is still open", run.id, run.plan.id);
+        return refuse(Why::Conflict, why, "let it end, or abandon it with a reason");
+    }
+    draft.event(Event::IncidentClosed { note: clean(note) });
+    Ok(())
+}
+
+fn start(draft: &mut Draft<'_>, plan: &PlanId, mode: Mode, reason: &str, unattended: bool) -> Result<(), Refusal> {
+    let Some(found) = draft.cx.plans.iter().find(|known| &known.id == plan).cloned() else {
+        let known: Vec<&str> = draft.cx.plans.iter().map(|plan| plan.id.as_str()).collect();
+        return refuse(
+            Why::NotFound,
+            format!("there is no plan `{plan}`"),
+            format!("choose one of {}", known.join(", ")),
+        );
+    };
+    let state = draft.state();
+    if let Some(run) = state.run.as_ref().filter(|run| run.is_open()) {
+        let why = format!("the run {} of {} is still open: one run at a time", run.id, run.plan.id);
+        return refuse(Why::Conflict, why, "let it end, or abandon it with a reason");
+    }
+    let reason = clean(reason);
+    if mode == Mode::Live {
+        open_incident(draft)?;
+        if unattended && reason.is_empty() {
+            return refuse(Why::ReasonMissing, "an unattended live run needs a reason", "give one with --reason");
+        }
+    }
+    let number = state.runs + 1;
+    let run = match &state.incident {
+        Some(incident) => RunId::new(format!("{}.{number}", incident.id)),
+        None => RunId::new(format!("RUN-{}-{number}", draft.cx.now.strftime("%Y%m%d"))),
+    };
+    draft.event(Event::RunStarted { run, plan: found, mode, reason, unattended });
+    Ok(())
+}
+
+fn the_run<'d>(draft: &'d Draft<'_>, id: &RunId) -> Result<&'d Run, Refusal> {
+    match &draft.state().run {
+        Some(run) if &run.id == id => Ok(run),
+        Some(run) => {
+            refuse(Why::NotFound, format!("{id} is not the current run"), format!("the current run is {}", run.id))
+        }
+        None => refuse(Why::NotFound, "nothing was run yet", "start a plan first"),
+    }
+}
+
+fn abandon(draft: &mut Draft<'_>, run: &RunId, reason: &str) -> Result<(), Refusal> {
+    let current = the_run(draft, run)?;
+    if !current.is_open() {
+        return refuse(Why::Conflict, format!("{run} has ended"), "");
+    }
+    need_reason(reason)?;
+    let acting = |phase| matches!(phase, StepPhase::Applying | StepPhase::Observing | StepPhase::Reverting);
+    if let Some((id, _)) = current.steps.iter().find(|(_, step)| acting(step.phase)) {
+        return refuse(
+            Why::Conflict,
+            format!("`{id}` is changing something right now"),
+            "hold (H), wait until it has settled, then abandon",
+        );
+    }
+    let reason = clean(reason);
+    draft.event(Event::RunEnded { run: run.clone(), outcome: Outcome::Abandoned, reason });
+    Ok(())
+}
+
+fn need_reason(reason: &str) -> Result<(), Refusal> {
+    if clean(reason).is_empty() {
+        refuse(Why::ReasonMissing, "this needs a reason", "say why, for the record")
+    } else {
+        Ok(())
+    }
+}
+
+fn on_step(draft: &mut Draft<'_>, ask: &Ask, run: &RunId, step: &StepId) -> Result<(), Refusal> {
+    let current = the_run(draft, run)?.clone();
+    let (Some(spec), Some(known)) = (current.plan.step(step), current.step(step)) else {
+        let known: Vec<&str> = current.plan.steps.iter().map(|step| step.id.as_str()).collect();
+        return refuse(
+            Why::NotFound,
+            format!("{} has no step `{step}`", current.plan.id),
+            format!("its steps are {}", known.join(", ")),
+        );
+    };
+    if !current.is_open() && !matches!(ask, Ask::Revert { .. }) {
+        return refuse(Why::Conflict, format!("{run} has ended"), "only a revert is possible now");
+    }
+    let (run, step) = (run.clone(), step.clone());
+    match ask {
+        Ask::Refresh { .. } => {
+            must_be(
+                known,
+                &[StepPhase::Gated, StepPhase::Blocked],
+                "only a gated or blocked step can be looked at again",
+            )?;
+            prepare(draft, &run, &step);
+        }
+        Ask::Confirm { phrase, .. } => confirm(draft, &run, spec, known, phrase)?,
+        Ask::Override { phrase, reason, .. } => override_guards(draft, &run, spec, known, phrase, reason)?,
+        Ask::Retry { reason, .. } => {
+            let allowed =
+                [StepPhase::Failed, StepPhase::Blocked, StepPhase::Asking, StepPhase::Retrying, StepPhase::Reverted];
+            must_be(known, &allowed, "only a step that failed, is blocked or was reverted can be retried")?;
+            draft.event(Event::StepRetried { run, step, reason: clean(reason) });
+        }
+        Ask::Skip { reason, .. } => {
+            settle(known, reason)?;
+            draft.event(Event::StepSkipped { run, step, reason: clean(reason) });
+        }
+        Ask::MarkDone { reason, .. } => {
+            settle(known, reason)?;
+            draft.event(Event::StepDoneByHand { run, step, reason: clean(reason) });
+        }
+        Ask::Revert { reason, .. } => revert(draft, &current, spec, known, reason)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+fn must_be(known: &StepRun, phases: &[StepPhase], otherwise: &str) -> Result<(), Refusal> {
+    if phases.contains(&known.phase) {
+        Ok(())
+    } else {
+        refuse(Why::Conflict, format!("the step is {}: {otherwise}", known.phase), "")
+    }
+}
+
+/// A human's word ends a step, unless something is happening to it.
+fn settle(known: &StepRun, reason: &str) -> Result<(), Refusal> {
+    need_reason(reason)?;
+    if known.phase.is_over() {
+        return refuse(Why::Conflict, format!("the step is {} already", known.phase), "");
+    }
+    if matches!(known.phase, StepPhase::Applying | StepPhase::Observing | StepPhase::Reverting) {
+        return refuse(Why::Conflict, format!("the step is {}", known.phase), "wait until it has settled");
+    }
+    Ok(())
+}
+
+fn confirm(draft: &mut Draft<'_>, run: &RunId, spec: &StepSpec, known: &StepRun, phrase: &str) -> Result<(), Refusal> {
+    must_be(known, &[StepPhase::Gated], "its gate is not open")?;
+    if spec.gate == Gate::Typed && phrase.trim() != spec.phrase {
+        return refuse(Why::WrongPhrase, "that is not the name this gate asks for", format!("type {}", spec.phrase));
+    }
+    let actor = &draft.envelope.actor;
+    if spec.gate == Gate::TwoPerson && known.confirmed.iter().any(|other| other.is_same_person(actor)) {
+        return refuse(
+            Why::SecondPerson,
+            "you confirmed already; a second person has to",
+            "ask someone else to attach and confirm",
+        );
+    }
+    if looked_again(draft, run, spec, known) {
+        return Ok(());
+    }
+    let cleared = spec.gate != Gate::TwoPerson || !known.confirmed.is_empty();
+    draft.event(Event::GateConfirmed { run: run.clone(), step: spec.id.clone(), cleared, unattended: false });
+    touch(draft);
+    Ok(())
+}
+
+/// Nobody confirms what is no longer so: old evidence is taken anew instead, and the gate stays closed.
+fn looked_again(draft: &mut Draft<'_>, run: &RunId, spec: &StepSpec, known: &StepRun) -> bool {
+    let stale = is_stale(&draft.cx, known);
+    if stale {
+        prepare(draft, run, &spec.id);
+        draft.decision.note =
+            Some("the evidence was too old; Mayday is looking again: confirm what you see then".into());
+    }
+    stale
+}
+
+/// A cockpit that is being used stays armed.
+fn touch(draft: &mut Draft<'_>) {
+    if let Some(session) = session(draft.envelope).cloned() {
+        draft.event(Event::CockpitArmed { session });
+    }
+}
+
+fn override_guards(
+    draft: &mut Draft<'_>,
+    run: &RunId,
+    spec: &StepSpec,
+    known: &StepRun,
+    phrase: &str,
+    reason: &str,
+) -> Result<(), Refusal> {
+    must_be(known, &[StepPhase::Blocked], "no guard stands against it")?;
+    let card = known.card.as_ref();
+    if card.is_none_or(|card| matches!(card.observed, Observed::Impossible { .. }) || card.blocks().next().is_none()) {
+        return refuse(
+            Why::Unsafe,
+            "it cannot be done as things stand; there is no guard to override",
+            "mend it, then retry the step",
+        );
+    }
+    if phrase.trim() != format!("override {}", spec.phrase) {
+        return refuse(Why::WrongPhrase, "that is not the phrase", format!("type: override {}", spec.phrase));
+    }
+    need_reason(reason)?;
+    if looked_again(draft, run, spec, known) {
+        return Ok(());
+    }
+    let guards = card.map(|card| card.blocks().map(|guard| guard.name.clone()).collect()).unwrap_or_default();
+    let other = |who: &&super::super::actor::Actor| !who.is_same_person(&draft.envelope.actor);
+    let cleared = spec.gate != Gate::TwoPerson || known.confirmed.iter().any(|who| other(&who));
+    draft.event(Event::GuardsOverridden {
+        run: run.clone(),
+        step: spec.id.clone(),
+        guards,
+        reason: clean(reason),
+        cleared,
+    });
+    touch(draft);
+    Ok(())
+}
+
+fn revert(draft: &mut Draft<'_>, run: &Run, spec: &StepSpec, known: &StepRun, reason: &str) -> Result<(), Refusal> {
+    need_reason(reason)?;
+    must_be(known, &[StepPhase::Done, StepPhase::Failed, StepPhase::Asking], "only what was applied can be reverted")?;
+    if spec.undo != Undo::Revert || known.begun.is_none() {
+        return refuse(
+            Why::Unsafe,
+            format!("`{}` cannot be taken back", spec.id),
+            format!("see `mayday kinds {}` for what there is instead", spec.kind),
+        );
+    }
+    let depends = run.plan.descendants(&spec.id).into_iter().filter_map(|id| run.plan.step(&id));
+    let in_effect = |step: &&StepSpec| step.role.mutates() && run.phase(&step.id).is_in_effect();
+    if let Some(later) = depends.filter(|step| step.undo != Undo::Nothing).find(in_effect) {
+        return refuse(
+            Why::Conflict,
+            format!("`{}` was done after it and rests on it", later.id),
+            format!("revert `{}` first", later.id),
+        );
+    }
+    draft.event(Event::StepReverting { run: run.id.clone(), step: spec.id.clone(), reason: clean(reason) });
+    draft.effect_for(&spec.id, Effect::Revert);
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! `decide(state, command, now) -> events + effects`: every safety rule of Mayday, without I/O, clock or randomness.
+//!
+//! A command is either refused as a whole, with the reason, or it becomes events; effects are what the shell does once those events
+//! are durable. What may start by itself is worked out anew after every command ([`advance`]), so that hold, release, crash and
+//! resume need no cases of their own.
+
+mod advance;
+mod ask;
+mod report;
+mod safety;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::actor::{Actor, Origin};
+use super::command::{Command, Effect, Envelope, Job, Refusal, RefusalReason};
+use super::estate::Estate;
+use super::event::{Event, Record};
+use super::ids::{StepId, SystemId};
+use super::plan::Plan;
+use super::recovery::RecoveryPoint;
+use super::state::State;
+use super::time::At;
+
+/// What is true around a decision but not part of the journal.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub estate: &'a Estate,
+    pub plans: &'a [Arc<Plan>],
+    pub now: At,
+    /// The latest known recovery points outside the serving region: journalled when an incident is declared.
+    pub points: &'a BTreeMap<SystemId, RecoveryPoint>,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// To be made durable, in this order, before anything else.
+    pub events: Vec<(Actor, Event)>,
+    /// To be done after that.
+    pub effects: Vec<Effect>,
+    /// A word for whoever asked.
+    pub note: Option<String>,
+}
+
+/// Decides on one command.
+///
+/// # Errors
+/// A refusal, when the command does not fit the state of things or a safety rule stands against it. Nothing happened then.
+pub fn decide(cx: &Context<'_>, state: &State, envelope: &Envelope) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(*cx, state, envelope);
+    match &envelope.command {
+        Command::Ask(command) => {
+            ask::permit(cx, state, envelope, command)?;
+            ask::ask(&mut draft, command)?;
+        }
+        Command::Report(report) => report::report(&mut draft, report),
+    }
+    advance::advance(&mut draft);
+    Ok(draft.decision)
+}
+
+/// A decision in the making: the state as it will be once the events so far are folded in.
+struct Draft<'a> {
+    cx: Context<'a>,
+    envelope: &'a Envelope,
+    before: &'a State,
+    /// A copy, made when the first event is drafted.
+    after: Option<Box<State>>,
+    decision: Decision,
+}
+
+impl<'a> Draft<'a> {
+    fn new(cx: Context<'a>, before: &'a State, envelope: &'a Envelope) -> Self {
+        Self { cx, envelope, before, after: None, decision: Decision::default() }
+    }
+
+    fn state(&self) -> &State {
+        self.after.as_deref().unwrap_or(self.before)
+    }
+
+    fn event(&mut self, event: Event) {
+        let actor = self.envelope.actor.clone();
+        self.event_by(actor, event);
+    }
+
+    fn event_by(&mut self, actor: Actor, event: Event) {
+        let after = self.after.get_or_insert_with(|| Box::new(self.before.clone()));
+        let record = Record { seq: after.seq + 1, at: self.cx.now, actor: actor.clone(), event: event.clone() };
+        after.apply(&record);
+        self.decision.events.push((actor, event));
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.decision.effects.push(effect);
+    }
+
+    /// The job of `step` as the draft stands now.
+    fn job(&self, step: &StepId) -> Option<Job> {
+        let run = self.state().run.as_ref()?;
+        let (spec, known) = (run.plan.step(step)?, run.step(step)?);
+        let (attempt, begun) = (known.attempts, known.begun.clone());
+        Some(Job { run: run.id.clone(), step: spec.clone(), attempt, begun })
+    }
+
+    fn effect_for(&mut self, step: &StepId, effect: fn(Job) -> Effect) {
+        if let Some(job) = self.job(step) {
+            self.effect(effect(job));
+        }
+    }
+}
+
+fn refuse<T>(reason: RefusalReason, why: impl Into<String>, next: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::new(reason, why, next))
+}
+
+/// The cockpit session a command came from.
+fn session(envelope: &Envelope) -> Option<&super::ids::SessionId> {
+    match &envelope.origin {
+        Origin::Cockpit { session, .. } => Some(session),
+        _ => None,
+    }
+}

@@ -1,0 +1,250 @@
+//! Outcomes of effects. A report that does not fit the phase of its step is late news (of a step that was retried, or of an engine's
+//! former life) and changes nothing.
+
+use std::time::Duration;
+
+use super::super::command::{Effect, Preparation, Report};
+use super::super::event::{Event, Prepared};
+use super::super::ids::{RunId, StepId};
+use super::super::plan::{Gate, StepSpec};
+use super::super::run::{GateCard, Mode, Run, StepPhase, StepRun};
+use super::super::system::{Fault, FaultClass, GuardVerdict, Observed, Receipt, Verified};
+use super::super::time::after;
+use super::{Draft, safety};
+
+pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
+    match report {
+        Report::Started { version } => started(draft, version),
+        Report::Probe { probe, to, detail, last_healthy } => draft.event(Event::ProbeChanged {
+            probe: probe.clone(),
+            to: *to,
+            detail: detail.clone(),
+            last_healthy: *last_healthy,
+        }),
+        Report::Prepared { run, step, outcome } if is(draft, run, step, StepPhase::Preparing) => match outcome {
+            Ok(preparation) => prepared(draft, run, step, preparation),
+            Err(fault) => failed(draft, run, step, fault),
+        },
+        Report::Applied { run, step, attempt, outcome }
+            if is(draft, run, step, StepPhase::Applying) && attempts(draft, step) == *attempt =>
+        {
+            applied(draft, run, step, outcome);
+        }
+        Report::Observed { run, step, outcome } if is(draft, run, step, StepPhase::Observing) => match outcome {
+            Ok(observed) => observed_again(draft, run, step, observed),
+            Err(fault) => failed(draft, run, step, fault),
+        },
+        Report::Verified { run, step, outcome } if is(draft, run, step, StepPhase::Verifying) => {
+            verified(draft, run, step, outcome);
+        }
+        Report::Reverted { run, step, outcome } if is(draft, run, step, StepPhase::Reverting) => {
+            let (run, step) = (run.clone(), step.clone());
+            draft.event(match outcome {
+                Ok(receipt) => Event::StepReverted { run, step, receipt: receipt.clone() },
+                Err(fault) => Event::StepFailed { run, step, fault: fault.clone() },
+            });
+        }
+        Report::RetryDue { run, step } if is(draft, run, step, StepPhase::Retrying) => {
+            // A timer may fire a moment early; what is due by now is started by `advance`.
+            let due = draft.state().run.as_ref().and_then(|run| run.step(step)).and_then(|step| step.retry_at);
+            if let (Some(due), Some(job)) = (due.filter(|due| *due > draft.cx.now), draft.job(step)) {
+                draft.effect(Effect::RetryAt(job, due));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is(draft: &Draft<'_>, run: &RunId, step: &StepId, phase: StepPhase) -> bool {
+    draft.state().run.as_ref().is_some_and(|current| &current.id == run && current.phase(step) == phase)
+}
+
+fn attempts(draft: &Draft<'_>, step: &StepId) -> u32 {
+    draft.state().run.as_ref().and_then(|run| run.step(step)).map_or(0, |step| step.attempts)
+}
+
+/// After a replay: whatever was under way is looked at again; nothing is assumed to have happened or not.
+fn started(draft: &mut Draft<'_>, version: &str) {
+    draft.event(Event::EngineStarted { version: version.to_owned() });
+    let Some(run) = draft.state().run.clone() else { return };
+    for (spec, step) in run.in_order() {
+        let id = &spec.id;
+        match step.phase {
+            StepPhase::Preparing => draft.effect_for(id, Effect::Prepare),
+            StepPhase::Applying => {
+                let fault = Fault::ambiguous("mayday", "the engine died while this was being applied")
+                    .means("it may have happened")
+                    .next("nothing: it is being observed");
+                draft.event(Event::StepUncertain { run: run.id.clone(), step: id.clone(), fault });
+                draft.effect_for(id, Effect::Observe);
+            }
+            StepPhase::Observing => draft.effect_for(id, Effect::Observe),
+            StepPhase::Verifying => draft.effect_for(id, Effect::Verify),
+            StepPhase::Reverting => draft.effect_for(id, Effect::Revert),
+            StepPhase::Retrying => {
+                if let (Some(job), Some(at)) = (draft.job(id), step.retry_at) {
+                    draft.effect(Effect::RetryAt(job, at));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn prepared(draft: &mut Draft<'_>, run: &RunId, step: &StepId, found: &Preparation) {
+    let Some(current) = draft.state().run.clone() else { return };
+    let (Some(spec), Some(known)) = (current.plan.step(step), current.step(step)) else { return };
+    let card = card(draft, &current, spec, found);
+    let verdict = judge(&current, spec, known, &card);
+    let (run, step) = (run.clone(), step.clone());
+    if matches!(card.observed, Observed::Unknowable { .. }) && known.begun.is_some() && spec.role.acts() {
+        let why = card.observed.words().to_owned();
+        draft.event(Event::StepUnknowable { run, step, why });
+        return;
+    }
+    draft.event(Event::StepPrepared { run: run.clone(), step: step.clone(), card: Box::new(card), verdict });
+    match verdict {
+        Prepared::AlreadyDone | Prepared::InProgress => draft.effect_for(&step, Effect::Verify),
+        Prepared::Gate if current.unattended && spec.yes && spec.gate != Gate::TwoPerson => {
+            draft.event_by(current.by.clone(), Event::GateConfirmed { run, step, cleared: true, unattended: true });
+        }
+        _ => {}
+    }
+}
+
+fn card(draft: &Draft<'_>, run: &Run, spec: &StepSpec, found: &Preparation) -> GateCard {
+    let (cx, state) = (&draft.cx, draft.state());
+    let facts = found.checked.promotion.as_ref();
+    let mut guards = found.checked.guards.clone();
+    guards.extend(safety::guards(cx, state, run, spec, facts));
+    guards.sort_by_key(|guard| match guard.verdict {
+        GuardVerdict::Block => 0,
+        GuardVerdict::Warn => 1,
+        GuardVerdict::Pass => 2,
+    });
+    let promotes = spec.role == super::super::kinds::StepRole::Promotes;
+    let loss = spec.class.filter(|_| promotes).map(|class| (class, safety::expected_loss(state, facts, cx.now)));
+    let history = state.history.get(&run.plan.id);
+    GateCard {
+        at: cx.now,
+        observed: found.observed.clone(),
+        summary: found.preview.summary.clone(),
+        diff: found.preview.diff.clone(),
+        guards,
+        loss,
+        undo: spec.undo,
+        last: history.and_then(|steps| steps.get(&spec.id)).cloned(),
+        projected: projected(state, run),
+        pre_image: found.preview.pre_image.clone(),
+    }
+}
+
+/// Seconds to the end of the plan from what is left of it, by how long each step took the last time.
+fn projected(state: &super::super::state::State, run: &Run) -> Option<f64> {
+    let history = state.history.get(&run.plan.id)?;
+    let left = |spec: &StepSpec| !run.phase(&spec.id).is_over();
+    if run.plan.steps.iter().any(|spec| left(spec) && !history.contains_key(&spec.id)) {
+        return None;
+    }
+    let cost = |spec: &StepSpec| if left(spec) { history.get(&spec.id).map_or(0.0, |last| last.seconds) } else { 0.0 };
+    Some(run.plan.longest_chain(cost).into_iter().map(|(_, at)| at).fold(0.0, f64::max))
+}
+
+fn judge(run: &Run, spec: &StepSpec, known: &StepRun, card: &GateCard) -> Prepared {
+    if run.mode == Mode::Rehearsal {
+        return Prepared::Rehearsed;
+    }
+    match card.observed {
+        Observed::Done { .. } => return Prepared::AlreadyDone,
+        Observed::InProgress { .. } => return Prepared::InProgress,
+        Observed::Impossible { .. } => return Prepared::Blocked,
+        Observed::NotDone { .. } | Observed::Unknowable { .. } => {}
+    }
+    if card.blocks().any(|guard| !known.overridden.contains(&guard.name)) {
+        Prepared::Blocked
+    } else if known.cleared {
+        Prepared::Clear
+    } else if spec.gate != Gate::Auto {
+        Prepared::Gate
+    } else if spec.role.acts() {
+        Prepared::Clear
+    } else {
+        Prepared::InProgress
+    }
+}
+
+fn applied(draft: &mut Draft<'_>, run: &RunId, step: &StepId, outcome: &Result<Receipt, Fault>) {
+    match outcome {
+        Ok(receipt) => {
+            draft.event(Event::StepApplied { run: run.clone(), step: step.clone(), receipt: receipt.clone() });
+            draft.effect_for(step, Effect::Verify);
+        }
+        Err(fault) => failed(draft, run, step, fault),
+    }
+}
+
+fn observed_again(draft: &mut Draft<'_>, run: &RunId, step: &StepId, observed: &Observed) {
+    let (run, id) = (run.clone(), step.clone());
+    match observed {
+        Observed::NotDone { detail } if attempts(draft, step) >= draft.cx.estate.policy.attempts => {
+            let what = format!("tried {} times, and still: {detail}", attempts(draft, step));
+            let fault = Fault::permanent("mayday", what).next("look by hand, then retry, mark it done or skip it");
+            draft.event(Event::StepFailed { run, step: id, fault });
+        }
+        Observed::NotDone { detail } => draft.event(Event::StepNotDone { run, step: id, detail: detail.clone() }),
+        Observed::InProgress { detail } | Observed::Done { detail } => {
+            draft.event(Event::StepFound { run, step: id, detail: detail.clone() });
+            draft.effect_for(step, Effect::Verify);
+        }
+        Observed::Impossible { why } => {
+            let fault = Fault::permanent("mayday", why.clone()).next("mend it, then retry the step");
+            draft.event(Event::StepFailed { run, step: id, fault });
+        }
+        Observed::Unknowable { why } => draft.event(Event::StepUnknowable { run, step: id, why: why.clone() }),
+    }
+}
+
+fn verified(draft: &mut Draft<'_>, run: &RunId, step: &StepId, outcome: &Result<Verified, Fault>) {
+    let (run, id) = (run.clone(), step.clone());
+    let fault = match outcome {
+        Ok(Verified::Holds { detail, recovery_point }) => {
+            let (detail, point) = (detail.clone(), recovery_point.clone());
+            return draft.event(Event::StepVerified { run, step: id, detail, point });
+        }
+        Ok(Verified::Pending { detail }) => {
+            let limit = draft.job(step).map(|job| job.step.timeout.to_string()).unwrap_or_default();
+            Fault::permanent("mayday", format!("no effect to be seen after {limit}: {detail}"))
+                .means("the change may still come; nothing that depends on it has started")
+                .next("look by hand, then retry, mark it done or skip it")
+        }
+        Ok(Verified::Broken { why }) => Fault::permanent("mayday", why.clone()).next("mend it, then retry the step"),
+        Err(fault) => fault.clone(),
+    };
+    draft.event(Event::StepFailed { run, step: id, fault });
+}
+
+/// Meets a failure by its class.
+fn failed(draft: &mut Draft<'_>, run: &RunId, step: &StepId, fault: &Fault) {
+    let (run, id, fault) = (run.clone(), step.clone(), fault.clone());
+    let policy = &draft.cx.estate.policy;
+    let retries = draft.state().run.as_ref().and_then(|run| run.step(step)).map_or(0, |step| step.retries);
+    match fault.class {
+        FaultClass::Transient if retries + 1 < policy.attempts => {
+            let pause = policy.retry_floor.0.saturating_mul(1 << retries.min(16)).min(policy.retry_ceiling.0);
+            retry(draft, run, id, fault, pause);
+        }
+        FaultClass::Ambiguous => {
+            draft.event(Event::StepUncertain { run, step: id, fault });
+            draft.effect_for(step, Effect::Observe);
+        }
+        FaultClass::Transient | FaultClass::Permanent => draft.event(Event::StepFailed { run, step: id, fault }),
+    }
+}
+
+fn retry(draft: &mut Draft<'_>, run: RunId, step: StepId, fault: Fault, pause: Duration) {
+    let at = after(draft.cx.now, pause);
+    draft.event(Event::StepRetrying { run, step: step.clone(), fault, at });
+    if let Some(job) = draft.job(&step) {
+        draft.effect(Effect::RetryAt(job, at));
+    }
+}

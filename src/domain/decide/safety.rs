@@ -1,0 +1,152 @@
+//! The rules on promotions and on traffic: drivers report facts, this judges them. Each verdict is a guard on the gate's card.
+
+use super::super::estate::{DataClass, Estate, Subject, Tier};
+use super::super::health::Status;
+use super::super::ids::RegionId;
+use super::super::kinds::StepRole;
+use super::super::plan::StepSpec;
+use super::super::recovery::Loss;
+use super::super::run::{Run, StepPhase};
+use super::super::state::State;
+use super::super::system::{Guard, OldWriter, PromotionFacts};
+use super::super::time::At;
+use super::Context;
+
+/// What would be lost if this copy were promoted now: counted back from the disruption, or from now while nothing is disrupted.
+pub(super) fn expected_loss(state: &State, facts: Option<&PromotionFacts>, now: At) -> Loss {
+    let clocks = state.incident.as_ref().map(|incident| &incident.clocks);
+    let disruption =
+        clocks.filter(|clocks| !clocks.t0_is_declaration).and_then(|clocks| clocks.t0.values().min().copied());
+    match facts {
+        Some(facts) if facts.lossless => Loss::Estimated { seconds: 0.0 },
+        Some(facts) => Loss::of(facts.recovery_point.as_ref(), disruption.unwrap_or(now)),
+        None => Loss::Unknown,
+    }
+}
+
+/// The guards that hang on the role of a step, whatever its kind.
+pub(super) fn guards(
+    cx: &Context<'_>,
+    state: &State,
+    run: &Run,
+    spec: &StepSpec,
+    facts: Option<&PromotionFacts>,
+) -> Vec<Guard> {
+    match spec.role {
+        StepRole::Promotes => promotion(cx, state, run, spec, facts),
+        StepRole::Traffic => traffic(cx.estate, state, run, spec),
+        _ => Vec::new(),
+    }
+}
+
+fn promotion(
+    cx: &Context<'_>,
+    state: &State,
+    run: &Run,
+    spec: &StepSpec,
+    facts: Option<&PromotionFacts>,
+) -> Vec<Guard> {
+    let Some(facts) = facts else {
+        return vec![Guard::block("facts", "the driver could not tell who writes now; nothing is promoted on a guess")];
+    };
+    let mut guards = vec![old_writer(run, spec, facts)];
+    match facts.quorum {
+        Some(true) => guards.push(Guard::pass("quorum", "a majority agrees")),
+        Some(false) => guards.push(Guard::block("quorum", "quorum is lost: a promotion now can leave two writers")),
+        None => {}
+    }
+    if let Some(class) = spec.class {
+        guards.push(loss(cx.estate, class, expected_loss(state, Some(facts), cx.now)));
+    }
+    guards
+}
+
+fn old_writer(run: &Run, spec: &StepSpec, facts: &PromotionFacts) -> Guard {
+    let ancestors = run.plan.ancestors(&spec.id);
+    let is_fence = |step: &&StepSpec| step.role == StepRole::Fences && ancestors.contains(&step.id);
+    let fence = run.plan.steps.iter().filter(is_fence).find(|step| run.phase(&step.id).is_in_effect());
+    match (facts.old_writer, fence) {
+        (OldWriter::Absent, _) => Guard::pass("old-writer", "there is no other writer"),
+        (OldWriter::Unreachable, _) => Guard::pass("old-writer", "the old writer does not answer"),
+        (OldWriter::Fenced, _) => Guard::pass("old-writer", "the old writer takes no writes"),
+        (_, _) if facts.lossless => {
+            Guard::pass("old-writer", "both sides live and hand over: no write is lost or doubled")
+        }
+        (OldWriter::Reachable, Some(step)) => {
+            Guard::pass("old-writer", format!("the old writer answers, but `{}` stopped what writes to it", step.id))
+        }
+        (OldWriter::Reachable, None) => Guard::block(
+            "old-writer",
+            "the old writer still answers and is not fenced: promoting now makes two writers",
+        ),
+        (OldWriter::Unknown, Some(step)) => {
+            Guard::warn("old-writer", format!("cannot tell whether the old writer lives; `{}` is in effect", step.id))
+        }
+        (OldWriter::Unknown, None) => {
+            Guard::block("old-writer", "cannot tell whether the old writer lives, and nothing fenced it")
+        }
+    }
+}
+
+fn loss(estate: &Estate, class: DataClass, loss: Loss) -> Guard {
+    let target = estate.rpo(class);
+    match (loss.seconds(), target) {
+        (None, _) => Guard::block("expected-loss", "how much would be lost is unknown, and unknown is not zero"),
+        (Some(seconds), Some(target)) if seconds > target.as_secs_f64() => Guard::block(
+            "expected-loss",
+            format!("{seconds:.0} s of {class} data would be lost; the RPO allows {target}"),
+        ),
+        (Some(seconds), Some(target)) => {
+            Guard::pass("expected-loss", format!("about {seconds:.1} s of {class} data; the RPO allows {target}"))
+        }
+        (Some(seconds), None) => {
+            Guard::warn("expected-loss", format!("about {seconds:.1} s of {class} data; no RPO is set"))
+        }
+    }
+}
+
+/// Traffic moves last: only to stores that accept writes, and to a region whose services are healthy and at capacity.
+fn traffic(estate: &Estate, state: &State, run: &Run, spec: &StepSpec) -> Vec<Guard> {
+    let before = run.plan.ancestors(&spec.id);
+    let of = |role: StepRole| run.plan.steps.iter().filter(move |step| step.role == role);
+    let mut guards = Vec::new();
+    for (name, role) in [("stores-writable", StepRole::Promotes), ("at-capacity", StepRole::Capacity)] {
+        let not_done = |step: &&StepSpec| before.contains(&step.id) && !run.phase(&step.id).is_in_effect();
+        for step in of(role).filter(not_done) {
+            let how = if run.phase(&step.id) == StepPhase::Skipped { "was skipped" } else { "is not done" };
+            guards.push(Guard::block(
+                name,
+                format!("`{}` {how}: clients would be sent to what cannot serve them", step.id),
+            ));
+        }
+    }
+    if guards.is_empty() {
+        guards.push(Guard::pass("stores-writable", "every store and all capacity that this plan prepares is verified"));
+    }
+    if let Some(region) = &spec.region {
+        guards.push(healthy(estate, state, region));
+    }
+    guards
+}
+
+fn healthy(estate: &Estate, state: &State, region: &RegionId) -> Guard {
+    let mut ill = Vec::new();
+    for service in estate.services.iter().filter(|service| service.tier == Tier::Critical) {
+        let status = service_status(estate, state, &Subject::Service(service.id.clone()), region);
+        if status >= Status::Unknown {
+            ill.push(format!("{} is {status}", service.id));
+        }
+    }
+    if ill.is_empty() {
+        Guard::pass("standby-healthy", format!("critical services in {region} are healthy"))
+    } else {
+        Guard::block("standby-healthy", format!("in {region}, {}", ill.join(", ")))
+    }
+}
+
+/// The roll-up of one subject's probes in one region; no probe at all is unknown.
+pub fn service_status(estate: &Estate, state: &State, subject: &Subject, region: &RegionId) -> Status {
+    let probes =
+        estate.probes.iter().filter(|probe| &probe.subject == subject && probe.region.as_ref() == Some(region));
+    Status::worst(probes.map(|probe| state.probes.get(&probe.id).map_or(Status::Unknown, |known| known.status)))
+}

@@ -1,0 +1,237 @@
+//! Events: everything that is ever known about an incident, in the order in which it became known.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::actor::Actor;
+use super::estate::words;
+use super::health::Status;
+use super::ids::{IncidentId, ProbeId, RegionId, RunId, SessionId, StepId, SystemId};
+use super::incident::{Clocks, Severity};
+use super::plan::Plan;
+use super::recovery::RecoveryPoint;
+use super::run::{GateCard, Mode, Outcome};
+use super::system::{Fault, Receipt};
+use super::time::At;
+
+/// One fact. Adding a variant or an optional field is compatible; a journal is never rewritten.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A new engine took the journal over; cockpits that were armed are not any more.
+    EngineStarted {
+        version: String,
+    },
+    ProbeChanged {
+        probe: ProbeId,
+        to: Status,
+        detail: String,
+        /// When it was last seen healthy.
+        last_healthy: Option<At>,
+    },
+    CockpitArmed {
+        session: SessionId,
+    },
+    CockpitDisarmed {
+        session: SessionId,
+    },
+    HoldSet {
+        reason: String,
+    },
+    HoldReleased {
+        reason: String,
+    },
+    IncidentDeclared {
+        incident: IncidentId,
+        title: String,
+        severity: Severity,
+        clocks: Clocks,
+        region: RegionId,
+        points: BTreeMap<SystemId, RecoveryPoint>,
+    },
+    SeverityChanged {
+        severity: Severity,
+        reason: String,
+    },
+    CommandTaken {},
+    NoteAdded {
+        text: String,
+    },
+    IncidentClosed {
+        note: String,
+    },
+    RunStarted {
+        run: RunId,
+        plan: Arc<Plan>,
+        mode: Mode,
+        reason: String,
+        unattended: bool,
+    },
+    StepPreparing {
+        run: RunId,
+        step: StepId,
+    },
+    /// It was observed, checked and previewed.
+    StepPrepared {
+        run: RunId,
+        step: StepId,
+        card: Box<GateCard>,
+        verdict: Prepared,
+    },
+    GateConfirmed {
+        run: RunId,
+        step: StepId,
+        /// No further answer is needed.
+        cleared: bool,
+        /// Answered by `--yes`.
+        unattended: bool,
+    },
+    GuardsOverridden {
+        run: RunId,
+        step: StepId,
+        guards: Vec<String>,
+        reason: String,
+        cleared: bool,
+    },
+    /// The intent, durable before the change is tried.
+    StepApplying {
+        run: RunId,
+        step: StepId,
+        attempt: u32,
+    },
+    StepApplied {
+        run: RunId,
+        step: StepId,
+        receipt: Receipt,
+    },
+    /// It may or may not have happened: it is observed before anything else.
+    StepUncertain {
+        run: RunId,
+        step: StepId,
+        fault: Fault,
+    },
+    /// After an uncertainty, reality said that it had not happened.
+    StepNotDone {
+        run: RunId,
+        step: StepId,
+        detail: String,
+    },
+    /// After an uncertainty, reality said that it happened or is happening.
+    StepFound {
+        run: RunId,
+        step: StepId,
+        detail: String,
+    },
+    /// Whether it happened cannot be told from outside.
+    StepUnknowable {
+        run: RunId,
+        step: StepId,
+        why: String,
+    },
+    StepVerified {
+        run: RunId,
+        step: StepId,
+        detail: String,
+        point: Option<RecoveryPoint>,
+    },
+    StepRetrying {
+        run: RunId,
+        step: StepId,
+        fault: Fault,
+        at: At,
+    },
+    StepFailed {
+        run: RunId,
+        step: StepId,
+        fault: Fault,
+    },
+    /// An operator asked for another try.
+    StepRetried {
+        run: RunId,
+        step: StepId,
+        reason: String,
+    },
+    StepSkipped {
+        run: RunId,
+        step: StepId,
+        reason: String,
+    },
+    StepDoneByHand {
+        run: RunId,
+        step: StepId,
+        reason: String,
+    },
+    StepReverting {
+        run: RunId,
+        step: StepId,
+        reason: String,
+    },
+    StepReverted {
+        run: RunId,
+        step: StepId,
+        receipt: Receipt,
+    },
+    RunEnded {
+        run: RunId,
+        outcome: Outcome,
+        reason: String,
+    },
+}
+
+impl Event {
+    /// The run and the step it is about.
+    pub fn step(&self) -> Option<(&RunId, &StepId)> {
+        match self {
+            Self::StepPreparing { run, step }
+            | Self::StepPrepared { run, step, .. }
+            | Self::GateConfirmed { run, step, .. }
+            | Self::GuardsOverridden { run, step, .. }
+            | Self::StepApplying { run, step, .. }
+            | Self::StepApplied { run, step, .. }
+            | Self::StepUncertain { run, step, .. }
+            | Self::StepNotDone { run, step, .. }
+            | Self::StepFound { run, step, .. }
+            | Self::StepUnknowable { run, step, .. }
+            | Self::StepVerified { run, step, .. }
+            | Self::StepRetrying { run, step, .. }
+            | Self::StepFailed { run, step, .. }
+            | Self::StepRetried { run, step, .. }
+            | Self::StepSkipped { run, step, .. }
+            | Self::StepDoneByHand { run, step, .. }
+            | Self::StepReverting { run, step, .. }
+            | Self::StepReverted { run, step, .. } => Some((run, step)),
+            _ => None,
+        }
+    }
+}
+
+words! {
+    /// What a preparation led to.
+    Prepared {
+        /// It is done already: nothing to do.
+        AlreadyDone = "already-done",
+        /// Somebody is at it already: only the effect is waited for.
+        InProgress = "in-progress",
+        /// Reality or a guard stands against it.
+        Blocked = "blocked",
+        /// A gate has to be answered.
+        Gate = "gate",
+        /// Nothing stands in its way.
+        Clear = "clear",
+        /// A rehearsal ends here.
+        Rehearsed = "rehearsed",
+    }
+}
+
+/// An event as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Counts from 1 without gaps.
+    pub seq: u64,
+    pub at: At,
+    pub actor: Actor,
+    #[serde(flatten)]
+    pub event: Event,
+}

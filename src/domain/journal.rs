@@ -1,0 +1,37 @@
+//! The trait of the durable event log.
+
+use async_trait::async_trait;
+
+use super::actor::Actor;
+use super::event::{Event, Record};
+use super::time::At;
+
+/// Why the journal could not be read or written: what failed, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("journal: {what} → {next}")]
+pub struct JournalFault {
+    pub what: String,
+    pub next: String,
+}
+
+/// A proof of the chain: how many records there are, and the hash of the last.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Chain {
+    pub records: u64,
+    /// SHA-256 in hex over every record in order; of no records, the empty text.
+    pub head: String,
+}
+
+/// The durable event log. One writer; an event that `append` returned survives the death of the process and of the machine.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Appends all events, each with who caused it, or none: numbered on from the last, each chained to the one before.
+    async fn append(&self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault>;
+    /// At most `limit` records after `seq`, in order.
+    async fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalFault>;
+    /// Reads everything and recomputes the chain.
+    ///
+    /// # Errors
+    /// Also when a record was altered, removed or inserted: the fault names the first one that does not fit.
+    async fn verify(&self) -> Result<Chain, JournalFault>;
+}

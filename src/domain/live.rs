@@ -1,0 +1,130 @@
+//! What is true now but not journalled: latest readings, surveys, step logs, who is attached. Lost with the engine and learnt anew.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::health::{Reading, Status};
+use super::ids::{ProbeId, SessionId, StepId, SystemId};
+use super::recovery::Survey;
+use super::time::At;
+
+/// So many latencies are kept a probe.
+pub const HISTORY: usize = 60;
+/// So many lines are kept of a step's log.
+pub const LOG_LINES: usize = 200;
+
+/// The latest of a probe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeLive {
+    pub at: At,
+    /// By hysteresis; the reading alone may differ.
+    pub status: Status,
+    pub reading: Reading,
+    /// Latencies in milliseconds, oldest first; `None` where a look got none.
+    pub history: VecDeque<Option<u32>>,
+}
+
+/// The latest of a datastore.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SurveyLive {
+    /// When `survey` was taken; what is older than it looks is worse than nothing.
+    pub at: Option<At>,
+    /// The latest one that succeeded.
+    pub survey: Survey,
+    /// Why the latest attempt failed, if it did.
+    pub fault: Option<String>,
+}
+
+/// Who is attached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attached {
+    pub name: String,
+    pub uid: u32,
+    pub since: At,
+    pub read_only: bool,
+}
+
+/// A line of a step's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub at: At,
+    pub text: String,
+}
+
+/// Everything that is true now.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    pub probes: BTreeMap<ProbeId, ProbeLive>,
+    pub surveys: BTreeMap<SystemId, SurveyLive>,
+    pub logs: BTreeMap<StepId, VecDeque<LogLine>>,
+    pub attached: BTreeMap<SessionId, Attached>,
+    /// Why the journal cannot be written, while it cannot.
+    pub journal_fault: Option<String>,
+}
+
+/// One change of what is true now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "live", rename_all = "kebab-case")]
+pub enum LiveChange {
+    Probe {
+        probe: ProbeId,
+        at: At,
+        status: Status,
+        reading: Reading,
+    },
+    Survey {
+        system: SystemId,
+        taken: SurveyLive,
+    },
+    Log {
+        step: StepId,
+        line: LogLine,
+    },
+    /// A new run begins: the logs of the last one go.
+    LogsCleared {},
+    Attached {
+        session: SessionId,
+        who: Attached,
+    },
+    Detached {
+        session: SessionId,
+    },
+    Journal {
+        fault: Option<String>,
+    },
+}
+
+impl Live {
+    pub fn apply(&mut self, change: LiveChange) {
+        match change {
+            LiveChange::Probe { probe, at, status, reading } => {
+                let fresh = || ProbeLive { at, status, reading: reading.clone(), history: VecDeque::new() };
+                let known = self.probes.entry(probe).or_insert_with(fresh);
+                known.history.push_back(reading.latency_ms);
+                if known.history.len() > HISTORY {
+                    known.history.pop_front();
+                }
+                (known.at, known.status, known.reading) = (at, status, reading);
+            }
+            LiveChange::Survey { system, taken } => {
+                self.surveys.insert(system, taken);
+            }
+            LiveChange::Log { step, line } => {
+                let lines = self.logs.entry(step).or_default();
+                lines.push_back(line);
+                if lines.len() > LOG_LINES {
+                    lines.pop_front();
+                }
+            }
+            LiveChange::LogsCleared {} => self.logs.clear(),
+            LiveChange::Attached { session, who } => {
+                self.attached.insert(session, who);
+            }
+            LiveChange::Detached { session } => {
+                self.attached.remove(&session);
+            }
+            LiveChange::Journal { fault } => self.journal_fault = fault,
+        }
+    }
+}

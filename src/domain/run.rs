@@ -1,0 +1,214 @@
+//! Runs: one execution of a plan, step by step.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::actor::Actor;
+use super::estate::{DataClass, words};
+use super::ids::{IncidentId, RunId, StepId};
+use super::kinds::Undo;
+use super::plan::Plan;
+use super::recovery::{Loss, RecoveryPoint};
+use super::system::{Begun, Fault, Guard, GuardVerdict, Observed};
+use super::time::At;
+
+words! {
+    /// What a run is for.
+    Mode {
+        Live = "live",
+        /// Observations, guards and previews only: nothing is applied.
+        Rehearsal = "rehearsal",
+    }
+}
+
+words! {
+    /// Where a step of a run stands.
+    StepPhase {
+        /// For the steps it needs.
+        Waiting = "waiting",
+        /// Being observed, checked and previewed.
+        Preparing = "preparing",
+        /// Its gate is open: somebody has to answer.
+        Gated = "gated",
+        /// A guard, or reality, stands against it.
+        Blocked = "blocked",
+        /// Answered for; starts as soon as nothing holds it.
+        Ready = "ready",
+        /// The change is being made.
+        Applying = "applying",
+        /// It may have happened: being observed before anything else.
+        Observing = "observing",
+        /// Waiting for the effect that a client would see.
+        Verifying = "verifying",
+        /// Failed transiently; tried again at `retry_at`.
+        Retrying = "retrying",
+        /// Whether it happened cannot be told: a human has to say.
+        Asking = "asking",
+        /// A human has to decide: retry, skip, done by hand or revert.
+        Failed = "failed",
+        Done = "done",
+        Skipped = "skipped",
+        /// Marked done by a human.
+        ByHand = "by-hand",
+        /// Observed and previewed only.
+        Rehearsed = "rehearsed",
+        Reverting = "reverting",
+        Reverted = "reverted",
+    }
+}
+
+impl StepPhase {
+    /// Nothing more will happen to it by itself or by waiting.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Skipped | Self::ByHand | Self::Rehearsed | Self::Reverted)
+    }
+    /// Steps that need it may start.
+    pub fn satisfies(self) -> bool {
+        matches!(self, Self::Done | Self::Skipped | Self::ByHand | Self::Rehearsed)
+    }
+    /// Its effect is in place.
+    pub fn is_in_effect(self) -> bool {
+        matches!(self, Self::Done | Self::ByHand)
+    }
+    /// A human has to act before it goes on.
+    pub fn waits_for_human(self) -> bool {
+        matches!(self, Self::Gated | Self::Blocked | Self::Asking | Self::Failed)
+    }
+    /// Something is under way in the outside world.
+    pub fn is_in_flight(self) -> bool {
+        matches!(self, Self::Preparing | Self::Applying | Self::Observing | Self::Verifying | Self::Reverting)
+    }
+}
+
+/// How a step went the last time it was verified.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastTime {
+    pub at: At,
+    pub mode: Mode,
+    /// From its first attempt to its verification.
+    pub seconds: f64,
+}
+
+/// What a gate shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateCard {
+    /// When the evidence was taken.
+    pub at: At,
+    pub observed: Observed,
+    pub summary: String,
+    pub diff: Vec<String>,
+    pub guards: Vec<Guard>,
+    /// For a promotion: what would be lost, of which class.
+    pub loss: Option<(DataClass, Loss)>,
+    pub undo: Undo,
+    /// How this step went the last time; `None` if it never ran.
+    pub last: Option<LastTime>,
+    /// Seconds from now to the end of the plan by the longest chain of past durations; `None` if a step was never timed.
+    pub projected: Option<f64>,
+    /// Kept for `apply`; not shown.
+    pub pre_image: serde_json::Value,
+}
+
+impl GateCard {
+    pub fn blocks(&self) -> impl Iterator<Item = &Guard> {
+        self.guards.iter().filter(|guard| guard.verdict == GuardVerdict::Block)
+    }
+}
+
+/// A step of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRun {
+    pub phase: StepPhase,
+    /// Times that `apply` was begun.
+    pub attempts: u32,
+    pub begun: Option<Begun>,
+    pub card: Option<GateCard>,
+    /// Who answered its gate.
+    pub confirmed: Vec<Actor>,
+    /// Guards that were overridden, by name.
+    pub overridden: Vec<String>,
+    /// Whether the gate needs no further answer.
+    pub cleared: bool,
+    pub ready_at: Option<At>,
+    pub ended_at: Option<At>,
+    pub retry_at: Option<At>,
+    pub retries: u32,
+    pub fault: Option<Fault>,
+    /// The latest word on it.
+    pub detail: String,
+    /// What it measured.
+    pub point: Option<RecoveryPoint>,
+}
+
+impl Default for StepRun {
+    fn default() -> Self {
+        Self {
+            phase: StepPhase::Waiting,
+            attempts: 0,
+            begun: None,
+            card: None,
+            confirmed: Vec::new(),
+            overridden: Vec::new(),
+            cleared: false,
+            ready_at: None,
+            ended_at: None,
+            retry_at: None,
+            retries: 0,
+            fault: None,
+            detail: String::new(),
+            point: None,
+        }
+    }
+}
+
+words! {
+    /// How a run ended.
+    Outcome {
+        /// Every step is done, skipped or done by hand.
+        Completed = "completed",
+        /// Ended by an operator before that.
+        Abandoned = "abandoned",
+    }
+}
+
+/// One execution of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    pub id: RunId,
+    pub incident: Option<IncidentId>,
+    /// The plan as it was when the run started: a run is resumed only with this.
+    pub plan: Arc<Plan>,
+    pub mode: Mode,
+    pub by: Actor,
+    pub reason: String,
+    /// Gates are answered by `--yes` where the plan allows it.
+    pub unattended: bool,
+    pub started_at: At,
+    pub ended_at: Option<At>,
+    pub outcome: Option<Outcome>,
+    pub steps: BTreeMap<StepId, StepRun>,
+}
+
+impl Run {
+    pub fn step(&self, id: &StepId) -> Option<&StepRun> {
+        self.steps.get(id)
+    }
+    pub fn phase(&self, id: &StepId) -> StepPhase {
+        self.steps.get(id).map_or(StepPhase::Waiting, |step| step.phase)
+    }
+    pub fn is_open(&self) -> bool {
+        self.ended_at.is_none()
+    }
+    /// Steps in the order of the plan, with what became of them.
+    pub fn in_order(&self) -> impl Iterator<Item = (&super::plan::StepSpec, &StepRun)> {
+        self.plan.steps.iter().filter_map(|spec| self.steps.get(&spec.id).map(|step| (spec, step)))
+    }
+    /// Open, but nothing is under way and nothing will start by itself: a human has to act.
+    pub fn waits_for_human(&self) -> bool {
+        let busy =
+            |step: &StepRun| step.phase.is_in_flight() || matches!(step.phase, StepPhase::Ready | StepPhase::Retrying);
+        self.is_open() && !self.steps.values().any(busy)
+    }
+}

@@ -1,0 +1,342 @@
+//! State: the fold of the journal. `apply` is total and never fails: an event is a fact.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::actor::Actor;
+use super::event::{Event, Prepared, Record};
+use super::health::Status;
+use super::ids::{IncidentId, PlanId, ProbeId, RegionId, SessionId, StepId};
+use super::incident::{Incident, Phase, Severity};
+use super::kinds::StepRole;
+use super::run::{LastTime, Mode, Outcome, Run, StepPhase, StepRun};
+use super::system::Begun;
+use super::time::{At, seconds_between};
+
+/// So many closed incidents are remembered by the state; the journal keeps all.
+const PAST: usize = 50;
+
+/// What is known of a probe across restarts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeState {
+    pub status: Status,
+    pub since: At,
+    /// When it was last seen healthy before `since`.
+    pub last_healthy: Option<At>,
+    pub detail: String,
+}
+
+/// Who asked that nothing new starts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    pub by: Actor,
+    pub at: At,
+    pub reason: String,
+}
+
+/// Who armed a cockpit, and when it was last used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Armed {
+    pub by: Actor,
+    pub at: At,
+}
+
+/// A closed incident, in a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PastIncident {
+    pub id: IncidentId,
+    pub title: String,
+    pub severity: Severity,
+    pub declared_at: Option<At>,
+    pub closed_at: At,
+}
+
+/// Everything that follows from the journal. Its size depends on the estate and the plan, not on how long the incident lasts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The number of the latest record that is folded in.
+    pub seq: u64,
+    pub at: Option<At>,
+    /// Where clients are sent; `None` until a run moved them: the primary region of the estate.
+    pub serving: Option<RegionId>,
+    pub probes: BTreeMap<ProbeId, ProbeState>,
+    pub hold: Option<Hold>,
+    pub armed: BTreeMap<SessionId, Armed>,
+    /// The open incident.
+    pub incident: Option<Incident>,
+    /// The run under way, or the latest one.
+    pub run: Option<Run>,
+    pub past: VecDeque<PastIncident>,
+    /// Incidents declared so far, and runs of the open one: they number the next.
+    pub incidents: u32,
+    pub runs: u32,
+    /// How each step went the last time, by plan.
+    pub history: BTreeMap<PlanId, BTreeMap<StepId, LastTime>>,
+}
+
+impl State {
+    /// Folds one record in.
+    pub fn apply(&mut self, record: &Record) {
+        self.seq = record.seq;
+        self.at = Some(record.at);
+        let at = record.at;
+        match &record.event {
+            Event::EngineStarted { .. } => self.armed.clear(),
+            Event::ProbeChanged { probe, to, detail, last_healthy } => {
+                let known = ProbeState { status: *to, since: at, last_healthy: *last_healthy, detail: detail.clone() };
+                self.probes.insert(probe.clone(), known);
+            }
+            Event::CockpitArmed { session } => {
+                self.armed.insert(session.clone(), Armed { by: record.actor.clone(), at });
+            }
+            Event::CockpitDisarmed { session } => {
+                self.armed.remove(session);
+            }
+            Event::HoldSet { reason } => {
+                self.hold = Some(Hold { by: record.actor.clone(), at, reason: reason.clone() });
+            }
+            Event::HoldReleased { .. } => self.hold = None,
+            _ => {
+                self.apply_to_incident(record);
+                self.apply_to_run(record);
+            }
+        }
+    }
+
+    fn apply_to_incident(&mut self, record: &Record) {
+        if let Event::IncidentDeclared { incident, title, severity, clocks, region, points } = &record.event {
+            self.incidents += 1;
+            self.runs = 0;
+            self.incident = Some(Incident {
+                id: incident.clone(),
+                title: title.clone(),
+                severity: *severity,
+                phase: Phase::Declared,
+                declared_by: record.actor.clone(),
+                commander: Some(record.actor.clone()),
+                clocks: clocks.clone(),
+                region: region.clone(),
+                points: points.clone(),
+                closed_at: None,
+            });
+        }
+        let Some(incident) = &mut self.incident else { return };
+        match &record.event {
+            Event::SeverityChanged { severity, .. } => incident.severity = *severity,
+            Event::CommandTaken {} => incident.commander = Some(record.actor.clone()),
+            Event::IncidentClosed { .. } => {
+                self.past.push_front(PastIncident {
+                    id: incident.id.clone(),
+                    title: incident.title.clone(),
+                    severity: incident.severity,
+                    declared_at: incident.clocks.t2,
+                    closed_at: record.at,
+                });
+                self.past.truncate(PAST);
+                self.incident = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_to_run(&mut self, record: &Record) {
+        if let Event::RunStarted { run, plan, mode, reason, unattended } = &record.event {
+            self.runs += 1;
+            self.run = Some(Run {
+                id: run.clone(),
+                incident: self.incident.as_ref().map(|incident| incident.id.clone()),
+                plan: plan.clone(),
+                mode: *mode,
+                by: record.actor.clone(),
+                reason: reason.clone(),
+                unattended: *unattended,
+                started_at: record.at,
+                ended_at: None,
+                outcome: None,
+                steps: plan.steps.iter().map(|step| (step.id.clone(), StepRun::default())).collect(),
+            });
+        }
+        if let Event::RunEnded { outcome, .. } = &record.event {
+            self.end_run(*outcome, record.at);
+        }
+        let Some((run, step)) = record.event.step() else { return };
+        let Some(current) = self.run.as_mut().filter(|current| &current.id == run) else { return };
+        let Some(known) = current.steps.get_mut(step) else { return };
+        known.apply(record);
+        self.note_progress(record, &step.clone());
+    }
+
+    fn end_run(&mut self, outcome: Outcome, at: At) {
+        if let Some(run) = &mut self.run {
+            run.ended_at = Some(at);
+            run.outcome = Some(outcome);
+        }
+    }
+
+    /// What a step's progress means for the clocks, the history and the serving region.
+    fn note_progress(&mut self, record: &Record, id: &StepId) {
+        let Some(run) = &self.run else { return };
+        let Some(spec) = run.plan.step(id) else { return };
+        let (at, live) = (record.at, run.mode != Mode::Rehearsal);
+        match &record.event {
+            Event::StepApplying { .. } if spec.role.mutates() && live => {
+                if let Some(incident) = &mut self.incident {
+                    incident.clocks.t3.get_or_insert(at);
+                    if incident.phase == Phase::Declared {
+                        incident.phase = Phase::Mitigating;
+                    }
+                }
+            }
+            Event::StepVerified { .. } => {
+                let begun = run.steps.get(id).and_then(|step| step.begun.as_ref().map(|begun| begun.at));
+                if let (Some(begun), true) = (begun, live) {
+                    let last = LastTime { at, mode: run.mode, seconds: seconds_between(begun, at) };
+                    self.history.entry(run.plan.id.clone()).or_default().insert(id.clone(), last);
+                }
+                self.note_recovery(id, at);
+            }
+            Event::StepDoneByHand { .. } => self.note_recovery(id, at),
+            Event::StepReverted { .. } if spec.role == StepRole::Traffic => {
+                self.serving = self.incident.as_ref().map(|incident| incident.region.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn note_recovery(&mut self, id: &StepId, at: At) {
+        let Some(run) = self.run.as_ref().filter(|run| run.mode != Mode::Rehearsal) else { return };
+        let Some(spec) = run.plan.step(id) else { return };
+        if spec.role == StepRole::Traffic
+            && let Some(region) = &spec.region
+        {
+            self.serving = Some(region.clone());
+        }
+        let Some(incident) = &mut self.incident else { return };
+        let technical = |role| matches!(role, StepRole::Promotes | StepRole::Capacity | StepRole::Traffic);
+        let is_up = |step: &&super::plan::StepSpec| !technical(step.role) || run.phase(&step.id).satisfies();
+        if technical(spec.role) && run.plan.steps.iter().all(|step| is_up(&step)) {
+            incident.clocks.t4.get_or_insert(at);
+        }
+        for tier in &spec.recovers {
+            incident.clocks.t5.entry(*tier).or_insert(at);
+        }
+        let recovers_all =
+            run.plan.steps.iter().flat_map(|step| &step.recovers).all(|tier| incident.clocks.t5.contains_key(tier));
+        if recovers_all && !spec.recovers.is_empty() {
+            incident.phase = Phase::Recovered;
+        }
+    }
+
+    /// The region clients are sent to.
+    pub fn serving(&self, estate: &super::estate::Estate) -> RegionId {
+        self.serving.clone().unwrap_or_else(|| estate.primary())
+    }
+}
+
+impl StepRun {
+    fn apply(&mut self, record: &Record) {
+        let at = record.at;
+        match &record.event {
+            Event::StepPreparing { .. } => {
+                self.phase = StepPhase::Preparing;
+                self.ready_at.get_or_insert(at);
+            }
+            Event::StepPrepared { card, verdict, .. } => self.prepared(card, *verdict, at),
+            Event::GateConfirmed { cleared, .. } => self.confirmed_by(&record.actor, *cleared),
+            Event::GuardsOverridden { guards, cleared, .. } => {
+                self.overridden.clone_from(guards);
+                self.confirmed_by(&record.actor, *cleared);
+            }
+            Event::StepApplying { attempt, .. } => {
+                self.attempts = *attempt;
+                self.begin(at);
+                self.to(StepPhase::Applying, "");
+            }
+            Event::StepApplied { receipt, .. } => {
+                if let Some(begun) = &mut self.begun {
+                    begun.receipt.clone_from(receipt);
+                }
+                self.to(StepPhase::Verifying, "applied; waiting for the effect");
+            }
+            Event::StepUncertain { fault, .. } => {
+                self.fault = Some(fault.clone());
+                self.to(StepPhase::Observing, &fault.what);
+            }
+            Event::StepNotDone { detail, .. } => self.to(StepPhase::Ready, detail),
+            Event::StepFound { detail, .. } => self.to(StepPhase::Verifying, detail),
+            Event::StepUnknowable { why, .. } => self.to(StepPhase::Asking, why),
+            Event::StepVerified { detail, point, .. } => {
+                self.point.clone_from(point);
+                self.fault = None;
+                self.end(StepPhase::Done, detail, at);
+            }
+            Event::StepRetrying { fault, at: due, .. } => {
+                self.fault = Some(fault.clone());
+                self.retry_at = Some(*due);
+                self.retries += 1;
+                self.to(StepPhase::Retrying, &fault.what);
+            }
+            Event::StepFailed { fault, .. } => {
+                self.fault = Some(fault.clone());
+                self.to(StepPhase::Failed, &fault.what);
+            }
+            Event::StepRetried { reason, .. } => {
+                (self.fault, self.retries, self.ended_at, self.cleared) = (None, 0, None, false);
+                self.confirmed.clear();
+                self.overridden.clear();
+                self.to(StepPhase::Waiting, reason);
+            }
+            Event::StepSkipped { reason, .. } => self.end(StepPhase::Skipped, reason, at),
+            Event::StepDoneByHand { reason, .. } => self.end(StepPhase::ByHand, reason, at),
+            Event::StepReverting { reason, .. } => self.to(StepPhase::Reverting, reason),
+            Event::StepReverted { .. } => self.end(StepPhase::Reverted, "reverted", at),
+            _ => {}
+        }
+    }
+
+    fn to(&mut self, phase: StepPhase, detail: &str) {
+        self.phase = phase;
+        if !detail.is_empty() {
+            detail.clone_into(&mut self.detail);
+        }
+    }
+
+    fn end(&mut self, phase: StepPhase, detail: &str, at: At) {
+        self.to(phase, detail);
+        self.ended_at = Some(at);
+    }
+
+    fn begin(&mut self, at: At) {
+        let pre_image = self.card.as_ref().map(|card| card.pre_image.clone()).unwrap_or_default();
+        self.begun.get_or_insert_with(|| Begun { at, pre_image, receipt: Default::default() });
+    }
+
+    fn prepared(&mut self, card: &super::run::GateCard, verdict: Prepared, at: At) {
+        self.card = Some(card.clone());
+        let words = if card.summary.is_empty() { card.observed.words() } else { card.summary.as_str() };
+        match verdict {
+            Prepared::AlreadyDone | Prepared::InProgress => {
+                self.begin(at);
+                self.to(StepPhase::Verifying, card.observed.words());
+            }
+            Prepared::Blocked => {
+                let why = card.blocks().next().map_or(card.observed.words(), |guard| guard.detail.as_str());
+                self.to(StepPhase::Blocked, why);
+            }
+            Prepared::Gate => self.to(StepPhase::Gated, words),
+            Prepared::Clear => self.to(StepPhase::Ready, words),
+            Prepared::Rehearsed => self.end(StepPhase::Rehearsed, words, at),
+        }
+    }
+
+    fn confirmed_by(&mut self, actor: &Actor, cleared: bool) {
+        if !self.confirmed.iter().any(|known| known.is_same_person(actor)) {
+            self.confirmed.push(actor.clone());
+        }
+        if cleared {
+            self.cleared = true;
+            self.phase = StepPhase::Ready;
+        }
+    }
+}

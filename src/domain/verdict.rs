@@ -1,0 +1,90 @@
+//! Verdicts: how the clocks stand against what was promised. Read from the state at any moment, during an incident and after it.
+
+use serde::{Deserialize, Serialize};
+
+use super::estate::{DataClass, Estate, Tier};
+use super::incident::Incident;
+use super::kinds::StepRole;
+use super::recovery::Loss;
+use super::run::{Mode, Run, StepPhase};
+use super::time::{At, seconds_between};
+
+/// How a tier stands against its RTO. All lengths are in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RtoVerdict {
+    pub tier: Tier,
+    pub target: f64,
+    /// t5 − t0 once recovered; until then, now − t0. `None` if t0 is unknown.
+    pub elapsed: Option<f64>,
+    /// The same from the declaration (t5 − t2).
+    pub since_declared: Option<f64>,
+    pub recovered: bool,
+    /// `None` while it can still go either way, or if t0 is unknown.
+    pub met: Option<bool>,
+}
+
+/// How a data class stands against its RPO. All lengths are in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RpoVerdict {
+    pub class: DataClass,
+    pub target: f64,
+    pub loss: Loss,
+    /// `None` while the loss is unknown.
+    pub met: Option<bool>,
+}
+
+/// The RTO of every tier that has one, as of `now`.
+pub fn rto(estate: &Estate, incident: &Incident, now: At) -> Vec<RtoVerdict> {
+    let clocks = &incident.clocks;
+    let of_tier = |tier: Tier| {
+        let target = estate.rto(tier)?.as_secs_f64();
+        let t5 = clocks.t5.get(&tier).copied();
+        let until = t5.or(incident.closed_at).unwrap_or(now);
+        let elapsed = clocks.t0.get(&tier).map(|t0| seconds_between(*t0, until));
+        let since_declared = clocks.t2.map(|t2| seconds_between(t2, until));
+        let met = match elapsed {
+            Some(seconds) if seconds > target => Some(false),
+            Some(_) if t5.is_some() => Some(true),
+            _ => None,
+        };
+        Some(RtoVerdict { tier, target, elapsed, since_declared, recovered: t5.is_some(), met })
+    };
+    Tier::ALL.iter().filter_map(|tier| of_tier(*tier)).collect()
+}
+
+/// The RPO of every data class that has one. The loss is measured once every measuring step of the run for that class is done;
+/// until then it is estimated from what was known at the declaration, the worst datastore counting.
+pub fn rpo(estate: &Estate, incident: &Incident, run: Option<&Run>) -> Vec<RpoVerdict> {
+    let of_class = |class: DataClass| {
+        let target = estate.rpo(class)?.as_secs_f64();
+        let loss = loss(estate, incident, run.filter(|run| run.mode != Mode::Rehearsal), class);
+        Some(RpoVerdict { class, target, loss, met: loss.seconds().map(|seconds| seconds <= target) })
+    };
+    DataClass::ALL.iter().filter_map(|class| of_class(*class)).collect()
+}
+
+fn loss(estate: &Estate, incident: &Incident, run: Option<&Run>, class: DataClass) -> Loss {
+    let Some(disruption) = incident.clocks.t0.values().min().copied() else { return Loss::Unknown };
+    let measures = || {
+        let of_class = move |role, its: Option<DataClass>| role == StepRole::Measures && its == Some(class);
+        run.into_iter().flat_map(|run| run.in_order()).filter(move |(spec, _)| of_class(spec.role, spec.class))
+    };
+    let all_measured = measures().next().is_some() && measures().all(|(_, step)| step.phase == StepPhase::Done);
+    let measured =
+        measures().filter_map(|(_, step)| step.point.as_ref()).map(|point| Loss::of(Some(point), disruption));
+    if all_measured {
+        return worst(measured);
+    }
+    let stores = estate.datastores().filter(|store| store.class == Some(class));
+    let estimated = stores.map(|store| Loss::of(incident.points.get(&store.id), disruption));
+    match worst(estimated.chain(measured)) {
+        Loss::Measured { seconds } => Loss::Estimated { seconds },
+        loss => loss,
+    }
+}
+
+/// The largest loss; unknown if any is, and if there is none to go by.
+fn worst(losses: impl Iterator<Item = Loss>) -> Loss {
+    let size = |loss: &Loss| loss.seconds().unwrap_or(f64::INFINITY);
+    losses.max_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(Loss::Unknown)
+}

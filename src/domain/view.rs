@@ -1,0 +1,59 @@
+//! What a cockpit is given: everything once, then every change. The same fold runs on both sides of the socket.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::estate::Estate;
+use super::event::Record;
+use super::live::{Live, LiveChange};
+use super::plan::Plan;
+use super::state::State;
+use super::time::At;
+
+/// Everything an attached cockpit needs, as of `now` by the engine's clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The version of the engine.
+    pub version: String,
+    pub now: At,
+    pub estate: Arc<Estate>,
+    pub plans: Vec<Arc<Plan>>,
+    pub state: State,
+    pub live: Live,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "update", rename_all = "lowercase")]
+pub enum Update {
+    Record { record: Arc<Record> },
+    Live { change: Arc<LiveChange> },
+}
+
+impl Snapshot {
+    /// Folds a change in. A record that is known already (it raced with the snapshot) changes nothing; a gap cannot be folded over.
+    ///
+    /// # Errors
+    /// When records are missing in between: the whole has to be asked for again.
+    pub fn take(&mut self, update: &Update) -> Result<(), Gap> {
+        match update {
+            Update::Record { record } if record.seq <= self.state.seq => Ok(()),
+            Update::Record { record } if record.seq == self.state.seq + 1 => {
+                self.now = self.now.max(record.at);
+                self.state.apply(record);
+                Ok(())
+            }
+            Update::Record { .. } => Err(Gap),
+            Update::Live { change } => {
+                self.live.apply(LiveChange::clone(change));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Updates were missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("updates were missed")]
+pub struct Gap;
