@@ -1,6 +1,8 @@
 //! One file per system that can be watched or failed over. A file knows everything Mayday knows about that system: its row in the
 //! table of kinds, the connection, probes, recovery points and steps. Adding a system is one file and one row in [`FACTORIES`].
 
+pub mod secret;
+
 use crate::domain::kinds::{Kinds, SystemKind};
 use crate::domain::system::Factory;
 
