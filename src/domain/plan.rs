@@ -113,10 +113,14 @@ impl Plan {
         for step in &self.steps {
             let mut say = |what: String| found.push(PlanMistake { step: step.id.clone(), what });
             if !seen.insert(&step.id) {
-                say("there is another step of this name".into());
+                say("is not the only step of this name".into());
             }
-            for need in step.needs.iter().filter(|need| self.step(need).is_none()) {
-                say(format!("needs `{need}`, which is not a step of this plan"));
+            for need in &step.needs {
+                if self.step(need).is_none() {
+                    say(format!("needs `{need}`, which is not a step of this plan"));
+                } else if !seen.contains(need) && *need != step.id {
+                    say(format!("needs `{need}`, which comes after it; put it before"));
+                }
             }
             let ancestors = self.ancestors(&step.id);
             if ancestors.contains(&step.id) {

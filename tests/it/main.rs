@@ -1,5 +1,7 @@
 //! Everything that can be tested with a Rust toolchain alone: against the embedded lab, in-process or with the real binary in a pty.
 
+mod architecture;
+mod config;
 mod http;
 mod kubernetes;
 mod neo4j;

@@ -1,0 +1,354 @@
+//! `[estate]`, `[[region]]`, `[objectives]`, `[policy]`, `[[system]]` and `[[service]]`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::params;
+use super::probes::{self, Pace};
+use super::read::{Doc, Table, Text};
+use super::suggest::one_of;
+use crate::domain::estate::{
+    DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Service, Subject, SystemSpec, Tier,
+};
+use crate::domain::ids::{RegionId, SystemId};
+use crate::domain::kinds::{Kinds, SystemKind};
+use crate::domain::text::clean;
+use crate::domain::time::Span;
+
+/// What the rest of a config may refer to. Holds also what has mistakes of its own, so that one mistake is said once.
+pub struct Known<'k> {
+    pub kinds: &'k Kinds,
+    pub dir: &'k std::path::Path,
+    pub regions: Vec<RegionId>,
+    pub systems: Vec<KnownSystem>,
+}
+
+/// A system that probes and steps may name.
+pub struct KnownSystem {
+    pub id: SystemId,
+    /// `None` if its kind is unknown.
+    pub kind: Option<&'static SystemKind>,
+    pub region: Option<RegionId>,
+}
+
+impl Known<'_> {
+    pub fn params(&self) -> params::Context<'_> {
+        params::Context { regions: &self.regions, dir: self.dir }
+    }
+
+    /// The system that something of `kind` in `table` is about: the one it names, or the only one that fits.
+    pub fn system_for(&self, table: &Table<'_>, kind: &SystemKind, region: Option<&RegionId>) -> Option<SystemId> {
+        let named = table.get("system");
+        if kind.ambient {
+            if let Some(field) = named {
+                field.say(format!("`{}` needs no system", kind.name), "leave it out");
+            }
+            return Some(kind.name.into());
+        }
+        let fitting: Vec<&KnownSystem> =
+            self.systems.iter().filter(|it| it.kind.is_none_or(|known| known.name == kind.name)).collect();
+        let ids: Vec<&str> = fitting.iter().map(|it| it.id.as_str()).collect();
+        if let Some(field) = named {
+            let asked = field.text()?.into_inner();
+            let found = fitting.iter().find(|it| it.id.as_str() == asked);
+            if found.is_none() {
+                let what = match self.systems.iter().find(|it| it.id.as_str() == asked).and_then(|it| it.kind) {
+                    Some(other) => format!("`{asked}` is of kind `{}`, not `{}`", other.name, kind.name),
+                    None => format!("there is no system `{}`", clean(&asked)),
+                };
+                field.say(what, one_of(&asked, &ids));
+            }
+            return found.map(|it| it.id.clone());
+        }
+        let near = |it: &&&KnownSystem| region.is_none() || it.region.is_none() || it.region.as_ref() == region;
+        match fitting.iter().filter(near).collect::<Vec<_>>()[..] {
+            [only] => Some(only.id.clone()),
+            [] => {
+                let place = region.map(|region| format!(" in {region}")).unwrap_or_default();
+                table.say(format!("there is no system of kind `{}`{place}", kind.name), one_of("", &ids));
+                None
+            }
+            _ => {
+                table.say(
+                    format!("several systems are of kind `{}`", kind.name),
+                    format!("say which: system = \"{}\"", ids.join("\" or \"")),
+                );
+                None
+            }
+        }
+    }
+}
+
+/// Reads all of the estate; what has mistakes is left out, and said.
+pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) -> (Estate, Known<'k>) {
+    let doc = root.doc();
+    let name = read_name(root);
+    let mut known = Known { kinds, dir, regions: Vec::new(), systems: Vec::new() };
+    let pace = Pace::read(root);
+
+    let tables_of_regions: Vec<Table<'_>> = tables(root, "region").collect();
+    let ids = tables_of_regions.iter().filter_map(|it| it.get("id")?.value().as_str());
+    known.regions = ids.map(RegionId::from).collect();
+    let read: Vec<Option<Region>> = tables_of_regions.iter().map(read_region).collect();
+    let regions: Vec<Region> = read.iter().flatten().cloned().collect();
+    if regions.len() == read.len() {
+        check_roles(doc, &regions);
+    }
+    let drafts: Vec<(Table<'_>, KnownSystem)> =
+        tables(root, "system").filter_map(|it| draft_system(it, &known)).collect();
+    let (tables_of_systems, systems): (Vec<_>, Vec<_>) = drafts.into_iter().unzip();
+    known.systems = systems;
+
+    let mut probes = Vec::new();
+    for (table, region) in tables_of_regions.into_iter().zip(read) {
+        let id = region.map_or_else(|| RegionId::from("?"), |region| region.id);
+        probes.extend(probes::read(&table, &Subject::Region(id.clone()), Some(&id), &known, &pace));
+        table.close();
+    }
+    let mut systems = Vec::new();
+    for (table, draft) in tables_of_systems.into_iter().zip(&known.systems) {
+        systems.extend(read_system(table, draft, &known, &pace, &mut probes));
+    }
+    let services: Vec<Service> =
+        tables(root, "service").filter_map(|it| read_service(it, &known, &pace, &mut probes)).collect();
+    if root.get("service").is_none() {
+        doc.say_of_file("there is no service", "add a [[service]] for each one that users need");
+    }
+    let probes = probes::unique(doc, probes);
+    let objectives = read_objectives(root, &systems);
+    let policy = read_policy(root);
+    (Estate { name, regions, services, systems, probes, objectives, policy }, known)
+}
+
+/// The tables of `[[name]]`, with those that repeat an earlier one's id said.
+fn tables<'d>(root: &Table<'d>, name: &'static str) -> impl Iterator<Item = Table<'d>> + use<'d> {
+    let all = root.get(name).map(|field| field.tables(&format!("[[{name}]]"))).unwrap_or_default();
+    let mut seen = BTreeSet::new();
+    for field in all.iter().filter_map(|table| table.get("id")) {
+        if let Some(id) = field.value().as_str()
+            && !seen.insert(id)
+        {
+            field.say(format!("there is another {name} `{}`", clean(id)), "every id is used once");
+        }
+    }
+    all.into_iter()
+}
+
+fn read_name(root: &Table<'_>) -> String {
+    let Some(field) = root.get("estate") else {
+        root.doc().say_of_file("there is no [estate]", "begin with [estate] and its name = \"…\"");
+        return String::new();
+    };
+    let Some(table) = field.table("[estate]") else {
+        return String::new();
+    };
+    let name = table.need("name", "it heads every screen and report").and_then(|it| it.text());
+    table.close();
+    name.map(Text::into_inner).unwrap_or_default()
+}
+
+fn read_region(table: &Table<'_>) -> Option<Region> {
+    let id = table.need("id", "the name its vendor gives it, like us-east-1").and_then(|it| it.id());
+    let role = table.need("role", "primary or standby").and_then(|it| it.word(RegionRole::WORDS));
+    let title = table.get("title").and_then(|it| it.text());
+    let id = id?.into_inner();
+    let title = title.map_or_else(|| id.clone(), Text::into_inner);
+    Some(Region { id: id.into(), role: role?, title })
+}
+
+fn check_roles(doc: &Doc<'_>, regions: &[Region]) {
+    for role in RegionRole::ALL {
+        let ids: Vec<&str> = regions.iter().filter(|it| it.role == *role).map(|it| it.id.as_str()).collect();
+        match ids.len() {
+            1 => {}
+            0 => doc
+                .say_of_file(format!("there is no {role} region"), format!("add a [[region]] with role = \"{role}\"")),
+            _ => doc.say_of_file(
+                format!("there are {} {role} regions: {}", ids.len(), ids.join(", ")),
+                "Mayday fails over from one region to one other",
+            ),
+        }
+    }
+}
+
+fn draft_system<'d>(table: Table<'d>, known: &Known<'_>) -> Option<(Table<'d>, KnownSystem)> {
+    let id = table.need("id", "the name that probes, plans and typed phrases use").and_then(|it| it.id());
+    let names: Vec<&str> = known.kinds.0.iter().filter(|it| !it.ambient).map(|it| it.name).collect();
+    let kind = table.need("kind", format!("one of {}", names.join(", "))).and_then(|field| {
+        let name = field.text()?.into_inner();
+        let kind = known.kinds.system(&name);
+        match kind {
+            Some(ambient) if ambient.ambient => {
+                field.say(
+                    format!("`{name}` needs no [[system]]"),
+                    "leave the table out; probes and steps name its kinds alone",
+                );
+                return None;
+            }
+            Some(_) => {}
+            None => field.say(format!("there is no kind of system `{}`", clean(&name)), one_of(&name, &names)),
+        }
+        kind
+    });
+    let region = table.get("region").and_then(|it| params::region(&it, &known.regions));
+    Some((table, KnownSystem { id: id?.into_inner().into(), kind, region }))
+}
+
+fn read_system(
+    table: Table<'_>,
+    draft: &KnownSystem,
+    known: &Known<'_>,
+    pace: &Pace,
+    probes: &mut Vec<(Range<usize>, ProbeSpec)>,
+) -> Option<SystemSpec> {
+    let kind = draft.kind?;
+    let title = table.get("title").and_then(|it| it.text());
+    let class = table.get("class").and_then(|it| it.word(DataClass::WORDS));
+    probes.extend(probes::read(&table, &Subject::System(draft.id.clone()), draft.region.as_ref(), known, pace));
+    let params = params::read(&table, &format!("a system of kind `{}`", kind.name), kind.params, &known.params());
+    table.close();
+    let title = title.map_or_else(|| kind.title.to_owned(), Text::into_inner);
+    Some(SystemSpec {
+        id: draft.id.clone(),
+        kind: kind.name.into(),
+        title,
+        region: draft.region.clone(),
+        class,
+        params,
+    })
+}
+
+fn read_service(
+    table: Table<'_>,
+    known: &Known<'_>,
+    pace: &Pace,
+    probes: &mut Vec<(Range<usize>, ProbeSpec)>,
+) -> Option<Service> {
+    let id = table.need("id", "the name that the cockpit shows").and_then(|it| it.id());
+    let title = table.get("title").and_then(|it| it.text());
+    let tiers = [Tier::Critical.word(), Tier::Standard.word()];
+    let tier = table.need("tier", "critical or standard").and_then(|it| it.word(&tiers));
+    let subject = Subject::Service(id.as_ref().map_or("?", |id| id.get_ref().as_str()).into());
+    let own = probes::read(&table, &subject, None, known, pace);
+    if own.is_empty() && table.get("probe").is_none() {
+        table.say("a service without a probe would be unknown for ever", "add a [[service.probe]]");
+    }
+    probes.extend(own);
+    table.close();
+    let id = id?.into_inner();
+    let title = title.map_or_else(|| id.clone(), Text::into_inner);
+    Some(Service { id: id.into(), title, tier: tier? })
+}
+
+fn read_objectives(root: &Table<'_>, systems: &[SystemSpec]) -> Objectives {
+    let table = root.get("objectives").and_then(|it| it.table("[objectives]"));
+    if root.get("objectives").is_none() {
+        root.doc()
+            .say_of_file("there are no [objectives]", "add [objectives.rto] and [objectives.rpo]: what was promised");
+    }
+    let Some(table) = table else {
+        return Objectives { rto: BTreeMap::new(), rpo: BTreeMap::new() };
+    };
+    let rto = read_spans(&table, "rto", Tier::ALL, "how soon it has to be back, like \"5m\"", |_| true);
+    let held = |class: &DataClass| systems.iter().any(|system| system.class == Some(*class));
+    let rpo = read_spans(&table, "rpo", DataClass::ALL, "how much may be lost, like \"1h\"", held);
+    table.close();
+    Objectives { rto, rpo }
+}
+
+/// One length of time for every word of `[objectives.KEY]`; those that are needed have to be there.
+fn read_spans<W: Word>(
+    objectives: &Table<'_>,
+    key: &'static str,
+    words: &'static [W],
+    help: &str,
+    needed: impl Fn(&W) -> bool,
+) -> BTreeMap<W, Span> {
+    let what = format!("[objectives.{key}]");
+    let Some(table) = objectives.need(key, format!("add {what}")).and_then(|it| it.table(&what)) else {
+        return BTreeMap::new();
+    };
+    let mut spans = BTreeMap::new();
+    for word in words {
+        let field = if needed(word) { table.need(word.word(), help) } else { table.get(word.word()) };
+        spans.extend(field.and_then(|it| it.span()).map(|span| (*word, span)));
+    }
+    table.close();
+    spans
+}
+
+/// What the objectives are keyed by.
+trait Word: Copy + Ord + 'static {
+    fn word(self) -> &'static str;
+}
+
+impl Word for Tier {
+    fn word(self) -> &'static str {
+        self.word()
+    }
+}
+
+impl Word for DataClass {
+    fn word(self) -> &'static str {
+        self.word()
+    }
+}
+
+type SpanOf = fn(&mut Policy) -> &mut Span;
+type NumberOf = fn(&mut Policy) -> &mut u32;
+
+/// The fields of the policy that are lengths of time.
+const POLICY_SPANS: &[(&str, SpanOf)] = &[
+    ("arm_expires", |it| &mut it.arm_expires),
+    ("evidence_expires", |it| &mut it.evidence_expires),
+    ("poll_floor", |it| &mut it.poll_floor),
+    ("poll_ceiling", |it| &mut it.poll_ceiling),
+    ("retry_floor", |it| &mut it.retry_floor),
+    ("retry_ceiling", |it| &mut it.retry_ceiling),
+    ("survey_every", |it| &mut it.survey_every),
+];
+
+/// Those that are numbers.
+const POLICY_NUMBERS: &[(&str, NumberOf)] =
+    &[("attempts", |it| &mut it.attempts), ("probe_concurrency", |it| &mut it.probe_concurrency)];
+
+fn read_policy(root: &Table<'_>) -> Policy {
+    let mut policy = Policy::default();
+    let Some(table) = root.get("policy").and_then(|it| it.table("[policy]")) else {
+        return policy;
+    };
+    for (name, of) in POLICY_SPANS {
+        if let Some(span) = table.get(name).and_then(|it| it.span()) {
+            *of(&mut policy) = span;
+        }
+    }
+    for (name, of) in POLICY_NUMBERS {
+        if let Some(number) = table.get(name).and_then(|it| it.integer(1..=1000)) {
+            *of(&mut policy) = number;
+        }
+    }
+    for (floor, ceiling, name) in [
+        (policy.poll_floor, policy.poll_ceiling, "poll_ceiling"),
+        (policy.retry_floor, policy.retry_ceiling, "retry_ceiling"),
+    ] {
+        if floor > ceiling {
+            table.say(format!("{name} ({ceiling}) is below its floor ({floor})"), "");
+        }
+    }
+    table.close();
+    policy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_of_the_policy_can_be_set() {
+        let fields = serde_json::to_value(Policy::default()).unwrap();
+        let named = POLICY_SPANS.iter().map(|(name, _)| *name).chain(POLICY_NUMBERS.iter().map(|(name, _)| *name));
+        let named: BTreeSet<&str> = named.collect();
+        let all: BTreeSet<&str> = fields.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(named, all);
+    }
+}

@@ -1,0 +1,85 @@
+//! TOML to a validated estate and its plans. Every mistake is reported at once, with file, line, column and what to write instead.
+//!
+//! A config file is read by walking it: [`read`] keeps positions and knows which keys were asked for, [`params`] holds a table against
+//! the rows of its kind, and what refers to something (a region, a system, a step) is checked where its position is known.
+
+mod estate;
+mod mistake;
+pub mod params;
+mod plans;
+mod probes;
+mod read;
+mod suggest;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use mistake::{Mistake, Mistakes, Place};
+pub use plans::{BUILT_IN, LeftOut};
+
+use crate::domain::estate::Estate;
+use crate::domain::kinds::{Kinds, ParamType};
+use crate::domain::plan::Plan;
+use mistake::Source;
+use read::{Doc, Table};
+
+/// A config without a mistake.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub estate: Estate,
+    /// Built-in ones first, then those of `plans_dir`.
+    pub plans: Vec<Plan>,
+    /// Built-in plans that do not fit this estate.
+    pub left_out: Vec<LeftOut>,
+    /// The file it was read from.
+    pub origin: PathBuf,
+}
+
+/// Reads a config file and the plans it leads to.
+///
+/// # Errors
+/// All the mistakes that there are.
+pub fn load(path: &Path, kinds: &Kinds) -> Result<Config, Mistakes> {
+    match fs::read_to_string(path) {
+        Ok(text) => parse(&text, path, kinds),
+        Err(error) => {
+            let what = format!("the config cannot be read: {error}");
+            let help = "`mayday init` writes one to start from".into();
+            Err(Mistakes(vec![Mistake { file: path.display().to_string(), place: None, what, help }]))
+        }
+    }
+}
+
+/// Reads a config from its text. `origin` is where the text is from: relative paths in it start at its directory.
+///
+/// # Errors
+/// All the mistakes that there are.
+pub fn parse(text: &str, origin: &Path, kinds: &Kinds) -> Result<Config, Mistakes> {
+    let dir = origin.parent().unwrap_or(Path::new("."));
+    let source = Source::new(origin.display().to_string(), text, secret_names(kinds));
+    let doc = Doc::new(source, Vec::new());
+    let Some(root) = Doc::parse(text, &doc) else {
+        return Err(Mistakes(doc.into_mistakes()));
+    };
+    let root = Table::new(&doc, root.get_ref(), root.span(), "the config");
+    let (estate, known) = estate::read(&root, kinds, dir);
+    let plans_dir = root.get("plans_dir").and_then(|it| it.text());
+    root.close();
+    let read = plans::read(&estate, &known, plans_dir.map(|dir| (dir, &doc)));
+    let mut mistakes = doc.into_mistakes();
+    mistakes.extend(read.mistakes);
+    if !mistakes.is_empty() {
+        return Err(Mistakes(mistakes));
+    }
+    Ok(Config { estate, plans: read.plans, left_out: read.left_out, origin: origin.into() })
+}
+
+/// The names of all parameters that are secrets: what is written in their place is never shown.
+fn secret_names(kinds: &Kinds) -> Vec<&'static str> {
+    let rows = kinds.0.iter().flat_map(|system| {
+        let probes = system.probes.iter().map(|it| it.params);
+        let steps = system.steps.iter().map(|it| it.params);
+        std::iter::once(system.params).chain(probes).chain(steps).flatten()
+    });
+    rows.filter(|row| row.ty == ParamType::Secret).map(|row| row.name).collect()
+}

@@ -1,0 +1,255 @@
+//! The parameters of a system, probe or step, read as the rows of its kind say.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use toml::de::DeValue;
+
+use super::read::{Field, Table};
+use super::suggest::one_of;
+use crate::domain::ids::RegionId;
+use crate::domain::kinds::{Need, Param, ParamType};
+use crate::domain::params::Params;
+use crate::domain::text::clean;
+use crate::domain::time::Span;
+
+const SECRET_HELP: &str =
+    "name where it is kept: { env = \"NAME\" }, { file = \"path\" } or { command = [\"program\", \"argument\"] }";
+
+/// What a parameter may refer to.
+pub struct Context<'c> {
+    pub regions: &'c [RegionId],
+    /// Where relative paths start: the directory of the config file.
+    pub dir: &'c Path,
+}
+
+/// Reads every parameter of `rows` out of `table`, fills the defaults, and says what is missing or wrong.
+pub fn read(table: &Table<'_>, what: &str, rows: &'static [Param], context: &Context<'_>) -> Params {
+    let mut params = Params::default();
+    for row in rows {
+        let value = match (table.get(row.name), row.need) {
+            (Some(field), _) => convert(&field, row, context),
+            (None, Need::Required) => {
+                table.say(format!("{what} needs `{}`", row.name), format!("{}: {}", row.name, row.help));
+                None
+            }
+            (None, Need::Optional) => None,
+            // A contract test makes sure that every default is what its type says.
+            (None, Need::Default(text)) => default_value(row.ty, text).ok(),
+        };
+        params.0.extend(value.map(|value| (row.name.to_owned(), value)));
+    }
+    params
+}
+
+/// A default, written as in the config file but for the quotes of a text.
+///
+/// # Errors
+/// When it is not what its type says.
+pub fn default_value(ty: ParamType, text: &str) -> Result<Value, String> {
+    match ty {
+        ParamType::Integer => text.parse::<u64>().map(Value::from).map_err(|error| format!("`{text}`: {error}")),
+        ParamType::Flag => text.parse::<bool>().map(Value::from).map_err(|error| format!("`{text}`: {error}")),
+        ParamType::List | ParamType::Map => {
+            let value = DeValue::parse(text).map_err(|error| error.message().to_owned())?;
+            match (ty, value.get_ref()) {
+                (ParamType::List, DeValue::Array(_)) | (ParamType::Map, DeValue::Table(_)) => plain(value.get_ref()),
+                _ => Err(format!("`{text}` is not {}", describe(ty))),
+            }
+        }
+        ParamType::Secret => Err("a secret has no default".into()),
+        ParamType::Region => Err("a region has no default: a table does not know the estate".into()),
+        ParamType::Text | ParamType::Span | ParamType::Url | ParamType::Address | ParamType::Choice(_) => {
+            check_text(ty, text).map(|()| Value::from(text)).map_err(|(what, help)| format!("{what}; {help}"))
+        }
+    }
+}
+
+/// What a parameter type is called, in messages and in `mayday kinds`.
+pub fn describe(ty: ParamType) -> String {
+    match ty {
+        ParamType::Text => "text".into(),
+        ParamType::Integer => "a whole number".into(),
+        ParamType::Flag => "true or false".into(),
+        ParamType::Span => "a length of time".into(),
+        ParamType::Url => "a URL".into(),
+        ParamType::Address => "an address (host:port)".into(),
+        ParamType::List => "a list of texts".into(),
+        ParamType::Map => "a table of texts".into(),
+        ParamType::Choice(words) => words.join(" | "),
+        ParamType::Secret => "a secret's place".into(),
+        ParamType::Region => "a region".into(),
+    }
+}
+
+fn convert(field: &Field<'_>, row: &Param, context: &Context<'_>) -> Option<Value> {
+    match row.ty {
+        ParamType::Text | ParamType::Url | ParamType::Address => {
+            let text = field.text()?.into_inner();
+            match check_text(row.ty, &text) {
+                Ok(()) => Some(Value::from(text)),
+                Err((what, help)) => {
+                    field.say(what, help);
+                    None
+                }
+            }
+        }
+        ParamType::Choice(words) => field.word::<String>(words).map(Value::from),
+        ParamType::Integer => field.integer::<u64>(0..=i64::MAX).map(Value::from),
+        ParamType::Flag => field.flag().map(Value::from),
+        ParamType::Span => field.span().map(|span| Value::from(span.to_string())),
+        ParamType::List => {
+            let items = field.texts()?;
+            Some(items.into_iter().map(|item| Value::from(item.into_inner())).collect())
+        }
+        ParamType::Map => {
+            let entries = field.table(&format!("{} = {{ … }}", row.name))?;
+            let pairs =
+                entries.entries().map(|(key, value)| Some((key.into_inner(), Value::from(value.text()?.into_inner()))));
+            pairs.collect::<Option<serde_json::Map<_, _>>>().map(Value::from)
+        }
+        ParamType::Secret => secret(field, row.name, context.dir),
+        ParamType::Region => region(field, context.regions).map(|id| Value::from(id.as_str())),
+    }
+}
+
+/// The id of a region that the estate has.
+pub fn region(field: &Field<'_>, regions: &[RegionId]) -> Option<RegionId> {
+    let asked = field.text()?.into_inner();
+    let found = regions.iter().find(|id| id.as_str() == asked).cloned();
+    if found.is_none() {
+        let ids: Vec<&str> = regions.iter().map(RegionId::as_str).collect();
+        field.say(format!("there is no region `{}`", clean(&asked)), one_of(&asked, &ids));
+    }
+    found
+}
+
+/// Where a secret is kept; a secret that stands in the file is refused, and never repeated.
+fn secret(field: &Field<'_>, name: &str, dir: &Path) -> Option<Value> {
+    if !matches!(field.value(), DeValue::Table(_)) {
+        field.say(format!("`{name}` is a secret, and a secret does not belong in a config file"), SECRET_HELP);
+        return None;
+    }
+    let table = field.table("{ … }")?;
+    let env = table.get("env").map(|it| it.text().map(|text| json!({ "env": text.into_inner() })));
+    let file = table.get("file").map(|it| it.text().map(|text| json!({ "file": dir.join(text.into_inner()) })));
+    let command = table.get("command").map(|it| {
+        let words: Vec<String> = it.texts()?.into_iter().map(toml::Spanned::into_inner).collect();
+        if words.is_empty() {
+            it.say("an empty command prints nothing", SECRET_HELP);
+        }
+        Some(json!({ "command": words }))
+    });
+    table.close();
+    let mut given = [env, file, command].into_iter().flatten();
+    match (given.next(), given.next()) {
+        (Some(place), None) => place,
+        _ => {
+            field.say(format!("`{name}` has to be kept in exactly one place"), SECRET_HELP);
+            None
+        }
+    }
+}
+
+/// What is wrong with a text of that type, and what to write instead.
+fn check_text(ty: ParamType, text: &str) -> Result<(), (String, String)> {
+    match ty {
+        ParamType::Url => check_url(text),
+        ParamType::Address => check_address(text),
+        ParamType::Span => match text.parse::<Span>() {
+            Ok(_) => Ok(()),
+            Err(error) => Err((error, String::new())),
+        },
+        ParamType::Choice(words) if !words.contains(&text) => {
+            Err((format!("`{text}` cannot be chosen"), one_of(text, words)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_url(text: &str) -> Result<(), (String, String)> {
+    let uri: http::Uri = match text.parse() {
+        Ok(uri) => uri,
+        Err(error) => {
+            return Err((format!("this is not a URL: {error}"), "write it like https://host:port/path".into()));
+        }
+    };
+    let Some(authority) = uri.authority().filter(|_| uri.scheme().is_some()) else {
+        return Err(("this is not an absolute URL".into(), "write it like https://host:port/path".into()));
+    };
+    match authority.as_str().rsplit_once('@') {
+        None => Ok(()),
+        Some(_) => {
+            Err(("a URL in a config file cannot carry credentials".into(), "leave out what stands before the @".into()))
+        }
+    }
+}
+
+fn check_address(text: &str) -> Result<(), (String, String)> {
+    let right = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        let plain = !host.is_empty() && (bracketed || !host.contains([':', '/', ' ', '@']));
+        plain && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if right {
+        Ok(())
+    } else {
+        Err(("this is not an address".into(), "write it as host:port, like db.example.com:5432".into()))
+    }
+}
+
+/// A list or table of texts as JSON.
+fn plain(value: &DeValue<'_>) -> Result<Value, String> {
+    match value {
+        DeValue::String(text) => Ok(Value::from(text.as_ref())),
+        DeValue::Array(items) => items.iter().map(|item| plain(item.get_ref())).collect(),
+        DeValue::Table(map) => {
+            let pairs = map.iter().map(|(key, item)| Ok((key.get_ref().to_string(), plain(item.get_ref())?)));
+            pairs.collect::<Result<serde_json::Map<_, _>, String>>().map(Value::from)
+        }
+        _ => Err("holds something that is not text".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_read_as_their_type_says() {
+        assert_eq!(default_value(ParamType::Integer, "5432"), Ok(json!(5432)));
+        assert_eq!(default_value(ParamType::List, "[\"a\", \"b\"]"), Ok(json!(["a", "b"])));
+        assert_eq!(default_value(ParamType::Map, "{ a = \"b\" }"), Ok(json!({ "a": "b" })));
+        for (ty, wrong) in [
+            (ParamType::Integer, "many"),
+            (ParamType::Flag, "yes"),
+            (ParamType::Span, "5"),
+            (ParamType::List, "{}"),
+            (ParamType::List, "[1]"),
+            (ParamType::Choice(&["a"]), "b"),
+            (ParamType::Secret, "x"),
+        ] {
+            assert!(default_value(ty, wrong).is_err(), "{ty:?} took {wrong}");
+        }
+    }
+
+    #[test]
+    fn urls_are_absolute_and_carry_no_credentials() {
+        for right in ["https://a.example/b?c=d", "bolt://10.0.0.1:7687", "http://[::1]:80"] {
+            assert_eq!(check_url(right), Ok(()), "{right}");
+        }
+        for wrong in ["/path", "example.com", "http://user:pass@example.com/", "http://user@example.com/", "", "a b"] {
+            assert!(check_url(wrong).is_err(), "{wrong:?} was taken");
+        }
+    }
+
+    #[test]
+    fn addresses_have_a_host_and_a_port() {
+        for right in ["localhost:1", "10.0.0.1:65535", "[::1]:53"] {
+            assert_eq!(check_address(right), Ok(()), "{right}");
+        }
+        for wrong in ["localhost", ":80", "a:0", "a:65536", "::1:53", "http://a:80", "a:b"] {
+            assert!(check_address(wrong).is_err(), "{wrong:?} was taken");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Plans: those that are built in, and those that the config's `plans_dir` adds or puts in their place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::estate::Known;
+use super::mistake::{Mistake, Mistakes, Source};
+use super::params;
+use super::read::{Doc, Field, Table, Text};
+use super::secret_names;
+use super::suggest::one_of;
+use crate::domain::estate::{DataClass, Estate, RegionRole, Tier};
+use crate::domain::ids::{PlanId, StepId};
+use crate::domain::kinds::{StepKind, SystemKind};
+use crate::domain::plan::{Gate, Plan, StepSpec};
+use crate::domain::text::clean;
+
+/// The plans that are built in, by id, in the order in which they are offered.
+pub const BUILT_IN: &[(&str, &str)] = &[];
+
+/// A built-in plan that does not fit the estate, and why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LeftOut {
+    pub plan: PlanId,
+    pub why: Mistakes,
+}
+
+/// All that was read.
+#[derive(Default)]
+pub struct Plans {
+    pub plans: Vec<Plan>,
+    pub left_out: Vec<LeftOut>,
+    pub mistakes: Vec<Mistake>,
+}
+
+/// Reads every plan. A mistake in a file of the operator's is a mistake; a built-in plan that names what this estate does not have is
+/// left out. `dir` is the value of `plans_dir`. Without its two regions an estate has no plans.
+pub fn read(estate: &Estate, known: &Known<'_>, dir: Option<(Text, &Doc<'_>)>) -> Plans {
+    let mut read = Plans::default();
+    if RegionRole::ALL.iter().any(|role| estate.region(*role).is_none()) {
+        return read;
+    }
+    let mut own = BTreeMap::new();
+    if let Some((dir, doc)) = dir {
+        match files_of(&known.dir.join(dir.get_ref())) {
+            Ok(files) => own = files,
+            Err(error) => {
+                doc.say(&dir.span(), format!("the plans cannot be read: {error}"), "it is relative to this file")
+            }
+        }
+    }
+    for (id, text) in BUILT_IN {
+        match own.remove(*id) {
+            Some((file, text)) => read.take(parse(id, &file, &text, estate, known)),
+            None => match parse(id, &format!("built in: {id}.toml"), text, estate, known) {
+                Ok(plan) => read.plans.push(plan),
+                Err(why) => read.left_out.push(LeftOut { plan: (*id).into(), why: Mistakes(why) }),
+            },
+        }
+    }
+    for (id, (file, text)) in own {
+        read.take(parse(&id, &file, &text, estate, known));
+    }
+    read
+}
+
+impl Plans {
+    fn take(&mut self, plan: Result<Plan, Vec<Mistake>>) {
+        match plan {
+            Ok(plan) => self.plans.push(plan),
+            Err(mistakes) => self.mistakes.extend(mistakes),
+        }
+    }
+}
+
+/// The `*.toml` of a directory by stem: path and text.
+fn files_of(dir: &Path) -> std::io::Result<BTreeMap<String, (String, String)>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if let (Some("toml"), Some(stem)) = (path.extension().and_then(|it| it.to_str()), path.file_stem()) {
+            let text = fs::read_to_string(&path)
+                .map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+            files.insert(stem.to_string_lossy().into_owned(), (path.display().to_string(), text));
+        }
+    }
+    Ok(files)
+}
+
+/// Reads one plan against the estate it is for.
+///
+/// # Errors
+/// All its mistakes: those of the text and those of the graph.
+pub fn parse(id: &str, file: &str, text: &str, estate: &Estate, known: &Known<'_>) -> Result<Plan, Vec<Mistake>> {
+    let source = Source::new(file.to_owned(), text, secret_names(known.kinds));
+    let regions = [("primary", estate.primary()), ("standby", estate.standby())];
+    let doc = Doc::new(source, regions.map(|(role, region)| (role, region.to_string())).into());
+    let Some(root) = Doc::parse(text, &doc) else {
+        return Err(doc.into_mistakes());
+    };
+    let root = Table::new(&doc, root.get_ref(), root.span(), "a plan");
+    let title = root.need("title", "what the plan does, in a few words").and_then(|it| it.text());
+    let about = root.need("about", "when to use it, in a sentence or two").and_then(|it| it.text());
+    let tables = root.need("step", "add a [[step]] for each").map(|it| it.tables("[[step]]")).unwrap_or_default();
+    root.close();
+    let ids: Vec<StepId> = tables.iter().filter_map(|it| Some(it.get("id")?.value().as_str()?.into())).collect();
+    let read: Vec<(Range<usize>, StepSpec)> =
+        tables.into_iter().filter_map(|it| Some((it.at.clone(), read_step(it, estate, known, &ids)?))).collect();
+    let places: BTreeMap<StepId, Range<usize>> = read.iter().map(|(at, step)| (step.id.clone(), at.clone())).collect();
+    let plan = Plan {
+        id: id.into(),
+        title: title.map(Text::into_inner).unwrap_or_default(),
+        about: about.map(Text::into_inner).unwrap_or_default(),
+        steps: read.into_iter().map(|(_, step)| step).collect(),
+        fingerprint: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    // Only a graph without other mistakes can be judged.
+    if doc.is_sound() {
+        for mistake in plan.mistakes() {
+            let at = places.get(&mistake.step).cloned().unwrap_or_default();
+            doc.say(&at, format!("step `{}` {}", mistake.step, mistake.what), "");
+        }
+    }
+    let mistakes = doc.into_mistakes();
+    if mistakes.is_empty() { Ok(plan) } else { Err(mistakes) }
+}
+
+fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId]) -> Option<StepSpec> {
+    let id = table.need("id", "the name that `needs` and the journal use").and_then(|it| it.id());
+    let title = table.need("title", "what it does, in the imperative").and_then(|it| it.text());
+    let needs = table.get("needs").map(|it| read_needs(&it, ids)).unwrap_or_default();
+    let gate = table.get("gate").map(|it| it.word::<Gate>(Gate::WORDS));
+    let yes = table.get("yes").and_then(|it| it.flag());
+    let timeout = table.need("timeout", "how long its effect may take to show, like \"2m\"").and_then(|it| it.span());
+    let phrase = table.get("phrase").and_then(|it| it.text());
+    let recovers = table.get("recovers").map(|it| read_tiers(&it)).unwrap_or_default();
+    let class = table.get("class").and_then(|it| it.word::<DataClass>(DataClass::WORDS));
+    let region = table.get("region").and_then(|it| params::region(&it, &known.regions));
+    let (system_kind, kind) = read_kind(&table, known)?;
+    let system = known.system_for(&table, system_kind, region.as_ref());
+    let params = params::read(&table, &format!("a step of kind `{}`", kind.name), kind.params, &known.params());
+    table.close();
+    let gate = match gate {
+        Some(given) => given?,
+        None if kind.role.mutates() => Gate::Confirm,
+        None => Gate::Auto,
+    };
+    let system = system?;
+    Some(StepSpec {
+        id: id?.into_inner().into(),
+        title: title?.into_inner(),
+        kind: kind.name.into(),
+        needs,
+        gate,
+        yes: yes.unwrap_or(matches!(gate, Gate::Auto | Gate::Confirm)),
+        timeout: timeout?,
+        phrase: phrase.map_or_else(|| system.to_string(), Text::into_inner),
+        recovers,
+        class: class.or_else(|| estate.system(&system).and_then(|it| it.class)),
+        system,
+        region,
+        role: kind.role,
+        undo: kind.undo,
+        params,
+    })
+}
+
+fn read_kind(table: &Table<'_>, known: &Known<'_>) -> Option<(&'static SystemKind, &'static StepKind)> {
+    let field = table.need("kind", "`mayday kinds` lists them")?;
+    let name = field.text()?.into_inner();
+    let found = known.kinds.step(&name);
+    if found.is_none() {
+        let names: Vec<&str> = known.kinds.0.iter().flat_map(|it| it.steps).map(|it| it.name).collect();
+        field.say(format!("there is no kind of step `{}`", clean(&name)), one_of(&name, &names));
+    }
+    found
+}
+
+/// The steps that a step waits for; unknown ones are said here, where their position is known.
+fn read_needs(field: &Field<'_>, ids: &[StepId]) -> Vec<StepId> {
+    let names: Vec<&str> = ids.iter().map(StepId::as_str).collect();
+    let mut needs = BTreeSet::new();
+    let mut kept = Vec::new();
+    for need in field.texts().unwrap_or_default() {
+        let name = need.get_ref().as_str();
+        if !names.contains(&name) {
+            let what = format!("there is no step `{}`", clean(name));
+            field.doc().say(&need.span(), what, one_of(name, &names));
+        } else if needs.insert(name.to_owned()) {
+            kept.push(name.into());
+        }
+    }
+    kept
+}
+
+fn read_tiers(field: &Field<'_>) -> Vec<Tier> {
+    let words = field.texts().unwrap_or_default();
+    let tiers = words.iter().filter_map(|word| {
+        let tier = word.get_ref().parse().ok();
+        if tier.is_none() {
+            let what = format!("there is no tier `{}`", clean(word.get_ref()));
+            field.doc().say(&word.span(), what, one_of(word.get_ref(), Tier::WORDS));
+        }
+        tier
+    });
+    tiers.collect()
+}

@@ -1,0 +1,429 @@
+//! Config files: every mistake is reported at once, in its place, with what to write instead.
+
+use std::path::Path;
+
+use insta::assert_snapshot;
+use mayday::config::{self, Config, Mistakes};
+use mayday::domain::estate::{DataClass, Subject, Tier};
+use mayday::domain::kinds::{Kinds, Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use mayday::domain::time::Span;
+use proptest::prelude::*;
+
+/// A small table of kinds, so that the messages here do not change with the vendors' rows.
+const DB: SystemKind = SystemKind {
+    name: "db",
+    title: "Database",
+    ambient: false,
+    params: &[
+        Param::required("address", ParamType::Address, "where it listens"),
+        Param::optional("password", ParamType::Secret, "how to sign in"),
+        Param::default("port_name", ParamType::Choice(&["main", "admin"]), "main", "which port"),
+        Param::optional("members", ParamType::Map, "member to region"),
+        Param::optional("retries", ParamType::Integer, "how many"),
+    ],
+    probes: &[ProbeKind { name: "db.ping", title: "Answers", params: &[] }],
+    steps: &[StepKind {
+        name: "db.promote",
+        title: "Promote the replica",
+        role: StepRole::Promotes,
+        undo: Undo::PointOfNoReturn,
+        instead: "build a new replica",
+        params: &[Param::default("hold", ParamType::Span, "10s", "how long it has to hold")],
+    }],
+};
+const WEB: SystemKind = SystemKind {
+    name: "web",
+    title: "HTTP",
+    ambient: true,
+    params: &[],
+    probes: &[ProbeKind {
+        name: "web.get",
+        title: "Answers 200",
+        params: &[Param::required("url", ParamType::Url, "what to fetch")],
+    }],
+    steps: &[
+        StepKind {
+            name: "web.check",
+            title: "Fetch",
+            role: StepRole::Synthetic,
+            undo: Undo::Nothing,
+            instead: "",
+            params: &[Param::optional("region", ParamType::Region, "from where")],
+        },
+        StepKind {
+            name: "web.move",
+            title: "Move the traffic",
+            role: StepRole::Traffic,
+            undo: Undo::Revert,
+            instead: "",
+            params: &[],
+        },
+    ],
+};
+const KINDS: Kinds = Kinds(&[&DB, &WEB]);
+
+const GOOD: &str = r#"
+[estate]
+name = "Test"
+
+[objectives.rto]
+critical = "5m"
+standard = "15m"
+platform = "30m"
+
+[objectives.rpo]
+database = "1h"
+
+[[region]]
+id = "east"
+role = "primary"
+
+[[region]]
+id = "west"
+role = "standby"
+
+[[system]]
+id = "orders"
+kind = "db"
+class = "database"
+region = "east"
+address = "db.example:5432"
+password = { env = "DB_PASSWORD" }
+
+[[system.probe]]
+kind = "db.ping"
+
+[[service]]
+id = "shop"
+title = "Shop"
+tier = "critical"
+
+[[service.probe]]
+kind = "web.get"
+region = "east"
+url = "https://shop.example/healthz"
+"#;
+
+fn parse(text: &str) -> Result<Config, Mistakes> {
+    config::parse(text, Path::new("mayday.toml"), &KINDS)
+}
+
+#[test]
+fn a_good_config_is_an_estate() {
+    let estate = parse(GOOD).unwrap().estate;
+    assert_eq!((estate.primary().as_str(), estate.standby().as_str()), ("east", "west"));
+    assert_eq!(estate.rto(Tier::Critical), Some(Span::secs(300)));
+    assert_eq!(estate.rpo(DataClass::Database), Some(Span::secs(3600)));
+    let [ping, get] = &estate.probes[..] else { panic!("{:?}", estate.probes) };
+    assert_eq!((ping.id.as_str(), ping.system.as_str()), ("orders.db.ping.east", "orders"));
+    assert_eq!((get.id.as_str(), get.system.as_str()), ("shop.web.get.east", "web"));
+    assert_eq!(get.subject, Subject::Service("shop".into()));
+    let system = &estate.systems[0];
+    assert_eq!(system.params.text("port_name").unwrap(), "main");
+    assert_eq!(system.params.secret("password"), Some(mayday::domain::params::SecretRef::Env("DB_PASSWORD".into())));
+}
+
+/// Each slip, as `from` → `to` in the good config, and what is said about it.
+const SLIPS: &[(&str, &str, &str)] = &[
+    (
+        "name = \"Test\"",
+        "nme = \"Test\"",
+        "[estate] has no `name`; it heads every screen and report\n[estate] has no key `nme`; did you mean `name`?",
+    ),
+    ("[estate]\nname = \"Test\"", "", "there is no [estate]; begin with [estate] and its name = \"…\""),
+    (
+        "role = \"standby\"",
+        "role = \"primary\"",
+        "there are 2 primary regions: east, west; Mayday fails over from one region to one other\nthere is no standby region; add a [[region]] with role = \"standby\"",
+    ),
+    ("role = \"standby\"", "role = \"stanby\"", "`role` cannot be `stanby`; did you mean `standby`?"),
+    (
+        "critical = \"5m\"",
+        "critical = 300",
+        "`critical` is a whole number, but has to be a length of time; write it with its unit, like \"300s\"",
+    ),
+    (
+        "critical = \"5m\"",
+        "critical = \"5 minutes\"",
+        "`5 minutes` is not a length of time; write it like 250ms, 90s, 5m, 1h30m or 7d; ",
+    ),
+    ("critical = \"5m\"", "critical = \"0s\"", "`critical` cannot be zero; "),
+    ("platform = \"30m\"", "", "[objectives.rto] has no `platform`; how soon it has to be back, like \"5m\""),
+    ("database = \"1h\"", "", "[objectives.rpo] has no `database`; how much may be lost, like \"1h\""),
+    ("id = \"west\"", "id = \"east\"", "there is another region `east`; every id is used once"),
+    ("id = \"west\"", "id = \"w/st\"", "`id` is not a name; use up to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`"),
+    ("kind = \"db\"", "kind = \"bd\"", "there is no kind of system `bd`; did you mean `db`?"),
+    (
+        "kind = \"db\"\n",
+        "kind = \"web\"\n",
+        "`web` needs no [[system]]; leave the table out; probes and steps name its kinds alone",
+    ),
+    ("kind = \"db.ping\"", "", "[[system.probe]] has no `kind`; its own are db.ping"),
+    ("kind = \"db.ping\"", "kind = \"db.pong\"", "there is no kind of probe `db.pong`; did you mean `db.ping`?"),
+    (
+        "kind = \"db.ping\"",
+        "kind = \"db.ping\"\n[[system.probe]]\nkind = \"db.ping\"",
+        "there is another probe `orders.db.ping.east`; give this one an `id` of its own",
+    ),
+    (
+        "kind = \"db.ping\"",
+        "kind = \"db.ping\"\nregion = \"west\"",
+        "its system is in east, not in west; leave `region` out, or name another system",
+    ),
+    (
+        "kind = \"db.ping\"",
+        "kind = \"db.ping\"\nevery = \"1s\"\ntimeout = \"2s\"",
+        "the timeout (2s) is longer than the interval (1s); a probe has to end before its next look: shorten `timeout` or lengthen `every`",
+    ),
+    ("kind = \"db.ping\"", "kind = \"db.ping\"\nfall = 0", "`fall` has to be a whole number from 1 to 100; "),
+    ("region = \"east\"\naddress", "region = \"esat\"\naddress", "there is no region `esat`; did you mean `east`?"),
+    (
+        "class = \"database\"",
+        "class = \"data\"",
+        "`class` cannot be `data`; there are `database`, `application-state`, `user-data`",
+    ),
+    ("address = \"db.example:5432\"", "", "a system of kind `db` needs `address`; address: where it listens"),
+    (
+        "address = \"db.example:5432\"",
+        "adress = \"db.example:5432\"",
+        "a system of kind `db` needs `address`; address: where it listens\n[[system]] has no key `adress`; did you mean `address`?",
+    ),
+    ("db.example:5432", "db.example", "this is not an address; write it as host:port, like db.example.com:5432"),
+    ("address =", "retries = -1\naddress =", "`retries` has to be a whole number from 0 on; "),
+    ("address =", "members = { a = 1 }\naddress =", "`a` is a whole number, but has to be text; write \"1\""),
+    ("address =", "port_name = \"mian\"\naddress =", "`port_name` cannot be `mian`; did you mean `main`?"),
+    (
+        "{ env = \"DB_PASSWORD\" }",
+        "{ env = \"A\", file = \"b\" }",
+        "`password` has to be kept in exactly one place; name where it is kept: { env = \"NAME\" }, { file = \"path\" } or { command = [\"program\", \"argument\"] }",
+    ),
+    ("tier = \"critical\"", "tier = \"platform\"", "`tier` cannot be `platform`; there are `critical`, `standard`"),
+    (
+        "[[service.probe]]\nkind = \"web.get\"\nregion = \"east\"\nurl = \"https://shop.example/healthz\"",
+        "",
+        "a service without a probe would be unknown for ever; add a [[service.probe]]",
+    ),
+    ("kind = \"web.get\"", "kind = \"web.get\"\nsystem = \"orders\"", "`web` needs no system; leave it out"),
+    (
+        "kind = \"web.get\"\nregion = \"east\"\nurl = \"https://shop.example/healthz\"",
+        "kind = \"db.ping\"\nsystem = \"oders\"",
+        "there is no system `oders`; did you mean `orders`?",
+    ),
+    (
+        "kind = \"web.get\"\nregion = \"east\"\nurl = \"https://shop.example/healthz\"",
+        "kind = \"db.ping\"\nregion = \"west\"",
+        "there is no system of kind `db` in west; there is only `orders`",
+    ),
+    ("https://shop.example/healthz", "/healthz", "this is not an absolute URL; write it like https://host:port/path"),
+    (
+        "https://shop.example/healthz",
+        "https://me:secret@shop.example",
+        "a URL in a config file cannot carry credentials; leave out what stands before the @",
+    ),
+    ("[estate]", "plan_dir = \"plans\"\n[estate]", "the config has no key `plan_dir`; did you mean `plans_dir`?"),
+    ("[estate]", "[policy]\npoll_floor = \"5s\"\n[estate]", "poll_ceiling (2s) is below its floor (5s); "),
+    ("name = \"Test\"", "name = ", "this is not TOML: string values must be quoted, expected literal string; "),
+];
+
+#[test]
+fn every_slip_is_said_once_with_what_to_write_instead() {
+    for (from, to, expected) in SLIPS {
+        assert!(GOOD.contains(from), "{from:?} is not in the config");
+        let found = parse(&GOOD.replacen(from, to, 1)).expect_err(&format!("{to:?} was taken"));
+        let said: Vec<String> = found.0.iter().map(|it| format!("{}; {}", it.what, it.help)).collect();
+        assert_eq!(said.join("\n"), *expected, "after {from:?} → {to:?}");
+    }
+}
+
+#[test]
+fn mistakes_are_said_all_at_once_in_the_order_of_the_file() {
+    let text = GOOD.replace("\"east\"\nrole", "\"east\"\nrol").replace("5432", "0").replace("shop.example", "a b");
+    assert_snapshot!(parse(&text).unwrap_err(), @r#"
+    error: [[region]] has no `role`
+      --> mayday.toml:13:1
+       |
+    13 | [[region]]
+       | ^^^^^^^^^^
+       = help: primary or standby
+
+    error: [[region]] has no key `rol`
+      --> mayday.toml:15:1
+       |
+    15 | rol …
+       | ^^^
+       = help: did you mean `role`?
+
+    error: this is not an address
+      --> mayday.toml:26:11
+       |
+    26 | address = "db.example:0"
+       |           ^^^^^^^^^^^^^^
+       = help: write it as host:port, like db.example.com:5432
+
+    error: this is not a URL: invalid uri character
+      --> mayday.toml:40:7
+       |
+    40 | url = "https://a b/healthz"
+       |       ^^^^^^^^^^^^^^^^^^^^^
+       = help: write it like https://host:port/path
+
+    4 mistakes
+    "#);
+}
+
+#[test]
+fn a_secret_in_the_file_is_refused_and_not_repeated() {
+    let text = GOOD.replace("{ env = \"DB_PASSWORD\" }", "\"hunter2\"");
+    let found = parse(&text).unwrap_err();
+    assert_snapshot!(found, @r#"
+    error: `password` is a secret, and a secret does not belong in a config file
+      --> mayday.toml:27:12
+       |
+    27 | password = "…"
+       |            ^^^
+       = help: name where it is kept: { env = "NAME" }, { file = "path" } or { command = ["program", "argument"] }
+
+    1 mistake
+    "#);
+    assert!(!serde_json::to_string(&found).unwrap().contains("hunter2"));
+    let misspelt = parse(&text.replace("password", "pasword")).unwrap_err().to_string();
+    assert!(misspelt.contains("pasword") && !misspelt.contains("hunter2"), "{misspelt}");
+}
+
+#[test]
+fn mistakes_are_json_for_machines() {
+    let found = parse(&GOOD.replace("tier = \"critical\"", "tier = \"critcal\"")).unwrap_err();
+    assert_snapshot!(serde_json::to_string_pretty(&found).unwrap(), @r#"
+    [
+      {
+        "file": "mayday.toml",
+        "line": 35,
+        "column": 8,
+        "text": "tier = \"critcal\"",
+        "length": 9,
+        "what": "`tier` cannot be `critcal`",
+        "help": "did you mean `critical`?"
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn a_config_that_cannot_be_read_says_how_to_get_one() {
+    let found = config::load(Path::new("/nowhere/mayday.toml"), &KINDS).unwrap_err();
+    assert!(found.to_string().contains("`mayday init` writes one"), "{found}");
+}
+
+const PLAN: &str = r#"
+title = "Move to {standby}"
+about = "When {primary} is gone."
+
+[[step]]
+id = "promote"
+title = "Promote the database"
+kind = "db.promote"
+gate = "typed"
+timeout = "5m"
+
+[[step]]
+id = "move"
+title = "Move the traffic"
+kind = "web.move"
+needs = ["promote"]
+timeout = "2m"
+
+[[step]]
+id = "verify"
+title = "Buy something"
+kind = "web.check"
+needs = ["move"]
+region = "{standby}"
+recovers = ["critical"]
+timeout = "1m"
+"#;
+
+/// Reads the good config together with one plan of the operator's own.
+fn parse_with_plan(plan: &str) -> Result<Config, Mistakes> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("plans")).unwrap();
+    std::fs::write(dir.path().join("plans/move.toml"), plan).unwrap();
+    std::fs::write(dir.path().join("plans/README.md"), "not a plan").unwrap();
+    let origin = dir.path().join("mayday.toml");
+    std::fs::write(&origin, format!("plans_dir = \"plans\"\n{GOOD}")).unwrap();
+    config::load(&origin, &KINDS)
+}
+
+#[test]
+fn a_plan_of_the_operators_own_is_read_against_the_estate() {
+    let config = parse_with_plan(PLAN).unwrap();
+    let plan = config.plans.iter().find(|plan| plan.id.as_str() == "move").unwrap();
+    assert_eq!((plan.title.as_str(), plan.about.as_str()), ("Move to west", "When east is gone."));
+    assert_eq!(plan.fingerprint.len(), 64);
+    let [promote, traffic, verify] = &plan.steps[..] else { panic!("{plan:?}") };
+    assert_eq!((promote.gate.word(), promote.yes, promote.phrase.as_str()), ("typed", false, "orders"));
+    assert_eq!((promote.class, promote.params.text("hold").unwrap()), (Some(DataClass::Database), "10s"));
+    assert_eq!((traffic.gate.word(), traffic.yes), ("confirm", true));
+    assert_eq!((verify.gate.word(), verify.system.as_str()), ("auto", "web"));
+    assert_eq!(verify.region.as_ref().map(|it| it.as_str()), Some("west"));
+    assert_eq!(verify.params.text("region").unwrap(), "west");
+}
+
+#[test]
+fn a_plan_that_is_unsafe_or_senseless_is_refused() {
+    let slips = [
+        (
+            "needs = [\"promote\"]",
+            "",
+            "step `move` moves traffic without waiting for `promote`, which makes a store writable; ",
+        ),
+        ("needs = [\"promote\"]", "needs = [\"promot\"]", "there is no step `promot`; did you mean `promote`?"),
+        (
+            "gate = \"typed\"",
+            "gate = \"auto\"",
+            "step `promote` changes the world (promotes) behind no gate; use confirm, typed or two-person; ",
+        ),
+        ("gate = \"typed\"", "gate = \"tped\"", "`gate` cannot be `tped`; did you mean `typed`?"),
+        ("id = \"verify\"", "id = \"move\"", "step `move` is not the only step of this name; "),
+        (
+            "kind = \"db.promote\"",
+            "kind = \"db.promte\"",
+            "there is no kind of step `db.promte`; did you mean `db.promote`?",
+        ),
+        (
+            "gate = \"typed\"",
+            "gate = \"typed\"\nneeds = [\"verify\"]",
+            "step `promote` needs `verify`, which comes after it; put it before; ",
+        ),
+        ("[\"critical\"]", "[\"critcal\"]", "there is no tier `critcal`; did you mean `critical`?"),
+        (
+            "region = \"{standby}\"",
+            "region = \"{stanby}\"",
+            "there is no placeholder {stanby}; did you mean {standby}?",
+        ),
+        ("timeout = \"5m\"", "", "[[step]] has no `timeout`; how long its effect may take to show, like \"2m\""),
+    ];
+    for (from, to, expected) in slips {
+        let found = parse_with_plan(&PLAN.replacen(from, to, 1)).expect_err(&format!("{to:?} was taken"));
+        let first = &found.0[0];
+        assert_eq!(format!("{}; {}", first.what, first.help), expected, "after {from:?} → {to:?}");
+        assert!(first.file.ends_with("plans/move.toml") && first.place.is_some(), "{found}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(at in 0..GOOD.len(), length in 0usize..40, with in "[\\PC\n\"'={}\\[\\]]{0,12}") {
+        let (at, end) = (GOOD.floor_char_boundary(at), GOOD.floor_char_boundary((at + length).min(GOOD.len())));
+        let text = format!("{}{with}{}", &GOOD[..at], &GOOD[end.max(at)..]);
+        if let Err(found) = parse(&text) {
+            prop_assert!(!found.0.is_empty());
+            let _ = found.to_string();
+        }
+    }
+
+    #[test]
+    fn no_plan_makes_the_parser_panic(at in 0..PLAN.len(), length in 0usize..40, with in "\\PC{0,8}") {
+        let (at, end) = (PLAN.floor_char_boundary(at), PLAN.floor_char_boundary((at + length).min(PLAN.len())));
+        let _ = parse_with_plan(&format!("{}{with}{}", &PLAN[..at], &PLAN[end.max(at)..]));
+    }
+}
