@@ -15,6 +15,7 @@ pub mod route53;
 pub mod s3;
 pub mod scenario;
 pub mod world;
+pub mod xml;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,6 +1,7 @@
 //! The simulated truth: one value behind one lock, moved on by a ticker. Wire servers read and change it; nothing else does.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -14,6 +15,10 @@ use super::{app, client, kubernetes, neo4j, rds, redis, route53, s3};
 pub const PRIMARY: &str = "us-east-1";
 pub const STANDBY: &str = "us-west-2";
 pub const REGIONS: [&str; 2] = [PRIMARY, STANDBY];
+
+/// The loopback addresses of the application's front doors: what DNS answers, and what health checks look at.
+pub const FRONT_DOORS: [(&str, Ipv4Addr); 2] =
+    [(PRIMARY, Ipv4Addr::new(127, 0, 0, 11)), (STANDBY, Ipv4Addr::new(127, 0, 0, 12))];
 
 /// How fast the lab lives. Only durations are scaled: its timestamps are the real time, so that ages and lags mean what they say.
 #[derive(Clone, Copy, Debug)]
