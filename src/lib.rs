@@ -1,4 +1,5 @@
 pub mod config;
 pub mod domain;
+pub mod engine;
 pub mod lab;
 pub mod systems;

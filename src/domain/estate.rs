@@ -149,6 +149,8 @@ pub struct Policy {
     pub attempts: u32,
     /// How often datastores are surveyed for roles, lag and recovery points.
     pub survey_every: Span,
+    /// For how long services must have been healthy before that counts.
+    pub settle: Span,
     /// How many probes may be under way at once.
     pub probe_concurrency: u32,
 }
@@ -164,6 +166,7 @@ impl Default for Policy {
             retry_ceiling: Span::secs(30),
             attempts: 5,
             survey_every: Span::secs(10),
+            settle: Span::secs(10),
             probe_concurrency: 64,
         }
     }

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::estate::Estate;
 use super::event::Record;
+use super::ids::StepId;
 use super::live::{Live, LiveChange};
 use super::plan::Plan;
 use super::state::State;
+use super::system::{Checked, Fault, Observed, Preview};
 use super::time::At;
 
 /// Everything an attached cockpit needs, as of `now` by the engine's clock.
@@ -57,3 +59,22 @@ impl Snapshot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("updates were missed")]
 pub struct Gap;
+
+/// One step of a plan held against reality; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepPreview {
+    pub step: StepId,
+    pub title: String,
+    pub kind: String,
+    pub observed: Result<Observed, Fault>,
+    pub preview: Result<Preview, Fault>,
+    pub checked: Result<Checked, Fault>,
+}
+
+/// One step as commands for a shell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepByHand {
+    pub step: StepId,
+    pub title: String,
+    pub lines: Vec<String>,
+}

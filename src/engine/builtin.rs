@@ -1,0 +1,266 @@
+//! The steps that need nothing but Mayday itself: waiting until services are healthy, and writing the record of the run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::record;
+use crate::domain::estate::{Estate, ProbeSpec, Subject, Tier};
+use crate::domain::health::{Reading, Status};
+use crate::domain::ids::{RegionId, RunId};
+use crate::domain::kinds::{Param, ParamType, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::plan::StepSpec;
+use crate::domain::recovery::Survey;
+use crate::domain::state::State;
+use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, System, Verified};
+use crate::domain::time::{At, seconds_between};
+
+const HEALTHY: &str = "mayday.healthy";
+const RECORD: &str = "mayday.record";
+
+/// The row of the built-in system.
+pub const KIND: SystemKind = SystemKind {
+    name: "mayday",
+    title: "Mayday itself",
+    ambient: true,
+    params: &[],
+    probes: &[],
+    steps: &[
+        StepKind {
+            name: HEALTHY,
+            title: "wait until the services of a region are healthy",
+            role: StepRole::Checks,
+            undo: Undo::Nothing,
+            instead: "",
+            params: &[
+                Param::optional("region", ParamType::Region, "whose services; the serving region when left out"),
+                Param::optional("tier", ParamType::Choice(Tier::WORDS), "which services; all when left out"),
+                Param::optional(
+                    "hold",
+                    ParamType::Span,
+                    "for how long they must have been healthy; `policy.settle` when left out",
+                ),
+            ],
+        },
+        StepKind {
+            name: RECORD,
+            title: "write the record of the run",
+            role: StepRole::Records,
+            undo: Undo::Nothing,
+            instead: "",
+            params: &[],
+        },
+    ],
+};
+
+/// The built-in system: it looks at the engine's own state.
+pub(super) struct Mayday {
+    estate: Arc<Estate>,
+    states: watch::Receiver<Arc<State>>,
+    records: PathBuf,
+}
+
+impl Mayday {
+    pub fn new(estate: Arc<Estate>, states: watch::Receiver<Arc<State>>, records: PathBuf) -> Self {
+        Self { estate, states, records }
+    }
+}
+
+#[async_trait]
+impl System for Mayday {
+    async fn probe(&self, spec: &ProbeSpec) -> Reading {
+        Reading::unknown(format!("Mayday has no probe `{}`", spec.kind))
+    }
+
+    async fn survey(&self) -> Result<Survey, Fault> {
+        Err(Fault::permanent(KIND.name, "holds no data of the estate"))
+    }
+
+    fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+        let (estate, states) = (self.estate.clone(), self.states.clone());
+        match spec.kind.as_str() {
+            HEALTHY => {
+                let region = spec.params.opt_text("region").map(RegionId::from);
+                let tier = spec.params.opt_text("tier").and_then(|tier| tier.parse().ok()).unwrap_or(Tier::Platform);
+                let hold = spec.params.opt_span("hold").unwrap_or(estate.policy.settle.0).as_secs_f64();
+                Ok(Arc::new(Healthy { estate, states, region, tier, hold }))
+            }
+            RECORD => Ok(Arc::new(Record { estate, states, folder: self.records.clone() })),
+            other => {
+                Err(Fault::permanent(KIND.name, format!("knows no step kind `{other}`")).next("run `mayday kinds`"))
+            }
+        }
+    }
+}
+
+struct Healthy {
+    estate: Arc<Estate>,
+    states: watch::Receiver<Arc<State>>,
+    region: Option<RegionId>,
+    tier: Tier,
+    hold: f64,
+}
+
+impl Healthy {
+    fn region(&self, state: &State) -> RegionId {
+        self.region.clone().unwrap_or_else(|| state.serving(&self.estate))
+    }
+
+    /// What is not healthy yet, or not for long enough; `Ok` says what is.
+    fn look(&self, now: At) -> Result<String, String> {
+        let state = self.states.borrow().clone();
+        let region = self.region(&state);
+        let in_tier = |subject: &Subject| match subject {
+            Subject::Service(id) => self.estate.service(id).is_some_and(|it| Estate::counts_for(it.tier, self.tier)),
+            Subject::System(_) | Subject::Region(_) => false,
+        };
+        let probes =
+            || self.estate.probes.iter().filter(|it| it.region.as_ref() == Some(&region) && in_tier(&it.subject));
+        let mut ill = Vec::new();
+        let mut since: Option<At> = None;
+        for probe in probes() {
+            match state.probes.get(&probe.id) {
+                Some(known) if known.status == Status::Healthy => since = since.max(Some(known.since)),
+                Some(known) => ill.push(format!("{} is {}", probe.subject, known.status)),
+                None => ill.push(format!("{} is unknown", probe.subject)),
+            }
+        }
+        ill.dedup();
+        if !ill.is_empty() {
+            return Err(format!("in {region}, {}", ill.join(", ")));
+        }
+        let Some(since) = since else { return Err(format!("nothing in {region} is probed: its health is unknown")) };
+        let healthy_for = seconds_between(since, now);
+        if healthy_for < self.hold {
+            return Err(format!("all healthy in {region} for {healthy_for:.0} of {:.0} s", self.hold));
+        }
+        Ok(format!("{} probes in {region} healthy for at least {healthy_for:.0} s", probes().count()))
+    }
+}
+
+#[async_trait]
+impl Step for Healthy {
+    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+        Ok(match self.look(jiff::Timestamp::now()) {
+            Ok(detail) => Observed::Done { detail },
+            Err(detail) => Observed::NotDone { detail },
+        })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let region = self.region(&self.states.borrow());
+        let summary = format!("wait until all {} services in {region} are healthy for {:.0} s", self.tier, self.hold);
+        Ok(Preview { summary, ..Preview::default() })
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        Ok(Checked::default())
+    }
+
+    async fn apply(&self, _: &Value, _: &dyn StepLog) -> Result<Receipt, Fault> {
+        Ok(Receipt::new())
+    }
+
+    async fn verify(&self, _: &Begun, _: &dyn StepLog) -> Result<Verified, Fault> {
+        Ok(match self.look(jiff::Timestamp::now()) {
+            Ok(detail) => Verified::Holds { detail, recovery_point: None },
+            Err(detail) => Verified::Pending { detail },
+        })
+    }
+
+    async fn revert(&self, _: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
+        Err(Fault::permanent(KIND.name, "a look at health changes nothing that could be taken back"))
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let region = self.region(&self.states.borrow());
+        vec![format!("# wait until every {} service in {region} is healthy", self.tier), "mayday status".into()]
+    }
+}
+
+/// Writes what the run did, as Markdown for people and as JSON for programs.
+struct Record {
+    estate: Arc<Estate>,
+    states: watch::Receiver<Arc<State>>,
+    folder: PathBuf,
+}
+
+impl Record {
+    fn run(&self) -> Option<RunId> {
+        self.states.borrow().run.as_ref().map(|run| run.id.clone())
+    }
+
+    fn path(&self, run: &RunId) -> PathBuf {
+        self.folder.join(format!("{run}.md"))
+    }
+
+    /// Beside the final names first: a record is there whole or not at all.
+    fn write(&self) -> std::io::Result<PathBuf> {
+        let state = self.states.borrow().clone();
+        let Some(run) = &state.run else { return Err(std::io::Error::other("there is no run to record")) };
+        let now = jiff::Timestamp::now();
+        std::fs::create_dir_all(&self.folder)?;
+        let (markdown, json) = (self.path(&run.id), self.folder.join(format!("{}.json", run.id)));
+        let whole = record::json(&self.estate, &state, run, now);
+        for (path, text) in
+            [(&json, format!("{whole:#}\n")), (&markdown, record::markdown(&self.estate, &state, run, now))]
+        {
+            let draft = path.with_extension("draft");
+            std::fs::write(&draft, text)?;
+            std::fs::File::open(&draft)?.sync_all()?;
+            std::fs::rename(&draft, path)?;
+        }
+        Ok(markdown)
+    }
+}
+
+#[async_trait]
+impl Step for Record {
+    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+        let Some(run) = self.run() else { return Ok(Observed::NotDone { detail: "there is no run yet".into() }) };
+        let path = self.path(&run);
+        Ok(if path.exists() {
+            Observed::Done { detail: format!("{} is written", path.display()) }
+        } else {
+            Observed::NotDone { detail: "not written yet".into() }
+        })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let summary = format!("write the record of the run to {}", self.folder.display());
+        Ok(Preview { summary, ..Preview::default() })
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        Ok(Checked::default())
+    }
+
+    async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        let failed = |error: std::io::Error| {
+            Fault::transient(KIND.name, format!("cannot write to {}: {error}", self.folder.display()))
+                .means("the recovery is done; only its record is missing, and the journal has all of it")
+                .next("make room or mend the permissions, then retry the step")
+        };
+        let path = self.write().map_err(failed)?;
+        log.line(&format!("wrote {}", path.display()));
+        Ok(Receipt::from([("file".to_owned(), path.display().to_string())]))
+    }
+
+    async fn verify(&self, begun: &Begun, _: &dyn StepLog) -> Result<Verified, Fault> {
+        Ok(match self.observe(Some(begun)).await? {
+            Observed::Done { detail } => Verified::Holds { detail, recovery_point: None },
+            other => Verified::Pending { detail: other.words().to_owned() },
+        })
+    }
+
+    async fn revert(&self, _: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
+        Err(Fault::permanent(KIND.name, "a record is not taken back"))
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        vec!["mayday journal export > failover-journal.json".into()]
+    }
+}

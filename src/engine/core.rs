@@ -1,0 +1,120 @@
+//! The writer: the only task that decides and appends.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Accepted, Denied, Handle, runner};
+use crate::domain::actor::{Actor, Origin};
+use crate::domain::command::{Command, Envelope, Report};
+use crate::domain::decide::{Context, Decision, decide};
+use crate::domain::event::Event;
+use crate::domain::journal::JournalFault;
+use crate::domain::live::LiveChange;
+
+/// How long the writer waits before it tries again to journal an outcome.
+const RETRY: Duration = Duration::from_secs(1);
+
+pub(super) enum Input {
+    Ask(Box<Envelope>, oneshot::Sender<Result<Accepted, Denied>>),
+    Report(Report),
+}
+
+pub(super) struct Writer {
+    engine: Handle,
+    /// Outcomes that could not be made durable yet. They are facts: they wait, in order, and nothing overtakes them.
+    unsaved: VecDeque<Report>,
+}
+
+impl Writer {
+    pub fn new(engine: Handle) -> Self {
+        Self { engine, unsaved: VecDeque::new() }
+    }
+
+    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        loop {
+            let input = if self.unsaved.is_empty() {
+                inputs.recv().await
+            } else {
+                tokio::select! {
+                    input = inputs.recv() => input,
+                    () = tokio::time::sleep(RETRY) => { self.save().await; continue; }
+                }
+            };
+            match input {
+                None => return,
+                Some(Input::Report(report)) => {
+                    self.unsaved.push_back(report);
+                    self.save().await;
+                }
+                Some(Input::Ask(envelope, reply)) => {
+                    self.save().await;
+                    let answer = self.ask(&envelope).await;
+                    // Whoever asked may be gone; what was done stays done.
+                    let _ = reply.send(answer);
+                }
+            }
+        }
+    }
+
+    /// Journals outcomes in their order until one does not go in.
+    async fn save(&mut self) {
+        while let Some(report) = self.unsaved.front() {
+            if self.report(report.clone()).await.is_err() {
+                return;
+            }
+            self.unsaved.pop_front();
+        }
+    }
+
+    async fn ask(&mut self, envelope: &Envelope) -> Result<Accepted, Denied> {
+        let decision = self.decide(envelope).map_err(Denied::Refused)?;
+        let note = decision.note.clone();
+        self.commit(decision).await.map_err(Denied::Journal)?;
+        Ok(Accepted { seq: self.engine.shared.state().seq, note })
+    }
+
+    pub async fn report(&mut self, report: Report) -> Result<(), JournalFault> {
+        let envelope = Envelope { actor: Actor::engine(), origin: Origin::Engine, command: Command::Report(report) };
+        // Reports are facts and are never refused.
+        let decision = self.decide(&envelope).unwrap_or_default();
+        self.commit(decision).await
+    }
+
+    fn decide(&self, envelope: &Envelope) -> Result<Decision, crate::domain::command::Refusal> {
+        let shared = &self.engine.shared;
+        let (state, points) = (shared.state(), shared.points());
+        let cx = Context { estate: &shared.estate, plans: &shared.plans, now: shared.now(), points: &points };
+        decide(&cx, &state, envelope)
+    }
+
+    /// Durable first, then applied and published, then performed.
+    async fn commit(&mut self, decision: Decision) -> Result<(), JournalFault> {
+        let shared = &self.engine.shared;
+        let Decision { events, effects, .. } = decision;
+        if !events.is_empty() {
+            let fresh_run = events.iter().any(|(_, event)| matches!(event, Event::RunStarted { .. }));
+            match shared.journal.append(shared.now(), events).await {
+                Ok(records) => {
+                    if shared.journal_fault().is_some() {
+                        shared.live(LiveChange::Journal { fault: None });
+                    }
+                    if fresh_run {
+                        shared.live(LiveChange::LogsCleared {});
+                    }
+                    shared.records(records);
+                }
+                Err(fault) => {
+                    tracing::error!(%fault, "the journal does not take events");
+                    shared.live(LiveChange::Journal { fault: Some(fault.to_string()) });
+                    return Err(fault);
+                }
+            }
+        }
+        for effect in effects {
+            runner::perform(&self.engine, effect);
+        }
+        Ok(())
+    }
+}

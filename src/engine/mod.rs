@@ -1,0 +1,205 @@
+//! The engine: one writer that receives, decides, appends, applies, publishes and performs, in that order. It outlives the terminal;
+//! what it forgets in death, the next one replays from the journal. It is handed trait objects and never names a vendor.
+
+pub mod builtin;
+mod core;
+mod monitor;
+mod record;
+mod runner;
+mod shared;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::actor::{Actor, Origin};
+use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Report};
+use crate::domain::estate::Estate;
+use crate::domain::ids::{PlanId, SessionId, StepId, SystemId};
+use crate::domain::journal::{Journal, JournalFault};
+use crate::domain::live::{Attached, LiveChange};
+use crate::domain::plan::Plan;
+use crate::domain::state::State;
+use crate::domain::system::{Fault, System};
+use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
+
+use self::core::Input;
+use self::shared::Shared;
+
+/// What an engine is made of.
+pub struct Parts {
+    pub estate: Arc<Estate>,
+    pub plans: Vec<Arc<Plan>>,
+    pub journal: Arc<dyn Journal>,
+    /// The fold of that journal.
+    pub state: State,
+    /// By id; ambient systems by the name of their kind. The built-in ones are added by the engine.
+    pub systems: BTreeMap<SystemId, Arc<dyn System>>,
+    /// Where the records of runs are written.
+    pub records: PathBuf,
+}
+
+/// How to reach a running engine from within its process.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    inputs: mpsc::Sender<Input>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Accepted {
+    /// The number of the latest record when it was done.
+    pub seq: u64,
+    /// A word for whoever asked.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// Why a command was not done. Nothing happened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    #[error("{0}")]
+    Refused(Refusal),
+    /// It cannot be made durable, so it is not done.
+    #[error("{0}")]
+    Journal(JournalFault),
+    #[error("the engine is stopping → start it again: mayday engine")]
+    Stopped,
+}
+
+/// How many inputs may wait for the writer.
+const BACKLOG: usize = 4096;
+
+impl Handle {
+    /// Starts an engine: what was under way when the last one ended is observed and continued.
+    ///
+    /// # Errors
+    /// When the journal does not take the first event: an engine that cannot write must not act.
+    pub async fn start(parts: Parts) -> Result<Self, JournalFault> {
+        let shared = Arc::new(Shared::new(parts));
+        let (inputs, received) = mpsc::channel(BACKLOG);
+        let handle = Self { shared, inputs, stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        let mut writer = core::Writer::new(handle.clone());
+        writer.report(Report::Started { version: env!("CARGO_PKG_VERSION").into() }).await?;
+        handle.spawn(writer.run(received));
+        monitor::start(&handle);
+        Ok(handle)
+    }
+
+    /// Asks for something in a person's name.
+    ///
+    /// # Errors
+    /// When it is refused, or cannot be made durable. Nothing happened then.
+    pub async fn ask(&self, actor: Actor, origin: Origin, ask: Ask) -> Result<Accepted, Denied> {
+        let (reply, answer) = oneshot::channel();
+        let envelope = Envelope { actor, origin, command: Command::Ask(ask) };
+        self.inputs.send(Input::Ask(Box::new(envelope), reply)).await.map_err(|_| Denied::Stopped)?;
+        answer.await.map_err(|_| Denied::Stopped)?
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot()
+    }
+
+    /// A snapshot and every update after it. A receiver that lags takes a new snapshot.
+    pub fn subscribe(&self) -> (Snapshot, broadcast::Receiver<Update>) {
+        self.shared.subscribe()
+    }
+
+    pub fn attach(&self, session: SessionId, who: Attached) {
+        self.shared.live(LiveChange::Attached { session, who });
+    }
+
+    /// A cockpit that is gone is no longer armed.
+    pub async fn detach(&self, session: &SessionId, actor: Actor) {
+        self.shared.live(LiveChange::Detached { session: session.clone() });
+        if self.shared.state().armed.contains_key(session) {
+            let origin = Origin::Cockpit { session: session.clone(), read_only: false };
+            // A refusal or a full disk leaves a session armed that no one can use any more.
+            let _ = self.ask(actor, origin, Ask::Disarm {}).await;
+        }
+    }
+
+    /// Every step of a plan observed, checked and previewed against reality. Nothing is changed.
+    ///
+    /// # Errors
+    /// When there is no such plan.
+    pub async fn preview(&self, plan: &PlanId) -> Result<Vec<StepPreview>, Refusal> {
+        let plan = self.plan(plan)?;
+        let previews = plan.steps.iter().map(|spec| runner::preview(&self.shared, spec));
+        Ok(futures::future::join_all(previews).await)
+    }
+
+    /// The commands that do a plan's steps without Mayday; of the run under way, only what is left when `remaining` is set.
+    ///
+    /// # Errors
+    /// When there is no such plan.
+    pub fn by_hand(&self, plan: &PlanId, remaining: bool) -> Result<Vec<StepByHand>, Refusal> {
+        let (plan, state) = (self.plan(plan)?, self.shared.state());
+        let run = state.run.as_ref().filter(|run| run.is_open() && run.plan.id == plan.id);
+        let is_left = |id: &StepId| !run.is_some_and(|run| run.phase(id).is_over());
+        let steps = plan.steps.iter().filter(|spec| !remaining || is_left(&spec.id));
+        Ok(steps.map(|spec| runner::by_hand(&self.shared, spec)).collect())
+    }
+
+    /// For reading only: the engine is the single writer.
+    pub fn journal(&self) -> Arc<dyn Journal> {
+        self.shared.journal.clone()
+    }
+
+    pub fn estate(&self) -> &Arc<Estate> {
+        &self.shared.estate
+    }
+
+    pub fn plans(&self) -> &[Arc<Plan>] {
+        &self.shared.plans
+    }
+
+    /// Ends in order: nothing new is begun, what is being written is written. Steps in flight are observed by the next engine.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn plan(&self, id: &PlanId) -> Result<&Arc<Plan>, Refusal> {
+        let known = || self.plans().iter().map(|plan| plan.id.as_str()).collect::<Vec<_>>().join(", ");
+        let missing = || {
+            Refusal::new(
+                RefusalReason::NotFound,
+                format!("there is no plan `{id}`"),
+                format!("choose one of {}", known()),
+            )
+        };
+        self.plans().iter().find(|plan| &plan.id == id).ok_or_else(missing)
+    }
+
+    /// Runs a task that ends with the engine.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
+    /// Hands the outcome of an effect to the writer.
+    async fn report(&self, report: Report) {
+        // Fails only when the engine is stopping: the next one looks for itself.
+        let _ = self.inputs.send(Input::Report(report)).await;
+    }
+}
+
+/// The fault of a step whose system this engine was not given.
+fn no_system(system: &SystemId) -> Fault {
+    Fault::permanent(system.as_str(), "is not a system of this estate").next("run `mayday check`")
+}

@@ -1,0 +1,258 @@
+//! Effects: what is done to the outside world once the intent is durable. Each ends in a report, and whatever is not certain is
+//! reported as uncertain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::shared::Shared;
+use super::{Handle, no_system};
+use crate::domain::command::{Effect, Job, Preparation, Report};
+use crate::domain::ids::StepId;
+use crate::domain::live::{LiveChange, LogLine};
+use crate::domain::plan::StepSpec;
+use crate::domain::run::StepPhase;
+use crate::domain::system::{Begun, Checked, Fault, FaultClass, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::text::clean;
+use crate::domain::time::seconds_between;
+use crate::domain::view::{StepByHand, StepPreview};
+
+/// The longest that one look at reality may take.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Begins an effect; its report comes by itself.
+pub(super) fn perform(engine: &Handle, effect: Effect) {
+    let handle = engine.clone();
+    engine.spawn(async move {
+        let report = match effect {
+            Effect::Prepare(job) => prepare(&handle, job).await,
+            Effect::Apply(job) => apply(&handle, job).await,
+            Effect::Observe(job) => Some(observe(&handle, job).await),
+            Effect::Verify(job) => verify(&handle, job).await,
+            Effect::Revert(job) => Some(revert(&handle, job).await),
+            Effect::RetryAt(job, at) => {
+                let pause = seconds_between(handle.shared.now(), at).max(0.0);
+                sleep(Duration::from_secs_f64(pause)).await;
+                Some(Report::RetryDue { run: job.run, step: job.step.id })
+            }
+        };
+        if let Some(report) = report {
+            handle.report(report).await;
+        }
+    });
+}
+
+/// Lines of a step go to whoever watches; they are not journalled.
+struct Log {
+    shared: Arc<Shared>,
+    step: StepId,
+}
+
+impl Log {
+    fn new(engine: &Handle, spec: &StepSpec) -> Self {
+        Self { shared: engine.shared.clone(), step: spec.id.clone() }
+    }
+}
+
+impl StepLog for Log {
+    fn line(&self, text: &str) {
+        let line = LogLine { at: self.shared.now(), text: clean(text) };
+        self.shared.live(LiveChange::Log { step: self.step.clone(), line });
+    }
+}
+
+fn driver(shared: &Shared, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+    let system = shared.systems.get(&spec.system).ok_or_else(|| no_system(&spec.system))?;
+    system.step(spec)
+}
+
+/// A look that takes too long has learnt nothing.
+async fn look<T>(spec: &StepSpec, what: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    let late = || Fault::transient(spec.system.as_str(), format!("no answer within {} s", LOOK.as_secs()));
+    timeout(LOOK, what).await.unwrap_or_else(|_| Err(late()))
+}
+
+async fn prepare(engine: &Handle, job: Job) -> Option<Report> {
+    let outcome = look_at(&engine.shared, &job).await.map(Box::new);
+    Some(Report::Prepared { run: job.run, step: job.step.id, outcome })
+}
+
+async fn look_at(shared: &Shared, job: &Job) -> Result<Preparation, Fault> {
+    let (spec, step) = (&job.step, driver(shared, &job.step)?);
+    let observed = look(spec, step.observe(job.begun.as_ref())).await?;
+    if matches!(observed, Observed::NotDone { .. } | Observed::Unknowable { .. } | Observed::Impossible { .. }) {
+        let (preview, checked) = tokio::try_join!(look(spec, step.preview()), look(spec, step.check()))?;
+        return Ok(Preparation { observed, preview, checked });
+    }
+    Ok(Preparation { observed, preview: Preview::default(), checked: Checked::default() })
+}
+
+/// What a whole plan would do, step by step, without a run.
+pub(super) async fn preview(shared: &Shared, spec: &StepSpec) -> StepPreview {
+    let (observed, preview, checked) = match driver(shared, spec) {
+        Ok(step) => tokio::join!(look(spec, step.observe(None)), look(spec, step.preview()), look(spec, step.check())),
+        Err(fault) => (Err(fault.clone()), Err(fault.clone()), Err(fault)),
+    };
+    StepPreview {
+        step: spec.id.clone(),
+        title: spec.title.clone(),
+        kind: spec.kind.clone(),
+        observed,
+        preview,
+        checked,
+    }
+}
+
+pub(super) fn by_hand(shared: &Shared, spec: &StepSpec) -> StepByHand {
+    let lines = match driver(shared, spec) {
+        Ok(step) => step.by_hand(),
+        Err(fault) => vec![format!("# {fault}")],
+    };
+    StepByHand { step: spec.id.clone(), title: spec.title.clone(), lines }
+}
+
+async fn apply(engine: &Handle, job: Job) -> Option<Report> {
+    let outcome = apply_once(engine, &job).await;
+    Some(Report::Applied { run: job.run, step: job.step.id, attempt: job.attempt, outcome })
+}
+
+/// Looks once more, then makes the change at most once.
+async fn apply_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
+    let (spec, log) = (&job.step, Log::new(engine, &job.step));
+    let step = driver(&engine.shared, spec)?;
+    match look(spec, step.observe(job.begun.as_ref())).await.map_err(nothing_happened)? {
+        Observed::Done { detail } | Observed::InProgress { detail } => {
+            log.line(&format!("nothing to change: {detail}"));
+            return Ok(Receipt::from([("found".to_owned(), detail)]));
+        }
+        Observed::Impossible { why } => {
+            return Err(Fault::permanent(spec.system.as_str(), why).next("mend it, then retry the step"));
+        }
+        Observed::NotDone { .. } | Observed::Unknowable { .. } => {}
+    }
+    let pre_image = job.begun.as_ref().map(|begun| begun.pre_image.clone()).unwrap_or_default();
+    log.line(&format!("applying (attempt {})", job.attempt));
+    let late = || {
+        Fault::ambiguous(spec.system.as_str(), format!("no answer within {}", spec.timeout))
+            .means("the change may or may not have been made")
+            .next("nothing: it is being observed")
+    };
+    let outcome = timeout(spec.timeout.0, step.apply(&pre_image, &log)).await.unwrap_or_else(|_| Err(late()));
+    match &outcome {
+        Ok(_) => log.line("applied"),
+        Err(fault) => log.line(&fault.to_string()),
+    }
+    outcome
+}
+
+/// A look that failed before a change cannot have changed anything.
+fn nothing_happened(fault: Fault) -> Fault {
+    if fault.class == FaultClass::Ambiguous { Fault { class: FaultClass::Transient, ..fault } } else { fault }
+}
+
+/// Observes until reality gives an answer. "Not done" counts only when it is seen twice: what was just asked for may take a moment
+/// to show.
+async fn observe(engine: &Handle, job: Job) -> Report {
+    let (spec, log) = (&job.step, Log::new(engine, &job.step));
+    let policy = &engine.shared.estate.policy;
+    let (begun_at, mut not_done) = (Instant::now(), 0);
+    let observed = loop {
+        let outcome = match driver(&engine.shared, spec) {
+            Ok(step) => look(spec, step.observe(job.begun.as_ref())).await,
+            Err(fault) => Err(fault),
+        };
+        match outcome {
+            Ok(Observed::NotDone { detail }) if not_done > 0 => break Observed::NotDone { detail },
+            Ok(Observed::NotDone { .. }) => not_done += 1,
+            Ok(seen) => break seen,
+            Err(fault) if begun_at.elapsed() >= spec.timeout.0 => {
+                break Observed::Unknowable { why: fault.to_string() };
+            }
+            Err(fault) => log.line(&format!("cannot observe yet: {fault}")),
+        }
+        sleep(poll_pause(policy, begun_at.elapsed())).await;
+    };
+    log.line(&format!("observed: {}", observed.words()));
+    Report::Observed { run: job.run, step: job.step.id, outcome: Ok(observed) }
+}
+
+/// Polls at 1 % of the time waited so far, within the policy's bounds: what takes long is asked for rarely, and yet no wait is
+/// lengthened by more than about 1 %.
+fn poll_pause(policy: &crate::domain::estate::Policy, waited: Duration) -> Duration {
+    (waited / 100).clamp(policy.poll_floor.0, policy.poll_ceiling.0)
+}
+
+async fn verify(engine: &Handle, job: Job) -> Option<Report> {
+    let (spec, log) = (&job.step, Log::new(engine, &job.step));
+    let policy = &engine.shared.estate.policy;
+    let nothing = || Begun { at: engine.shared.now(), pre_image: Default::default(), receipt: Receipt::new() };
+    let begun = job.begun.clone().unwrap_or_else(nothing);
+    let (start, mut last) = (Instant::now(), String::new());
+    let outcome = loop {
+        let step = match driver(&engine.shared, spec) {
+            Ok(step) => step,
+            Err(fault) => break Err(fault),
+        };
+        let pending = match look(spec, step.verify(&begun, &log)).await {
+            Ok(Verified::Pending { detail }) => detail,
+            Ok(settled) => break Ok(settled),
+            Err(fault) if fault.class == FaultClass::Permanent => break Err(fault),
+            Err(fault) => fault.to_string(),
+        };
+        if pending != last {
+            log.line(&pending);
+            last.clone_from(&pending);
+        }
+        if start.elapsed() >= spec.timeout.0 {
+            break Ok(Verified::Pending { detail: pending });
+        }
+        sleep(poll_pause(policy, start.elapsed())).await;
+        // An operator may have settled the step by a word.
+        if !still_verifying(engine, &job) {
+            return None;
+        }
+    };
+    Some(Report::Verified { run: job.run, step: job.step.id, outcome })
+}
+
+fn still_verifying(engine: &Handle, job: &Job) -> bool {
+    let state = engine.shared.state();
+    state.run.as_ref().is_some_and(|run| run.id == job.run && run.phase(&job.step.id) == StepPhase::Verifying)
+}
+
+async fn revert(engine: &Handle, job: Job) -> Report {
+    let outcome = revert_once(engine, &job).await;
+    Report::Reverted { run: job.run, step: job.step.id, outcome }
+}
+
+/// Restores the pre-image, and waits until reality no longer shows the step as done.
+async fn revert_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
+    let (spec, log) = (&job.step, Log::new(engine, &job.step));
+    let step = driver(&engine.shared, spec)?;
+    let Some(begun) = &job.begun else {
+        return Err(Fault::permanent(
+            spec.system.as_str(),
+            "was never applied in this run, so there is nothing to restore",
+        ));
+    };
+    log.line("reverting");
+    let late = || {
+        Fault::ambiguous(spec.system.as_str(), format!("no answer within {}", spec.timeout))
+            .next("look by hand, then retry the revert")
+    };
+    let receipt = timeout(spec.timeout.0, step.revert(begun, &log)).await.unwrap_or_else(|_| Err(late()))?;
+    let (policy, start) = (&engine.shared.estate.policy, Instant::now());
+    while start.elapsed() < spec.timeout.0 {
+        if !matches!(look(spec, step.observe(Some(begun))).await, Ok(Observed::Done { .. }) | Err(_)) {
+            log.line("reverted");
+            return Ok(receipt);
+        }
+        sleep(poll_pause(policy, start.elapsed())).await;
+    }
+    Err(Fault::permanent(
+        spec.system.as_str(),
+        format!("the change is still in effect {} after it was taken back", spec.timeout),
+    )
+    .next("look by hand, then retry the revert"))
+}

@@ -1,0 +1,120 @@
+//! What the parts of an engine share: the published state, what is true now, and who listens.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::{broadcast, watch};
+
+use super::{Parts, builtin};
+use crate::domain::estate::Estate;
+use crate::domain::event::Record;
+use crate::domain::ids::SystemId;
+use crate::domain::journal::Journal;
+use crate::domain::live::{Live, LiveChange};
+use crate::domain::plan::Plan;
+use crate::domain::recovery::RecoveryPoint;
+use crate::domain::state::State;
+use crate::domain::system::System;
+use crate::domain::time::At;
+use crate::domain::view::{Snapshot, Update};
+
+/// Updates that a listener may be behind before it has to take a new snapshot.
+const UPDATES: usize = 8192;
+
+pub(super) struct Shared {
+    pub estate: Arc<Estate>,
+    pub plans: Vec<Arc<Plan>>,
+    pub journal: Arc<dyn Journal>,
+    pub systems: BTreeMap<SystemId, Arc<dyn System>>,
+    published: Mutex<Published>,
+    states: watch::Sender<Arc<State>>,
+    updates: broadcast::Sender<Update>,
+}
+
+/// Changed and announced under one lock, so that a snapshot and the updates after it never miss or double anything.
+struct Published {
+    live: Live,
+    /// The newest recovery point known of each datastore: kept when later surveys know none.
+    points: BTreeMap<SystemId, RecoveryPoint>,
+}
+
+impl Shared {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { estate, plans, journal, state, mut systems, records } = parts;
+        let (states, watched) = watch::channel(Arc::new(state));
+        systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, records));
+        let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new() });
+        Self { estate, plans, journal, systems, published, states, updates: broadcast::channel(UPDATES).0 }
+    }
+
+    fn builtin(estate: &Arc<Estate>, watched: watch::Receiver<Arc<State>>, records: PathBuf) -> Arc<dyn System> {
+        Arc::new(builtin::Mayday::new(estate.clone(), watched, records))
+    }
+
+    fn published(&self) -> MutexGuard<'_, Published> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn state(&self) -> Arc<State> {
+        self.states.borrow().clone()
+    }
+
+    pub fn points(&self) -> BTreeMap<SystemId, RecoveryPoint> {
+        self.published().points.clone()
+    }
+
+    /// Why the journal could not be written the last time it was tried.
+    pub fn journal_fault(&self) -> Option<String> {
+        self.published().live.journal_fault.clone()
+    }
+
+    /// The engine's time: never before the latest record, even if the clock of the machine is set back.
+    pub fn now(&self) -> At {
+        let now = Timestamp::now();
+        self.states.borrow().at.map_or(now, |last| last.max(now))
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot_of(&self.published())
+    }
+
+    fn snapshot_of(&self, published: &Published) -> Snapshot {
+        Snapshot {
+            version: env!("CARGO_PKG_VERSION").into(),
+            now: self.now(),
+            estate: self.estate.clone(),
+            plans: self.plans.clone(),
+            state: State::clone(&self.states.borrow()),
+            live: published.live.clone(),
+        }
+    }
+
+    pub fn subscribe(&self) -> (Snapshot, broadcast::Receiver<Update>) {
+        let published = self.published();
+        (self.snapshot_of(&published), self.updates.subscribe())
+    }
+
+    /// Folds durable records in and announces them.
+    pub fn records(&self, records: Vec<Record>) {
+        let _published = self.published();
+        for record in records {
+            self.states.send_modify(|state| Arc::make_mut(state).apply(&record));
+            // Nobody listening is no error.
+            let _ = self.updates.send(Update::Record { record: Arc::new(record) });
+        }
+    }
+
+    /// Folds in and announces what is true now but not journalled.
+    pub fn live(&self, change: LiveChange) {
+        let mut published = self.published();
+        if let LiveChange::Survey { system, taken } = &change
+            && let Some(point) = &taken.survey.standby_point
+        {
+            published.points.insert(system.clone(), point.clone());
+        }
+        published.live.apply(change.clone());
+        let _ = self.updates.send(Update::Live { change: Arc::new(change) });
+    }
+}
