@@ -306,6 +306,7 @@ const POLICY_SPANS: &[(&str, SpanOf)] = &[
     ("retry_floor", |it| &mut it.retry_floor),
     ("retry_ceiling", |it| &mut it.retry_ceiling),
     ("survey_every", |it| &mut it.survey_every),
+    ("settle", |it| &mut it.settle),
 ];
 
 /// Those that are numbers.

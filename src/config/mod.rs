@@ -9,7 +9,7 @@ pub mod params;
 mod plans;
 mod probes;
 mod read;
-mod suggest;
+pub mod suggest;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -54,7 +54,7 @@ pub fn default_value(ty: ParamType, text: &str) -> Result<Value, String> {
             let value = DeValue::parse(text).map_err(|error| error.message().to_owned())?;
             match (ty, value.get_ref()) {
                 (ParamType::List, DeValue::Array(_)) | (ParamType::Map, DeValue::Table(_)) => plain(value.get_ref()),
-                _ => Err(format!("`{text}` is not {}", describe(ty))),
+                _ => Err(format!("`{text}` is not {ty}")),
             }
         }
         ParamType::Secret => Err("a secret has no default".into()),
@@ -62,23 +62,6 @@ pub fn default_value(ty: ParamType, text: &str) -> Result<Value, String> {
         ParamType::Text | ParamType::Span | ParamType::Url | ParamType::Address | ParamType::Choice(_) => {
             check_text(ty, text).map(|()| Value::from(text)).map_err(|(what, help)| format!("{what}; {help}"))
         }
-    }
-}
-
-/// What a parameter type is called, in messages and in `mayday kinds`.
-pub fn describe(ty: ParamType) -> String {
-    match ty {
-        ParamType::Text => "text".into(),
-        ParamType::Integer => "a whole number".into(),
-        ParamType::Flag => "true or false".into(),
-        ParamType::Span => "a length of time".into(),
-        ParamType::Url => "a URL".into(),
-        ParamType::Address => "an address (host:port)".into(),
-        ParamType::List => "a list of texts".into(),
-        ParamType::Map => "a table of texts".into(),
-        ParamType::Choice(words) => words.join(" | "),
-        ParamType::Secret => "a secret's place".into(),
-        ParamType::Region => "a region".into(),
     }
 }
 

@@ -1,10 +1,15 @@
 //! The tables of what Mayday knows: each system, probe and step kind is a row. A row feeds config validation, `mayday kinds`, help,
 //! docs and the contract test; the code that acts for it lives in `systems/`.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use super::estate::words;
 
 /// What a parameter holds; config validation refuses anything else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ParamType {
     Text,
     Integer,
@@ -27,8 +32,27 @@ pub enum ParamType {
     Region,
 }
 
+impl fmt::Display for ParamType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Text => "text",
+            Self::Integer => "a whole number",
+            Self::Flag => "true or false",
+            Self::Span => "a length of time",
+            Self::Url => "a URL",
+            Self::Address => "host:port",
+            Self::List => "a list of texts",
+            Self::Map => "a table of texts",
+            Self::Choice(words) => return f.pad(&words.join(" | ")),
+            Self::Secret => "where a secret is",
+            Self::Region => "a region",
+        })
+    }
+}
+
 /// Whether a parameter may be left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Need {
     Required,
     Optional,
@@ -37,7 +61,7 @@ pub enum Need {
 }
 
 /// One parameter of a system, probe or step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Param {
     pub name: &'static str,
     pub ty: ParamType,
@@ -58,7 +82,7 @@ impl Param {
 }
 
 /// A kind of system: how to connect, what can be probed, which steps exist.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct SystemKind {
     /// As in `kind = "rds"`.
     pub name: &'static str,
@@ -71,7 +95,7 @@ pub struct SystemKind {
 }
 
 /// A way to look at a system. Its name is `<system kind>.<what>`.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct ProbeKind {
     pub name: &'static str,
     pub title: &'static str,
@@ -79,7 +103,7 @@ pub struct ProbeKind {
 }
 
 /// A kind of step. Its name is `<system kind>.<verb>`.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct StepKind {
     pub name: &'static str,
     pub title: &'static str,
@@ -141,7 +165,8 @@ words! {
 }
 
 /// Every kind that this build knows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(transparent)]
 pub struct Kinds(pub &'static [&'static SystemKind]);
 
 impl Kinds {

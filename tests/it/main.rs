@@ -1,7 +1,9 @@
 //! Everything that can be tested with a Rust toolchain alone: against the embedded lab, in-process or with the real binary in a pty.
 
 mod architecture;
+mod cli;
 mod config;
+mod contract;
 mod http;
 mod kubernetes;
 mod neo4j;

@@ -1,0 +1,112 @@
+//! `mayday kinds`: the tables of what can be watched and failed over.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use crate::config::suggest::one_of;
+use crate::domain::kinds::{Kinds, Need, Param, ProbeKind, StepKind, SystemKind, Undo};
+use crate::domain::system::Fault;
+
+/// A row of the tables, by its name.
+enum Row {
+    System(&'static SystemKind),
+    Probe(&'static ProbeKind),
+    Step(&'static StepKind),
+}
+
+/// Prints the list of systems, or all there is about one system, probe or step; as JSON if `json`.
+///
+/// # Errors
+/// When nothing is of that name, or `out` cannot be written to.
+pub fn kinds(kinds: &Kinds, name: Option<&str>, json: bool, out: &mut impl Write) -> Result<(), Fault> {
+    let row = name.map(|name| find(kinds, name)).transpose()?;
+    let said = match (row, json) {
+        (None, true) => print_json(serde_json::to_value(kinds), out),
+        (None, false) => list(kinds, out),
+        (Some(Row::System(row)), true) => print_json(serde_json::to_value(row), out),
+        (Some(Row::Probe(row)), true) => print_json(serde_json::to_value(row), out),
+        (Some(Row::Step(row)), true) => print_json(serde_json::to_value(row), out),
+        (Some(Row::System(row)), false) => system(row, out),
+        (Some(Row::Probe(row)), false) => probe(row, out),
+        (Some(Row::Step(row)), false) => step(row, out),
+    };
+    said.map_err(|error| Fault::permanent("kinds", format!("the output cannot be written: {error}")))
+}
+
+fn find(kinds: &Kinds, name: &str) -> Result<Row, Fault> {
+    let system = kinds.system(name).map(Row::System);
+    let probe = || kinds.probe(name).map(|(_, row)| Row::Probe(row));
+    let step = || kinds.step(name).map(|(_, row)| Row::Step(row));
+    system.or_else(probe).or_else(step).ok_or_else(|| {
+        let names: Vec<&str> = kinds.0.iter().flat_map(|it| names_of(it)).collect();
+        Fault::permanent("kinds", format!("there is no kind `{name}`")).next(one_of(name, &names))
+    })
+}
+
+fn names_of(system: &SystemKind) -> impl Iterator<Item = &'static str> {
+    let inner = system.probes.iter().map(|it| it.name).chain(system.steps.iter().map(|it| it.name));
+    std::iter::once(system.name).chain(inner)
+}
+
+fn print_json(value: serde_json::Result<Value>, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{:#}", value?)
+}
+
+fn list(kinds: &Kinds, out: &mut impl Write) -> io::Result<()> {
+    for system in kinds.0 {
+        writeln!(out, "{:<12} {}", system.name, system.title)?;
+        for probe in system.probes {
+            writeln!(out, "  probe {:<28} {}", probe.name, probe.title)?;
+        }
+        for step in system.steps {
+            writeln!(out, "  step  {:<28} {}", step.name, step.title)?;
+        }
+    }
+    writeln!(out, "\n`mayday kinds NAME` tells all about one of them.")
+}
+
+fn system(row: &SystemKind, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "system {}: {}", row.name, row.title)?;
+    if row.ambient {
+        writeln!(out, "  needs no [[system]]: probes and steps use it by kind alone")?;
+    }
+    params(row.params, out)?;
+    for row in row.probes {
+        writeln!(out)?;
+        probe(row, out)?;
+    }
+    for row in row.steps {
+        writeln!(out)?;
+        step(row, out)?;
+    }
+    Ok(())
+}
+
+fn probe(row: &ProbeKind, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "probe {}: {}", row.name, row.title)?;
+    params(row.params, out)
+}
+
+fn step(row: &StepKind, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "step {}: {}", row.name, row.title)?;
+    let undo = match row.undo {
+        Undo::Nothing => "changes nothing".to_owned(),
+        Undo::Revert => "can be reverted".to_owned(),
+        Undo::PointOfNoReturn => format!("no way back; instead: {}", row.instead),
+    };
+    writeln!(out, "  {}; {undo}", row.role)?;
+    params(row.params, out)
+}
+
+fn params(rows: &[Param], out: &mut impl Write) -> io::Result<()> {
+    for row in rows {
+        let need = match row.need {
+            Need::Required => "required".to_owned(),
+            Need::Optional => "optional".to_owned(),
+            Need::Default(value) => format!("default {value}"),
+        };
+        writeln!(out, "  {:<18} {} ({}; {need})", row.name, row.help, row.ty)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! One file per subcommand: prints, and nothing else.
+
+pub mod check;
+pub mod kinds;

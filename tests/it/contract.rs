@@ -1,0 +1,116 @@
+//! What every row of the tables of kinds has to keep, so that validation, help, docs and the safety rules can rely on it.
+
+use std::collections::BTreeSet;
+
+use mayday::config::params::default_value;
+use mayday::domain::kinds::{Need, Param, ParamType, StepKind, StepRole, SystemKind, Undo};
+use mayday::systems::FACTORIES;
+use mayday::wiring::kinds;
+
+/// Keys of `[[system]]`, `[[….probe]]` and `[[step]]` themselves. A row may declare `region` or `class` too: then both see the value.
+const SYSTEM_KEYS: &[&str] = &["id", "kind", "title", "probe"];
+const PROBE_KEYS: &[&str] = &["id", "kind", "system", "every", "timeout", "fall", "rise"];
+const STEP_KEYS: &[&str] = &["id", "title", "kind", "system", "needs", "gate", "yes", "timeout", "phrase", "recovers"];
+
+#[test]
+fn every_row_keeps_the_contract() {
+    let mut broken = Vec::new();
+    let mut names = BTreeSet::new();
+    for system in kinds().0 {
+        check_system(system, &mut names, &mut broken);
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn every_system_has_the_code_behind_its_row() {
+    for factory in FACTORIES {
+        assert!(kinds().system(factory.kind().name).is_some(), "{} has code but no row", factory.kind().name);
+    }
+    for row in mayday::systems::KINDS.0 {
+        assert!(FACTORIES.iter().any(|it| it.kind().name == row.name), "{} has a row but no code", row.name);
+    }
+}
+
+fn check_system(row: &SystemKind, names: &mut BTreeSet<&'static str>, broken: &mut Vec<String>) {
+    let prefix = format!("{}.", row.name);
+    check_name(row.name, "", names, broken);
+    check_text(row.name, "title", row.title, broken);
+    check_params(row.name, row.params, SYSTEM_KEYS, broken);
+    if row.ambient && !row.params.is_empty() {
+        broken.push(format!("{}: an ambient kind has no [[system]] to read parameters from", row.name));
+    }
+    for probe in row.probes {
+        check_name(probe.name, &prefix, names, broken);
+        check_text(probe.name, "title", probe.title, broken);
+        check_params(probe.name, probe.params, PROBE_KEYS, broken);
+    }
+    let mut steps = BTreeSet::new();
+    for step in row.steps {
+        if !steps.insert(step.name) {
+            broken.push(format!("{}: there is another step of this name", step.name));
+        }
+        check_name(step.name, &prefix, &mut BTreeSet::new(), broken);
+        check_text(step.name, "title", step.title, broken);
+        check_params(step.name, step.params, STEP_KEYS, broken);
+        check_undo(step, broken);
+    }
+}
+
+/// A step and a probe may share a name (`http.transaction` watches and verifies); nothing else may.
+fn check_name(name: &'static str, prefix: &str, names: &mut BTreeSet<&'static str>, broken: &mut Vec<String>) {
+    let word = name.strip_prefix(prefix).unwrap_or_default();
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if word.is_empty() || !word.chars().all(plain) || !word.starts_with(|c: char| c.is_ascii_lowercase()) {
+        broken.push(format!("{name}: has to be `{prefix}` and a word of a-z, 0-9 and -"));
+    }
+    if !names.insert(name) {
+        broken.push(format!("{name}: there is another row of this name"));
+    }
+}
+
+fn check_text(name: &str, what: &str, text: &str, broken: &mut Vec<String>) {
+    if text.trim() != text || text.chars().count() < 3 || text.contains('\n') || text.ends_with('.') {
+        broken.push(format!("{name}: its {what} {text:?} has to be one line of a few words without a full stop"));
+    }
+}
+
+fn check_params(name: &str, params: &[Param], reserved: &[&str], broken: &mut Vec<String>) {
+    let mut seen = BTreeSet::new();
+    for param in params {
+        let full = format!("{name}: the parameter {}", param.name);
+        if !param.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+            broken.push(format!("{full} has to be written in a-z, 0-9 and _"));
+        }
+        if reserved.contains(&param.name) {
+            broken.push(format!("{full} hides a key of the table it stands in"));
+        }
+        if !seen.insert(param.name) {
+            broken.push(format!("{full} is declared twice"));
+        }
+        if param.help.trim().is_empty() || param.help.ends_with('.') {
+            broken.push(format!("{full} needs a help text of one phrase, without a full stop"));
+        }
+        if let Need::Default(text) = param.need
+            && let Err(error) = default_value(param.ty, text)
+        {
+            broken.push(format!("{full} has a default that is not {}: {error}", param.ty));
+        }
+        if param.name.contains("password") && param.ty != ParamType::Secret {
+            broken.push(format!("{full} has to be a secret"));
+        }
+    }
+}
+
+fn check_undo(step: &StepKind, broken: &mut Vec<String>) {
+    let name = step.name;
+    if (step.undo == Undo::PointOfNoReturn) == step.instead.is_empty() {
+        broken.push(format!("{name}: `instead` belongs to a point of no return, and only to it"));
+    }
+    if step.role.mutates() && step.undo == Undo::Nothing {
+        broken.push(format!("{name}: what {} changes the world, so there is something to undo", step.role));
+    }
+    if !step.role.mutates() && step.role != StepRole::Guided && step.undo != Undo::Nothing {
+        broken.push(format!("{name}: what {} changes nothing, so there is nothing to undo", step.role));
+    }
+}
