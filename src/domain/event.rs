@@ -18,7 +18,7 @@ use super::time::At;
 
 /// One fact. Adding a variant or an optional field is compatible; a journal is never rewritten.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Event {
     /// A new engine took the journal over; cockpits that were armed are not any more.
     EngineStarted {
@@ -232,6 +232,5 @@ pub struct Record {
     pub seq: u64,
     pub at: At,
     pub actor: Actor,
-    #[serde(flatten)]
     pub event: Event,
 }

@@ -76,6 +76,10 @@ impl StepPhase {
     pub fn waits_for_human(self) -> bool {
         matches!(self, Self::Gated | Self::Blocked | Self::Asking | Self::Failed)
     }
+    /// The outside world is being changed, or may have been.
+    pub fn is_acting(self) -> bool {
+        matches!(self, Self::Applying | Self::Observing | Self::Reverting)
+    }
     /// Something is under way in the outside world.
     pub fn is_in_flight(self) -> bool {
         matches!(self, Self::Preparing | Self::Applying | Self::Observing | Self::Verifying | Self::Reverting)

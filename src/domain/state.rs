@@ -197,6 +197,7 @@ impl State {
                 self.note_recovery(id, at);
             }
             Event::StepDoneByHand { .. } => self.note_recovery(id, at),
+            Event::StepReverting { .. } => self.send_back(id),
             Event::StepReverted { .. } if spec.role == StepRole::Traffic => {
                 self.serving = self.incident.as_ref().map(|incident| incident.region.clone());
             }
@@ -225,6 +226,16 @@ impl State {
             run.plan.steps.iter().flat_map(|step| &step.recovers).all(|tier| incident.clocks.t5.contains_key(tier));
         if recovers_all && !spec.recovers.is_empty() {
             incident.phase = Phase::Recovered;
+        }
+    }
+
+    /// Steps that wait for one that is being taken back wait again.
+    fn send_back(&mut self, id: &StepId) {
+        let Some(run) = &mut self.run else { return };
+        for later in run.plan.descendants(id) {
+            if let Some(step) = run.steps.get_mut(&later).filter(|step| !step.phase.is_over()) {
+                step.begin_anew();
+            }
         }
     }
 
@@ -282,9 +293,7 @@ impl StepRun {
                 self.to(StepPhase::Failed, &fault.what);
             }
             Event::StepRetried { reason, .. } => {
-                (self.fault, self.retries, self.ended_at, self.cleared) = (None, 0, None, false);
-                self.confirmed.clear();
-                self.overridden.clear();
+                self.begin_anew();
                 self.to(StepPhase::Waiting, reason);
             }
             Event::StepSkipped { reason, .. } => self.end(StepPhase::Skipped, reason, at),
@@ -293,6 +302,14 @@ impl StepRun {
             Event::StepReverted { .. } => self.end(StepPhase::Reverted, "reverted", at),
             _ => {}
         }
+    }
+
+    /// As if never tried in this run, but for what `begun` holds of it.
+    fn begin_anew(&mut self) {
+        (self.phase, self.fault, self.retries, self.ended_at, self.cleared) =
+            (StepPhase::Waiting, None, 0, None, false);
+        self.confirmed.clear();
+        self.overridden.clear();
     }
 
     fn to(&mut self, phase: StepPhase, detail: &str) {

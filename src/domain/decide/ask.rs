@@ -221,8 +221,7 @@ fn abandon(draft: &mut Draft<'_>, run: &RunId, reason: &str) -> Result<(), Refus
         return refuse(Why::Conflict, format!("{run} has ended"), "");
     }
     need_reason(reason)?;
-    let acting = |phase| matches!(phase, StepPhase::Applying | StepPhase::Observing | StepPhase::Reverting);
-    if let Some((id, _)) = current.steps.iter().find(|(_, step)| acting(step.phase)) {
+    if let Some((id, _)) = current.steps.iter().find(|(_, step)| step.phase.is_acting()) {
         return refuse(
             Why::Conflict,
             format!("`{id}` is changing something right now"),
@@ -301,7 +300,7 @@ fn settle(known: &StepRun, reason: &str) -> Result<(), Refusal> {
     if known.phase.is_over() {
         return refuse(Why::Conflict, format!("the step is {} already", known.phase), "");
     }
-    if matches!(known.phase, StepPhase::Applying | StepPhase::Observing | StepPhase::Reverting) {
+    if known.phase.is_acting() {
         return refuse(Why::Conflict, format!("the step is {}", known.phase), "wait until it has settled");
     }
     Ok(())
@@ -395,7 +394,12 @@ fn revert(draft: &mut Draft<'_>, run: &Run, spec: &StepSpec, known: &StepRun, re
             format!("see `mayday kinds {}` for what there is instead", spec.kind),
         );
     }
-    let depends = run.plan.descendants(&spec.id).into_iter().filter_map(|id| run.plan.step(&id));
+    let later = run.plan.descendants(&spec.id);
+    if let Some(acting) = later.iter().find(|id| run.phase(id).is_acting()) {
+        let why = format!("`{acting}`, which comes after it, is changing something right now");
+        return refuse(Why::Conflict, why, "hold (H), wait until it has settled, then revert");
+    }
+    let depends = later.iter().filter_map(|id| run.plan.step(id));
     let in_effect = |step: &&StepSpec| step.role.mutates() && run.phase(&step.id).is_in_effect();
     if let Some(later) = depends.filter(|step| step.undo != Undo::Nothing).find(in_effect) {
         return refuse(

@@ -8,6 +8,8 @@ mod advance;
 mod ask;
 mod report;
 mod safety;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
