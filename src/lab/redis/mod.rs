@@ -1,0 +1,151 @@
+//! Redis and its Sentinels over RESP, and the truth about the deployment.
+//!
+//! Places: `redis@REGION` for the servers of a region, `redis-sentinel@REGION` for its Sentinels.
+
+mod commands;
+mod node;
+mod resp;
+mod sentinel;
+mod sentinel_commands;
+mod serve;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::faults::Faults;
+use super::world::{PRIMARY, STANDBY, Tick};
+use node::{Dataset, Entry, Node};
+use sentinel::Sentinel;
+
+pub use serve::start;
+
+/// The places of servers and of Sentinels.
+pub const NODE: &str = "redis";
+pub const SENTINEL: &str = "redis-sentinel";
+/// What the Sentinels call the master.
+pub const MASTER_NAME: &str = "gennet-cache";
+/// The key that holds the moment of the application's newest write.
+pub const HEARTBEAT: &str = "heartbeat";
+
+const NODES: [(&str, &str); 3] = [("redis-1", PRIMARY), ("redis-2", PRIMARY), ("redis-3", STANDBY)];
+const SENTINELS: [(&str, &str); 3] = [("sentinel-1", PRIMARY), ("sentinel-2", STANDBY), ("sentinel-3", STANDBY)];
+const HOST: &str = "127.0.0.1";
+
+/// How long ago `then` was; zero if it is yet to come.
+fn age(then: Timestamp, now: Timestamp) -> Duration {
+    now.duration_since(then).try_into().unwrap_or_default()
+}
+
+/// A run id or replication id: 40 hexadecimal digits, the same in every lab.
+fn hex_id(seed: u64) -> String {
+    let word = |n: u64| (seed.wrapping_add(n).wrapping_add(1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    format!("{:016x}{:016x}{:08x}", word(0), word(1), word(2) as u32)
+}
+
+/// Servers and Sentinels.
+pub struct Deployment {
+    nodes: Vec<Node>,
+    sentinels: Vec<Sentinel>,
+    histories: u64,
+}
+
+impl Deployment {
+    pub fn gennet(now: Timestamp) -> Self {
+        let mut first = Dataset::new(1);
+        for (key, value) in [("session:1042", "alice"), ("session:1043", "bob"), (HEARTBEAT, &now.to_string())] {
+            first.put(key.as_bytes(), Some(Entry { value: value.into(), expires: None }), now);
+        }
+        let node = |(at, (name, region)): (usize, &(&'static str, &'static str))| Node {
+            name,
+            region,
+            port: 6379 + at as u16,
+            run_id: hex_id(at as u64 + 100),
+            started: now,
+            upstream: None,
+            priority: 100,
+            data: first.clone(),
+        };
+        let sentinel = |(at, (_, region)): (usize, &(&'static str, &'static str))| {
+            Sentinel::new(region, hex_id(at as u64 + 200), now, NODES.len())
+        };
+        let mut nodes: Vec<Node> = NODES.iter().enumerate().map(node).collect();
+        let master = nodes[0].port;
+        nodes[1..].iter_mut().for_each(|replica| replica.follow(HOST, master, now));
+        Self { nodes, sentinels: SENTINELS.iter().enumerate().map(sentinel).collect(), histories: 1 }
+    }
+
+    pub fn tick(&mut self, tick: &Tick<'_>) {
+        for at in 0..self.nodes.len() {
+            let port = self.nodes[at].upstream.as_ref().map(|up| up.port);
+            match port.and_then(|port| self.by_port(port)) {
+                Some(source) if source != at => {
+                    if let Ok([node, source]) = self.nodes.get_disjoint_mut([at, source]) {
+                        node.replicate(Some(source), tick);
+                    }
+                }
+                _ => self.nodes[at].replicate(None, tick),
+            }
+        }
+        for index in 0..self.sentinels.len() {
+            self.tick_sentinel(index, tick);
+        }
+    }
+
+    /// A write by the application in `region`, at `at`: lands on the writer that this region uses.
+    ///
+    /// # Errors
+    /// Why it was not taken, in a few words.
+    pub fn write(&mut self, region: &str, at: Timestamp, faults: &Faults) -> Result<(), String> {
+        let found = self.writer_for(region, faults)?;
+        let entry = Entry { value: at.to_string().into_bytes(), expires: None };
+        self.nodes[found].data.put(HEARTBEAT.as_bytes(), Some(entry), at);
+        Ok(())
+    }
+
+    /// The newest write that the application in `region` can read from the copy it uses; `None` when that cannot be read.
+    pub fn newest(&self, region: &str, faults: &Faults) -> Option<Timestamp> {
+        let near = || self.nodes.iter().position(|node| node.region == region && faults.reachable(NODE, node.region));
+        let copy = self.writer_for(region, faults).ok().or_else(near)?;
+        let entry = self.nodes[copy].data.get(HEARTBEAT.as_bytes(), Timestamp::now())?;
+        std::str::from_utf8(&entry.value).ok()?.parse().ok()
+    }
+
+    /// The writer as the application finds it: what the Sentinels say, else any server that says it is a master (an application
+    /// that was reconfigured by hand after a manual promotion).
+    fn writer_for(&self, region: &str, faults: &Faults) -> Result<usize, String> {
+        if !faults.reachable(NODE, region) {
+            return Err(format!("Redis cannot be reached from {region}"));
+        }
+        let lives = |sentinel: &&Sentinel| faults.reachable(SENTINEL, sentinel.region);
+        let believed = self.sentinels.iter().filter(lives).max_by_key(|sentinel| sentinel.epoch);
+        let believed = believed.or_else(|| self.sentinels.iter().max_by_key(|sentinel| sentinel.epoch));
+        let serves = |at: &usize| self.nodes[*at].is_master() && faults.reachable(NODE, self.nodes[*at].region);
+        let said = believed.map(|sentinel| sentinel.master);
+        if let Some(at) = said.filter(|at| faults.reachable(NODE, self.nodes[*at].region)) {
+            return if serves(&at) { Ok(at) } else { Err(format!("READONLY {} is a replica", self.nodes[at].name)) };
+        }
+        (0..self.nodes.len()).find(serves).ok_or_else(|| "the Redis master cannot be reached".into())
+    }
+
+    fn by_port(&self, port: u16) -> Option<usize> {
+        self.nodes.iter().position(|node| node.port == port)
+    }
+
+    /// A server's port, once it is known; replicas that followed it keep following it.
+    fn listens_on(&mut self, node: usize, port: u16) {
+        let before = std::mem::replace(&mut self.nodes[node].port, port);
+        for up in self.nodes.iter_mut().filter_map(|node| node.upstream.as_mut()).filter(|up| up.port == before) {
+            up.port = port;
+        }
+    }
+
+    fn address(&self, node: usize) -> (String, u16) {
+        (HOST.into(), self.nodes[node].port)
+    }
+
+    fn next_history(&mut self) -> u64 {
+        self.histories += 1;
+        self.histories
+    }
+}
