@@ -6,6 +6,7 @@ pub mod client;
 pub mod control;
 pub mod dns;
 pub mod faults;
+pub mod handout;
 pub mod kubernetes;
 pub mod neo4j;
 pub mod net;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each room of `src/` may name of the crate besides itself. `main.rs`, `lib.rs` and `wiring.rs` know everything.
+/// What each room of `src/` may name of the crate besides itself. `main.rs`, `lib.rs` and the wiring know everything.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("config", &["domain"]),
@@ -19,10 +19,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["api", "config", "domain", "report"]),
     ("report", &["api", "domain"]),
     ("lab", &[]),
+    ("wiring", &["api", "cli", "config", "domain", "engine", "journal", "lab", "report", "systems", "tui"]),
 ];
 
 /// These know everything.
-const HALLS: &[&str] = &["main.rs", "lib.rs", "wiring.rs"];
+const HALLS: &[&str] = &["main.rs", "lib.rs"];
 
 #[test]
 fn no_room_imports_what_it_must_not_know() {

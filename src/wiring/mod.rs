@@ -1,0 +1,81 @@
+//! The one place, with `main`, that knows every room: it joins tables, connects systems and assembles engines.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+
+use async_trait::async_trait;
+
+use crate::config::Config;
+use crate::domain::estate::{Estate, ProbeSpec, SystemSpec};
+use crate::domain::health::Reading;
+use crate::domain::ids::SystemId;
+use crate::domain::journal::Journal;
+use crate::domain::kinds::{Kinds, SystemKind};
+use crate::domain::params::Params;
+use crate::domain::plan::StepSpec;
+use crate::domain::recovery::Survey;
+use crate::domain::state::State;
+use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
+use crate::engine::{Parts, builtin};
+use crate::systems::FACTORIES;
+
+static ROWS: LazyLock<Vec<&'static SystemKind>> =
+    LazyLock::new(|| FACTORIES.iter().map(|factory| factory.kind()).chain([&builtin::KIND]).collect());
+
+/// Every kind that this build knows, the built-in ones included.
+pub fn kinds() -> Kinds {
+    Kinds(&ROWS)
+}
+
+/// What an engine of this config is made of.
+pub fn assemble(config: Config, journal: Arc<dyn Journal>, state: State, records: PathBuf) -> Parts {
+    let estate = Arc::new(config.estate);
+    let plans = config.plans.into_iter().map(Arc::new).collect();
+    let systems = connect(&estate);
+    Parts { estate, plans, journal, state, systems, records }
+}
+
+/// Connects every system of the estate, and the ambient ones.
+fn connect(estate: &Arc<Estate>) -> BTreeMap<SystemId, Arc<dyn System>> {
+    let around = Surroundings { estate: estate.clone() };
+    let ambient = FACTORIES.iter().filter(|factory| factory.kind().ambient).map(|factory| SystemSpec {
+        id: factory.kind().name.into(),
+        kind: factory.kind().name.into(),
+        title: factory.kind().title.into(),
+        region: None,
+        class: None,
+        params: Params::default(),
+    });
+    let specs = ambient.chain(estate.systems.iter().cloned());
+    specs.map(|spec| (spec.id.clone(), connect_one(&spec, &around))).collect()
+}
+
+/// One system that cannot be connected must not keep the engine from serving the others.
+fn connect_one(spec: &SystemSpec, around: &Surroundings) -> Arc<dyn System> {
+    let unknown = || Fault::permanent(spec.id.as_str(), format!("there is no system kind `{}`", spec.kind));
+    let factory: Option<&&dyn Factory> = FACTORIES.iter().find(|factory| factory.kind().name == spec.kind);
+    let connected = factory.ok_or_else(unknown).and_then(|factory| factory.connect(spec, around));
+    connected.unwrap_or_else(|fault| {
+        tracing::error!(%fault, "a system cannot be used");
+        Arc::new(Unusable(fault))
+    })
+}
+
+/// Stands for a system whose parameters can never work: it says so whenever it is asked.
+struct Unusable(Fault);
+
+#[async_trait]
+impl System for Unusable {
+    async fn probe(&self, _: &ProbeSpec) -> Reading {
+        Reading::unknown(self.0.to_string())
+    }
+
+    async fn survey(&self) -> Result<Survey, Fault> {
+        Err(self.0.clone())
+    }
+
+    fn step(&self, _: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+        Err(self.0.clone())
+    }
+}
