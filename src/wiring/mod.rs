@@ -1,5 +1,8 @@
 //! The one place, with `main`, that knows every room: it joins tables, connects systems and assembles engines.
 
+#[cfg(debug_assertions)]
+mod crash;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -33,6 +36,8 @@ pub fn assemble(config: Config, journal: Arc<dyn Journal>, state: State, records
     let estate = Arc::new(config.estate);
     let plans = config.plans.into_iter().map(Arc::new).collect();
     let systems = connect(&estate);
+    #[cfg(debug_assertions)]
+    let journal = crash::armed(journal);
     Parts { estate, plans, journal, state, systems, records }
 }
 

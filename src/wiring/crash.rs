@@ -1,0 +1,52 @@
+//! A journal that kills the engine at a chosen append, for the test that dies at every one of them. Not part of a release build.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+
+use crate::domain::actor::Actor;
+use crate::domain::event::{Event, Record};
+use crate::domain::journal::{Chain, Journal, JournalFault};
+use crate::domain::time::At;
+
+/// `before:N` or `after:N`: die just before, or just after, the N-th append of this process is durable.
+const VARIABLE: &str = "MAYDAY_CRASH";
+
+/// Wraps `journal` if the environment asks for a crash.
+pub(super) fn armed(journal: Arc<dyn Journal>) -> Arc<dyn Journal> {
+    let wish = std::env::var(VARIABLE).ok();
+    let Some((when, number)) = wish.as_deref().and_then(|wish| wish.split_once(':')) else { return journal };
+    let Ok(at) = number.parse() else { return journal };
+    Arc::new(Crashing { journal, before: when == "before", at, appends: AtomicU64::new(0) })
+}
+
+struct Crashing {
+    journal: Arc<dyn Journal>,
+    before: bool,
+    at: u64,
+    appends: AtomicU64,
+}
+
+#[async_trait]
+impl Journal for Crashing {
+    async fn append(&self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
+        let due = self.appends.fetch_add(1, Ordering::SeqCst) + 1 == self.at;
+        if due && self.before {
+            std::process::abort();
+        }
+        let records = self.journal.append(at, events).await;
+        if due {
+            std::process::abort();
+        }
+        records
+    }
+
+    async fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalFault> {
+        self.journal.read(after, limit).await
+    }
+
+    async fn verify(&self) -> Result<Chain, JournalFault> {
+        self.journal.verify().await
+    }
+}
