@@ -1,15 +1,19 @@
 //! One file per system that can be watched or failed over. A file knows everything Mayday knows about that system: its row in the
 //! table of kinds, the connection, probes, recovery points and steps. Adding a system is one file and one row in [`FACTORIES`].
 
+pub mod aws;
+pub mod dns;
+pub mod route53;
 pub mod secret;
+pub mod shell;
 
 use crate::domain::kinds::{Kinds, SystemKind};
 use crate::domain::system::Factory;
 
 /// Every system that this build can drive.
-pub const FACTORIES: &[&dyn Factory] = &[];
+pub const FACTORIES: &[&dyn Factory] = &[&dns::DnsFactory, &route53::Route53Factory];
 
 /// The rows of all systems, for validation, help and docs.
 pub const KINDS: Kinds = Kinds(ROWS);
 
-const ROWS: &[&SystemKind] = &[];
+const ROWS: &[&SystemKind] = &[&dns::KIND, &route53::KIND];

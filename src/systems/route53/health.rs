@@ -1,0 +1,110 @@
+//! Health checks as Route 53 counts them.
+
+use aws_sdk_route53::types::{HealthCheckConfig, HealthCheckObservation, HealthCheckType};
+
+use crate::domain::health::Status;
+
+/// An endpoint is healthy when more than this share of the checkers says so (developer guide, "How Route 53 determines whether a
+/// health check is healthy").
+const AGREEMENT: f64 = 0.18;
+
+/// What Route 53 takes an endpoint for. Unknown is never healthy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    Healthy(String),
+    Unhealthy(String),
+    Unknown(String),
+}
+
+impl Health {
+    fn of(healthy: bool, why: String) -> Self {
+        if healthy { Self::Healthy(why) } else { Self::Unhealthy(why) }
+    }
+
+    /// What is known without a look at the checkers.
+    pub fn by_settings(config: &HealthCheckConfig) -> Option<Self> {
+        let inverted = config.inverted == Some(true);
+        if config.disabled == Some(true) {
+            // A disabled check counts as healthy, and inverting turns that round.
+            let how =
+                if inverted { "disabled and inverted: forced down" } else { "disabled: always counts as healthy" };
+            return Some(Self::of(!inverted, how.into()));
+        }
+        match &config.r#type {
+            HealthCheckType::Calculated | HealthCheckType::CloudwatchMetric | HealthCheckType::RecoveryControl => {
+                Some(Self::Unknown(format!("Route 53 does not tell the state of a {} check", config.r#type.as_str())))
+            }
+            _ => None,
+        }
+    }
+
+    /// What the checkers' latest looks come to.
+    pub fn by_observations(config: &HealthCheckConfig, observations: &[HealthCheckObservation]) -> Self {
+        let told = observations.iter().filter_map(|it| it.status_report.as_ref()?.status.as_deref());
+        let (mut agree, mut all) = (0_u32, 0_u32);
+        for status in told {
+            all += 1;
+            agree += u32::from(status.starts_with("Success"));
+        }
+        if all == 0 {
+            return Self::Unknown("no checker has reported".into());
+        }
+        let seen = f64::from(agree) / f64::from(all) > AGREEMENT;
+        let inverted = config.inverted == Some(true);
+        let how = if inverted { ", inverted" } else { "" };
+        Self::of(seen != inverted, format!("{agree} of {all} checkers reach it{how}"))
+    }
+
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Healthy(_) => Status::Healthy,
+            Self::Unhealthy(_) => Status::Down,
+            Self::Unknown(_) => Status::Unknown,
+        }
+    }
+
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Healthy(why) | Self::Unhealthy(why) | Self::Unknown(why) => why,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_route53::types::StatusReport;
+
+    use super::*;
+
+    fn config(kind: HealthCheckType, inverted: bool, disabled: bool) -> HealthCheckConfig {
+        HealthCheckConfig::builder().r#type(kind).inverted(inverted).disabled(disabled).build().unwrap()
+    }
+
+    fn seen_by(agree: usize, all: usize) -> Vec<HealthCheckObservation> {
+        let status = |nth| if nth < agree { "Success: HTTP Status Code 200, OK" } else { "Failure: timed out" };
+        let report = |nth| StatusReport::builder().status(status(nth)).build();
+        (0..all).map(|nth| HealthCheckObservation::builder().status_report(report(nth)).build()).collect()
+    }
+
+    #[test]
+    fn more_than_18_percent_have_to_agree() {
+        let plain = config(HealthCheckType::Http, false, false);
+        assert_eq!(Health::by_observations(&plain, &seen_by(18, 100)).status(), Status::Down);
+        assert_eq!(Health::by_observations(&plain, &seen_by(19, 100)).status(), Status::Healthy);
+        assert_eq!(Health::by_observations(&plain, &[]).status(), Status::Unknown);
+        let inverted = config(HealthCheckType::Http, true, false);
+        assert_eq!(Health::by_observations(&inverted, &seen_by(0, 100)).status(), Status::Healthy);
+    }
+
+    #[test]
+    fn disabled_means_healthy_and_inverted_turns_it_round() {
+        let status = |inverted, disabled| {
+            Health::by_settings(&config(HealthCheckType::Http, inverted, disabled)).map(|health| health.status())
+        };
+        assert_eq!(status(false, true), Some(Status::Healthy));
+        assert_eq!(status(true, true), Some(Status::Down));
+        assert_eq!(status(true, false), None);
+        let calculated = config(HealthCheckType::Calculated, false, false);
+        assert_eq!(Health::by_settings(&calculated).map(|health| health.status()), Some(Status::Unknown));
+    }
+}

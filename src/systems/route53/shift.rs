@@ -1,0 +1,278 @@
+//! Sending clients to another region: the weights, or the failover roles, of the record sets of one name.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::by_hand;
+use super::health::Health;
+use super::records::{Division, Group, RecordSet, diff, same, summary};
+use super::zone::{CHANGE_ID, Said, Zone};
+use crate::domain::estate::Estate;
+use crate::domain::ids::RegionId;
+use crate::domain::plan::StepSpec;
+use crate::domain::system::{
+    Begun, Checked, Fault, FaultClass, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+};
+use crate::systems::dns::ask::normal;
+
+/// Where Route 53's control plane lives, whatever the region of a call.
+pub const CONTROL_PLANE: &str = "us-east-1";
+
+/// Clients that keep an answer longer than this come late.
+const LONGEST_TTL: i64 = 120;
+
+pub struct Shift {
+    zone: Arc<Zone>,
+    estate: Arc<Estate>,
+    /// The region that shall serve.
+    region: Option<RegionId>,
+    name: String,
+    kind: String,
+    division: Division,
+    /// The change as it was last previewed, for `by_hand`.
+    seen: Mutex<Option<(Group, Group)>>,
+}
+
+impl Shift {
+    /// # Errors
+    /// When the plan does not say where to.
+    pub fn new(zone: Arc<Zone>, estate: Arc<Estate>, spec: &StepSpec) -> Result<Self, Fault> {
+        let params = &spec.params;
+        let to = params.opt_text("to").map(str::to_owned).or_else(|| spec.region.as_ref().map(ToString::to_string));
+        let to = to.ok_or_else(|| zone.unfit(format!("the step `{}` does not say where to", spec.id)))?;
+        let weight = |name, absent| params.opt_integer(name).map_or(absent, |it| i64::try_from(it).unwrap_or(i64::MAX));
+        let division = Division { to, weight: weight("weight", 100), rest: weight("rest", 0) };
+        let kind = params.opt_text("type").unwrap_or("A").to_owned();
+        let (name, region) = (params.text("record")?.to_owned(), spec.region.clone());
+        Ok(Self { zone, estate, region, name, kind, division, seen: Mutex::new(None) })
+    }
+
+    async fn records(&self) -> Result<Group, Fault> {
+        self.zone.records(&self.name, &self.kind).await
+    }
+
+    fn divided(&self, group: &[RecordSet]) -> Result<Group, Fault> {
+        self.division.of(group).map_err(|why| self.zone.unfit(format!("{} {}: {why}", self.name, self.kind)))
+    }
+
+    /// What was there before, as the journal holds it; what is there now if the step had nothing to do.
+    async fn before(&self, pre_image: &Value) -> Result<Group, Fault> {
+        match pre_image {
+            Value::Null => self.records().await,
+            kept => by_hand::kept(&self.zone, kept),
+        }
+    }
+
+    fn chosen<'a>(&self, target: &'a [RecordSet]) -> Option<&'a RecordSet> {
+        target.iter().find(|set| set.identifier() == self.division.to)
+    }
+
+    /// Whether the name servers answer by `target`.
+    async fn answered(&self, target: &[RecordSet], said: &[Said], proven: bool) -> Answered {
+        let mut allowed = BTreeSet::new();
+        for set in target.iter().filter(|set| set.takes_traffic()) {
+            allowed.extend(values(set).await);
+        }
+        let wanted = match self.chosen(target) {
+            Some(set) => values(set).await,
+            None => Vec::new(),
+        };
+        let (mut heard, mut arrived, mut silent) = (0, false, Vec::new());
+        for (server, reply) in said {
+            match reply {
+                Ok(reply) if !reply.values.is_empty() && reply.values.iter().all(|value| allowed.contains(value)) => {
+                    heard += 1;
+                    arrived |= reply.values.iter().any(|value| wanted.contains(value));
+                }
+                Ok(reply) => return Answered::Otherwise(format!("{server} still answers {}", reply.words())),
+                Err(why) => silent.push(why.as_str()),
+            }
+        }
+        let all = said.len();
+        match () {
+            () if heard == 0 => Answered::Silence(format!("no name server answers: {}", silent.join("; "))),
+            // Without Route 53's word for it, every single one has to say so.
+            () if !proven && heard < all => Answered::Silence(format!("{heard} of {all} name servers answer")),
+            () if !arrived => Answered::Otherwise(format!("{} has not been answered yet", wanted.join(", "))),
+            () => Answered::AsWanted(format!("{heard} of {all} name servers answer {}", wanted.join(", "))),
+        }
+    }
+
+    /// Why the name servers say something else, as far as Route 53 tells.
+    async fn explain(&self, target: &[RecordSet], seen: String) -> Verified {
+        if let Ok(now) = self.records().await
+            && !same(&now, target)
+        {
+            let why =
+                format!("{seen}, and the record sets are no longer what this step made of them: somebody changed them");
+            return Verified::Broken { why };
+        }
+        let check = self.chosen(target).and_then(|set| set.health_check_id.as_deref());
+        if let Some(check) = check
+            && let Ok(Health::Unhealthy(why)) = self.zone.health(check).await
+        {
+            let detail =
+                format!("{seen}, because the health check {check} of {} is unhealthy ({why})", self.division.to);
+            return Verified::Pending { detail };
+        }
+        Verified::Pending { detail: seen }
+    }
+
+    async fn health_guard(&self, target: &[RecordSet]) -> Result<Guard, Fault> {
+        const NAME: &str = "target-health";
+        let Some(check) = self.chosen(target).and_then(|set| set.health_check_id.as_deref()) else {
+            let what = format!(
+                "{} has no health check: Route 53 sends clients there whether it serves or not",
+                self.division.to
+            );
+            return Ok(Guard::warn(NAME, what));
+        };
+        let health = self.zone.health(check).await?;
+        let words = format!("{check} of {}: {}", self.division.to, health.words());
+        Ok(match health {
+            Health::Healthy(_) => Guard::pass(NAME, words),
+            Health::Unhealthy(_) => {
+                Guard::block(NAME, format!("{words}; Route 53 would go on answering the other region"))
+            }
+            Health::Unknown(_) => Guard::warn(NAME, format!("{words}; if it is red, clients do not move")),
+        })
+    }
+
+    fn ttl_guard(&self, target: &[RecordSet]) -> Guard {
+        const NAME: &str = "ttl";
+        match target.iter().filter_map(|set| set.ttl).max() {
+            None => Guard::pass(NAME, "alias records: Route 53 sets 60 s"),
+            Some(ttl) if ttl <= LONGEST_TTL => Guard::pass(NAME, format!("{ttl} s")),
+            Some(ttl) => {
+                Guard::warn(NAME, format!("clients may keep the old answer for {ttl} s; 60 to 120 s is advised"))
+            }
+        }
+    }
+
+    /// Whether the plan leans on the region that it leaves.
+    fn control_plane_guard(&self) -> Guard {
+        const NAME: &str = "control-plane";
+        let to = self.region.clone().unwrap_or_else(|| self.estate.standby());
+        let left = self.estate.regions.iter().any(|region| region.id.as_str() == CONTROL_PLANE && region.id != to);
+        match left {
+            true => Guard::warn(
+                NAME,
+                format!(
+                    "record changes depend on {CONTROL_PLANE}, the region this step leaves; an inverted health check is the way without it"
+                ),
+            ),
+            false => Guard::pass(NAME, format!("{CONTROL_PLANE} is not left")),
+        }
+    }
+
+    async fn name_server_guard(&self) -> Guard {
+        const NAME: &str = "name-servers";
+        match self.zone.ask_servers(&self.name, &self.kind).await {
+            Ok(said) if said.iter().any(|(_, reply)| reply.is_ok()) => {
+                Guard::pass(NAME, "the zone's name servers answer")
+            }
+            Ok(_) => {
+                Guard::warn(NAME, "no name server of the zone answers this host: the effect could not be verified")
+            }
+            Err(fault) => Guard::warn(NAME, fault.what),
+        }
+    }
+}
+
+/// What the name servers' answers come to.
+enum Answered {
+    AsWanted(String),
+    Otherwise(String),
+    Silence(String),
+}
+
+/// What DNS answers for a record set: its values, or for an alias the addresses of what it stands for.
+async fn values(set: &RecordSet) -> Vec<String> {
+    match &set.alias_target {
+        None => set.resource_records.iter().map(|record| normal(&record.value)).collect(),
+        Some(alias) => {
+            let found = tokio::net::lookup_host((alias.dns_name.trim_end_matches('.'), 0)).await;
+            found.map(|all| all.map(|address| address.ip().to_string()).collect()).unwrap_or_default()
+        }
+    }
+}
+
+#[async_trait]
+impl Step for Shift {
+    async fn observe(&self, _begun: Option<&Begun>) -> Result<Observed, Fault> {
+        let now = self.records().await?;
+        Ok(match self.division.of(&now) {
+            Err(why) => Observed::Impossible { why: format!("{} {}: {why}", self.name, self.kind) },
+            Ok(target) if same(&now, &target) => {
+                Observed::Done { detail: format!("{} points at {}", self.name, self.division.to) }
+            }
+            Ok(target) => Observed::NotDone { detail: summary(&now, &target) },
+        })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let now = self.records().await?;
+        let target = self.divided(&now)?;
+        let pre_image = serde_json::to_value(&now).map_err(|error| self.zone.unfit(error.to_string()))?;
+        let preview = Preview { summary: summary(&now, &target), diff: diff(&now, &target), pre_image };
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, target));
+        Ok(preview)
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        let target = self.divided(&self.records().await?)?;
+        let guards = vec![
+            self.health_guard(&target).await?,
+            self.ttl_guard(&target),
+            self.control_plane_guard(),
+            self.name_server_guard().await,
+        ];
+        Ok(Checked { guards, promotion: None })
+    }
+
+    async fn apply(&self, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        let before = by_hand::kept(&self.zone, pre_image)?;
+        let target = self.divided(&before)?;
+        log.line(&summary(&before, &target));
+        self.zone.swap(&before, &target, &format!("mayday: {} to {}", self.name, self.division.to)).await
+    }
+
+    async fn verify(&self, begun: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
+        let target = self.divided(&self.before(&begun.pre_image).await?)?;
+        let mut proven = false;
+        if let Some(change) = begun.receipt.get(CHANGE_ID) {
+            match self.zone.in_sync(change).await {
+                Ok(true) => proven = true,
+                Ok(false) => return Ok(Verified::Pending { detail: format!("the change {change} is PENDING") }),
+                // The control plane may be gone by now: what the name servers say counts more.
+                Err(fault) if fault.class == FaultClass::Transient => log.line(&fault.to_string()),
+                Err(fault) => return Err(fault),
+            }
+        }
+        let said = self.zone.ask_servers(&self.name, &self.kind).await?;
+        Ok(match self.answered(&target, &said, proven).await {
+            Answered::AsWanted(detail) => Verified::Holds { detail, recovery_point: None },
+            Answered::Silence(detail) => Verified::Pending { detail },
+            Answered::Otherwise(seen) => self.explain(&target, seen).await,
+        })
+    }
+
+    async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        let before = by_hand::kept(&self.zone, &begun.pre_image)?;
+        if same(&self.records().await?, &before) {
+            log.line("the record sets are already what they were before");
+            return Ok(Receipt::new());
+        }
+        let target = self.divided(&before)?;
+        log.line(&summary(&target, &before));
+        self.zone.swap(&target, &before, &format!("mayday: {} back", self.name)).await
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        by_hand::shift(&self.zone, &self.name, &self.kind, &self.division, seen.as_ref())
+    }
+}

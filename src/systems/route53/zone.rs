@@ -1,0 +1,175 @@
+//! A hosted zone by its API and by its name servers: what it holds, what changes it, what it answers.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use aws_sdk_route53::Client;
+use aws_sdk_route53::types::{ChangeBatch, ChangeStatus, HealthCheck, RrType};
+use tokio::sync::OnceCell;
+
+use super::health::Health;
+use super::records::{Group, RecordSet, changes};
+use crate::domain::system::{Fault, Receipt};
+use crate::domain::text::clean;
+use crate::systems::aws::{Aws, Call};
+use crate::systems::dns::addresses;
+use crate::systems::dns::ask::{Question, Reply, ask};
+
+/// How long one name server may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a name server is called, and what it said; or why it said nothing.
+pub type Said = (String, Result<Reply, String>);
+
+/// The receipt's name for `ChangeInfo.Id`.
+pub const CHANGE_ID: &str = "change-id";
+
+pub struct Zone {
+    /// The id of the system, for faults.
+    pub system: String,
+    pub id: String,
+    pub aws: Aws,
+    client: OnceCell<Client>,
+    /// Asked instead of those of the zone's delegation set.
+    name_servers: Vec<String>,
+}
+
+impl Zone {
+    pub fn new(system: &str, id: &str, aws: Aws, name_servers: Vec<String>) -> Self {
+        let id = id.trim_start_matches("/hostedzone/").to_owned();
+        Self { system: system.into(), id, aws, client: OnceCell::new(), name_servers }
+    }
+
+    pub async fn client(&self) -> Result<&Client, Fault> {
+        let make = async || Ok(Client::new(&self.aws.config().await?));
+        self.client.get_or_try_init(make).await
+    }
+
+    /// The record sets of one name and type, in Route 53's order; empty if there are none.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or lists what Mayday cannot restore.
+    pub async fn records(&self, name: &str, kind: &str) -> Result<Group, Fault> {
+        let (wanted, kind) = (format!("{}.", name.trim_end_matches('.').to_ascii_lowercase()), RrType::from(kind));
+        let client = self.client().await?;
+        let (mut found, mut from) = (Group::new(), None);
+        loop {
+            let ask = client.list_resource_record_sets().hosted_zone_id(&self.id).max_items(100);
+            let ask = ask.start_record_name(&wanted).start_record_type(kind.clone()).set_start_record_identifier(from);
+            let page = self.aws.ask(Call::Read, "ListResourceRecordSets", ask.send()).await?;
+            // Listed in order: the first one of another name or type ends it.
+            let sets = page.resource_record_sets();
+            let ours = sets.iter().take_while(|set| set.name.eq_ignore_ascii_case(&wanted) && set.r#type == kind);
+            let before = found.len();
+            for set in ours {
+                found.push(RecordSet::read(set).map_err(|why| self.unfit(why))?);
+            }
+            let whole = found.len() - before == sets.len();
+            from = page.next_record_identifier().map(str::to_owned);
+            if !(whole && page.is_truncated() && from.is_some()) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// A fault of the record sets themselves, or of how the plan names them.
+    pub fn unfit(&self, why: String) -> Fault {
+        Fault::permanent(&self.system, why)
+            .means("this step cannot move the traffic")
+            .next("change the records by hand (`b` shows how), or correct `record` and `to` in the plan")
+    }
+
+    /// Replaces `from` by `to` in one batch that is refused if anything is not as in `from`. One attempt.
+    ///
+    /// # Errors
+    /// Permanent when Route 53 refused it, ambiguous when it was sent and not answered.
+    pub async fn swap(&self, from: &[RecordSet], to: &[RecordSet], comment: &str) -> Result<Receipt, Fault> {
+        let batch = changes(from, to).and_then(|changes| {
+            let batch = ChangeBatch::builder().comment(comment).set_changes(Some(changes));
+            batch.build().map_err(|error| error.to_string())
+        });
+        let batch = batch.map_err(|why| self.unfit(why))?;
+        let ask = self.client().await?.change_resource_record_sets().hosted_zone_id(&self.id).change_batch(batch);
+        let sent = self.aws.ask(Call::Mutation, "ChangeResourceRecordSets", ask.send()).await;
+        let answer = sent.map_err(|fault| match fault.what.contains("InvalidChangeBatch") {
+            true => Fault {
+                means: "the records are not what they were at the preview: somebody changed them, and nothing was overwritten".into(),
+                next: "look at the preview again (`p`), then retry".into(),
+                ..fault
+            },
+            false => fault,
+        })?;
+        let info = answer.change_info.as_ref();
+        let id = info.map(|info| info.id.trim_start_matches("/change/").to_owned());
+        let status = info.map(|info| info.status.as_str().to_owned());
+        let told = [(CHANGE_ID, id), ("status", status)];
+        Ok(told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), clean(&value?)))).collect())
+    }
+
+    /// Whether a change has reached all name servers.
+    pub async fn in_sync(&self, change: &str) -> Result<bool, Fault> {
+        let ask = self.client().await?.get_change().id(change);
+        let answer = self.aws.ask(Call::Read, "GetChange", ask.send()).await?;
+        Ok(answer.change_info.is_some_and(|info| info.status == ChangeStatus::Insync))
+    }
+
+    /// A health check as it is set up.
+    pub async fn health_check(&self, id: &str) -> Result<HealthCheck, Fault> {
+        let ask = self.client().await?.get_health_check().health_check_id(id);
+        let answer = self.aws.ask(Call::Read, "GetHealthCheck", ask.send()).await?;
+        answer
+            .health_check
+            .ok_or_else(|| Fault::transient(&self.system, format!("no health check {} was told", clean(id))))
+    }
+
+    /// How Route 53 counts what stands behind a health check.
+    pub async fn health(&self, id: &str) -> Result<Health, Fault> {
+        let check = self.health_check(id).await?;
+        let Some(config) = check.health_check_config.as_ref() else {
+            return Ok(Health::Unknown("its settings were not told".into()));
+        };
+        if let Some(known) = Health::by_settings(config) {
+            return Ok(known);
+        }
+        let ask = self.client().await?.get_health_check_status().health_check_id(id);
+        let answer = self.aws.ask(Call::Read, "GetHealthCheckStatus", ask.send()).await?;
+        Ok(Health::by_observations(config, answer.health_check_observations()))
+    }
+
+    /// The name servers that speak for the zone, with their addresses.
+    async fn servers(&self) -> Result<Vec<(String, SocketAddr)>, Fault> {
+        let names = match self.name_servers.as_slice() {
+            [] => {
+                let ask = self.client().await?.get_hosted_zone().id(&self.id);
+                let answer = self.aws.ask(Call::Read, "GetHostedZone", ask.send()).await?;
+                answer.delegation_set.map(|set| set.name_servers).unwrap_or_default()
+            }
+            given => given.to_vec(),
+        };
+        let mut servers = Vec::new();
+        for name in names {
+            let found = addresses(&name).await.map_err(|why| Fault::transient(&self.system, why))?;
+            servers.extend(found.first().map(|address| (clean(&name), *address)));
+        }
+        match servers.is_empty() {
+            true => Err(Fault::permanent(&self.system, format!("the zone {} names no name servers", self.id))
+                .means("nobody can be asked what clients are told")
+                .next("a private zone has none: set `name_servers`, and run `mayday check`")),
+            false => Ok(servers),
+        }
+    }
+
+    /// What each of the zone's name servers says, asked directly: no cache, no recursion.
+    ///
+    /// # Errors
+    /// When it cannot be told who they are.
+    pub async fn ask_servers(&self, name: &str, kind: &str) -> Result<Vec<Said>, Fault> {
+        let question = Question::new(name, kind, false).map_err(|why| self.unfit(why))?;
+        let servers = self.servers().await?;
+        let asking = servers.into_iter().map(|(server, address)| {
+            let question = &question;
+            async move { (server, ask(address, question, PATIENCE).await) }
+        });
+        Ok(futures::future::join_all(asking).await)
+    }
+}
