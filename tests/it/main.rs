@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod common;
 mod config;
 mod contract;
 mod http;

@@ -1,1 +1,288 @@
-//! The route53 driver against the lab.
+//! The Route 53 and DNS drivers against the lab.
+
+use std::sync::Arc;
+
+use mayday::domain::health::Status;
+use mayday::domain::system::{Begun, FaultClass, GuardVerdict, Observed, Step, System, Verified};
+use mayday::lab::faults::Condition;
+use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
+use serde_json::{Value, json};
+
+use crate::common::{Log, begun, connect, eventually, probe, step};
+
+const APP: &str = "app.gennet.example";
+const STATUS: &str = "status.gennet.example";
+const EAST: &str = "127.0.0.11";
+const WEST: &str = "127.0.0.12";
+
+async fn lab() -> Lab {
+    Lab::start(Pace(200.0)).await.unwrap()
+}
+
+fn zone(lab: &Lab) -> Arc<dyn System> {
+    zone_at(lab, &lab.endpoints["route53"])
+}
+
+fn zone_at(lab: &Lab, endpoint: &str) -> Arc<dyn System> {
+    let given = json!({
+        "hosted_zone": "Z0GENNET",
+        "endpoint_url": endpoint,
+        "name_servers": [lab.endpoints["dns"]],
+        "access_key_id": "LABKEY",
+        "secret_access_key": { "command": ["printf", "labsecret"] },
+    });
+    connect("route53", None, given)
+}
+
+fn shift(lab: &Lab, to: &str) -> Arc<dyn Step> {
+    step(&*zone(lab), "route53.shift", to, json!({ "record": APP }))
+}
+
+fn changes(lab: &Lab) -> usize {
+    let truth = lab.world.truth();
+    truth.ledger.iter().filter(|it| it.action == "ChangeResourceRecordSets" && it.accepted).count()
+}
+
+fn resolved(lab: &Lab, name: &str) -> String {
+    lab.world.truth().route53.resolve(name).map(|ip| ip.to_string()).unwrap_or_default()
+}
+
+async fn applied(step: &dyn Step) -> Begun {
+    let preview = step.preview().await.unwrap();
+    let receipt = step.apply(&preview.pre_image, &Log::default()).await.unwrap();
+    begun(preview.pre_image, receipt)
+}
+
+/// Waits until verification holds; answers what it said on the way.
+async fn verified(step: &dyn Step, begun: &Begun) -> Vec<String> {
+    let mut waited = Vec::new();
+    eventually("verified", async || match step.verify(begun, &Log::default()).await.unwrap() {
+        Verified::Pending { detail } => {
+            waited.push(detail);
+            None
+        }
+        Verified::Holds { .. } => Some(()),
+        Verified::Broken { why } => panic!("broken: {why}"),
+    })
+    .await;
+    waited
+}
+
+#[tokio::test]
+async fn a_shift_waits_for_the_name_servers_and_goes_back() {
+    // Slow enough for PENDING to be seen: 30 s take 1.5 s.
+    let lab = Lab::start(Pace(20.0)).await.unwrap();
+    let shift = shift(&lab, STANDBY);
+    let preview = shift.preview().await.unwrap();
+    assert_eq!(preview.summary, "app.gennet.example: us-east-1 weight 100 → weight 0, us-west-2 weight 0 → weight 100");
+    assert!(matches!(shift.observe(None).await.unwrap(), Observed::NotDone { .. }));
+
+    let begun = applied(&*shift).await;
+    assert!(
+        matches!(shift.observe(Some(&begun)).await.unwrap(), Observed::Done { .. }),
+        "the records are changed at once"
+    );
+    assert_eq!(resolved(&lab, APP), EAST, "but the name servers still answer by the old ones");
+    let waited = verified(&*shift, &begun).await;
+    assert!(waited.iter().any(|detail| detail.contains("PENDING")), "{waited:?}");
+    assert_eq!(resolved(&lab, APP), WEST);
+
+    let receipt = shift.revert(&begun, &Log::default()).await.unwrap();
+    assert!(receipt.contains_key("change-id"));
+    assert_eq!(shift.preview().await.unwrap().pre_image, begun.pre_image, "the pre-image is back");
+    shift.revert(&begun, &Log::default()).await.unwrap();
+    assert_eq!(changes(&lab), 2, "a second revert finds nothing to do");
+}
+
+#[tokio::test]
+async fn drift_since_the_preview_is_refused_and_not_overwritten() {
+    let lab = lab().await;
+    let (ours, somebody) = (shift(&lab, STANDBY), shift(&lab, STANDBY));
+    let preview = ours.preview().await.unwrap();
+    applied(&*somebody).await;
+    let fault = ours.apply(&preview.pre_image, &Log::default()).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Permanent);
+    assert!(fault.means.contains("somebody changed them"), "{fault}");
+    assert_eq!(changes(&lab), 1);
+}
+
+#[tokio::test]
+async fn an_unhealthy_target_blocks_because_clients_would_not_move() {
+    let lab = lab().await;
+    let shift = shift(&lab, STANDBY);
+    let verdict = async |name: &str| {
+        let guards = shift.check().await.unwrap().guards;
+        guards.into_iter().find(|guard| guard.name == name).unwrap().verdict
+    };
+    assert_eq!(verdict("target-health").await, GuardVerdict::Pass);
+    assert_eq!(verdict("ttl").await, GuardVerdict::Pass);
+    assert_eq!(verdict("control-plane").await, GuardVerdict::Warn, "it flees the region of the control plane");
+    lab.world.truth().faults.set("app@us-west-2", Condition::Dark);
+    eventually("blocked", async || (verdict("target-health").await == GuardVerdict::Block).then_some(())).await;
+
+    // Shifted all the same: Route 53 goes on answering the primary, and verification says why.
+    let begun = applied(&*shift).await;
+    let detail = eventually("explained", async || match shift.verify(&begun, &Log::default()).await.unwrap() {
+        Verified::Pending { detail } if detail.contains("unhealthy") => Some(detail),
+        Verified::Pending { .. } => None,
+        other => panic!("{other:?}"),
+    })
+    .await;
+    assert!(detail.contains("still answers 127.0.0.11"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_failover_pair_exchanges_its_roles() {
+    let lab = lab().await;
+    let given = json!({ "record": STATUS, "to": "secondary" });
+    let shift = step(&*zone(&lab), "route53.shift", STANDBY, given);
+    let begun = applied(&*shift).await;
+    verified(&*shift, &begun).await;
+    assert_eq!(resolved(&lab, STATUS), WEST);
+    shift.revert(&begun, &Log::default()).await.unwrap();
+    eventually("back", async || (resolved(&lab, STATUS) == EAST).then_some(())).await;
+}
+
+#[tokio::test]
+async fn somebody_elses_change_after_ours_breaks_verification() {
+    let lab = lab().await;
+    let west = shift(&lab, STANDBY);
+    let ours = applied(&*west).await;
+    verified(&*west, &ours).await;
+    let east = shift(&lab, PRIMARY);
+    let theirs = applied(&*east).await;
+    verified(&*east, &theirs).await;
+    assert!(matches!(west.verify(&ours, &Log::default()).await.unwrap(), Verified::Broken { .. }));
+}
+
+#[tokio::test]
+async fn the_class_of_a_failure_says_what_may_have_happened() {
+    let lab = lab().await;
+    let shift = shift(&lab, STANDBY);
+    let preview = shift.preview().await.unwrap();
+    for (condition, class) in
+        [(Condition::Throttled, FaultClass::Transient), (Condition::Denied, FaultClass::Permanent)]
+    {
+        lab.world.truth().faults.set("route53", condition);
+        let fault = shift.apply(&preview.pre_image, &Log::default()).await.unwrap_err();
+        assert_eq!(fault.class, class, "{condition:?}: {fault}");
+        assert!(!fault.to_string().contains("labsecret"));
+        assert_eq!(changes(&lab), 0, "{condition:?}");
+    }
+    // Where nothing listens, nothing was sent.
+    let nowhere = zone_at(&lab, "http://127.0.0.1:9");
+    let nowhere = step(&*nowhere, "route53.shift", STANDBY, json!({ "record": APP }));
+    let fault = nowhere.apply(&preview.pre_image, &Log::default()).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Transient, "{fault}");
+    // Half of an answer: the change happened, and only looking can tell.
+    lab.world.truth().faults.set("route53", Condition::Half);
+    let fault = shift.apply(&preview.pre_image, &Log::default()).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Ambiguous, "{fault}");
+    assert_eq!(shift.observe(None).await.unwrap_err().class, FaultClass::Transient, "a read that breaks harms nothing");
+    lab.world.truth().faults.heal_all();
+    assert_eq!(changes(&lab), 1, "one attempt, no retries");
+    // After the crash there is no receipt: the name servers alone prove it.
+    let begun = begun(preview.pre_image, Default::default());
+    assert!(matches!(shift.observe(Some(&begun)).await.unwrap(), Observed::Done { .. }));
+    verified(&*shift, &begun).await;
+}
+
+#[tokio::test]
+async fn silence_after_a_change_is_ambiguous() {
+    let lab = lab().await;
+    let shift = shift(&lab, STANDBY);
+    let preview = shift.preview().await.unwrap();
+    lab.world.truth().faults.set("route53", Condition::Dark);
+    let fault = shift.apply(&preview.pre_image, &Log::default()).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Ambiguous, "{fault}");
+}
+
+#[tokio::test]
+async fn a_shift_that_cannot_be_says_so() {
+    let lab = lab().await;
+    let zone = zone(&lab);
+    for given in [json!({ "record": "none.gennet.example" }), json!({ "record": APP, "to": "eu-west-1" })] {
+        let shift = step(&*zone, "route53.shift", STANDBY, given);
+        assert!(matches!(shift.observe(None).await.unwrap(), Observed::Impossible { .. }));
+        assert_eq!(shift.preview().await.unwrap_err().class, FaultClass::Permanent);
+    }
+}
+
+#[tokio::test]
+async fn a_health_check_is_forced_down_and_set_back() {
+    let lab = lab().await;
+    let given = json!({ "record": APP, "identifier": PRIMARY });
+    let force = step(&*zone(&lab), "route53.force-health-check", STANDBY, given);
+    assert!(matches!(force.observe(None).await.unwrap(), Observed::NotDone { .. }));
+    let begun = applied(&*force).await;
+    verified(&*force, &begun).await;
+    assert_eq!(resolved(&lab, APP), WEST, "weight 0 is the last resort, not never");
+    // A version that is not the present one is refused.
+    let fault = force.apply(&begun.pre_image, &Log::default()).await.unwrap_err();
+    assert!(fault.class == FaultClass::Permanent && fault.what.contains("HealthCheckVersionMismatch"), "{fault}");
+    force.revert(&begun, &Log::default()).await.unwrap();
+    assert_eq!(resolved(&lab, APP), EAST);
+}
+
+#[tokio::test]
+async fn by_hand_is_the_exact_change_once_it_was_previewed() {
+    let lab = lab().await;
+    let shift = shift(&lab, STANDBY);
+    assert!(shift.by_hand().iter().any(|line| line.starts_with("jq ")));
+    shift.preview().await.unwrap();
+    let lines = shift.by_hand();
+    let start = lines.iter().position(|line| line.starts_with("cat >")).unwrap();
+    let batch: Value = serde_json::from_str(&lines[start + 1]).unwrap();
+    assert_eq!(batch["Changes"][0]["Action"], "DELETE");
+    assert_eq!(batch["Changes"][3]["ResourceRecordSet"]["Weight"], 100);
+    assert!(lines.last().unwrap().contains("dig +short +norecurse app.gennet.example A"));
+}
+
+#[tokio::test]
+async fn the_probe_of_a_record_tells_where_it_points_and_what_stands_behind() {
+    let lab = lab().await;
+    let zone = zone(&lab);
+    let look =
+        async |expect: &str| zone.probe(&probe("route53.record", json!({ "record": APP, "expect": expect }))).await;
+    let seen = look(PRIMARY).await;
+    assert_eq!(seen.status, Status::Healthy, "{}", seen.detail);
+    assert_eq!(look(STANDBY).await.status, Status::Down);
+    let set = |place: &str, condition| lab.world.truth().faults.set(place, condition);
+    set("app@us-west-2", Condition::Dark);
+    eventually("degraded", async || (look(PRIMARY).await.status == Status::Degraded).then_some(())).await;
+    set("app@us-east-1", Condition::Dark);
+    eventually("down", async || (look(PRIMARY).await.status == Status::Down).then_some(())).await;
+    for (condition, status) in [
+        (Condition::Denied, Status::Unknown),
+        (Condition::Throttled, Status::Unknown),
+        (Condition::Refused, Status::Down),
+    ] {
+        set("route53", condition);
+        assert_eq!(look(PRIMARY).await.status, status, "{condition:?}");
+    }
+}
+
+#[tokio::test]
+async fn dns_is_asked_as_clients_ask() {
+    let lab = lab().await;
+    let dns = connect("dns", None, json!({}));
+    let look = async |name: &str, expect: &[&str]| {
+        let mut spec = probe("dns.answer", json!({ "name": name, "expect": expect, "server": lab.endpoints["dns"] }));
+        spec.timeout = mayday::domain::time::Span::millis(600);
+        dns.probe(&spec).await
+    };
+    assert_eq!(look(APP, &[EAST]).await.status, Status::Healthy);
+    let other = look(APP, &[WEST]).await;
+    assert!(other.status == Status::Down && other.detail.contains(EAST), "{other:?}");
+    assert_eq!(look("none.gennet.example", &[]).await.status, Status::Down);
+    assert_eq!(look("example.org", &[]).await.status, Status::Down);
+    assert_eq!(look("not a name..", &[]).await.status, Status::Unknown);
+    for condition in [Condition::Dark, Condition::Garbage, Condition::Half, Condition::Denied] {
+        lab.world.truth().faults.set("dns", condition);
+        assert_eq!(look(APP, &[EAST]).await.status, Status::Down, "{condition:?}");
+    }
+    // A region that goes dark is answered around once the checkers see it.
+    lab.world.truth().faults.heal_all();
+    lab.world.truth().faults.set("*@us-east-1", Condition::Dark);
+    eventually("last resort", async || (look(APP, &[WEST]).await.status == Status::Healthy).then_some(())).await;
+}

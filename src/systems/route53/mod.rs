@@ -35,7 +35,7 @@ pub static KIND: SystemKind = SystemKind {
     ambient: false,
     params: &[
         Param::required("hosted_zone", ParamType::Text, "the id of the hosted zone"),
-        Param::default("region", ParamType::Text, CONTROL_PLANE, "the region that requests are signed for"),
+        Param::default("signing_region", ParamType::Text, CONTROL_PLANE, "the region that requests are signed for"),
         Param::optional("endpoint_url", ParamType::Url, "an endpoint other than AWS's own"),
         Param::optional(
             "name_servers",
@@ -109,7 +109,7 @@ impl Factory for Route53Factory {
 
     fn connect(&self, spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
         let params = &spec.params;
-        let region = params.opt_text("region").unwrap_or(CONTROL_PLANE);
+        let region = params.opt_text("signing_region").unwrap_or(CONTROL_PLANE);
         let aws = Aws::new(spec, region, params.opt_text("endpoint_url"));
         let zone = Zone::new(spec.id.as_str(), params.text("hosted_zone")?, aws, params.list("name_servers"));
         Ok(Arc::new(Route53 { zone: Arc::new(zone), estate: around.estate.clone() }))

@@ -1,0 +1,122 @@
+//! What the tests of the drivers share: a small estate, specs from a few parameters, and waiting for a condition.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use mayday::domain::estate::{
+    DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Subject, SystemSpec,
+};
+use mayday::domain::kinds::{Need, Param};
+use mayday::domain::params::Params;
+use mayday::domain::plan::{Gate, StepSpec};
+use mayday::domain::system::{Begun, Receipt, Step, StepLog, Surroundings, System};
+use mayday::domain::time::{At, Span};
+use mayday::lab::{PRIMARY, STANDBY};
+use mayday::systems::FACTORIES;
+use mayday::wiring::kinds;
+use serde_json::Value;
+
+/// How long a condition may take to come true: only a bound for a test that fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until `holds` answers something.
+pub async fn eventually<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(it) = holds().await {
+            return it;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The lab's two regions, and nothing in them.
+pub fn estate() -> Arc<Estate> {
+    let region = |id: &str, role| Region { id: id.into(), role, title: id.into() };
+    Arc::new(Estate {
+        name: "lab".into(),
+        regions: vec![region(PRIMARY, RegionRole::Primary), region(STANDBY, RegionRole::Standby)],
+        services: Vec::new(),
+        systems: Vec::new(),
+        probes: Vec::new(),
+        objectives: Objectives { rto: Default::default(), rpo: Default::default() },
+        policy: Policy::default(),
+    })
+}
+
+/// Parameters as config validation would hand them over: `given`, and the defaults of the row.
+fn params(row: &[Param], given: Value) -> Params {
+    let Value::Object(given) = given else { panic!("parameters have to be an object") };
+    let mut params = Params(given.into_iter().collect());
+    for param in row {
+        if let Need::Default(text) = param.need {
+            let value =
+                mayday::config::params::default_value(param.ty, text).expect("the contract test checks defaults");
+            params.0.entry(param.name.to_owned()).or_insert(value);
+        }
+    }
+    params
+}
+
+/// A connection to a system of `kind`, by its own factory; its id is its kind.
+pub fn connect(kind: &str, class: Option<DataClass>, given: Value) -> Arc<dyn System> {
+    let factory = FACTORIES.iter().find(|factory| factory.kind().name == kind).expect("there is such a kind");
+    let params = params(factory.kind().params, given);
+    let spec = SystemSpec { id: kind.into(), kind: kind.into(), title: kind.into(), region: None, class, params };
+    factory.connect(&spec, &Surroundings { estate: estate() }).expect("it can be connected")
+}
+
+pub fn probe(kind: &str, given: Value) -> ProbeSpec {
+    let (system, row) = kinds().probe(kind).expect("there is such a probe");
+    ProbeSpec {
+        id: kind.into(),
+        kind: kind.into(),
+        system: system.name.into(),
+        subject: Subject::System(system.name.into()),
+        region: None,
+        every: Span::secs(5),
+        timeout: Span::secs(5),
+        fall: 1,
+        rise: 1,
+        params: params(row.params, given),
+    }
+}
+
+/// A step of `kind` that makes `region` the serving one.
+pub fn step(system: &dyn System, kind: &str, region: &str, given: Value) -> Arc<dyn Step> {
+    let (of, row) = kinds().step(kind).expect("there is such a step");
+    let spec = StepSpec {
+        id: kind.into(),
+        title: row.title.into(),
+        kind: kind.into(),
+        system: of.name.into(),
+        needs: Vec::new(),
+        gate: Gate::Confirm,
+        yes: false,
+        timeout: Span::secs(60),
+        phrase: of.name.into(),
+        recovers: Vec::new(),
+        class: None,
+        region: Some(region.into()),
+        role: row.role,
+        undo: row.undo,
+        params: params(row.params, given),
+    };
+    system.step(&spec).expect("the step can be made")
+}
+
+/// What the journal would hold of a step.
+pub fn begun(pre_image: Value, receipt: Receipt) -> Begun {
+    Begun { at: At::now(), pre_image, receipt }
+}
+
+/// A step's log, kept.
+#[derive(Default)]
+pub struct Log(pub Mutex<Vec<String>>);
+
+impl StepLog for Log {
+    fn line(&self, text: &str) {
+        self.0.lock().expect("no test panics in here").push(text.to_owned());
+    }
+}
