@@ -4,7 +4,6 @@
 pub mod aws;
 pub mod dns;
 pub mod route53;
-pub mod s3;
 pub mod secret;
 pub mod shell;
 
@@ -12,19 +11,9 @@ use crate::domain::kinds::{Kinds, SystemKind};
 use crate::domain::system::Factory;
 
 /// Every system that this build can drive.
-#[rustfmt::skip] // one row a line
-pub const FACTORIES: &[&dyn Factory] = &[
-    &dns::DnsFactory,
-    &route53::Route53Factory,
-    &s3::S3Factory,
-];
+pub const FACTORIES: &[&dyn Factory] = &[&dns::DnsFactory, &route53::Route53Factory];
 
 /// The rows of all systems, for validation, help and docs.
 pub const KINDS: Kinds = Kinds(ROWS);
 
-#[rustfmt::skip]
-const ROWS: &[&SystemKind] = &[
-    &dns::KIND,
-    &route53::KIND,
-    &s3::KIND,
-];
+const ROWS: &[&SystemKind] = &[&dns::KIND, &route53::KIND];
