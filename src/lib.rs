@@ -1,3 +1,40 @@
+//! Mayday: the terminal incident cockpit for disaster recovery.
+//!
+//! # The idea
+//!
+//! Every fact of an incident is an event in one journal, durable before anything acts on it. State is the fold of the journal; the
+//! screen, the command line, the record of a run and recovery from a crash are readings of it. A pure core decides, a thin shell acts:
+//!
+//! ```text
+//!             people (cockpits, command lines)             systems (AWS, Kubernetes, Redis, Neo4j, HTTP, scripts)
+//!                        │  ask                                   ▲ observe, apply, verify      │ readings, outcomes
+//!                        ▼                                        │                             ▼
+//!   api::server ──▶ engine: receive ─▶ decide(state, command, now) ─▶ journal ─▶ apply ─▶ publish ─▶ perform
+//!                        ▲                  pure: domain                                    │
+//!                        └───────────────────── updates ◀───────────────────────────────────┘
+//! ```
+//!
+//! A step of a plan converges: it is observed, previewed and checked; a gate is answered; the intent is journalled; it is applied at
+//! most once; it is verified by the effect a client would see. After a crash, or an answer that never came, it is observed before
+//! anything else.
+//!
+//! # The house
+//!
+//! In the order of dependency; `tests/it/architecture.rs` enforces who may import whom.
+//!
+//! - `domain`: the words, the rules and the decisions. No I/O, no clock, no randomness.
+//! - `config`: TOML to a validated estate and its plans; every mistake at once, in its place.
+//! - `systems`: one room per system that can be watched or failed over. A row in a table each.
+//! - `journal`: the durable, hash-chained event log.
+//! - `engine`: the single writer, the runner of steps, the monitor. It is handed trait objects and never names a vendor.
+//! - `api`: HTTP and JSON over a Unix socket: protocol, server, client.
+//! - `tui`: the cockpit. It holds no truth, only a mirror of the engine's.
+//! - `cli`: the headless subcommands: they print, and nothing else.
+//! - `lab`: the embedded estate, two regions that speak the real wire protocols on loopback. It is the outside world: it imports
+//!   nothing of Mayday, and Mayday reaches it through an ordinary config file.
+//! - `wiring`: with `main`, the only place that knows every room.
+
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod domain;
