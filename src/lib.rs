@@ -34,11 +34,11 @@
 //!   nothing of Mayday, and Mayday reaches it through an ordinary config file.
 //! - `wiring`: with `main`, the only place that knows every room.
 
-pub mod api;
 pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod journal;
 pub mod lab;
 pub mod systems;
 pub mod wiring;

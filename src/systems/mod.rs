@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod dns;
+pub mod redis;
 pub mod route53;
 pub mod secret;
 pub mod shell;
@@ -11,9 +12,19 @@ use crate::domain::kinds::{Kinds, SystemKind};
 use crate::domain::system::Factory;
 
 /// Every system that this build can drive.
-pub const FACTORIES: &[&dyn Factory] = &[&dns::DnsFactory, &route53::Route53Factory];
+#[rustfmt::skip]
+pub const FACTORIES: &[&dyn Factory] = &[
+    &dns::DnsFactory,
+    &redis::RedisFactory,
+    &route53::Route53Factory,
+];
 
 /// The rows of all systems, for validation, help and docs.
 pub const KINDS: Kinds = Kinds(ROWS);
 
-const ROWS: &[&SystemKind] = &[&dns::KIND, &route53::KIND];
+#[rustfmt::skip]
+const ROWS: &[&SystemKind] = &[
+    &dns::KIND,
+    &redis::KIND,
+    &route53::KIND,
+];

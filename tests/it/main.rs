@@ -12,4 +12,3 @@ mod rds;
 mod redis;
 mod route53;
 mod s3;
-mod shipped;

@@ -1,1 +1,320 @@
 //! The redis driver against the lab.
+
+use std::sync::Arc;
+
+use mayday::domain::estate::DataClass;
+use mayday::domain::health::Status;
+use mayday::domain::recovery::{Lag, Role, Survey};
+use mayday::domain::system::{FaultClass, GuardVerdict, Observed, OldWriter, Step, System, Verified};
+use mayday::domain::time::At;
+use mayday::lab::faults::Condition;
+use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
+use serde_json::json;
+
+use crate::common::{Log, begun, connect, eventually, probe, step};
+
+const SENTINELS: [&str; 3] = ["sentinel-1", "sentinel-2", "sentinel-3"];
+
+struct Bed {
+    lab: Lab,
+    redis: Arc<dyn System>,
+}
+
+async fn bed(pace: f64) -> Bed {
+    let lab = Lab::start(Pace(pace)).await.unwrap();
+    let at = |name: &str| lab.endpoints[&format!("redis.{name}")].clone();
+    let redis = connect(
+        "redis",
+        Some(DataClass::ApplicationState),
+        json!({
+            "master_name": "gennet-cache",
+            "sentinels": SENTINELS.map(at),
+            "nodes": { "redis-1": at("redis-1"), "redis-2": at("redis-2"), "redis-3": at("redis-3") },
+            "regions": {
+                "redis-1": PRIMARY, "redis-2": PRIMARY, "redis-3": STANDBY,
+                at("sentinel-1"): PRIMARY, at("sentinel-2"): STANDBY, at("sentinel-3"): STANDBY,
+            },
+            "heartbeat_key": "heartbeat",
+            "timeout": "1s",
+        }),
+    );
+    let bed = Bed { lab, redis };
+    eventually("all replicas are linked", async || {
+        let survey = bed.survey().await;
+        survey.members.iter().all(|member| member.status == Status::Healthy).then_some(())
+    })
+    .await;
+    bed
+}
+
+impl Bed {
+    fn set(&self, place: &str, condition: Condition) {
+        self.lab.world.truth().faults.set(place, condition);
+    }
+
+    async fn survey(&self) -> Survey {
+        self.redis.survey().await.unwrap()
+    }
+
+    fn step(&self, kind: &str, region: &str) -> Arc<dyn Step> {
+        step(self.redis.as_ref(), kind, region, json!({ "region": region }))
+    }
+
+    /// A raw command, as `redis-cli` would send it.
+    async fn ask(&self, name: &str, words: &[&str]) -> Result<redis::Value, redis::RedisError> {
+        let client = redis::Client::open(format!("redis://{}", self.lab.endpoints[&format!("redis.{name}")])).unwrap();
+        let mut link = client.get_multiplexed_async_connection().await?;
+        let mut command = redis::Cmd::new();
+        words.iter().for_each(|word| {
+            command.arg(*word);
+        });
+        command.query_async(&mut link).await
+    }
+
+    async fn is_master(&self, name: &str) -> bool {
+        let role: Vec<redis::Value> = redis::from_redis_value(self.ask(name, &["ROLE"]).await.unwrap()).unwrap();
+        role[0] == redis::Value::BulkString(b"master".to_vec())
+    }
+
+    fn accepted(&self, action: &str) -> usize {
+        let truth = self.lab.world.truth();
+        truth.ledger.iter().filter(|it| it.action == action && it.accepted).count()
+    }
+
+    async fn status(&self, kind: &str) -> Status {
+        self.redis.probe(&probe(kind, json!({}))).await.status
+    }
+}
+
+async fn verdict(step: &dyn Step, name: &str) -> GuardVerdict {
+    let checked = step.check().await.unwrap();
+    let guard = checked.guards.iter().find(|guard| guard.name == name);
+    guard.unwrap_or_else(|| panic!("no guard {name} in {:?}", checked.guards)).verdict
+}
+
+async fn is_done(step: &dyn Step) -> Option<()> {
+    matches!(step.observe(None).await, Ok(Observed::Done { .. })).then_some(())
+}
+
+#[tokio::test]
+async fn all_is_well_in_a_healthy_deployment() {
+    let bed = bed(200.0).await;
+    for kind in ["redis.sentinels", "redis.master", "redis.ping"] {
+        let reading = bed.redis.probe(&probe(kind, json!({}))).await;
+        assert_eq!(reading.status, Status::Healthy, "{kind}: {}", reading.detail);
+    }
+    let survey = bed.survey().await;
+    let member = |name: &str| survey.members.iter().find(|member| member.name == name).unwrap();
+    assert_eq!(member("redis-1").role, Role::Writer);
+    assert_eq!(member("redis-1").lag, None);
+    assert_eq!(member("redis-3").role, Role::Replica);
+    assert!(matches!(member("redis-3").lag, Some(Lag::Seconds(_))), "{:?}", member("redis-3"));
+    let point = survey.standby_point.expect("the replica in the standby region has a recovery point");
+    assert!(point.measured && point.region == Some(STANDBY.into()), "{point:?}");
+}
+
+#[tokio::test]
+async fn a_planned_failover_converges_and_is_called_once() {
+    let bed = bed(50.0).await;
+    let failover = bed.step("redis.failover", STANDBY);
+    assert!(matches!(failover.observe(None).await.unwrap(), Observed::NotDone { .. }));
+    let checked = failover.check().await.unwrap();
+    assert!(checked.guards.iter().all(|guard| guard.verdict == GuardVerdict::Pass), "{:?}", checked.guards);
+    let facts = checked.promotion.unwrap();
+    assert_eq!((facts.old_writer, facts.quorum), (OldWriter::Reachable, Some(true)));
+    assert!(facts.recovery_point.is_some());
+
+    let preview = failover.preview().await.unwrap();
+    assert!(preview.summary.contains("redis-1") && preview.summary.contains("redis-3"), "{}", preview.summary);
+    let log = Log::default();
+    let receipt = failover.apply(&preview.pre_image, &log).await.unwrap();
+    let begun = begun(preview.pre_image.clone(), receipt);
+    eventually("the failover is verified", async || {
+        matches!(failover.verify(&begun, &log).await.unwrap(), Verified::Holds { .. }).then_some(())
+    })
+    .await;
+    // Verified means that the old master takes no more writes, either.
+    assert!(!bed.is_master("redis-1").await);
+    is_done(failover.as_ref()).await.expect("observed as done");
+
+    // Trap: a second call would fail back. The pre-image no longer fits, so nothing is sent.
+    let fault = failover.apply(&preview.pre_image, &log).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Transient);
+    assert_eq!(bed.accepted("SENTINEL FAILOVER"), 1);
+    assert!(bed.is_master("redis-3").await);
+}
+
+#[tokio::test]
+async fn a_sentinel_in_a_minority_would_obey_and_is_not_asked() {
+    let bed = bed(200.0).await;
+    bed.set("redis-sentinel@us-west-2", Condition::Dark);
+    let failover = bed.step("redis.failover", STANDBY);
+    eventually("the quorum is seen to be lost", async || {
+        (verdict(failover.as_ref(), "sentinels").await == GuardVerdict::Block).then_some(())
+    })
+    .await;
+    assert_eq!(failover.check().await.unwrap().promotion.unwrap().quorum, Some(false));
+    assert!(matches!(failover.observe(None).await.unwrap(), Observed::Impossible { .. }));
+    assert_eq!(bed.status("redis.sentinels").await, Status::Down);
+    let pre_image = failover.preview().await.unwrap().pre_image;
+    failover.apply(&pre_image, &Log::default()).await.unwrap_err();
+    assert_eq!(bed.accepted("SENTINEL FAILOVER"), 0);
+
+    // It is a trap because Redis itself says OK.
+    bed.ask("sentinel-1", &["SENTINEL", "FAILOVER", "gennet-cache"]).await.unwrap();
+    eventually("a minority promoted", async || bed.is_master("redis-3").await.then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_failover_under_way_is_ambiguous_and_not_repeated() {
+    let bed = bed(1.0).await;
+    let failover = bed.step("redis.failover", STANDBY);
+    let pre_image = failover.preview().await.unwrap().pre_image;
+    failover.apply(&pre_image, &Log::default()).await.unwrap();
+    assert!(matches!(failover.observe(None).await.unwrap(), Observed::InProgress { .. }));
+    let mut refused = 0;
+    for name in SENTINELS {
+        let answer = bed.ask(name, &["SENTINEL", "MASTER", "gennet-cache"]).await.unwrap();
+        if format!("{answer:?}").contains("failover_in_progress") {
+            let second = bed.ask(name, &["SENTINEL", "FAILOVER", "gennet-cache"]).await;
+            refused += usize::from(second.is_err_and(|error| error.code() == Some("INPROG")));
+        }
+    }
+    assert_eq!(refused, 1, "the Sentinel that leads the failover refuses a second one");
+    let again = failover.apply(&pre_image, &Log::default()).await.unwrap_err();
+    assert_eq!(again.class, FaultClass::Transient, "nothing was sent: {again}");
+}
+
+#[tokio::test]
+async fn without_a_fit_replica_nothing_is_promoted() {
+    let bed = bed(200.0).await;
+    for name in ["redis-2", "redis-3"] {
+        bed.ask(name, &["CONFIG", "SET", "replica-priority", "0"]).await.unwrap();
+    }
+    let failover = bed.step("redis.failover", STANDBY);
+    assert_eq!(verdict(failover.as_ref(), "replica").await, GuardVerdict::Block);
+    let pre_image = failover.preview().await.unwrap().pre_image;
+    let fault = failover.apply(&pre_image, &Log::default()).await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Permanent);
+    assert!(fault.what.contains("NOGOODSLAVE"), "{fault}");
+}
+
+#[tokio::test]
+async fn priorities_steer_and_are_put_back() {
+    let bed = bed(200.0).await;
+    bed.ask("redis-3", &["CONFIG", "SET", "replica-priority", "200"]).await.unwrap();
+    let failover = bed.step("redis.failover", STANDBY);
+    assert_eq!(verdict(failover.as_ref(), "steering").await, GuardVerdict::Block);
+
+    let (steer, log) = (bed.step("redis.steer", STANDBY), Log::default());
+    let preview = steer.preview().await.unwrap();
+    let receipt = steer.apply(&preview.pre_image, &log).await.unwrap();
+    let begun = begun(preview.pre_image, receipt);
+    assert!(matches!(steer.verify(&begun, &log).await.unwrap(), Verified::Holds { .. }));
+    is_done(steer.as_ref()).await.expect("steered");
+    assert_eq!(verdict(failover.as_ref(), "steering").await, GuardVerdict::Pass);
+    steer.revert(&begun, &log).await.unwrap();
+    assert_eq!(verdict(failover.as_ref(), "steering").await, GuardVerdict::Block);
+}
+
+#[tokio::test]
+async fn a_dark_region_fails_over_by_itself_and_the_loss_is_measured() {
+    let bed = bed(50.0).await;
+    let written = At::now();
+    {
+        let truth = &mut *bed.lab.world.truth();
+        truth.redis.write(PRIMARY, written, &truth.faults.clone()).unwrap();
+        truth.faults.set("*@us-east-1", Condition::Dark);
+    }
+    let failover = bed.step("redis.failover", STANDBY);
+    eventually("the Sentinels failed over", async || is_done(failover.as_ref()).await).await;
+    assert_eq!(bed.accepted("SENTINEL FAILOVER"), 0, "nobody had to be told");
+
+    let point = bed.step("redis.recovery-point", STANDBY);
+    let verified = point.verify(&begun(json!(null), Default::default()), &Log::default()).await.unwrap();
+    let Verified::Holds { recovery_point: Some(point), .. } = verified else { panic!("{verified:?}") };
+    // What was written just before the region went dark had not arrived.
+    assert!(point.measured && point.at < written, "{point:?}");
+
+    // Once the application writes again, the heartbeat hides what was lost: then it is unknown, not nothing.
+    {
+        let truth = &mut *bed.lab.world.truth();
+        truth.redis.write(STANDBY, At::now(), &truth.faults.clone()).unwrap();
+    }
+    let point = bed.step("redis.recovery-point", STANDBY);
+    let verified = point.verify(&begun(json!(null), Default::default()), &Log::default()).await.unwrap();
+    assert!(matches!(verified, Verified::Holds { recovery_point: None, .. }), "{verified:?}");
+
+    let writable = bed.step("redis.writable", STANDBY);
+    let verified = writable.verify(&begun(json!(null), Default::default()), &Log::default()).await.unwrap();
+    assert!(matches!(verified, Verified::Holds { .. }), "{verified:?}");
+
+    let survey = bed.survey().await;
+    let gone = survey.members.iter().find(|member| member.name == "redis-1").unwrap();
+    assert_eq!((gone.status, gone.lag), (Status::Down, None), "a missing lag is unknown, not zero");
+    assert_eq!(survey.standby_point, None, "nothing outside the writer's region answers");
+
+    // The returning old master is demoted, and takes what the new one holds.
+    bed.set("*@us-east-1", Condition::Up);
+    eventually("the old master is demoted", async || (!bed.is_master("redis-1").await).then_some(())).await;
+    assert!(bed.is_master("redis-3").await);
+}
+
+#[tokio::test]
+async fn promoting_by_hand_is_for_when_the_sentinels_are_gone() {
+    let bed = bed(50.0).await;
+    let promote = bed.step("redis.promote", STANDBY);
+    assert_eq!(verdict(promote.as_ref(), "sentinels").await, GuardVerdict::Block, "a majority lives");
+
+    // The region and one more Sentinel are lost: nobody is authorized to fail over.
+    bed.set("redis-sentinel@us-west-2", Condition::Dark);
+    bed.set("*@us-east-1", Condition::Dark);
+    eventually("the sentinels are out of the way", async || {
+        (verdict(promote.as_ref(), "sentinels").await == GuardVerdict::Pass).then_some(())
+    })
+    .await;
+    let checked = promote.check().await.unwrap();
+    assert_eq!(checked.promotion.unwrap().old_writer, OldWriter::Unreachable);
+    let preview = promote.preview().await.unwrap();
+    let receipt = promote.apply(&preview.pre_image, &Log::default()).await.unwrap();
+    let begun = begun(preview.pre_image, receipt);
+    let verified = promote.verify(&begun, &Log::default()).await.unwrap();
+    assert!(matches!(verified, Verified::Holds { .. }), "{verified:?}");
+    assert!(bed.is_master("redis-3").await);
+
+    // When the old master and the Sentinels return, they put it back: their word counts.
+    bed.lab.world.truth().faults.heal_all();
+    eventually("the Sentinels put it back", async || (!bed.is_master("redis-3").await).then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_old_writer_that_only_turns_us_away_is_not_called_dead() {
+    let bed = bed(200.0).await;
+    for (condition, expected) in [
+        (Condition::Denied, OldWriter::Unknown),
+        (Condition::Throttled, OldWriter::Unknown),
+        (Condition::Garbage, OldWriter::Unknown),
+        (Condition::Dark, OldWriter::Unreachable),
+    ] {
+        bed.set("redis@us-east-1", condition);
+        let facts = bed.step("redis.failover", STANDBY).check().await.unwrap().promotion.unwrap();
+        // In the dark the Sentinels may be faster than we are: then there is no old writer to speak of.
+        let moved = facts.old_writer == OldWriter::Absent && condition == Condition::Dark;
+        assert!(facts.old_writer == expected || moved, "{condition:?}: {:?}", facts.old_writer);
+    }
+}
+
+#[tokio::test]
+async fn probes_tell_what_is_wrong() {
+    let bed = bed(1.0).await;
+    bed.set("redis-sentinel@us-east-1", Condition::Refused);
+    assert_eq!(bed.status("redis.sentinels").await, Status::Degraded);
+    assert_eq!(bed.status("redis.master").await, Status::Healthy);
+    bed.set("redis@us-east-1", Condition::Refused);
+    assert_eq!(bed.status("redis.master").await, Status::Down);
+    assert_eq!(bed.status("redis.ping").await, Status::Degraded);
+    for condition in [Condition::Half, Condition::Garbage, Condition::Denied] {
+        bed.set("redis@us-east-1", condition);
+        assert_eq!(bed.status("redis.master").await, Status::Down, "{condition:?}");
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::node::{Entry, Node};
+use super::node::{Entry, Node, REPL_TIMEOUT};
 use super::resp::Reply;
 use super::{Deployment, NODE, age};
 use crate::lab::world::{Tick, Truth};
@@ -69,7 +69,7 @@ pub fn answer(truth: &mut Truth, at: usize, command: &Command<'_>, tick: &Tick<'
             let (reply, target) = (write(&mut redis.nodes[at], command, tick.now), command.text(1));
             recorded(truth, at, command.name.clone(), &target, reply)
         }
-        "CONFIG" => config(truth, at, command),
+        "CONFIG" => config(truth, at, command, tick),
         "REPLICAOF" | "SLAVEOF" => replicaof(truth, at, command, tick.now),
         _ => command.unknown(),
     }
@@ -128,16 +128,15 @@ fn write(node: &mut Node, command: &Command<'_>, now: Timestamp) -> Reply {
     Reply::OK
 }
 
-fn config(truth: &mut Truth, at: usize, command: &Command<'_>) -> Reply {
+fn config(truth: &mut Truth, at: usize, command: &Command<'_>, tick: &Tick<'_>) -> Reply {
     let node = &mut truth.redis.nodes[at];
     match (command.upper(1).as_str(), command.text(2).to_lowercase().as_str()) {
         ("GET", "replica-priority" | "slave-priority") => {
             Reply::Map(vec![("replica-priority", Reply::text(node.priority.to_string()))])
         }
         ("GET", "repl-timeout") => {
-            Reply::Map(vec![("repl-timeout", Reply::text(super::node::REPL_TIMEOUT.as_secs().to_string()))])
+            Reply::Map(vec![("repl-timeout", Reply::text(tick.pace.scale(REPL_TIMEOUT).as_secs().max(1).to_string()))])
         }
-        ("GET", "save" | "appendonly") => Reply::Map(vec![]),
         ("GET", _) => Reply::Map(vec![]),
         ("SET", name @ ("replica-priority" | "slave-priority")) => {
             let name = name.to_owned();
@@ -179,7 +178,7 @@ fn replicas<'a>(redis: &'a Deployment, at: usize, tick: &'a Tick<'_>) -> impl It
     redis.nodes.iter().filter_map(move |node| {
         let up = node.upstream.as_ref().filter(|up| up.port == port)?;
         let silent = age(up.last_io?, tick.now);
-        (up.synced && silent < tick.pace.scale(super::node::REPL_TIMEOUT)).then_some((node, silent.as_secs()))
+        (up.synced && silent < tick.pace.scale(REPL_TIMEOUT)).then_some((node, silent.as_secs()))
     })
 }
 

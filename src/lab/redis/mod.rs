@@ -63,7 +63,8 @@ impl Deployment {
             run_id: hex_id(at as u64 + 100),
             started: now,
             upstream: None,
-            priority: 100,
+            // The standby region is preferred, so that a regional failover goes there without further ado.
+            priority: if *region == STANDBY { 50 } else { 100 },
             data: first.clone(),
         };
         let sentinel = |(at, (_, region)): (usize, &(&'static str, &'static str))| {

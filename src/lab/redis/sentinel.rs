@@ -54,7 +54,7 @@ pub struct Sentinel {
     /// Whom it believes to be the master, since which epoch and moment.
     pub master: usize,
     pub epoch: u64,
-    believed_since: Timestamp,
+    pub believed_since: Timestamp,
     /// When it last reached each server and each Sentinel.
     pub nodes_seen: Vec<Timestamp>,
     pub sentinels_seen: Vec<Timestamp>,
@@ -84,18 +84,6 @@ impl Sentinel {
         }
     }
 
-    /// Subjectively down.
-    pub fn node_down(&self, node: usize, tick: &Tick<'_>) -> bool {
-        age(self.nodes_seen[node], tick.now) > tick.pace.scale(DOWN_AFTER)
-    }
-    pub fn sentinel_down(&self, other: usize, tick: &Tick<'_>) -> bool {
-        age(self.sentinels_seen[other], tick.now) > tick.pace.scale(DOWN_AFTER)
-    }
-    /// How many Sentinels it can count on, itself included.
-    pub fn usable(&self, tick: &Tick<'_>) -> usize {
-        (0..self.sentinels_seen.len()).filter(|other| !self.sentinel_down(*other, tick)).count()
-    }
-
     fn believe(&mut self, master: usize, epoch: u64, now: Timestamp) {
         self.master = master;
         self.epoch = epoch;
@@ -111,6 +99,22 @@ pub fn quorum_and_majority(usable: usize) -> (bool, bool) {
 }
 
 impl Deployment {
+    /// Whether a Sentinel finds a server subjectively down.
+    pub(super) fn node_down(&self, sentinel: &Sentinel, node: usize, tick: &Tick<'_>) -> bool {
+        let gone = !tick.faults.reachable(NODE, self.nodes[node].region);
+        gone && age(sentinel.nodes_seen[node], tick.now) > tick.pace.scale(DOWN_AFTER)
+    }
+
+    pub(super) fn sentinel_down(&self, sentinel: &Sentinel, other: usize, tick: &Tick<'_>) -> bool {
+        let gone = !tick.faults.reachable(SENTINEL, self.sentinels[other].region);
+        gone && age(sentinel.sentinels_seen[other], tick.now) > tick.pace.scale(DOWN_AFTER)
+    }
+
+    /// How many Sentinels one can count on, itself included.
+    pub(super) fn usable(&self, sentinel: &Sentinel, tick: &Tick<'_>) -> usize {
+        (0..self.sentinels.len()).filter(|other| !self.sentinel_down(sentinel, *other, tick)).count()
+    }
+
     pub(super) fn tick_sentinel(&mut self, index: usize, tick: &Tick<'_>) {
         if !tick.faults.reachable(SENTINEL, self.sentinels[index].region) {
             return;
@@ -157,10 +161,12 @@ impl Deployment {
     fn consider_failover(&mut self, index: usize, tick: &Tick<'_>) {
         let master = self.sentinels[index].master;
         let agree = |other: &&Sentinel| {
-            tick.faults.reachable(SENTINEL, other.region) && other.master == master && other.node_down(master, tick)
+            tick.faults.reachable(SENTINEL, other.region)
+                && other.master == master
+                && self.node_down(other, master, tick)
         };
         let own = &self.sentinels[index];
-        if !own.node_down(master, tick) || self.sentinels.iter().filter(agree).count() < QUORUM {
+        if !self.node_down(own, master, tick) || self.sentinels.iter().filter(agree).count() < QUORUM {
             self.sentinels[index].odown_since = None;
             return;
         }
@@ -169,7 +175,7 @@ impl Deployment {
         let leads = !(0..index).any(|earlier| tick.faults.reachable(SENTINEL, self.sentinels[earlier].region));
         let rested = own.last_attempt.is_none_or(|at| age(at, tick.now) > tick.pace.scale(FAILOVER_TIMEOUT * 2));
         let elected = age(since, tick.now) >= tick.pace.scale(ELECTION);
-        if leads && rested && elected && quorum_and_majority(own.usable(tick)) == (true, true) {
+        if leads && rested && elected && quorum_and_majority(self.usable(own, tick)) == (true, true) {
             self.begin_failover(index, tick);
         }
     }
@@ -188,7 +194,7 @@ impl Deployment {
     /// (counted from the master's own end); the lowest priority first, then the largest offset.
     fn best_replica(&self, index: usize, tick: &Tick<'_>) -> Option<usize> {
         let own = &self.sentinels[index];
-        let master_down = match own.node_down(own.master, tick) {
+        let master_down = match self.node_down(own, own.master, tick) {
             true => age(own.nodes_seen[own.master], tick.now),
             false => Duration::ZERO,
         };
@@ -198,7 +204,7 @@ impl Deployment {
             let down_for = up.down_since.map_or(Duration::ZERO, |since| age(since, tick.now));
             (node.priority > 0 && down_for <= patience).then_some(())
         };
-        let reached = |at: &usize| age(own.nodes_seen[*at], tick.now) <= tick.pace.scale(DOWN_AFTER);
+        let reached = |at: &usize| !self.node_down(own, *at, tick);
         let fit = |at: &usize| *at != own.master && reached(at) && fit(&self.nodes[*at]).is_some();
         let rank = |at: &usize| (self.nodes[*at].priority, u64::MAX - self.nodes[*at].data.offset, *at);
         (0..self.nodes.len()).filter(fit).min_by_key(rank)

@@ -41,7 +41,7 @@ fn subcommand(truth: &mut Truth, at: usize, command: &Command<'_>, tick: &Tick<'
             let others = (0..redis.sentinels.len()).filter(|other| *other != at);
             Reply::Array(others.map(|other| sentinel(redis, at, other, tick)).collect())
         }
-        "CKQUORUM" => ckquorum(own.usable(tick)),
+        "CKQUORUM" => ckquorum(redis.usable(own, tick)),
         "FAILOVER" => failover(truth, at, tick),
         _ => {
             let (host, port) = redis.address(own.master);
@@ -93,8 +93,15 @@ fn record(truth: &mut Truth, at: usize, action: &str, reply: Reply) -> Reply {
 }
 
 /// The fields that all three kinds of entries begin with.
-fn common(name: String, port: u16, run_id: &str, flags: &str, silent_ms: u128) -> Vec<(&'static str, Reply)> {
-    let down_after = DOWN_AFTER.as_millis();
+fn common(
+    name: String,
+    port: u16,
+    run_id: &str,
+    flags: &str,
+    silent_ms: u128,
+    tick: &Tick<'_>,
+) -> Vec<(&'static str, Reply)> {
+    let down_after = tick.pace.scale(DOWN_AFTER).as_millis();
     let texts = [
         ("name", name),
         ("ip", HOST.into()),
@@ -118,7 +125,7 @@ fn push(entry: &mut Vec<(&'static str, Reply)>, fields: impl IntoIterator<Item =
 /// Whether enough living Sentinels of the same belief find the master down.
 fn objectively_down(redis: &Deployment, master: usize, tick: &Tick<'_>) -> bool {
     let lives = |other: &&Sentinel| tick.faults.reachable(SENTINEL, other.region) && other.master == master;
-    redis.sentinels.iter().filter(lives).filter(|other| other.node_down(master, tick)).count() >= QUORUM
+    redis.sentinels.iter().filter(lives).filter(|other| redis.node_down(other, master, tick)).count() >= QUORUM
 }
 
 fn master(redis: &Deployment, at: usize, tick: &Tick<'_>) -> Reply {
@@ -126,7 +133,7 @@ fn master(redis: &Deployment, at: usize, tick: &Tick<'_>) -> Reply {
     let node = &redis.nodes[own.master];
     let silent = age(own.nodes_seen[own.master], tick.now).as_millis();
     let mut flags = String::from("master");
-    if own.node_down(own.master, tick) {
+    if redis.node_down(own, own.master, tick) {
         flags = format!(
             "s_down,{}master,disconnected",
             if objectively_down(redis, own.master, tick) { "o_down," } else { "" }
@@ -135,7 +142,7 @@ fn master(redis: &Deployment, at: usize, tick: &Tick<'_>) -> Reply {
     if own.failover.is_some() {
         flags.push_str(",failover_in_progress");
     }
-    let mut entry = common(MASTER_NAME.into(), node.port, &node.run_id, &flags, silent);
+    let mut entry = common(MASTER_NAME.into(), node.port, &node.run_id, &flags, silent, tick);
     push(
         &mut entry,
         [
@@ -146,10 +153,14 @@ fn master(redis: &Deployment, at: usize, tick: &Tick<'_>) -> Reply {
             ("num-slaves", (redis.nodes.len() - 1).to_string()),
             ("num-other-sentinels", (redis.sentinels.len() - 1).to_string()),
             ("quorum", QUORUM.to_string()),
-            ("failover-timeout", FAILOVER_TIMEOUT.as_millis().to_string()),
+            ("failover-timeout", tick.pace.scale(FAILOVER_TIMEOUT).as_millis().to_string()),
             ("parallel-syncs", "1".into()),
         ],
     );
+    if redis.node_down(own, own.master, tick) {
+        let down = silent.saturating_sub(tick.pace.scale(DOWN_AFTER).as_millis());
+        push(&mut entry, [("s-down-time", down.to_string())]);
+    }
     push(&mut entry, own.failover.iter().map(|failover| ("failover-state", failover.state().to_owned())));
     Reply::Map(entry)
 }
@@ -157,8 +168,8 @@ fn master(redis: &Deployment, at: usize, tick: &Tick<'_>) -> Reply {
 fn replica(redis: &Deployment, at: usize, node: usize, tick: &Tick<'_>) -> Reply {
     let (own, node_at, node) = (&redis.sentinels[at], node, &redis.nodes[node]);
     let silent = age(own.nodes_seen[node_at], tick.now).as_millis();
-    let flags = if own.node_down(node_at, tick) { "s_down,slave,disconnected" } else { "slave" };
-    let mut entry = common(format!("{HOST}:{}", node.port), node.port, &node.run_id, flags, silent);
+    let flags = if redis.node_down(own, node_at, tick) { "s_down,slave,disconnected" } else { "slave" };
+    let mut entry = common(format!("{HOST}:{}", node.port), node.port, &node.run_id, flags, silent, tick);
     let (host, port) = node.upstream.as_ref().map_or(("?", 0), |up| (up.host.as_str(), up.port));
     let down_since = node.upstream.as_ref().and_then(|up| up.down_since);
     push(
@@ -182,8 +193,8 @@ fn replica(redis: &Deployment, at: usize, node: usize, tick: &Tick<'_>) -> Reply
 fn sentinel(redis: &Deployment, at: usize, other: usize, tick: &Tick<'_>) -> Reply {
     let (own, node) = (&redis.sentinels[at], &redis.sentinels[other]);
     let silent = age(own.sentinels_seen[other], tick.now).as_millis();
-    let flags = if own.sentinel_down(other, tick) { "s_down,sentinel,disconnected" } else { "sentinel" };
-    let mut entry = common(node.run_id.clone(), node.port, &node.run_id, flags, silent);
+    let flags = if redis.sentinel_down(own, other, tick) { "s_down,sentinel,disconnected" } else { "sentinel" };
+    let mut entry = common(node.run_id.clone(), node.port, &node.run_id, flags, silent, tick);
     push(
         &mut entry,
         [("last-hello-message", silent.to_string()), ("voted-leader", "?".into()), ("voted-leader-epoch", "0".into())],
@@ -194,7 +205,7 @@ fn sentinel(redis: &Deployment, at: usize, other: usize, tick: &Tick<'_>) -> Rep
 fn info(redis: &Deployment, at: usize, section: &str, tick: &Tick<'_>) -> String {
     let own = &redis.sentinels[at];
     let (host, port) = redis.address(own.master);
-    let status = match (own.node_down(own.master, tick), objectively_down(redis, own.master, tick)) {
+    let status = match (redis.node_down(own, own.master, tick), objectively_down(redis, own.master, tick)) {
         (false, _) => "ok",
         (true, false) => "sdown",
         (true, true) => "odown",
@@ -214,7 +225,7 @@ fn info(redis: &Deployment, at: usize, section: &str, tick: &Tick<'_>) -> String
             "# Sentinel\r\nsentinel_masters:1\r\nsentinel_tilt:0\r\nsentinel_running_scripts:0\r\nsentinel_scripts_queue_length:0\r\n\
              master0:name={MASTER_NAME},status={status},address={host}:{port},slaves={},sentinels={}\r\n",
             redis.nodes.len() - 1,
-            own.usable(tick)
+            redis.usable(own, tick)
         );
     }
     out

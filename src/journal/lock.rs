@@ -1,0 +1,71 @@
+//! One engine per state directory: an advisory lock on a file that names its holder. The lock goes with the process, however it ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+const NAME: &str = "engine.lock";
+
+/// Held as long as this value lives.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Why the lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockFault {
+    #[error("another engine (pid {pid}) works on {} → use that one (`mayday status`), or stop it: mayday engine stop", dir.display())]
+    Held { pid: String, dir: PathBuf },
+    #[error("the state directory {} cannot be used: {error} → mend its permissions, or choose another with --state-dir", dir.display())]
+    Unusable { dir: PathBuf, error: io::Error },
+}
+
+impl Lock {
+    /// Takes the lock of a state directory, which is made if it is missing.
+    ///
+    /// # Errors
+    /// When another engine holds it, or the directory cannot be written to.
+    pub fn take(dir: &Path) -> Result<Self, LockFault> {
+        let unusable = |error| LockFault::Unusable { dir: dir.into(), error };
+        std::fs::create_dir_all(dir).map_err(unusable)?;
+        let path = dir.join(NAME);
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                // The holder's number is a courtesy; without it the message is still true.
+                let _ = file.read_to_string(&mut pid);
+                return Err(LockFault::Held { pid: pid.trim().to_owned(), dir: dir.into() });
+            }
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        file.set_len(0).and_then(|()| file.rewind()).map_err(unusable)?;
+        writeln!(file, "{}", std::process::id()).map_err(unusable)?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_engine_is_told_who_holds_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = Lock::take(dir.path()).unwrap();
+        let refused = Lock::take(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains(&format!("pid {}", std::process::id())), "{refused}");
+        drop(held);
+        Lock::take(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let refused = Lock::take(&file.path().join("state")).unwrap_err().to_string();
+        assert!(refused.contains("cannot be used") && refused.contains("--state-dir"), "{refused}");
+    }
+}

@@ -1,0 +1,191 @@
+//! What one server says of itself: its role, its link, its replicas, and how new its data is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use super::Redis;
+use super::client::{Link, Peer, fields, text};
+use super::look::join;
+use crate::domain::recovery::{Lag, RecoveryPoint};
+use crate::domain::system::Fault;
+use crate::domain::text::clean;
+use crate::domain::time::{At, before};
+
+/// What Redis takes for `repl-timeout` unless it is told otherwise.
+const REPL_TIMEOUT: u64 = 60;
+
+/// A replica as its master sees it.
+#[derive(Clone, Debug)]
+pub struct Follower {
+    pub offset: u64,
+    /// Whole seconds since it last acknowledged, rounded down by Redis.
+    pub lag: Option<u64>,
+}
+
+/// One server's answer.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub address: String,
+    pub master: bool,
+    /// Whom it follows.
+    pub follows: Option<String>,
+    pub link_up: bool,
+    pub link_down_secs: Option<u64>,
+    /// Since the master was last heard of; `None` once the link is down.
+    pub last_io_secs: Option<u64>,
+    pub priority: Option<u64>,
+    pub offset: u64,
+    /// By address, on a master.
+    pub followers: BTreeMap<String, Follower>,
+    /// What the application last wrote here.
+    pub heartbeat: Option<At>,
+    /// How long a dead link can go unnoticed.
+    pub repl_timeout: u64,
+    pub took: Duration,
+    pub now: At,
+}
+
+impl Redis {
+    /// Asks every one of `addresses` at once.
+    pub async fn servers(
+        &self,
+        addresses: impl IntoIterator<Item = String>,
+    ) -> BTreeMap<String, Result<Server, Fault>> {
+        let ask = |address: String| async move {
+            let answer = self.server(&address).await;
+            (address, answer)
+        };
+        join_all(addresses.into_iter().map(ask)).await.into_iter().collect()
+    }
+
+    pub async fn server(&self, address: &str) -> Result<Server, Fault> {
+        let mut link = self.client.connect(Peer::Server, address).await?;
+        let asked = Instant::now();
+        let info = text(&link.ask(&["INFO", "replication"]).await?).unwrap_or_default();
+        let took = asked.elapsed();
+        let lines: BTreeMap<&str, &str> = info.lines().filter_map(|line| line.trim_end().split_once(':')).collect();
+        let number = |key: &str| lines.get(key).and_then(|text| text.parse::<u64>().ok());
+        let Some(role) = lines.get("role") else {
+            return Err(Fault::transient(&self.id, format!("{address} does not say what role it plays")));
+        };
+        let host = |key: &str| lines.get(key).map(|text| (*text).to_owned());
+        let heartbeat = match &self.heartbeat_key {
+            Some(key) => heartbeat(&mut link, key).await?,
+            None => None,
+        };
+        Ok(Server {
+            address: address.to_owned(),
+            master: *role == "master",
+            follows: lines.contains_key("master_host").then(|| join(host("master_host"), host("master_port"))),
+            link_up: lines.get("master_link_status") == Some(&"up"),
+            link_down_secs: number("master_link_down_since_seconds"),
+            last_io_secs: number("master_last_io_seconds_ago"),
+            priority: number("slave_priority"),
+            offset: number("slave_repl_offset").or_else(|| number("master_repl_offset")).unwrap_or(0),
+            followers: lines.iter().filter_map(|(key, value)| follower(key, value)).collect(),
+            heartbeat,
+            repl_timeout: repl_timeout(&mut link).await,
+            took,
+            now: At::now(),
+        })
+    }
+}
+
+/// `slave0` → `ip=10.0.0.2,port=6379,state=online,offset=123,lag=0`
+fn follower(key: &str, value: &str) -> Option<(String, Follower)> {
+    key.strip_prefix("slave")?.parse::<u32>().ok()?;
+    let parts: BTreeMap<&str, &str> = value.split(',').filter_map(|part| part.split_once('=')).collect();
+    let own = |key: &str| parts.get(key).map(|text| (*text).to_owned());
+    let online = parts.get("state") == Some(&"online");
+    let lag = parts.get("lag").filter(|_| online).and_then(|lag| lag.parse().ok());
+    Some((join(own("ip"), own("port")), Follower { offset: parts.get("offset")?.parse().ok()?, lag }))
+}
+
+/// The moment under `key`: RFC 3339, or seconds or milliseconds since 1970. `None` if there is none that can be read.
+async fn heartbeat(link: &mut Link, key: &str) -> Result<Option<At>, Fault> {
+    Ok(text(&link.ask(&["GET", key]).await?).and_then(|value| moment(&value)))
+}
+
+/// A moment as applications write it.
+pub fn moment(value: &str) -> Option<At> {
+    let value = value.trim();
+    if let Ok(at) = value.parse() {
+        return Some(at);
+    }
+    match value.parse::<i64>().ok()? {
+        millis @ 100_000_000_000.. => At::from_millisecond(millis).ok(),
+        secs @ 1.. => At::from_second(secs).ok(),
+        _ => None,
+    }
+}
+
+/// Managed servers forbid CONFIG; then the default is as good a guess as any, and a careful one.
+async fn repl_timeout(link: &mut Link) -> u64 {
+    let answer = link.ask(&["CONFIG", "GET", "repl-timeout"]).await;
+    answer.ok().and_then(|value| fields(&value).get("repl-timeout")?.parse().ok()).unwrap_or(REPL_TIMEOUT)
+}
+
+impl Server {
+    /// How far this replica is behind, in the best unit there is: seconds if anybody knows them, else bytes.
+    pub fn lag(&self, master: Option<&Server>) -> Option<Lag> {
+        if self.master {
+            return None;
+        }
+        let follower = master.and_then(|master| master.followers.get(&self.address));
+        let secs = self.link_down_secs.or_else(|| follower?.lag).or(self.last_io_secs);
+        let bytes = || Some(Lag::Bytes(master?.offset.saturating_sub(follower?.offset)));
+        secs.map(|secs| Lag::Seconds(secs as f64)).or_else(bytes)
+    }
+
+    /// The newest moment this copy surely holds. Read from the copy if there is a heartbeat; else derived from seconds, never from
+    /// bytes, and on the careful side: Redis rounds a lag down, and a link can be dead for `repl-timeout` before it is given up.
+    pub fn recovery_point(&self, redis: &Redis, master: Option<&Server>) -> Option<RecoveryPoint> {
+        let region = redis.region(&self.address).cloned();
+        let name = redis.name(&self.address);
+        if let Some(at) = self.heartbeat {
+            return Some(RecoveryPoint { at, region, source: format!("heartbeat on {}", clean(name)), measured: true });
+        }
+        let follower = master.and_then(|master| master.followers.get(&self.address));
+        let acknowledged = follower.filter(|_| self.link_up).and_then(|follower| follower.lag);
+        let (secs, source) = match (self.link_down_secs, acknowledged, self.last_io_secs.filter(|_| self.link_up)) {
+            (Some(down), _, _) => (
+                down + self.repl_timeout,
+                format!("link of {name} down for {down} s, and {} s to notice", self.repl_timeout),
+            ),
+            (None, Some(lag), _) => (lag + 1, format!("{name} acknowledged {lag} s ago")),
+            (None, None, Some(heard)) => (heard + 1, format!("{name} heard of its master {heard} s ago")),
+            (None, None, None) => return None,
+        };
+        let at = before(self.now, Duration::from_secs(secs));
+        Some(RecoveryPoint { at, region, source: clean(&source), measured: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_replica_is_read_as_redis_writes_it() {
+        let (address, follower) = follower("slave0", "ip=10.0.0.2,port=6380,state=online,offset=42,lag=1").unwrap();
+        assert_eq!((address.as_str(), follower.offset, follower.lag), ("10.0.0.2:6380", 42, Some(1)));
+        // A replica that takes its first copy acknowledges nothing yet: its lag of 0 means unknown.
+        let (_, syncing) = super::follower("slave1", "ip=::1,port=1,state=wait_bgsave,offset=0,lag=0").unwrap();
+        assert_eq!(syncing.lag, None);
+        assert!(super::follower("slave_priority", "100").is_none());
+    }
+
+    #[test]
+    fn heartbeats_come_in_three_forms() {
+        let at: At = "2026-11-23T10:00:00Z".parse().unwrap();
+        for text in ["2026-11-23T10:00:00Z", " 2026-11-23T11:00:00+01:00\n", "1795428000", "1795428000000"] {
+            assert_eq!(moment(text), Some(at), "{text}");
+        }
+        for text in ["", "yesterday", "0", "-5"] {
+            assert_eq!(moment(text), None, "{text}");
+        }
+    }
+}

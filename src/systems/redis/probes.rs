@@ -1,0 +1,98 @@
+//! Looking at the deployment once.
+
+use super::Redis;
+use super::client::Peer;
+use super::look::Sight;
+use crate::domain::estate::ProbeSpec;
+use crate::domain::health::Reading;
+use crate::domain::params::Params;
+
+impl Redis {
+    pub async fn probe(&self, spec: &ProbeSpec) -> Reading {
+        match spec.kind.as_str() {
+            "redis.sentinels" => sentinels(&self.look().await),
+            "redis.master" => self.probe_master().await,
+            "redis.ping" => self.probe_ping(spec).await,
+            other => Reading::unknown(format!("redis has no probe `{other}`")),
+        }
+    }
+
+    async fn probe_master(&self) -> Reading {
+        let sight = self.look().await;
+        let agreed = sight.agreed();
+        let Some(master) = agreed.or(sight.newest().map(|view| view.master.as_str())) else {
+            return Reading::down(format!("nobody says who the master is: {}", sight.summary()));
+        };
+        let place = self.placed(master);
+        match self.server(master).await {
+            Err(fault) => Reading::down(fault.what),
+            Ok(server) if !server.master => Reading::down(format!("{place} is only a replica")).took(server.took),
+            Ok(server) if agreed.is_none() => {
+                Reading::degraded(format!("{place}, but no majority says so: {}", sight.summary())).took(server.took)
+            }
+            Ok(server) if server.followers.is_empty() => {
+                Reading::degraded(format!("{place}, without any replica")).took(server.took)
+            }
+            Ok(server) => {
+                let epoch = sight.newest().map_or(0, |view| view.epoch);
+                Reading::healthy(format!("{place}, {} replicas, epoch {epoch}", server.followers.len()))
+                    .took(server.took)
+            }
+        }
+    }
+
+    async fn probe_ping(&self, spec: &ProbeSpec) -> Reading {
+        let addresses = self.pinged(&spec.params, spec).await;
+        if addresses.is_empty() {
+            return Reading::unknown("no server is known here: list them in `nodes` and `regions`");
+        }
+        let pings = futures::future::join_all(addresses.iter().map(|address| self.ping(address))).await;
+        let faults: Vec<_> = pings.into_iter().filter_map(Result::err).collect();
+        let (all, up) = (addresses.len(), addresses.len() - faults.len());
+        match faults.first() {
+            None => Reading::healthy(format!("{up}/{all} answer")),
+            Some(fault) if up == 0 => Reading::down(&fault.what),
+            Some(fault) => Reading::degraded(format!("{up}/{all} answer; {}", fault.what)),
+        }
+    }
+
+    /// One server if the probe names it; else those of the probe's region that the config or the Sentinels know.
+    async fn pinged(&self, params: &Params, spec: &ProbeSpec) -> Vec<String> {
+        if let Some(node) = params.opt_text("node") {
+            return vec![self.address(node).to_owned()];
+        }
+        let here = |address: &String| spec.region.is_none() || self.region(address) == spec.region.as_ref();
+        let configured: Vec<_> = self.nodes.values().filter(|address| here(address)).cloned().collect();
+        if !configured.is_empty() {
+            return configured;
+        }
+        self.look().await.addresses(self).into_iter().filter(|address| here(address)).collect()
+    }
+
+    async fn ping(&self, address: &str) -> Result<(), crate::domain::system::Fault> {
+        self.client.connect(Peer::Server, address).await?.ask(&["PING"]).await.map(drop)
+    }
+}
+
+fn sentinels(sight: &Sight) -> Reading {
+    let summary = sight.summary();
+    if !sight.majority_answers() || !sight.authorized() {
+        let why = sight.views.iter().find_map(|view| view.authorizes.as_ref().err());
+        return Reading::down(match why {
+            Some(why) => format!("no failover would be authorized: {why}"),
+            None => format!("no majority: {summary}"),
+        });
+    }
+    if sight.failover_runs() {
+        return Reading::degraded("a failover is under way");
+    }
+    if !sight.unanimous() {
+        let said = |view: &super::look::View| format!("{} says {} (epoch {})", view.sentinel, view.master, view.epoch);
+        return Reading::degraded(sight.views.iter().map(said).collect::<Vec<_>>().join("; "));
+    }
+    let epoch = sight.newest().map_or(0, |view| view.epoch);
+    match sight.silent.is_empty() {
+        true => Reading::healthy(format!("{summary} and agree, epoch {epoch}")),
+        false => Reading::degraded(summary),
+    }
+}

@@ -1,0 +1,224 @@
+//! `redis.failover`: one Sentinel is told to fail over, after everything that it does not check itself was checked.
+//!
+//! `SENTINEL FAILOVER` asks nobody: it was seen to promote with two of three Sentinels stopped. It takes no target, and a second call
+//! after a finished failover goes back. So: gate on CKQUORUM of a majority, steer by replica-priority, and compare the master with
+//! the pre-image just before the one call.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::super::Redis;
+use super::super::client::Peer;
+use super::super::look::{Sight, View};
+use super::{MASTER, no_way_back, noted};
+use crate::domain::ids::RegionId;
+use crate::domain::recovery::RecoveryPoint;
+use crate::domain::system::{
+    Begun, Checked, Fault, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog, Verified,
+};
+
+pub struct Failover {
+    pub redis: Arc<Redis>,
+    pub region: RegionId,
+}
+
+#[async_trait]
+impl Step for Failover {
+    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+        let sight = self.redis.look().await;
+        if sight.views.is_empty() {
+            return Err(self.nobody(&sight));
+        }
+        if sight.failover_runs() {
+            return Ok(Observed::InProgress { detail: "a Sentinel leads a failover".into() });
+        }
+        if !sight.majority_answers() {
+            let why = format!(
+                "{}; a failover needs {}; redis.promote is the way without them",
+                sight.summary(),
+                sight.majority()
+            );
+            return Ok(Observed::Impossible { why });
+        }
+        let Some(master) = sight.agreed() else {
+            return Ok(Observed::InProgress { detail: "the Sentinels do not agree on a master yet".into() });
+        };
+        let place = self.redis.placed(master);
+        if self.redis.region(master) != Some(&self.region) {
+            return Ok(Observed::NotDone { detail: format!("the master is {place}") });
+        }
+        Ok(match self.redis.serving(&sight, Some(&self.region)).await {
+            Ok(_) => Observed::Done { detail: format!("the master is {place}, and says so") },
+            Err(why) => Observed::InProgress { detail: why },
+        })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let sight = self.redis.look().await;
+        let Some(leader) = self.leader(&sight) else { return Err(self.nobody(&sight)) };
+        let (from, to) = (self.redis.name(&leader.master), leader.would_promote());
+        let to = to.map_or("nobody".to_owned(), |replica| self.redis.full_name(&replica.address));
+        let name = &self.redis.master_name;
+        Ok(Preview {
+            summary: format!("master of {name}: {from} → {to}"),
+            diff: vec![
+                format!("  SENTINEL FAILOVER {name}, asked of {}", leader.sentinel),
+                format!("- {name} {}", self.redis.placed(&leader.master)),
+                format!("+ {name} {to}"),
+            ],
+            pre_image: json!({ "master": leader.master, "epoch": leader.epoch, "sentinel": leader.sentinel }),
+        })
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        let sight = self.redis.look().await;
+        let mut guards = vec![self.quorum(&sight)];
+        let Some(leader) = self.leader(&sight) else { return Ok(Checked { guards, promotion: None }) };
+        guards.extend(self.target(leader));
+        let old_writer = match self.redis.region(&leader.master) == Some(&self.region) {
+            true => OldWriter::Absent,
+            false => self.redis.old_writer(&leader.master).await,
+        };
+        let promotion = PromotionFacts {
+            old_writer,
+            quorum: Some(sight.authorized()),
+            recovery_point: self.point(leader).await,
+            lossless: false,
+        };
+        Ok(Checked { guards, promotion: Some(promotion) })
+    }
+
+    async fn apply(&self, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        let master = noted(pre_image, "master").unwrap_or_default();
+        let sight = self.redis.look().await;
+        let Some(leader) = self.leader(&sight) else { return Err(self.nobody(&sight)) };
+        if leader.master != master || leader.failover {
+            return Err(Fault::transient(
+                &self.redis.id,
+                format!("the master is no longer {master}; nothing was sent"),
+            )
+            .means("a failover now could go back to where it came from")
+            .next("nothing: it is being observed"));
+        }
+        if !sight.authorized() {
+            return Err(Fault::permanent(
+                &self.redis.id,
+                format!("no majority authorizes a failover: {}", sight.summary()),
+            )
+            .means("a Sentinel would promote all the same, and the others may disagree")
+            .next("bring Sentinels back, or use redis.promote"));
+        }
+        log.line(&format!("SENTINEL FAILOVER {} at {}", self.redis.master_name, leader.sentinel));
+        let mut link = self.redis.client.connect(Peer::Sentinel, &leader.sentinel).await?;
+        link.change(&["SENTINEL", "FAILOVER", &self.redis.master_name]).await?;
+        Ok(Receipt::from([
+            ("sentinel".to_owned(), leader.sentinel.clone()),
+            ("from".to_owned(), leader.master.clone()),
+            ("epoch-before".to_owned(), leader.epoch.to_string()),
+        ]))
+    }
+
+    async fn verify(&self, begun: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
+        let sight = self.redis.look().await;
+        let old = noted(&begun.pre_image, "master").unwrap_or_default();
+        if let Some(master) = sight.agreed()
+            && master != old
+            && !sight.failover_runs()
+            && self.redis.region(master) != Some(&self.region)
+        {
+            let place = self.redis.placed(master);
+            return Ok(Verified::Broken { why: format!("the Sentinels made {place} the master, not {}", self.region) });
+        }
+        let server = match self.redis.serving(&sight, Some(&self.region)).await {
+            Ok(server) => server,
+            Err(detail) => return Ok(Verified::Pending { detail }),
+        };
+        // About ten seconds long the old master, if it lives, takes writes that will be thrown away.
+        if !old.is_empty() && old != server.address && self.redis.old_writer(old).await == OldWriter::Reachable {
+            let detail = format!("{} is the master; {old} still takes writes until it is demoted", server.address);
+            log.line(&detail);
+            return Ok(Verified::Pending { detail });
+        }
+        let epoch = sight.newest().map_or(0, |view| view.epoch);
+        let detail =
+            format!("{} says it is the master, a majority names it, epoch {epoch}", self.redis.placed(&server.address));
+        Ok(Verified::Holds { detail, recovery_point: None })
+    }
+
+    async fn revert(&self, begun: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
+        no_way_back(&self.redis, begun)
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let (redis, region) = (&self.redis, &self.region);
+        let mut lines = vec!["# A majority has to answer OK; do not go on from a minority.".to_owned()];
+        lines.extend(redis.ask_all("CKQUORUM"));
+        lines
+            .push(format!("# FAILOVER takes no target: replicas outside {region} need a larger slave-priority, or 0."));
+        lines.extend(redis.ask_all("REPLICAS").take(1));
+        lines.push("# Once, on one Sentinel. A second call goes back.".to_owned());
+        lines.extend(redis.ask_all("FAILOVER").last());
+        lines.push(format!("# Verify: all name the same address in {region}, and it says `master`."));
+        lines.extend(redis.ask_all("GET-MASTER-ADDR-BY-NAME"));
+        lines.push(redis.server_by_hand(MASTER, &["ROLE"]));
+        lines
+    }
+}
+
+impl Failover {
+    /// The Sentinel to tell: one that knows the newest epoch, in the target region if there is one.
+    fn leader<'a>(&self, sight: &'a Sight) -> Option<&'a View> {
+        sight.views.iter().max_by_key(|view| (view.epoch, self.redis.region(&view.sentinel) == Some(&self.region)))
+    }
+
+    fn nobody(&self, sight: &Sight) -> Fault {
+        Fault::transient(&self.redis.id, sight.summary())
+            .means("who the master is cannot be told")
+            .next("check the network to the Sentinels")
+    }
+
+    fn quorum(&self, sight: &Sight) -> Guard {
+        if sight.authorized() {
+            return Guard::pass("sentinels", format!("{}, and a majority would authorize it", sight.summary()));
+        }
+        let refused = sight.views.iter().find_map(|view| view.authorizes.as_ref().err());
+        let why = refused.cloned().unwrap_or_else(|| sight.summary());
+        Guard::block("sentinels", format!("no majority would authorize it, though a Sentinel would obey: {why}"))
+    }
+
+    /// Whether there is a fit replica in the region, and whether it is the one that Sentinel would pick.
+    fn target(&self, leader: &View) -> Vec<Guard> {
+        let here = |address: &str| self.redis.region(address) == Some(&self.region);
+        let fit = leader.replicas.iter().find(|replica| here(&replica.address) && leader.eligible(replica));
+        let Some(fit) = fit else {
+            let why = format!("no replica in {} is fit: down, of priority 0, or cut off too long", self.region);
+            return vec![Guard::block("replica", why)];
+        };
+        let found = format!("{} is fit, priority {}", self.redis.full_name(&fit.address), fit.priority);
+        let steering = match leader.would_promote() {
+            Some(picked) if here(&picked.address) => {
+                Guard::pass("steering", format!("Sentinel would pick {}", self.redis.placed(&picked.address)))
+            }
+            Some(picked) => Guard::block(
+                "steering",
+                format!(
+                    "Sentinel would pick {} (priority {}): run redis.steer first, or raise its replica-priority above {}",
+                    self.redis.placed(&picked.address),
+                    picked.priority,
+                    fit.priority
+                ),
+            ),
+            None => Guard::block("steering", "Sentinel would pick nobody"),
+        };
+        vec![Guard::pass("replica", found), steering]
+    }
+
+    async fn point(&self, leader: &View) -> Option<RecoveryPoint> {
+        let picked = leader.would_promote()?.address.clone();
+        let mut servers = self.redis.servers([picked.clone(), leader.master.clone()]).await;
+        let master = servers.remove(&leader.master).and_then(Result::ok);
+        servers.remove(&picked)?.ok()?.recovery_point(&self.redis, master.as_ref())
+    }
+}

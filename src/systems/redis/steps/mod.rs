@@ -1,0 +1,97 @@
+//! The steps of Redis: one file each.
+
+mod failover;
+mod point;
+mod promote;
+mod steer;
+mod writable;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Redis;
+use super::client::Peer;
+use super::look::Sight;
+use super::node::Server;
+use crate::domain::ids::RegionId;
+use crate::domain::plan::StepSpec;
+use crate::domain::system::{Begun, Fault, OldWriter, Receipt, Step};
+
+pub fn step(redis: &Arc<Redis>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+    let redis = Arc::clone(redis);
+    let region = spec.region.clone().or_else(|| spec.params.opt_text("region").map(RegionId::from));
+    let required = || region.clone().map_or_else(|| spec.params.text("region").map(RegionId::from), Ok);
+    Ok(match spec.kind.as_str() {
+        "redis.failover" => Arc::new(failover::Failover { redis, region: required()? }),
+        "redis.promote" => {
+            let node = spec.params.opt_text("node").map(str::to_owned);
+            Arc::new(promote::Promote { redis, region: required()?, node })
+        }
+        "redis.steer" => Arc::new(steer::Steer { redis, region: required()? }),
+        "redis.recovery-point" => Arc::new(point::Point { redis, region }),
+        "redis.writable" => Arc::new(writable::Writable { redis, region }),
+        other => return Err(Fault::permanent(&redis.id, format!("redis has no step `{other}`"))),
+    })
+}
+
+/// A text of the pre-image.
+fn noted<'a>(pre_image: &'a Value, key: &str) -> Option<&'a str> {
+    pre_image.get(key)?.as_str()
+}
+
+/// Where an engineer has to fill in what only the answer before tells.
+const MASTER: &str = "HOST:PORT";
+
+/// A step that changes nothing has nothing to apply or to revert.
+fn nothing_to_change(redis: &Redis) -> Result<Receipt, Fault> {
+    Err(Fault::permanent(&redis.id, "this step changes nothing").next("verify it instead"))
+}
+
+fn no_way_back(redis: &Redis, begun: &Begun) -> Result<Receipt, Fault> {
+    let from = noted(&begun.pre_image, "master").map_or("the old master", |master| redis.name(master));
+    Err(Fault::permanent(&redis.id, format!("a promotion is not undone by promoting {from} again"))
+        .next("start a failover towards the old region, with its own guards"))
+}
+
+impl Redis {
+    /// The commands that ask every Sentinel.
+    fn ask_all(&self, subcommand: &str) -> impl Iterator<Item = String> {
+        self.sentinels.iter().map(move |at| self.ask_by_hand(at, subcommand))
+    }
+
+    fn ask_by_hand(&self, sentinel: &str, subcommand: &str) -> String {
+        self.client.by_hand(Peer::Sentinel, sentinel, &["SENTINEL", subcommand, &self.master_name])
+    }
+
+    fn server_by_hand(&self, address: &str, words: &[&str]) -> String {
+        self.client.by_hand(Peer::Server, address, words)
+    }
+
+    /// The master that clients are sent to, confirmed by itself, and by region if one is asked for. `Err` holds why not yet.
+    async fn serving(&self, sight: &Sight, region: Option<&RegionId>) -> Result<Server, String> {
+        let Some(master) = sight.agreed() else {
+            return Err(format!("no majority agrees on a master: {}", sight.summary()));
+        };
+        let place = self.placed(master);
+        if let Some(wanted) = region.filter(|wanted| self.region(master) != Some(*wanted)) {
+            return Err(format!("the master is {place}, not in {wanted}"));
+        }
+        match self.server(master).await {
+            Ok(server) if server.master => Ok(server),
+            Ok(_) => Err(format!("{place} is only a replica yet")),
+            Err(fault) => Err(fault.what),
+        }
+    }
+
+    /// How the server that was the writer answers.
+    async fn old_writer(&self, address: &str) -> OldWriter {
+        match self.server(address).await {
+            Ok(server) if server.master => OldWriter::Reachable,
+            Ok(_) => OldWriter::Fenced,
+            // It says something, if only to turn us away: whether it takes writes from others is not known.
+            Err(_) if self.client.says_anything(address).await => OldWriter::Unknown,
+            Err(_) => OldWriter::Unreachable,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `redis.recovery-point`: the newest heartbeat on the copy that serves now.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::super::Redis;
+use super::super::look::Sight;
+use super::{MASTER, nothing_to_change};
+use crate::domain::ids::RegionId;
+use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::time::{At, before};
+
+pub struct Point {
+    pub redis: Arc<Redis>,
+    pub region: Option<RegionId>,
+}
+
+#[async_trait]
+impl Step for Point {
+    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+        Ok(match &self.redis.heartbeat_key {
+            Some(key) => Observed::NotDone { detail: format!("`{key}` is not read yet") },
+            None => {
+                Observed::Impossible { why: "no `heartbeat_key` is set, so what was lost cannot be measured".into() }
+            }
+        })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let key = self.redis.heartbeat_key.as_deref().unwrap_or("?");
+        Ok(Preview { summary: format!("reads `{key}` on the current master"), ..Preview::default() })
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        Ok(Checked::default())
+    }
+
+    async fn apply(&self, _: &Value, _: &dyn StepLog) -> Result<Receipt, Fault> {
+        nothing_to_change(&self.redis)
+    }
+
+    async fn verify(&self, _: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
+        let sight = self.redis.look().await;
+        let server = match self.redis.serving(&sight, self.region.as_ref()).await {
+            Ok(server) => server,
+            Err(detail) => return Ok(Verified::Pending { detail }),
+        };
+        let place = self.redis.placed(&server.address);
+        let Some(at) = server.heartbeat else {
+            return Ok(Verified::Broken { why: format!("{place} holds no heartbeat that can be read") });
+        };
+        if at > promoted_at(&sight, &server.address) {
+            let detail =
+                format!("the heartbeat {at} on {place} is newer than its promotion: it cannot tell what was lost");
+            log.line(&detail);
+            return Ok(Verified::Holds { detail, recovery_point: None });
+        }
+        let recovery_point = server.recovery_point(&self.redis, None);
+        Ok(Verified::Holds { detail: format!("the newest heartbeat on {place} is {at}"), recovery_point })
+    }
+
+    async fn revert(&self, _: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
+        nothing_to_change(&self.redis)
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let mut lines = vec!["# Who serves:".to_owned()];
+        lines.extend(self.redis.ask_all("GET-MASTER-ADDR-BY-NAME"));
+        lines.push("# Its newest heartbeat, before the application writes again:".to_owned());
+        let key = self.redis.heartbeat_key.as_deref().unwrap_or("HEARTBEAT_KEY");
+        lines.push(self.redis.server_by_hand(MASTER, &["GET", key]));
+        lines
+    }
+}
+
+/// When the serving master became one, as the Sentinel says that has known it longest. An application that writes again hides what
+/// was lost before that moment. A master that none of them has ever seen promoted counts from the beginning of their memory.
+fn promoted_at(sight: &Sight, master: &str) -> At {
+    let known = sight.views.iter().filter(|view| view.master == master && view.epoch > 0).map(|view| view.master_for);
+    known.max().map_or(At::MAX, |longest| before(At::now(), longest))
+}

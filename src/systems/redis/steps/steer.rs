@@ -1,0 +1,122 @@
+//! `redis.steer`: a failover takes no target, so the replicas outside the wanted region get priority 0, which means never.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::super::Redis;
+use super::super::client::Peer;
+use super::super::look::Sight;
+use crate::domain::ids::RegionId;
+use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
+
+pub struct Steer {
+    pub redis: Arc<Redis>,
+    pub region: RegionId,
+}
+
+#[async_trait]
+impl Step for Steer {
+    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+        let astray = self.astray(&self.redis.look().await).await;
+        Ok(match astray.is_empty() {
+            true => Observed::Done { detail: format!("only replicas in {} can be promoted", self.region) },
+            false => Observed::NotDone { detail: format!("{} could be promoted instead", self.names(&astray)) },
+        })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let astray = self.astray(&self.redis.look().await).await;
+        let line = |(address, priority): (&String, &u64)| {
+            let name = self.redis.name(address);
+            [format!("- {name} replica-priority {priority}"), format!("+ {name} replica-priority 0")]
+        };
+        Ok(Preview {
+            summary: format!("replica-priority of {}: 0", self.names(&astray)),
+            diff: astray.iter().flat_map(line).collect(),
+            pre_image: json!(astray),
+        })
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        let sight = self.redis.look().await;
+        let here = |address: &str| self.redis.region(address) == Some(&self.region);
+        let fit =
+            sight.newest().and_then(|view| view.replicas.iter().find(|it| here(&it.address) && view.eligible(it)));
+        let guard = match fit {
+            Some(fit) => Guard::pass("replica", format!("{} is fit", self.redis.placed(&fit.address))),
+            None => {
+                Guard::block("replica", format!("no fit replica in {}: nothing could be promoted at all", self.region))
+            }
+        };
+        Ok(Checked { guards: vec![guard], promotion: None })
+    }
+
+    async fn apply(&self, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        let targets = priorities(pre_image).into_keys().map(|address| (address, 0)).collect();
+        self.set(&targets, log).await
+    }
+
+    /// Waits for the Sentinels: they learn a priority with their next INFO, up to ten seconds later.
+    async fn verify(&self, _: &Begun, _: &dyn StepLog) -> Result<Verified, Fault> {
+        let sight = self.redis.look().await;
+        let here = |address: &str| self.redis.region(address) == Some(&self.region);
+        let steered =
+            sight.views.iter().filter(|view| view.would_promote().is_some_and(|it| here(&it.address))).count();
+        let detail = format!("{steered} of {} Sentinels would promote a replica in {}", sight.asked, self.region);
+        Ok(match steered >= sight.majority() {
+            true => Verified::Holds { detail, recovery_point: None },
+            false => Verified::Pending { detail },
+        })
+    }
+
+    async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        self.set(&priorities(&begun.pre_image), log).await
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let outside = |address: &&String| self.redis.region(address) != Some(&self.region);
+        let mut lines = vec![format!("# On every replica outside {}; note the old value first.", self.region)];
+        for address in self.redis.nodes.values().filter(outside) {
+            lines.push(self.redis.server_by_hand(address, &["CONFIG", "GET", "replica-priority"]));
+            lines.push(self.redis.server_by_hand(address, &["CONFIG", "SET", "replica-priority", "0"]));
+        }
+        lines.push("# Verify: within ten seconds the Sentinels show it as slave-priority.".to_owned());
+        lines.extend(self.redis.ask_all("REPLICAS"));
+        lines
+    }
+}
+
+fn priorities(pre_image: &Value) -> BTreeMap<String, u64> {
+    serde_json::from_value(pre_image.clone()).unwrap_or_default()
+}
+
+impl Steer {
+    /// Replicas outside the region that answer and could be promoted, with their priority. One that does not answer cannot be.
+    async fn astray(&self, sight: &Sight) -> BTreeMap<String, u64> {
+        let outside = |address: &String| self.redis.region(address) != Some(&self.region);
+        let servers = self.redis.servers(sight.addresses(&self.redis).into_iter().filter(outside)).await;
+        let replicas = servers.into_values().flatten().filter(|server| !server.master);
+        let priority =
+            |server: super::super::node::Server| Some((server.address, server.priority.filter(|it| *it > 0)?));
+        replicas.filter_map(priority).collect()
+    }
+
+    fn names(&self, servers: &BTreeMap<String, u64>) -> String {
+        servers.keys().map(|address| self.redis.name(address)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Setting a value is the same done once or twice, so a server at a time may fail without harm.
+    async fn set(&self, targets: &BTreeMap<String, u64>, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        let mut receipt = Receipt::new();
+        for (address, priority) in targets {
+            let mut link = self.redis.client.connect(Peer::Server, address).await?;
+            link.change(&["CONFIG", "SET", "replica-priority", &priority.to_string()]).await?;
+            log.line(&format!("replica-priority of {}: {priority}", self.redis.name(address)));
+            receipt.insert(address.clone(), priority.to_string());
+        }
+        Ok(receipt)
+    }
+}

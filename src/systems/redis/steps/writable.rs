@@ -1,0 +1,73 @@
+//! `redis.writable`: a key with a short life, written to and read back from the master that clients are sent to.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::super::Redis;
+use super::super::client::{Peer, text};
+use super::{MASTER, nothing_to_change};
+use crate::domain::ids::RegionId;
+use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::time::At;
+
+const CANARY: &str = "mayday:canary";
+const LIVES: &str = "60";
+
+pub struct Writable {
+    pub redis: Arc<Redis>,
+    pub region: Option<RegionId>,
+}
+
+#[async_trait]
+impl Step for Writable {
+    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+        Ok(Observed::NotDone { detail: "no canary was written yet".into() })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let summary = format!("writes `{CANARY}` (gone after {LIVES} s) to the agreed master and reads it back");
+        Ok(Preview { summary, ..Preview::default() })
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        Ok(Checked::default())
+    }
+
+    async fn apply(&self, _: &Value, _: &dyn StepLog) -> Result<Receipt, Fault> {
+        nothing_to_change(&self.redis)
+    }
+
+    async fn verify(&self, _: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
+        let sight = self.redis.look().await;
+        let server = match self.redis.serving(&sight, self.region.as_ref()).await {
+            Ok(server) => server,
+            Err(detail) => return Ok(Verified::Pending { detail }),
+        };
+        let value = At::now().to_string();
+        let mut link = self.redis.client.connect(Peer::Server, &server.address).await?;
+        if let Err(fault) = link.change(&["SET", CANARY, &value, "EX", LIVES]).await {
+            log.line(&fault.what);
+            return Ok(Verified::Pending { detail: fault.what });
+        }
+        let place = self.redis.placed(&server.address);
+        Ok(match text(&link.ask(&["GET", CANARY]).await?) {
+            Some(read) if read == value => {
+                Verified::Holds { detail: format!("{place} took a write and gave it back"), recovery_point: None }
+            }
+            _ => Verified::Pending { detail: format!("{place} took a write and did not give it back") },
+        })
+    }
+
+    async fn revert(&self, _: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
+        nothing_to_change(&self.redis)
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.redis.ask_all("GET-MASTER-ADDR-BY-NAME").collect();
+        lines.push(self.redis.server_by_hand(MASTER, &["SET", CANARY, "1", "EX", LIVES]));
+        lines.push(self.redis.server_by_hand(MASTER, &["GET", CANARY]));
+        lines
+    }
+}
