@@ -34,6 +34,7 @@
 //!   nothing of Mayday, and Mayday reaches it through an ordinary config file.
 //! - `wiring`: with `main`, the only place that knows every room.
 
+pub mod api;
 pub mod cli;
 pub mod config;
 pub mod domain;

@@ -1,4 +1,5 @@
 //! One file per subcommand: prints, and nothing else.
 
 pub mod check;
+pub mod init;
 pub mod kinds;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::fill::{Values, is_value_name};
 use super::params;
 use super::probes::{self, Pace};
 use super::read::{Doc, Table, Text};
@@ -21,6 +22,8 @@ pub struct Known<'k> {
     pub dir: &'k std::path::Path,
     pub regions: Vec<RegionId>,
     pub systems: Vec<KnownSystem>,
+    /// What `{name}` stands for in the texts of plans.
+    pub values: Values,
 }
 
 /// A system that probes and steps may name.
@@ -83,7 +86,7 @@ impl Known<'_> {
 pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) -> (Estate, Known<'k>) {
     let doc = root.doc();
     let name = read_name(root);
-    let mut known = Known { kinds, dir, regions: Vec::new(), systems: Vec::new() };
+    let mut known = Known { kinds, dir, regions: Vec::new(), systems: Vec::new(), values: Values::new() };
     let pace = Pace::read(root);
 
     let tables_of_regions: Vec<Table<'_>> = tables(root, "region").collect();
@@ -94,6 +97,7 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
     if regions.len() == read.len() {
         check_roles(doc, &regions);
     }
+    known.values = read_values(root, &regions);
     let drafts: Vec<(Table<'_>, KnownSystem)> =
         tables(root, "system").filter_map(|it| draft_system(it, &known)).collect();
     let (tables_of_systems, systems): (Vec<_>, Vec<_>) = drafts.into_iter().unzip();
@@ -169,6 +173,23 @@ fn check_roles(doc: &Doc<'_>, regions: &[Region]) {
             ),
         }
     }
+}
+
+/// `[values]`, and the ids of the regions by their role.
+fn read_values(root: &Table<'_>, regions: &[Region]) -> Values {
+    let mut values: Values = regions.iter().map(|it| (it.role.to_string(), it.id.to_string())).collect();
+    let Some(table) = root.get("values").and_then(|it| it.table("[values]")) else {
+        return values;
+    };
+    for (name, field) in table.entries() {
+        if !is_value_name(name.get_ref()) || RegionRole::WORDS.contains(&name.get_ref().as_str()) {
+            let what = format!("`{}` cannot name a value", clean(name.get_ref()));
+            root.doc().say(&name.span(), what, "use a-z, 0-9 and `_`, and another word than primary and standby");
+        } else if let Some(text) = field.text() {
+            values.insert(name.into_inner(), text.into_inner());
+        }
+    }
+    values
 }
 
 fn draft_system<'d>(table: Table<'d>, known: &Known<'_>) -> Option<(Table<'d>, KnownSystem)> {

@@ -4,6 +4,7 @@
 //! the rows of its kind, and what refers to something (a region, a system, a step) is checked where its position is known.
 
 mod estate;
+mod fill;
 mod mistake;
 pub mod params;
 mod plans;
@@ -12,6 +13,7 @@ mod read;
 pub mod suggest;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 pub use mistake::{Mistake, Mistakes, Place};
@@ -44,8 +46,8 @@ pub fn load(path: &Path, kinds: &Kinds) -> Result<Config, Mistakes> {
         Ok(text) => parse(&text, path, kinds),
         Err(error) => {
             let what = format!("the config cannot be read: {error}");
-            let help = "`mayday init` writes one to start from".into();
-            Err(Mistakes(vec![Mistake { file: path.display().to_string(), place: None, what, help }]))
+            let help = if error.kind() == ErrorKind::NotFound { "`mayday init` writes one to start from" } else { "" };
+            Err(Mistakes(vec![Mistake { file: path.display().to_string(), place: None, what, help: help.into() }]))
         }
     }
 }
@@ -57,7 +59,7 @@ pub fn load(path: &Path, kinds: &Kinds) -> Result<Config, Mistakes> {
 pub fn parse(text: &str, origin: &Path, kinds: &Kinds) -> Result<Config, Mistakes> {
     let dir = origin.parent().unwrap_or(Path::new("."));
     let source = Source::new(origin.display().to_string(), text, secret_names(kinds));
-    let doc = Doc::new(source, Vec::new());
+    let doc = Doc::new(source, None);
     let Some(root) = Doc::parse(text, &doc) else {
         return Err(Mistakes(doc.into_mistakes()));
     };

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::estate::Known;
 use super::mistake::{Mistake, Mistakes, Source};
 use super::params;
-use super::read::{Doc, Field, Table, Text};
+use super::read::{Doc, Field, NAME_HELP, Table, Text, is_name};
 use super::secret_names;
 use super::suggest::one_of;
 use crate::domain::estate::{DataClass, Estate, RegionRole, Tier};
@@ -20,7 +20,13 @@ use crate::domain::plan::{Gate, Plan, StepSpec};
 use crate::domain::text::clean;
 
 /// The plans that are built in, by id, in the order in which they are offered.
-pub const BUILT_IN: &[(&str, &str)] = &[];
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("regional-failover", include_str!("../../assets/plans/regional-failover.toml")),
+    ("database-failover", include_str!("../../assets/plans/database-failover.toml")),
+    ("neo4j-failover", include_str!("../../assets/plans/neo4j-failover.toml")),
+    ("redis-failover", include_str!("../../assets/plans/redis-failover.toml")),
+    ("service-failover", include_str!("../../assets/plans/service-failover.toml")),
+];
 
 /// A built-in plan that does not fit the estate, and why.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -97,14 +103,16 @@ fn files_of(dir: &Path) -> std::io::Result<BTreeMap<String, (String, String)>> {
 /// All its mistakes: those of the text and those of the graph.
 pub fn parse(id: &str, file: &str, text: &str, estate: &Estate, known: &Known<'_>) -> Result<Plan, Vec<Mistake>> {
     let source = Source::new(file.to_owned(), text, secret_names(known.kinds));
-    let regions = [("primary", estate.primary()), ("standby", estate.standby())];
-    let doc = Doc::new(source, regions.map(|(role, region)| (role, region.to_string())).into());
+    let doc = Doc::new(source, Some(known.values.clone()));
     let Some(root) = Doc::parse(text, &doc) else {
         return Err(doc.into_mistakes());
     };
     let root = Table::new(&doc, root.get_ref(), root.span(), "a plan");
     let title = root.need("title", "what the plan does, in a few words").and_then(|it| it.text());
     let about = root.need("about", "when to use it, in a sentence or two").and_then(|it| it.text());
+    if !is_name(id) {
+        doc.say_of_file("the file's name, which names the plan, is not a name", NAME_HELP);
+    }
     let tables = root.need("step", "add a [[step]] for each").map(|it| it.tables("[[step]]")).unwrap_or_default();
     root.close();
     let ids: Vec<StepId> = tables.iter().filter_map(|it| Some(it.get("id")?.value().as_str()?.into())).collect();

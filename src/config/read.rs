@@ -8,6 +8,7 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::fill::{Values, fill};
 use super::mistake::{Mistake, Source};
 use super::suggest::{nearest, one_of};
 use crate::domain::text::clean;
@@ -20,13 +21,13 @@ pub type Text = Spanned<String>;
 pub struct Doc<'t> {
     pub source: Source<'t>,
     mistakes: RefCell<Vec<Mistake>>,
-    /// `{name}` in a text is replaced by its value.
-    placeholders: Vec<(&'static str, String)>,
+    /// What `{name}` in a text stands for; `None` where braces mean nothing.
+    values: Option<Values>,
 }
 
 impl<'t> Doc<'t> {
-    pub fn new(source: Source<'t>, placeholders: Vec<(&'static str, String)>) -> Self {
-        Self { source, mistakes: RefCell::default(), placeholders }
+    pub fn new(source: Source<'t>, values: Option<Values>) -> Self {
+        Self { source, mistakes: RefCell::default(), values }
     }
 
     pub fn say(&self, at: &Range<usize>, what: impl Into<String>, help: impl Into<String>) {
@@ -69,19 +70,21 @@ impl<'t> Doc<'t> {
         errors.is_empty().then_some(root)
     }
 
+    /// The text with its placeholders filled in; only plans have any.
     fn expand(&self, text: &str, at: &Range<usize>) -> String {
-        let mut text = text.to_owned();
-        for (name, value) in &self.placeholders {
-            text = text.replace(&format!("{{{name}}}"), value);
+        let Some(values) = &self.values else {
+            return text.to_owned();
+        };
+        let (filled, unknown) = fill(text, values);
+        for name in unknown {
+            let known: Vec<&str> = values.keys().map(String::as_str).collect();
+            let help = match nearest(&name, &known) {
+                Some(meant) => format!("did you mean {{{meant}}}?"),
+                None => format!("add {name} = \"…\" to the [values] of the config, or write {{{{ for a brace"),
+            };
+            self.say(at, format!("nothing says what {{{name}}} stands for"), help);
         }
-        if !self.placeholders.is_empty() {
-            let names: Vec<&str> = self.placeholders.iter().map(|(name, _)| *name).collect();
-            let left = text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name);
-            for (wrong, meant) in left.filter_map(|name| Some((name, nearest(name, &names)?))) {
-                self.say(at, format!("there is no placeholder {{{wrong}}}"), format!("did you mean {{{meant}}}?"));
-            }
-        }
-        text
+        filled
     }
 }
 
@@ -263,12 +266,11 @@ impl<'d> Field<'d> {
         items.iter().map(|value| Field { doc: self.doc, name: name.clone(), value }.text()).collect()
     }
 
-    /// A name of something: it is used in typed phrases, file names and on the wire.
+    /// The name of something.
     pub fn id(&self) -> Option<Text> {
         let text = self.text()?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if text.get_ref().is_empty() || text.get_ref().len() > 64 || !text.get_ref().chars().all(plain) {
-            self.say(format!("`{}` is not a name", self.name), "use up to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`");
+        if !is_name(text.get_ref()) {
+            self.say(format!("`{}` is not a name", self.name), NAME_HELP);
             return None;
         }
         Some(text)
@@ -293,6 +295,15 @@ impl<'d> Field<'d> {
         let each = items.iter().filter_map(|value| Field { doc: self.doc, name: self.name.clone(), value }.table(what));
         each.collect()
     }
+}
+
+/// What may name something, in words for [`is_name`].
+pub const NAME_HELP: &str = "use up to 64 of a-z, A-Z, 0-9, `-`, `_` and `.`";
+
+/// Names are typed, used on the wire and in the names of files.
+pub fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !text.is_empty() && text.len() <= 64 && text.chars().all(plain)
 }
 
 fn called(value: &DeValue<'_>) -> &'static str {

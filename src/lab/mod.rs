@@ -5,6 +5,7 @@ pub mod app;
 pub mod client;
 pub mod control;
 pub mod dns;
+pub mod estate;
 pub mod faults;
 pub mod handout;
 pub mod kubernetes;

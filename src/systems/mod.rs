@@ -5,6 +5,7 @@ pub mod aws;
 pub mod dns;
 pub mod redis;
 pub mod route53;
+pub mod s3;
 pub mod secret;
 pub mod shell;
 
@@ -12,11 +13,12 @@ use crate::domain::kinds::{Kinds, SystemKind};
 use crate::domain::system::Factory;
 
 /// Every system that this build can drive.
-#[rustfmt::skip]
+#[rustfmt::skip] // one row a line
 pub const FACTORIES: &[&dyn Factory] = &[
     &dns::DnsFactory,
     &redis::RedisFactory,
     &route53::Route53Factory,
+    &s3::S3Factory,
 ];
 
 /// The rows of all systems, for validation, help and docs.
@@ -27,4 +29,5 @@ const ROWS: &[&SystemKind] = &[
     &dns::KIND,
     &redis::KIND,
     &route53::KIND,
+    &s3::KIND,
 ];

@@ -398,7 +398,7 @@ fn a_plan_that_is_unsafe_or_senseless_is_refused() {
         (
             "region = \"{standby}\"",
             "region = \"{stanby}\"",
-            "there is no placeholder {stanby}; did you mean {standby}?",
+            "nothing says what {stanby} stands for; did you mean {standby}?",
         ),
         ("timeout = \"5m\"", "", "[[step]] has no `timeout`; how long its effect may take to show, like \"2m\""),
     ];

@@ -12,3 +12,4 @@ mod rds;
 mod redis;
 mod route53;
 mod s3;
+mod shipped;

@@ -1,32 +1,39 @@
 //! The same by the `aws` command, and how a pre-image is read back.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::records::{Division, Group, change_batch};
+use super::records::{Division, change_batch};
 use super::zone::Zone;
 use crate::domain::system::Fault;
 use crate::systems::shell::quoted;
 
-/// The record sets that the journal holds.
+/// What the journal holds of the time before a step.
 ///
 /// # Errors
-/// When they are not what a preview wrote.
-pub fn kept(zone: &Zone, pre_image: &Value) -> Result<Group, Fault> {
+/// When it is not what a preview wrote.
+pub fn kept<T: DeserializeOwned>(zone: &Zone, pre_image: &Value) -> Result<T, Fault> {
+    if pre_image.is_null() {
+        return Err(Fault::permanent(&zone.system, "it was so before this run, which changed nothing")
+            .means("there is nothing to restore")
+            .next("change it by hand if it has to be different"));
+    }
     serde_json::from_value(pre_image.clone()).map_err(|error| {
-        Fault::permanent(&zone.system, format!("the journal's pre-image of the record sets cannot be read: {error}"))
-            .means("it is not known what was there before, so nothing is touched")
-            .next("change the records by hand, and mark the step done")
+        Fault::permanent(&zone.system, format!("what the journal holds of the time before cannot be read: {error}"))
+            .means("it is not known what was there, so nothing is touched")
+            .next("change it by hand, and mark the step done")
     })
 }
 
 /// Commands that shift, wait and look. With a preview at hand the batch is its exact change; without one it is made of what is there.
-pub fn shift(zone: &Zone, name: &str, kind: &str, division: &Division, seen: Option<&(Group, Group)>) -> Vec<String> {
+pub fn shift(zone: &Zone, name: &str, kind: &str, division: &Division) -> Vec<String> {
+    let seen = zone.remembered(name, kind).and_then(|from| Some((division.of(&from).ok()?, from)));
     let (id, name) = (quoted(&zone.id), name.trim_end_matches('.'));
     let mut lines = vec![format!("# {name} {kind}: send clients to {}", division.to)];
     match seen {
-        Some((from, to)) => {
+        Some((to, from)) => {
             lines.push("cat > shift.json <<'END'".into());
-            lines.push(format!("{:#}", change_batch(from, to)));
+            lines.push(format!("{:#}", change_batch(&from, &to)));
             lines.push("END".into());
         }
         None => {

@@ -89,14 +89,7 @@ impl Force {
     }
 
     fn kept(&self, pre_image: &Value) -> Result<Switches, Fault> {
-        serde_json::from_value(pre_image.clone()).map_err(|error| {
-            Fault::permanent(
-                &self.zone.system,
-                format!("the journal's pre-image of the health check cannot be read: {error}"),
-            )
-            .means("it is not known how it was set, so nothing is touched")
-            .next("set it by hand, and mark the step done")
-        })
+        by_hand::kept(&self.zone, pre_image)
     }
 
     /// Sets the switches, if nobody changed the health check since `version`.

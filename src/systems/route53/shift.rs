@@ -1,7 +1,7 @@
 //! Sending clients to another region: the weights, or the failover roles, of the record sets of one name.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -32,8 +32,6 @@ pub struct Shift {
     name: String,
     kind: String,
     division: Division,
-    /// The change as it was last previewed, for `by_hand`.
-    seen: Mutex<Option<(Group, Group)>>,
 }
 
 impl Shift {
@@ -47,7 +45,7 @@ impl Shift {
         let division = Division { to, weight: weight("weight", 100), rest: weight("rest", 0) };
         let kind = params.opt_text("type").unwrap_or("A").to_owned();
         let (name, region) = (params.text("record")?.to_owned(), spec.region.clone());
-        Ok(Self { zone, estate, region, name, kind, division, seen: Mutex::new(None) })
+        Ok(Self { zone, estate, region, name, kind, division })
     }
 
     async fn records(&self) -> Result<Group, Fault> {
@@ -218,7 +216,7 @@ impl Step for Shift {
         let target = self.divided(&now)?;
         let pre_image = serde_json::to_value(&now).map_err(|error| self.zone.unfit(error.to_string()))?;
         let preview = Preview { summary: summary(&now, &target), diff: diff(&now, &target), pre_image };
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, target));
+        self.zone.remember(&self.name, &self.kind, now);
         Ok(preview)
     }
 
@@ -234,7 +232,7 @@ impl Step for Shift {
     }
 
     async fn apply(&self, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
-        let before = by_hand::kept(&self.zone, pre_image)?;
+        let before: Group = by_hand::kept(&self.zone, pre_image)?;
         let target = self.divided(&before)?;
         log.line(&summary(&before, &target));
         self.zone.swap(&before, &target, &format!("mayday: {} to {}", self.name, self.division.to)).await
@@ -261,7 +259,7 @@ impl Step for Shift {
     }
 
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
-        let before = by_hand::kept(&self.zone, &begun.pre_image)?;
+        let before: Group = by_hand::kept(&self.zone, &begun.pre_image)?;
         if same(&self.records().await?, &before) {
             log.line("the record sets are already what they were before");
             return Ok(Receipt::new());
@@ -272,7 +270,6 @@ impl Step for Shift {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        by_hand::shift(&self.zone, &self.name, &self.kind, &self.division, seen.as_ref())
+        by_hand::shift(&self.zone, &self.name, &self.kind, &self.division)
     }
 }

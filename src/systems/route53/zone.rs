@@ -1,6 +1,8 @@
 //! A hosted zone by its API and by its name servers: what it holds, what changes it, what it answers.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_route53::Client;
@@ -32,17 +34,29 @@ pub struct Zone {
     client: OnceCell<Client>,
     /// Asked instead of those of the zone's delegation set.
     name_servers: Vec<String>,
+    /// Record sets by name and type as they were last previewed, for `by_hand`, which cannot ask.
+    previewed: Mutex<BTreeMap<(String, String), Group>>,
 }
 
 impl Zone {
     pub fn new(system: &str, id: &str, aws: Aws, name_servers: Vec<String>) -> Self {
         let id = id.trim_start_matches("/hostedzone/").to_owned();
-        Self { system: system.into(), id, aws, client: OnceCell::new(), name_servers }
+        Self { system: system.into(), id, aws, client: OnceCell::new(), name_servers, previewed: Mutex::default() }
     }
 
     pub async fn client(&self) -> Result<&Client, Fault> {
         let make = async || Ok(Client::new(&self.aws.config().await?));
         self.client.get_or_try_init(make).await
+    }
+
+    /// Keeps what a preview saw.
+    pub fn remember(&self, name: &str, kind: &str, group: Group) {
+        self.previewed.lock().unwrap_or_else(PoisonError::into_inner).insert((name.into(), kind.into()), group);
+    }
+
+    /// What the last preview saw.
+    pub fn remembered(&self, name: &str, kind: &str) -> Option<Group> {
+        self.previewed.lock().unwrap_or_else(PoisonError::into_inner).get(&(name.into(), kind.into())).cloned()
     }
 
     /// The record sets of one name and type, in Route 53's order; empty if there are none.

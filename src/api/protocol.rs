@@ -1,0 +1,130 @@
+//! What goes over the socket.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::command::Refusal;
+use crate::domain::journal::JournalFault;
+
+/// A cockpit names its session in this header; a command line sends none.
+pub const SESSION: &str = "x-mayday-session";
+/// Set to `true` by a cockpit that may never change anything.
+pub const READ_ONLY: &str = "x-mayday-read-only";
+
+/// A route: what the server answers, the client calls and the document describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub method: &'static str,
+    /// As axum and OpenAPI write it: `/v1/plans/{id}`.
+    pub path: &'static str,
+    pub summary: &'static str,
+    /// Names of schemas in the document; empty for none.
+    pub request: &'static str,
+    pub response: &'static str,
+}
+
+macro_rules! routes {
+    ($($name:ident = $method:literal $path:literal, $summary:literal, $request:literal => $response:literal;)+) => {
+        $(pub const $name: Route = Route {
+            method: $method, path: $path, summary: $summary, request: $request, response: $response,
+        };)+
+        /// Every route.
+        pub const ROUTES: &[Route] = &[$($name),+];
+    };
+}
+
+routes! {
+    SNAPSHOT = "GET" "/v1/snapshot", "Everything: estate, plans, state, and what is true now", "" => "Snapshot";
+    EVENTS = "GET" "/v1/events", "A server-sent stream: one `snapshot`, then every `update`", "" => "Update";
+    COMMANDS = "POST" "/v1/commands", "Ask for something", "Ask" => "Accepted";
+    PREVIEW = "POST" "/v1/plans/{id}/preview", "Every step of a plan held against reality; nothing is changed", "" => "StepPreviews";
+    BY_HAND = "GET" "/v1/plans/{id}/by-hand", "The commands that do a plan without Mayday", "" => "StepsByHand";
+    JOURNAL = "GET" "/v1/journal", "Records after a number, in order", "" => "Records";
+    VERIFY = "GET" "/v1/journal/verify", "Recompute the journal's chain", "" => "Chain";
+    OPENAPI = "GET" "/v1/openapi.json", "This document", "" => "Document";
+    STOP = "POST" "/v1/stop", "End the engine in order; a run in flight is continued by the next one", "" => "Accepted";
+}
+
+/// The query of [`EVENTS`]: a cockpit attaches by naming its session.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct EventsQuery {
+    pub session: Option<String>,
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+/// The query of [`JOURNAL`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct JournalQuery {
+    #[serde(default)]
+    pub after: u64,
+    pub limit: Option<usize>,
+}
+
+/// The query of [`BY_HAND`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ByHandQuery {
+    /// Only what the run under way has not done.
+    #[serde(default)]
+    pub remaining: bool,
+}
+
+/// The kinds of failure, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorCode {
+    /// A rule or the state of things stands against it.
+    Refused,
+    /// It could not be made durable, so it was not done.
+    Journal,
+    /// No engine answers.
+    Unreachable,
+    /// The peer is not allowed to talk to this engine.
+    Forbidden,
+    /// The request makes no sense.
+    BadRequest,
+    /// The engine is stopping.
+    Stopping,
+}
+
+/// What went wrong; nothing happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{what}{}", if next.is_empty() { String::new() } else { format!(" → {next}") })]
+pub struct ApiError {
+    pub code: ErrorCode,
+    pub what: String,
+    /// What to press or run next.
+    #[serde(default)]
+    pub next: String,
+    /// Why it was refused, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+}
+
+impl ApiError {
+    pub fn new(code: ErrorCode, what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { code, what: what.into(), next: next.into(), refusal: None }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let (what, next) = (refusal.why.clone(), refusal.next.clone());
+        Self { code: ErrorCode::Refused, what, next, refusal: Some(refusal) }
+    }
+}
+
+impl From<JournalFault> for ApiError {
+    fn from(fault: JournalFault) -> Self {
+        Self::new(ErrorCode::Journal, format!("journal: {}", fault.what), fault.next)
+    }
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The number of the latest record when it was done.
+    pub seq: u64,
+    /// A word for whoever asked.
+    #[serde(default)]
+    pub note: Option<String>,
+}

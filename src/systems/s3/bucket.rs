@@ -1,0 +1,157 @@
+//! One bucket: what it is set up for, and the newest object that came from the other side.
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::types::{BucketVersioningStatus, Object, ReplicationRuleStatus, ReplicationStatus};
+use tokio::sync::OnceCell;
+
+use crate::domain::ids::RegionId;
+use crate::domain::system::{Fault, FaultClass};
+use crate::domain::text::clean;
+use crate::domain::time::{At, seconds_between};
+use crate::systems::aws::{Aws, Call};
+
+/// So many pages of 1000 are listed; a prefix that holds more is no place for heartbeats.
+const PAGES: usize = 5;
+
+/// So many of the newest objects are looked at for one that was replicated.
+const CANDIDATES: usize = 16;
+
+pub struct Bucket {
+    pub system: String,
+    pub name: String,
+    pub region: RegionId,
+    aws: Aws,
+    /// An endpoint of its own is addressed by paths: its host name has no names below it.
+    by_path: bool,
+    client: OnceCell<Client>,
+}
+
+/// An object that is there.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub key: String,
+    /// Whole seconds; replication keeps the source's.
+    pub modified: At,
+}
+
+impl Found {
+    /// `heartbeat/us-east-1, 4 s old`
+    pub fn words(&self) -> String {
+        format!("{}, {} old", clean(&self.key), age(self.modified))
+    }
+}
+
+/// How old a moment is, for people.
+pub fn age(at: At) -> String {
+    let seconds = seconds_between(at, At::now()).max(0.0);
+    crate::domain::time::Span(Duration::from_secs(seconds as u64)).to_string()
+}
+
+impl Bucket {
+    pub fn new(system: &str, name: &str, region: RegionId, aws: Aws, by_path: bool) -> Self {
+        Self { system: system.into(), name: name.into(), region, aws, by_path, client: OnceCell::new() }
+    }
+
+    async fn client(&self) -> Result<&Client, Fault> {
+        let make = async || {
+            let config = self.aws.config().await?;
+            Ok(Client::from_conf(Builder::from(&config).force_path_style(self.by_path).build()))
+        };
+        self.client.get_or_try_init(make).await
+    }
+
+    /// Whether versioning is enabled: without it a deletion or an overwriting cannot be taken back, and nothing replicates.
+    pub async fn versioned(&self) -> Result<bool, Fault> {
+        let ask = self.client().await?.get_bucket_versioning().bucket(&self.name);
+        let answer = self.aws.ask(Call::Read, "GetBucketVersioning", ask.send()).await?;
+        Ok(answer.status == Some(BucketVersioningStatus::Enabled))
+    }
+
+    /// Whether an enabled rule replicates into the bucket called `to`.
+    pub async fn replicates_to(&self, to: &str) -> Result<bool, Fault> {
+        let ask = self.client().await?.get_bucket_replication().bucket(&self.name);
+        let answer = match self.aws.ask(Call::Read, "GetBucketReplication", ask.send()).await {
+            Err(fault) if fault.what.contains("ReplicationConfigurationNotFoundError") => return Ok(false),
+            other => other?,
+        };
+        let arn = format!(":::{to}");
+        let rules = answer.replication_configuration.map(|it| it.rules).unwrap_or_default();
+        Ok(rules.iter().any(|rule| {
+            let there = rule.destination.as_ref().is_some_and(|destination| destination.bucket.ends_with(&arn));
+            there && rule.status == ReplicationRuleStatus::Enabled
+        }))
+    }
+
+    /// Objects under `prefix`, newest first.
+    ///
+    /// # Errors
+    /// Also when there are too many to find the newest one in time.
+    async fn objects(&self, prefix: &str) -> Result<Vec<Found>, Fault> {
+        let client = self.client().await?;
+        let (mut found, mut token) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let ask = client.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(token);
+            let page = self.aws.ask(Call::Read, "ListObjectsV2", ask.send()).await?;
+            found.extend(page.contents().iter().filter_map(told));
+            token = page.next_continuation_token;
+            if token.is_none() {
+                found.sort_by_key(|object| std::cmp::Reverse(object.modified));
+                return Ok(found);
+            }
+        }
+        Err(Fault::permanent(
+            &self.system,
+            format!("{} holds more than {} objects under `{prefix}`", self.name, PAGES * 1000),
+        )
+        .means("the newest one cannot be found in time: the recovery point is unknown")
+        .next("set `prefix` to where the application leaves its heartbeats"))
+    }
+
+    /// The newest object under `prefix`, whoever wrote it.
+    pub async fn newest(&self, prefix: &str) -> Result<Option<Found>, Fault> {
+        Ok(self.objects(prefix).await?.into_iter().next())
+    }
+
+    /// The newest object under `prefix` that replication brought here. What is written here by itself proves nothing of the other
+    /// side.
+    pub async fn newest_replica(&self, prefix: &str) -> Result<Option<Found>, Fault> {
+        for object in self.objects(prefix).await?.into_iter().take(CANDIDATES) {
+            if self.status(&object.key).await? == Some(ReplicationStatus::Replica) {
+                return Ok(Some(object));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn status(&self, key: &str) -> Result<Option<ReplicationStatus>, Fault> {
+        let ask = self.client().await?.head_object().bucket(&self.name).key(key);
+        Ok(self.aws.ask(Call::Read, "HeadObject", ask.send()).await?.replication_status)
+    }
+
+    /// How replication stands with `key` as seen here; `None` when there is no such object.
+    pub async fn look(&self, key: &str) -> Result<Option<String>, Fault> {
+        match self.status(key).await {
+            Ok(status) => Ok(Some(status.map_or_else(|| "not replicated".into(), |status| clean(status.as_str())))),
+            // The answer to HEAD has no body that could name a code.
+            Err(fault) if fault.class == FaultClass::Permanent && fault.what.contains("(404)") => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Writes a small object. One attempt.
+    pub async fn put(&self, key: &str, body: String) -> Result<(), Fault> {
+        let body = ByteStream::from(body.into_bytes());
+        let ask = self.client().await?.put_object().bucket(&self.name).key(key).body(body);
+        self.aws.ask(Call::Mutation, "PutObject", ask.send()).await.map(drop)
+    }
+}
+
+fn told(object: &Object) -> Option<Found> {
+    let modified: &DateTime = object.last_modified.as_ref()?;
+    let modified = At::new(modified.secs(), i32::try_from(modified.subsec_nanos()).ok()?).ok()?;
+    Some(Found { key: object.key.clone()?, modified })
+}

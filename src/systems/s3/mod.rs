@@ -1,0 +1,210 @@
+//! S3: a bucket in each region, and replication from one to the other. Nothing is promoted; what matters is how much has arrived.
+
+mod bucket;
+mod steps;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use self::bucket::{Bucket, age};
+use self::steps::{Measure, Replication};
+use crate::domain::estate::{ProbeSpec, SystemSpec};
+use crate::domain::health::{Reading, Status};
+use crate::domain::ids::RegionId;
+use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::plan::StepSpec;
+use crate::domain::recovery::{Lag, Member, Role, Survey};
+use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
+use crate::domain::time::{At, seconds_between};
+use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY, reading};
+
+/// The words of the parameter `bucket`.
+const SIDES: &[&str] = &["primary", "standby"];
+
+pub static KIND: SystemKind = SystemKind {
+    name: "s3",
+    title: "A bucket of Amazon S3 and its replica in the other region",
+    ambient: false,
+    params: &[
+        Param::required("primary_bucket", ParamType::Text, "the bucket of the primary region"),
+        Param::required("standby_bucket", ParamType::Text, "the bucket of the standby region that it is replicated to"),
+        Param::optional(
+            "primary_region",
+            ParamType::Region,
+            "where the first one is; the primary region when left out",
+        ),
+        Param::optional(
+            "standby_region",
+            ParamType::Region,
+            "where the second one is; the standby region when left out",
+        ),
+        Param::optional(
+            "primary_endpoint_url",
+            ParamType::Url,
+            "an endpoint other than AWS's own, for the primary region",
+        ),
+        Param::optional(
+            "standby_endpoint_url",
+            ParamType::Url,
+            "an endpoint other than AWS's own, for the standby region",
+        ),
+        Param::default(
+            "prefix",
+            ParamType::Text,
+            "heartbeat/",
+            "where the application writes something all the time; the newest object there tells how much has arrived",
+        ),
+        PROFILE,
+        ACCESS_KEY_ID,
+        SECRET_ACCESS_KEY,
+    ],
+    probes: &[ProbeKind {
+        name: "s3.bucket",
+        title: "A bucket answers, is versioned, and its newest object is fresh",
+        params: &[
+            Param::default("bucket", ParamType::Choice(SIDES), "primary", "which of the two"),
+            Param::optional("max_age", ParamType::Span, "how old the newest object under `prefix` may be"),
+        ],
+    }],
+    steps: &[
+        StepKind {
+            name: "s3.recovery-point",
+            title: "Read from the standby's bucket how much has arrived",
+            role: StepRole::Measures,
+            undo: Undo::Nothing,
+            instead: "",
+            params: &[],
+        },
+        StepKind {
+            name: "s3.replication",
+            title: "Make sure that versioning and replication are on",
+            role: StepRole::Checks,
+            undo: Undo::Nothing,
+            instead: "",
+            params: &[Param::default(
+                "canary",
+                ParamType::Flag,
+                "false",
+                "also write a small object under `prefix` and wait for it on the other side",
+            )],
+        },
+    ],
+};
+
+/// Makes connections to pairs of buckets.
+pub struct S3Factory;
+
+impl Factory for S3Factory {
+    fn kind(&self) -> &'static SystemKind {
+        &KIND
+    }
+
+    fn connect(&self, spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
+        let params = &spec.params;
+        let bucket = |side: &str, absent: RegionId| -> Result<Bucket, Fault> {
+            let region = params.opt_text(&format!("{side}_region")).map_or(absent, RegionId::from);
+            let endpoint = params.opt_text(&format!("{side}_endpoint_url"));
+            let aws = Aws::new(spec, region.as_str(), endpoint);
+            let name = params.text(&format!("{side}_bucket"))?;
+            Ok(Bucket::new(spec.id.as_str(), name, region, aws, endpoint.is_some()))
+        };
+        let pair = Pair {
+            primary: bucket("primary", around.estate.primary())?,
+            standby: bucket("standby", around.estate.standby())?,
+            prefix: params.opt_text("prefix").unwrap_or_default().to_owned(),
+        };
+        Ok(Arc::new(S3(Arc::new(pair))))
+    }
+}
+
+/// The two buckets, and where their heartbeats are.
+pub struct Pair {
+    primary: Bucket,
+    standby: Bucket,
+    prefix: String,
+}
+
+struct S3(Arc<Pair>);
+
+impl S3 {
+    async fn look(&self, bucket: &Bucket, max_age: Option<Duration>) -> Result<Reading, Fault> {
+        if !bucket.versioned().await? {
+            return Ok(Reading::degraded("versioning is not enabled: deletions are final, nothing replicates"));
+        }
+        let Some(max_age) = max_age else { return Ok(Reading::healthy("answers, versioned")) };
+        let Some(newest) = bucket.newest(&self.0.prefix).await? else {
+            return Ok(Reading::degraded(format!("nothing under {}", self.0.prefix)));
+        };
+        let fresh = seconds_between(newest.modified, At::now()) <= max_age.as_secs_f64();
+        Ok(Reading::new(if fresh { Status::Healthy } else { Status::Degraded }, newest.words()))
+    }
+
+    /// The primary's member, and when it was last written to.
+    async fn primary(&self) -> (Member, Option<At>) {
+        let Pair { primary, prefix, .. } = &*self.0;
+        let mut member = member(primary, Role::Writer, self.look(primary, None).await);
+        let newest = match member.status {
+            Status::Down | Status::Unknown => None,
+            _ => primary.newest(prefix).await.ok().flatten().map(|object| object.modified),
+        };
+        if let Some(at) = newest {
+            member.detail = format!("{}, newest object {} old", member.detail, age(at));
+        }
+        (member, newest)
+    }
+}
+
+fn member(bucket: &Bucket, role: Role, seen: Result<Reading, Fault>) -> Member {
+    let Reading { status, detail, .. } = seen.unwrap_or_else(|fault| reading(&fault));
+    Member { name: bucket.name.clone(), region: Some(bucket.region.clone()), role, status, lag: None, detail }
+}
+
+#[async_trait]
+impl System for S3 {
+    async fn probe(&self, spec: &ProbeSpec) -> Reading {
+        let started = Instant::now();
+        let bucket = match spec.params.opt_text("bucket") {
+            Some("standby") => &self.0.standby,
+            _ => &self.0.primary,
+        };
+        let seen = self.look(bucket, spec.params.opt_span("max_age")).await;
+        seen.unwrap_or_else(|fault| reading(&fault)).took(started.elapsed())
+    }
+
+    async fn survey(&self) -> Result<Survey, Fault> {
+        let pair = &*self.0;
+        let standby = async { (self.look(&pair.standby, None).await, pair.standby_point().await) };
+        let ((primary, written), (seen, point)) = tokio::join!(self.primary(), standby);
+        let mut standby = member(&pair.standby, Role::Replica, seen);
+        let mut notes = Vec::new();
+        let point = match point {
+            Ok(Some((point, words))) => {
+                // Both times are the source's own; without the source nobody knows what is missing.
+                standby.lag = written.map(|written| Lag::Seconds(seconds_between(point.at, written).max(0.0)));
+                notes.push(format!("newest object that arrived: {words}"));
+                Some(point)
+            }
+            Ok(None) => {
+                notes.push(pair.nothing_there());
+                None
+            }
+            Err(fault) => {
+                notes.push(format!("what has arrived is unknown: {}", fault.what));
+                None
+            }
+        };
+        Ok(Survey { members: vec![primary, standby], standby_point: point, notes })
+    }
+
+    fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+        let pair = self.0.clone();
+        match spec.kind.as_str() {
+            "s3.recovery-point" => Ok(Arc::new(Measure(pair))),
+            "s3.replication" => Ok(Arc::new(Replication { pair, canary: spec.params.flag("canary") })),
+            other => Err(Fault::permanent(&pair.primary.system, format!("there is no step `{other}`"))
+                .next("run `mayday kinds`")),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What is shipped is sound: the example config, the lab's estate, and the built-in plans against both.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use mayday::cli::init::EXAMPLE;
+use mayday::config::{self, BUILT_IN, Config, Mistakes};
+use mayday::domain::estate::Estate;
+use mayday::domain::kinds::{StepRole, Undo};
+use mayday::domain::plan::Plan;
+use mayday::lab::estate::config_for;
+use mayday::lab::{Lab, Pace};
+use mayday::wiring::kinds;
+
+fn example() -> Result<Config, Mistakes> {
+    config::parse(EXAMPLE, Path::new("config.example.toml"), &kinds())
+}
+
+/// Servers of the lab that are still on their way.
+const SERVERS_ON_THEIR_WAY: &[(&str, &str)] = &[
+    ("app.port", "1"),
+    ("app.us-east-1", "http://127.0.0.11:1"),
+    ("app.us-west-2", "http://127.0.0.12:1"),
+    ("kubernetes.us-east-1", "http://127.0.0.1:1"),
+    ("kubernetes.us-west-2", "http://127.0.0.1:1"),
+    ("neo4j.neo4j-1", "bolt://127.0.0.1:1"),
+    ("neo4j.neo4j-2", "bolt://127.0.0.1:1"),
+    ("neo4j.neo4j-3", "bolt://127.0.0.1:1"),
+];
+
+async fn lab() -> Result<Config, Mistakes> {
+    let lab = Lab::start(Pace(200.0)).await.unwrap();
+    let mut endpoints = lab.endpoints.clone();
+    for (name, address) in SERVERS_ON_THEIR_WAY {
+        endpoints.entry((*name).into()).or_insert((*address).into());
+    }
+    let text = config_for(&endpoints, lab.world.pace).unwrap();
+    config::parse(&text, Path::new("lab.toml"), &kinds())
+}
+
+/// Systems whose drivers are still on their way: until their rows are in the table, nothing of them can be judged.
+const ON_THEIR_WAY: &[&str] = &["http", "kubernetes", "neo4j", "rds", "redis", "s3"];
+
+/// Whether all that is wrong is that a driver is not there yet.
+fn only_waits(mistakes: &Mistakes) -> bool {
+    mistakes.0.iter().all(|mistake| {
+        let name = mistake.what.strip_prefix("there is no kind of ").and_then(|rest| rest.split('`').nth(1));
+        name.and_then(|name| name.split('.').next())
+            .is_some_and(|system| ON_THEIR_WAY.contains(&system) && kinds().system(system).is_none())
+    })
+}
+
+/// The config, if all its drivers are there; a panic that shows the mistakes if there are any.
+fn sound(read: Result<Config, Mistakes>) -> Option<Config> {
+    let config = match read {
+        Ok(config) => config,
+        Err(mistakes) => {
+            assert!(only_waits(&mistakes), "\n{mistakes}");
+            return None;
+        }
+    };
+    for left_out in &config.left_out {
+        assert!(only_waits(&left_out.why), "{} does not fit:\n{}", left_out.plan, left_out.why);
+    }
+    config.left_out.is_empty().then_some(config)
+}
+
+#[test]
+fn the_example_is_sound_and_every_plan_fits_it() {
+    if let Some(config) = sound(example()) {
+        assert_eq!(config.plans.len(), BUILT_IN.len());
+    }
+}
+
+#[tokio::test]
+async fn the_labs_estate_is_sound_and_every_plan_fits_it() {
+    if let Some(config) = sound(lab().await) {
+        assert_eq!(config.plans.len(), BUILT_IN.len());
+    }
+}
+
+#[tokio::test]
+async fn the_lab_is_the_same_estate_as_the_example() {
+    let names = |estate: &Estate| -> BTreeSet<String> {
+        let regions = estate.regions.iter().map(|it| format!("region {} {}", it.id, it.role));
+        let systems = estate.systems.iter().map(|it| format!("system {} {}", it.id, it.kind));
+        let services = estate.services.iter().map(|it| format!("service {} {}", it.id, it.tier));
+        let probes = estate.probes.iter().map(|it| format!("probe {}", it.id));
+        regions.chain(systems).chain(services).chain(probes).collect()
+    };
+    if let (Some(example), Some(lab)) = (sound(example()), sound(lab().await)) {
+        assert_eq!(names(&example.estate), names(&lab.estate));
+    }
+}
+
+#[test]
+fn the_regional_failover_keeps_the_safe_order() {
+    let Some(plan) = plan("regional-failover") else { return };
+    let of = |role: StepRole| plan.steps.iter().filter(move |step| step.role == role);
+    let [fence] = &of(StepRole::Fences).collect::<Vec<_>>()[..] else { panic!("one step fences") };
+    let [traffic] = &of(StepRole::Traffic).collect::<Vec<_>>()[..] else { panic!("one step moves traffic") };
+    let before_traffic = plan.ancestors(&traffic.id);
+    for promotion in of(StepRole::Promotes) {
+        assert!(plan.ancestors(&promotion.id).contains(&fence.id), "{} does not wait for the fence", promotion.id);
+        assert!(before_traffic.contains(&promotion.id), "traffic does not wait for {}", promotion.id);
+    }
+    for ready in ["standby-healthy", "scale-standby", "graph-leader"] {
+        assert!(before_traffic.contains(ready), "traffic does not wait for {ready}");
+    }
+    for client in of(StepRole::Synthetic) {
+        assert!(plan.ancestors(&client.id).contains(&traffic.id), "{} does not take the clients' path", client.id);
+    }
+    let last = plan.steps.last().unwrap();
+    assert_eq!((last.role, plan.ancestors(&last.id).len()), (StepRole::Records, plan.steps.len() - 1));
+}
+
+fn plan(id: &str) -> Option<Plan> {
+    let plans = sound(example())?.plans;
+    Some(plans.into_iter().find(|plan| plan.id.as_str() == id).unwrap_or_else(|| panic!("there is no plan {id}")))
+}
+
+#[test]
+fn every_step_says_in_a_few_words_what_it_does() {
+    for plan in sound(example()).into_iter().flat_map(|config| config.plans) {
+        for step in &plan.steps {
+            let length = step.title.chars().count();
+            assert!(length <= 44, "{}/{}: the title has {length} characters", plan.id, step.id);
+            assert!(step.title.starts_with(char::is_uppercase), "{}/{}: {}", plan.id, step.id, step.title);
+            assert!(step.undo != Undo::PointOfNoReturn || step.role.mutates(), "{}/{}", plan.id, step.id);
+        }
+    }
+}
