@@ -22,17 +22,17 @@
 //!
 //! In the order of dependency; `tests/it/architecture.rs` enforces who may import whom.
 //!
-//! - `domain`: the words, the rules and the decisions. No I/O, no clock, no randomness.
-//! - `config`: TOML to a validated estate and its plans; every mistake at once, in its place.
-//! - `systems`: one room per system that can be watched or failed over. A row in a table each.
-//! - `journal`: the durable, hash-chained event log.
-//! - `engine`: the single writer, the runner of steps, the monitor. It is handed trait objects and never names a vendor.
-//! - `api`: HTTP and JSON over a Unix socket: protocol, server, client.
+//! - [`domain`]: the words, the rules and the decisions. No I/O, no clock, no randomness.
+//! - [`config`]: TOML to a validated estate and its plans; every mistake at once, in its place.
+//! - [`systems`]: one room per system that can be watched or failed over. A row in a table each.
+//! - [`journal`]: the durable, hash-chained event log.
+//! - [`engine`]: the single writer, the runner of steps, the monitor. It is handed trait objects and never names a vendor.
+//! - [`api`]: HTTP and JSON over a Unix socket: protocol, server, client.
 //! - `tui`: the cockpit. It holds no truth, only a mirror of the engine's.
-//! - `cli`: the headless subcommands: they print, and nothing else.
-//! - `lab`: the embedded estate, two regions that speak the real wire protocols on loopback. It is the outside world: it imports
+//! - [`cli`]: the headless subcommands: they print, and nothing else.
+//! - [`lab`]: the embedded estate, two regions that speak the real wire protocols on loopback. It is the outside world: it imports
 //!   nothing of Mayday, and Mayday reaches it through an ordinary config file.
-//! - `wiring`: with `main`, the only place that knows every room.
+//! - [`wiring`]: with `main`, the only place that knows every room.
 
 pub mod api;
 pub mod cli;

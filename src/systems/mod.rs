@@ -9,7 +9,6 @@ pub mod s3;
 pub mod secret;
 pub mod shell;
 
-use crate::domain::kinds::{Kinds, SystemKind};
 use crate::domain::system::Factory;
 
 /// Every system that this build can drive.
@@ -19,15 +18,4 @@ pub const FACTORIES: &[&dyn Factory] = &[
     &redis::RedisFactory,
     &route53::Route53Factory,
     &s3::S3Factory,
-];
-
-/// The rows of all systems, for validation, help and docs.
-pub const KINDS: Kinds = Kinds(ROWS);
-
-#[rustfmt::skip]
-const ROWS: &[&SystemKind] = &[
-    &dns::KIND,
-    &redis::KIND,
-    &route53::KIND,
-    &s3::KIND,
 ];
