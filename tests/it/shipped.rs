@@ -39,7 +39,7 @@ async fn lab() -> Result<Config, Mistakes> {
 }
 
 /// Systems whose drivers are still on their way: until their rows are in the table, nothing of them can be judged.
-const ON_THEIR_WAY: &[&str] = &["http", "kubernetes", "neo4j", "rds", "redis", "s3"];
+const ON_THEIR_WAY: &[&str] = &["http", "kubernetes", "neo4j", "rds"];
 
 /// Whether all that is wrong is that a driver is not there yet.
 fn only_waits(mistakes: &Mistakes) -> bool {
@@ -104,7 +104,7 @@ fn the_regional_failover_keeps_the_safe_order() {
         assert!(plan.ancestors(&promotion.id).contains(&fence.id), "{} does not wait for the fence", promotion.id);
         assert!(before_traffic.contains(&promotion.id), "traffic does not wait for {}", promotion.id);
     }
-    for ready in ["standby-healthy", "scale-standby", "graph-leader"] {
+    for ready in ["standby-healthy", "scale-standby", "graph-leader", "cache-writable"] {
         assert!(before_traffic.contains(ready), "traffic does not wait for {ready}");
     }
     for client in of(StepRole::Synthetic) {
