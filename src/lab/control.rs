@@ -1,9 +1,121 @@
-//! The lab's own page: the truth as JSON, and the faults as switches.
+//! The lab's own page: the truth as JSON, and the faults as switches. It stands outside the world, so nothing that is broken there
+//! breaks it.
 
 use std::io;
+use std::net::Ipv4Addr;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
 
 use super::Site;
+use super::app::recovery_points;
+use super::faults::{CONDITIONS, Condition, places};
+use super::kubernetes::SERVICES;
+use super::world::{REGIONS, Truth, World};
 
-pub async fn start(_site: &mut Site<'_>) -> io::Result<()> {
+/// How much of the ledger is shown.
+const LEDGER: usize = 200;
+
+pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    site.endpoints.insert("control".into(), format!("http://{}", listener.local_addr()?));
+    let router = Router::new()
+        .route("/", get(page))
+        .route("/break", post(break_place))
+        .route("/heal", post(heal))
+        .with_state(site.world.clone());
+    site.tasks.spawn(async move {
+        // Serving ends only with the lab.
+        let _ = axum::serve(listener, router).await;
+    });
     Ok(())
+}
+
+async fn page(State(world): State<World>) -> Response {
+    let truth = world.truth();
+    Json(json!({
+        "faults": truth.faults,
+        "client": truth.client,
+        "regions": by_region(|region| json!({
+            "newest": recovery_points(&truth, region),
+            "pods": pods(&truth, region),
+        })),
+        "ledger": truth.ledger.iter().rev().take(LEDGER).collect::<Vec<_>>(),
+    }))
+    .into_response()
+}
+
+fn by_region(of: impl Fn(&str) -> Value) -> Value {
+    REGIONS.into_iter().map(|region| (region.to_owned(), of(region))).collect::<Map<_, _>>().into()
+}
+
+fn pods(truth: &Truth, region: &str) -> Value {
+    let Some(cluster) = truth.kubernetes.get(region) else { return Value::Null };
+    let of = |service: &str| json!({ "ready": cluster.ready(service), "desired": cluster.desired(service) });
+    SERVICES.iter().map(|service| (service.name.to_owned(), of(service.name))).collect::<Map<_, _>>().into()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Break {
+    place: String,
+    condition: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Heal {
+    place: Option<String>,
+}
+
+async fn break_place(State(world): State<World>, body: Bytes) -> Response {
+    let wanted: Break = match serde_json::from_slice(&body) {
+        Ok(wanted) => wanted,
+        Err(error) => return refused(&error.to_string()),
+    };
+    let Some((_, condition, _)) = CONDITIONS.iter().find(|(word, ..)| *word == wanted.condition) else {
+        return refused(&format!("there is no condition `{}`", wanted.condition));
+    };
+    set(&world, &wanted.place, *condition)
+}
+
+async fn heal(State(world): State<World>, body: Bytes) -> Response {
+    let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
+    match serde_json::from_slice(body) {
+        Ok(Heal { place: Some(place) }) => set(&world, &place, Condition::Up),
+        Ok(Heal { place: None }) => {
+            let mut truth = world.truth();
+            truth.faults.heal_all();
+            Json(json!({ "faults": truth.faults })).into_response()
+        }
+        Err(error) => refused(&error.to_string()),
+    }
+}
+
+fn set(world: &World, place: &str, condition: Condition) -> Response {
+    if !places().iter().any(|known| known == place) {
+        return refused(&format!("there is no place `{place}`"));
+    }
+    let mut truth = world.truth();
+    truth.faults.set(place, condition);
+    Json(json!({ "faults": truth.faults })).into_response()
+}
+
+fn refused(what: &str) -> Response {
+    let conditions: Map<String, Value> =
+        CONDITIONS.iter().map(|(word, _, about)| ((*word).to_owned(), (*about).into())).collect();
+    let body = json!({
+        "error": what,
+        "usage": { "break": { "place": "*@us-east-1", "condition": "dark" }, "heal": { "place": "*@us-east-1" } },
+        "places": places(),
+        "conditions": conditions,
+    });
+    (StatusCode::BAD_REQUEST, Json(body)).into_response()
 }

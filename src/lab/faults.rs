@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::kubernetes::{NODES, SERVICES};
+use super::world::REGIONS;
+
 /// How a place behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -38,6 +41,17 @@ pub const CONDITIONS: [(&str, Condition, &str); 7] = [
     ("denied", Condition::Denied, "credentials are refused"),
     ("throttled", Condition::Throttled, "too many requests"),
 ];
+
+/// Every place that can be broken: systems without a region, whole regions, and what each region has.
+pub fn places() -> Vec<String> {
+    const GLOBAL: [&str; 2] = ["route53", "dns"];
+    const REGIONAL: [&str; 10] =
+        ["*", "rds", "cloudwatch", "sts", "s3", "kubernetes", "redis", "redis-sentinel", "neo4j", "app"];
+    let services = SERVICES.iter().map(|service| service.name);
+    let regional: Vec<&str> = REGIONAL.into_iter().chain(services).chain(NODES).collect();
+    let in_regions = REGIONS.iter().flat_map(|region| regional.iter().map(move |system| format!("{system}@{region}")));
+    GLOBAL.into_iter().map(str::to_owned).chain(in_regions).collect()
+}
 
 /// What is broken now.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::faults::{Condition, Faults};
-use super::{app, client, kubernetes, neo4j, rds, redis, route53, s3};
+use super::{client, kubernetes, neo4j, rds, redis, route53, s3};
 
 /// The two regions of the lab.
 pub const PRIMARY: &str = "us-east-1";
@@ -61,7 +61,6 @@ pub struct Truth {
     pub kubernetes: BTreeMap<&'static str, kubernetes::Cluster>,
     pub redis: redis::Deployment,
     pub neo4j: neo4j::Cluster,
-    pub app: app::App,
     pub client: client::SyntheticClient,
 }
 
@@ -94,8 +93,7 @@ impl World {
             kubernetes: REGIONS.into_iter().map(|region| (region, kubernetes::Cluster::gennet(region, now))).collect(),
             redis: redis::Deployment::gennet(now),
             neo4j: neo4j::Cluster::gennet(now),
-            app: app::App,
-            client: client::SyntheticClient,
+            client: client::SyntheticClient::default(),
         };
         Self { truth: Arc::new(Mutex::new(truth)), pace }
     }

@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod dns;
+pub mod http;
 pub mod redis;
 pub mod route53;
 pub mod s3;
