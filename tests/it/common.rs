@@ -9,7 +9,7 @@ use mayday::domain::estate::{
 use mayday::domain::kinds::{Need, Param};
 use mayday::domain::params::Params;
 use mayday::domain::plan::{Gate, StepSpec};
-use mayday::domain::system::{Begun, Receipt, Step, StepLog, Surroundings, System};
+use mayday::domain::system::{Begun, Fault, Receipt, Step, StepLog, Surroundings, System};
 use mayday::domain::time::{At, Span};
 use mayday::lab::{PRIMARY, STANDBY};
 use mayday::systems::FACTORIES;
@@ -85,6 +85,11 @@ pub fn probe(kind: &str, given: Value) -> ProbeSpec {
 
 /// A step of `kind` that makes `region` the serving one.
 pub fn step(system: &dyn System, kind: &str, region: &str, given: Value) -> Arc<dyn Step> {
+    try_step(system, kind, region, given).expect("the step can be made")
+}
+
+/// A step that may be refused for its parameters.
+pub fn try_step(system: &dyn System, kind: &str, region: &str, given: Value) -> Result<Arc<dyn Step>, Fault> {
     let (of, row) = kinds().step(kind).expect("there is such a step");
     let spec = StepSpec {
         id: kind.into(),
@@ -103,7 +108,7 @@ pub fn step(system: &dyn System, kind: &str, region: &str, given: Value) -> Arc<
         undo: row.undo,
         params: params(row.params, given),
     };
-    system.step(&spec).expect("the step can be made")
+    system.step(&spec)
 }
 
 /// What the journal would hold of a step.

@@ -7,8 +7,10 @@ use mayday::domain::system::{Begun, FaultClass, GuardVerdict, Observed, Step, Sy
 use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::common::{Log, begun, connect, eventually, probe, step};
+use crate::common::{Log, begun, connect, eventually, probe, step, try_step};
 
 const APP: &str = "app.gennet.example";
 const STATUS: &str = "status.gennet.example";
@@ -185,6 +187,66 @@ async fn the_class_of_a_failure_says_what_may_have_happened() {
     let begun = begun(preview.pre_image, Default::default());
     assert!(matches!(shift.observe(Some(&begun)).await.unwrap(), Observed::Done { .. }));
     verified(&*shift, &begun).await;
+}
+
+#[tokio::test]
+async fn without_the_control_plane_the_name_servers_alone_prove_a_shift() {
+    let lab = lab().await;
+    let shift = shift(&lab, STANDBY);
+    let begun = applied(&*shift).await;
+    lab.world.truth().faults.set("route53", Condition::Throttled);
+    verified(&*shift, &begun).await;
+    lab.world.truth().faults.set("dns", Condition::Dark);
+    let seen = shift.verify(&begun, &Log::default()).await.unwrap();
+    assert!(matches!(seen, Verified::Pending { .. }), "nobody says so: {seen:?}");
+}
+
+#[tokio::test]
+async fn weights_that_would_split_the_traffic_are_refused() {
+    let lab = lab().await;
+    let zone = zone(&lab);
+    let given = json!({ "record": APP, "weight": 0 });
+    assert!(try_step(&*zone, "route53.shift", STANDBY, given).is_err());
+    // A share for the others is allowed, and both answers are right then.
+    let share = step(&*zone, "route53.shift", STANDBY, json!({ "record": APP, "weight": 128, "rest": 128 }));
+    let begun = applied(&*share).await;
+    verified(&*share, &begun).await;
+}
+
+/// Asks over HTTP as any client would, for what the driver has no words for.
+async fn post_change(lab: &Lab, body: &str) {
+    let address = lab.endpoints["route53"].trim_start_matches("http://").to_owned();
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST /2013-04-01/hostedzone/Z0GENNET/rrset/ HTTP/1.1\r\nhost: {address}\r\nauthorization: lab\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("ChangeInfo"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_too_large_for_udp_is_fetched_over_tcp() {
+    let lab = lab().await;
+    let ips: Vec<String> = (1..=200).map(|nth| format!("192.0.2.{nth}")).collect();
+    let values: String = ips.iter().map(|ip| format!("<ResourceRecord><Value>{ip}</Value></ResourceRecord>")).collect();
+    let set = format!(
+        "<Name>many.gennet.example</Name><Type>A</Type><TTL>5</TTL><ResourceRecords>{values}</ResourceRecords>"
+    );
+    let change = format!("<Change><Action>CREATE</Action><ResourceRecordSet>{set}</ResourceRecordSet></Change>");
+    let request = "ChangeResourceRecordSetsRequest";
+    post_change(&lab, &format!("<{request}><ChangeBatch><Changes>{change}</Changes></ChangeBatch></{request}>")).await;
+    let dns = connect("dns", None, json!({}));
+    let given = json!({ "name": "many.gennet.example", "expect": ips, "server": lab.endpoints["dns"] });
+    let spec = probe("dns.answer", given);
+    let detail = eventually("answered", async || {
+        let seen = dns.probe(&spec).await;
+        (seen.status == Status::Healthy).then_some(seen.detail)
+    })
+    .await;
+    assert!(detail.contains("192.0.2.1"), "{detail}");
 }
 
 #[tokio::test]

@@ -163,3 +163,23 @@ async fn a_bucket_is_seen_as_it_is() {
     let survey = s3.survey().await.unwrap();
     assert_eq!(survey.standby_point, None, "unknown is not a recovery point");
 }
+
+#[tokio::test]
+async fn the_loss_of_the_source_is_told_where_the_plan_is_about_it() {
+    let lab = lab().await;
+    let s3 = buckets(&lab);
+    let written = At::now();
+    beat(&lab, PRIMARY, written);
+    arrived(&lab, written).await;
+    set(&lab, "s3@us-east-1", Condition::Refused);
+    let nothing = begun(json!(null), Default::default());
+    let strict = step(&*s3, "s3.replication", STANDBY, json!({}));
+    assert_eq!(strict.verify(&nothing, &Log::default()).await.unwrap_err().class, FaultClass::Transient);
+    let content = step(&*s3, "s3.replication", STANDBY, json!({ "source_may_be_lost": true }));
+    let seen = content.verify(&nothing, &Log::default()).await.unwrap();
+    let Verified::Holds { detail, .. } = seen else { panic!("{seen:?}") };
+    assert!(detail.contains("gennet-data does not answer") && detail.contains("heartbeat/us-east-1"), "{detail}");
+    // A refusal is no loss: somebody has to look.
+    set(&lab, "s3@us-east-1", Condition::Denied);
+    assert_eq!(content.verify(&nothing, &Log::default()).await.unwrap_err().class, FaultClass::Permanent);
+}

@@ -16,6 +16,7 @@ use crate::domain::plan::StepSpec;
 use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
+use crate::systems::dns::addresses;
 use crate::systems::dns::ask::normal;
 
 /// Where Route 53's control plane lives, whatever the region of a call.
@@ -41,8 +42,14 @@ impl Shift {
         let params = &spec.params;
         let to = params.opt_text("to").map(str::to_owned).or_else(|| spec.region.as_ref().map(ToString::to_string));
         let to = to.ok_or_else(|| zone.unfit(format!("the step `{}` does not say where to", spec.id)))?;
-        let weight = |name, absent| params.opt_integer(name).map_or(absent, |it| i64::try_from(it).unwrap_or(i64::MAX));
-        let division = Division { to, weight: weight("weight", 100), rest: weight("rest", 0) };
+        let weight = |name, least: u64, absent| match params.opt_integer(name) {
+            // All weights 0 would split the traffic equally.
+            Some(it) if !(least..=255).contains(&it) => {
+                Err(zone.unfit(format!("`{name}` is {it}, and has to be {least} to 255")))
+            }
+            given => Ok(given.map_or(absent, |it| it as i64)),
+        };
+        let division = Division { to, weight: weight("weight", 1, 100)?, rest: weight("rest", 0, 0)? };
         let kind = params.opt_text("type").unwrap_or("A").to_owned();
         let (name, region) = (params.text("record")?.to_owned(), spec.region.clone());
         Ok(Self { zone, estate, region, name, kind, division })
@@ -192,8 +199,9 @@ async fn values(set: &RecordSet) -> Vec<String> {
     match &set.alias_target {
         None => set.resource_records.iter().map(|record| normal(&record.value)).collect(),
         Some(alias) => {
-            let found = tokio::net::lookup_host((alias.dns_name.trim_end_matches('.'), 0)).await;
-            found.map(|all| all.map(|address| address.ip().to_string()).collect()).unwrap_or_default()
+            // What cannot be found is answered by nobody: verification then waits.
+            let found = addresses(alias.dns_name.trim_end_matches('.')).await.unwrap_or_default();
+            found.iter().map(|address| address.ip().to_string()).collect()
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Zone {
     client: OnceCell<Client>,
     /// Asked instead of those of the zone's delegation set.
     name_servers: Vec<String>,
+    /// Who speaks for the zone: kept, because the control plane that tells it may be gone when it matters.
+    servers: OnceCell<Vec<(String, SocketAddr)>>,
     /// Record sets by name and type as they were last previewed, for `by_hand`, which cannot ask.
     previewed: Mutex<BTreeMap<(String, String), Group>>,
 }
@@ -41,7 +43,15 @@ pub struct Zone {
 impl Zone {
     pub fn new(system: &str, id: &str, aws: Aws, name_servers: Vec<String>) -> Self {
         let id = id.trim_start_matches("/hostedzone/").to_owned();
-        Self { system: system.into(), id, aws, client: OnceCell::new(), name_servers, previewed: Mutex::default() }
+        Self {
+            system: system.into(),
+            id,
+            aws,
+            client: OnceCell::new(),
+            name_servers,
+            servers: OnceCell::new(),
+            previewed: Mutex::default(),
+        }
     }
 
     pub async fn client(&self) -> Result<&Client, Fault> {
@@ -151,7 +161,7 @@ impl Zone {
     }
 
     /// The name servers that speak for the zone, with their addresses.
-    async fn servers(&self) -> Result<Vec<(String, SocketAddr)>, Fault> {
+    async fn find_servers(&self) -> Result<Vec<(String, SocketAddr)>, Fault> {
         let names = match self.name_servers.as_slice() {
             [] => {
                 let ask = self.client().await?.get_hosted_zone().id(&self.id);
@@ -179,10 +189,10 @@ impl Zone {
     /// When it cannot be told who they are.
     pub async fn ask_servers(&self, name: &str, kind: &str) -> Result<Vec<Said>, Fault> {
         let question = Question::new(name, kind, false).map_err(|why| self.unfit(why))?;
-        let servers = self.servers().await?;
-        let asking = servers.into_iter().map(|(server, address)| {
+        let servers = self.servers.get_or_try_init(|| self.find_servers()).await?;
+        let asking = servers.iter().map(|(server, address)| {
             let question = &question;
-            async move { (server, ask(address, question, PATIENCE).await) }
+            async move { (server.clone(), ask(*address, question, PATIENCE).await) }
         });
         Ok(futures::future::join_all(asking).await)
     }

@@ -83,12 +83,20 @@ pub static KIND: SystemKind = SystemKind {
             role: StepRole::Checks,
             undo: Undo::Nothing,
             instead: "",
-            params: &[Param::default(
-                "canary",
-                ParamType::Flag,
-                "false",
-                "also write a small object under `prefix` and wait for it on the other side",
-            )],
+            params: &[
+                Param::default(
+                    "canary",
+                    ParamType::Flag,
+                    "false",
+                    "also write a small object under `prefix` and wait for it on the other side",
+                ),
+                Param::default(
+                    "source_may_be_lost",
+                    ParamType::Flag,
+                    "false",
+                    "be content with the standby's bucket when the primary's does not answer, as in a plan for its loss",
+                ),
+            ],
         },
     ],
 };
@@ -202,7 +210,10 @@ impl System for S3 {
         let pair = self.0.clone();
         match spec.kind.as_str() {
             "s3.recovery-point" => Ok(Arc::new(Measure(pair))),
-            "s3.replication" => Ok(Arc::new(Replication { pair, canary: spec.params.flag("canary") })),
+            "s3.replication" => {
+                let (canary, source_may_be_lost) = (spec.params.flag("canary"), spec.params.flag("source_may_be_lost"));
+                Ok(Arc::new(Replication { pair, canary, source_may_be_lost }))
+            }
             other => Err(Fault::permanent(&pair.primary.system, format!("there is no step `{other}`"))
                 .next("run `mayday kinds`")),
         }

@@ -9,8 +9,12 @@ use serde_json::Value;
 use super::Pair;
 use super::bucket::Bucket;
 use crate::domain::recovery::RecoveryPoint;
-use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::system::{
+    Begun, Checked, Fault, FaultClass, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+};
 use crate::systems::shell::quoted;
+
+const ON: &str = "versioning and replication are on";
 
 fn changes_nothing(system: &str) -> Fault {
     Fault::permanent(system, "this step changes nothing, so there is nothing to take back")
@@ -73,17 +77,46 @@ impl Step for Measure {
 pub struct Replication {
     pub pair: Arc<Pair>,
     pub canary: bool,
+    /// A primary that does not answer is a fact to be told and no failure: the plan is about its loss.
+    pub source_may_be_lost: bool,
+}
+
+/// How the two buckets are set up.
+enum Setup {
+    AsItShould,
+    Wrong(String),
+    /// The primary does not answer; the standby is as it should be.
+    SourceLost(String),
 }
 
 impl Replication {
-    /// What is not set up as it should be.
-    async fn wrong(&self) -> Result<Vec<String>, Fault> {
+    async fn setup(&self) -> Result<Setup, Fault> {
         let Pair { primary, standby, .. } = &*self.pair;
         let mut wrong = Vec::new();
-        for bucket in [primary, standby] {
-            if !bucket.versioned().await? {
-                wrong.push(format!("versioning of {} is not enabled", bucket.name));
+        if !standby.versioned().await? {
+            wrong.push(format!("versioning of {} is not enabled", standby.name));
+        }
+        match self.source().await {
+            Ok(more) => wrong.extend(more),
+            Err(fault) if self.source_may_be_lost && wrong.is_empty() && fault.class == FaultClass::Transient => {
+                let arrived = match self.pair.standby_point().await? {
+                    Some((_, object)) => format!("the newest object that arrived is {object}"),
+                    None => self.pair.nothing_there(),
+                };
+                let lost = format!("{} does not answer, so nothing replicates from it; {arrived}", primary.name);
+                return Ok(Setup::SourceLost(lost));
             }
+            Err(fault) => return Err(fault),
+        }
+        Ok(if wrong.is_empty() { Setup::AsItShould } else { Setup::Wrong(wrong.join("; ")) })
+    }
+
+    /// What is not set up as it should be on the side that replicates.
+    async fn source(&self) -> Result<Vec<String>, Fault> {
+        let Pair { primary, standby, .. } = &*self.pair;
+        let mut wrong = Vec::new();
+        if !primary.versioned().await? {
+            wrong.push(format!("versioning of {} is not enabled", primary.name));
         }
         if !primary.replicates_to(&standby.name).await? {
             wrong.push(format!("no enabled rule replicates {} to {}", primary.name, standby.name));
@@ -113,13 +146,11 @@ impl Replication {
 #[async_trait]
 impl Step for Replication {
     async fn observe(&self, _begun: Option<&Begun>) -> Result<Observed, Fault> {
-        let wrong = self.wrong().await?;
-        Ok(match (wrong.is_empty(), self.canary) {
-            (true, false) => Observed::Done { detail: "versioning and replication are on".into() },
-            (true, true) => {
-                Observed::NotDone { detail: "versioning and replication are on; no canary was sent".into() }
-            }
-            (false, _) => Observed::NotDone { detail: wrong.join("; ") },
+        Ok(match self.setup().await? {
+            Setup::AsItShould if self.canary => Observed::NotDone { detail: format!("{ON}; no canary was sent") },
+            Setup::AsItShould => Observed::Done { detail: ON.into() },
+            Setup::Wrong(detail) => Observed::NotDone { detail },
+            Setup::SourceLost(detail) => Observed::Done { detail },
         })
     }
 
@@ -131,10 +162,9 @@ impl Step for Replication {
     }
 
     async fn check(&self) -> Result<Checked, Fault> {
-        let wrong = self.wrong().await?;
-        let guard = match wrong.is_empty() {
-            true => Guard::pass("replication", "versioning and replication are on"),
-            false => Guard::warn("replication", wrong.join("; ")),
+        let guard = match self.setup().await? {
+            Setup::AsItShould => Guard::pass("replication", ON),
+            Setup::Wrong(what) | Setup::SourceLost(what) => Guard::warn("replication", what),
         };
         Ok(Checked { guards: vec![guard], promotion: None })
     }
@@ -144,14 +174,13 @@ impl Step for Replication {
     }
 
     async fn verify(&self, begun: &Begun, _log: &dyn StepLog) -> Result<Verified, Fault> {
-        let wrong = self.wrong().await?;
-        match (wrong.is_empty(), self.canary) {
-            (false, _) => Ok(Verified::Pending { detail: wrong.join("; ") }),
-            (true, true) => self.canary(begun).await,
-            (true, false) => {
-                Ok(Verified::Holds { detail: "versioning and replication are on".into(), recovery_point: None })
-            }
-        }
+        let detail = match self.setup().await? {
+            Setup::Wrong(detail) => return Ok(Verified::Pending { detail }),
+            Setup::AsItShould if self.canary => return self.canary(begun).await,
+            Setup::AsItShould => ON.into(),
+            Setup::SourceLost(detail) => detail,
+        };
+        Ok(Verified::Holds { detail, recovery_point: None })
     }
 
     async fn revert(&self, _begun: &Begun, _log: &dyn StepLog) -> Result<Receipt, Fault> {
