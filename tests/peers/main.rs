@@ -1,4 +1,7 @@
 //! What needs real servers or vendors' own clients: `.ci/run` installs them and runs these with `--ignored`.
 
 mod aws_route53_s3;
+#[allow(dead_code)] // the other test binary uses all of it
+#[path = "../it/common.rs"]
+mod common;
 mod python;

@@ -58,17 +58,18 @@ impl Step for Measure {
     fn by_hand(&self) -> Vec<String> {
         let Bucket { name, region, .. } = &self.0.standby;
         let (bucket, prefix) = (quoted(name), quoted(&self.0.prefix));
-        let newest = "reverse(sort_by(Contents,&LastModified))[:16].[Key,LastModified]";
+        let newest = "reverse(sort_by(Contents,&LastModified))[:16].Key";
+        let at = format!("--region {region} --bucket {bucket}");
+        let list = format!("aws s3api list-objects-v2 {at} --prefix {prefix} --query {} --output text", quoted(newest));
+        let head = format!(
+            "aws s3api head-object {at} --key \"$key\" --query '[LastModified,ReplicationStatus]' --output text"
+        );
         vec![
-            format!("# the newest object of {name} under {} that replication brought", self.0.prefix),
             format!(
-                "aws s3api list-objects-v2 --region {region} --bucket {bucket} --prefix {prefix} --query {} --output text",
-                quoted(newest)
+                "# the newest objects of {name} under {}; the first that says REPLICA is the recovery point",
+                self.0.prefix
             ),
-            "# the first of them that says REPLICA is the recovery point".into(),
-            format!(
-                "aws s3api head-object --region {region} --bucket {bucket} --query '[LastModified,ReplicationStatus]' --key KEY"
-            ),
+            format!("for key in $({list}); do printf '%s ' \"$key\"; {head}; done"),
         ]
     }
 }
