@@ -18,7 +18,7 @@ use super::Site;
 use super::faults::Condition;
 use super::kubernetes::{SERVICES, Service};
 use super::net::{GatedListener, Place};
-use super::world::{FRONT_DOORS, Truth, World};
+use super::world::{FRONT_DOORS, REGIONS, Truth, World};
 
 /// The place of the front doors.
 pub const APP: &str = "app";
@@ -153,6 +153,18 @@ pub fn recovery_points(truth: &Truth, region: &str) -> BTreeMap<&'static str, Op
     ])
 }
 
+/// The services of `region` that have no ready pod.
+fn down(truth: &Truth, region: &str) -> Vec<&'static str> {
+    let idle = |service: &&Service| ready(truth, region, service.name) == 0;
+    SERVICES.iter().filter(idle).map(|service| service.name).collect()
+}
+
+/// The regions whose front door answers a health check with 200.
+pub fn serving(truth: &Truth) -> Vec<&'static str> {
+    let open = |region: &str| matches!(truth.faults.condition(APP, Some(region)), Condition::Up | Condition::Slow(_));
+    REGIONS.into_iter().filter(|region| open(region) && down(truth, region).is_empty()).collect()
+}
+
 #[derive(Clone)]
 struct Door {
     world: World,
@@ -161,7 +173,9 @@ struct Door {
 
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
     let listeners = bind(site.world).await?;
-    site.endpoints.insert("app.port".into(), listeners[0].1.address()?.port().to_string());
+    let port = listeners[0].1.address()?.port();
+    site.endpoints.insert("app.port".into(), port.to_string());
+    site.world.truth().route53.look_at_port(port);
     for (region, listener) in listeners {
         site.endpoints.insert(format!("app.{region}"), format!("http://{}", listener.address()?));
         let door = Door { world: site.world.clone(), region };
@@ -223,9 +237,7 @@ async fn health(State(door): State<Door>, Path(service): Path<String>) -> Respon
 }
 
 async fn all_health(State(door): State<Door>) -> Response {
-    let truth = door.world.truth();
-    let idle = |service: &&Service| ready(&truth, door.region, service.name) == 0;
-    let down: Vec<&str> = SERVICES.iter().filter(idle).map(|service| service.name).collect();
+    let down = down(&door.world.truth(), door.region);
     let status = if down.is_empty() { "ok" } else { "unavailable: services without a ready pod" };
     answer(down.is_empty(), json!({ "region": door.region, "status": status, "down": down }))
 }

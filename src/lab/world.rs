@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::faults::{Condition, Faults};
-use super::{client, kubernetes, neo4j, rds, redis, route53, s3};
+use super::{app, client, kubernetes, neo4j, rds, redis, route53, s3};
 
 /// The two regions of the lab.
 pub const PRIMARY: &str = "us-east-1";
@@ -122,7 +122,8 @@ impl World {
         let truth = &mut *self.truth();
         let faults = truth.faults.clone();
         let tick = Tick { now, pace: self.pace, faults: &faults };
-        truth.route53.tick(&tick);
+        let serving = app::serving(truth);
+        truth.route53.tick(&tick, &serving);
         truth.rds.tick(&tick);
         truth.s3.tick(&tick);
         for cluster in truth.kubernetes.values_mut() {

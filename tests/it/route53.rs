@@ -343,7 +343,13 @@ async fn dns_is_asked_as_clients_ask() {
         lab.world.truth().faults.set("dns", condition);
         assert_eq!(look(APP, &[EAST]).await.status, Status::Down, "{condition:?}");
     }
-    // A region that goes dark is answered around once the checkers see it.
+    // What does not serve is answered around once the checkers see it: an application that refuses ...
+    lab.world.truth().faults.heal_all();
+    lab.world.truth().faults.set("app@us-east-1", Condition::Throttled);
+    eventually("refusals seen", async || (look(APP, &[WEST]).await.status == Status::Healthy).then_some(())).await;
+    lab.world.truth().faults.heal_all();
+    eventually("and forgotten", async || (look(APP, &[EAST]).await.status == Status::Healthy).then_some(())).await;
+    // ... and a region that is dark.
     lab.world.truth().faults.heal_all();
     lab.world.truth().faults.set("*@us-east-1", Condition::Dark);
     eventually("last resort", async || (look(APP, &[WEST]).await.status == Status::Healthy).then_some(())).await;

@@ -122,20 +122,20 @@ impl HealthCheck {
     }
 
     /// Every checker comes to see what is the case once it looked `threshold` times in a row, each at its own moment.
-    pub fn tick(&mut self, tick: &Tick<'_>) {
+    pub fn tick(&mut self, tick: &Tick<'_>, serving: &[&str]) {
         if self.settings.disabled {
             return;
         }
-        let serving = self.region().is_some_and(|region| tick.faults.reachable("app", region));
-        if serving != self.truth.0 {
-            self.truth = (serving, tick.now);
+        let serves = self.region().is_some_and(|region| serving.contains(&region));
+        if serves != self.truth.0 {
+            self.truth = (serves, tick.now);
         }
         let waited = tick.now.duration_since(self.truth.1).unsigned_abs();
         let looks = self.settings.threshold.saturating_sub(1) as f64;
         for (nth, sees) in self.sees.iter_mut().enumerate() {
             let after = self.settings.interval as f64 * (looks + nth as f64 / CHECKERS as f64);
             if waited >= tick.pace.scale(Duration::from_secs_f64(after)) {
-                *sees = serving;
+                *sees = serves;
             }
         }
     }
@@ -190,7 +190,7 @@ impl HealthCheck {
         let each = self.sees.iter().enumerate().map(|(nth, sees)| {
             let status = match sees {
                 true => "Success: HTTP Status Code 200, OK",
-                false => "Failure: The health checker could not establish a connection within the timeout limit.",
+                false => "Failure: The health checker got no answer of status 2xx or 3xx within the timeout limit.",
             };
             node(
                 "HealthCheckObservation",

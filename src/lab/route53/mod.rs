@@ -108,9 +108,17 @@ impl Zones {
         Self { zones: vec![zone], checks, changes: VecDeque::new(), serial: 0, throws: AtomicU64::new(0) }
     }
 
-    pub fn tick(&mut self, tick: &Tick<'_>) {
+    /// The front doors were opened at `port`: that is where the estate's health checks look.
+    pub fn look_at_port(&mut self, port: u16) {
         for check in self.checks.values_mut() {
-            check.tick(tick);
+            check.settings.port = port;
+        }
+    }
+
+    /// `serving` are the regions whose front door answers a health check.
+    pub fn tick(&mut self, tick: &Tick<'_>, serving: &[&str]) {
+        for check in self.checks.values_mut() {
+            check.tick(tick, serving);
         }
         for change in &mut self.changes {
             if change.due <= tick.now
