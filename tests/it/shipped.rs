@@ -18,9 +18,6 @@ fn example() -> Result<Config, Mistakes> {
 
 /// Servers of the lab that are still on their way.
 const SERVERS_ON_THEIR_WAY: &[(&str, &str)] = &[
-    ("app.port", "1"),
-    ("app.us-east-1", "http://127.0.0.11:1"),
-    ("app.us-west-2", "http://127.0.0.12:1"),
     ("kubernetes.us-east-1", "http://127.0.0.1:1"),
     ("kubernetes.us-west-2", "http://127.0.0.1:1"),
     ("neo4j.neo4j-1", "bolt://127.0.0.1:1"),
