@@ -1,1 +1,37 @@
-fn main() {}
+//! Parses the arguments, runs, and maps what came of it to an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mayday::cli::args::{Cli, Command};
+use mayday::wiring::{self, Failure};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(matches!(cli.command, Some(Command::Engine(_))));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("mayday: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(wiring::run(cli));
+    // A question at the terminal that nobody answers any more must not keep the program.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(Failure { exit, text }) => {
+            eprintln!("mayday: {text}");
+            ExitCode::from(exit.code())
+        }
+    }
+}
+
+/// An engine writes a log to standard error; everything else speaks for itself. `MAYDAY_LOG` asks for more.
+fn log(engine: bool) {
+    let level = if engine { "info" } else { "off" };
+    let filter = EnvFilter::try_from_env("MAYDAY_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+}

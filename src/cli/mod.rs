@@ -1,5 +1,15 @@
-//! One file per subcommand: prints, and nothing else.
+//! One file per subcommand: it says what is printed, and nothing else.
 
+pub mod args;
 pub mod check;
+pub mod exit;
+pub mod failover;
 pub mod init;
+pub mod journal;
 pub mod kinds;
+pub mod plan;
+pub mod status;
+pub mod text;
+
+/// The scenario of a demo that names none; the lab's table has it first.
+pub const DEFAULT_SCENARIO: &str = "region-dark";

@@ -24,7 +24,7 @@ use std::io;
 
 use tokio::task::JoinSet;
 
-pub use world::{PRIMARY, Pace, STANDBY, World};
+pub use world::{PRIMARY, Pace, REGIONS, STANDBY, World};
 
 /// Where the servers of a running lab are: `rds.us-east-1` → `http://127.0.0.1:40001`. The names are those that
 /// `assets/lab/estate.toml` refers to.

@@ -1,7 +1,15 @@
 //! The one place, with `main`, that knows every room: it joins tables, connects systems and assembles engines.
 
+mod cockpit;
 #[cfg(debug_assertions)]
 mod crash;
+mod demo;
+mod engine;
+mod failure;
+mod follow;
+mod lab;
+mod places;
+mod run;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +30,9 @@ use crate::domain::state::State;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 use crate::engine::{Parts, builtin};
 use crate::systems::FACTORIES;
+
+pub use failure::Failure;
+pub use run::run;
 
 static ROWS: LazyLock<Vec<&'static SystemKind>> =
     LazyLock::new(|| FACTORIES.iter().map(|factory| factory.kind()).chain([&builtin::KIND]).collect());

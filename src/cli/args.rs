@@ -1,0 +1,296 @@
+//! The command line: one tree, which clap turns into parsing and help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::exit;
+use crate::domain::incident::Severity;
+use crate::domain::run::Mode;
+
+/// The terminal incident cockpit for disaster recovery.
+#[derive(Debug, Parser)]
+#[command(name = "mayday", version, about, after_help = exit::help(), disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    /// Without one, the cockpit opens.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub cockpit: CockpitArgs,
+}
+
+/// What every subcommand takes.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// The config file
+    #[arg(long, global = true, env = "MAYDAY_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the journal, the records and the socket are kept
+    #[arg(long, global = true, env = "MAYDAY_STATE_DIR", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// The socket of an engine (a forwarded one, for instance); none is started then
+    #[arg(long, global = true, env = "MAYDAY_SOCKET", value_name = "FILE")]
+    pub socket: Option<PathBuf>,
+    /// How to print
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+}
+
+/// How the cockpit behaves.
+#[derive(Clone, Debug, Default, Args)]
+pub struct CockpitArgs {
+    /// Look, and never be able to change anything
+    #[arg(long)]
+    pub read_only: bool,
+    /// The colours: dark, light, high-contrast, mono
+    #[arg(long, env = "MAYDAY_THEME")]
+    pub theme: Option<String>,
+    /// Draw with plain ASCII characters
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Play an incident on the embedded lab
+    Demo(DemoArgs),
+    /// Run the embedded lab by itself
+    Lab(LabArgs),
+    /// Run the engine, or stop the one that runs
+    Engine(EngineArgs),
+    /// How things stand
+    Status,
+    /// The plans: what they do, and what they would do now
+    #[command(subcommand)]
+    Plan(PlanCommand),
+    /// Run a plan
+    #[command(subcommand)]
+    Failover(FailoverCommand),
+    /// Decide on a step of the run under way
+    #[command(subcommand)]
+    Step(StepCommand),
+    /// Keep anything new from starting, or release it
+    #[command(subcommand)]
+    Hold(HoldCommand),
+    /// The remaining steps as commands for a shell
+    ByHand {
+        /// The plan
+        name: String,
+        /// All steps, also those that the run under way has done
+        #[arg(long)]
+        all: bool,
+    },
+    /// The journal: everything that is known
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Declare, look at and close incidents
+    #[command(subcommand)]
+    Incident(IncidentCommand),
+    /// Write an example config
+    Init {
+        /// Where; the usual place when left out
+        path: Option<PathBuf>,
+    },
+    /// Whether the config and the plans are sound: every mistake at once
+    Check,
+    /// What can be watched and failed over
+    Kinds {
+        /// A system, probe or step kind
+        name: Option<String>,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// What goes wrong
+    #[arg(long, default_value = crate::cli::DEFAULT_SCENARIO)]
+    pub scenario: String,
+    /// How many times faster the lab lives
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+    /// List the scenarios
+    #[arg(long)]
+    pub list: bool,
+    /// No cockpit: declare, run the plan with every gate that it allows confirmed, and judge
+    #[arg(long)]
+    pub headless: bool,
+    #[command(flatten)]
+    pub cockpit: CockpitArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct LabArgs {
+    /// Where lab.json, the kubeconfig, the config and the environment files are written
+    #[arg(long, default_value = "mayday-lab", value_name = "DIR")]
+    pub dir: PathBuf,
+    /// How many times faster the lab lives
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+    /// Let this go wrong
+    #[arg(long)]
+    pub scenario: Option<String>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let wrong = || "a speed is a number from 0.1 to 1000".to_owned();
+    let speed: f64 = text.parse().map_err(|_| wrong())?;
+    (0.1..=1000.0).contains(&speed).then_some(speed).ok_or_else(wrong)
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct EngineArgs {
+    #[command(subcommand)]
+    pub command: Option<EngineCommand>,
+    /// End when standard input is closed: for an engine that belongs to the process that started it
+    #[arg(long)]
+    pub until_stdin_closes: bool,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum EngineCommand {
+    /// End the engine in order; a run in flight is continued by the next one
+    Stop,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum PlanCommand {
+    /// What plans there are
+    List,
+    /// The steps of a plan
+    Show { name: String },
+    /// Hold every step against reality: the exact changes, with nothing changed
+    Preview { name: String },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum FailoverCommand {
+    /// Run a plan to its end, or until a human has to decide
+    Run(RunArgs),
+    /// Follow the run under way
+    Follow,
+    /// End the run under way before its end
+    Abandon {
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The plan
+    pub name: String,
+    /// live, or rehearsal: observations and previews only
+    #[arg(long, default_value = "live")]
+    pub mode: Mode,
+    /// Answer the gates that the plan lets an unattended run answer
+    #[arg(long)]
+    pub yes: bool,
+    /// Why, for the record
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// Of the incident that is declared when none is open
+    #[arg(long, default_value = "sev1")]
+    pub severity: Severity,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum StepCommand {
+    /// Answer the gate of a step
+    Confirm {
+        step: String,
+        /// What a typed gate asks for
+        #[arg(long, default_value = "")]
+        phrase: String,
+    },
+    /// Go on although a guard stands against it
+    Override {
+        step: String,
+        /// `override ` and the name of the target
+        #[arg(long)]
+        phrase: String,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Try it again
+    Retry {
+        step: String,
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Go on without it
+    Skip {
+        step: String,
+        #[arg(long)]
+        reason: String,
+    },
+    /// It was done by hand
+    Done {
+        step: String,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Take it back
+    Revert {
+        step: String,
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum HoldCommand {
+    /// No new step starts; what is in flight finishes
+    On {
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Go on
+    Off {
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum JournalCommand {
+    /// The latest records
+    Tail {
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: usize,
+        /// Go on with what comes
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Recompute the chain: whether anything was altered
+    Verify,
+    /// Every record, a JSON object a line
+    Export,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum IncidentCommand {
+    /// Declare one: the clocks start
+    Declare {
+        title: String,
+        #[arg(long, default_value = "sev1")]
+        severity: Severity,
+    },
+    /// The open one
+    Show,
+    /// It is over
+    Close {
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+}

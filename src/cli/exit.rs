@@ -1,0 +1,58 @@
+//! Exit codes: one table for the program, its help and the README.
+
+use std::fmt::Write;
+
+use crate::api::protocol::{ApiError, ErrorCode};
+
+/// What a run of the program came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Ok,
+    Failed,
+    Usage,
+    WaitsForHuman,
+    ObjectiveMissed,
+    Refused,
+    Unreachable,
+    Config,
+    Journal,
+}
+
+/// Each with its number and what it means.
+pub const TABLE: &[(Exit, u8, &str)] = &[
+    (Exit::Ok, 0, "done"),
+    (Exit::Failed, 1, "failed, or the run was abandoned"),
+    (Exit::Usage, 2, "the command line makes no sense"),
+    (Exit::WaitsForHuman, 3, "the run waits for a human; it goes on where it is"),
+    (Exit::ObjectiveMissed, 4, "done, but an RTO or RPO was missed or could not be told"),
+    (Exit::Refused, 5, "refused by a safety rule or by the state of things; nothing happened"),
+    (Exit::Unreachable, 6, "no engine answers, and none could be started"),
+    (Exit::Config, 7, "the config or a plan is wrong"),
+    (Exit::Journal, 8, "the journal cannot be written, or was altered"),
+];
+
+impl Exit {
+    pub fn code(self) -> u8 {
+        TABLE.iter().find(|(exit, _, _)| *exit == self).map_or(1, |(_, code, _)| *code)
+    }
+}
+
+impl From<&ApiError> for Exit {
+    fn from(error: &ApiError) -> Self {
+        match error.code {
+            ErrorCode::Refused | ErrorCode::Forbidden => Exit::Refused,
+            ErrorCode::Journal => Exit::Journal,
+            ErrorCode::Unreachable | ErrorCode::Stopping => Exit::Unreachable,
+            ErrorCode::BadRequest => Exit::Usage,
+        }
+    }
+}
+
+/// For `--help`.
+pub fn help() -> String {
+    TABLE.iter().fold("Exit codes:".to_owned(), |mut text, (_, code, meaning)| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n  {code}  {meaning}");
+        text
+    })
+}

@@ -1,0 +1,181 @@
+//! `mayday failover`: a run, followed line by line, and judged at its end.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use super::status;
+use super::text::{clock, length, table};
+use crate::domain::event::{Event, Record};
+use crate::domain::plan::{Gate, StepSpec};
+use crate::domain::run::{Mode, Outcome, Run, StepPhase, StepRun};
+use crate::domain::system::GuardVerdict;
+use crate::domain::time::seconds_between;
+use crate::domain::view::Snapshot;
+
+/// Seconds from the first attempt to the end.
+fn took(step: &StepRun) -> Option<f64> {
+    let begun = step.begun.as_ref()?.at;
+    Some(seconds_between(begun, step.ended_at?))
+}
+
+pub fn steps_json(run: &Run) -> Value {
+    let step = |(spec, step): (&StepSpec, &StepRun)| {
+        json!({
+            "id": spec.id, "title": spec.title, "kind": spec.kind, "phase": step.phase, "attempts": step.attempts,
+            "seconds": took(step), "detail": step.detail, "fault": step.fault,
+        })
+    };
+    Value::Array(run.in_order().map(step).collect())
+}
+
+pub fn steps_table(run: &Run) -> String {
+    let row = |(spec, step): (&StepSpec, &StepRun)| {
+        let took = took(step).map(length).unwrap_or_default();
+        vec![spec.id.to_string(), step.phase.to_string(), took, step.detail.clone()]
+    };
+    table(&["step", "outcome", "took", "detail"], &run.in_order().map(row).collect::<Vec<_>>())
+}
+
+/// One line of progress for a record, or none if it says nothing new: how long it has been, against what was promised.
+pub fn progress(view: &Snapshot, record: &Record) -> Option<String> {
+    let what = match &record.event {
+        Event::RunStarted { run, plan, mode, .. } => format!("{run} runs {} ({mode})", plan.id),
+        Event::RunEnded { outcome, .. } => format!("the run is {outcome}"),
+        Event::IncidentDeclared { incident, severity, title, .. } => format!("{incident} {severity}: {title}"),
+        Event::ProbeChanged { probe, to, detail, .. } => format!("{probe} is {to}: {detail}"),
+        Event::HoldSet { .. } => "HOLD: nothing new starts".into(),
+        Event::HoldReleased { .. } => "HOLD is released".into(),
+        Event::EngineStarted { .. } => "a new engine took over".into(),
+        event => {
+            let (_, id) = event.step()?;
+            let step = view.state.run.as_ref()?.step(id)?;
+            let word = match (&event, step.phase) {
+                (Event::GateConfirmed { unattended: true, .. }, _) => "confirmed (--yes)".to_owned(),
+                (Event::GateConfirmed { .. }, _) => format!("confirmed by {}", record.actor),
+                (Event::GuardsOverridden { guards, .. }, _) => {
+                    format!("{} overridden by {}", guards.join(", "), record.actor)
+                }
+                (_, StepPhase::Preparing | StepPhase::Ready) => return None,
+                (_, phase) => phase.to_string(),
+            };
+            let quiet = matches!(step.phase, StepPhase::Applying) || step.detail.is_empty();
+            let detail = if quiet { String::new() } else { format!(": {}", step.detail) };
+            format!("{id} {word}{detail}")
+        }
+    };
+    Some(format!("{}  {what}", elapsed(view, record)))
+}
+
+/// `0:42 of 5:00` since the disruption for the tier that is due next, or the time of day outside an incident.
+fn elapsed(view: &Snapshot, record: &Record) -> String {
+    let next = status::rto(view).into_iter().filter(|it| !it.recovered).min_by(|a, b| a.target.total_cmp(&b.target));
+    let clocks = view.state.incident.as_ref().map(|incident| &incident.clocks);
+    let since = next.and_then(|it| Some((seconds_between(*clocks?.t0.get(&it.tier)?, record.at), it)));
+    match since {
+        Some((seconds, it)) => format!("{:>6} of {:<5} {:<8}", clock(seconds), clock(it.target), it.tier),
+        None => format!("{:>24}", record.at.strftime("%T UTC")),
+    }
+}
+
+/// What a gate shows, for a terminal.
+pub fn card(spec: &StepSpec, step: &StepRun) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = compose_card(&mut out, spec, step);
+    out
+}
+
+fn compose_card(out: &mut String, spec: &StepSpec, step: &StepRun) -> std::fmt::Result {
+    let Some(card) = &step.card else { return Ok(()) };
+    writeln!(out, "\n  {} — {}", spec.id, spec.title)?;
+    writeln!(out, "  {}", card.summary)?;
+    card.diff.iter().try_for_each(|line| writeln!(out, "    {line}"))?;
+    if let Some((class, loss)) = &card.loss {
+        writeln!(out, "  expected loss: {} of {class} data", super::text::loss(*loss))?;
+    }
+    writeln!(out, "  undo: {}", card.undo)?;
+    for guard in &card.guards {
+        let word = match guard.verdict {
+            GuardVerdict::Pass => "ok    ",
+            GuardVerdict::Warn => "warn  ",
+            GuardVerdict::Block => "BLOCKS",
+        };
+        writeln!(out, "  {word} {}: {}", guard.name, guard.detail)?;
+    }
+    Ok(())
+}
+
+/// What an operator at a plain terminal is asked at a gate.
+pub fn question(spec: &StepSpec) -> String {
+    match spec.gate {
+        Gate::Typed => format!("  type {} to go on, or nothing to leave it: ", spec.phrase),
+        _ => "  type y to go on, or nothing to leave it: ".into(),
+    }
+}
+
+/// Whether the answer goes on.
+pub fn is_yes(spec: &StepSpec, answer: &str) -> bool {
+    match spec.gate {
+        Gate::Typed => answer.trim() == spec.phrase,
+        _ => matches!(answer.trim(), "y" | "Y" | "yes"),
+    }
+}
+
+/// What somebody has to do for a run that goes no further by itself.
+pub fn waiting(run: &Run) -> String {
+    let mut out = String::from("The run waits for a human:\n");
+    for (spec, step) in
+        run.in_order().filter(|(_, step)| step.phase.waits_for_human() || step.phase == StepPhase::Reverted)
+    {
+        let (id, phrase) = (&spec.id, &spec.phrase);
+        let next = match step.phase {
+            StepPhase::Gated if spec.gate == Gate::Typed => format!("mayday step confirm {id} --phrase {phrase}"),
+            StepPhase::Gated => format!("mayday step confirm {id}"),
+            StepPhase::Blocked => format!(
+                "mend it and `mayday step retry {id}`, or `mayday step override {id} --phrase 'override {phrase}' --reason …`"
+            ),
+            StepPhase::Asking => {
+                format!("look by hand, then `mayday step done {id} --reason …` or `mayday step retry {id}`")
+            }
+            _ => format!("mayday step retry|skip|done|revert {id} --reason …"),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "  {id} is {}: {}\n    → {next}", step.phase, step.detail);
+    }
+    out.push_str("It goes on from wherever it is answered; follow it with `mayday failover follow`.\n");
+    out
+}
+
+/// The end of a run, for people.
+pub fn summary(view: &Snapshot, run: &Run) -> String {
+    let verdicts = if run.mode == Mode::Live { format!("\n{}", status::verdicts(view)) } else { String::new() };
+    format!("\n{}{verdicts}", steps_table(run))
+}
+
+/// The end of a run, for programs.
+pub fn summary_json(view: &Snapshot, run: &Run) -> Value {
+    json!({
+        "run": run.id, "plan": run.plan.id, "mode": run.mode, "outcome": run.outcome,
+        "waits_for_human": run.waits_for_human(), "incident": view.state.incident.as_ref().map(|it| &it.id),
+        "steps": steps_json(run), "rto": status::rto(view), "rpo": status::rpo(view),
+    })
+}
+
+/// What the program's exit says of a run.
+pub fn judge(view: &Snapshot, run: &Run) -> Exit {
+    match run.outcome {
+        None => Exit::WaitsForHuman,
+        Some(Outcome::Abandoned) => Exit::Failed,
+        Some(Outcome::Completed) if run.mode == Mode::Rehearsal => Exit::Ok,
+        Some(Outcome::Completed) => {
+            let touched =
+                |tier: &crate::domain::estate::Tier| run.plan.steps.iter().any(|step| step.recovers.contains(tier));
+            let rto = status::rto(view).into_iter().filter(|it| touched(&it.tier)).all(|it| it.met == Some(true));
+            let moved = |class| run.plan.steps.iter().any(|step| step.class == Some(class));
+            let rpo = status::rpo(view).into_iter().filter(|it| moved(it.class)).all(|it| it.met == Some(true));
+            if rto && rpo { Exit::Ok } else { Exit::ObjectiveMissed }
+        }
+    }
+}

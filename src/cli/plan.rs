@@ -1,0 +1,102 @@
+//! `mayday plan` and `mayday by-hand`.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::text::table;
+use crate::domain::plan::Plan;
+use crate::domain::system::{Fault, GuardVerdict, Observed};
+use crate::domain::view::{Snapshot, StepByHand, StepPreview};
+
+pub fn list_json(view: &Snapshot) -> Value {
+    let plan = |plan: &std::sync::Arc<Plan>| json!({ "id": plan.id, "title": plan.title, "about": plan.about, "steps": plan.steps.len() });
+    Value::Array(view.plans.iter().map(plan).collect())
+}
+
+pub fn list(view: &Snapshot) -> String {
+    let row = |plan: &std::sync::Arc<Plan>| vec![plan.id.to_string(), plan.steps.len().to_string(), plan.title.clone()];
+    table(&["plan", "steps", "what it does"], &view.plans.iter().map(row).collect::<Vec<_>>())
+}
+
+pub fn show(plan: &Plan) -> String {
+    let rows: Vec<Vec<String>> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let needs: Vec<&str> = step.needs.iter().map(|need| need.as_str()).collect();
+            let needs = if needs.is_empty() { "-".to_owned() } else { needs.join(", ") };
+            vec![
+                step.id.to_string(),
+                step.gate.to_string(),
+                step.undo.to_string(),
+                step.kind.clone(),
+                step.title.clone(),
+                needs,
+            ]
+        })
+        .collect();
+    let head = ["step", "gate", "undo", "kind", "what it does", "after"];
+    format!("{}: {}\n{}\n\n{}", plan.id, plan.title, plan.about, table(&head, &rows))
+}
+
+/// Every step held against reality.
+pub fn preview(steps: &[StepPreview]) -> String {
+    let mut out = String::new();
+    for step in steps {
+        // Writing to a String cannot fail.
+        let _ = preview_one(&mut out, step);
+    }
+    out
+}
+
+fn preview_one(out: &mut String, step: &StepPreview) -> std::fmt::Result {
+    let state = match &step.observed {
+        Ok(Observed::Done { .. }) => "done already",
+        Ok(Observed::InProgress { .. }) => "in progress",
+        Ok(Observed::NotDone { .. }) => "to do",
+        Ok(Observed::Impossible { .. }) => "IMPOSSIBLE",
+        Ok(Observed::Unknowable { .. }) => "cannot be told",
+        Err(_) => "UNKNOWN",
+    };
+    writeln!(out, "{} [{state}] {}", step.step, step.title)?;
+    let mut faults: Vec<&Fault> = Vec::new();
+    match &step.observed {
+        Ok(observed) => writeln!(out, "    now    {}", observed.words())?,
+        Err(fault) => faults.push(fault),
+    }
+    match &step.preview {
+        Ok(preview) => {
+            if !preview.summary.is_empty() {
+                writeln!(out, "    would  {}", preview.summary)?;
+            }
+            preview.diff.iter().try_for_each(|line| writeln!(out, "           {line}"))?;
+        }
+        Err(fault) => faults.push(fault),
+    }
+    match &step.checked {
+        Ok(checked) => {
+            for guard in checked.guards.iter().filter(|guard| guard.verdict != GuardVerdict::Pass) {
+                let word = if guard.verdict == GuardVerdict::Block { "BLOCKS" } else { "warns " };
+                writeln!(out, "    {word} {}: {}", guard.name, guard.detail)?;
+            }
+        }
+        Err(fault) => faults.push(fault),
+    }
+    faults.dedup();
+    faults.iter().try_for_each(|fault| writeln!(out, "    cannot {fault}"))
+}
+
+/// For a shell: titles as comments.
+pub fn by_hand(steps: &[StepByHand]) -> String {
+    let mut out = String::new();
+    for step in steps {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "# {}: {}", step.step, step.title);
+        for line in &step.lines {
+            let _ = writeln!(out, "{line}");
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,174 @@
+//! `mayday status`: how things stand, as of the engine's clock.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::text::{self, clock, table};
+use crate::domain::estate::{RegionRole, Service, Subject, Tier};
+use crate::domain::health::Status;
+use crate::domain::recovery::Loss;
+use crate::domain::time::seconds_between;
+use crate::domain::verdict::{self, RpoVerdict, RtoVerdict};
+use crate::domain::view::Snapshot;
+
+/// The clocks of the open incident.
+pub fn rto(view: &Snapshot) -> Vec<RtoVerdict> {
+    view.state.incident.as_ref().map(|incident| verdict::rto(&view.estate, incident, view.now)).unwrap_or_default()
+}
+
+/// The losses of the open incident.
+pub fn rpo(view: &Snapshot) -> Vec<RpoVerdict> {
+    let incident = view.state.incident.as_ref();
+    incident.map(|it| verdict::rpo(&view.estate, it, view.state.run.as_ref())).unwrap_or_default()
+}
+
+/// For programs.
+pub fn json(view: &Snapshot) -> Value {
+    let services: Vec<Value> = view.estate.services.iter().map(|service| service_json(view, service)).collect();
+    let stores: Vec<Value> = view
+        .estate
+        .datastores()
+        .map(|store| json!({ "id": store.id, "class": store.class, "live": view.live.surveys.get(&store.id) }))
+        .collect();
+    json!({
+        "now": view.now,
+        "estate": view.estate.name,
+        "serving": view.state.serving(&view.estate),
+        "hold": view.state.hold,
+        "incident": view.state.incident,
+        "run": view.state.run.as_ref().map(|run| json!({
+            "id": run.id, "plan": run.plan.id, "mode": run.mode, "open": run.is_open(), "outcome": run.outcome,
+            "waits_for_human": run.waits_for_human(), "steps": super::failover::steps_json(run),
+        })),
+        "rto": rto(view),
+        "rpo": rpo(view),
+        "services": services,
+        "datastores": stores,
+        "journal_fault": view.live.journal_fault,
+    })
+}
+
+fn service_json(view: &Snapshot, service: &Service) -> Value {
+    let of =
+        |region: &crate::domain::estate::Region| (region.id.to_string(), json!(service_status(view, service, region)));
+    let regions: serde_json::Map<String, Value> = view.estate.regions.iter().map(of).collect();
+    json!({ "id": service.id, "tier": service.tier, "regions": regions })
+}
+
+/// The roll-up of a service's probes in a region, from what is true now.
+fn service_status(view: &Snapshot, service: &Service, region: &crate::domain::estate::Region) -> Status {
+    let subject = Subject::Service(service.id.clone());
+    let probes = view.estate.probes.iter().filter(|it| it.subject == subject && it.region.as_ref() == Some(&region.id));
+    Status::worst(probes.map(|probe| view.live.probes.get(&probe.id).map_or(Status::Unknown, |known| known.status)))
+}
+
+/// For people.
+pub fn text(view: &Snapshot) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = compose(&mut out, view);
+    out
+}
+
+fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
+    writeln!(
+        out,
+        "{}  serving from {}  {}",
+        view.estate.name,
+        view.state.serving(&view.estate),
+        view.now.strftime("%F %T UTC")
+    )?;
+    if let Some(fault) = &view.live.journal_fault {
+        writeln!(out, "JOURNAL  {fault}")?;
+    }
+    if let Some(hold) = &view.state.hold {
+        writeln!(
+            out,
+            "HOLD     set by {} {} ago; release: mayday hold off",
+            hold.by,
+            clock(seconds_between(hold.at, view.now))
+        )?;
+    }
+    match &view.state.incident {
+        None => writeln!(out, "No incident is open.")?,
+        Some(it) => {
+            writeln!(out, "{} {} {}: {}", it.id, it.severity, it.phase, it.title)?;
+            out.push_str(&verdicts(view));
+        }
+    }
+    if let Some(run) = view.state.run.as_ref().filter(|run| run.is_open()) {
+        writeln!(out, "\n{} runs {} ({})", run.id, run.plan.id, run.mode)?;
+        out.push_str(&super::failover::steps_table(run));
+    }
+    writeln!(out)?;
+    services(out, view)?;
+    writeln!(out)?;
+    stores(out, view)
+}
+
+/// RTO and RPO against what was promised.
+pub fn verdicts(view: &Snapshot) -> String {
+    let rto = rto(view).into_iter().map(|it| {
+        let (all, declared) = (text::length_or_unknown(it.elapsed), text::length_or_unknown(it.since_declared));
+        let word = if it.met.is_none() && it.elapsed.is_none() { "unknown" } else { text::met(it.met) };
+        vec![format!("RTO {}", it.tier), all, declared, text::length(it.target), word.into()]
+    });
+    let rpo = rpo(view).into_iter().map(|it| {
+        let word = if it.loss == Loss::Unknown { "unknown" } else { text::met(it.met) };
+        vec![format!("RPO {}", it.class), text::loss(it.loss), String::new(), text::length(it.target), word.into()]
+    });
+    let rows: Vec<Vec<String>> = rto.chain(rpo).collect();
+    table(&["objective", "from disruption (t0)", "from declaration (t2)", "target", ""], &rows)
+}
+
+fn services(out: &mut String, view: &Snapshot) -> std::fmt::Result {
+    let regions = &view.estate.regions;
+    let role = |role: RegionRole| if role == RegionRole::Primary { "" } else { " (standby)" };
+    let titles: Vec<String> = regions.iter().map(|region| format!("{}{}", region.id, role(region.role))).collect();
+    let head: Vec<&str> = ["service", "tier"].into_iter().chain(titles.iter().map(String::as_str)).collect();
+    let row = |service: &Service| {
+        let mut cells = vec![service.id.to_string(), service.tier.to_string()];
+        cells.extend(regions.iter().map(|region| service_status(view, service, region).to_string()));
+        cells
+    };
+    let of_tier = |tier: Tier| view.estate.services.iter().filter(move |service| service.tier == tier);
+    let rows: Vec<Vec<String>> = Tier::ALL.iter().flat_map(|tier| of_tier(*tier)).map(row).collect();
+    write!(out, "{}", table(&head, &rows))
+}
+
+fn stores(out: &mut String, view: &Snapshot) -> std::fmt::Result {
+    let mut rows = Vec::new();
+    for store in view.estate.datastores() {
+        let live = view.live.surveys.get(&store.id);
+        let age = live.and_then(|live| live.at).map(|at| format!("{} ago", clock(seconds_between(at, view.now))));
+        let fault = live.and_then(|live| live.fault.clone());
+        let seen = fault.or(age).unwrap_or_else(|| "not yet".into());
+        for member in live.iter().flat_map(|live| &live.survey.members) {
+            let region = member.region.as_ref().map_or("?".to_owned(), ToString::to_string);
+            let role = format!("{:?}", member.role).to_lowercase();
+            let lag = if member.lag.is_none() && role == "writer" { String::new() } else { text::lag(member.lag) };
+            rows.push(vec![
+                store.id.to_string(),
+                member.name.clone(),
+                region,
+                role,
+                member.status.to_string(),
+                lag,
+                seen.clone(),
+            ]);
+        }
+        if live.is_none_or(|live| live.survey.members.is_empty()) {
+            rows.push(vec![
+                store.id.to_string(),
+                String::new(),
+                String::new(),
+                String::new(),
+                "unknown".into(),
+                String::new(),
+                seen,
+            ]);
+        }
+    }
+    write!(out, "{}", table(&["datastore", "member", "region", "role", "status", "lag", "seen"], &rows))
+}

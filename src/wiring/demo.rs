@@ -1,0 +1,173 @@
+//! `mayday demo`: the lab, a private engine and the cockpit, on an incident. Everything it started ends with it.
+
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::failure::Failure;
+use super::places::Places;
+use super::{cockpit, engine, follow, lab};
+use crate::api::client::Client;
+use crate::cli::args::{DemoArgs, Format};
+use crate::cli::exit::Exit;
+use crate::cli::text::table;
+use crate::domain::command::Ask;
+use crate::domain::estate::RegionRole;
+use crate::domain::health::Status;
+use crate::domain::incident::Severity;
+use crate::domain::run::Mode;
+use crate::domain::view::Snapshot;
+use crate::lab::scenario::{self, Scenario};
+use crate::lab::{Lab, Pace, estate, handout};
+
+/// The longest that the lab may take to look healthy, or broken, to the engine: several rounds of its probes.
+const SIGHT: Duration = Duration::from_secs(60);
+/// The longest that an engine may take to end in order.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// Plays an incident.
+///
+/// # Errors
+/// When the lab or the engine cannot be started, or the engine is lost.
+pub async fn run(args: &DemoArgs, format: Format) -> Result<Exit, Failure> {
+    if args.list {
+        return list(format);
+    }
+    let chosen = lab::find(&args.scenario)?;
+    let stage = Stage::set(Pace(args.speed)).await?;
+    let outcome =
+        if args.headless { headless(&stage, &chosen, format).await } else { attended(&stage, &chosen, args).await };
+    stage.strike().await;
+    outcome
+}
+
+fn list(format: Format) -> Result<Exit, Failure> {
+    let all = lab::all()?;
+    match format {
+        Format::Json => {
+            let rows: Vec<_> =
+                all.iter().map(|it| json!({ "name": it.name, "title": it.title, "about": it.about })).collect();
+            println!("{:#}", json!(rows));
+        }
+        Format::Text => {
+            let rows: Vec<Vec<String>> = all.iter().map(|it| vec![it.name.to_owned(), it.title.clone()]).collect();
+            print!("{}", table(&["scenario", "what goes wrong"], &rows));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// What a demo plays on: a lab in this process, and an engine in a child that ends when this process does, however it ends.
+struct Stage {
+    lab: Lab,
+    places: Places,
+    engine: Child,
+    /// Removed at the end.
+    _dir: TempDir,
+}
+
+impl Stage {
+    async fn set(pace: Pace) -> Result<Self, Failure> {
+        let lab = lab::start(pace).await?;
+        let dir = tempfile::Builder::new().prefix("mayday-").tempdir()?;
+        let places = Places::within(dir.path());
+        let config = estate::config_for(&lab.endpoints, pace).map_err(Failure::failed)?;
+        std::fs::write(&places.config, config)?;
+        handout::write(&lab.endpoints, dir.path())?;
+        let mut engine = engine::spawn(&places, Stdio::piped(), true)?;
+        engine::wait(&places, &mut engine).await?;
+        Ok(Self { lab, places, engine, _dir: dir })
+    }
+
+    /// Ends the engine in order, or by force if it does not.
+    async fn strike(mut self) {
+        drop(self.engine.stdin.take());
+        let start = Instant::now();
+        while start.elapsed() < ENDING {
+            if !matches!(self.engine.try_wait(), Ok(None)) {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        // It is ours, and it does not end by itself.
+        let _ = self.engine.kill();
+        let _ = self.engine.wait();
+    }
+}
+
+/// Waits until what the engine sees is so.
+async fn until(client: &Client, what: &str, holds: impl Fn(&Snapshot) -> bool) -> Result<Snapshot, Failure> {
+    let wait = async {
+        loop {
+            let view = client.snapshot().await?;
+            if holds(&view) {
+                return Ok(view);
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let late = || Failure::failed(format!("the engine did not see {what} within {} s", SIGHT.as_secs()));
+    timeout(SIGHT, wait).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Every probe and every datastore was seen, and all is well.
+fn is_healthy(view: &Snapshot) -> bool {
+    let probes =
+        view.estate.probes.iter().all(|it| view.live.probes.get(&it.id).is_some_and(|it| it.status == Status::Healthy));
+    let known = |id| view.live.surveys.get(id).is_some_and(|it| it.survey.standby_point.is_some());
+    probes && view.estate.datastores().all(|store| known(&store.id))
+}
+
+/// A service of the serving region is down.
+fn is_broken(view: &Snapshot) -> bool {
+    let primary = view.estate.region(RegionRole::Primary).map(|region| region.id.clone());
+    let in_primary = view.estate.probes.iter().filter(|probe| probe.region == primary);
+    in_primary.filter_map(|probe| view.state.probes.get(&probe.id)).any(|known| known.status == Status::Down)
+}
+
+async fn attended(stage: &Stage, chosen: &Scenario, args: &DemoArgs) -> Result<Exit, Failure> {
+    let play = async {
+        scenario::play(&stage.lab.world, chosen).await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        exit = cockpit::run(&stage.places.socket, &args.cockpit) => exit,
+        never = play => never,
+    }
+}
+
+async fn headless(stage: &Stage, chosen: &Scenario, format: Format) -> Result<Exit, Failure> {
+    let client = Client::new(&stage.places.socket);
+    until(&client, "the lab healthy", is_healthy).await?;
+    eprintln!("the lab is healthy; {}", chosen.title);
+    let world = stage.lab.world.clone();
+    let play = tokio::spawn({
+        let chosen = chosen.clone();
+        async move { scenario::play(&world, &chosen).await }
+    });
+    until(&client, "anything broken", is_broken).await?;
+    let severity: Severity = chosen.severity.parse().map_err(Failure::failed)?;
+    client.ask(&Ask::Declare { title: chosen.title.clone(), severity }).await?;
+    let reason = format!("demo: {}", chosen.name);
+    let plan = chosen.plan.as_str().into();
+    client.ask(&Ask::StartRun { plan, mode: Mode::Live, reason, unattended: true }).await?;
+    let exit = follow::follow(&client, format).await?;
+    let served = client_is_served(&stage.lab).await;
+    play.abort();
+    eprintln!("the synthetic client {}", if served { "reads and writes again" } else { "is NOT served" });
+    Ok(if served || exit != Exit::Ok { exit } else { Exit::Failed })
+}
+
+/// Whether the lab's own client, which knows nothing of Mayday, has written and read since the run ended.
+async fn client_is_served(lab: &Lab) -> bool {
+    let since = jiff::Timestamp::now();
+    let served = async {
+        while lab.world.truth().client.last_success.is_none_or(|at| at <= since) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SIGHT, served).await.is_ok()
+}

@@ -1,0 +1,92 @@
+//! `mayday lab`: the embedded lab by itself, with what standard clients need to reach it.
+
+use std::io::{self, Write};
+
+use super::failure::Failure;
+use crate::cli::args::{Format, LabArgs};
+use crate::cli::exit::Exit;
+use crate::lab::scenario::{self, Scenario};
+use crate::lab::{Lab, Pace, REGIONS, estate, handout};
+
+/// Runs the lab until it is interrupted.
+///
+/// # Errors
+/// When a loopback address cannot be listened on, or the directory cannot be written to.
+pub async fn run(args: &LabArgs, format: Format) -> Result<Exit, Failure> {
+    let chosen = args.scenario.as_deref().map(find).transpose()?;
+    let lab = start(Pace(args.speed)).await?;
+    let dir = std::path::absolute(&args.dir)?;
+    let mut files = handout::write(&lab.endpoints, &dir)?;
+    let config = dir.join("config.toml");
+    std::fs::write(&config, estate::config_for(&lab.endpoints, lab.world.pace).map_err(Failure::failed)?)?;
+    files.push(config);
+    let mut out = io::stdout();
+    match format {
+        Format::Json => writeln!(out, "{:#}", handout::json(&lab.endpoints, &dir))?,
+        Format::Text => {
+            for (name, address) in &lab.endpoints {
+                writeln!(out, "{name:<32} {address}")?;
+            }
+            writeln!(out)?;
+            files.iter().try_for_each(|file| writeln!(out, "wrote {}", file.display()))?;
+            for region in REGIONS {
+                writeln!(
+                    out,
+                    "\n. {}   # aws, kubectl, … now talk to {region}",
+                    dir.join(format!("env.{region}")).display()
+                )?;
+            }
+            writeln!(
+                out,
+                "mayday --config {} --state-dir {}",
+                dir.join("config.toml").display(),
+                dir.join("state").display()
+            )?;
+            writeln!(out, "\nThe lab runs until it is interrupted (Ctrl-C).")?;
+        }
+    }
+    out.flush()?;
+    let play = async {
+        if let Some(chosen) = &chosen {
+            scenario::play(&lab.world, chosen).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = play => {}
+        stopped = tokio::signal::ctrl_c() => stopped?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// Starts a lab.
+///
+/// # Errors
+/// When a loopback address cannot be listened on.
+pub async fn start(pace: Pace) -> Result<Lab, Failure> {
+    let cannot = |error: io::Error| {
+        Failure::failed(format!(
+            "the lab cannot listen on loopback: {error} → it needs 127.0.0.1, 127.0.0.11 and 127.0.0.12"
+        ))
+    };
+    Lab::start(pace).await.map_err(cannot)
+}
+
+/// A scenario by name.
+///
+/// # Errors
+/// When there is none of that name: the error lists those there are.
+pub fn find(name: &str) -> Result<Scenario, Failure> {
+    let all = all()?;
+    let known = all.iter().map(|it| it.name).collect::<Vec<_>>().join(", ");
+    let missing = || Failure::new(Exit::Usage, format!("there is no scenario `{name}` → choose one of {known}"));
+    all.into_iter().find(|it| it.name == name).ok_or_else(missing)
+}
+
+/// Every scenario.
+///
+/// # Errors
+/// When one of them cannot be read: a mistake of the build.
+pub fn all() -> Result<Vec<Scenario>, Failure> {
+    scenario::all().map_err(|error| Failure::failed(format!("a scenario cannot be read: {error}")))
+}

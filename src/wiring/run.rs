@@ -1,0 +1,237 @@
+//! The program: one function a subcommand.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::places::Places;
+use super::{demo, engine, follow, kinds, lab};
+use crate::api::client::{Client, Fed};
+use crate::cli::args::{
+    Cli, Command, Common, EngineCommand, FailoverCommand, Format, HoldCommand, IncidentCommand, JournalCommand,
+    PlanCommand, RunArgs, StepCommand,
+};
+use crate::cli::exit::Exit;
+use crate::cli::{self, check, init, journal, plan, status};
+use crate::config;
+use crate::domain::command::Ask;
+use crate::domain::ids::{PlanId, RunId};
+use crate::domain::plan::Plan;
+use crate::domain::run::Mode;
+use crate::domain::view::{Snapshot, Update};
+
+/// Records that are asked for at once.
+const PAGE: usize = 1000;
+
+/// Runs the program.
+///
+/// # Errors
+/// What ends it early, with the exit code that says so.
+pub async fn run(cli: Cli) -> Result<Exit, Failure> {
+    let common = cli.common;
+    match cli.command {
+        Some(Command::Demo(args)) => demo::run(&args, common.output).await,
+        Some(Command::Lab(args)) => lab::run(&args, common.output).await,
+        Some(Command::Kinds { name }) => {
+            cli::kinds::kinds(&kinds(), name.as_deref(), common.output == Format::Json, &mut io::stdout())?;
+            Ok(Exit::Ok)
+        }
+        command => with_places(&common, command, &cli.cockpit).await,
+    }
+}
+
+async fn with_places(
+    common: &Common,
+    command: Option<Command>,
+    cockpit: &cli::args::CockpitArgs,
+) -> Result<Exit, Failure> {
+    let places = Places::find(common).map_err(|text| Failure::new(Exit::Usage, text))?;
+    let format = common.output;
+    match command {
+        Some(Command::Init { path }) => {
+            init::init(path.as_ref().unwrap_or(&places.config), &mut io::stdout())?;
+            Ok(Exit::Ok)
+        }
+        Some(Command::Check) => {
+            let loaded = config::load(&places.config, &kinds());
+            match format {
+                Format::Json => check::check_json(&loaded, &mut io::stdout())?,
+                Format::Text => check::check(&loaded, &mut io::stdout())?,
+            }
+            Ok(if loaded.is_ok() { Exit::Ok } else { Exit::Config })
+        }
+        Some(Command::Engine(args)) => match args.command {
+            Some(EngineCommand::Stop) => {
+                let accepted = Client::new(&places.socket).stop().await?;
+                say(format, &accepted, accepted.note.clone().unwrap_or_default())
+            }
+            None => engine::run(&places, args.until_stdin_closes).await.map(|()| Exit::Ok),
+        },
+        None => {
+            engine::ensure(&places).await?;
+            super::cockpit::run(&places.socket, cockpit).await
+        }
+        Some(command) => with_engine(&engine::ensure(&places).await?, command, format).await,
+    }
+}
+
+async fn with_engine(client: &Client, command: Command, format: Format) -> Result<Exit, Failure> {
+    match command {
+        Command::Plan(command) => plans(client, command, format).await,
+        Command::Failover(FailoverCommand::Run(args)) => failover(client, args, format).await,
+        Command::Failover(FailoverCommand::Follow) => follow::follow(client, format).await,
+        Command::Failover(FailoverCommand::Abandon { reason }) => {
+            let run = current_run(&client.snapshot().await?)?;
+            ask(client, Ask::Abandon { run, reason }, format).await
+        }
+        Command::Step(command) => step(client, command, format).await,
+        Command::Hold(HoldCommand::On { reason }) => ask(client, Ask::Hold { reason }, format).await,
+        Command::Hold(HoldCommand::Off { reason }) => ask(client, Ask::Release { reason }, format).await,
+        Command::ByHand { name, all } => {
+            let steps = client.by_hand(&PlanId::from(name), !all).await?;
+            say(format, &steps, plan::by_hand(&steps))
+        }
+        Command::Journal(command) => journals(client, command, format).await,
+        Command::Incident(command) => incident(client, command, format).await,
+        _ => {
+            let view = client.snapshot().await?;
+            say(format, &status::json(&view), status::text(&view))
+        }
+    }
+}
+
+/// Prints one of the two.
+fn say(format: Format, json: &impl Serialize, text: String) -> Result<Exit, Failure> {
+    let text = match format {
+        Format::Json => serde_json::to_string_pretty(json).map_err(io::Error::other)?,
+        Format::Text => text,
+    };
+    writeln!(io::stdout(), "{}", text.trim_end())?;
+    Ok(Exit::Ok)
+}
+
+async fn ask(client: &Client, ask: Ask, format: Format) -> Result<Exit, Failure> {
+    let accepted = client.ask(&ask).await?;
+    let note = accepted.note.clone().unwrap_or_else(|| "done".into());
+    say(format, &accepted, note)
+}
+
+fn find<'v>(view: &'v Snapshot, name: &str) -> Result<&'v Arc<Plan>, Failure> {
+    let known = || view.plans.iter().map(|plan| plan.id.as_str()).collect::<Vec<_>>().join(", ");
+    let missing = || Failure::new(Exit::Refused, format!("there is no plan `{name}` → choose one of {}", known()));
+    view.plans.iter().find(|plan| plan.id.as_str() == name).ok_or_else(missing)
+}
+
+async fn plans(client: &Client, command: PlanCommand, format: Format) -> Result<Exit, Failure> {
+    let view = client.snapshot().await?;
+    match command {
+        PlanCommand::List => say(format, &plan::list_json(&view), plan::list(&view)),
+        PlanCommand::Show { name } => {
+            let found = find(&view, &name)?;
+            say(format, found, plan::show(found))
+        }
+        PlanCommand::Preview { name } => {
+            let steps = client.preview(&find(&view, &name)?.id).await?;
+            say(format, &steps, plan::preview(&steps))
+        }
+    }
+}
+
+async fn failover(client: &Client, args: RunArgs, format: Format) -> Result<Exit, Failure> {
+    let view = client.snapshot().await?;
+    let plan = find(&view, &args.name)?.id.clone();
+    if args.mode == Mode::Live && args.yes && args.reason.is_empty() {
+        return Err(Failure::new(Exit::Usage, "an unattended live run needs a reason → give one with --reason"));
+    }
+    if args.mode == Mode::Live && view.state.incident.is_none() {
+        let reason = args.reason.clone();
+        let title = if reason.is_empty() { "Manual failover requested".to_owned() } else { reason };
+        client.ask(&Ask::Declare { title, severity: args.severity }).await?;
+    }
+    client.ask(&Ask::StartRun { plan, mode: args.mode, reason: args.reason, unattended: args.yes }).await?;
+    follow::follow(client, format).await
+}
+
+fn current_run(view: &Snapshot) -> Result<RunId, Failure> {
+    let none = || Failure::new(Exit::Refused, "nothing was run yet → mayday failover run PLAN");
+    view.state.run.as_ref().map(|run| run.id.clone()).ok_or_else(none)
+}
+
+async fn step(client: &Client, command: StepCommand, format: Format) -> Result<Exit, Failure> {
+    let run = current_run(&client.snapshot().await?)?;
+    let asked = match command {
+        StepCommand::Confirm { step, phrase } => Ask::Confirm { run, step: step.into(), phrase },
+        StepCommand::Override { step, phrase, reason } => Ask::Override { run, step: step.into(), phrase, reason },
+        StepCommand::Retry { step, reason } => Ask::Retry { run, step: step.into(), reason },
+        StepCommand::Skip { step, reason } => Ask::Skip { run, step: step.into(), reason },
+        StepCommand::Done { step, reason } => Ask::MarkDone { run, step: step.into(), reason },
+        StepCommand::Revert { step, reason } => Ask::Revert { run, step: step.into(), reason },
+    };
+    ask(client, asked, format).await
+}
+
+async fn journals(client: &Client, command: JournalCommand, format: Format) -> Result<Exit, Failure> {
+    match command {
+        JournalCommand::Verify => {
+            let chain = client.verify().await.map_err(|error| Failure::new(Exit::Journal, error.to_string()))?;
+            let text = format!("{} records, nothing altered; head {}", chain.records, chain.head);
+            say(format, &chain, text)
+        }
+        JournalCommand::Export => {
+            let mut after = 0;
+            loop {
+                let records = client.records(after, PAGE).await?;
+                let Some(last) = records.last() else { return Ok(Exit::Ok) };
+                after = last.seq;
+                for record in &records {
+                    writeln!(io::stdout(), "{}", serde_json::to_string(record).map_err(io::Error::other)?)?;
+                }
+            }
+        }
+        JournalCommand::Tail { lines, follow } => tail(client, lines, follow, format).await,
+    }
+}
+
+async fn tail(client: &Client, lines: usize, follow: bool, format: Format) -> Result<Exit, Failure> {
+    let mut after = client.snapshot().await?.state.seq.saturating_sub(lines as u64);
+    let mut feed = client.feed();
+    loop {
+        for record in client.records(after, PAGE).await? {
+            after = record.seq;
+            let line = match format {
+                Format::Json => serde_json::to_string(&record).map_err(io::Error::other)?,
+                Format::Text => journal::line(&record),
+            };
+            writeln!(io::stdout(), "{line}")?;
+        }
+        if !follow {
+            return Ok(Exit::Ok);
+        }
+        loop {
+            match feed.next().await {
+                Fed::Update(Update::Record { record }) if record.seq > after => break,
+                Fed::Snapshot(view) if view.state.seq > after => break,
+                Fed::Lost(error) => eprintln!("{error}; looking for it again"),
+                _ => {}
+            }
+        }
+    }
+}
+
+async fn incident(client: &Client, command: IncidentCommand, format: Format) -> Result<Exit, Failure> {
+    match command {
+        IncidentCommand::Declare { title, severity } => {
+            ask(client, Ask::Declare { title, severity }, format).await?;
+        }
+        IncidentCommand::Close { note } => return ask(client, Ask::CloseIncident { note }, format).await,
+        IncidentCommand::Show => {}
+    }
+    let view = client.snapshot().await?;
+    let text = match &view.state.incident {
+        Some(it) => format!("{} {} {}: {}\n{}", it.id, it.severity, it.phase, it.title, status::verdicts(&view)),
+        None => "No incident is open.".into(),
+    };
+    say(format, &view.state.incident, text)
+}
