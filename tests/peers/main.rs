@@ -4,4 +4,5 @@ mod aws_route53_s3;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/common.rs"]
 mod common;
+mod kubectl;
 mod python;

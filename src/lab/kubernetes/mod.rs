@@ -1,8 +1,16 @@
 //! A Kubernetes API per region, and the truth about the cluster: what is wanted, what runs, and the controllers in between.
 
-#![allow(dead_code, reason = "the API that shows these is the next commit")]
-
+mod api;
 mod controllers;
+mod objects;
+mod patch;
+mod refusal;
+mod resources;
+mod selector;
+mod table;
+mod view;
+mod watch;
+mod writes;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -10,8 +18,12 @@ use std::io;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use self::view::View;
 use super::Site;
 use super::world::{PRIMARY, Tick};
+
+/// The place of the API servers.
+const PLACE: &str = "kubernetes";
 
 pub const NAMESPACE: &str = "gennet";
 
@@ -114,6 +126,7 @@ pub struct Cluster {
     nodes: Vec<Node>,
     /// Objects that changed since they were last published.
     touched: BTreeSet<(Kind, String)>,
+    view: View,
     /// Counts pods; never reused.
     serial: u64,
 }
@@ -153,9 +166,14 @@ impl Cluster {
             pods: Vec::new(),
             nodes: NODES.into_iter().map(|name| Node { name, ready: true }).collect(),
             touched: BTreeSet::new(),
+            view: View::default(),
             serial: 0,
         };
         cluster.settle(created);
+        cluster.touch(Kind::Namespace, NAMESPACE);
+        NODES.into_iter().for_each(|name| cluster.touch(Kind::Node, name));
+        SERVICES.iter().filter(|it| it.autoscaled).for_each(|it| cluster.touch(Kind::Autoscaler, it.name));
+        cluster.publish();
         cluster
     }
 
@@ -179,6 +197,7 @@ impl Cluster {
 
     pub fn tick(&mut self, tick: &Tick<'_>) {
         controllers::tick(self, tick);
+        self.publish();
     }
 }
 
@@ -215,8 +234,8 @@ fn autoscaler_spec(name: &str, min: u64) -> Value {
     })
 }
 
-pub async fn start(_site: &mut Site<'_>) -> io::Result<()> {
-    Ok(())
+pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
+    api::start(site).await
 }
 
 #[cfg(test)]
