@@ -137,14 +137,16 @@ impl Plan {
                 say(format!("a step that {} needs `class`, the data class it is about", step.role));
             }
             if step.role == StepRole::Traffic {
-                for before in self.steps.iter().filter(|s| matches!(s.role, StepRole::Promotes | StepRole::Capacity)) {
+                let first = |role| matches!(role, StepRole::Promotes | StepRole::Capacity | StepRole::Measures);
+                for before in self.steps.iter().filter(|step| first(step.role)) {
                     if !ancestors.contains(&before.id) {
                         say(format!(
                             "moves traffic without waiting for `{}`, which {}",
                             before.id,
                             match before.role {
                                 StepRole::Promotes => "makes a store writable",
-                                _ => "gives the standby capacity",
+                                StepRole::Capacity => "gives the standby capacity",
+                                _ => "has to read the promoted copy before clients write to it",
                             }
                         ));
                     }

@@ -10,7 +10,8 @@ use crate::domain::event::{Event, Record};
 use crate::domain::journal::{Chain, Journal, JournalFault};
 use crate::domain::time::At;
 
-/// `before:N` or `after:N`: die just before, or just after, the N-th append of this process is durable.
+/// `before:N` or `after:N`: die just before, or just after, the N-th append of this process is durable, counted from the one that
+/// starts a run.
 const VARIABLE: &str = "MAYDAY_CRASH";
 
 /// Wraps `journal` if the environment asks for a crash.
@@ -31,7 +32,9 @@ struct Crashing {
 #[async_trait]
 impl Journal for Crashing {
     async fn append(&self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
-        let due = self.appends.fetch_add(1, Ordering::SeqCst) + 1 == self.at;
+        let counts = self.appends.load(Ordering::SeqCst) > 0
+            || events.iter().any(|(_, event)| matches!(event, Event::RunStarted { .. }));
+        let due = counts && self.appends.fetch_add(1, Ordering::SeqCst) + 1 == self.at;
         if due && self.before {
             std::process::abort();
         }

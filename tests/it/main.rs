@@ -6,6 +6,7 @@ mod cli;
 mod common;
 mod config;
 mod contract;
+mod crash;
 mod http;
 mod kubernetes;
 mod neo4j;

@@ -1,0 +1,144 @@
+//! The engine is killed at every journal append of a whole failover, just before the append is durable and just after, in a process
+//! of its own, and another one takes over. However it dies: the failover ends, no change is made twice, and no event is lost.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use futures::{StreamExt, stream};
+use mayday::api::client::Client;
+use mayday::domain::command::Ask;
+use mayday::domain::event::Record;
+use mayday::domain::health::Status;
+use mayday::domain::incident::Severity;
+use mayday::domain::run::{Mode, Outcome};
+use mayday::domain::view::Snapshot;
+use mayday::lab::faults::Condition;
+use mayday::lab::{Lab, PRIMARY, Pace, estate};
+
+use crate::common::eventually;
+
+/// Failovers that are played at once: most of their time is waiting.
+const AT_ONCE: usize = 6;
+const SPEED: Pace = Pace(200.0);
+
+/// An engine in a process of its own; it is ended with the value.
+struct Engine(Child);
+
+impl Engine {
+    fn start(dir: &Path, crash: Option<&str>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mayday"));
+        command.arg("engine").arg("--config").arg(dir.join("config.toml")).arg("--state-dir").arg(dir.join("state"));
+        command.env("MAYDAY_LOG", "off").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some(crash) = crash {
+            command.env("MAYDAY_CRASH", crash);
+        }
+        Self(command.spawn().unwrap())
+    }
+
+    fn has_died(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Accepted changes by place, action and target.
+type Changes = BTreeMap<(String, String, String), usize>;
+
+/// How one failover went.
+struct Played {
+    crashed: bool,
+    changes: Changes,
+}
+
+fn is_ready(view: &Snapshot) -> bool {
+    let seen = |id| view.live.probes.get(id).is_some_and(|it| it.status == Status::Healthy);
+    let known = |id| view.live.surveys.get(id).is_some_and(|it| it.survey.standby_point.is_some());
+    view.estate.probes.iter().all(|it| seen(&it.id)) && view.estate.datastores().all(|store| known(&store.id))
+}
+
+/// The region is left on purpose, so that every store has to be moved by hand; only the graph's leader is lost, since nothing can
+/// make a living one step down.
+async fn play(crash: Option<&str>) -> Played {
+    let what = crash.unwrap_or("no crash").to_owned();
+    let lab = Lab::start(SPEED).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("config.toml"), estate::config_for(&lab.endpoints, SPEED).unwrap()).unwrap();
+    let mut engine = Engine::start(dir.path(), crash);
+    let client = Client::new(dir.path().join("state/engine.sock"));
+    eventually("the lab is healthy", async || client.snapshot().await.ok().filter(is_ready)).await;
+    lab.world.truth().faults.set(&format!("neo4j@{PRIMARY}"), Condition::Dark);
+    client.ask(&Ask::Declare { title: "leave the region".into(), severity: Severity::Sev2 }).await.unwrap();
+    let start = Ask::StartRun {
+        plan: "regional-failover".into(),
+        mode: Mode::Live,
+        reason: "crash test".into(),
+        unattended: true,
+    };
+    // The engine may die while it answers; what it had journalled by then goes on.
+    let _ = client.ask(&start).await;
+    let (mut crashed, mut seen) = (false, Vec::<Record>::new());
+    let outcome = eventually(&format!("the failover ends ({what})"), async || {
+        if engine.has_died() {
+            crashed = true;
+            engine = Engine::start(dir.path(), None);
+        }
+        let view = client.snapshot().await.ok()?;
+        let after = seen.last().map_or(0, |record| record.seq);
+        seen.extend(client.records(after, 10_000).await.ok()?);
+        match &view.state.run {
+            None => {
+                let _ = client.ask(&start).await;
+                None
+            }
+            Some(run) if run.waits_for_human() => panic!("{what}: waits for a human: {:#?}", run.steps),
+            Some(run) => run.outcome,
+        }
+    })
+    .await;
+    assert_eq!(outcome, Outcome::Completed, "{what}");
+    let chain = client.verify().await.unwrap();
+    let journal = client.records(0, 100_000).await.unwrap();
+    assert_eq!(chain.records as usize, journal.len(), "{what}");
+    assert!(seen.iter().all(|record| journal.contains(record)), "{what}: an event that was shown is lost");
+    let mut changes = Changes::new();
+    for change in lab.world.truth().ledger.iter().filter(|change| change.accepted) {
+        *changes.entry((change.place.clone(), change.action.clone(), change.target.clone())).or_default() += 1;
+    }
+    Played { crashed, changes }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn killed_at_every_append_it_ends_well_and_changes_nothing_twice() {
+    let calm = play(None).await;
+    assert!(!calm.crashed);
+    for action in ["PromoteReadReplica", "ChangeResourceRecordSets", "SENTINEL FAILOVER"] {
+        let count: usize = calm.changes.iter().filter(|((_, it, _), _)| it == action).map(|(_, count)| count).sum();
+        assert_eq!(count, 1, "{action} in {:#?}", calm.changes);
+    }
+    let (mut kills, mut appends) = (0, 0);
+    for when in ["before", "after"] {
+        let trials =
+            stream::iter(1..).map(|number| async move { (number, play(Some(&format!("{when}:{number}"))).await) });
+        let mut trials = Box::pin(trials.buffered(AT_ONCE));
+        while let Some((number, played)) = trials.next().await {
+            assert_eq!(played.changes, calm.changes, "killed {when} append {number}");
+            // Past the last append of the failover there is nothing left to die at.
+            if !played.crashed {
+                break;
+            }
+            (kills, appends) = (kills + 1, appends.max(number));
+        }
+    }
+    println!(
+        "{kills} kills at {appends} appends; {} changes each time, none of them twice",
+        calm.changes.values().sum::<usize>()
+    );
+    assert!(appends > 30, "{kills} kills at {appends} appends");
+}
