@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod dns;
 pub mod http;
+pub mod neo4j;
 pub mod redis;
 pub mod route53;
 pub mod s3;
@@ -16,6 +17,7 @@ use crate::domain::system::Factory;
 #[rustfmt::skip] // one row a line
 pub const FACTORIES: &[&dyn Factory] = &[
     &dns::DnsFactory,
+    &neo4j::Neo4jFactory,
     &redis::RedisFactory,
     &route53::Route53Factory,
     &s3::S3Factory,

@@ -131,7 +131,7 @@ pub fn execute(cluster: &mut Cluster, server: usize, command: Command, tick: &Ti
         Command::SetOnline { database, online } => user_database(cluster, &database)?.requested_online = online,
         Command::Topology { database, primaries, secondaries } => {
             let database = user_database(cluster, &database)?;
-            reshape(database, primaries, secondaries)?;
+            reshape(database, primaries, secondaries, &up)?;
         }
     }
     Ok(Answer::written())
@@ -250,8 +250,8 @@ fn cannot_move(database: &Database, names: &[String]) -> Failure {
     ))
 }
 
-/// Hosts that are too many go, the leader last.
-fn reshape(database: &mut Database, primaries: usize, secondaries: usize) -> Result<(), Failure> {
+/// Hosts that are too many go: the unavailable first, the leader last.
+fn reshape(database: &mut Database, primaries: usize, secondaries: usize, up: &[bool]) -> Result<(), Failure> {
     if primaries == 0 || primaries + secondaries > database.hosts.len() {
         return Err(Failure::argument(format!("Could not alter database '{}': not enough servers.", database.name)));
     }
@@ -259,7 +259,7 @@ fn reshape(database: &mut Database, primaries: usize, secondaries: usize) -> Res
         return Err(Failure::not_a_leader());
     }
     let leader = database.leader;
-    database.hosts.sort_by_key(|host| (leader != Some(host.server), u64::MAX - host.applied));
+    database.hosts.sort_by_key(|host| (leader != Some(host.server), !up[host.server], u64::MAX - host.applied));
     database.hosts.truncate(primaries + secondaries);
     for (at, host) in database.hosts.iter_mut().enumerate() {
         host.primary = at < primaries;

@@ -1,0 +1,205 @@
+//! Neo4j clusters over Bolt: every server is asked directly, and a leader is believed when it can replicate and says so itself.
+//!
+//! There is no call that makes a server the leader. Elections are automatic while a majority of a database's primaries lives; when
+//! it does not, the documented disaster procedure is what is left, and its parts are steps here.
+//! <https://neo4j.com/docs/operations-manual/current/clustering/multi-region-deployment/disaster-recovery/>
+
+mod client;
+mod look;
+mod probes;
+mod steps;
+mod survey;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::domain::estate::{ProbeSpec, SystemSpec};
+use crate::domain::health::Reading;
+use crate::domain::ids::RegionId;
+use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::plan::StepSpec;
+use crate::domain::recovery::Survey;
+use crate::domain::system::{Factory, Fault, RegionOf, Step, Surroundings, System};
+use client::Client;
+
+const SERVER: Param = Param::required("server", ParamType::Text, "the server's name or id, as SHOW SERVERS has it");
+
+/// The row of the table of kinds.
+pub static KIND: SystemKind = SystemKind {
+    name: "neo4j",
+    title: "Neo4j cluster",
+    ambient: false,
+    params: &[
+        Param::required("servers", ParamType::Map, "the bolt:// address of every server, by its name"),
+        Param::required("regions", ParamType::Map, "the region of each server, by its name"),
+        Param::default("username", ParamType::Text, "neo4j", "who logs in; the disaster steps need an administrator"),
+        Param::required("password", ParamType::Secret, "its password"),
+        Param::default("database", ParamType::Text, "neo4j", "the database that is watched and measured"),
+        Param::default(
+            "heartbeat_query",
+            ParamType::Text,
+            "MATCH (h:Heartbeat) RETURN max(h.at) AS at",
+            "returns the time of the newest write, as a datetime or RFC 3339 text, in its only column",
+        ),
+        Param::default("timeout", ParamType::Span, "3s", "how long one server may take to answer"),
+    ],
+    probes: &[
+        ProbeKind {
+            name: "neo4j.server",
+            title: "Servers answer RETURN 1",
+            params: &[Param::optional(
+                "server",
+                ParamType::Text,
+                "one server by name; all of the probe's region when it is left out",
+            )],
+        },
+        ProbeKind { name: "neo4j.leader", title: "The database has a leader that can replicate", params: &[] },
+    ],
+    steps: &[
+        StepKind {
+            name: "neo4j.leader",
+            title: "A server of the region leads the database and can replicate",
+            role: StepRole::Checks,
+            undo: Undo::Nothing,
+            instead: "",
+            params: &[Param::required("region", ParamType::Region, "where the leader has to be")],
+        },
+        StepKind {
+            name: "neo4j.recovery-point",
+            title: "Read the newest heartbeat from the leader",
+            role: StepRole::Measures,
+            undo: Undo::Nothing,
+            instead: "",
+            params: &[Param::optional(
+                "region",
+                ParamType::Region,
+                "where the leader has to be; anywhere when left out",
+            )],
+        },
+        StepKind {
+            name: "neo4j.cordon",
+            title: "Keep a lost server from being given databases",
+            role: StepRole::Changes,
+            undo: Undo::Revert,
+            instead: "",
+            params: &[SERVER],
+        },
+        StepKind {
+            name: "neo4j.start-databases",
+            title: "Start databases that are stopped",
+            role: StepRole::Changes,
+            undo: Undo::Revert,
+            instead: "",
+            params: &[Param::optional("databases", ParamType::List, "which; all that are stopped when it is left out")],
+        },
+        StepKind {
+            name: "neo4j.recreate-database",
+            title: "Make a database without a writer writable again, from what the survivors hold",
+            role: StepRole::Promotes,
+            undo: Undo::PointOfNoReturn,
+            instead: "restore the database from its newest backup with a seedURI",
+            params: &[
+                Param::optional("database", ParamType::Text, "which; the system's own when it is left out"),
+                Param::optional(
+                    "seeding_servers",
+                    ParamType::List,
+                    "whose stores may be used; the newest when left out",
+                ),
+                Param::optional("primaries", ParamType::Integer, "how many primaries it gets; as before when left out"),
+                Param::optional(
+                    "secondaries",
+                    ParamType::Integer,
+                    "how many secondaries it gets; as before when left out",
+                ),
+            ],
+        },
+        StepKind {
+            name: "neo4j.deallocate",
+            title: "Move the databases off a lost server",
+            role: StepRole::Changes,
+            undo: Undo::PointOfNoReturn,
+            instead: "when the server returns: ENABLE SERVER, then REALLOCATE DATABASES",
+            params: &[SERVER],
+        },
+        StepKind {
+            name: "neo4j.drop-server",
+            title: "Remove a deallocated server from the cluster",
+            role: StepRole::Changes,
+            undo: Undo::PointOfNoReturn,
+            instead: "add a fresh server to the cluster; the dropped one cannot come back with its old identity",
+            params: &[SERVER],
+        },
+    ],
+};
+
+/// Connects to Neo4j.
+pub struct Neo4jFactory;
+
+impl Factory for Neo4jFactory {
+    fn kind(&self) -> &'static SystemKind {
+        &KIND
+    }
+
+    fn connect(&self, spec: &SystemSpec, _: &Surroundings) -> Result<Arc<dyn System>, Fault> {
+        Ok(Arc::new(Connected(Arc::new(Neo4j::new(spec)?))))
+    }
+}
+
+/// One cluster.
+struct Neo4j {
+    id: String,
+    /// `bolt://` addresses by name.
+    servers: BTreeMap<String, String>,
+    regions: RegionOf,
+    database: String,
+    heartbeat_query: String,
+    client: Client,
+}
+
+impl Neo4j {
+    fn new(spec: &SystemSpec) -> Result<Self, Fault> {
+        let params = &spec.params;
+        let servers = params.map("servers");
+        let wrong =
+            |url: &&String| !["bolt://", "bolt+s://", "bolt+ssc://"].iter().any(|scheme| url.starts_with(scheme));
+        if let Some(url) = servers.values().find(wrong) {
+            return Err(Fault::permanent(spec.id.as_str(), format!("`{url}` does not lead to one server"))
+                .next("write every server with bolt:// or bolt+s://"));
+        }
+        Ok(Self {
+            id: spec.id.to_string(),
+            servers,
+            regions: params.map("regions").into_iter().map(|(name, region)| (name, region.into())).collect(),
+            database: params.text("database")?.to_owned(),
+            heartbeat_query: params.text("heartbeat_query")?.to_owned(),
+            client: Client::new(spec)?,
+        })
+    }
+
+    fn region(&self, server: &str) -> Option<&RegionId> {
+        self.regions.get(server)
+    }
+
+    /// `neo4j-2 in us-west-2`
+    fn placed(&self, server: &str) -> String {
+        format!("{server} in {}", self.region(server).map_or("an unknown region", RegionId::as_str))
+    }
+}
+
+/// The shape the engine drives.
+struct Connected(Arc<Neo4j>);
+
+#[async_trait]
+impl System for Connected {
+    async fn probe(&self, spec: &ProbeSpec) -> Reading {
+        self.0.probe(spec).await
+    }
+    async fn survey(&self) -> Result<Survey, Fault> {
+        self.0.survey().await
+    }
+    fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+        steps::step(&self.0, spec)
+    }
+}

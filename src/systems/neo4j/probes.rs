@@ -1,0 +1,54 @@
+//! Looking at the cluster once.
+
+use futures::future::join_all;
+use neo4rs::query;
+use tokio::time::Instant;
+
+use super::Neo4j;
+use crate::domain::estate::ProbeSpec;
+use crate::domain::health::Reading;
+
+impl Neo4j {
+    pub async fn probe(&self, spec: &ProbeSpec) -> Reading {
+        match spec.kind.as_str() {
+            "neo4j.server" => self.probe_servers(spec).await,
+            "neo4j.leader" => self.probe_leader().await,
+            other => Reading::unknown(format!("neo4j has no probe `{other}`")),
+        }
+    }
+
+    async fn probe_servers(&self, spec: &ProbeSpec) -> Reading {
+        let wanted = |name: &str| match spec.params.opt_text("server") {
+            Some(only) => only == name,
+            None => spec.region.is_none() || self.region(name) == spec.region.as_ref(),
+        };
+        let urls: Vec<_> = self.servers.iter().filter(|(name, _)| wanted(name)).map(|(_, url)| url).collect();
+        if urls.is_empty() {
+            return Reading::unknown("no such server is listed in `servers` and `regions`");
+        }
+        let asked = Instant::now();
+        let ping = |url| self.client.ask_one(url, &self.database, query("RETURN 1 AS one"));
+        let answers = join_all(urls.iter().map(|url| ping(url))).await;
+        let (all, took) = (answers.len(), asked.elapsed());
+        let faults: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+        match faults.first() {
+            None => Reading::healthy(format!("{all}/{all} answer")).took(took),
+            Some(fault) if faults.len() == all => Reading::down(&fault.what),
+            Some(fault) => Reading::degraded(format!("{}/{all} answer; {}", all - faults.len(), fault.what)),
+        }
+    }
+
+    async fn probe_leader(&self) -> Reading {
+        let sight = self.look().await;
+        let Some(leader) = sight.leader(self, &self.database) else {
+            return Reading::down(format!("nobody leads `{}` and can replicate: {}", self.database, sight.summary()));
+        };
+        let place = self.placed(&leader.server);
+        let term = leader.term.map_or(String::new(), |term| format!(", term {term}"));
+        let said = format!("{place} leads{term}, {}/{} primaries take part", leader.applying, leader.primaries);
+        match leader.applying == leader.primaries {
+            true => Reading::healthy(said),
+            false => Reading::degraded(said),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The steps of Neo4j.
+
+mod leader;
+mod recreate;
+mod server;
+mod start;
+
+use std::sync::Arc;
+
+use neo4rs::Query;
+
+use super::Neo4j;
+use super::client::SYSTEM;
+use super::look::Sight;
+use crate::domain::ids::RegionId;
+use crate::domain::plan::StepSpec;
+use crate::domain::system::{Fault, Guard, Receipt, Step, StepLog};
+
+pub fn step(neo4j: &Arc<Neo4j>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+    let neo4j = Arc::clone(neo4j);
+    let params = &spec.params;
+    let region = spec.region.clone().or_else(|| params.opt_text("region").map(RegionId::from));
+    let verb = spec.kind.strip_prefix("neo4j.").unwrap_or_default();
+    if let Some(verb) = server::VERBS.iter().find(|known| known.name == verb) {
+        return Ok(Arc::new(server::ServerStep { neo4j, verb, server: params.text("server")?.to_owned() }));
+    }
+    Ok(match verb {
+        "leader" => {
+            let region = region.map_or_else(|| params.text("region").map(RegionId::from), Ok)?;
+            Arc::new(leader::Leads { neo4j, region: Some(region), measures: false })
+        }
+        "recovery-point" => Arc::new(leader::Leads { neo4j, region, measures: true }),
+        "start-databases" => Arc::new(start::Start { neo4j, only: params.list("databases") }),
+        "recreate-database" => Arc::new(recreate::Recreate {
+            database: params.opt_text("database").unwrap_or(&neo4j.database).to_owned(),
+            seeding_servers: params.list("seeding_servers"),
+            primaries: params.opt_integer("primaries"),
+            secondaries: params.opt_integer("secondaries"),
+            neo4j,
+        }),
+        _ => return Err(Fault::permanent(&neo4j.id, format!("neo4j has no step `{}`", spec.kind))),
+    })
+}
+
+impl Neo4j {
+    /// Sends one command to the leader of the system database: any other server refuses it.
+    async fn administer(&self, query: Query, words: &str, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        let sight = self.look().await;
+        let leader = sight.system_leader(self).ok_or_else(|| self.no_system(&sight))?;
+        log.line(&format!("{words}, at {leader}"));
+        self.client.change(&self.servers[&leader], SYSTEM, query).await?;
+        Ok(Receipt::from([("command".to_owned(), words.to_owned()), ("server".to_owned(), leader)]))
+    }
+
+    fn no_system(&self, sight: &Sight) -> Fault {
+        Fault::transient(&self.id, format!("the system database has no writer: {}", sight.summary()))
+            .means("the cluster cannot be administered until it has one")
+            .next("start the servers that are only stopped; else restore it with neo4j-admin dbms unbind-system-db")
+    }
+
+    /// The first part of the disaster procedure: nothing can be administered without it.
+    fn system_guard(&self, sight: &Sight) -> Guard {
+        match sight.system_leader(self) {
+            Some(leader) => Guard::pass("system-database", format!("{} leads it", self.placed(&leader))),
+            None => Guard::block("system-database", self.no_system(sight).what),
+        }
+    }
+
+    /// Any server, for commands that an engineer pastes; the leader has to be looked up first.
+    fn by_hand(&self, database: &str, query: &str) -> Vec<String> {
+        self.servers.values().take(1).map(|url| self.client.by_hand(url, database, query)).collect()
+    }
+
+    fn administer_by_hand(&self, command: &str) -> Vec<String> {
+        let mut lines = vec!["# Who leads the system database (writer = TRUE); send what follows there:".to_owned()];
+        lines.extend(self.by_hand(SYSTEM, "SHOW DATABASE system"));
+        lines.extend(self.by_hand(SYSTEM, command));
+        lines
+    }
+}
+
+/// A text of Cypher.
+fn cypher_text(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}

@@ -1,0 +1,233 @@
+//! `neo4j.recreate-database`: a database that lost its majority is built again from the stores of survivors. What only the lost servers
+//! held is gone for good, so the store that is used has to be the newest of those that are left.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use neo4rs::{BoltList, BoltMap, BoltType, Query, query};
+use serde_json::{Value, json};
+
+use super::super::Neo4j;
+use super::super::client::SYSTEM;
+use super::super::look::{DatabaseRow, Sight};
+use super::cypher_text;
+use crate::domain::recovery::RecoveryPoint;
+use crate::domain::system::{
+    Begun, Checked, Fault, FaultClass, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
+    Verified,
+};
+use crate::domain::text::clean;
+
+/// The procedure moved with this version.
+const RENAMED_IN: (u32, u32) = (2025, 4);
+const NEW_NAME: &str = "dbms.recreateDatabase";
+const OLD_NAME: &str = "dbms.cluster.recreateDatabase";
+
+pub struct Recreate {
+    pub neo4j: Arc<Neo4j>,
+    pub database: String,
+    pub seeding_servers: Vec<String>,
+    pub primaries: Option<u64>,
+    pub secondaries: Option<u64>,
+}
+
+#[async_trait]
+impl Step for Recreate {
+    async fn observe(&self, begun: Option<&Begun>) -> Result<Observed, Fault> {
+        let sight = self.look().await?;
+        if let Some(leader) = sight.leader(&self.neo4j, &self.database) {
+            let place = self.neo4j.placed(&leader.server);
+            return Ok(Observed::Done { detail: format!("{place} writes `{}`", self.database) });
+        }
+        let rows = sight.rows(&self.database);
+        if rows.is_empty() {
+            let why =
+                format!("`{}` has vanished: no living server holds a store of it; restore a backup", self.database);
+            return Ok(Observed::Impossible { why });
+        }
+        let starting = rows.iter().any(|row| row.requested_status == "online" && row.current_status != "online");
+        Ok(match begun.is_some() && starting {
+            true => Observed::InProgress { detail: format!("`{}` is being recreated", self.database) },
+            false => Observed::NotDone { detail: format!("nobody writes `{}`", self.database) },
+        })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let sight = self.look().await?;
+        let (call, rows) = (self.words(NEW_NAME), sight.rows(&self.database));
+        let mut diff: Vec<String> = rows.iter().map(|row| format!("- {}", self.holds(&sight, row))).collect();
+        let seed = self.seed(&sight).map_or("nobody".to_owned(), |row| self.holds(&sight, row));
+        diff.push(format!("+ {} from {seed}", self.database));
+        let pre_image = json!({ "hosts": rows.iter().map(|row| self.holds(&sight, row)).collect::<Vec<_>>() });
+        Ok(Preview { summary: call, diff, pre_image })
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        let sight = self.look().await?;
+        let mut guards = vec![self.neo4j.system_guard(&sight)];
+        if sight.leader(&self.neo4j, &self.database).is_some() {
+            guards.push(Guard::block(
+                "writer",
+                format!("`{}` has a writer: recreating it loses data for nothing", self.database),
+            ));
+        }
+        guards.push(self.newest_store(&sight));
+        guards.push(self.lost_stores(&sight));
+        let promotion = PromotionFacts {
+            old_writer: self.old_writer(&sight).await,
+            quorum: Some(sight.system_leader(&self.neo4j).is_some()),
+            recovery_point: self.point(&sight).await,
+            lossless: false,
+        };
+        Ok(Checked { guards, promotion: Some(promotion) })
+    }
+
+    async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        let sight = self.look().await?;
+        let name = self.procedure(&sight).await?;
+        self.neo4j.administer(self.call(name), &self.words(name), log).await
+    }
+
+    async fn verify(&self, begun: &Begun, _: &dyn StepLog) -> Result<Verified, Fault> {
+        Ok(match self.observe(Some(begun)).await? {
+            Observed::Done { detail } => Verified::Holds { detail, recovery_point: None },
+            Observed::Impossible { why } => Verified::Broken { why },
+            other => Verified::Pending { detail: other.words().to_owned() },
+        })
+    }
+
+    async fn revert(&self, _: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
+        Err(Fault::permanent(&self.neo4j.id, "the stores that were replaced are gone").next("restore a backup"))
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let mut lines =
+            vec!["# The store with the largest lastCommittedTxn is the newest; an older one loses more.".to_owned()];
+        let stores = "SHOW DATABASES YIELD name, address, currentStatus, lastCommittedTxn";
+        lines.extend(self.neo4j.by_hand(SYSTEM, stores));
+        lines.push(format!("# Before Neo4j 2025.04 the procedure is called {OLD_NAME}."));
+        lines.extend(self.neo4j.administer_by_hand(&self.words(NEW_NAME)));
+        lines.push("# Verify: it has a writer, and a write succeeds.".to_owned());
+        lines.extend(self.neo4j.by_hand(SYSTEM, "SHOW DATABASES"));
+        lines
+    }
+}
+
+impl Recreate {
+    async fn look(&self) -> Result<Sight, Fault> {
+        let sight = self.neo4j.look().await;
+        match sight.views.is_empty() {
+            true => Err(Fault::transient(&self.neo4j.id, sight.summary()).next("check the network to the servers")),
+            false => Ok(sight),
+        }
+    }
+
+    fn name_of(&self, sight: &Sight, row: &DatabaseRow) -> String {
+        let known = row.server_id.as_deref().and_then(|id| sight.server(id));
+        clean(known.map_or(row.address.as_deref().unwrap_or("?"), |server| &server.name))
+    }
+
+    /// `analytics on neo4j-2 (secondary, online, transaction 42)`
+    fn holds(&self, sight: &Sight, row: &DatabaseRow) -> String {
+        let txn =
+            row.last_committed_txn.map_or("an unknown transaction".to_owned(), |txn| format!("transaction {txn}"));
+        let role = row.role.as_deref().unwrap_or("host");
+        format!("{} on {} ({role}, {}, {txn})", self.database, self.name_of(sight, row), row.current_status)
+    }
+
+    fn may_seed(&self, sight: &Sight, row: &DatabaseRow) -> bool {
+        let named = |wanted: &String| *wanted == self.name_of(sight, row) || row.server_id.as_ref() == Some(wanted);
+        self.seeding_servers.is_empty() || self.seeding_servers.iter().any(named)
+    }
+
+    /// The store that Neo4j would use: the newest of those that may be used.
+    fn seed<'a>(&self, sight: &'a Sight) -> Option<&'a DatabaseRow> {
+        let rows = sight.rows(&self.database);
+        rows.into_iter().filter(|row| self.may_seed(sight, row)).max_by_key(|row| row.last_committed_txn)
+    }
+
+    /// Trap: a store that is older than another one within reach.
+    fn newest_store(&self, sight: &Sight) -> Guard {
+        let newest = sight.rows(&self.database).into_iter().max_by_key(|row| row.last_committed_txn);
+        match (self.seed(sight), newest) {
+            (Some(seed), _) if seed.last_committed_txn.is_none() => {
+                Guard::block("newest-store", "how new the stores are is unknown")
+            }
+            (Some(seed), Some(newest)) if seed.last_committed_txn < newest.last_committed_txn => {
+                let (seed, newest) = (self.holds(sight, seed), self.holds(sight, newest));
+                Guard::block("newest-store", format!("{seed} is older than {newest}"))
+            }
+            (Some(seed), _) => {
+                Guard::pass("newest-store", format!("{} is the newest within reach", self.holds(sight, seed)))
+            }
+            (None, _) => Guard::block("newest-store", "no server that may be used holds a store of it"),
+        }
+    }
+
+    fn lost_stores(&self, sight: &Sight) -> Guard {
+        let gone: Vec<_> = sight.silent.keys().map(String::as_str).collect();
+        match gone.is_empty() {
+            true => Guard::pass("lost-stores", "every server answers"),
+            false => Guard::warn("lost-stores", format!("what only {} held is gone for good", gone.join(", "))),
+        }
+    }
+
+    /// The writer is gone with the servers that do not answer, if none does that says anything at all.
+    async fn old_writer(&self, sight: &Sight) -> OldWriter {
+        if sight.leader(&self.neo4j, &self.database).is_some() {
+            return OldWriter::Reachable;
+        }
+        if sight.silent.is_empty() {
+            return OldWriter::Absent;
+        }
+        for (name, fault) in &sight.silent {
+            if fault.class == FaultClass::Permanent || self.neo4j.client.says_anything(&self.neo4j.servers[name]).await
+            {
+                return OldWriter::Unknown;
+            }
+        }
+        OldWriter::Unreachable
+    }
+
+    /// Read from the store that would be used.
+    async fn point(&self, sight: &Sight) -> Option<RecoveryPoint> {
+        let name = self.name_of(sight, self.seed(sight)?);
+        let at = self.neo4j.heartbeat(self.neo4j.servers.get(&name)?, &self.database).await.ok()??;
+        let (region, source) = (self.neo4j.region(&name).cloned(), format!("heartbeat on {name}"));
+        Some(RecoveryPoint { at, region, source, measured: true })
+    }
+
+    async fn procedure(&self, sight: &Sight) -> Result<&'static str, Fault> {
+        let leader = sight.system_leader(&self.neo4j).ok_or_else(|| self.neo4j.no_system(sight))?;
+        let components = query("CALL dbms.components() YIELD name, versions, edition");
+        let rows = self.neo4j.client.ask_one(&self.neo4j.servers[&leader], SYSTEM, components).await?;
+        let versions = rows.first().and_then(|row| row.get::<Vec<String>>("versions").ok()).unwrap_or_default();
+        let version = versions.first().map(String::as_str).unwrap_or_default();
+        let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        Ok(if version >= RENAMED_IN { NEW_NAME } else { OLD_NAME })
+    }
+
+    fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = [("primaries", self.primaries), ("secondaries", self.secondaries)];
+        counts.into_iter().filter_map(|(key, count)| Some((key, count?)))
+    }
+
+    fn call(&self, name: &str) -> Query {
+        let servers = self.seeding_servers.iter().map(|server| BoltType::from(server.as_str())).collect();
+        let mut options: BoltMap =
+            [("seedingServers".into(), BoltType::List(BoltList { value: servers }))].into_iter().collect();
+        for (key, count) in self.counts() {
+            options.put(key.into(), i64::try_from(count).unwrap_or(i64::MAX).into());
+        }
+        let call = query(&format!("CALL {name}($database, $options)")).param("database", self.database.as_str());
+        call.param("options", BoltType::Map(options))
+    }
+
+    /// The same, as an engineer would type it.
+    fn words(&self, name: &str) -> String {
+        let servers: Vec<_> = self.seeding_servers.iter().map(|server| cypher_text(server)).collect();
+        let counts: String = self.counts().map(|(key, count)| format!(", {key}: {count}")).collect();
+        format!("CALL {name}({}, {{seedingServers: [{}]{counts}}})", cypher_text(&self.database), servers.join(", "))
+    }
+}

@@ -1,0 +1,114 @@
+//! `neo4j.start-databases`: what was stopped is started.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use neo4rs::query;
+use serde_json::{Value, json};
+
+use super::super::Neo4j;
+use super::super::client::SYSTEM;
+use super::super::look::Sight;
+use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, Verified};
+
+pub struct Start {
+    pub neo4j: Arc<Neo4j>,
+    /// Which; empty means all that are stopped.
+    pub only: Vec<String>,
+}
+
+#[async_trait]
+impl Step for Start {
+    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+        let sight = self.look().await?;
+        let (stopped, starting) = (self.stopped(&sight), self.starting(&sight));
+        Ok(match () {
+            () if !stopped.is_empty() => Observed::NotDone { detail: format!("stopped: {}", list(&stopped)) },
+            () if !starting.is_empty() => Observed::InProgress { detail: format!("starting: {}", list(&starting)) },
+            () => Observed::Done { detail: "nothing that should run is stopped".into() },
+        })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let stopped = self.stopped(&self.look().await?);
+        let line = |name: &String| [format!("- {name} offline"), format!("+ {name} online")];
+        Ok(Preview {
+            summary: format!("START DATABASE {}", list(&stopped)),
+            diff: stopped.iter().flat_map(line).collect(),
+            pre_image: json!(stopped),
+        })
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        let guards = vec![self.neo4j.system_guard(&self.look().await?)];
+        Ok(Checked { guards, promotion: None })
+    }
+
+    async fn apply(&self, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        self.each(pre_image, "START DATABASE $database", log).await
+    }
+
+    async fn verify(&self, _: &Begun, _: &dyn StepLog) -> Result<Verified, Fault> {
+        let sight = self.look().await?;
+        let waiting: BTreeSet<_> = self.stopped(&sight).union(&self.starting(&sight)).cloned().collect();
+        Ok(match waiting.is_empty() {
+            true => Verified::Holds { detail: "all are online".into(), recovery_point: None },
+            false => Verified::Pending { detail: format!("not online yet: {}", list(&waiting)) },
+        })
+    }
+
+    async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        self.each(&begun.pre_image, "STOP DATABASE $database", log).await
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let name = self.only.first().map_or("NAME", String::as_str);
+        let mut lines = self.neo4j.by_hand(SYSTEM, "SHOW DATABASES YIELD name, requestedStatus, currentStatus");
+        lines.extend(self.neo4j.administer_by_hand(&format!("START DATABASE `{}`", name.replace('`', "``"))));
+        lines.push("# Verify: currentStatus is online.".to_owned());
+        lines.extend(self.neo4j.by_hand(SYSTEM, "SHOW DATABASES YIELD name, requestedStatus, currentStatus"));
+        lines
+    }
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl Start {
+    async fn look(&self) -> Result<Sight, Fault> {
+        let sight = self.neo4j.look().await;
+        match sight.views.is_empty() {
+            true => Err(Fault::transient(&self.neo4j.id, sight.summary()).next("check the network to the servers")),
+            false => Ok(sight),
+        }
+    }
+
+    fn named(&self, sight: &Sight, requested: &str) -> BTreeSet<String> {
+        let rows = sight.views.values().flat_map(|view| &view.databases);
+        let wanted = rows.filter(|row| self.only.is_empty() || self.only.contains(&row.name));
+        let so = wanted.filter(|row| row.requested_status == requested && row.current_status != "online");
+        so.map(|row| row.name.clone()).collect()
+    }
+
+    fn stopped(&self, sight: &Sight) -> BTreeSet<String> {
+        self.named(sight, "offline")
+    }
+
+    fn starting(&self, sight: &Sight) -> BTreeSet<String> {
+        self.named(sight, "online")
+    }
+
+    /// Starting or stopping twice is the same as once, so one may fail after another was done.
+    async fn each(&self, names: &Value, command: &str, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        let names: BTreeSet<String> = serde_json::from_value(names.clone()).unwrap_or_default();
+        let mut receipt = Receipt::new();
+        for name in names {
+            let words = command.replace("$database", &name);
+            self.neo4j.administer(query(command).param("database", name.as_str()), &words, log).await?;
+            receipt.insert(name, words);
+        }
+        Ok(receipt)
+    }
+}
