@@ -42,4 +42,5 @@ pub mod engine;
 pub mod journal;
 pub mod lab;
 pub mod systems;
+pub mod tui;
 pub mod wiring;

@@ -23,7 +23,8 @@ pub fn clean(text: &str) -> String {
     out
 }
 
-fn is_harmful(c: char) -> bool {
+/// Controls, and marks that turn or hide the text around them.
+pub fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }

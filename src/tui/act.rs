@@ -1,0 +1,533 @@
+//! What each action of the keymap does to the model, and what it asks of the shell.
+
+use crate::domain::command::Ask;
+use crate::domain::ids::StepId;
+use crate::domain::incident::Severity;
+use crate::domain::plan::{Gate, StepSpec};
+use crate::domain::run::{Mode, Run};
+use crate::domain::time::after;
+use crate::domain::view::StepByHand;
+
+use super::app::{App, Request, Scroll};
+use super::health;
+use super::keymap::{self, Action, Context};
+use super::layers::form::verb;
+use super::layers::palette::{Does, Palette};
+use super::layers::{Card, Field, Form, Layer, Plans, Purpose, Question, Reader, Text, card};
+use super::panes::Pane;
+use super::theme::{Role, Theme};
+
+/// How far a page goes.
+const PAGE: isize = 10;
+
+impl App {
+    /// Does what a row of the keymap says; `key` is how it was called.
+    pub(super) fn act(&mut self, action: Action, key: &str) -> Vec<Request> {
+        match action {
+            Action::Detach => return vec![Request::Detach],
+            Action::Suspend => return vec![Request::Suspend],
+            Action::Redraw => return vec![Request::Redraw],
+            Action::Hold => return self.hold(),
+            Action::Arm => return self.arm(),
+            Action::Yes => return self.yes(),
+            Action::Submit => return self.submit(),
+            Action::Confirm => return self.confirm(),
+            Action::LookAgain => return self.look_again(),
+            Action::StartLive => return self.start(Mode::Live),
+            Action::Rehearse => return self.start(Mode::Rehearsal),
+            Action::TakeCommand => return self.take_command(),
+            Action::ByHand => return self.by_hand(),
+            Action::Copy => return self.copy(),
+            Action::Up => self.go(-1),
+            Action::Down => self.go(1),
+            Action::PageUp => self.go(-PAGE),
+            Action::PageDown => self.go(PAGE),
+            Action::Top => self.go(isize::MIN),
+            Action::Bottom => self.go(isize::MAX),
+            Action::Back => self.back(),
+            Action::Open => self.open(),
+            Action::NextWaiting => self.next_waiting(),
+            Action::Override => self.override_guards(),
+            Action::Retry | Action::Skip | Action::MarkDone | Action::Revert => self.verb(action),
+            Action::Declare => self.declare(),
+            Action::RunPlan => self.choose_plan(None),
+            Action::Note | Action::CloseIncident | Action::Abandon | Action::SetSeverity => self.about_incident(action),
+            Action::FocusPane => self.focus_on(key.parse::<usize>().unwrap_or(1) - 1),
+            Action::NextPane => self.focus_on((self.focus as usize + 1) % Pane::ALL.len()),
+            Action::PreviousPane => self.focus_on((self.focus as usize + Pane::ALL.len() - 1) % Pane::ALL.len()),
+            Action::Zoom => self.zoomed = !self.zoomed,
+            Action::Filter => self.filter(),
+            Action::Palette => self.layers.push(Layer::Palette(Box::default())),
+            Action::Help => self.help(),
+            Action::Theme => self.switch_theme(self.theme.next()),
+            Action::NextField | Action::PreviousField | Action::Less | Action::More => self.in_form(action),
+        }
+        Vec::new()
+    }
+
+    fn ask(&self, ask: Ask, said: impl Into<String>) -> Vec<Request> {
+        vec![Request::Ask { ask, said: said.into() }]
+    }
+
+    /// Pushes a layer if the rules would let its command through; says why not otherwise.
+    fn push_if(&mut self, ask: &Ask, layer: Layer) {
+        match self.may(ask) {
+            Ok(()) => self.layers.push(layer),
+            Err(refusal) => self.say(Role::Warn, refusal.to_string()),
+        }
+    }
+
+    fn hold(&mut self) -> Vec<Request> {
+        if self.mirror.as_ref().is_none_or(|mirror| mirror.state.hold.is_none()) {
+            return self.ask(Ask::Hold { reason: String::new() }, "HOLD: nothing new starts → H releases");
+        }
+        let ask = Ask::Release { reason: String::new() };
+        let question = Question {
+            title: "release HOLD?".into(),
+            lines: vec!["Everything that waits and whose gate is answered will start at once.".into()],
+            ask: ask.clone(),
+            said: "released".into(),
+        };
+        self.push_if(&ask, Layer::Question(question));
+        Vec::new()
+    }
+
+    fn arm(&mut self) -> Vec<Request> {
+        if self.armed().is_some() {
+            return self.ask(Ask::Disarm {}, "disarmed: this cockpit only looks");
+        }
+        let expires = self.mirror.as_ref().map(|mirror| mirror.estate.policy.arm_expires.to_string());
+        self.layers.push(Layer::Question(Question {
+            title: "arm this cockpit?".into(),
+            lines: vec![
+                "Armed, it may change the world: every gate still asks.".into(),
+                format!("It falls back to looking after {} without an answer.", expires.unwrap_or_default()),
+            ],
+            ask: Ask::Arm {},
+            said: "armed → A disarms".into(),
+        }));
+        Vec::new()
+    }
+
+    fn yes(&mut self) -> Vec<Request> {
+        let Some(Layer::Question(question)) = self.layers.pop() else { return Vec::new() };
+        self.ask(question.ask, question.said)
+    }
+
+    /// The run, the spec of the step that keys act on, and its id. Says what is missing.
+    fn target(&mut self) -> Option<(&Run, &StepSpec)> {
+        let id = self.step();
+        if id.is_none() {
+            self.say(Role::Dim, "no plan is running → r runs one");
+        }
+        let run = self.shown_run()?;
+        Some((run, run.plan.step(&id?)?))
+    }
+
+    fn confirm(&mut self) -> Vec<Request> {
+        let Some((run, spec)) = self.target() else { return Vec::new() };
+        let Some(ask) = card::ask(Action::Confirm, run, spec) else { return Vec::new() };
+        let (id, step, gate, phrase) = (run.id.clone(), spec.id.clone(), spec.gate, spec.phrase.clone());
+        if let Err(refusal) = self.may(&ask) {
+            self.say(Role::Warn, refusal.to_string());
+            return Vec::new();
+        }
+        let said = format!("{step}: confirmed");
+        if gate == Gate::Typed {
+            let form =
+                Form::new(format!("confirm {step}"), Purpose::Confirm(id, step), vec![Field::phrase("name", &phrase)])
+                    .about([format!("This gate asks for the name of its target. Type {phrase} to go ahead.")])
+                    .dangerous()
+                    .said(said);
+            self.layers.push(Layer::Form(Box::new(form)));
+            return Vec::new();
+        }
+        self.close_card();
+        self.ask(Ask::Confirm { run: id, step, phrase: String::new() }, said)
+    }
+
+    /// Takes the card away, and lets the selection follow what matters again.
+    fn close_card(&mut self) {
+        self.layers.retain(|layer| !matches!(layer, Layer::Card(_)));
+        self.selected = None;
+    }
+
+    fn override_guards(&mut self) {
+        let Some((run, spec)) = self.target() else { return };
+        let Some(ask) = card::ask(Action::Override, run, spec) else { return };
+        let blocks = run.step(&spec.id).and_then(|step| step.card.as_ref());
+        let blocks: Vec<String> = blocks
+            .into_iter()
+            .flat_map(|card| card.blocks().map(|guard| format!("✗ {}: {}", guard.name, guard.detail)))
+            .collect();
+        let fields = vec![Field::phrase("phrase", &card::override_phrase(spec)), Field::text("reason", "")];
+        let form = Form::new(
+            format!("override the guards of {}", spec.id),
+            Purpose::Override(run.id.clone(), spec.id.clone()),
+            fields,
+        )
+        .about(blocks)
+        .about(["Mayday advises against this. It is journalled with your name and reason.".to_owned()])
+        .dangerous()
+        .said(format!("{}: guards overridden", spec.id));
+        self.push_if(&ask, Layer::Form(Box::new(form)));
+    }
+
+    fn verb(&mut self, action: Action) {
+        let title = keymap::of(action).title;
+        let Some((run, spec)) = self.target() else { return };
+        let (id, step) = (run.id.clone(), spec.id.clone());
+        let Some(ask) = verb(action, id.clone(), step.clone(), "-".into()) else { return };
+        let field = if action == Action::Retry { Field::optional("reason", "") } else { Field::text("reason", "") };
+        let form = Form::new(format!("{title}: {step}"), Purpose::Verb(action, id, step.clone()), vec![field])
+            .about([keymap::of(action).help.to_owned()])
+            .said(format!("{step}: {title}"));
+        self.push_if(&ask, Layer::Form(Box::new(form)));
+    }
+
+    fn look_again(&mut self) -> Vec<Request> {
+        let Some((run, spec)) = self.target() else { return Vec::new() };
+        let ask = Ask::Refresh { run: run.id.clone(), step: spec.id.clone() };
+        let said = format!("looking again at {}", spec.id);
+        match self.may(&ask) {
+            Ok(()) => self.ask(ask, said),
+            Err(refusal) => {
+                self.say(Role::Warn, refusal.to_string());
+                Vec::new()
+            }
+        }
+    }
+
+    fn declare(&mut self) {
+        let trouble = self.mirror.as_ref().and_then(|mirror| health::trouble(mirror, self.now()));
+        let (title, severity) = trouble.unwrap_or((String::new(), Severity::Sev3));
+        let at = Severity::ALL.iter().position(|known| *known == severity).unwrap_or(0);
+        let fields = vec![Field::choice("severity", Severity::WORDS, at), Field::text("title", &title)];
+        let form = Form::new("declare an incident", Purpose::Declare, fields)
+            .about(["The clocks count from the last healthy reading before the failure.".to_owned()])
+            .said("declared → A arms, r runs a plan");
+        let ask = Ask::Declare { title: "-".into(), severity };
+        self.push_if(&ask, Layer::Form(Box::new(form)));
+    }
+
+    fn take_command(&mut self) -> Vec<Request> {
+        match self.may(&Ask::TakeCommand {}) {
+            Ok(()) => self.ask(Ask::TakeCommand {}, "you are the commander"),
+            Err(refusal) => {
+                self.say(Role::Warn, refusal.to_string());
+                Vec::new()
+            }
+        }
+    }
+
+    fn about_incident(&mut self, action: Action) {
+        let reason = || Field::text("reason", "");
+        let (ask, form) = match action {
+            Action::Note => {
+                let form = Form::new("note", Purpose::Note, vec![Field::text("note", "")]).said("noted");
+                (Ask::Note { text: "-".into() }, form)
+            }
+            Action::CloseIncident => {
+                let form = Form::new("close the incident", Purpose::Close, vec![Field::text("note", "")])
+                    .about(["How it ended, in a sentence: it stays in the journal.".to_owned()])
+                    .said("the incident is closed");
+                (Ask::CloseIncident { note: "-".into() }, form)
+            }
+            Action::SetSeverity => {
+                let known = self.mirror.as_ref().and_then(|mirror| mirror.state.incident.as_ref());
+                let severity = known.map_or(Severity::Sev1, |incident| incident.severity);
+                let at = Severity::ALL.iter().position(|known| *known == severity).unwrap_or(0);
+                let fields = vec![Field::choice("severity", Severity::WORDS, at), reason()];
+                let form = Form::new("change the severity", Purpose::Severity, fields).said("severity changed");
+                (Ask::SetSeverity { severity, reason: "-".into() }, form)
+            }
+            _ => {
+                let Some(run) = self.run().map(|run| run.id.clone()) else {
+                    self.say(Role::Dim, "nothing was run yet → r runs a plan");
+                    return;
+                };
+                let form = Form::new(format!("abandon {run}"), Purpose::Abandon(run.clone()), vec![reason()])
+                    .about(["Steps that were done stay done; nothing more of this run starts.".to_owned()])
+                    .dangerous()
+                    .said("the run is abandoned");
+                (Ask::Abandon { run, reason: "-".into() }, form)
+            }
+        };
+        self.push_if(&ask, Layer::Form(Box::new(form)));
+    }
+
+    fn choose_plan(&mut self, at: Option<usize>) {
+        let Some(mirror) = &self.mirror else { return };
+        if mirror.plans.is_empty() {
+            self.say(Role::Warn, "the engine knows no plan → put one into the folder of plans");
+            return;
+        }
+        let regional = mirror.plans.iter().position(|plan| plan.id.as_str() == "regional-failover");
+        let focused = (self.focus == Pane::Plan).then_some(self.plan_at);
+        let at = at.or(focused).or(regional).unwrap_or(0).min(mirror.plans.len() - 1);
+        self.layers.push(Layer::Plans(Plans { at }));
+    }
+
+    fn start(&mut self, mode: Mode) -> Vec<Request> {
+        let Some(Layer::Plans(plans)) = self.layers.last() else { return Vec::new() };
+        let Some(plan) = self.mirror.as_ref().and_then(|mirror| mirror.plans.get(plans.at)) else { return Vec::new() };
+        let said = format!("{} started ({mode})", plan.id);
+        let ask = Ask::StartRun { plan: plan.id.clone(), mode, reason: String::new(), unattended: false };
+        if let Err(refusal) = self.may(&ask) {
+            self.say(Role::Warn, refusal.to_string());
+            return Vec::new();
+        }
+        self.layers.pop();
+        (self.focus, self.selected, self.zoomed) = (Pane::Plan, None, false);
+        self.ask(ask, said)
+    }
+
+    fn submit(&mut self) -> Vec<Request> {
+        match self.layers.last_mut() {
+            Some(Layer::Form(form)) => match form.submit() {
+                Err(wrong) => self.say(Role::Warn, wrong),
+                Ok(None) => {}
+                Ok(Some(values)) => {
+                    let (ask, said) = (form.purpose.ask(&values), form.said.clone());
+                    self.layers.pop();
+                    let Some(ask) = ask else { return Vec::new() };
+                    if matches!(ask, Ask::Confirm { .. } | Ask::Override { .. }) {
+                        self.close_card();
+                    }
+                    return self.ask(ask, said);
+                }
+            },
+            Some(Layer::Palette(palette)) => {
+                let at = palette.at;
+                let chosen = self.palette().and_then(|palette| palette.found(self).into_iter().nth(at));
+                self.layers.pop();
+                return chosen.map(|item| self.do_item(item.does)).unwrap_or_default();
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn palette(&self) -> Option<&Palette> {
+        match self.layers.last() {
+            Some(Layer::Palette(palette)) => Some(palette),
+            _ => None,
+        }
+    }
+
+    fn do_item(&mut self, does: Does) -> Vec<Request> {
+        match does {
+            Does::Act(action) => return self.act(action, ""),
+            Does::Theme(name) => self.switch_theme(name),
+            Does::Pane(at) => self.focus_on(at),
+            Does::Plan(at) => self.choose_plan(Some(at)),
+        }
+        Vec::new()
+    }
+
+    fn in_form(&mut self, action: Action) {
+        let Some(Layer::Form(form)) = self.layers.last_mut() else { return };
+        match action {
+            Action::NextField => form.step(1),
+            Action::PreviousField => form.step(-1),
+            Action::Less => form.choose(-1),
+            _ => form.choose(1),
+        }
+    }
+
+    /// Moves in whatever is on top.
+    fn go(&mut self, by: isize) {
+        if let Some(layer) = self.layers.last() {
+            if let Some(scroll) = layer.scroll() {
+                scroll.by(by);
+                return;
+            }
+            let found = self.palette().map_or(0, |palette| palette.found(self).len());
+            let plans = self.mirror.as_ref().map_or(0, |mirror| mirror.plans.len());
+            match self.layers.last_mut() {
+                Some(Layer::Plans(list)) => list.at = moved(list.at, by, plans),
+                Some(Layer::Palette(palette)) => palette.at = moved(palette.at, by, found),
+                _ => {}
+            }
+            return;
+        }
+        match (self.focus, self.shown_run()) {
+            (Pane::Plan, Some(run)) => {
+                let ids: Vec<StepId> = super::panes::plan::order(run);
+                let at = self.step().and_then(|step| ids.iter().position(|id| *id == step)).unwrap_or(0);
+                self.selected = ids.get(moved(at, by, ids.len())).cloned();
+                self.scrolls[Pane::Step as usize].to(0);
+            }
+            (Pane::Plan, None) => {
+                let plans = self.mirror.as_ref().map_or(0, |mirror| mirror.plans.len());
+                self.plan_at = moved(self.plan_at, by, plans);
+            }
+            (pane, _) => self.scrolls[pane as usize].by(by),
+        }
+    }
+
+    fn back(&mut self) {
+        if let Some(layer) = self.layers.pop() {
+            if matches!(&layer, Layer::Form(form) if form.purpose == Purpose::Filter) {
+                self.filter = None;
+            }
+        } else if self.filter.take().is_some() {
+        } else if self.zoomed {
+            self.zoomed = false;
+        } else if self.selected.take().is_none() {
+            self.say(Role::Dim, "nothing to step back from → q detaches; the engine and a run go on");
+        }
+    }
+
+    fn open(&mut self) {
+        let waiting = self.waiting();
+        let chosen = self.focus == Pane::Plan || self.focus == Pane::Step || self.selected.is_some();
+        let step = if chosen { self.step() } else { waiting.first().cloned().or_else(|| self.step()) };
+        match step {
+            Some(step) => self.layers.push(Layer::Card(Card { step, scroll: Scroll::default() })),
+            None if self.focus == Pane::Plan => self.choose_plan(None),
+            None => self.say(Role::Dim, "no step waits, and no plan is running → r runs one"),
+        }
+    }
+
+    fn next_waiting(&mut self) {
+        let waiting = self.waiting();
+        let at = self.step().and_then(|step| waiting.iter().position(|id| *id == step));
+        let Some(next) = waiting.get(at.map_or(0, |at| (at + 1) % waiting.len())).cloned() else {
+            self.say(Role::Good, "nothing waits for you");
+            return;
+        };
+        if let Some(Layer::Card(card)) = self.layers.last_mut() {
+            *card = Card { step: next, scroll: Scroll::default() };
+        } else {
+            (self.selected, self.focus) = (Some(next), Pane::Plan);
+        }
+    }
+
+    fn focus_on(&mut self, at: usize) {
+        let Some(pane) = Pane::ALL.get(at) else { return };
+        self.focus = *pane;
+        if matches!(pane, Pane::Timeline | Pane::Incident) {
+            self.shown_aside = *pane;
+        }
+    }
+
+    fn filter(&mut self) {
+        let known = self.filter.take().filter(|(pane, _)| *pane == self.focus).map(|(_, text)| text);
+        let text = known.unwrap_or_default();
+        let form = Form::new(format!("filter {}", self.focus), Purpose::Filter, vec![Field::optional("show", &text)]);
+        self.filter = Some((self.focus, text));
+        self.layers.push(Layer::Form(Box::new(form)));
+    }
+
+    /// A filter counts while it is being typed.
+    pub(super) fn filter_live(&mut self) {
+        if let Some(Layer::Form(form)) = self.layers.last()
+            && form.purpose == Purpose::Filter
+        {
+            let text = form.fields[0].value();
+            self.filter = (!text.is_empty()).then_some((self.focus, text));
+        }
+    }
+
+    fn help(&mut self) {
+        let title = "help".to_owned();
+        let text = Text::Keys(self.context());
+        self.layers.push(Layer::Reader(Reader { title, text, scroll: Scroll::default() }));
+    }
+
+    fn switch_theme(&mut self, name: &str) {
+        match Theme::load(name, self.options.depth) {
+            Ok(theme) => {
+                self.say(Role::Dim, format!("theme {}", theme.name));
+                self.theme = theme;
+            }
+            Err(why) => self.say(Role::Bad, why),
+        }
+    }
+
+    fn by_hand(&mut self) -> Vec<Request> {
+        let Some((run, spec)) = self.target() else { return Vec::new() };
+        vec![Request::ByHand { step: spec.id.clone(), plan: run.plan.id.clone() }]
+    }
+
+    pub(super) fn show_by_hand(&mut self, step: &StepId, steps: &[StepByHand]) {
+        let Some(found) = steps.iter().find(|known| &known.step == step) else {
+            self.say(Role::Warn, format!("the engine knows no commands for {step}"));
+            return;
+        };
+        let mut text = vec![format!("# {}", found.title)];
+        text.extend(found.lines.iter().cloned());
+        text.extend([String::new(), "# done? then m marks the step done, with a reason".to_owned()]);
+        let reader = Reader { title: format!("{step} by hand"), text: Text::Plain(text), scroll: Scroll::default() };
+        self.layers.push(Layer::Reader(reader));
+    }
+
+    fn copy(&mut self) -> Vec<Request> {
+        let Some(Layer::Reader(Reader { text: Text::Plain(lines), .. })) = self.layers.last() else {
+            self.say(Role::Dim, "there is nothing to copy here");
+            return Vec::new();
+        };
+        let text = lines.join("\n");
+        self.message = Some(super::app::Message {
+            role: Role::Good,
+            text: "copied to the clipboard of your terminal, if it allows that".into(),
+            until: after(self.at, std::time::Duration::from_secs(20)),
+        });
+        vec![Request::Copy(text)]
+    }
+
+    /// The rows that the footer shows where the operator is.
+    pub fn hints(&self) -> Vec<&'static keymap::Binding> {
+        let context = self.context();
+        let quiet = [
+            Action::Up,
+            Action::Down,
+            Action::PageUp,
+            Action::PageDown,
+            Action::Top,
+            Action::Bottom,
+            Action::FocusPane,
+            Action::PreviousPane,
+            Action::Redraw,
+            Action::Suspend,
+            Action::Back,
+            Action::Open,
+        ];
+        let mut rows: Vec<_> = keymap::rows(context)
+            .filter(|row| !quiet.contains(&row.action) && self.unbound(row).is_none() && self.helps(row.action))
+            .collect();
+        let first = [Action::Help, Action::Hold, Action::Arm, Action::Detach];
+        rows.sort_by_key(|row| first.iter().position(|action| *action == row.action).unwrap_or(first.len()));
+        rows.dedup_by_key(|row| row.action);
+        if context == Context::Main { rows } else { Vec::new() }
+    }
+
+    /// Whether an action makes sense as things stand, so that it is worth a place in the footer.
+    fn helps(&self, action: Action) -> bool {
+        let state = self.mirror.as_ref().map(|mirror| &mirror.state);
+        let incident = state.is_some_and(|state| state.incident.is_some());
+        let open = self.run().is_some_and(Run::is_open);
+        match action {
+            Action::Declare => !incident,
+            Action::TakeCommand | Action::SetSeverity | Action::CloseIncident => incident && !open,
+            Action::Abandon => open,
+            Action::RunPlan => !open,
+            Action::NextWaiting => !self.waiting().is_empty(),
+            Action::LookAgain | Action::ByHand => open,
+            Action::Retry | Action::Skip | Action::MarkDone | Action::Revert => {
+                let found = self.step().and_then(|step| {
+                    let run = self.shown_run()?;
+                    verb(action, run.id.clone(), step, "-".into())
+                });
+                found.is_some_and(|ask| self.may(&ask).is_ok())
+            }
+            _ => true,
+        }
+    }
+}
+
+/// An index moved within a list, stopping at its ends.
+fn moved(at: usize, by: isize, len: usize) -> usize {
+    at.saturating_add_signed(by).min(len.saturating_sub(1))
+}

@@ -1,0 +1,120 @@
+//! The next thing to do, in a line: what a tired person needs most.
+
+use crate::domain::run::{Mode, Outcome, Run, StepPhase};
+use crate::domain::time::seconds_between;
+
+use super::app::{App, Link};
+use super::format::{age, clock};
+use super::health;
+use super::keymap::{self, Action};
+use super::theme::Role;
+
+/// A key to press, if any, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    pub key: Option<&'static str>,
+    pub text: String,
+    pub role: Role,
+}
+
+fn press(action: Action, role: Role, text: impl Into<String>) -> Advice {
+    Advice { key: Some(keymap::key(action)), text: text.into(), role }
+}
+
+fn wait(role: Role, text: impl Into<String>) -> Advice {
+    Advice { key: None, text: text.into(), role }
+}
+
+/// What to do next.
+pub fn advice(app: &App) -> Advice {
+    let Some(mirror) = &app.mirror else { return wait(Role::Dim, "connecting to the engine") };
+    if let Link::Lost { since, why } = &app.link {
+        let old = age(seconds_between(*since, app.at));
+        return wait(
+            Role::Bad,
+            format!("engine lost {old} ago, connecting again by itself; what you see is old ({why})"),
+        );
+    }
+    if let Some(fault) = &mirror.live.journal_fault {
+        return wait(Role::Bad, format!("the journal cannot be written, so nothing starts: {fault}"));
+    }
+    if let Some(hold) = &mirror.state.hold {
+        let text = format!("release the HOLD of {}: nothing new starts until then", hold.by);
+        return ready(app, Action::Hold, Role::Warn, text);
+    }
+    if let Some(run) = app.run().filter(|run| run.is_open()) {
+        return in_run(app, run);
+    }
+    match &mirror.state.incident {
+        Some(incident) => after_or_before_run(app, incident.id.as_str()),
+        None => in_peace(app),
+    }
+}
+
+/// A key that needs an armed cockpit, or the way there.
+fn ready(app: &App, action: Action, role: Role, text: String) -> Advice {
+    if app.read_only {
+        return wait(Role::Dim, format!("this cockpit is read-only; somebody else has to {text}"));
+    }
+    match app.armed() {
+        Some(_) => press(action, role, text),
+        None => press(Action::Arm, role, format!("arm this cockpit, to {text}")),
+    }
+}
+
+fn in_run(app: &App, run: &Run) -> Advice {
+    let waiting = app.waiting();
+    let Some(first) = waiting.first() else {
+        return under_way(app, run);
+    };
+    let here = app.step().filter(|step| waiting.contains(step));
+    let step = here.as_ref().unwrap_or(first);
+    let (what, role) = match run.phase(step) {
+        StepPhase::Gated => (format!("answer the gate of {step}"), Role::Warn),
+        StepPhase::Blocked => (format!("see what blocks {step}"), Role::Bad),
+        StepPhase::Asking => (format!("say whether {step} happened"), Role::Warn),
+        _ => (format!("decide on {step}, which failed"), Role::Bad),
+    };
+    let more = waiting.len() - 1;
+    let what = if more == 0 { what } else { format!("{what} ({more} more wait)") };
+    match here {
+        None => ready(app, Action::NextWaiting, role, what),
+        Some(_) => ready(app, Action::Open, role, what),
+    }
+}
+
+fn under_way(app: &App, run: &Run) -> Advice {
+    let busy: Vec<String> = run
+        .in_order()
+        .filter(|(_, step)| step.phase.is_in_flight() || step.phase == StepPhase::Retrying)
+        .map(|(spec, step)| {
+            let since = step.begun.as_ref().map(|begun| seconds_between(begun.at, app.now()));
+            since.map_or_else(|| spec.id.to_string(), |since| format!("{} {}", spec.id, clock(since)))
+        })
+        .collect();
+    if busy.is_empty() {
+        wait(Role::Busy, format!("{} goes on by itself", run.plan.id))
+    } else {
+        wait(Role::Busy, format!("nothing waits for you; under way: {}", busy.join(", ")))
+    }
+}
+
+fn after_or_before_run(app: &App, incident: &str) -> Advice {
+    let run = app.shown_run().filter(|run| run.mode == Mode::Live);
+    match run.map(|run| run.outcome) {
+        Some(Some(Outcome::Completed)) => {
+            ready(app, Action::CloseIncident, Role::Good, format!("close {incident}: the run is complete"))
+        }
+        _ => ready(app, Action::RunPlan, Role::Warn, "run a plan: regional-failover is the first".into()),
+    }
+}
+
+fn in_peace(app: &App) -> Advice {
+    let trouble = app.mirror.as_ref().and_then(|mirror| health::trouble(mirror, app.now()));
+    match trouble {
+        Some((title, _)) if app.read_only => wait(Role::Bad, title),
+        Some((title, _)) => press(Action::Declare, Role::Bad, format!("declare an incident: {title}")),
+        None if app.read_only => wait(Role::Good, "all quiet; this cockpit is read-only"),
+        None => press(Action::RunPlan, Role::Good, "all quiet; rehearse a plan whenever you like"),
+    }
+}

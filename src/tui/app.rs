@@ -1,0 +1,451 @@
+//! The cockpit's model. It holds no truth: a mirror of what the engine says, and what the operator is looking at.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use ratatui::crossterm::event::KeyEvent;
+
+use crate::domain::actor::{Actor, Origin};
+use crate::domain::command::{Ask, Command, Envelope, Refusal};
+use crate::domain::decide::{Context as Around, decide};
+use crate::domain::event::{Event, Record};
+use crate::domain::health::Status;
+use crate::domain::ids::{SessionId, StepId};
+use crate::domain::live::LiveChange;
+use crate::domain::run::{Run, StepPhase};
+use crate::domain::time::{At, after, seconds_between};
+use crate::domain::view::{Snapshot, StepByHand, Update};
+
+use super::connection::Arrival;
+use super::keymap::{self, Binding, Context, Danger};
+use super::layers::Layer;
+use super::panes::Pane;
+use super::theme::{Depth, Role, Theme};
+
+/// So many records are kept for the timeline.
+pub const RECORDS: usize = 500;
+/// A message stays until a key or for so long.
+const MESSAGE: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// How the cockpit is to look and behave.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub theme: String,
+    pub depth: Depth,
+    /// Only ASCII is drawn.
+    pub ascii: bool,
+    pub mouse: bool,
+    /// Where the operator is.
+    pub zone: TimeZone,
+}
+
+impl Options {
+    /// What the environment asks for: `NO_COLOR`, `COLORTERM`, `TERM`, the locale, `TZ`, `MAYDAY_THEME`.
+    pub fn of_environment() -> Self {
+        let var = |name: &str| std::env::var(name).ok();
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| var(name).filter(|it| !it.is_empty()));
+        let utf8 = locale.is_some_and(|it| it.to_ascii_lowercase().replace('-', "").contains("utf8"));
+        Self {
+            theme: var("MAYDAY_THEME").filter(|it| !it.is_empty()).unwrap_or_else(|| "dark".into()),
+            depth: Depth::of_environment(var),
+            ascii: !utf8,
+            mouse: false,
+            zone: TimeZone::system(),
+        }
+    }
+}
+
+/// What happens to the cockpit.
+#[derive(Debug)]
+pub enum Msg {
+    Key(KeyEvent),
+    Paste(String),
+    Arrival(Arrival),
+    Answer(Answer),
+    Tick,
+    Resize,
+}
+
+/// What the shell around the model is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// `said` is what to tell the operator once it is done.
+    Ask {
+        ask: Ask,
+        said: String,
+    },
+    ByHand {
+        step: StepId,
+        plan: crate::domain::ids::PlanId,
+    },
+    Records {
+        after: u64,
+    },
+    Resync,
+    Copy(String),
+    Redraw,
+    Suspend,
+    Detach,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Asked { said: String, result: Result<Option<String>, String> },
+    ByHand { step: StepId, result: Result<Vec<StepByHand>, String> },
+    Records(Result<Vec<Record>, String>),
+}
+
+/// How the engine is reached.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Link {
+    Connecting,
+    Live,
+    Lost { since: At, why: String },
+}
+
+/// Whether the screen is to be drawn anew: at once, or with the next second's clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dirty {
+    No,
+    Soon,
+    Now,
+}
+
+/// A word to the operator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    pub role: Role,
+    pub text: String,
+    pub until: At,
+}
+
+/// Where the operator looks in a list: clamped when it is drawn, because only then the height is known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scroll(Cell<usize>);
+
+impl Scroll {
+    pub fn by(&self, lines: isize) {
+        self.0.set(self.0.get().saturating_add_signed(lines));
+    }
+    pub fn to(&self, line: usize) {
+        self.0.set(line);
+    }
+    /// The first line that is shown, of `len` lines in a window of `height`.
+    pub fn clamp(&self, len: usize, height: usize) -> usize {
+        self.0.set(self.0.get().min(len.saturating_sub(height)));
+        self.0.get()
+    }
+    /// Moves as little as needed to show `line`.
+    pub fn reveal(&self, line: usize, height: usize) {
+        let top = self.0.get();
+        if line < top {
+            self.0.set(line);
+        } else if height > 0 && line >= top + height {
+            self.0.set(line + 1 - height);
+        }
+    }
+}
+
+/// The model.
+pub struct App {
+    pub mirror: Option<Snapshot>,
+    pub link: Link,
+    /// When the engine was last heard, by this machine's clock.
+    pub heard: At,
+    /// The engine's clock minus this machine's, in seconds.
+    skew: f64,
+    /// This machine's clock, as of the latest message.
+    pub at: At,
+    pub session: SessionId,
+    pub read_only: bool,
+    pub records: VecDeque<Arc<Record>>,
+    pub options: Options,
+    pub theme: Theme,
+
+    pub focus: Pane,
+    /// The pane that shares its place with another was last asked for.
+    pub shown_aside: Pane,
+    pub zoomed: bool,
+    /// The step chosen by hand; otherwise the selection follows what matters.
+    pub selected: Option<StepId>,
+    /// The plan chosen while nothing runs.
+    pub plan_at: usize,
+    pub scrolls: [Scroll; Pane::ALL.len()],
+    pub filter: Option<(Pane, String)>,
+    pub layers: Vec<Layer>,
+    pub message: Option<Message>,
+    pub dirty: Dirty,
+}
+
+impl App {
+    /// # Errors
+    /// When the theme cannot be loaded.
+    pub fn new(session: SessionId, read_only: bool, options: Options, at: At) -> Result<Self, String> {
+        let theme = Theme::load(&options.theme, options.depth)?;
+        Ok(Self {
+            mirror: None,
+            link: Link::Connecting,
+            heard: at,
+            skew: 0.0,
+            at,
+            session,
+            read_only,
+            records: VecDeque::new(),
+            options,
+            theme,
+            focus: Pane::Services,
+            shown_aside: Pane::Timeline,
+            zoomed: false,
+            selected: None,
+            plan_at: 0,
+            scrolls: Default::default(),
+            filter: None,
+            layers: Vec::new(),
+            message: None,
+            dirty: Dirty::Now,
+        })
+    }
+
+    /// Takes in what happened, at this machine's time `at`.
+    pub fn update(&mut self, msg: Msg, at: At) -> Vec<Request> {
+        self.at = at;
+        if self.message.as_ref().is_some_and(|message| message.until <= at) {
+            self.message = None;
+        }
+        match msg {
+            Msg::Key(key) => {
+                self.dirty = Dirty::Now;
+                self.key(key)
+            }
+            Msg::Paste(text) => {
+                self.dirty = Dirty::Now;
+                self.paste(&text);
+                Vec::new()
+            }
+            Msg::Arrival(arrival) => self.arrived(arrival),
+            Msg::Answer(answer) => {
+                self.dirty = Dirty::Now;
+                self.answered(answer);
+                Vec::new()
+            }
+            Msg::Tick | Msg::Resize => {
+                self.dirty = Dirty::Now;
+                Vec::new()
+            }
+        }
+    }
+
+    fn arrived(&mut self, arrival: Arrival) -> Vec<Request> {
+        match arrival {
+            Arrival::Connected(snapshot) => {
+                self.skew = seconds_between(self.at, snapshot.now);
+                (self.heard, self.link, self.dirty) = (self.at, Link::Live, Dirty::Now);
+                let first = self.mirror.is_none();
+                let after = snapshot.state.seq.saturating_sub(RECORDS as u64);
+                self.mirror = Some(*snapshot);
+                self.records.clear();
+                if first && self.run().is_some_and(Run::is_open) {
+                    self.focus = Pane::Plan;
+                }
+                vec![Request::Records { after }]
+            }
+            Arrival::Update(update) => {
+                self.heard = self.at;
+                self.fold(&update)
+            }
+            Arrival::Lost { why } => {
+                self.dirty = Dirty::Now;
+                if !matches!(self.link, Link::Lost { .. }) {
+                    self.link = Link::Lost { since: self.at, why };
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn fold(&mut self, update: &Update) -> Vec<Request> {
+        let Some(mirror) = &mut self.mirror else { return Vec::new() };
+        let known = mirror.state.seq;
+        if mirror.take(update).is_err() {
+            return vec![Request::Resync];
+        }
+        match update {
+            Update::Record { record } if record.seq > known => {
+                if matches!(record.event, Event::RunStarted { .. }) {
+                    self.selected = None;
+                }
+                self.records.push_back(record.clone());
+                while self.records.len() > RECORDS {
+                    self.records.pop_front();
+                }
+                self.dirty = Dirty::Now;
+            }
+            Update::Record { .. } => {}
+            Update::Live { change } => {
+                let log = matches!(**change, LiveChange::Log { .. });
+                self.dirty = self.dirty.max(if log { Dirty::Now } else { Dirty::Soon });
+            }
+        }
+        Vec::new()
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        match answer {
+            Answer::Asked { said, result: Ok(note) } => {
+                let text = note.unwrap_or(said);
+                if !text.is_empty() {
+                    self.say(Role::Good, text);
+                }
+            }
+            Answer::Asked { result: Err(why), .. }
+            | Answer::ByHand { result: Err(why), .. }
+            | Answer::Records(Err(why)) => self.say(Role::Bad, why),
+            Answer::ByHand { step, result: Ok(steps) } => self.show_by_hand(&step, &steps),
+            Answer::Records(Ok(records)) => {
+                let oldest = self.records.front().map_or(u64::MAX, |record| record.seq);
+                let before: Vec<_> = records.into_iter().filter(|record| record.seq < oldest).map(Arc::new).collect();
+                for record in before.into_iter().rev() {
+                    self.records.push_front(record);
+                }
+                while self.records.len() > RECORDS {
+                    self.records.pop_front();
+                }
+            }
+        }
+    }
+
+    /// A word to the operator, until the next key or for a while.
+    pub fn say(&mut self, role: Role, text: impl Into<String>) {
+        self.message = Some(Message { role, text: text.into(), until: after(self.at, MESSAGE) });
+    }
+
+    /// The engine's time, as well as it is known; it goes on when the engine is lost, as the outage does.
+    pub fn now(&self) -> At {
+        let skew = jiff::SignedDuration::try_from_secs_f64(self.skew).unwrap_or_default();
+        self.at.saturating_add(skew).unwrap_or(self.at)
+    }
+
+    pub fn run(&self) -> Option<&Run> {
+        self.mirror.as_ref()?.state.run.as_ref()
+    }
+
+    /// The run that is worth showing: an open one, or the latest one of the open incident or of peacetime.
+    pub fn shown_run(&self) -> Option<&Run> {
+        let incident = self.mirror.as_ref()?.state.incident.as_ref().map(|incident| &incident.id);
+        self.run().filter(|run| run.is_open() || run.incident.as_ref() == incident)
+    }
+
+    /// Seconds for which this cockpit stays armed, if it is.
+    pub fn armed(&self) -> Option<f64> {
+        let mirror = self.mirror.as_ref()?;
+        let armed = mirror.state.armed.get(&self.session)?;
+        let left = mirror.estate.policy.arm_expires.as_secs_f64() - seconds_between(armed.at, self.now());
+        (left > 0.0 && !self.read_only).then_some(left)
+    }
+
+    /// The step that keys act on: the one whose card is open, the one chosen by hand, or what matters most.
+    pub fn step(&self) -> Option<StepId> {
+        let run = self.shown_run()?;
+        let card = self.layers.iter().rev().find_map(|layer| match layer {
+            Layer::Card(card) => Some(card.step.clone()),
+            _ => None,
+        });
+        card.or_else(|| self.selected.clone()).filter(|step| run.step(step).is_some()).or_else(|| self.followed())
+    }
+
+    /// What matters most in the run: what waits for a human, then what is under way, then what is next, then the last.
+    fn followed(&self) -> Option<StepId> {
+        let run = self.shown_run()?;
+        let first = |wanted: fn(StepPhase) -> bool| {
+            run.in_order().find(|(_, step)| wanted(step.phase)).map(|(spec, _)| spec.id.clone())
+        };
+        first(StepPhase::waits_for_human)
+            .or_else(|| first(StepPhase::is_in_flight))
+            .or_else(|| first(|phase| !phase.is_over()))
+            .or_else(|| run.plan.steps.last().map(|spec| spec.id.clone()))
+    }
+
+    /// Steps that wait for a human, in the order of the plan.
+    pub fn waiting(&self) -> Vec<StepId> {
+        let run = self.shown_run().filter(|run| run.is_open());
+        let steps = run.into_iter().flat_map(Run::in_order);
+        steps.filter(|(_, step)| step.phase.waits_for_human()).map(|(spec, _)| spec.id.clone()).collect()
+    }
+
+    /// Whether the rules would let this cockpit ask for this now. The rules are asked themselves; the engine has the last word.
+    ///
+    /// # Errors
+    /// The refusal that the engine would give.
+    pub fn may(&self, ask: &Ask) -> Result<(), Refusal> {
+        let Some(mirror) = &self.mirror else { return Ok(()) };
+        let points = std::collections::BTreeMap::new();
+        let around = Around { estate: &mirror.estate, plans: &mirror.plans, now: self.now(), points: &points };
+        let origin = Origin::Cockpit { session: self.session.clone(), read_only: self.read_only };
+        let who = mirror.live.attached.get(&self.session);
+        let actor = Actor {
+            name: who.map_or_else(String::new, |who| who.name.clone()),
+            // Nobody's: a cockpit that is not known yet has confirmed nothing.
+            uid: Some(who.map_or(u32::MAX, |who| who.uid)),
+        };
+        let envelope = Envelope { actor, origin, command: Command::Ask(ask.clone()) };
+        decide(&around, &mirror.state, &envelope).map(|_| ())
+    }
+
+    /// Why a row of the keymap does not count now; `None` if it does.
+    pub fn unbound(&self, row: &Binding) -> Option<&'static str> {
+        match row.danger {
+            Danger::Looks => None,
+            _ if self.read_only => Some("this cockpit is read-only → attach one without --read-only"),
+            _ if self.link != Link::Live => {
+                Some("the engine does not answer, so nothing can be asked of it → wait, or b: by hand")
+            }
+            Danger::Changes if self.armed().is_none() => Some("this cockpit only looks → A arms it"),
+            Danger::Speaks | Danger::Changes => None,
+        }
+    }
+
+    /// Where the operator is.
+    pub fn context(&self) -> Context {
+        self.layers.last().map_or(Context::Main, Layer::context)
+    }
+
+    fn key(&mut self, key: KeyEvent) -> Vec<Request> {
+        self.message = None;
+        let (context, name) = (self.context(), keymap::name(key));
+        let row = keymap::find(context, &name);
+        if let Some(layer) = self.layers.last_mut()
+            && layer.takes_text(row.map(|row| row.action))
+        {
+            layer.type_key(key);
+            self.filter_live();
+            return Vec::new();
+        }
+        let Some(row) = row else {
+            self.say(Role::Dim, format!("{name} does nothing here → ? shows what does"));
+            return Vec::new();
+        };
+        if let Some(why) = self.unbound(row) {
+            self.say(Role::Warn, format!("{name} ({}) is not bound: {why}", row.title));
+            return Vec::new();
+        }
+        self.act(row.action, &name)
+    }
+
+    fn paste(&mut self, text: &str) {
+        if let Some(layer) = self.layers.last_mut() {
+            layer.type_text(&crate::domain::text::clean(text));
+            self.filter_live();
+        }
+    }
+
+    /// The status of the whole: the worst service in the region that serves.
+    pub fn worst(&self) -> Status {
+        let Some(mirror) = &self.mirror else { return Status::Unknown };
+        let serving = mirror.state.serving(&mirror.estate);
+        let services = mirror.estate.services.iter();
+        Status::worst(services.map(|service| super::health::service(mirror, self.now(), &service.id, &serving).status))
+    }
+}

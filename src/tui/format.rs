@@ -1,0 +1,185 @@
+//! How times, ages and lengths are written, and how text is fitted into columns.
+
+use std::borrow::Cow;
+
+use jiff::tz::TimeZone;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::domain::estate::DataClass;
+use crate::domain::recovery::Lag;
+use crate::domain::time::At;
+
+/// A running clock: `2:14`, `1:02:03`. Whole seconds, rounded down; never negative.
+pub fn clock(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// A length of time at a glance, two units at most: `0.4s`, `41s`, `3m20s`, `1h05m`, `2d4h`.
+pub fn length(seconds: f64) -> String {
+    let whole = seconds.max(0.0);
+    if whole < 9.95 && whole.fract() > 0.05 {
+        return format!("{whole:.1}s");
+    }
+    let whole = whole.round() as u64;
+    match whole {
+        0..60 => format!("{whole}s"),
+        60..3600 if whole % 60 == 0 => format!("{}m", whole / 60),
+        60..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
+        3600..86_400 if whole % 3600 < 60 => format!("{}h", whole / 3600),
+        3600..86_400 => format!("{}h{:02}m", whole / 3600, whole / 60 % 60),
+        _ => format!("{}d{}h", whole / 86_400, whole / 3600 % 24),
+    }
+}
+
+/// How old something is, in whole seconds, so that it does not flicker.
+pub fn age(seconds: f64) -> String {
+    length(seconds.max(0.0).floor())
+}
+
+/// The time of day where the operator is.
+pub fn time_of_day(at: At, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
+}
+
+/// A moment for the record: the day too.
+pub fn moment(at: At, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A lag in the unit that its system speaks.
+pub fn lag(lag: Lag) -> String {
+    match lag {
+        Lag::Seconds(seconds) => length(seconds),
+        Lag::Bytes(0) => "0 B".into(),
+        Lag::Bytes(bytes) if bytes < 10_240 => format!("{bytes} B"),
+        Lag::Bytes(bytes) if bytes < 10 << 20 => format!("{} KiB", bytes >> 10),
+        Lag::Bytes(bytes) => format!("{} MiB", bytes >> 20),
+        Lag::Transactions(count) => format!("{count} tx"),
+    }
+}
+
+/// The short name of a data class.
+pub fn class(class: DataClass) -> &'static str {
+    match class {
+        DataClass::Database => "database",
+        DataClass::ApplicationState => "app state",
+        DataClass::UserData => "user data",
+    }
+}
+
+/// How many columns a text takes.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// A text in at most `columns`, cut with `…` where it is longer.
+pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+    if text.width() <= columns {
+        return Cow::Borrowed(text);
+    }
+    let (mut out, mut used) = (String::new(), 0);
+    for c in text.chars() {
+        let next = c.width().unwrap_or(0);
+        if used + next + 1 > columns {
+            break;
+        }
+        out.push(c);
+        used += next;
+    }
+    if columns > 0 {
+        out.push('…');
+    }
+    Cow::Owned(out)
+}
+
+/// A text in exactly `columns`: cut or filled up on the right.
+pub fn column(text: &str, columns: usize) -> String {
+    let text = fit(text, columns);
+    let fill = columns.saturating_sub(text.width());
+    format!("{text}{:fill$}", "")
+}
+
+/// A text in exactly `columns`, against the right edge.
+pub fn right(text: &str, columns: usize) -> String {
+    let text = fit(text, columns);
+    let fill = columns.saturating_sub(text.width());
+    format!("{:fill$}{text}", "")
+}
+
+/// Breaks a text into lines of at most `columns`, between words where it can.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(1);
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split_whitespace() {
+        let mut word = word.to_owned();
+        let gap = usize::from(!line.is_empty());
+        if line.width() + gap + word.width() > columns && !line.is_empty() {
+            lines.push(std::mem::take(&mut line));
+        }
+        while word.width() > columns {
+            let head: String = fit_hard(&word, columns);
+            word = word[head.len()..].to_owned();
+            if head.is_empty() {
+                break;
+            }
+            lines.push(head);
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&word);
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+/// As many leading characters as fit, without a mark; at least one, so that whoever loops gets on.
+fn fit_hard(text: &str, columns: usize) -> String {
+    let mut used = 0;
+    let mut out = String::new();
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used > columns && !out.is_empty() {
+            break;
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_read_at_a_glance() {
+        let cases = [(0.0, "0s"), (1.84, "1.8s"), (41.2, "41s"), (60.0, "1m"), (200.0, "3m20s"), (3600.0, "1h")];
+        for (seconds, words) in cases {
+            assert_eq!(length(seconds), words);
+        }
+        assert_eq!((length(3900.0).as_str(), length(187_200.0).as_str()), ("1h05m", "2d4h"));
+        assert_eq!((clock(134.9).as_str(), clock(3723.0).as_str(), clock(-3.0).as_str()), ("2:14", "1:02:03", "0:00"));
+    }
+
+    #[test]
+    fn columns_hold_for_wide_characters() {
+        assert_eq!(fit("日本語テキスト", 7), "日本語…");
+        assert_eq!(width(&column("日本語", 5)), 5);
+        assert_eq!(width(&column("日", 5)), 5);
+        assert_eq!(right("ab", 4), "  ab");
+        assert_eq!(fit("abc", 0), "");
+    }
+
+    #[test]
+    fn wrapping_loses_nothing_and_keeps_to_the_width() {
+        let text = "one verylongwordthatdoesnotfit 日本語日本語 end";
+        let lines = wrap(text, 8);
+        assert!(lines.iter().all(|line| width(line) <= 8), "{lines:?}");
+        assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""));
+        assert_eq!(wrap("日", 1), ["日"]);
+    }
+}

@@ -1,0 +1,319 @@
+//! The table of everything a key can do. Dispatch, help, footer, palette and the tests read it; nothing else knows a key.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::domain::estate::words;
+
+words! {
+    /// What can be done.
+    Action {
+        Open = "open",
+        NextWaiting = "next-waiting",
+        Confirm = "confirm",
+        Override = "override",
+        Declare = "declare",
+        Arm = "arm",
+        Hold = "hold",
+        RunPlan = "run-plan",
+        Retry = "retry",
+        Skip = "skip",
+        MarkDone = "mark-done",
+        Revert = "revert",
+        LookAgain = "look-again",
+        ByHand = "by-hand",
+        Note = "note",
+        CloseIncident = "close-incident",
+        Abandon = "abandon",
+        TakeCommand = "take-command",
+        SetSeverity = "set-severity",
+        StartLive = "start-live",
+        Rehearse = "rehearse",
+        Up = "up",
+        Down = "down",
+        PageUp = "page-up",
+        PageDown = "page-down",
+        Top = "top",
+        Bottom = "bottom",
+        FocusPane = "focus-pane",
+        NextPane = "next-pane",
+        PreviousPane = "previous-pane",
+        Zoom = "zoom",
+        Filter = "filter",
+        Palette = "palette",
+        Help = "help",
+        Theme = "theme",
+        Copy = "copy",
+        Yes = "yes",
+        Submit = "submit",
+        NextField = "next-field",
+        PreviousField = "previous-field",
+        Less = "less",
+        More = "more",
+        Back = "back",
+        Redraw = "redraw",
+        Suspend = "suspend",
+        Detach = "detach",
+    }
+}
+
+words! {
+    /// Where the operator is: what is on top handles the key.
+    Context {
+        Main = "the cockpit",
+        Card = "a step's card",
+        Plans = "the list of plans",
+        Reader = "a text",
+        Question = "a question",
+        Form = "a form",
+        Palette = "the palette",
+    }
+}
+
+/// What an action can do to the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Danger {
+    /// Only looks.
+    Looks,
+    /// Speaks to the engine, but changes nothing outside: not bound in a read-only cockpit.
+    Speaks,
+    /// Can change the world: bound only while this cockpit is armed.
+    Changes,
+}
+
+/// One row.
+#[derive(Debug)]
+pub struct Binding {
+    pub action: Action,
+    /// As [`name`] writes them; the first is the one that is shown.
+    pub keys: &'static [&'static str],
+    /// Two or three words, for the footer and the palette.
+    pub title: &'static str,
+    /// What it is for, for the help.
+    pub help: &'static str,
+    pub contexts: &'static [Context],
+    pub danger: Danger,
+}
+
+use Action as A;
+use Context::{Card, Form, Main, Palette, Plans, Question, Reader};
+use Danger::{Changes, Looks, Speaks};
+
+const fn row(
+    action: Action,
+    keys: &'static [&'static str],
+    title: &'static str,
+    help: &'static str,
+    contexts: &'static [Context],
+    danger: Danger,
+) -> Binding {
+    Binding { action, keys, title, help, contexts, danger }
+}
+
+const SCROLLS: &[Context] = &[Main, Card, Plans, Reader];
+const ANYWHERE: &[Context] = &[Main, Card, Plans, Reader, Question];
+const STEP: &[Context] = &[Main, Card];
+
+/// The table, in the order in which help and palette show it.
+pub const TABLE: &[Binding] = &[
+    row(
+        A::Open,
+        &["Enter"],
+        "open",
+        "Open the card of the selected step, or of the next one that waits.",
+        &[Main],
+        Looks,
+    ),
+    row(A::NextWaiting, &["n"], "next", "Go to the next thing that waits for you.", STEP, Looks),
+    row(A::Confirm, &["c"], "confirm", "Answer the gate: the step starts.", &[Card], Changes),
+    row(
+        A::Override,
+        &["o"],
+        "override",
+        "Go on although a guard stands against it: a typed phrase and a reason.",
+        &[Card],
+        Changes,
+    ),
+    row(A::Declare, &["D"], "declare incident", "Declare an incident: the clocks start counting.", &[Main], Speaks),
+    row(
+        A::Arm,
+        &["A"],
+        "arm / disarm",
+        "Arm this cockpit so that it may change the world, or make it only look again.",
+        &[Main, Card, Plans],
+        Speaks,
+    ),
+    row(
+        A::Hold,
+        &["H"],
+        "hold / release",
+        "Stop at once that anything new starts; what is under way finishes. Again: release.",
+        ANYWHERE,
+        Speaks,
+    ),
+    row(
+        A::RunPlan,
+        &["r"],
+        "run a plan",
+        "Choose a plan and run it, live or as a rehearsal that changes nothing.",
+        &[Main],
+        Speaks,
+    ),
+    row(
+        A::StartLive,
+        &["Enter"],
+        "run live",
+        "Start the selected plan for real; every gate still asks.",
+        &[Plans],
+        Changes,
+    ),
+    row(
+        A::Rehearse,
+        &["p"],
+        "rehearse",
+        "Observe, check and preview every step of the plan; nothing is changed.",
+        &[Plans],
+        Speaks,
+    ),
+    row(A::Retry, &["t"], "retry", "Try a step again that failed, is blocked or was reverted.", STEP, Changes),
+    row(A::Skip, &["s"], "skip", "Leave a step out, with a reason.", STEP, Changes),
+    row(A::MarkDone, &["m"], "mark done", "Say that a step was done by hand, with a reason.", STEP, Changes),
+    row(A::Revert, &["v"], "revert", "Take a step back to what was there before, with a reason.", STEP, Changes),
+    row(
+        A::LookAgain,
+        &["f"],
+        "look again",
+        "Take the evidence of a gate anew: observation, guards and preview.",
+        STEP,
+        Speaks,
+    ),
+    row(A::ByHand, &["b"], "by hand", "Show the step as commands for a shell.", STEP, Looks),
+    row(A::Note, &["i"], "note", "Write a note into the journal.", &[Main], Speaks),
+    row(A::CloseIncident, &["C"], "close incident", "Close the incident, with a note.", &[Main], Changes),
+    row(A::Abandon, &["X"], "abandon run", "End the run before it is complete, with a reason.", &[Main], Changes),
+    row(A::TakeCommand, &["K"], "take command", "Become the commander of the incident.", &[Main], Speaks),
+    row(A::SetSeverity, &["S"], "severity", "Change the severity of the incident, with a reason.", &[Main], Speaks),
+    row(A::Down, &["j", "Down"], "down", "Move down.", SCROLLS, Looks),
+    row(A::Up, &["k", "Up"], "up", "Move up.", SCROLLS, Looks),
+    row(A::PageDown, &["PageDown", "Ctrl-d"], "page down", "Move down by a page.", SCROLLS, Looks),
+    row(A::PageUp, &["PageUp", "Ctrl-u"], "page up", "Move up by a page.", SCROLLS, Looks),
+    row(A::Top, &["g", "Home"], "top", "Go to the first line.", SCROLLS, Looks),
+    row(A::Bottom, &["G", "End"], "bottom", "Go to the last line.", SCROLLS, Looks),
+    row(A::Down, &["Down", "Ctrl-n"], "down", "Choose the next one.", &[Palette], Looks),
+    row(A::Up, &["Up", "Ctrl-p"], "up", "Choose the one before.", &[Palette], Looks),
+    row(A::FocusPane, &["1", "2", "3", "4", "5", "6"], "pane", "Go to the pane of this number.", &[Main], Looks),
+    row(A::NextPane, &["Tab", "l", "Right"], "next pane", "Go to the next pane.", &[Main], Looks),
+    row(A::PreviousPane, &["Shift-Tab", "h", "Left"], "previous pane", "Go to the pane before.", &[Main], Looks),
+    row(A::Zoom, &["z"], "zoom", "Give the pane all the room, or give it back.", &[Main], Looks),
+    row(A::Filter, &["/"], "filter", "Show only the lines of this pane that hold a text.", &[Main], Looks),
+    row(A::Palette, &[":"], "palette", "Find anything that can be done by its name.", &[Main, Card], Looks),
+    row(A::Help, &["?", "F1"], "help", "Show what the keys do where you are.", &[Main, Card, Plans, Question], Looks),
+    row(A::Theme, &["T"], "theme", "Switch to the next theme.", &[Main], Looks),
+    row(A::Copy, &["y"], "copy", "Copy the text to the clipboard of your terminal (OSC 52).", &[Reader], Looks),
+    row(A::Yes, &["y"], "yes", "Do it.", &[Question], Looks),
+    row(A::Submit, &["Enter"], "submit", "Send it, or go to the next field.", &[Form, Palette], Looks),
+    row(A::NextField, &["Tab", "Down"], "next field", "Go to the next field.", &[Form], Looks),
+    row(A::PreviousField, &["Shift-Tab", "Up"], "field before", "Go to the field before.", &[Form], Looks),
+    row(A::Less, &["Left"], "previous choice", "Choose the one before, or move in the text.", &[Form], Looks),
+    row(A::More, &["Right"], "next choice", "Choose the next one, or move in the text.", &[Form], Looks),
+    row(A::Back, &["Esc"], "back", "Step back.", &[Main, Card, Plans, Reader, Question, Form, Palette], Looks),
+    row(A::Back, &["q", "n"], "no", "Step back; nothing is done.", &[Question], Looks),
+    row(A::Back, &["q"], "back", "Step back.", &[Card, Plans, Reader], Looks),
+    row(A::Redraw, &["Ctrl-l"], "redraw", "Draw the whole screen anew.", &[Main], Looks),
+    row(
+        A::Suspend,
+        &["Ctrl-z"],
+        "suspend",
+        "Go back to the shell; `fg` comes back. The engine goes on.",
+        ANYWHERE,
+        Looks,
+    ),
+    row(A::Detach, &["q"], "detach", "Leave the cockpit; the engine and a run under way go on.", &[Main], Looks),
+    row(
+        A::Detach,
+        &["Ctrl-c"],
+        "detach",
+        "Leave the cockpit from anywhere.",
+        &[Main, Card, Plans, Reader, Question, Form, Palette],
+        Looks,
+    ),
+];
+
+/// The row that a key has where the operator is.
+pub fn find(context: Context, key: &str) -> Option<&'static Binding> {
+    rows(context).find(|row| row.keys.contains(&key))
+}
+
+/// The rows that count somewhere, in the order of the table.
+pub fn rows(context: Context) -> impl Iterator<Item = &'static Binding> {
+    TABLE.iter().filter(move |row| row.contexts.contains(&context))
+}
+
+/// The row of an action, wherever it is bound first.
+pub fn of(action: Action) -> &'static Binding {
+    TABLE.iter().find(|row| row.action == action).unwrap_or(&TABLE[0])
+}
+
+/// The key that is shown for an action.
+pub fn key(action: Action) -> &'static str {
+    of(action).keys[0]
+}
+
+/// How a key is written in the table: `a`, `A`, `Ctrl-a`, `Shift-Tab`, `Enter`, `F1`.
+pub fn name(key: KeyEvent) -> String {
+    let control = if key.modifiers.contains(KeyModifiers::CONTROL) { "Ctrl-" } else { "" };
+    let alt = if key.modifiers.contains(KeyModifiers::ALT) { "Alt-" } else { "" };
+    let base = match key.code {
+        KeyCode::Char(c) => c.to_string(),
+        KeyCode::BackTab => "Shift-Tab".into(),
+        KeyCode::F(number) => format!("F{number}"),
+        KeyCode::Esc => "Esc".into(),
+        KeyCode::Enter => "Enter".into(),
+        KeyCode::PageUp => "PageUp".into(),
+        KeyCode::PageDown => "PageDown".into(),
+        other => format!("{other:?}"),
+    };
+    format!("{control}{alt}{base}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things_in_one_place() {
+        for context in Context::ALL {
+            let mut seen = std::collections::BTreeMap::new();
+            for row in rows(*context) {
+                for key in row.keys {
+                    let other = seen.insert(*key, row.action);
+                    assert!(other.is_none(), "{key} is {} and {:?} in {context}", row.action, other);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_action_has_a_row_and_every_row_a_key_and_a_word() {
+        for action in Action::ALL {
+            assert!(TABLE.iter().any(|row| row.action == *action), "{action} has no row");
+        }
+        for row in TABLE {
+            assert!(!row.keys.is_empty() && !row.title.is_empty() && row.help.ends_with('.'), "{}", row.action);
+        }
+    }
+
+    #[test]
+    fn whatever_changes_the_world_needs_an_armed_cockpit() {
+        let harmless = [A::Confirm, A::Override, A::StartLive, A::Retry, A::Skip, A::MarkDone, A::Revert];
+        assert!(harmless.iter().all(|action| of(*action).danger == Changes));
+    }
+
+    #[test]
+    fn keys_are_named_as_in_the_table() {
+        let key = |code, modifiers| name(KeyEvent::new(code, modifiers));
+        assert_eq!(key(KeyCode::Char('A'), KeyModifiers::SHIFT), "A");
+        assert_eq!(key(KeyCode::Char('l'), KeyModifiers::CONTROL), "Ctrl-l");
+        assert_eq!(key(KeyCode::BackTab, KeyModifiers::SHIFT), "Shift-Tab");
+        assert_eq!(key(KeyCode::Home, KeyModifiers::NONE), "Home");
+    }
+}

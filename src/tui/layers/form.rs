@@ -1,0 +1,301 @@
+//! A form: texts and choices, checked here as far as that is possible, and what is asked of the engine once it is filled in.
+
+use ratatui::crossterm::event::KeyEvent;
+use ratatui::text::Line;
+use tui_textarea::TextArea;
+
+use crate::domain::command::Ask;
+use crate::domain::ids::{RunId, StepId};
+use crate::domain::incident::Severity;
+
+use super::super::format::{column, width, wrap};
+use super::super::keymap::Action;
+use super::super::look::Look;
+use super::super::theme::Role;
+use super::Sheet;
+
+/// A form.
+pub struct Form {
+    pub title: String,
+    /// What it is about, in a few lines.
+    pub about: Vec<String>,
+    pub danger: bool,
+    pub fields: Vec<Field>,
+    pub at: usize,
+    pub purpose: Purpose,
+    /// What is said once the engine has done it.
+    pub said: String,
+}
+
+/// One field.
+pub struct Field {
+    pub label: &'static str,
+    value: Value,
+}
+
+enum Value {
+    Text {
+        area: Box<TextArea<'static>>,
+        /// What has to be typed, to the letter.
+        phrase: Option<String>,
+        required: bool,
+    },
+    Choice {
+        options: &'static [&'static str],
+        at: usize,
+    },
+}
+
+/// What a filled-in form asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Purpose {
+    Declare,
+    Severity,
+    Note,
+    Close,
+    Abandon(RunId),
+    Confirm(RunId, StepId),
+    Override(RunId, StepId),
+    /// Retry, skip, mark done or revert.
+    Verb(Action, RunId, StepId),
+    /// Only what is shown changes.
+    Filter,
+}
+
+impl Field {
+    pub fn text(label: &'static str, initial: &str) -> Self {
+        Self::written(label, initial, None, true)
+    }
+    pub fn optional(label: &'static str, initial: &str) -> Self {
+        Self::written(label, initial, None, false)
+    }
+    pub fn phrase(label: &'static str, phrase: &str) -> Self {
+        Self::written(label, "", Some(phrase.to_owned()), true)
+    }
+    pub fn choice(label: &'static str, options: &'static [&'static str], at: usize) -> Self {
+        Self { label, value: Value::Choice { options, at } }
+    }
+
+    fn written(label: &'static str, initial: &str, phrase: Option<String>, required: bool) -> Self {
+        let mut area = Box::new(TextArea::new(vec![initial.to_owned()]));
+        area.move_cursor(tui_textarea::CursorMove::End);
+        Self { label, value: Value::Text { area, phrase, required } }
+    }
+
+    pub fn value(&self) -> String {
+        match &self.value {
+            Value::Text { area, .. } => area.lines().concat().trim().to_owned(),
+            Value::Choice { options, at } => options[*at].to_owned(),
+        }
+    }
+
+    /// What is wrong with it, if anything.
+    fn mistake(&self) -> Option<String> {
+        let Value::Text { phrase, required, .. } = &self.value else { return None };
+        match phrase {
+            Some(phrase) if *phrase != self.value() => Some(format!("type exactly: {phrase}")),
+            None if *required && self.value().is_empty() => Some(format!("{} must not be empty", self.label)),
+            _ => None,
+        }
+    }
+}
+
+impl Form {
+    pub fn new(title: impl Into<String>, purpose: Purpose, fields: Vec<Field>) -> Self {
+        Self { title: title.into(), about: Vec::new(), danger: false, fields, at: 0, purpose, said: String::new() }
+    }
+    pub fn about(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.about.extend(lines);
+        self
+    }
+    pub fn dangerous(mut self) -> Self {
+        self.danger = true;
+        self
+    }
+    pub fn said(mut self, said: impl Into<String>) -> Self {
+        self.said = said.into();
+        self
+    }
+
+    pub fn is_choosing(&self) -> bool {
+        matches!(self.fields[self.at].value, Value::Choice { .. })
+    }
+
+    pub fn type_key(&mut self, key: KeyEvent) {
+        match &mut self.fields[self.at].value {
+            Value::Text { area, .. } => {
+                area.input(key);
+            }
+            Value::Choice { options, at } => {
+                if let ratatui::crossterm::event::KeyCode::Char(c) = key.code
+                    && let Some(found) = options.iter().position(|option| option.ends_with(c))
+                {
+                    *at = found;
+                }
+            }
+        }
+    }
+
+    pub fn type_text(&mut self, text: &str) {
+        if let Value::Text { area, .. } = &mut self.fields[self.at].value {
+            area.insert_str(text);
+        }
+    }
+
+    /// Goes to another field.
+    pub fn step(&mut self, by: isize) {
+        let len = self.fields.len();
+        self.at = (self.at + len).saturating_add_signed(by) % len;
+    }
+
+    /// Chooses another option.
+    pub fn choose(&mut self, by: isize) {
+        if let Value::Choice { options, at } = &mut self.fields[self.at].value {
+            *at = (*at + options.len()).saturating_add_signed(by) % options.len();
+        }
+    }
+
+    /// What it asks for; `None` when the operator was only led to the next field.
+    ///
+    /// # Errors
+    /// What is wrong with a field, which is then the one being filled in.
+    pub fn submit(&mut self) -> Result<Option<Vec<String>>, String> {
+        if let Some(wrong) = self.fields[self.at].mistake() {
+            return Err(wrong);
+        }
+        if self.at + 1 < self.fields.len() {
+            self.at += 1;
+            return Ok(None);
+        }
+        let mistake = |(at, field): (usize, &Field)| field.mistake().map(|wrong| (at, wrong));
+        if let Some((at, wrong)) = self.fields.iter().enumerate().find_map(mistake) {
+            self.at = at;
+            return Err(wrong);
+        }
+        Ok(Some(self.fields.iter().map(Field::value).collect()))
+    }
+
+    pub fn sheet(&self, look: &Look<'_>, most: usize) -> Sheet {
+        let columns = most.min(66);
+        let mut lines: Vec<Line<'static>> = Vec::new();
+        for line in self.about.iter().flat_map(|line| wrap(line, columns)) {
+            lines.push(Line::from(look.span(line, Role::Text)));
+        }
+        if !lines.is_empty() {
+            lines.push(Line::default());
+        }
+        let label = self.fields.iter().map(|field| width(field.label)).max().unwrap_or(0) + 2;
+        let mut cursor = None;
+        for (at, field) in self.fields.iter().enumerate() {
+            let active = at == self.at;
+            let role = if active { Role::Accent } else { Role::Dim };
+            let mut line = vec![look.span(column(field.label, label), role)];
+            let room = columns.saturating_sub(label).max(1);
+            match &field.value {
+                Value::Choice { options, at } => {
+                    for (index, option) in options.iter().enumerate() {
+                        let role = if index == *at { Role::Selected } else { Role::Dim };
+                        let mark = if index == *at { "▸" } else { " " };
+                        line.push(look.span(format!("{mark}{option} "), role));
+                    }
+                }
+                Value::Text { area, .. } => {
+                    let (shown, column_at) = window(&area.lines().concat(), area.cursor().1, room);
+                    if active {
+                        cursor = Some((lines.len(), label + column_at));
+                    }
+                    line.push(look.span(column(&shown, room), Role::Selected));
+                }
+            }
+            lines.push(Line::from(line));
+            if active && let Some(wrong) = field.mistake() {
+                lines.push(Line::from(look.span(format!("{:label$}{wrong}", ""), Role::Dim)));
+            } else {
+                lines.push(Line::default());
+            }
+        }
+        let mut sheet = Sheet::new(self.title.clone(), lines, columns);
+        let last = self.at + 1 == self.fields.len();
+        sheet.keys = vec![("Enter", if last { "send".into() } else { "next field".to_owned() })];
+        if self.fields.len() > 1 {
+            sheet.keys.push(("Tab", "other field".into()));
+        }
+        if self.is_choosing() {
+            sheet.keys.push(("←/→", "choose".into()));
+        }
+        sheet.keys.push(("Esc", "back".into()));
+        (sheet.cursor, sheet.danger) = (cursor, self.danger);
+        sheet
+    }
+}
+
+/// The part of a text around the cursor (counted in characters) that fits, and the column of the cursor in it.
+pub fn window(text: &str, cursor: usize, columns: usize) -> (String, usize) {
+    let before: String = text.chars().take(cursor).collect();
+    let mut start = 0;
+    while width(&before[start..]) >= columns.max(1) {
+        start += before[start..].chars().next().map_or(1, char::len_utf8);
+    }
+    let at = width(&before[start..]);
+    let mut shown = String::new();
+    for c in text[start..].chars() {
+        if width(&shown) + width(c.encode_utf8(&mut [0; 4])) > columns {
+            break;
+        }
+        shown.push(c);
+    }
+    (shown, at)
+}
+
+impl Purpose {
+    /// The command, of what was filled in; `None` for what only changes the view.
+    pub fn ask(&self, values: &[String]) -> Option<Ask> {
+        let value = |at: usize| values.get(at).cloned().unwrap_or_default();
+        let severity = |at: usize| value(at).parse().unwrap_or(Severity::Sev1);
+        Some(match self.clone() {
+            Self::Declare => Ask::Declare { severity: severity(0), title: value(1) },
+            Self::Severity => Ask::SetSeverity { severity: severity(0), reason: value(1) },
+            Self::Note => Ask::Note { text: value(0) },
+            Self::Close => Ask::CloseIncident { note: value(0) },
+            Self::Abandon(run) => Ask::Abandon { run, reason: value(0) },
+            Self::Confirm(run, step) => Ask::Confirm { run, step, phrase: value(0) },
+            Self::Override(run, step) => Ask::Override { run, step, phrase: value(0), reason: value(1) },
+            Self::Verb(action, run, step) => verb(action, run, step, value(0))?,
+            Self::Filter => return None,
+        })
+    }
+}
+
+/// The command of an action on a step that takes a reason.
+pub fn verb(action: Action, run: RunId, step: StepId, reason: String) -> Option<Ask> {
+    Some(match action {
+        Action::Retry => Ask::Retry { run, step, reason },
+        Action::Skip => Ask::Skip { run, step, reason },
+        Action::MarkDone => Ask::MarkDone { run, step, reason },
+        Action::Revert => Ask::Revert { run, step, reason },
+        Action::LookAgain => Ask::Refresh { run, step },
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_follows_the_cursor() {
+        assert_eq!(window("hello", 5, 10), ("hello".into(), 5));
+        assert_eq!(window("hello world", 11, 6), ("world".into(), 5));
+        assert_eq!(window("日本語", 3, 4), ("語".into(), 2));
+        assert_eq!(window("", 0, 1), (String::new(), 0));
+    }
+
+    #[test]
+    fn a_phrase_has_to_be_exact() {
+        let mut form = Form::new("t", Purpose::Note, vec![Field::phrase("phrase", "gennet-db")]);
+        form.type_text("gennet");
+        assert!(form.submit().unwrap_err().contains("gennet-db"));
+        form.type_text("-db ");
+        assert_eq!(form.submit().unwrap(), Some(vec!["gennet-db".into()]));
+    }
+}

@@ -1,0 +1,262 @@
+//! What lies over the cockpit. The topmost layer handles input first; `Esc` takes it away.
+
+pub mod card;
+pub mod form;
+pub mod help;
+pub mod palette;
+pub mod plans;
+
+use ratatui::Frame;
+use ratatui::crossterm::event::KeyEvent;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Widget};
+
+use crate::domain::command::Ask;
+use crate::domain::ids::StepId;
+
+use super::app::Scroll;
+use super::format::{column, width, wrap};
+use super::keymap::{Action, Context};
+use super::look::Look;
+use super::theme::Role;
+
+pub use form::{Field, Form, Purpose};
+
+/// One layer.
+pub enum Layer {
+    Card(Card),
+    Question(Question),
+    Form(Box<Form>),
+    Plans(Plans),
+    Reader(Reader),
+    Palette(Box<palette::Palette>),
+}
+
+/// The card of a step.
+pub struct Card {
+    pub step: StepId,
+    pub scroll: Scroll,
+}
+
+/// Yes or no.
+pub struct Question {
+    pub title: String,
+    pub lines: Vec<String>,
+    pub ask: Ask,
+    pub said: String,
+}
+
+/// The list of plans.
+pub struct Plans {
+    pub at: usize,
+}
+
+/// A text to read.
+pub struct Reader {
+    pub title: String,
+    pub text: Text,
+    pub scroll: Scroll,
+}
+
+/// What a reader shows.
+pub enum Text {
+    /// As it is; what starts with `#` is a remark.
+    Plain(Vec<String>),
+    /// What the keys do there.
+    Keys(Context),
+}
+
+impl Layer {
+    pub fn context(&self) -> Context {
+        match self {
+            Self::Card(_) => Context::Card,
+            Self::Question(_) => Context::Question,
+            Self::Form(_) => Context::Form,
+            Self::Plans(_) => Context::Plans,
+            Self::Reader(_) => Context::Reader,
+            Self::Palette(_) => Context::Palette,
+        }
+    }
+
+    /// Whether a key, bound to `action` or to nothing, is text for this layer.
+    pub fn takes_text(&self, action: Option<Action>) -> bool {
+        match self {
+            Self::Form(form) => match action {
+                None => true,
+                Some(Action::Less | Action::More) => !form.is_choosing(),
+                Some(_) => false,
+            },
+            Self::Palette(_) => action.is_none(),
+            _ => false,
+        }
+    }
+
+    pub fn type_key(&mut self, key: KeyEvent) {
+        match self {
+            Self::Form(form) => form.type_key(key),
+            Self::Palette(palette) => palette.type_key(key),
+            _ => {}
+        }
+    }
+
+    pub fn type_text(&mut self, text: &str) {
+        match self {
+            Self::Form(form) => form.type_text(text),
+            Self::Palette(palette) => palette.type_text(text),
+            _ => {}
+        }
+    }
+
+    pub fn scroll(&self) -> Option<&Scroll> {
+        match self {
+            Self::Card(card) => Some(&card.scroll),
+            Self::Reader(reader) => Some(&reader.scroll),
+            _ => None,
+        }
+    }
+
+    /// Draws itself in the middle of `area`, which leaves the clocks free.
+    pub fn draw(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
+        let most = usize::from(area.width.saturating_sub(4)).max(1);
+        let sheet = match self {
+            Self::Card(card) => card::sheet(look, card, most),
+            Self::Question(question) => question.sheet(look, most),
+            Self::Form(form) => form.sheet(look, most),
+            Self::Plans(plans) => plans::sheet(look, plans, most),
+            Self::Reader(reader) => reader.sheet(look, most),
+            Self::Palette(palette) => palette.sheet(look, most, usize::from(area.height)),
+        };
+        sheet.draw(look, frame, area, self.scroll());
+    }
+}
+
+/// What a layer looks like before it is placed.
+pub struct Sheet {
+    pub title: String,
+    /// Drawn in the colours of danger.
+    pub danger: bool,
+    pub lines: Vec<Line<'static>>,
+    /// Always shown below the lines, whatever is scrolled.
+    pub keys: Vec<(&'static str, String)>,
+    pub width: usize,
+    /// Where the cursor is: line and column of `lines`.
+    pub cursor: Option<(usize, usize)>,
+    /// The line that has to be seen.
+    pub reveal: Option<usize>,
+}
+
+impl Sheet {
+    pub fn new(title: impl Into<String>, lines: Vec<Line<'static>>, width: usize) -> Self {
+        Self { title: title.into(), danger: false, lines, keys: Vec::new(), width, cursor: None, reveal: None }
+    }
+
+    fn draw(self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect, scroll: Option<&Scroll>) {
+        let keys = key_lines(look, &self.keys, self.width);
+        let room = usize::from(area.height).saturating_sub(2);
+        let foot = if keys.is_empty() { 0 } else { keys.len() + 1 };
+        let height = self.lines.len().min(room.saturating_sub(foot));
+        let place = centre(area, self.width + 4, height + foot + 2);
+        let border = if self.danger { Role::LayerDanger } else { Role::LayerBorder };
+        let block = Block::bordered()
+            .border_type(BorderType::Rounded)
+            .border_style(look.style(border))
+            .style(look.style(Role::Layer))
+            .title(Line::from(format!(" {} ", self.title)).style(look.style(Role::Strong)));
+        Clear.render(place, frame.buffer_mut());
+        let inner = block.inner(place);
+        block.render(place, frame.buffer_mut());
+        let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+        let own = Scroll::default();
+        let scroll = scroll.unwrap_or(&own);
+        if let Some(line) = self.reveal {
+            scroll.reveal(line, height);
+        }
+        let top = scroll.clamp(self.lines.len(), height);
+        let more = self.lines.len() > top + height;
+        let shown: Vec<Line<'static>> = self.lines.into_iter().skip(top).take(height).collect();
+        let text = Rect { height: u16::try_from(height).unwrap_or(u16::MAX).min(inner.height), ..inner };
+        Paragraph::new(shown).render(text, frame.buffer_mut());
+        if more && inner.height > text.height {
+            let mark = Rect { y: text.bottom(), height: 1, ..inner };
+            Line::from(look.span("… j: more", Role::Accent)).right_aligned().render(mark, frame.buffer_mut());
+        }
+        let below = u16::try_from(keys.len()).unwrap_or(0).min(inner.height);
+        let foot = Rect { y: inner.bottom() - below, height: below, ..inner };
+        Paragraph::new(keys).render(foot, frame.buffer_mut());
+        if let Some((line, at)) = self.cursor.filter(|(line, _)| (top..top + height).contains(line)) {
+            let x = inner.x + u16::try_from(at).unwrap_or(0).min(inner.width.saturating_sub(1));
+            frame.set_cursor_position(Position { x, y: inner.y + u16::try_from(line - top).unwrap_or(0) });
+        }
+    }
+}
+
+/// Keys with what they do, flowing over as many lines as they need.
+fn key_lines(look: &Look<'_>, keys: &[(&'static str, String)], columns: usize) -> Vec<Line<'static>> {
+    let (mut lines, mut line, mut used) = (Vec::new(), Vec::new(), 0);
+    for (key, what) in keys {
+        let needs = width(key) + 1 + width(what) + 3;
+        if used + needs > columns + 3 && used > 0 {
+            lines.push(Line::from(std::mem::take(&mut line)));
+            used = 0;
+        }
+        line.push(look.span(*key, Role::Key));
+        line.push(look.span(format!(" {what}   "), Role::Dim));
+        used += needs;
+    }
+    if !line.is_empty() {
+        lines.push(Line::from(line));
+    }
+    lines
+}
+
+fn centre(area: Rect, columns: usize, rows: usize) -> Rect {
+    let columns = u16::try_from(columns).unwrap_or(u16::MAX).min(area.width);
+    let rows = u16::try_from(rows).unwrap_or(u16::MAX).min(area.height);
+    Rect { x: area.x + (area.width - columns) / 2, y: area.y + (area.height - rows) / 3, width: columns, height: rows }
+}
+
+impl Question {
+    fn sheet(&self, look: &Look<'_>, most: usize) -> Sheet {
+        let columns = most.min(58);
+        let text = self.lines.iter().flat_map(|line| wrap(line, columns));
+        let lines = text.map(|line| Line::from(look.span(line, Role::Text))).collect();
+        let mut sheet = Sheet::new(self.title.clone(), lines, columns);
+        sheet.keys = vec![("y", "yes".into()), ("Esc", "no".into())];
+        sheet
+    }
+}
+
+impl Reader {
+    fn sheet(&self, look: &Look<'_>, most: usize) -> Sheet {
+        let (lines, columns, copies) = match &self.text {
+            Text::Keys(context) => (help::lines(look, *context, most.min(92)), most.min(92), false),
+            Text::Plain(text) => {
+                let columns = text.iter().map(|line| width(line)).max().unwrap_or(0).clamp(40, most.max(40)).min(most);
+                (plain(look, text, columns), columns, true)
+            }
+        };
+        let mut sheet = Sheet::new(self.title.clone(), lines, columns);
+        sheet.keys = vec![("j/k", "scroll".into())];
+        if copies {
+            sheet.keys.push(("y", "copy".into()));
+        }
+        sheet.keys.push(("Esc", "back".into()));
+        sheet
+    }
+}
+
+fn plain(look: &Look<'_>, text: &[String], columns: usize) -> Vec<Line<'static>> {
+    let role = |line: &str| if line.trim_start().starts_with('#') { Role::Dim } else { Role::Text };
+    let wrapped = text.iter().flat_map(|line| {
+        let role = role(line);
+        let lines = if width(line) <= columns { vec![line.clone()] } else { wrap(line, columns) };
+        lines.into_iter().map(move |line| (line, role))
+    });
+    wrapped.map(|(line, role)| Line::from(look.span(column(&line, columns), role))).collect()
+}
+
+/// A heading within a layer.
+pub fn heading(look: &Look<'_>, text: &str) -> Line<'static> {
+    Line::from(Span::styled(text.to_owned(), look.style(Role::Accent)))
+}

@@ -1,0 +1,61 @@
+//! The list of plans: what each is for, and how it can be run now.
+
+use ratatui::text::Line;
+
+use crate::domain::kinds::Undo;
+use crate::domain::run::Mode;
+
+use super::super::app::App;
+use super::super::format::{column, wrap};
+use super::super::look::Look;
+use super::super::theme::Role;
+use super::{Plans, Sheet};
+
+pub fn sheet(look: &Look<'_>, plans: &Plans, most: usize) -> Sheet {
+    let columns = most.min(72);
+    let mut lines = Vec::new();
+    for (at, plan) in look.snap.plans.iter().enumerate() {
+        let chosen = at == plans.at;
+        let role = if chosen { Role::Selected } else { Role::Text };
+        let mark = if chosen { "▸" } else { " " };
+        let steps = format!("{} steps", plan.steps.len());
+        let name = column(&format!("{mark} {}", plan.id), columns.saturating_sub(10));
+        lines.push(Line::from(vec![look.span(name, role), look.span(column(&steps, 10), role)]));
+    }
+    lines.push(Line::default());
+    if let Some(plan) = look.snap.plans.get(plans.at) {
+        lines.push(Line::from(look.span(plan.title.clone(), Role::Strong)));
+        lines.extend(wrap(&plan.about, columns).into_iter().map(|text| Line::from(look.span(text, Role::Text))));
+        let finals = plan.steps.iter().filter(|step| step.undo == Undo::PointOfNoReturn).count();
+        if finals > 0 {
+            let words = format!("! {finals} of its steps cannot be taken back; each asks before it acts");
+            lines.push(Line::from(look.span(words, Role::Warn)));
+        }
+        lines.push(Line::default());
+        lines.push(how(look));
+    }
+    let mut sheet = Sheet::new("run a plan", lines, columns);
+    sheet.keys = vec![
+        ("Enter", "run live".into()),
+        ("p", "rehearse, nothing is changed".into()),
+        ("A", "arm".into()),
+        ("Esc", "back".into()),
+    ];
+    sheet.reveal = Some(plans.at);
+    sheet
+}
+
+/// Whether a live run could be started now.
+fn how(look: &Look<'_>) -> Line<'static> {
+    let app: &App = look.app;
+    let (words, role) = if app.run().is_some_and(crate::domain::run::Run::is_open) {
+        ("a run is open already: one at a time", Role::Warn)
+    } else if look.snap.state.incident.is_none() {
+        ("a live run needs an incident: Esc, then D", Role::Warn)
+    } else if app.armed().is_none() {
+        ("a live run needs an armed cockpit: A", Role::Warn)
+    } else {
+        ("ready to run live: every gate still asks", Role::Good)
+    };
+    Line::from(look.span(format!("{}: {words}", Mode::Live), role))
+}

@@ -1,0 +1,89 @@
+//! How a state is shown: always a glyph, a word and a colour together, so that none of them has to be trusted alone.
+
+use crate::domain::health::Status;
+use crate::domain::kinds::Undo;
+use crate::domain::plan::Gate;
+use crate::domain::recovery::Role as Part;
+use crate::domain::run::StepPhase;
+use crate::domain::system::GuardVerdict;
+
+use super::theme::Role;
+
+/// A glyph, a word and the colour they are drawn in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub glyph: &'static str,
+    pub word: &'static str,
+    pub role: Role,
+}
+
+const fn mark(glyph: &'static str, word: &'static str, role: Role) -> Mark {
+    Mark { glyph, word, role }
+}
+
+pub fn status(status: Status) -> Mark {
+    match status {
+        Status::Healthy => mark("●", "healthy", Role::Good),
+        Status::Degraded => mark("◐", "degraded", Role::Warn),
+        Status::Unknown => mark("?", "unknown", Role::Unknown),
+        Status::Down => mark("✗", "DOWN", Role::Bad),
+    }
+}
+
+pub fn phase(phase: StepPhase) -> Mark {
+    match phase {
+        StepPhase::Waiting => mark("○", "waiting", Role::Faint),
+        StepPhase::Preparing => mark("◌", "looking", Role::Busy),
+        StepPhase::Gated => mark("◆", "GATE", Role::Warn),
+        StepPhase::Blocked => mark("■", "BLOCKED", Role::Bad),
+        StepPhase::Ready => mark("▹", "ready", Role::Busy),
+        StepPhase::Applying => mark("▸", "applying", Role::Busy),
+        StepPhase::Observing => mark("◎", "observing", Role::Busy),
+        StepPhase::Verifying => mark("◐", "verifying", Role::Busy),
+        StepPhase::Retrying => mark("↻", "retrying", Role::Warn),
+        StepPhase::Asking => mark("?", "ASKING", Role::Warn),
+        StepPhase::Failed => mark("✗", "FAILED", Role::Bad),
+        StepPhase::Done => mark("✓", "done", Role::Good),
+        StepPhase::Skipped => mark("»", "skipped", Role::Dim),
+        StepPhase::ByHand => mark("✓", "by hand", Role::Good),
+        StepPhase::Rehearsed => mark("✓", "rehearsed", Role::Good),
+        StepPhase::Reverting => mark("↶", "reverting", Role::Busy),
+        StepPhase::Reverted => mark("↶", "reverted", Role::Warn),
+    }
+}
+
+pub fn guard(verdict: GuardVerdict) -> Mark {
+    match verdict {
+        GuardVerdict::Pass => mark("✓", "pass", Role::Good),
+        GuardVerdict::Warn => mark("!", "warn", Role::Warn),
+        GuardVerdict::Block => mark("✗", "BLOCK", Role::Bad),
+    }
+}
+
+/// The part a member of a datastore plays.
+pub fn part(part: Part) -> &'static str {
+    match part {
+        Part::Writer => "writer",
+        Part::Replica => "replica",
+        Part::Other => "other",
+        Part::Unknown => "unknown",
+    }
+}
+
+/// What a gate asks for.
+pub fn gate(gate: Gate) -> &'static str {
+    match gate {
+        Gate::Auto => "",
+        Gate::Confirm => "confirm",
+        Gate::Typed => "typed",
+        Gate::TwoPerson => "2 people",
+    }
+}
+
+pub fn undo(undo: Undo) -> Mark {
+    match undo {
+        Undo::Nothing => mark("·", "changes nothing", Role::Dim),
+        Undo::Revert => mark("↶", "can be reverted (v)", Role::Good),
+        Undo::PointOfNoReturn => mark("!", "POINT OF NO RETURN", Role::Bad),
+    }
+}

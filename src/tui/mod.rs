@@ -1,0 +1,188 @@
+//! The cockpit. It mirrors an engine, draws what it mirrors, and asks; it decides nothing.
+//!
+//! Keys and news from the engine go into [`app`], which is pure; [`keymap`] is the one table of what can be done; [`screen`] places
+//! the [`panes`] and what lies over them ([`layers`]); [`edge`] is the last look at every cell before the terminal gets it.
+
+mod act;
+pub mod advice;
+pub mod app;
+pub mod connection;
+pub mod describe;
+pub mod edge;
+pub mod format;
+pub mod health;
+pub mod keymap;
+pub mod layers;
+pub mod look;
+pub mod mark;
+pub mod panes;
+pub mod screen;
+mod terminal;
+#[cfg(test)]
+mod tests;
+pub mod theme;
+pub mod widgets;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use ratatui::crossterm::event::{Event, EventStream, KeyEventKind};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use crate::domain::time::At;
+
+pub use app::Options;
+use app::{Answer, App, Dirty, Msg, RECORDS, Request};
+use connection::{Arrival, Connection};
+use terminal::Terminal;
+
+/// No more than thirty frames a second, however much happens.
+const FRAME: Duration = Duration::from_millis(33);
+/// So many events are taken in before a key may wait for a frame.
+const BURST: usize = 4096;
+/// How long an answer may take before the cockpit gives up waiting for it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How the cockpit was left. The engine goes on in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By the operator.
+    Detached,
+    /// By SIGTERM or SIGHUP, or because the terminal is gone.
+    Gone,
+}
+
+/// Why there is no cockpit.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    #[error("the terminal cannot be used: {0} → run it in a terminal, or use the commands: mayday --help")]
+    Terminal(#[from] std::io::Error),
+    #[error("{0}")]
+    Options(String),
+}
+
+/// What the loop waits for.
+enum Woken {
+    Key(Option<std::io::Result<Event>>),
+    Arrival(Option<Arrival>),
+    Answer(Answer),
+    Second,
+    Frame,
+    Signal,
+    Stop,
+}
+
+/// Runs the cockpit until the operator detaches or the terminal is gone.
+///
+/// # Errors
+/// When there is no terminal to run in, or the options are not right.
+pub async fn run(connection: impl Connection, options: Options) -> Result<Exit, TuiError> {
+    let connection = Arc::new(connection);
+    let mouse = options.mouse;
+    let session = connection.session();
+    let mut app = App::new(session, connection.is_read_only(), options, At::now()).map_err(TuiError::Options)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut stop = signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?;
+    let mut arrivals = connection.listen();
+    let (answers_in, mut answers) = mpsc::channel::<Answer>(64);
+    let mut terminal = Terminal::take(mouse)?;
+    let mut keys = EventStream::new();
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut drawn = Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now);
+    let mut listening = true;
+    loop {
+        let due = tokio::time::Instant::from_std(drawn + FRAME);
+        let woken = tokio::select! {
+            biased;
+            key = keys.next() => Woken::Key(key),
+            _ = terminate.recv() => Woken::Signal,
+            _ = hangup.recv() => Woken::Signal,
+            _ = stop.recv() => Woken::Stop,
+            Some(answer) = answers.recv() => Woken::Answer(answer),
+            () = tokio::time::sleep_until(due), if app.dirty == Dirty::Now => Woken::Frame,
+            arrival = arrivals.recv(), if listening => Woken::Arrival(arrival),
+            _ = second.tick() => Woken::Second,
+        };
+        let now = At::now();
+        let requests = match woken {
+            Woken::Signal | Woken::Key(None | Some(Err(_))) => return Ok(Exit::Gone),
+            Woken::Key(Some(Ok(event))) => message(event).map(|msg| app.update(msg, now)).unwrap_or_default(),
+            Woken::Answer(answer) => app.update(Msg::Answer(answer), now),
+            Woken::Second => app.update(Msg::Tick, now),
+            Woken::Stop => vec![Request::Suspend],
+            Woken::Arrival(Some(first)) => drain(&mut app, first, &mut arrivals, now),
+            Woken::Arrival(None) => {
+                listening = false;
+                app.update(Msg::Arrival(Arrival::Lost { why: "the connection has ended".into() }), now)
+            }
+            Woken::Frame => {
+                terminal.draw(&app)?;
+                (app.dirty, drawn) = (Dirty::No, Instant::now());
+                Vec::new()
+            }
+        };
+        for request in requests {
+            match request {
+                Request::Detach => return Ok(Exit::Detached),
+                Request::Suspend => {
+                    terminal.suspend()?;
+                    app.dirty = Dirty::Now;
+                }
+                Request::Redraw => terminal.clear()?,
+                Request::Copy(text) => terminal.copy(&text)?,
+                request => perform(request, connection.clone(), answers_in.clone()),
+            }
+        }
+    }
+}
+
+/// Takes in all that has arrived, so that a burst costs one frame.
+fn drain(app: &mut App, first: Arrival, arrivals: &mut mpsc::Receiver<Arrival>, now: At) -> Vec<Request> {
+    let mut requests = app.update(Msg::Arrival(first), now);
+    for _ in 0..BURST {
+        let Ok(next) = arrivals.try_recv() else { break };
+        requests.extend(app.update(Msg::Arrival(next), now));
+    }
+    requests.dedup();
+    requests
+}
+
+fn message(event: Event) -> Option<Msg> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
+        Event::Paste(text) => Some(Msg::Paste(text)),
+        Event::Resize(..) => Some(Msg::Resize),
+        _ => None,
+    }
+}
+
+/// Asks the engine without making the screen wait.
+fn perform(request: Request, connection: Arc<impl Connection>, answers: mpsc::Sender<Answer>) {
+    tokio::spawn(async move {
+        let late = "the engine does not answer; it may still do it → watch the timeline before asking again";
+        let answer = match request {
+            Request::Ask { ask, said } => {
+                let result =
+                    tokio::time::timeout(PATIENCE, connection.ask(ask)).await.unwrap_or_else(|_| Err(late.into()));
+                Answer::Asked { said, result }
+            }
+            Request::ByHand { step, plan } => {
+                let result = tokio::time::timeout(PATIENCE, connection.by_hand(plan)).await;
+                Answer::ByHand { step, result: result.unwrap_or_else(|_| Err(late.into())) }
+            }
+            Request::Records { after } => {
+                let result = tokio::time::timeout(PATIENCE, connection.records(after, RECORDS)).await;
+                Answer::Records(result.unwrap_or_else(|_| Err(late.into())))
+            }
+            Request::Resync => return connection.resync().await,
+            _ => return,
+        };
+        // Nobody listens any more only when the cockpit is being left.
+        let _ = answers.send(answer).await;
+    });
+}

@@ -1,0 +1,242 @@
+//! The header: which incident, in what state this cockpit is, how the engine is reached; and every clock, always.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Widget};
+
+use crate::domain::estate::{DataClass, Tier};
+use crate::domain::incident::Severity;
+use crate::domain::recovery::Loss;
+use crate::domain::time::seconds_between;
+use crate::domain::verdict::{self, RpoVerdict, RtoVerdict};
+
+use super::super::app::{App, Link};
+use super::super::format::{self, age, clock, column, fit, length, right, width};
+use super::super::look::Look;
+use super::super::theme::Role;
+use super::super::widgets::{digits, gauge::gauge};
+
+/// Clocks take so many rows.
+pub const CLOCKS: u16 = 3;
+/// From this width on there is room for big digits.
+const BIG: u16 = 116;
+
+/// The first row: what holds for the whole screen.
+pub fn bar(app: &App, look: Option<&Look<'_>>, area: Rect, buffer: &mut Buffer) {
+    let bar = app.theme.of(Role::Bar);
+    buffer.set_style(area, bar);
+    let strong = app.theme.of(Role::Strong);
+    let mut left = vec![Span::styled(" MAYDAY ", bar.patch(strong))];
+    if let Some(look) = look {
+        left.push(Span::styled(format!("{}  ", look.snap.estate.name), bar.patch(app.theme.of(Role::Dim))));
+        left.extend(incident(look, bar));
+    }
+    let right = status(app, bar);
+    let room = usize::from(area.width).saturating_sub(Line::from(right.clone()).width() + 1);
+    let left = cut(left, room);
+    Paragraph::new(Line::from(left)).render(area, buffer);
+    Paragraph::new(Line::from(right).right_aligned()).render(area, buffer);
+}
+
+fn incident(look: &Look<'_>, bar: ratatui::style::Style) -> Vec<Span<'static>> {
+    let Some(incident) = &look.snap.state.incident else {
+        return vec![Span::styled("no incident", bar.patch(look.style(Role::Dim)))];
+    };
+    let badge = match incident.severity {
+        Severity::Sev1 | Severity::Sev2 => Role::BadgeBad,
+        Severity::Sev3 | Severity::Sev4 => Role::BadgeWarn,
+    };
+    vec![
+        Span::styled(format!(" {} ", incident.severity.word().to_uppercase()), look.style(badge)),
+        Span::styled(format!(" {} ", incident.id), bar.patch(look.style(Role::Strong))),
+        Span::styled(format!("{}  ", incident.phase), bar.patch(look.style(Role::Accent))),
+        Span::styled(incident.title.clone(), bar),
+    ]
+}
+
+/// HOLD, whether this cockpit may act, and how the engine is reached, with the age of what is on screen.
+fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
+    let theme = &app.theme;
+    let mut out = Vec::new();
+    let held = app.mirror.as_ref().is_some_and(|mirror| mirror.state.hold.is_some());
+    if held {
+        out.push(Span::styled(" HOLD ", theme.of(Role::BadgeWarn)));
+        out.push(Span::styled(" ", bar));
+    }
+    out.push(match app.armed() {
+        _ if app.read_only => Span::styled(" read-only ", theme.of(Role::BadgeCalm)),
+        Some(left) => Span::styled(format!(" ARMED {}m ", (left / 60.0).ceil()), theme.of(Role::BadgeBad)),
+        None => Span::styled(" looking ", theme.of(Role::BadgeCalm)),
+    });
+    let old = age(seconds_between(app.heard, app.at));
+    out.push(match &app.link {
+        Link::Live => Span::styled(format!(" ● live, {old} old "), bar.patch(theme.of(Role::Good))),
+        Link::Connecting => Span::styled(" ◌ connecting ", bar.patch(theme.of(Role::Busy))),
+        Link::Lost { .. } => Span::styled(format!(" ✗ ENGINE LOST, {old} old "), theme.of(Role::BadgeBad)),
+    });
+    out
+}
+
+/// Spans in at most `columns`.
+fn cut(spans: Vec<Span<'static>>, columns: usize) -> Vec<Span<'static>> {
+    let mut left = columns;
+    let mut out = Vec::new();
+    for span in spans {
+        let text = fit(&span.content, left).into_owned();
+        left -= width(&text).min(left);
+        out.push(Span::styled(text, span.style));
+    }
+    out
+}
+
+/// The three rows of clocks: RTO per tier on the left, RPO per data class on the right; big digits where there is room.
+pub fn clocks(look: &Look<'_>, area: Rect, buffer: &mut Buffer) {
+    let big = if area.width >= BIG { big(look, area, buffer) } else { 0 };
+    let area = Rect { x: area.x + big, width: area.width - big, ..area };
+    let columns = usize::from(area.width);
+    let rpo = columns * 9 / 20;
+    let rto = columns - rpo;
+    let state = &look.snap.state;
+    let lines: Vec<(Line<'static>, Line<'static>)> = match &state.incident {
+        Some(incident) => {
+            let run = look.app.shown_run();
+            let mut rtos = verdict::rto(&look.snap.estate, incident, look.now).into_iter();
+            let mut rpos = verdict::rpo(&look.snap.estate, incident, run).into_iter();
+            (0..CLOCKS)
+                .map(|row| (rto_line(look, row, rtos.next(), rto), rpo_line(look, row, rpos.next(), rpo)))
+                .collect()
+        }
+        None => (0..CLOCKS).map(|row| (target_line(look, row), exposure_line(look, row, rpo))).collect(),
+    };
+    for (row, (left, right)) in (area.y..).zip(lines) {
+        buffer.set_line(area.x, row, &left, u16::try_from(rto).unwrap_or(area.width));
+        let x = area.x + u16::try_from(rto).unwrap_or(area.width);
+        buffer.set_line(x, row, &right, u16::try_from(rpo).unwrap_or(0));
+    }
+}
+
+/// The label of a column of clocks, in the first row.
+fn label(look: &Look<'_>, row: u16, text: &str) -> Span<'static> {
+    look.span(if row == 0 { format!(" {text} ") } else { "     ".into() }, Role::Accent)
+}
+
+/// How a clock stands: glyph, word and colour.
+fn standing(verdict: &RtoVerdict) -> (&'static str, String, Role) {
+    let Some(elapsed) = verdict.elapsed else { return ("?", "unknown".into(), Role::Unknown) };
+    let left = verdict.target - elapsed;
+    match (verdict.recovered, verdict.met) {
+        (true, Some(true)) => ("✓", "met".into(), Role::Good),
+        (true, _) => ("✗", "MISSED".into(), Role::Bad),
+        (false, Some(false)) => ("✗", format!("OVER {}", clock(-left)), Role::Bad),
+        (false, _) if left < verdict.target * 0.4 => ("!", format!("{} left", clock(left)), Role::Warn),
+        (false, _) => ("◔", format!("{} left", clock(left)), Role::Text),
+    }
+}
+
+fn rto_line(look: &Look<'_>, row: u16, verdict: Option<RtoVerdict>, columns: usize) -> Line<'static> {
+    let Some(verdict) = verdict else { return Line::from(label(look, row, "RTO")) };
+    let (glyph, words, role) = standing(&verdict);
+    let elapsed = verdict.elapsed.map_or("?".into(), clock);
+    let spent = format!("{elapsed}/{}", clock(verdict.target));
+    let since = verdict.since_declared.map(|since| format!("  {} since declared", clock(since)));
+    let since = since.filter(|since| 5 + 9 + 16 + 1 + 12 + 13 + width(since) <= columns).unwrap_or_default();
+    let bar = columns.saturating_sub(5 + 9 + 1 + 11 + 1 + 13 + width(&since)).min(24);
+    let (full, empty) = gauge(verdict.elapsed.unwrap_or(0.0) / verdict.target, bar);
+    Line::from(vec![
+        label(look, row, "RTO"),
+        look.span(column(verdict.tier.word(), 9), Role::Text),
+        look.span(full, if role == Role::Text { Role::Busy } else { role }),
+        look.span(empty, Role::Rule),
+        look.span(format!(" {} ", right(&spent, 11)), Role::Dim),
+        look.span(column(&format!("{glyph} {words}"), 13), role),
+        look.span(since, Role::Dim),
+    ])
+}
+
+fn rpo_line(look: &Look<'_>, row: u16, verdict: Option<RpoVerdict>, columns: usize) -> Line<'static> {
+    let Some(verdict) = verdict else { return Line::from(label(look, row, "RPO")) };
+    let (seconds, how) = match verdict.loss {
+        Loss::Unknown => (None, "unknown"),
+        Loss::Estimated { seconds } => (Some(seconds), "estimated"),
+        Loss::Measured { seconds } => (Some(seconds), "measured"),
+    };
+    class_line(look, row, columns, verdict.class, verdict.target, seconds, how)
+}
+
+/// One data class: what is or would be lost, against what may be.
+fn class_line(
+    look: &Look<'_>,
+    row: u16,
+    columns: usize,
+    class: DataClass,
+    target: f64,
+    seconds: Option<f64>,
+    how: &str,
+) -> Line<'static> {
+    let (glyph, role) = match seconds {
+        None => ("?", Role::Unknown),
+        Some(seconds) if seconds > target => ("✗", Role::Bad),
+        Some(_) => ("✓", Role::Good),
+    };
+    let how = if matches!(role, Role::Bad) { format!("OVER, {how}") } else { how.to_owned() };
+    let lost = seconds.map_or("?".into(), length);
+    let words = format!("{} of {}", right(&lost, 5), column(&length(target), 3));
+    let room = columns.saturating_sub(5 + 10 + 2 + width(&words) + 1);
+    Line::from(vec![
+        label(look, row, "RPO"),
+        look.span(column(format::class(class), 10), Role::Text),
+        look.span(format!("{glyph} {words} "), role),
+        look.span(fit(&how, room).into_owned(), if role == Role::Good { Role::Dim } else { role }),
+    ])
+}
+
+/// In peace: what was promised.
+fn target_line(look: &Look<'_>, row: u16) -> Line<'static> {
+    let tier = Tier::ALL.get(usize::from(row)).copied();
+    let found = tier.and_then(|tier| Some((tier, look.snap.estate.rto(tier)?)));
+    let Some((tier, target)) = found else { return Line::from(label(look, row, "RTO")) };
+    Line::from(vec![
+        label(look, row, "RTO"),
+        look.span(column(tier.word(), 9), Role::Text),
+        look.span(format!("○ target {}", clock(target.as_secs_f64())), Role::Dim),
+    ])
+}
+
+/// In peace: what would be lost if the serving region vanished now. The worst datastore of the class counts; unknown is worst.
+fn exposure_line(look: &Look<'_>, row: u16, columns: usize) -> Line<'static> {
+    let class = DataClass::ALL.get(usize::from(row)).copied();
+    let found = class.and_then(|class| Some((class, look.snap.estate.rpo(class)?)));
+    let Some((class, target)) = found else { return Line::from(label(look, row, "RPO")) };
+    let seconds = exposure(look, class);
+    let how = if seconds.is_some() { "exposed" } else { "unknown" };
+    class_line(look, row, columns, class, target.as_secs_f64(), seconds, how)
+}
+
+fn exposure(look: &Look<'_>, class: DataClass) -> Option<f64> {
+    let stores = look.snap.estate.datastores().filter(|store| store.class == Some(class));
+    let of_store = |store: &crate::domain::estate::SystemSpec| super::datastores::exposure(look, &store.id);
+    stores.map(of_store).try_fold(None, |worst: Option<f64>, next| Some(Some(worst.unwrap_or(0.0).max(next?))))?
+}
+
+/// Draws what is left of the most urgent RTO in big digits; says how many columns that took.
+fn big(look: &Look<'_>, area: Rect, buffer: &mut Buffer) -> u16 {
+    let Some(incident) = &look.snap.state.incident else { return 0 };
+    let verdicts = verdict::rto(&look.snap.estate, incident, look.now);
+    let Some(verdict) = verdicts.iter().find(|verdict| !verdict.recovered).or(verdicts.first()) else { return 0 };
+    let Some(elapsed) = verdict.elapsed else { return 0 };
+    let (_, _, role) = standing(verdict);
+    let (seconds, word) = match (verdict.recovered, verdict.target - elapsed) {
+        (true, _) => (elapsed, "took"),
+        (false, left) if left >= 0.0 => (left, "left"),
+        (false, left) => (-left, "OVER"),
+    };
+    let rows = digits::rows(&clock(seconds));
+    for (y, row) in (area.y..).zip(&rows) {
+        buffer.set_string(area.x + 1, y, row, look.style(role));
+    }
+    let x = area.x + 2 + u16::try_from(width(&rows[0])).unwrap_or(0);
+    buffer.set_string(x, area.y, verdict.tier.word(), look.style(Role::Text));
+    buffer.set_string(x, area.y + 1, word, look.style(role));
+    (x - area.x) + 10
+}

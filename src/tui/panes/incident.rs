@@ -1,0 +1,93 @@
+//! The incident: what is said of it, every moment it is measured by, and who is here. In peace: who is here, and what there was.
+
+use ratatui::text::Line;
+
+use crate::domain::estate::Tier;
+use crate::domain::incident::Incident;
+use crate::domain::time::{At, seconds_between};
+
+use super::super::format::{age, clock, column, fit, moment, wrap};
+use super::super::look::Look;
+use super::super::theme::Role;
+use super::Body;
+
+const LABEL: usize = 11;
+
+pub fn body(look: &Look<'_>, columns: usize) -> Body {
+    let mut lines = Vec::new();
+    match &look.snap.state.incident {
+        Some(incident) => lines.extend(open(look, incident, columns)),
+        None => {
+            let seen = look.snap.state.incidents;
+            let words =
+                if seen == 0 { "No incident so far.".to_owned() } else { format!("No incident; {seen} so far.") };
+            lines.push(Line::from(look.span(words, Role::Text)));
+        }
+    }
+    lines.extend(attached(look, columns));
+    let past = look.snap.state.past.iter();
+    lines.extend(past.map(|past| {
+        let when = moment(past.closed_at, &look.app.options.zone);
+        let text = format!("{when} {} {} {}", past.id, past.severity, past.title);
+        row(look, "closed", fit(&text, columns.saturating_sub(LABEL)).into_owned(), Role::Dim)
+    }));
+    Body { lines, ..Body::default() }
+}
+
+fn open(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'static>> {
+    let mut lines: Vec<Line<'static>> =
+        wrap(&incident.title, columns).into_iter().map(|text| Line::from(look.span(text, Role::Strong))).collect();
+    let commander = incident.commander.as_ref().map_or("nobody".into(), ToString::to_string);
+    lines.push(row(look, "commander", commander, Role::Text));
+    let clocks = &incident.clocks;
+    let start = clocks.t0.values().min().copied();
+    let guessed = if clocks.t0_is_declaration { ", nothing was seen failing" } else { "" };
+    let moments = [
+        (format!("t0 disrupted{guessed}"), start),
+        ("t1 detected".into(), clocks.t1),
+        ("t2 declared".into(), clocks.t2),
+        ("t3 first action".into(), clocks.t3),
+        ("t4 technically up".into(), clocks.t4),
+    ];
+    for (words, at) in moments {
+        lines.push(moment_line(look, &words, at, start));
+    }
+    let tiers = Tier::ALL.iter().filter(|tier| look.snap.estate.rto(**tier).is_some());
+    lines.extend(tiers.map(|tier| {
+        moment_line(look, &format!("t5 {tier} verified"), clocks.t5.get(tier).copied(), clocks.t0.get(tier).copied())
+    }));
+    lines
+}
+
+fn moment_line(look: &Look<'_>, words: &str, at: Option<At>, start: Option<At>) -> Line<'static> {
+    let Some(at) = at else {
+        return Line::from(look.span(format!("{} {words}", column("—", LABEL - 1)), Role::Faint));
+    };
+    let after = start.map(|start| seconds_between(start, at)).filter(|after| *after >= 1.0);
+    let after = after.map_or(String::new(), |after| format!("  +{}", clock(after)));
+    Line::from(vec![
+        look.span(format!("{} ", column(&look.time_of_day(at), LABEL - 1)), Role::Dim),
+        look.span(words.to_owned(), Role::Text),
+        look.span(after, Role::Dim),
+    ])
+}
+
+fn attached(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
+    let who = look.snap.live.attached.iter();
+    who.map(|(session, who)| {
+        let armed = look.snap.state.armed.contains_key(session);
+        let what = match (who.read_only, armed) {
+            (true, _) => "read-only",
+            (_, true) => "ARMED",
+            _ => "looking",
+        };
+        let you = if *session == look.app.session { " (you)" } else { "" };
+        let text = format!("{}{you}, {what}, for {}", who.name, age(look.since(who.since)));
+        row(look, "attached", fit(&text, columns.saturating_sub(LABEL)).into_owned(), Role::Text)
+    })
+    .collect()
+}
+
+fn row(look: &Look<'_>, label: &str, text: String, role: Role) -> Line<'static> {
+    Line::from(vec![look.span(column(label, LABEL), Role::Dim), look.span(text, role)])
+}

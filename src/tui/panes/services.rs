@@ -1,0 +1,85 @@
+//! Services by tier against regions: what is broken, at a glance.
+
+use ratatui::text::{Line, Span};
+
+use crate::domain::estate::{Region, Tier};
+use crate::domain::health::Status;
+
+use super::super::format::{column, right};
+use super::super::health::{self, Seen};
+use super::super::look::Look;
+use super::super::mark;
+use super::super::theme::Role;
+use super::super::widgets::sparkline::sparkline;
+use super::Body;
+
+pub fn body(look: &Look<'_>, columns: usize) -> Body {
+    let regions = &look.snap.estate.regions;
+    let names = look.snap.estate.services.iter().map(|service| service.id.as_str().len()).max().unwrap_or(8);
+    let name = names.clamp(8, 16) + 2;
+    let cell = columns.saturating_sub(name) / regions.len().max(1);
+    let mut lines = Vec::new();
+    for tier in [Tier::Critical, Tier::Standard] {
+        let services = look.snap.estate.services.iter().filter(|service| service.tier == tier);
+        for (index, service) in services.enumerate() {
+            if index == 0 {
+                lines.push(Line::from(look.span(tier.word(), Role::Faint)));
+            }
+            let mut line = vec![look.span(format!(" {}", column(service.id.as_str(), name - 1)), Role::Text)];
+            for region in regions {
+                let seen = health::service(look.snap, look.now, &service.id, &region.id);
+                line.extend(status(look, &seen, cell));
+            }
+            lines.push(Line::from(line));
+        }
+    }
+    Body { head: head(look, name, cell), lines, aside: summary(look), ..Body::default() }
+}
+
+/// The regions: their names, their parts, and how they are themselves.
+fn head(look: &Look<'_>, name: usize, cell: usize) -> Vec<Line<'static>> {
+    let serving = look.snap.state.serving(&look.snap.estate);
+    let mut first = vec![Span::raw(" ".repeat(name))];
+    let mut second = vec![look.span(column("region", name), Role::Faint)];
+    for region in &look.snap.estate.regions {
+        let serves = region.id == serving;
+        let (part, role) = if serves { ("serving".to_owned(), Role::Strong) } else { (role_word(region), Role::Dim) };
+        let title = format!("{} {part}", region.id);
+        let title = if title.len() < cell { title } else { region.id.to_string() };
+        first.push(look.span(column(&title, cell), role));
+        second.extend(status(look, &health::region(look.snap, look.now, &region.id), cell));
+    }
+    vec![Line::from(first), Line::from(second)]
+}
+
+fn role_word(region: &Region) -> String {
+    region.role.word().to_owned()
+}
+
+/// Glyph, word, and what else there is room for.
+fn status(look: &Look<'_>, seen: &Seen<'_>, cell: usize) -> Vec<Span<'static>> {
+    let mark = mark::status(seen.status);
+    let word = if seen.status == Status::Healthy { Role::Text } else { mark.role };
+    let mut out = vec![look.span(format!("{} ", mark.glyph), mark.role), look.span(column(mark.word, 9), word)];
+    let mut used = 11;
+    if let Some(latency) = seen.latency.filter(|_| cell >= used + 7 && seen.status != Status::Down) {
+        out.push(look.span(right(&format!("{latency}ms"), 6), Role::Dim));
+        used += 6;
+    }
+    if let Some(history) = seen.history.filter(|_| cell >= used + 9) {
+        let room = (cell - used - 3).min(24);
+        out.push(look.span(format!(" {}", sparkline(history, room)), Role::Faint));
+        used += room + 1;
+    }
+    out.push(Span::raw(" ".repeat(cell.saturating_sub(used))));
+    out
+}
+
+/// How many services are down where clients are sent.
+fn summary(look: &Look<'_>) -> String {
+    let serving = look.snap.state.serving(&look.snap.estate);
+    let services = &look.snap.estate.services;
+    let statuses = services.iter().map(|service| health::service(look.snap, look.now, &service.id, &serving).status);
+    let ill = statuses.filter(|status| *status != Status::Healthy).count();
+    if ill == 0 { "all healthy".into() } else { format!("{ill} of {} ill in {serving}", services.len()) }
+}

@@ -1,0 +1,161 @@
+//! The whole screen: header, panes, what to do next, and what lies over them. Small screens turn pages, large ones show everything.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::{Paragraph, Widget};
+
+use super::advice::advice;
+use super::app::App;
+use super::edge;
+use super::format::{fit, width};
+use super::keymap::Context;
+use super::look::Look;
+use super::panes::Pane;
+use super::panes::header::{self, CLOCKS};
+use super::theme::Role;
+
+/// Below this nothing sensible can be shown.
+const LEAST: (u16, u16) = (60, 16);
+
+/// Draws the cockpit as it is now.
+pub fn draw(app: &App, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    frame.buffer_mut().set_style(area, app.theme.of(Role::Text));
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        let words = format!("Mayday needs {} x {} cells; this is {} x {}.", LEAST.0, LEAST.1, area.width, area.height);
+        Paragraph::new(words).render(area, frame.buffer_mut());
+    } else if let Some(snap) = &app.mirror {
+        draw_all(&Look { app, snap, now: app.now() }, frame, area);
+    } else {
+        header::bar(app, None, Rect { height: 1, ..area }, frame.buffer_mut());
+        let words = match &app.link {
+            super::app::Link::Lost { why, .. } => format!("  The engine does not answer: {why}. Trying again."),
+            _ => "  Connecting to the engine.".into(),
+        };
+        frame.buffer_mut().set_string(area.x, area.y + 2, words, app.theme.of(Role::Text));
+    }
+    edge::harden(frame.buffer_mut(), app.options.ascii, app.options.depth);
+}
+
+fn draw_all(look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
+    let air = u16::from(area.height >= 34);
+    let rows = [1, air, CLOCKS, air, 0, 1, 1]
+        .map(|rows| if rows == 0 { Constraint::Length(0) } else { Constraint::Length(rows) });
+    let mut rows = rows;
+    rows[4] = Constraint::Min(4);
+    let [bar, _, clocks, _, body, next, foot] = Layout::vertical(rows).areas(area);
+    header::bar(look.app, Some(look), bar, frame.buffer_mut());
+    header::clocks(look, clocks, frame.buffer_mut());
+    let margin = u16::from(area.width >= 100);
+    let body = Rect { x: body.x + margin, width: body.width - 2 * margin, ..body };
+    for (pane, place) in places(look.app, body) {
+        pane.draw(look, place, frame.buffer_mut());
+    }
+    draw_advice(look, next, frame);
+    draw_foot(look, foot, frame);
+    if let Some(layer) = look.app.layers.last() {
+        layer.draw(look, frame, body);
+    }
+}
+
+/// Which panes are shown, and where.
+pub fn places(app: &App, body: Rect) -> Vec<(Pane, Rect)> {
+    if app.zoomed {
+        return vec![(app.focus, body)];
+    }
+    let aside = app.shown_aside;
+    if body.width >= 170 && body.height >= 36 {
+        let [left, middle, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11), Constraint::Fill(9)]);
+        let services = services_height(app);
+        let [top, below] = stack(left, Constraint::Length(services));
+        let [plan, step] = stack(middle, Constraint::Length(plan_height(app, body.height)));
+        let [incident, timeline] = stack(right, Constraint::Length(16));
+        return vec![
+            (Pane::Services, top),
+            (Pane::Datastores, below),
+            (Pane::Plan, plan),
+            (Pane::Step, step),
+            (Pane::Incident, incident),
+            (Pane::Timeline, timeline),
+        ];
+    }
+    if body.width >= 108 && body.height >= 24 {
+        let [left, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11)]);
+        let [services, rest] = stack(left, Constraint::Length(services_height(app)));
+        let [stores, last] = stack(rest, Constraint::Min(rest.height.saturating_sub(9)));
+        let [plan, step] = stack(right, Constraint::Length(plan_height(app, body.height)));
+        return vec![
+            (Pane::Services, services),
+            (Pane::Datastores, stores),
+            (aside, last),
+            (Pane::Plan, plan),
+            (Pane::Step, step),
+        ];
+    }
+    if matches!(app.focus, Pane::Plan | Pane::Step) {
+        let [left, right] = columns(body, [Constraint::Fill(9), Constraint::Fill(10)]);
+        return vec![(Pane::Plan, left), (Pane::Step, right)];
+    }
+    let [left, right] = columns(body, [Constraint::Fill(11), Constraint::Fill(9)]);
+    let [services, last] = stack(left, Constraint::Length(services_height(app).min(body.height.saturating_sub(5))));
+    vec![(Pane::Services, services), (aside, last), (Pane::Datastores, right)]
+}
+
+fn columns<const N: usize>(area: Rect, widths: [Constraint; N]) -> [Rect; N] {
+    Layout::horizontal(widths).spacing(2).areas(area)
+}
+
+fn stack(area: Rect, first: Constraint) -> [Rect; 2] {
+    Layout::vertical([first, Constraint::Fill(1)]).areas(area)
+}
+
+/// Title, two lines of regions, the tiers and their services, and a line of air.
+fn services_height(app: &App) -> u16 {
+    let services = app.mirror.as_ref().map_or(0, |mirror| mirror.estate.services.len());
+    u16::try_from(services).unwrap_or(u16::MAX).saturating_add(1 + 2 + 2 + 1)
+}
+
+fn plan_height(app: &App, most: u16) -> u16 {
+    let plans = app.mirror.as_ref().map_or(0, |mirror| mirror.plans.len());
+    let rows = app.shown_run().map_or(plans, |run| run.plan.steps.len());
+    u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2).min(most / 2)
+}
+
+/// The next thing to do.
+fn draw_advice(look: &Look<'_>, area: Rect, frame: &mut Frame<'_>) {
+    let advice = advice(look.app);
+    let columns = usize::from(area.width);
+    let mut line = vec![look.span(" ▸ ", advice.role)];
+    if let Some(key) = advice.key {
+        line.push(look.span(key, Role::Key));
+        line.push(look.span("  ", Role::Text));
+    }
+    let used = Line::from(line.clone()).width();
+    line.push(look.span(fit(&advice.text, columns.saturating_sub(used)).into_owned(), advice.role));
+    Paragraph::new(Line::from(line)).render(area, frame.buffer_mut());
+}
+
+/// A message while there is one, otherwise the keys that make sense.
+fn draw_foot(look: &Look<'_>, area: Rect, frame: &mut Frame<'_>) {
+    let columns = usize::from(area.width).saturating_sub(1);
+    if let Some(message) = &look.app.message {
+        let text = format!(" {}", fit(&message.text, columns));
+        Paragraph::new(Line::from(look.span(text, message.role))).render(area, frame.buffer_mut());
+        return;
+    }
+    if look.app.context() != Context::Main {
+        return;
+    }
+    let (mut line, mut used) = (vec![look.span(" ", Role::Dim)], 1);
+    for row in look.app.hints() {
+        let needs = width(row.keys[0]) + 1 + width(row.title) + 2;
+        if used + needs > columns {
+            break;
+        }
+        line.push(look.span(row.keys[0], Role::Key));
+        line.push(look.span(format!(" {}  ", row.title), Role::Dim));
+        used += needs;
+    }
+    Paragraph::new(Line::from(line)).render(area, frame.buffer_mut());
+}

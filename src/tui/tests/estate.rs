@@ -1,0 +1,230 @@
+//! The GenNet estate and its regional failover, small, for the scenes of the tests.
+
+use std::collections::BTreeMap;
+
+use crate::domain::estate::{
+    DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Service, Subject, SystemSpec, Tier,
+};
+use crate::domain::ids::{RegionId, SystemId};
+use crate::domain::kinds::{StepRole, Undo};
+use crate::domain::params::Params;
+use crate::domain::plan::{Gate, Plan, StepSpec};
+use crate::domain::time::Span;
+
+pub const EAST: &str = "us-east-1";
+pub const WEST: &str = "us-west-2";
+
+pub const SERVICES: &[(&str, Tier)] = &[
+    ("api-gateway", Tier::Critical),
+    ("auth", Tier::Critical),
+    ("grn-engine", Tier::Critical),
+    ("workflow", Tier::Standard),
+    ("ml-inference", Tier::Standard),
+    ("web-portal", Tier::Standard),
+];
+
+const STORES: &[(&str, &str, DataClass)] = &[
+    ("database", "rds", DataClass::Database),
+    ("graph", "neo4j", DataClass::Database),
+    ("cache", "redis", DataClass::ApplicationState),
+    ("objects", "s3", DataClass::UserData),
+];
+
+pub fn estate() -> Estate {
+    let region = |id: &str, role| Region { id: id.into(), role, title: id.into() };
+    let service = |(id, tier): &(&str, Tier)| Service { id: (*id).into(), title: (*id).into(), tier: *tier };
+    let store = |(id, kind, class): &(&str, &str, DataClass)| SystemSpec {
+        id: (*id).into(),
+        kind: (*kind).into(),
+        title: (*id).into(),
+        region: None,
+        class: Some(*class),
+        params: Params::default(),
+    };
+    Estate {
+        name: "gennet".into(),
+        regions: vec![region(EAST, RegionRole::Primary), region(WEST, RegionRole::Standby)],
+        services: SERVICES.iter().map(service).collect(),
+        systems: STORES.iter().map(store).collect(),
+        probes: probes(),
+        objectives: Objectives {
+            rto: [(Tier::Critical, 300), (Tier::Standard, 900), (Tier::Platform, 1800)]
+                .map(|(tier, secs)| (tier, Span::secs(secs)))
+                .into(),
+            rpo: [(DataClass::Database, 3600), (DataClass::ApplicationState, 900), (DataClass::UserData, 3600)]
+                .map(|(class, secs)| (class, Span::secs(secs)))
+                .into(),
+        },
+        policy: Policy::default(),
+    }
+}
+
+fn probes() -> Vec<ProbeSpec> {
+    let probe = |subject: Subject, name: &str, region: &str| ProbeSpec {
+        id: format!("{name}@{region}").into(),
+        kind: "http.get".into(),
+        system: "http".into(),
+        subject,
+        region: Some(RegionId::from(region)),
+        every: Span::secs(5),
+        timeout: Span::secs(2),
+        fall: 3,
+        rise: 2,
+        params: Params::default(),
+    };
+    let in_region = |region: &'static str| {
+        let services = SERVICES.iter().map(move |(id, _)| probe(Subject::Service((*id).into()), id, region));
+        services.chain([probe(Subject::Region(region.into()), "region", region)])
+    };
+    [EAST, WEST].into_iter().flat_map(in_region).collect()
+}
+
+/// A row of a plan: id, kind, system, needs, gate, role, undo.
+type Row = (&'static str, &'static str, &'static str, &'static [&'static str], Gate, StepRole, Undo);
+
+const REGIONAL: &[Row] = &[
+    ("fence-primary", "kubernetes.fence", "k8s-primary", &[], Gate::Confirm, StepRole::Fences, Undo::Revert),
+    ("scale-standby", "kubernetes.scale", "k8s-standby", &[], Gate::Confirm, StepRole::Capacity, Undo::Revert),
+    (
+        "promote-database",
+        "rds.promote-replica",
+        "database",
+        &["fence-primary"],
+        Gate::Typed,
+        StepRole::Promotes,
+        Undo::PointOfNoReturn,
+    ),
+    (
+        "promote-cache",
+        "redis.failover",
+        "cache",
+        &["fence-primary"],
+        Gate::Confirm,
+        StepRole::Promotes,
+        Undo::PointOfNoReturn,
+    ),
+    ("graph-leader", "neo4j.leader", "graph", &["fence-primary"], Gate::Auto, StepRole::Checks, Undo::Nothing),
+    (
+        "measure-database",
+        "http.recovery-point",
+        "database",
+        &["promote-database"],
+        Gate::Auto,
+        StepRole::Measures,
+        Undo::Nothing,
+    ),
+    (
+        "measure-graph",
+        "neo4j.recovery-point",
+        "graph",
+        &["graph-leader"],
+        Gate::Auto,
+        StepRole::Measures,
+        Undo::Nothing,
+    ),
+    (
+        "measure-state",
+        "redis.recovery-point",
+        "cache",
+        &["promote-cache"],
+        Gate::Auto,
+        StepRole::Measures,
+        Undo::Nothing,
+    ),
+    (
+        "measure-user-data",
+        "s3.recovery-point",
+        "objects",
+        &["fence-primary"],
+        Gate::Auto,
+        StepRole::Measures,
+        Undo::Nothing,
+    ),
+    (
+        "standby-healthy",
+        "mayday.healthy",
+        "mayday",
+        &["scale-standby", "promote-database", "promote-cache", "graph-leader"],
+        Gate::Auto,
+        StepRole::Checks,
+        Undo::Nothing,
+    ),
+    ("move-dns", "route53.shift", "dns-zone", &["standby-healthy"], Gate::Typed, StepRole::Traffic, Undo::Revert),
+    ("client-critical", "http.transaction", "http", &["move-dns"], Gate::Auto, StepRole::Synthetic, Undo::Nothing),
+    ("client-standard", "http.transaction", "http", &["move-dns"], Gate::Auto, StepRole::Synthetic, Undo::Nothing),
+    (
+        "client-platform",
+        "http.transaction",
+        "http",
+        &["client-critical", "client-standard"],
+        Gate::Auto,
+        StepRole::Synthetic,
+        Undo::Nothing,
+    ),
+    ("record", "mayday.record", "mayday", &["client-platform"], Gate::Auto, StepRole::Records, Undo::Nothing),
+];
+
+const TITLES: &[(&str, &str)] = &[
+    ("fence-primary", "Stop the writers in us-east-1"),
+    ("scale-standby", "Scale us-west-2 to full capacity"),
+    ("promote-database", "Promote the database in us-west-2"),
+    ("promote-cache", "Make us-west-2 the cache's master"),
+    ("move-dns", "Send clients to us-west-2"),
+];
+
+fn spec((id, kind, system, needs, gate, role, undo): &Row) -> StepSpec {
+    let class = match *system {
+        "database" | "graph" => Some(DataClass::Database),
+        "cache" => Some(DataClass::ApplicationState),
+        "objects" => Some(DataClass::UserData),
+        _ => None,
+    };
+    let recovers = Tier::ALL.iter().copied().filter(|tier| *id == format!("client-{tier}")).collect();
+    StepSpec {
+        id: (*id).into(),
+        title: TITLES
+            .iter()
+            .find(|(known, _)| known == id)
+            .map_or_else(|| id.replace('-', " "), |(_, it)| (*it).into()),
+        kind: (*kind).into(),
+        system: SystemId::from(*system),
+        needs: needs.iter().map(|need| (*need).into()).collect(),
+        gate: *gate,
+        yes: true,
+        timeout: Span::secs(600),
+        phrase: if *id == "promote-database" { "gennet-db-replica".into() } else { (*system).into() },
+        recovers,
+        class,
+        region: (*role == StepRole::Traffic).then(|| WEST.into()),
+        role: *role,
+        undo: *undo,
+        params: Params(BTreeMap::new()),
+    }
+}
+
+pub fn plans() -> Vec<Plan> {
+    let plan = |id: &str, title: &str, about: &str, steps: Vec<StepSpec>| Plan {
+        id: id.into(),
+        title: title.into(),
+        about: about.into(),
+        steps,
+        fingerprint: "0".repeat(64),
+    };
+    let regional: Vec<StepSpec> = REGIONAL.iter().map(spec).collect();
+    let database = regional.iter().filter(|step| step.id.as_str() == "promote-database").cloned();
+    let database = database.map(|step| StepSpec { needs: Vec::new(), ..step }).collect();
+    vec![
+        plan(
+            "database-failover",
+            "Fail the database over",
+            "When the database is down and its region is not.",
+            database,
+        ),
+        plan(
+            "regional-failover",
+            "Fail over to us-west-2",
+            "When us-east-1 is unavailable for longer than 5 minutes, fails its health checks across the region, or has to be left on purpose.",
+            regional,
+        ),
+    ]
+}

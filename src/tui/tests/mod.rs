@@ -1,0 +1,7 @@
+//! The cockpit under test: scenes that `decide` made, looked at through a terminal in memory.
+
+mod estate;
+mod look;
+mod scene;
+mod screens;
+mod stage;

@@ -1,0 +1,423 @@
+//! Scenes: an engine in miniature. Every state it shows was decided by `decide`; only the answers of the outside world are made up.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::domain::actor::{Actor, Origin};
+use crate::domain::command::{Ask, Command, Effect, Envelope, Job, Preparation, Report};
+use crate::domain::decide::{Context, decide};
+use crate::domain::estate::Subject;
+use crate::domain::event::Record;
+use crate::domain::health::{Reading, Status};
+use crate::domain::ids::{ProbeId, RegionId, SessionId, StepId, SystemId};
+use crate::domain::kinds::StepRole;
+use crate::domain::live::{Attached, Live, LiveChange, LogLine, SurveyLive};
+use crate::domain::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
+use crate::domain::state::State;
+use crate::domain::system::{Checked, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Verified};
+use crate::domain::time::{At, after, before};
+use crate::domain::view::{Snapshot, Update};
+
+use super::estate::{EAST, WEST, estate, plans};
+
+pub struct Scene {
+    pub snap: Snapshot,
+    pub records: Vec<Record>,
+    pub effects: VecDeque<Effect>,
+    /// Everything that a cockpit would have been sent.
+    pub sent: Vec<Update>,
+    pub session: SessionId,
+    pub alice: Actor,
+    points: BTreeMap<SystemId, RecoveryPoint>,
+    pub old_writer: OldWriter,
+    dark: bool,
+}
+
+impl Scene {
+    /// Peace: everything was looked at and is healthy.
+    pub fn peace() -> Self {
+        let now: At = "2026-11-23T14:00:00Z".parse().unwrap();
+        let snap = Snapshot {
+            version: "0.1.0".into(),
+            now,
+            estate: Arc::new(estate()),
+            plans: plans().into_iter().map(Arc::new).collect(),
+            state: State::default(),
+            live: Live::default(),
+        };
+        let mut scene = Self {
+            snap,
+            records: Vec::new(),
+            effects: VecDeque::new(),
+            sent: Vec::new(),
+            session: "tty1".into(),
+            alice: Actor { name: "alice".into(), uid: Some(1000) },
+            points: BTreeMap::new(),
+            old_writer: OldWriter::Unreachable,
+            dark: false,
+        };
+        scene.report(Report::Started { version: "0.1.0".into() });
+        let who = Attached { name: "alice".into(), uid: 1000, since: now, read_only: false };
+        scene.live(LiveChange::Attached { session: scene.session.clone(), who });
+        for _ in 0..20 {
+            scene.pass(5);
+        }
+        scene
+    }
+
+    /// The primary region goes dark, and the probes have seen it.
+    pub fn dark() -> Self {
+        let mut scene = Self::peace();
+        scene.dark = true;
+        for _ in 0..4 {
+            scene.pass(5);
+        }
+        scene
+    }
+
+    pub fn declared() -> Self {
+        let mut scene = Self::dark();
+        let severity = crate::domain::incident::Severity::Sev1;
+        scene.ask(Ask::Declare { title: "us-east-1 is down: 6 of 6 services".into(), severity });
+        scene.pass(5);
+        scene
+    }
+
+    pub fn gates() -> Self {
+        let mut scene = Self::declared();
+        scene.ask(Ask::Arm {});
+        scene.start("regional-failover");
+        scene.pass(3);
+        scene.perform_all();
+        scene.pass(4);
+        scene
+    }
+
+    /// Under way: the fence stands, the database is being promoted, the cache waits for its gate.
+    pub fn running() -> Self {
+        let mut scene = Self::gates();
+        scene.confirm("fence-primary");
+        scene.perform_all();
+        scene.confirm("scale-standby");
+        scene.perform("scale-standby");
+        scene.pass(5);
+        scene.confirm("promote-database");
+        scene.perform("promote-database");
+        scene.log("promote-database", "PromoteReadReplica accepted for gennet-db-replica");
+        scene.pass(5);
+        scene.log("promote-database", "status modifying, still a replica of gennet-db");
+        scene.pass(5);
+        scene
+    }
+
+    /// The guards of the promotions stand against them.
+    pub fn blocked() -> Self {
+        let mut scene = Self::gates();
+        scene.old_writer = OldWriter::Unknown;
+        let run = scene.snap.state.run.as_ref().unwrap().id.clone();
+        scene.ask(Ask::Skip { run, step: "fence-primary".into(), reason: "the region does not answer".into() });
+        scene.perform_all();
+        scene.pass(4);
+        scene
+    }
+
+    pub fn held() -> Self {
+        let mut scene = Self::running();
+        scene.ask(Ask::Hold { reason: "is the east coming back?".into() });
+        scene.pass(5);
+        scene
+    }
+
+    pub fn recovered() -> Self {
+        let mut scene = Self::running();
+        scene.perform_all();
+        scene.pass(20);
+        scene.confirm("promote-cache");
+        scene.perform_all();
+        scene.pass(10);
+        scene.perform_all();
+        scene.confirm("move-dns");
+        scene.pass(30);
+        scene.perform_all();
+        scene.pass(8);
+        scene
+    }
+
+    /// Time passes; probes and surveys are taken.
+    pub fn pass(&mut self, seconds: u64) {
+        self.snap.now = after(self.snap.now, std::time::Duration::from_secs(seconds));
+        self.probe();
+        self.survey();
+    }
+
+    fn probe(&mut self) {
+        let now = self.snap.now;
+        let specs = self.snap.estate.probes.clone();
+        for (index, spec) in specs.iter().enumerate() {
+            let down = self.dark && spec.region.as_ref().is_some_and(|region| region.as_str() == EAST);
+            let latency = 9 + (index as u32 * 7 + now.as_second() as u32 / 5 * 3) % 23;
+            let reading = if down {
+                Reading::down("no answer in 2 s")
+            } else {
+                let words = if matches!(spec.subject, Subject::Region(_)) { "answers" } else { "200" };
+                Reading { latency_ms: Some(latency), ..Reading::healthy(words) }
+            };
+            let known = self.snap.state.probes.get(&spec.id).map(|known| known.status);
+            let status = reading.status;
+            if known != Some(status) {
+                let last_healthy = (status == Status::Down).then(|| before(now, spec.every.0));
+                let detail = reading.detail.clone();
+                self.report(Report::Probe { probe: spec.id.clone(), to: status, detail, last_healthy });
+            }
+            self.live(LiveChange::Probe { probe: spec.id.clone(), at: now, status, reading });
+        }
+    }
+
+    /// Tells of a probe whatever the outside world might say.
+    pub fn tell(&mut self, probe: &str, status: Status, detail: &str) {
+        let (now, reading) = (self.snap.now, Reading { status, detail: detail.into(), latency_ms: None });
+        self.live(LiveChange::Probe { probe: ProbeId::from(probe), at: now, status, reading });
+    }
+
+    fn survey(&mut self) {
+        let now = self.snap.now;
+        let east = if self.dark { Status::Down } else { Status::Healthy };
+        let member = |name: &str, region: &str, role, status, lag, detail: &str| Member {
+            name: name.into(),
+            region: Some(RegionId::from(region)),
+            role,
+            status,
+            lag,
+            detail: detail.into(),
+        };
+        let lag = |lag| if self.dark { None } else { Some(lag) };
+        let healthy = Status::Healthy;
+        let surveys = [
+            (
+                "database",
+                Some(1.8),
+                vec![
+                    member("gennet-db", EAST, Role::Writer, east, None, "available, multi-AZ us-east-1a"),
+                    member("gennet-db-replica", WEST, Role::Replica, healthy, lag(Lag::Seconds(1.8)), "available"),
+                ],
+            ),
+            (
+                "graph",
+                Some(0.9),
+                vec![
+                    member("neo4j-1", EAST, Role::Writer, east, None, "leader"),
+                    member("neo4j-2", WEST, Role::Replica, healthy, lag(Lag::Transactions(3)), "follower"),
+                    member("neo4j-3", WEST, Role::Replica, healthy, lag(Lag::Transactions(4)), "follower"),
+                ],
+            ),
+            (
+                "cache",
+                Some(0.4),
+                vec![
+                    member("redis-1", EAST, Role::Writer, east, None, "master"),
+                    member("redis-2", EAST, Role::Replica, east, lag(Lag::Bytes(120)), "slave"),
+                    member("redis-3", WEST, Role::Replica, healthy, lag(Lag::Bytes(2048)), "slave"),
+                ],
+            ),
+            (
+                "objects",
+                None,
+                vec![
+                    member("gennet-data", EAST, Role::Writer, east, None, "versioned"),
+                    member("gennet-data-dr", WEST, Role::Replica, healthy, None, "replicating"),
+                ],
+            ),
+        ];
+        for (store, behind, members) in surveys {
+            let point = behind.map(|behind: f64| RecoveryPoint {
+                at: before(now, std::time::Duration::from_secs_f64(behind)),
+                region: Some(WEST.into()),
+                source: "lag".into(),
+                measured: false,
+            });
+            let point = if self.dark { self.points.get(store).cloned() } else { point };
+            if let Some(point) = &point {
+                self.points.insert(store.into(), point.clone());
+            }
+            let survey = Survey { members, standby_point: point, notes: Vec::new() };
+            let taken = SurveyLive { at: Some(now), survey, fault: None };
+            self.live(LiveChange::Survey { system: store.into(), taken });
+        }
+    }
+
+    pub fn live(&mut self, change: LiveChange) {
+        let update = Update::Live { change: Arc::new(change) };
+        self.snap.take(&update).unwrap();
+        self.sent.push(update);
+    }
+
+    pub fn log(&mut self, step: &str, text: &str) {
+        let line = LogLine { at: self.snap.now, text: text.into() };
+        self.live(LiveChange::Log { step: step.into(), line });
+    }
+
+    fn command(&mut self, actor: Actor, origin: Origin, command: Command) -> Result<Option<String>, String> {
+        let (estate, plans) = (self.snap.estate.clone(), self.snap.plans.clone());
+        let cx = Context { estate: &estate, plans: &plans, now: self.snap.now, points: &self.points };
+        let envelope = Envelope { actor, origin, command };
+        let decision = decide(&cx, &self.snap.state, &envelope).map_err(|refusal| refusal.to_string())?;
+        for (actor, event) in decision.events {
+            let record = Record { seq: self.snap.state.seq + 1, at: self.snap.now, actor, event };
+            let update = Update::Record { record: Arc::new(record.clone()) };
+            self.snap.take(&update).unwrap();
+            self.records.push(record);
+            self.sent.push(update);
+        }
+        self.effects.extend(decision.effects);
+        Ok(decision.note)
+    }
+
+    pub fn try_ask(&mut self, ask: Ask) -> Result<Option<String>, String> {
+        let origin = Origin::Cockpit { session: self.session.clone(), read_only: false };
+        self.command(self.alice.clone(), origin, Command::Ask(ask))
+    }
+
+    pub fn ask(&mut self, ask: Ask) {
+        self.try_ask(ask.clone()).unwrap_or_else(|refusal| panic!("{ask:?}: {refusal}"));
+    }
+
+    pub fn report(&mut self, report: Report) {
+        self.command(Actor::engine(), Origin::Engine, Command::Report(report)).unwrap();
+    }
+
+    pub fn start(&mut self, plan: &str) {
+        let mode = crate::domain::run::Mode::Live;
+        self.ask(Ask::StartRun { plan: plan.into(), mode, reason: String::new(), unattended: false });
+    }
+
+    pub fn confirm(&mut self, step: &str) {
+        let run = self.snap.state.run.as_ref().unwrap();
+        let phrase = run.plan.step(&step.into()).unwrap().phrase.clone();
+        let run = run.id.clone();
+        self.ask(Ask::Confirm { run, step: step.into(), phrase });
+    }
+
+    /// Performs one pending effect of this step, if there is one.
+    pub fn perform(&mut self, step: &str) {
+        let at = self.effects.iter().position(|effect| job(effect).step.id.as_str() == step);
+        if let Some(effect) = at.and_then(|at| self.effects.remove(at)) {
+            let report = self.answer(&effect);
+            self.report(report);
+        }
+    }
+
+    /// Performs effects until none is left.
+    pub fn perform_all(&mut self) {
+        while let Some(effect) = self.effects.pop_front() {
+            let report = self.answer(&effect);
+            self.report(report);
+        }
+    }
+
+    /// What the outside world says.
+    pub fn answer(&self, effect: &Effect) -> Report {
+        let job = job(effect);
+        let (run, step) = (job.run.clone(), job.step.id.clone());
+        match effect {
+            Effect::Prepare(_) => Report::Prepared { run, step, outcome: Ok(Box::new(self.preparation(job))) },
+            Effect::Apply(_) => {
+                let receipt: Receipt = [("request".to_owned(), "4242".to_owned())].into();
+                Report::Applied { run, step, attempt: job.attempt, outcome: Ok(receipt) }
+            }
+            Effect::Observe(_) => {
+                Report::Observed { run, step, outcome: Ok(Observed::Done { detail: "it happened".into() }) }
+            }
+            Effect::Verify(_) => Report::Verified { run, step, outcome: Ok(self.verified(job)) },
+            Effect::Revert(_) => Report::Reverted { run, step, outcome: Ok(Receipt::new()) },
+            Effect::RetryAt(..) => Report::RetryDue { run, step },
+        }
+    }
+
+    fn verified(&self, job: &Job) -> Verified {
+        let measures = job.step.role == StepRole::Measures;
+        let point = self.points.get(job.step.system.as_str()).cloned();
+        let point = point.map(|point| RecoveryPoint { measured: true, source: "heartbeat".into(), ..point });
+        let at = before(self.snap.now, std::time::Duration::from_secs(40));
+        let fallback = RecoveryPoint { at, region: Some(WEST.into()), source: "canary".into(), measured: true };
+        let detail = match job.step.role {
+            StepRole::Measures => "newest record found on the copy now serving",
+            StepRole::Synthetic => "wrote and read again through app.gennet.example",
+            StepRole::Traffic => "every name server answers 127.0.0.12",
+            _ => "seen by its effect",
+        };
+        Verified::Holds { detail: detail.into(), recovery_point: measures.then(|| point.unwrap_or(fallback)) }
+    }
+
+    fn preparation(&self, job: &Job) -> Preparation {
+        let (summary, diff): (&str, &[&str]) = match job.step.id.as_str() {
+            "promote-database" => (
+                "gennet-db-replica becomes a writer of its own",
+                &["- ReadReplicaSource: gennet-db @us-east-1", "+ ReadReplicaSource: none", "  MultiAZ: false"],
+            ),
+            "promote-cache" => ("redis-3 becomes master of gennet-cache", &["- master redis-1", "+ master redis-3"]),
+            "fence-primary" => (
+                "3 deployments in us-east-1 scale to 0",
+                &[
+                    "- api-gateway replicas 4",
+                    "+ api-gateway replicas 0",
+                    "- grn-engine replicas 4",
+                    "+ grn-engine replicas 0",
+                ],
+            ),
+            "scale-standby" => (
+                "6 deployments in us-west-2: 6 → 18 replicas",
+                &["- api-gateway replicas 1 (HPA min 1)", "+ api-gateway replicas 4 (HPA min 4)"],
+            ),
+            "move-dns" => (
+                "weight of app.gennet.example @us-west-2: 0 → 100",
+                &["- us-east-1 weight 100", "+ us-east-1 weight 0", "- us-west-2 weight 0", "+ us-west-2 weight 100"],
+            ),
+            _ => ("", &[]),
+        };
+        let promotes = job.step.role == StepRole::Promotes;
+        let mut guards = Vec::new();
+        if job.step.id.as_str() == "promote-database" {
+            guards.push(Guard::pass("not-backing-up", "no backup is running"));
+            guards.push(Guard::warn("parameter-group", "the replica has its own parameter group: default.postgres16"));
+        }
+        let facts = promotes.then(|| PromotionFacts {
+            old_writer: self.old_writer,
+            quorum: (job.step.id.as_str() == "promote-cache").then_some(true),
+            recovery_point: self.points.get(job.step.system.as_str()).cloned(),
+            lossless: false,
+        });
+        Preparation {
+            observed: Observed::NotDone { detail: format!("{} is not done", job.step.id) },
+            preview: Preview {
+                summary: summary.into(),
+                diff: diff.iter().map(|line| (*line).to_owned()).collect(),
+                pre_image: json!({}),
+            },
+            checked: Checked { guards, promotion: facts },
+        }
+    }
+}
+
+/// The job of any effect.
+pub fn job(effect: &Effect) -> &Job {
+    match effect {
+        Effect::Prepare(job)
+        | Effect::Apply(job)
+        | Effect::Observe(job)
+        | Effect::Verify(job)
+        | Effect::Revert(job)
+        | Effect::RetryAt(job, _) => job,
+    }
+}
+
+/// The commands of a step, as an engine would print them.
+pub fn by_hand(step: &StepId) -> Vec<String> {
+    vec![
+        "# in the standby region".into(),
+        format!("aws rds promote-read-replica --db-instance-identifier {step} --region us-west-2"),
+        "# verify".into(),
+        format!("aws rds describe-db-instances --db-instance-identifier {step} --region us-west-2"),
+    ]
+}

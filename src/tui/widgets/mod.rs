@@ -1,0 +1,5 @@
+//! Small things that are drawn in more than one place.
+
+pub mod digits;
+pub mod gauge;
+pub mod sparkline;

@@ -1,0 +1,29 @@
+//! A sparkline of latencies.
+
+use std::collections::VecDeque;
+
+const BARS: [char; 7] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇'];
+
+/// The newest `columns` values against the largest of them; a look that got none is a gap.
+pub fn sparkline(history: &VecDeque<Option<u32>>, columns: usize) -> String {
+    let shown: Vec<Option<u32>> = history.iter().copied().skip(history.len().saturating_sub(columns)).collect();
+    // Below this many milliseconds nothing is worth a mountain.
+    let top = shown.iter().flatten().copied().max().unwrap_or(0).max(20);
+    let bar = |value: u32| BARS[(value as usize * (BARS.len() - 1)).div_ceil(top as usize).min(BARS.len() - 1)];
+    let mut out = " ".repeat(columns - shown.len());
+    out.extend(shown.iter().map(|value| value.map_or('·', bar)));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_is_the_highest_and_gaps_show() {
+        let history = VecDeque::from([Some(10), None, Some(40), Some(0)]);
+        assert_eq!(sparkline(&history, 4), "▃·▇▁");
+        assert_eq!(sparkline(&history, 6), "  ▃·▇▁");
+        assert_eq!(sparkline(&history, 2), "▇▁");
+    }
+}
