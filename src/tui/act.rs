@@ -503,6 +503,18 @@ impl App {
         if context == Context::Main { rows } else { Vec::new() }
     }
 
+    /// What a row does as things stand.
+    pub fn title(&self, row: &keymap::Binding) -> &'static str {
+        let held = self.mirror.as_ref().is_some_and(|mirror| mirror.state.hold.is_some());
+        match (row.action, held, self.armed().is_some()) {
+            (Action::Hold, true, _) => "release",
+            (Action::Hold, false, _) => "hold",
+            (Action::Arm, _, true) => "disarm",
+            (Action::Arm, _, false) => "arm",
+            _ => row.title,
+        }
+    }
+
     /// Whether an action makes sense as things stand, so that it is worth a place in the footer.
     fn helps(&self, action: Action) -> bool {
         let state = self.mirror.as_ref().map(|mirror| &mirror.state);

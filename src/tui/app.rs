@@ -123,28 +123,48 @@ pub struct Message {
 }
 
 /// Where the operator looks in a list: clamped when it is drawn, because only then the height is known.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Scroll(Cell<usize>);
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scroll {
+    top: Cell<usize>,
+    /// The end is in view: where the end is what matters, it stays so.
+    ended: Cell<bool>,
+}
+
+impl Default for Scroll {
+    fn default() -> Self {
+        Self { top: Cell::new(0), ended: Cell::new(true) }
+    }
+}
 
 impl Scroll {
     pub fn by(&self, lines: isize) {
-        self.0.set(self.0.get().saturating_add_signed(lines));
+        self.to(self.top.get().saturating_add_signed(lines));
     }
     pub fn to(&self, line: usize) {
-        self.0.set(line);
+        self.top.set(line);
+        self.ended.set(false);
     }
     /// The first line that is shown, of `len` lines in a window of `height`.
     pub fn clamp(&self, len: usize, height: usize) -> usize {
-        self.0.set(self.0.get().min(len.saturating_sub(height)));
-        self.0.get()
+        let last = len.saturating_sub(height);
+        self.ended.set(self.top.get() >= last);
+        self.top.set(self.top.get().min(last));
+        self.top.get()
+    }
+    /// The same for a list whose end matters: if the end was in view, it still is.
+    pub fn follow(&self, len: usize, height: usize) -> usize {
+        if self.ended.get() {
+            self.top.set(usize::MAX);
+        }
+        self.clamp(len, height)
     }
     /// Moves as little as needed to show `line`.
     pub fn reveal(&self, line: usize, height: usize) {
-        let top = self.0.get();
+        let top = self.top.get();
         if line < top {
-            self.0.set(line);
+            self.top.set(line);
         } else if height > 0 && line >= top + height {
-            self.0.set(line + 1 - height);
+            self.top.set(line + 1 - height);
         }
     }
 }

@@ -14,7 +14,7 @@ pub fn describe(record: &Record) -> (Role, String) {
     match &record.event {
         Event::EngineStarted { version } => (Role::Dim, format!("engine {version} started")),
         Event::ProbeChanged { probe, to, detail, .. } => {
-            let role = if *to == Status::Healthy { Role::Text } else { mark::status(*to).role };
+            let role = if *to == Status::Healthy { Role::Good } else { mark::status(*to).role };
             (role, format!("{probe} {} {detail}", mark::status(*to).word))
         }
         Event::CockpitArmed { .. } => (Role::Dim, "armed a cockpit".into()),

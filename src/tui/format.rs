@@ -25,7 +25,7 @@ pub fn length(seconds: f64) -> String {
     let whole = whole.round() as u64;
     match whole {
         0..60 => format!("{whole}s"),
-        60..3600 if whole % 60 == 0 => format!("{}m", whole / 60),
+        60..3600 if whole.is_multiple_of(60) => format!("{}m", whole / 60),
         60..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
         3600..86_400 if whole % 3600 < 60 => format!("{}h", whole / 3600),
         3600..86_400 => format!("{}h{:02}m", whole / 3600, whole / 60 % 60),

@@ -84,6 +84,6 @@ pub fn undo(undo: Undo) -> Mark {
     match undo {
         Undo::Nothing => mark("·", "changes nothing", Role::Dim),
         Undo::Revert => mark("↶", "can be reverted (v)", Role::Good),
-        Undo::PointOfNoReturn => mark("!", "POINT OF NO RETURN", Role::Bad),
+        Undo::PointOfNoReturn => mark("!", "POINT OF NO RETURN", Role::Warn),
     }
 }

@@ -13,15 +13,19 @@ use super::keymap::Context;
 use super::look::Look;
 use super::panes::Pane;
 use super::panes::header::{self, CLOCKS};
+use super::panes::services;
 use super::theme::Role;
 
 /// Below this nothing sensible can be shown.
 const LEAST: (u16, u16) = (60, 16);
 
+/// From this size of the body on, health and plan are shown side by side.
+const WIDE: (u16, u16) = (108, 24);
+
 /// Draws the cockpit as it is now.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
-    frame.buffer_mut().set_style(area, app.theme.of(Role::Text));
+    frame.buffer_mut().set_style(area, app.theme.of(Role::Screen));
     if area.width < LEAST.0 || area.height < LEAST.1 {
         let words = format!("Mayday needs {} x {} cells; this is {} x {}.", LEAST.0, LEAST.1, area.width, area.height);
         Paragraph::new(words).render(area, frame.buffer_mut());
@@ -40,16 +44,14 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
 
 fn draw_all(look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
     let air = u16::from(area.height >= 34);
-    let rows = [1, air, CLOCKS, air, 0, 1, 1]
-        .map(|rows| if rows == 0 { Constraint::Length(0) } else { Constraint::Length(rows) });
-    let mut rows = rows;
-    rows[4] = Constraint::Min(4);
-    let [bar, _, clocks, _, body, next, foot] = Layout::vertical(rows).areas(area);
+    let rows = [1, air, CLOCKS, air, u16::MAX, air, 1, 1]
+        .map(|rows| if rows == u16::MAX { Constraint::Min(4) } else { Constraint::Length(rows) });
+    let [bar, _, clocks, _, body, _, next, foot] = Layout::vertical(rows).areas(area);
     header::bar(look.app, Some(look), bar, frame.buffer_mut());
     header::clocks(look, clocks, frame.buffer_mut());
     let margin = u16::from(area.width >= 100);
     let body = Rect { x: body.x + margin, width: body.width - 2 * margin, ..body };
-    for (pane, place) in places(look.app, body) {
+    for (pane, place) in places(look, draw_strip(look, body, frame)) {
         pane.draw(look, place, frame.buffer_mut());
     }
     draw_advice(look, next, frame);
@@ -60,7 +62,8 @@ fn draw_all(look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
 }
 
 /// Which panes are shown, and where.
-pub fn places(app: &App, body: Rect) -> Vec<(Pane, Rect)> {
+fn places(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
+    let app = look.app;
     if app.zoomed {
         return vec![(app.focus, body)];
     }
@@ -80,10 +83,10 @@ pub fn places(app: &App, body: Rect) -> Vec<(Pane, Rect)> {
             (Pane::Timeline, timeline),
         ];
     }
-    if body.width >= 108 && body.height >= 24 {
+    if body.width >= WIDE.0 && body.height >= WIDE.1 {
         let [left, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11)]);
         let [services, rest] = stack(left, Constraint::Length(services_height(app)));
-        let [stores, last] = stack(rest, Constraint::Min(rest.height.saturating_sub(9)));
+        let [stores, last] = stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(4))));
         let [plan, step] = stack(right, Constraint::Length(plan_height(app, body.height)));
         return vec![
             (Pane::Services, services),
@@ -94,12 +97,22 @@ pub fn places(app: &App, body: Rect) -> Vec<(Pane, Rect)> {
         ];
     }
     if matches!(app.focus, Pane::Plan | Pane::Step) {
-        let [left, right] = columns(body, [Constraint::Fill(9), Constraint::Fill(10)]);
+        let [left, right] = columns(body, [Constraint::Length((body.width * 41 / 80).max(30)), Constraint::Fill(1)]);
         return vec![(Pane::Plan, left), (Pane::Step, right)];
     }
     let [left, right] = columns(body, [Constraint::Fill(11), Constraint::Fill(9)]);
     let [services, last] = stack(left, Constraint::Length(services_height(app).min(body.height.saturating_sub(5))));
     vec![(Pane::Services, services), (aside, last), (Pane::Datastores, right)]
+}
+
+/// Where a small screen shows the plan only, a line says how the services are; says what is left for the panes.
+fn draw_strip(look: &Look<'_>, body: Rect, frame: &mut Frame<'_>) -> Rect {
+    let small = body.width < WIDE.0 || body.height < WIDE.1;
+    if !small || look.app.zoomed || !matches!(look.app.focus, Pane::Plan | Pane::Step) {
+        return body;
+    }
+    services::strip(look).render(Rect { height: 1, ..body }, frame.buffer_mut());
+    Rect { y: body.y + 1, height: body.height - 1, ..body }
 }
 
 fn columns<const N: usize>(area: Rect, widths: [Constraint; N]) -> [Rect; N] {
@@ -116,10 +129,19 @@ fn services_height(app: &App) -> u16 {
     u16::try_from(services).unwrap_or(u16::MAX).saturating_add(1 + 2 + 2 + 1)
 }
 
+/// Title, and each store with its members.
+fn stores_height(look: &Look<'_>) -> u16 {
+    let stores = look.snap.estate.datastores();
+    let rows = stores
+        .map(|store| 1 + look.snap.live.surveys.get(&store.id).map_or(1, |it| it.survey.members.len()))
+        .sum::<usize>();
+    u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2)
+}
+
 fn plan_height(app: &App, most: u16) -> u16 {
     let plans = app.mirror.as_ref().map_or(0, |mirror| mirror.plans.len());
     let rows = app.shown_run().map_or(plans, |run| run.plan.steps.len());
-    u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2).min(most / 2)
+    u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2).min(most * 3 / 5)
 }
 
 /// The next thing to do.
@@ -149,12 +171,13 @@ fn draw_foot(look: &Look<'_>, area: Rect, frame: &mut Frame<'_>) {
     }
     let (mut line, mut used) = (vec![look.span(" ", Role::Dim)], 1);
     for row in look.app.hints() {
-        let needs = width(row.keys[0]) + 1 + width(row.title) + 2;
+        let title = look.app.title(row);
+        let needs = width(row.keys[0]) + 1 + width(title) + 2;
         if used + needs > columns {
             break;
         }
         line.push(look.span(row.keys[0], Role::Key));
-        line.push(look.span(format!(" {}  ", row.title), Role::Dim));
+        line.push(look.span(format!(" {title}  "), Role::Dim));
         used += needs;
     }
     Paragraph::new(Line::from(line)).render(area, frame.buffer_mut());

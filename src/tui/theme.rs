@@ -20,6 +20,8 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 words! {
     /// What a piece of the screen is, whatever it looks like.
     Role {
+        /// What lies under everything.
+        Screen = "screen",
         Text = "text",
         Strong = "strong",
         Dim = "dim",
@@ -41,6 +43,7 @@ words! {
         LayerDanger = "layer-danger",
         BadgeBad = "badge-bad",
         BadgeWarn = "badge-warn",
+        BadgeArmed = "badge-armed",
         BadgeCalm = "badge-calm",
     }
 }
@@ -259,7 +262,7 @@ mod tests {
             }
         }
         for (_, theme) in themes() {
-            for badge in [Role::BadgeBad, Role::BadgeWarn, Role::Selected] {
+            for badge in [Role::BadgeBad, Role::BadgeWarn, Role::BadgeArmed, Role::Selected] {
                 assert_ne!(theme.of(badge), theme.of(Role::Text), "{}: {badge} does not stand out", theme.name);
             }
         }
@@ -289,7 +292,7 @@ mod tests {
     #[test]
     fn text_is_readable_on_its_background() {
         for (_, theme) in themes().filter(|(depth, _)| *depth == Depth::True) {
-            let base = theme.of(Role::Text).bg;
+            let base = theme.of(Role::Screen).bg;
             for role in Role::ALL {
                 let style = theme.of(*role);
                 let (Some(fg), Some(bg)) = (style.fg, style.bg.or(base)) else { continue };

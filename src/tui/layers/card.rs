@@ -8,7 +8,7 @@ use crate::domain::kinds::Undo;
 use crate::domain::plan::{Gate, StepSpec};
 use crate::domain::recovery::Loss;
 use crate::domain::run::{GateCard, Run, StepPhase, StepRun};
-use crate::domain::system::Observed;
+use crate::domain::system::{Guard, GuardVerdict, Observed};
 use crate::domain::verdict;
 
 use super::super::format::{self, age, clock, column, length, wrap};
@@ -20,9 +20,9 @@ use super::form::verb;
 use super::{Card, Sheet};
 
 /// The column of labels.
-const LABEL: usize = 10;
+const LABEL: usize = 8;
 
-pub fn sheet(look: &Look<'_>, card: &Card, most: usize) -> Sheet {
+pub fn sheet(look: &Look<'_>, card: &Card, most: usize, height: usize) -> Sheet {
     let columns = most.min(84);
     let found = look.app.shown_run().and_then(|run| Some((run, run.plan.step(&card.step)?, run.step(&card.step)?)));
     let Some((run, spec, step)) = found else {
@@ -31,7 +31,7 @@ pub fn sheet(look: &Look<'_>, card: &Card, most: usize) -> Sheet {
     };
     let mut sheet = Sheet::new(
         format!("{} · {}", spec.id, phase_title(spec, step)),
-        lines(look, run, spec, step, columns),
+        lines(look, run, spec, step, columns, height),
         columns,
     );
     sheet.danger = spec.undo == Undo::PointOfNoReturn && step.phase.waits_for_human();
@@ -89,16 +89,35 @@ pub fn override_phrase(spec: &StepSpec) -> String {
     format!("override {}", spec.phrase)
 }
 
-/// Everything about a step, in `columns`.
-pub fn lines(look: &Look<'_>, run: &Run, spec: &StepSpec, step: &StepRun, columns: usize) -> Vec<Line<'static>> {
+/// Everything about a step, in `columns`; guards that pass are told in one line if it does not fit into `height` otherwise.
+pub fn lines(
+    look: &Look<'_>,
+    run: &Run,
+    spec: &StepSpec,
+    step: &StepRun,
+    columns: usize,
+    height: usize,
+) -> Vec<Line<'static>> {
+    let whole = compose(look, run, spec, step, columns, false);
+    if whole.len() <= height { whole } else { compose(look, run, spec, step, columns, true) }
+}
+
+fn compose(
+    look: &Look<'_>,
+    run: &Run,
+    spec: &StepSpec,
+    step: &StepRun,
+    columns: usize,
+    brief: bool,
+) -> Vec<Line<'static>> {
     let mut out = vec![Line::from(look.span(spec.title.clone(), Role::Strong))];
     let what = format!("{} on {} · {}", spec.kind, spec.system, spec.role);
     out.push(Line::from(look.span(format::fit(&what, columns).into_owned(), Role::Dim)));
     out.extend(trouble(look, step, columns));
     if let Some(card) = &step.card {
         let done = step.phase.is_over() || step.phase == StepPhase::Verifying;
-        out.extend(change(look, step, card, columns));
-        out.extend(guards(look, step, card, columns));
+        out.extend(change(look, step, card, columns, brief));
+        out.extend(guards(look, step, card, columns, brief));
         if !done {
             out.extend(loss(look, card));
             out.extend(outlook(look, run, step, card));
@@ -109,13 +128,13 @@ pub fn lines(look: &Look<'_>, run: &Run, spec: &StepSpec, step: &StepRun, column
     if !spec.needs.is_empty() && step.phase == StepPhase::Waiting {
         let open = spec.needs.iter().filter(|need| !run.phase(need).satisfies());
         let names: Vec<&str> = open.map(|need| need.as_str()).collect();
-        out.extend(labelled(look, "waits for", &names.join(", "), Role::Text, columns));
+        out.extend(labelled(look, "waits", &names.join(", "), Role::Text, columns));
     }
     if spec.gate == Gate::TwoPerson && !step.confirmed.is_empty() {
         let names: Vec<String> = step.confirmed.iter().map(ToString::to_string).collect();
         out.extend(labelled(
             look,
-            "confirmed",
+            "agreed",
             &format!("by {}; a second person has to", names.join(", ")),
             Role::Warn,
             columns,
@@ -136,16 +155,16 @@ fn trouble(look: &Look<'_>, step: &StepRun, columns: usize) -> Vec<Line<'static>
         out.extend(labelled(look, "next", &fault.next, Role::Accent, columns));
     }
     if let Some(due) = step.retry_at.filter(|_| step.phase == StepPhase::Retrying) {
-        out.extend(labelled(look, "again in", &clock(-look.since(due)), Role::Warn, columns));
+        out.extend(labelled(look, "again", &clock(-look.since(due)), Role::Warn, columns));
     }
     out
 }
 
-fn change(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize) -> Vec<Line<'static>> {
-    let mut out = vec![Line::default()];
+fn change(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize, brief: bool) -> Vec<Line<'static>> {
+    let mut out = if brief { Vec::new() } else { vec![Line::default()] };
     let (label, role) = match card.observed {
-        Observed::Impossible { .. } => ("impossible", Role::Bad),
-        Observed::Unknowable { .. } => ("unknown", Role::Warn),
+        Observed::Impossible { .. } => ("cannot", Role::Bad),
+        Observed::Unknowable { .. } => ("unsure", Role::Warn),
         _ => ("now", Role::Text),
     };
     let now =
@@ -159,8 +178,8 @@ fn change(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize) -> V
     for line in card.diff.iter().filter(|_| !step.phase.is_over()) {
         let role = match line.chars().next() {
             Some('+') => Role::Good,
-            Some('-') => Role::Bad,
-            _ => Role::Dim,
+            Some('-') => Role::Dim,
+            _ => Role::Faint,
         };
         let text = format::fit(line, columns.saturating_sub(LABEL)).into_owned();
         out.push(Line::from(vec![Span::raw(" ".repeat(LABEL)), look.span(text, role)]));
@@ -168,19 +187,30 @@ fn change(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize) -> V
     out
 }
 
-fn guards(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize) -> Vec<Line<'static>> {
+fn guards(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize, brief: bool) -> Vec<Line<'static>> {
     if step.phase.is_over() {
         return Vec::new();
     }
+    let told = |guard: &&Guard| !brief || guard.verdict != GuardVerdict::Pass;
+    let mut texts: Vec<(GuardVerdict, String)> = card
+        .guards
+        .iter()
+        .filter(told)
+        .map(|guard| {
+            let overridden = if step.overridden.contains(&guard.name) { " (overridden)" } else { "" };
+            (guard.verdict, format!("{}: {}{overridden}", guard.name, guard.detail))
+        })
+        .collect();
+    let passed: Vec<&str> = card.guards.iter().filter(|guard| !told(guard)).map(|guard| guard.name.as_str()).collect();
+    if !passed.is_empty() {
+        texts.push((GuardVerdict::Pass, passed.join(", ")));
+    }
     let mut out = Vec::new();
     let room = columns.saturating_sub(LABEL + 8).max(10);
-    for (index, guard) in card.guards.iter().enumerate() {
-        let label = if index == 0 { "guards" } else { "" };
-        let mark = mark::guard(guard.verdict);
-        let overridden = if step.overridden.contains(&guard.name) { " (overridden)" } else { "" };
-        let text = format!("{}: {}{overridden}", guard.name, guard.detail);
+    for (verdict, text) in texts {
+        let mark = mark::guard(verdict);
         for (at, text) in wrap(&text, room).into_iter().enumerate() {
-            let label = if at == 0 { label } else { "" };
+            let label = if out.is_empty() { "guards" } else { "" };
             let head = if at == 0 { look.mark(mark, 6) } else { Span::raw(" ".repeat(8)) };
             let role = if mark.role == Role::Good { Role::Text } else { mark.role };
             out.push(Line::from(vec![look.span(column(label, LABEL), Role::Dim), head, look.span(text, role)]));
@@ -217,9 +247,9 @@ fn outlook(look: &Look<'_>, run: &Run, step: &StepRun, card: &GateCard) -> Vec<L
         Some(last) => {
             let words =
                 format!("took {} in a {} run, {} ago", length(last.seconds), last.mode, age(look.since(last.at)));
-            row(look, "last time", words, Role::Text)
+            row(look, "last", words, Role::Text)
         }
-        None => row(look, "last time", "never done before".into(), Role::Dim),
+        None => row(look, "last", "never done before".into(), Role::Dim),
     });
     out.push(finish(look, run, card));
     if matches!(step.phase, StepPhase::Gated | StepPhase::Blocked | StepPhase::Ready) {
@@ -229,7 +259,7 @@ fn outlook(look: &Look<'_>, run: &Run, step: &StepRun, card: &GateCard) -> Vec<L
         } else {
             (format!("{} old, good for {}", age(old), length(limit)), Role::Text)
         };
-        out.push(row(look, "evidence", words, role));
+        out.push(row(look, "seen", words, role));
     }
     out
 }

@@ -120,7 +120,7 @@ impl Layer {
     pub fn draw(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
         let most = usize::from(area.width.saturating_sub(4)).max(1);
         let sheet = match self {
-            Self::Card(card) => card::sheet(look, card, most),
+            Self::Card(card) => card::sheet(look, card, most, usize::from(area.height.saturating_sub(4))),
             Self::Question(question) => question.sheet(look, most),
             Self::Form(form) => form.sheet(look, most),
             Self::Plans(plans) => plans::sheet(look, plans, most),

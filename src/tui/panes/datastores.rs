@@ -8,10 +8,11 @@ use crate::domain::ids::SystemId;
 use crate::domain::recovery::{Member, Role as Part};
 use crate::domain::time::seconds_between;
 
-use super::super::format::{age, class, column, fit, lag, length, width};
+use super::super::format::{age, class, column, fit, lag, length};
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
+use super::super::widgets::row::Row;
 use super::Body;
 
 /// What would be lost if the writer's region vanished now, in seconds; `None` is unknown.
@@ -34,40 +35,41 @@ pub fn body(look: &Look<'_>, columns: usize, height: usize) -> Body {
         lines.push(title(look, store, columns));
         lines.extend(self::members(look, store, columns));
     }
-    Body { lines, aside: "exposure = age of the standby's copy".into(), ..Body::default() }
+    Body { lines, aside: "what survives the serving region".into(), ..Body::default() }
 }
 
-/// The store, its class, what would be lost, and how old the knowledge is.
+/// The store and its class; how old the copy is that would survive, and how old this knowledge is.
 fn title(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Line<'static> {
-    let known = look.snap.live.surveys.get(&store.id);
-    let kind = store.class.map_or("", class);
     let (exposed, role) = match exposure(look, &store.id) {
         Some(seconds) => {
             let target = store.class.and_then(|class| look.snap.estate.rpo(class)).map(|span| span.as_secs_f64());
             let over = target.is_some_and(|target| seconds > target);
-            (format!("{} exposed", length(seconds)), if over { Role::Bad } else { Role::Text })
+            (format!("copy {} old", length(seconds)), if over { Role::Bad } else { Role::Text })
         }
-        None => ("? exposure unknown".into(), Role::Unknown),
+        None => ("copy's age ?".into(), Role::Unknown),
     };
-    let when = known.and_then(|known| known.at).map(|at| look.since(at));
-    let (seen, old) = match when {
+    let when = look.snap.live.surveys.get(&store.id).and_then(|known| known.at).map(|at| look.since(at));
+    let (seen, seen_role) = match when {
         Some(seconds) => {
             let limit = look.snap.estate.policy.survey_every.as_secs_f64() * 3.0 + 5.0;
-            (format!("seen {} ago", age(seconds)), seconds > limit)
+            (seen_words(seconds), if seconds > limit { Role::Warn } else { Role::Faint })
         }
-        None => ("never seen".into(), true),
+        None => ("never seen".into(), Role::Warn),
     };
-    let name = columns.saturating_sub(width(&exposed) + 2).min(if columns < 48 { 16 } else { 28 });
-    let rest = columns.saturating_sub(name + width(&exposed) + 2);
-    let seen = if width(&seen) <= rest { seen } else { String::new() };
-    let kind = fit(kind, name.saturating_sub(width(store.id.as_str()) + 1)).into_owned();
-    let gap = rest.saturating_sub(width(&seen));
-    Line::from(vec![
-        look.span(store.id.as_str().to_owned(), Role::Strong),
-        look.span(column(&format!(" {kind}"), name.saturating_sub(width(store.id.as_str()))), Role::Faint),
-        look.span(format!("{exposed}  {:gap$}", ""), role),
-        look.span(seen, if old { Role::Warn } else { Role::Dim }),
-    ])
+    let mut line = Row::new(columns);
+    line.left(look.span(store.id.as_str().to_owned(), Role::Strong));
+    line.right(look.span(exposed, role));
+    if columns >= 44 || seen_role == Role::Warn {
+        line.right(look.span(format!("{seen}  "), seen_role));
+    }
+    line.left(look.span(format!(" {}", store.class.map_or("", class)), Role::Faint));
+    line.into_line()
+}
+
+/// In steps of five seconds: nothing changes faster than it is surveyed, and every change goes over the wire.
+fn seen_words(seconds: f64) -> String {
+    let steps = (seconds / 5.0).floor() * 5.0;
+    if steps < 5.0 { "seen now".into() } else { format!("seen {} ago", age(steps)) }
 }
 
 fn members(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Vec<Line<'static>> {

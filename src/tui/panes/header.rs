@@ -21,6 +21,8 @@ use super::super::widgets::{digits, gauge::gauge};
 pub const CLOCKS: u16 = 3;
 /// From this width on there is room for big digits.
 const BIG: u16 = 116;
+/// What is said where there is no room for the word.
+const SHORT: &[(&str, &str)] = &[("estimated", "est."), ("measured", "meas"), ("exposed", "now")];
 
 /// The first row: what holds for the whole screen.
 pub fn bar(app: &App, look: Option<&Look<'_>>, area: Rect, buffer: &mut Buffer) {
@@ -66,7 +68,7 @@ fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     }
     out.push(match app.armed() {
         _ if app.read_only => Span::styled(" read-only ", theme.of(Role::BadgeCalm)),
-        Some(left) => Span::styled(format!(" ARMED {}m ", (left / 60.0).ceil()), theme.of(Role::BadgeBad)),
+        Some(left) => Span::styled(format!(" ARMED {}m ", (left / 60.0).ceil()), theme.of(Role::BadgeArmed)),
         None => Span::styled(" looking ", theme.of(Role::BadgeCalm)),
     });
     let old = age(seconds_between(app.heard, app.at));
@@ -156,11 +158,12 @@ fn rto_line(look: &Look<'_>, row: u16, verdict: Option<RtoVerdict>, columns: usi
 
 fn rpo_line(look: &Look<'_>, row: u16, verdict: Option<RpoVerdict>, columns: usize) -> Line<'static> {
     let Some(verdict) = verdict else { return Line::from(label(look, row, "RPO")) };
-    let (seconds, how) = match verdict.loss {
-        Loss::Unknown => (None, "unknown"),
-        Loss::Estimated { seconds } => (Some(seconds), "estimated"),
-        Loss::Measured { seconds } => (Some(seconds), "measured"),
+    let how = match verdict.loss {
+        Loss::Unknown => "",
+        Loss::Estimated { .. } => "estimated",
+        Loss::Measured { .. } => "measured",
     };
+    let seconds = verdict.loss.seconds();
     class_line(look, row, columns, verdict.class, verdict.target, seconds, how)
 }
 
@@ -179,15 +182,20 @@ fn class_line(
         Some(seconds) if seconds > target => ("✗", Role::Bad),
         Some(_) => ("✓", Role::Good),
     };
-    let how = if matches!(role, Role::Bad) { format!("OVER, {how}") } else { how.to_owned() };
-    let lost = seconds.map_or("?".into(), length);
-    let words = format!("{} of {}", right(&lost, 5), column(&length(target), 3));
-    let room = columns.saturating_sub(5 + 10 + 2 + width(&words) + 1);
+    let (lost, how) = match seconds {
+        Some(seconds) => (right(&length(seconds), 7), how),
+        None => ("unknown".into(), ""),
+    };
+    let words = format!("{glyph} {lost} of {} ", column(&length(target), 3));
+    let over = if role == Role::Bad { "OVER " } else { "" };
+    let room = columns.saturating_sub(5 + 10 + width(&words) + width(over));
+    let how = SHORT.iter().find(|(long, _)| *long == how && width(long) > room).map_or(how, |(_, short)| short);
     Line::from(vec![
         label(look, row, "RPO"),
         look.span(column(format::class(class), 10), Role::Text),
-        look.span(format!("{glyph} {words} "), role),
-        look.span(fit(&how, room).into_owned(), if role == Role::Good { Role::Dim } else { role }),
+        look.span(words, role),
+        look.span(over, role),
+        look.span(fit(how, room).into_owned(), if role == Role::Good { Role::Dim } else { role }),
     ])
 }
 
@@ -209,8 +217,7 @@ fn exposure_line(look: &Look<'_>, row: u16, columns: usize) -> Line<'static> {
     let found = class.and_then(|class| Some((class, look.snap.estate.rpo(class)?)));
     let Some((class, target)) = found else { return Line::from(label(look, row, "RPO")) };
     let seconds = exposure(look, class);
-    let how = if seconds.is_some() { "exposed" } else { "unknown" };
-    class_line(look, row, columns, class, target.as_secs_f64(), seconds, how)
+    class_line(look, row, columns, class, target.as_secs_f64(), seconds, "exposed")
 }
 
 fn exposure(look: &Look<'_>, class: DataClass) -> Option<f64> {

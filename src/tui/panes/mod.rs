@@ -43,7 +43,7 @@ pub struct Body {
     pub lines: Vec<Line<'static>>,
     /// The line that has to be seen.
     pub reveal: Option<usize>,
-    /// The last line is what matters, unless the operator looks elsewhere.
+    /// The end is what matters: it stays in view until the operator looks elsewhere.
     pub ends_matter: bool,
 }
 
@@ -71,15 +71,11 @@ impl Pane {
         let head = body.head.len().min(height);
         let height = height - head;
         let scroll = &look.app.scrolls[self as usize];
-        let (len, focused) = (body.lines.len(), look.app.focus == self);
-        let top = if body.ends_matter && !focused {
-            len.saturating_sub(height)
-        } else {
-            if let Some(line) = body.reveal {
-                scroll.reveal(line, height);
-            }
-            scroll.clamp(len, height)
-        };
+        let len = body.lines.len();
+        if let Some(line) = body.reveal {
+            scroll.reveal(line, height);
+        }
+        let top = if body.ends_matter { scroll.follow(len, height) } else { scroll.clamp(len, height) };
         let shown = body.head.into_iter().chain(body.lines.into_iter().skip(top)).take(head + height);
         let text = Rect { y: area.y + 1, height: area.height - 1, ..area };
         Paragraph::new(shown.collect::<Vec<_>>()).render(text, buffer);

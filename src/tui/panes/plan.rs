@@ -66,12 +66,12 @@ fn of_run(look: &Look<'_>, run: &Run, columns: usize) -> Body {
 
 fn line(look: &Look<'_>, gutter: &str, spec: &StepSpec, step: &StepRun, chosen: bool, columns: usize) -> Line<'static> {
     let mark = mark::phase(step.phase);
-    let phase = column(mark.word, 9);
-    let time = right(&elapsed(look, step), 6);
+    let phase = column(mark.word, 10);
+    let time = right(&elapsed(look, step), 5);
     let gate = if columns >= 52 { column(gate_word(spec, step), 9) } else { String::new() };
     let no_return = spec.undo == Undo::PointOfNoReturn;
-    let name = columns.saturating_sub(6 + width(&phase) + width(&time) + width(&gate) + 1);
-    let id = column(spec.id.as_str(), name.saturating_sub(2));
+    let name = columns.saturating_sub(5 + 3 + width(&phase) + width(&gate) + width(&time));
+    let id = column(spec.id.as_str(), name);
     let cursor = if chosen { "▸" } else { " " };
     let body = if chosen && look.app.focus == Pane::Plan { Role::Selected } else { text_role(step.phase) };
     Line::from(vec![

@@ -75,11 +75,33 @@ fn status(look: &Look<'_>, seen: &Seen<'_>, cell: usize) -> Vec<Span<'static>> {
     out
 }
 
+/// How the services of each region are, in a line.
+pub fn strip(look: &Look<'_>) -> Line<'static> {
+    let serving = look.snap.state.serving(&look.snap.estate);
+    let mut line = vec![look.span("services ", Role::Faint)];
+    for region in &look.snap.estate.regions {
+        let services = look.snap.estate.services.iter();
+        let statuses: Vec<Status> =
+            services.map(|service| health::service(look.snap, look.now, &service.id, &region.id).status).collect();
+        let worst = Status::worst(statuses.iter().copied());
+        let mark = mark::status(worst);
+        let count = statuses.iter().filter(|status| **status == worst).count();
+        let role = if region.id == serving { Role::Strong } else { Role::Dim };
+        line.push(look.span(format!("  {}{} ", region.id, if region.id == serving { " serves" } else { "" }), role));
+        line.push(look.span(format!("{} {count} of {} {}", mark.glyph, statuses.len(), mark.word), mark.role));
+    }
+    Line::from(line)
+}
+
 /// How many services are down where clients are sent.
 fn summary(look: &Look<'_>) -> String {
     let serving = look.snap.state.serving(&look.snap.estate);
     let services = &look.snap.estate.services;
     let statuses = services.iter().map(|service| health::service(look.snap, look.now, &service.id, &serving).status);
     let ill = statuses.filter(|status| *status != Status::Healthy).count();
-    if ill == 0 { "all healthy".into() } else { format!("{ill} of {} ill in {serving}", services.len()) }
+    if ill == 0 {
+        format!("{serving} serves, all healthy")
+    } else {
+        format!("{serving} serves, {ill} of {} ill", services.len())
+    }
 }

@@ -22,7 +22,7 @@ pub fn body(look: &Look<'_>, columns: usize, height: usize) -> Body {
 fn of_run(look: &Look<'_>, run: &Run, columns: usize, height: usize) -> Body {
     let found = look.app.step().and_then(|id| Some((run.plan.step(&id)?, run.step(&id)?)));
     let Some((spec, step)) = found else { return Body::default() };
-    let mut lines = card::lines(look, run, spec, step, columns);
+    let mut lines = card::lines(look, run, spec, step, columns, height);
     let log = log(look, spec.id.as_str(), columns);
     // The newest of the log is worth more than the end of the card.
     let ends_matter = !log.is_empty() && step.phase.is_in_flight();

@@ -1,6 +1,10 @@
 //! The timeline: the latest of the journal, in local time.
 
+use std::sync::Arc;
+
 use ratatui::text::Line;
+
+use crate::domain::event::{Event, Record};
 
 use super::super::describe::describe;
 use super::super::format::{column, fit};
@@ -14,17 +18,40 @@ pub fn body(look: &Look<'_>, columns: usize) -> Body {
         .app
         .records
         .iter()
-        .map(|record| {
+        .enumerate()
+        .filter(|(at, record)| !keeps_armed(record, at.checked_sub(1).and_then(|at| look.app.records.get(at))))
+        .map(|(_, record)| {
             let (role, text) = describe(record);
-            let room = columns.saturating_sub(8 + 1 + who + 1);
+            let (glyph, words) = glyph(role);
+            let room = columns.saturating_sub(8 + 1 + who + 1 + 2);
             Line::from(vec![
                 look.span(format!("{} ", look.time_of_day(record.at)), Role::Faint),
                 look.span(format!("{} ", column(&record.actor.name, who)), Role::Dim),
-                look.span(fit(&text, room).into_owned(), role),
+                look.span(format!("{glyph} "), role),
+                look.span(fit(&text, room).into_owned(), words),
             ])
         })
         .collect();
     let aside = format!("#{}", look.snap.state.seq);
-    let reveal = (look.app.focus != super::Pane::Timeline).then_some(lines.len().saturating_sub(1));
-    Body { lines, aside, reveal, ends_matter: true, ..Body::default() }
+    Body { lines, aside, ends_matter: true, ..Body::default() }
+}
+
+/// An answer keeps a cockpit armed, and the journal says so each time; the timeline need not.
+fn keeps_armed(record: &Record, before: Option<&Arc<Record>>) -> bool {
+    let answers = |before: &Event| matches!(before, Event::GateConfirmed { .. } | Event::GuardsOverridden { .. });
+    matches!(record.event, Event::CockpitArmed { .. }) && before.is_some_and(|before| answers(&before.event))
+}
+
+/// What stands before a line, and how its words are drawn: the glyph has the colour, so that a page of trouble can still be read.
+fn glyph(role: Role) -> (&'static str, Role) {
+    match role {
+        Role::Good => ("✓", Role::Text),
+        Role::Warn => ("!", Role::Strong),
+        Role::Bad => ("✗", Role::Strong),
+        Role::Unknown => ("?", Role::Text),
+        Role::Busy => ("▸", Role::Text),
+        Role::Accent => ("◆", Role::Accent),
+        Role::Strong => ("›", Role::Strong),
+        role => (" ", role),
+    }
 }

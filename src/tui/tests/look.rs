@@ -49,7 +49,8 @@ fn sgr(buffer: &Buffer) -> String {
 fn dump() {
     let dir = std::env::var("MAYDAY_LOOK").unwrap();
     let theme = std::env::var("MAYDAY_THEME").unwrap_or_else(|_| "dark".into());
-    let scenes: [(&str, fn() -> Scene, &str); 14] = [
+    type Row = (&'static str, fn() -> Scene, &'static str);
+    let scenes: [Row; 14] = [
         ("peace", Scene::peace, ""),
         ("dark", Scene::dark, ""),
         ("declared", Scene::declared, ""),

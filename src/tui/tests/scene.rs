@@ -95,6 +95,17 @@ impl Scene {
         scene
     }
 
+    /// The fence stands; the promotion of the database waits for its typed gate.
+    pub fn typed() -> Self {
+        let mut scene = Self::gates();
+        scene.confirm("fence-primary");
+        scene.perform_all();
+        scene.pass(5);
+        scene.confirm("scale-standby");
+        scene.perform("scale-standby");
+        scene
+    }
+
     /// Under way: the fence stands, the database is being promoted, the cache waits for its gate.
     pub fn running() -> Self {
         let mut scene = Self::gates();

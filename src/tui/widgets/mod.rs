@@ -2,4 +2,5 @@
 
 pub mod digits;
 pub mod gauge;
+pub mod row;
 pub mod sparkline;
