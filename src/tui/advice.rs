@@ -6,7 +6,7 @@ use crate::domain::time::seconds_between;
 use super::app::{App, Link};
 use super::format::{age, clock};
 use super::health;
-use super::keymap::{self, Action};
+use super::keymap::{self, Action, Context};
 use super::theme::Role;
 
 /// A key to press, if any, and why.
@@ -78,6 +78,10 @@ fn in_run(app: &App, run: &Run) -> Advice {
     let more = waiting.len() - 1;
     let what = if more == 0 { what } else { format!("{what} ({more} more wait)") };
     match here {
+        _ if app.context() == Context::Card => {
+            let asks = if run.phase(step) == StepPhase::Gated { Action::Confirm } else { Action::Retry };
+            ready(app, asks, role, if asks == Action::Confirm { format!("confirm {step}") } else { what })
+        }
         None => ready(app, Action::NextWaiting, role, what),
         Some(_) => ready(app, Action::Open, role, what),
     }

@@ -59,10 +59,13 @@ fn title(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Line<'static> {
     let mut line = Row::new(columns);
     line.left(look.span(store.id.as_str().to_owned(), Role::Strong));
     line.right(look.span(exposed, role));
-    if columns >= 44 || seen_role == Role::Warn {
-        line.right(look.span(format!("{seen}  "), seen_role));
+    let kind = look.span(format!(" {}", store.class.map_or("", class)), Role::Faint);
+    let seen = look.span(format!("  {seen}"), seen_role);
+    // Where there is no room for both, trouble goes first.
+    let pieces = if seen_role == Role::Warn { [seen, kind] } else { [kind, seen] };
+    for piece in pieces {
+        line.left(piece);
     }
-    line.left(look.span(format!(" {}", store.class.map_or("", class)), Role::Faint));
     line.into_line()
 }
 
