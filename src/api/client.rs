@@ -96,7 +96,7 @@ impl Client {
 
     /// Everything, then every change, for as long as the caller listens; a cockpit is attached meanwhile.
     pub fn feed(&self) -> Feed {
-        Feed { client: self.clone(), stream: None, pause: RECONNECT.0 }
+        Feed { client: self.clone(), stream: None, pause: Duration::ZERO }
     }
 
     async fn call<T: DeserializeOwned>(
@@ -186,6 +186,8 @@ pub enum Fed {
     /// Everything: at first, after every loss, and when the listener could not keep up.
     Snapshot(Box<Snapshot>),
     Update(Update),
+    /// Nothing has changed, and the engine is there.
+    Alive,
     /// The engine is lost; the feed goes on looking for it.
     Lost(ApiError),
 }
@@ -227,7 +229,7 @@ impl Feed {
 
     async fn open(&mut self) -> Result<(), ApiError> {
         sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(RECONNECT.1);
+        self.pause = (self.pause * 2).clamp(RECONNECT.0, RECONNECT.1);
         let session = self.client.session.as_ref();
         let query =
             session.map(|(session, read_only)| format!("?session={}&read_only={read_only}", encode(session.as_str())));
@@ -263,9 +265,12 @@ impl Parser {
     }
 }
 
-/// An event of the two kinds there are; comments, and what a newer engine might send, are passed over.
+/// An event of the two kinds there are, or a comment; what a newer engine might send is passed over.
 fn read(event: &[u8]) -> Option<Fed> {
     let text = std::str::from_utf8(event).ok()?;
+    if text.starts_with(':') {
+        return Some(Fed::Alive);
+    }
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim_start);
     let data = field("data:")?;
     match field("event:")? {

@@ -276,6 +276,10 @@ impl App {
                 self.heard = self.at;
                 self.fold(&update)
             }
+            Arrival::Alive => {
+                self.heard = self.at;
+                Vec::new()
+            }
             Arrival::Lost { why } => {
                 self.dirty = Dirty::Now;
                 if !matches!(self.link, Link::Lost { .. }) {

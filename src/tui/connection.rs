@@ -14,6 +14,8 @@ pub enum Arrival {
     /// Attached, or attached again: this is the whole, and what was known before is forgotten.
     Connected(Box<Snapshot>),
     Update(Update),
+    /// Nothing has changed, and the engine is there.
+    Alive,
     /// The engine does not answer; the connection goes on trying by itself.
     Lost {
         why: String,

@@ -17,6 +17,7 @@ pub mod look;
 pub mod mark;
 pub mod panes;
 pub mod screen;
+pub mod socket;
 mod terminal;
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,7 @@ pub async fn follow(client: &Client, format: Format) -> Result<Exit, Failure> {
         match feed.next().await {
             Fed::Snapshot(view) => follower.view = *view,
             Fed::Update(update) => follower.take(&update).await?,
+            Fed::Alive => {}
             Fed::Lost(error) => eprintln!("{error}; looking for it again"),
         }
     }
@@ -52,7 +53,9 @@ async fn first(feed: &mut Feed) -> Result<Snapshot, Failure> {
     match feed.next().await {
         Fed::Snapshot(view) => Ok(*view),
         Fed::Lost(error) => Err(error.into()),
-        Fed::Update(_) => Err(Failure::unreachable("the engine sent an update before the whole → try again")),
+        Fed::Update(_) | Fed::Alive => {
+            Err(Failure::unreachable("the engine sent an update before the whole → try again"))
+        }
     }
 }
 
