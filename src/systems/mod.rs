@@ -4,12 +4,15 @@
 pub mod aws;
 pub mod dns;
 pub mod http;
+pub mod looking;
 pub mod neo4j;
 pub mod redis;
 pub mod route53;
 pub mod s3;
+pub mod script;
 pub mod secret;
 pub mod shell;
+pub mod tcp;
 
 use crate::domain::system::Factory;
 
@@ -18,7 +21,10 @@ use crate::domain::system::Factory;
 pub const FACTORIES: &[&dyn Factory] = &[
     &dns::DnsFactory,
     &neo4j::Neo4jFactory,
+    &http::HttpFactory,
     &redis::RedisFactory,
     &route53::Route53Factory,
     &s3::S3Factory,
+    &script::ScriptFactory,
+    &tcp::TcpFactory,
 ];

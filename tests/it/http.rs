@@ -1,1 +1,172 @@
-//! The http driver against the lab.
+//! The http and tcp drivers against the lab's front doors, and against servers that lie.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use mayday::domain::health::{Reading, Status};
+use mayday::domain::system::{Step, Verified};
+use mayday::lab::faults::Condition;
+use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
+use serde_json::{Value, json};
+
+use crate::common::{Log, begun, connect, eventually, probe, step};
+
+async fn lab() -> Lab {
+    Lab::start(Pace(200.0)).await.unwrap()
+}
+
+async fn looked(given: Value) -> Reading {
+    connect("http", None, json!({})).probe(&probe("http.get", given)).await
+}
+
+fn transaction(url: &str, region: &str, more: Value) -> Arc<dyn Step> {
+    made("http.transaction", url, region, more)
+}
+
+fn made(kind: &str, url: &str, region: &str, more: Value) -> Arc<dyn Step> {
+    let mut given = json!({ "url": url });
+    given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    step(&*connect("http", None, json!({})), kind, region, given)
+}
+
+async fn verify(step: &dyn Step) -> Verified {
+    step.verify(&begun(Value::Null, Default::default()), &Log::default()).await.unwrap()
+}
+
+/// What a step is waiting for.
+async fn pending(step: &dyn Step) -> String {
+    match verify(step).await {
+        Verified::Pending { detail } => detail,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A server on loopback that is not the lab's.
+async fn server(router: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+#[tokio::test]
+async fn a_front_door_is_healthy_down_or_not_to_be_known() {
+    let lab = lab().await;
+    let url = format!("{}/healthz/auth", lab.endpoints["app.us-east-1"]);
+    let status = async |given: Value| looked(given).await.status;
+    assert_eq!(status(json!({ "url": url })).await, Status::Healthy);
+    assert_eq!(status(json!({ "url": url, "expect_status": 204 })).await, Status::Down);
+    assert_eq!(status(json!({ "url": url, "body_contains": "\"ok\"" })).await, Status::Healthy);
+    assert_eq!(status(json!({ "url": url, "body_contains": "no such words" })).await, Status::Down);
+    for (condition, expected) in [
+        (Condition::Refused, Status::Down),
+        (Condition::Dark, Status::Down),
+        (Condition::Garbage, Status::Down),
+        (Condition::Half, Status::Down),
+        (Condition::Denied, Status::Unknown),
+        (Condition::Throttled, Status::Unknown),
+    ] {
+        lab.world.truth().faults.set("app@us-east-1", condition);
+        let reading = looked(json!({ "url": url })).await;
+        assert_eq!(reading.status, expected, "{condition:?}: {}", reading.detail);
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_the_body_is_made_harmless() {
+    let router = Router::new()
+        .route("/moved", get(|| async { axum::response::Redirect::temporary("/fine") }))
+        .route("/fine", get(|| async { "fine" }))
+        .route("/rude", get(|| async { (axum::http::StatusCode::INTERNAL_SERVER_ERROR, "\u{1b}[2Jgone") }));
+    let at = server(router).await;
+    assert_eq!(looked(json!({ "url": format!("http://{at}/moved") })).await.status, Status::Down);
+    let rude = looked(json!({ "url": format!("http://{at}/rude") })).await;
+    assert_eq!((rude.status, rude.detail.as_str()), (Status::Down, "500 [2Jgone"));
+}
+
+#[tokio::test]
+async fn a_transaction_counts_only_where_clients_are_sent_and_by_the_right_region() {
+    let lab = lab().await;
+    let url = format!("http://app.gennet.example:{}/transaction?tier=standard", lab.endpoints["app.port"]);
+    let resolver = json!({ "resolver": lab.endpoints["dns"] });
+    let east = transaction(&url, PRIMARY, resolver.clone());
+    assert!(matches!(verify(&*east).await, Verified::Holds { .. }));
+
+    let west = transaction(&url, STANDBY, resolver);
+    let waits = pending(&*west).await;
+    assert!(waits.contains("served by us-east-1, not by us-west-2"), "{waits}");
+    // Once the health check is red, DNS falls back to the standby.
+    lab.world.truth().faults.set("app@us-east-1", Condition::Refused);
+    eventually("the standby serves", async || matches!(verify(&*west).await, Verified::Holds { .. }).then_some(()))
+        .await;
+    assert!(pending(&*east).await.contains("served by us-west-2"));
+
+    let nowhere = transaction("http://nobody.gennet.example/", STANDBY, json!({ "resolver": lab.endpoints["dns"] }));
+    assert!(pending(&*nowhere).await.contains("NXDOMAIN"));
+}
+
+#[tokio::test]
+async fn a_200_proves_nothing() {
+    let count = Arc::new(AtomicU64::new(0));
+    let serial = move || count.fetch_add(1, Ordering::Relaxed);
+    let answer = |body: Value| post(move || std::future::ready(Json(body.clone())));
+    let router = Router::new()
+        .route("/cached", answer(json!({ "region": "us-east-1", "written": 1, "read": 1 })))
+        .route("/stale", answer(json!({ "region": "us-east-1", "written": 2, "read": 1 })))
+        .route("/empty", answer(json!({ "region": "us-east-1" })))
+        .route("/text", post(|| async { "<html>Welcome</html>" }))
+        .route(
+            "/true",
+            post(async move || {
+                let nth = serial();
+                Json(json!({ "who": { "region": "us-east-1" }, "written": nth, "read": nth }))
+            }),
+        );
+    let at = server(router).await;
+    let wait = async |path: &str| pending(&*transaction(&format!("http://{at}/{path}"), PRIMARY, json!({}))).await;
+    assert!(wait("cached").await.contains("cache"));
+    assert!(wait("stale").await.contains("wrote 2 and read 1"));
+    assert!(wait("empty").await.contains("says nothing at /written"));
+    assert!(wait("text").await.contains("not JSON"));
+    assert!(wait("missing").await.starts_with("404"));
+    let more = json!({ "region_pointer": "/who/region", "times": 3 });
+    assert!(matches!(verify(&*transaction(&format!("http://{at}/true"), PRIMARY, more)).await, Verified::Holds { .. }));
+}
+
+#[tokio::test]
+async fn a_recovery_point_is_read_and_nothing_is_never_no_loss() {
+    let lab = lab().await;
+    let url = format!("{}/recovery-point", lab.endpoints["app.us-east-1"]);
+    let measure = |pointer: &str| made("http.recovery-point", &url, PRIMARY, json!({ "pointer": pointer }));
+    let point = eventually("measured", async || match verify(&*measure("/user-data")).await {
+        Verified::Holds { recovery_point, .. } => recovery_point,
+        _ => None,
+    })
+    .await;
+    assert!(point.measured && point.region.is_some_and(|region| region.as_str() == PRIMARY));
+    assert!(jiff::Timestamp::now().duration_since(point.at).as_secs() < 30);
+    lab.world.truth().faults.set("s3@us-east-1", Condition::Dark);
+    assert!(pending(&*measure("/user-data")).await.contains("cannot be read"));
+    assert!(pending(&*measure("/nothing")).await.contains("nothing at /nothing"));
+    let at = server(Router::new().route("/", get(|| async { Json(json!({ "at": "yesterday" })) }))).await;
+    let wrong = made("http.recovery-point", &format!("http://{at}/"), PRIMARY, json!({ "pointer": "/at" }));
+    assert!(matches!(verify(&*wrong).await, Verified::Broken { .. }));
+}
+
+#[tokio::test]
+async fn a_port_takes_connections_or_does_not() {
+    let lab = lab().await;
+    let tcp = connect("tcp", None, json!({}));
+    let look = async |address: &str| tcp.probe(&probe("tcp.connect", json!({ "address": address }))).await.status;
+    let open = lab.endpoints["app.us-east-1"].trim_start_matches("http://");
+    assert_eq!(look(open).await, Status::Healthy);
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    assert_eq!(look(&closed).await, Status::Down);
+    assert_eq!(look("nobody.invalid:1").await, Status::Unknown);
+}

@@ -14,4 +14,5 @@ mod rds;
 mod redis;
 mod route53;
 mod s3;
+mod script;
 mod shipped;

@@ -1,28 +1,146 @@
-//! HTTP as clients see it.
+//! HTTP as clients see it: is it there, does it serve, and how new is what it serves.
 
-use std::sync::Once;
-use std::time::Duration;
+mod exchange;
+mod steps;
 
-/// How long a connection may take to open.
-pub const CONNECT: Duration = Duration::from_secs(3);
+use std::sync::Arc;
 
-/// Chooses *ring* for everything in this process that speaks TLS by the default provider. May be called again.
-pub fn install_tls() {
-    static ONCE: Once = Once::new();
-    // An error means that a provider was chosen before: then that one serves.
-    ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+use async_trait::async_trait;
+use reqwest::Method;
+
+use self::exchange::{HOST, Reply, Target};
+use self::steps::{Measure, Transaction};
+use super::looking::Looking;
+use crate::domain::estate::{ProbeSpec, SystemSpec};
+use crate::domain::health::Reading;
+use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::plan::StepSpec;
+use crate::domain::recovery::Survey;
+use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
+
+pub use self::exchange::{client, install_tls};
+
+const URL: Param = Param::required("url", ParamType::Url, "what is asked for");
+const RESOLVER: Param = Param::default(
+    "resolver",
+    ParamType::Text,
+    HOST,
+    "the DNS server that says where the URL's host is, as host:port; `host` is this host's own resolver, with its cache",
+);
+
+pub static KIND: SystemKind = SystemKind {
+    name: "http",
+    title: "HTTP as clients see it",
+    ambient: true,
+    params: &[],
+    probes: &[ProbeKind {
+        name: "http.get",
+        title: "A URL answers as it should",
+        params: &[
+            URL,
+            Param::optional("expect_status", ParamType::Integer, "the status that is right; 200 to 299 when left out"),
+            Param::optional("body_contains", ParamType::Text, "what has to stand in the body"),
+            RESOLVER,
+        ],
+    }],
+    steps: &[
+        StepKind {
+            name: "http.transaction",
+            title: "Use the application as a client does: write, read back, and see who served",
+            role: StepRole::Synthetic,
+            undo: Undo::Nothing,
+            instead: "",
+            params: &[
+                Param::required("url", ParamType::Url, "what a POST makes the application write and read back"),
+                RESOLVER,
+                Param::default("times", ParamType::Integer, "2", "so many successes in a row, 1 to 5"),
+                Param::default(
+                    "region_pointer",
+                    ParamType::Text,
+                    "/region",
+                    "where the answer says which region served, as a JSON pointer; compared with the step's region",
+                ),
+                Param::default("written_pointer", ParamType::Text, "/written", "where it says what was written"),
+                Param::default("read_pointer", ParamType::Text, "/read", "where it says what was read back"),
+            ],
+        },
+        StepKind {
+            name: "http.recovery-point",
+            title: "Read from the application how new its data is",
+            role: StepRole::Measures,
+            undo: Undo::Nothing,
+            instead: "",
+            params: &[
+                URL,
+                RESOLVER,
+                Param::required(
+                    "pointer",
+                    ParamType::Text,
+                    "where the answer holds the moment of the newest write (RFC 3339), as a JSON pointer",
+                ),
+            ],
+        },
+    ],
+};
+
+/// Makes the one connection there is: none.
+pub struct HttpFactory;
+
+impl Factory for HttpFactory {
+    fn kind(&self) -> &'static SystemKind {
+        &KIND
+    }
+    fn connect(&self, _spec: &SystemSpec, _around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
+        Ok(Arc::new(Http))
+    }
 }
 
-/// A client that goes where it is told: no redirects, no proxies of the environment, no connections kept from before an incident.
-///
-/// # Errors
-/// When the host's trusted certificates cannot be read.
-pub fn client() -> reqwest::Result<reqwest::Client> {
-    install_tls();
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .connect_timeout(CONNECT)
-        .pool_max_idle_per_host(0)
-        .build()
+struct Http;
+
+#[async_trait]
+impl System for Http {
+    async fn probe(&self, spec: &ProbeSpec) -> Reading {
+        let params = &spec.params;
+        let target = match params.text("url").map_err(|fault| fault.what) {
+            Ok(url) => Target::new(url, params.opt_text("resolver")),
+            Err(why) => Err(why),
+        };
+        match target {
+            // A little sooner than the caller, so that the reading can say what happened.
+            Ok(target) => match target.ask(Method::GET, spec.timeout.0.mul_f64(0.9)).await {
+                Ok(reply) => judge(&reply, params.opt_integer("expect_status"), params.opt_text("body_contains")),
+                Err(why) => Reading::down(why),
+            },
+            Err(why) => Reading::unknown(why),
+        }
+    }
+
+    async fn survey(&self) -> Result<Survey, Fault> {
+        Err(Fault::permanent(KIND.name, "HTTP holds no data of yours")
+            .next("remove `class` from it, and run `mayday check`"))
+    }
+
+    fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+        match spec.kind.as_str() {
+            "http.transaction" => Ok(Arc::new(Looking(Transaction::new(spec)?))),
+            "http.recovery-point" => Ok(Arc::new(Looking(Measure::new(spec)?))),
+            other => Err(Fault::permanent(KIND.name, format!("there is no step `{other}`")).next("run `mayday kinds`")),
+        }
+    }
+}
+
+/// Whoever is refused or held back has learnt nothing about the service.
+fn judge(reply: &Reply, expected: Option<u64>, contains: Option<&str>) -> Reading {
+    let right = expected.map_or_else(|| reply.is_success(), |status| u64::from(reply.status) == status);
+    let reading = match (right, contains) {
+        (true, Some(part)) if !reply.body.contains(part) => {
+            Reading::down(format!("`{part}` is not in the answer: {}", reply.words()))
+        }
+        (true, _) => Reading::healthy(format!("{} in {} ms", reply.status, reply.took.as_millis())),
+        (false, _) if matches!(reply.status, 401 | 403 | 429) => {
+            Reading::unknown(format!("Mayday is refused: {}", reply.words()))
+        }
+        (false, _) => Reading::down(reply.words()),
+    };
+    reading.took(reply.took)
 }

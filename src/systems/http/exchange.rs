@@ -1,0 +1,148 @@
+//! One request as a client makes it: resolved by whom the plan says, followed nowhere, read up to a bound.
+
+use std::net::SocketAddr;
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, Method, Url};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::domain::text::clean;
+use crate::systems::dns::addresses;
+use crate::systems::dns::ask::{Question, ask};
+
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(3);
+/// More of a body is not read.
+const LONGEST: usize = 256 * 1024;
+
+/// The word for this host's own resolver.
+pub const HOST: &str = "host";
+
+/// Chooses *ring* for everything in this process that speaks TLS by the default provider. May be called again.
+pub fn install_tls() {
+    static ONCE: Once = Once::new();
+    // An error means that a provider was chosen before: then that one serves.
+    ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
+
+/// A client that goes where it is told: no redirects, no proxies of the environment, no connections kept from before an incident.
+/// With `pinned` a name is at an address whatever the host's resolver says.
+///
+/// # Errors
+/// When the host's trusted certificates cannot be read.
+pub fn client(pinned: Option<(&str, SocketAddr)>) -> Result<Client, String> {
+    install_tls();
+    let builder = Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT)
+        .pool_max_idle_per_host(0);
+    let builder = match pinned {
+        Some((name, address)) => builder.resolve(name, address),
+        None => builder,
+    };
+    builder.build().map_err(|error| format!("no client can be made: {}", root(&error)))
+}
+
+/// What came back.
+pub struct Reply {
+    pub status: u16,
+    pub body: String,
+    pub took: Duration,
+}
+
+impl Reply {
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_str(&self.body).ok()
+    }
+
+    /// The status and the beginning of the body, for people.
+    pub fn words(&self) -> String {
+        let body: String = clean(&self.body).chars().take(160).collect();
+        if body.is_empty() { self.status.to_string() } else { format!("{} {body}", self.status) }
+    }
+}
+
+/// A URL, and who says where its host is.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub url: Url,
+    /// `host:port` of a DNS server; `None` is this host's own resolver.
+    resolver: Option<String>,
+}
+
+impl Target {
+    /// # Errors
+    /// When the URL is none, in a few words.
+    pub fn new(url: &str, resolver: Option<&str>) -> Result<Self, String> {
+        let url = Url::parse(url).map_err(|error| format!("`{}` is not a URL: {error}", clean(url)))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(format!("`{}` is not an http or https URL", clean(url.as_str())));
+        }
+        Ok(Self { url, resolver: resolver.filter(|resolver| *resolver != HOST).map(str::to_owned) })
+    }
+
+    /// Asks once. `patience` bounds all of it, name resolution included.
+    ///
+    /// # Errors
+    /// Why there is no answer, in a few words; never the URL, which may hold a secret.
+    pub async fn ask(&self, method: Method, patience: Duration) -> Result<Reply, String> {
+        let started = Instant::now();
+        let asking = async {
+            let client = match &self.resolver {
+                Some(resolver) => self.pinned(resolver, patience).await?,
+                None => client(None)?,
+            };
+            let sent = client.request(method, self.url.clone()).send().await;
+            let response = sent.map_err(|error| root(&error.without_url()))?;
+            let status = response.status().as_u16();
+            Ok(Reply { status, body: body(response).await?, took: started.elapsed() })
+        };
+        timeout(patience, asking)
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {:.1} s", patience.as_secs_f64())))
+    }
+
+    async fn pinned(&self, resolver: &str, patience: Duration) -> Result<Client, String> {
+        let host = self.url.host_str().unwrap_or_default();
+        let port = self.url.port_or_known_default().unwrap_or(80);
+        let mut why = format!("the resolver {} has no address", clean(resolver));
+        for kind in ["A", "AAAA"] {
+            let question = Question::new(host, kind, true)?;
+            for server in addresses(resolver).await? {
+                match ask(server, &question, patience / 2).await {
+                    Ok(reply) => match reply.values.iter().find_map(|value| value.parse().ok()) {
+                        Some(ip) => return client(Some((host, SocketAddr::new(ip, port)))),
+                        None => why = format!("{server} answers for {host}: {}", reply.words()),
+                    },
+                    Err(silence) => why = silence,
+                }
+            }
+        }
+        Err(why)
+    }
+}
+
+async fn body(mut response: reqwest::Response) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| root(&error.without_url()))? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > LONGEST {
+            bytes.truncate(LONGEST);
+            break;
+        }
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The innermost cause: `connection refused`.
+fn root(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    clean(&causes.last().map(ToString::to_string).unwrap_or_default())
+}

@@ -1,0 +1,121 @@
+//! Commands of the operator's own, for what Mayday does not know: run without a shell, by the engine's user.
+//!
+//! Whether a step can be taken back is a property of its kind, because plans and gates rely on it. So there are two: `script.run` is a
+//! point of no return, `script.run-reversible` has a command that takes it back.
+
+mod process;
+mod step;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use async_trait::async_trait;
+
+use self::process::{Ended, run};
+use self::step::Script;
+use crate::domain::estate::{ProbeSpec, SystemSpec};
+use crate::domain::health::{Reading, Status};
+use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::plan::StepSpec;
+use crate::domain::recovery::Survey;
+use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
+
+const COMMAND: Param = Param::required(
+    "command",
+    ParamType::List,
+    "program and arguments; 0 is success, 75 says that nothing happened and it may be tried again",
+);
+const OBSERVE: Param = Param::optional(
+    "observe",
+    ParamType::List,
+    "tells by its exit code whether it is done: 0 done, 1 not done, 2 in progress, 3 impossible",
+);
+const VERIFY: Param = Param::optional(
+    "verify",
+    ParamType::List,
+    "tells whether the effect is there: 0 yes, 1 or 2 not yet, 3 never; `observe` when left out",
+);
+
+pub static KIND: SystemKind = SystemKind {
+    name: "script",
+    title: "Commands of your own",
+    ambient: true,
+    params: &[],
+    probes: &[ProbeKind {
+        name: "script.run",
+        title: "A check that exits as Nagios plugins do: 0 ok, 1 warning, 2 critical, 3 unknown",
+        params: &[Param::required("command", ParamType::List, "program and arguments")],
+    }],
+    steps: &[
+        StepKind {
+            name: "script.run",
+            title: "Run a command",
+            role: StepRole::Changes,
+            undo: Undo::PointOfNoReturn,
+            instead: "take it back by hand, or use script.run-reversible with a `revert` command",
+            params: &[COMMAND, OBSERVE, VERIFY],
+        },
+        StepKind {
+            name: "script.run-reversible",
+            title: "Run a command that another one takes back",
+            role: StepRole::Changes,
+            undo: Undo::Revert,
+            instead: "",
+            params: &[COMMAND, OBSERVE, VERIFY, Param::required("revert", ParamType::List, "takes it back")],
+        },
+    ],
+};
+
+/// Makes the one connection there is: none.
+pub struct ScriptFactory;
+
+impl Factory for ScriptFactory {
+    fn kind(&self) -> &'static SystemKind {
+        &KIND
+    }
+    fn connect(&self, _spec: &SystemSpec, _around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
+        Ok(Arc::new(Scripts))
+    }
+}
+
+struct Scripts;
+
+#[async_trait]
+impl System for Scripts {
+    async fn probe(&self, spec: &ProbeSpec) -> Reading {
+        let (started, first) = (Instant::now(), Mutex::new(String::new()));
+        let keep = |line: &str| {
+            let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+            if first.is_empty() {
+                line.clone_into(&mut first);
+            }
+        };
+        let command = spec.params.list("command");
+        let ended = match run(&command, &BTreeMap::new(), spec.timeout.0.mul_f64(0.9), &keep).await {
+            Ok(ended) => ended,
+            Err(why) => return Reading::unknown(why),
+        };
+        let status = match ended {
+            Ended::Exited(Ok(0)) => Status::Healthy,
+            Ended::Exited(Ok(1)) => Status::Degraded,
+            Ended::Exited(Ok(2)) => Status::Down,
+            _ => Status::Unknown,
+        };
+        let first = first.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let detail = if first.is_empty() { format!("it {}", ended.words()) } else { first };
+        Reading::new(status, detail).took(started.elapsed())
+    }
+
+    async fn survey(&self) -> Result<Survey, Fault> {
+        Err(Fault::permanent(KIND.name, "a command holds no data of yours")
+            .next("remove `class` from it, and run `mayday check`"))
+    }
+
+    fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+        match spec.kind.as_str() {
+            "script.run" | "script.run-reversible" => Ok(Arc::new(Script::new(spec))),
+            other => Err(Fault::permanent(KIND.name, format!("there is no step `{other}`")).next("run `mayday kinds`")),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A command as a step. What it did is known as far as its own `observe` and `verify` commands tell.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::KIND;
+use super::process::{Ended, run, typed};
+use crate::domain::plan::StepSpec;
+use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
+
+/// How long `observe` and `verify` may take.
+const LOOK: Duration = Duration::from_secs(20);
+/// "Nothing happened, try later" (`EX_TEMPFAIL` of sysexits.h).
+const LATER: i32 = 75;
+/// The receipt's word for the exit code.
+const EXIT: &str = "exit";
+
+/// What `observe` and `verify` say by their exit code; `kinds` tells it in the help of the parameters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Yes,
+    NotYet,
+    UnderWay,
+    Never,
+}
+
+pub struct Script {
+    command: Vec<String>,
+    observe: Vec<String>,
+    verify: Vec<String>,
+    revert: Vec<String>,
+    environment: BTreeMap<&'static str, String>,
+    /// A little less than the engine waits, so that the end can be told.
+    patience: Duration,
+}
+
+impl Script {
+    pub fn new(spec: &StepSpec) -> Self {
+        let list = |name| spec.params.list(name);
+        let region = spec.region.as_ref().map(ToString::to_string).unwrap_or_default();
+        Self {
+            command: list("command"),
+            observe: list("observe"),
+            verify: list("verify"),
+            revert: list("revert"),
+            environment: BTreeMap::from([("MAYDAY_STEP", spec.id.to_string()), ("MAYDAY_REGION", region)]),
+            patience: spec.timeout.0.mul_f64(0.95),
+        }
+    }
+
+    /// Runs a command that only looks.
+    async fn ask(&self, words: &[String], log: &(dyn Fn(&str) + Send + Sync)) -> Result<(Said, String), Fault> {
+        let last = std::sync::Mutex::new(String::new());
+        let keep = |line: &str| {
+            log(line);
+            line.clone_into(&mut last.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        };
+        let ended = run(words, &self.environment, LOOK, &keep).await.map_err(unstarted)?;
+        let said = match ended {
+            Ended::Exited(Ok(0)) => Said::Yes,
+            Ended::Exited(Ok(1)) => Said::NotYet,
+            Ended::Exited(Ok(2)) => Said::UnderWay,
+            Ended::Exited(Ok(3)) => Said::Never,
+            other => {
+                let what = format!("`{}` {}", typed(words), other.words());
+                return Err(Fault::transient(KIND.name, what).next("it has to exit with 0, 1, 2 or 3"));
+            }
+        };
+        let last = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let words = if last.is_empty() { format!("`{}` {}", typed(words), ended.words()) } else { last };
+        Ok((said, words))
+    }
+
+    /// Runs a command that changes something.
+    async fn act(&self, words: &[String], log: &dyn StepLog) -> Result<Receipt, Fault> {
+        log.line(&typed(words));
+        let ended = run(words, &self.environment, self.patience, &|line| log.line(line)).await.map_err(unstarted)?;
+        let what = format!("`{}` {}", typed(words), ended.words());
+        match ended {
+            Ended::Exited(Ok(0)) => Ok(Receipt::from([(EXIT.to_owned(), "0".to_owned())])),
+            Ended::Exited(Ok(LATER)) => Err(Fault::transient(KIND.name, what).means("it says that nothing happened")),
+            _ => Err(Fault::ambiguous(KIND.name, what)
+                .means("it may have done a part of its work")
+                .next("read its output, and look at what it was to change")),
+        }
+    }
+}
+
+fn unstarted(why: String) -> Fault {
+    Fault::permanent(KIND.name, why).means("nothing happened").next("see whether the engine's user can run it")
+}
+
+/// Whether the program is there; a name without a slash is looked for in `PATH`.
+fn found(program: &str) -> bool {
+    if program.contains('/') {
+        return std::path::Path::new(program).is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+#[async_trait]
+impl Step for Script {
+    async fn observe(&self, _begun: Option<&Begun>) -> Result<Observed, Fault> {
+        if self.observe.is_empty() {
+            return Ok(Observed::Unknowable { why: "the step has no `observe` command".into() });
+        }
+        let (said, detail) = self.ask(&self.observe, &|_| {}).await?;
+        Ok(match said {
+            Said::Yes => Observed::Done { detail },
+            Said::NotYet => Observed::NotDone { detail },
+            Said::UnderWay => Observed::InProgress { detail },
+            Said::Never => Observed::Impossible { why: detail },
+        })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let diff = vec![format!("+{}", typed(&self.command))];
+        Ok(Preview { summary: format!("run {}", typed(&self.command)), diff, pre_image: Value::Null })
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        let commands = [&self.command, &self.observe, &self.verify, &self.revert];
+        let missing: Vec<&str> = commands
+            .into_iter()
+            .filter_map(|words| words.first())
+            .map(String::as_str)
+            .filter(|it| !found(it))
+            .collect();
+        let program = match missing.as_slice() {
+            [] => Guard::pass("program", "every program of the step is there"),
+            missing => Guard::block("program", format!("not found: {}", missing.join(", "))),
+        };
+        let observed = match self.observe.is_empty() {
+            true => Guard::warn("observable", "no `observe` command: after a crash a human has to say whether it ran"),
+            false => Guard::pass("observable", "its effect can be observed"),
+        };
+        Ok(Checked { guards: vec![program, observed], promotion: None })
+    }
+
+    async fn apply(&self, _pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        self.act(&self.command, log).await
+    }
+
+    async fn verify(&self, begun: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
+        let words = if self.verify.is_empty() { &self.observe } else { &self.verify };
+        if words.is_empty() {
+            let ran = begun.receipt.contains_key(EXIT);
+            let detail = if ran { "exited with 0; nothing else tells of it" } else { "nothing tells whether it ran" };
+            return Ok(match ran {
+                true => Verified::Holds { detail: detail.into(), recovery_point: None },
+                false => Verified::Pending { detail: detail.into() },
+            });
+        }
+        let (said, detail) = self.ask(words, &|line| log.line(line)).await?;
+        Ok(match said {
+            Said::Yes => Verified::Holds { detail, recovery_point: None },
+            Said::NotYet | Said::UnderWay => Verified::Pending { detail },
+            Said::Never => Verified::Broken { why: detail },
+        })
+    }
+
+    async fn revert(&self, _begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        match self.revert.is_empty() {
+            true => Err(Fault::permanent(KIND.name, "the step has no `revert` command").next("take it back by hand")),
+            false => self.act(&self.revert, log).await,
+        }
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let mut lines = vec![typed(&self.command)];
+        let check = if self.verify.is_empty() { &self.observe } else { &self.verify };
+        if !check.is_empty() {
+            lines.push("# 0: done, 1: not yet, 2: under way, 3: it will not come".into());
+            lines.push(format!("{}; echo $?", typed(check)));
+        }
+        lines
+    }
+}

@@ -1,0 +1,118 @@
+//! Commands as probes and steps: exit codes, output, and processes that do not end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mayday::domain::health::Status;
+use mayday::domain::system::{FaultClass, GuardVerdict, Observed, Receipt, Step, Verified};
+use mayday::lab::STANDBY;
+use serde_json::{Value, json};
+
+use crate::common::{Log, begun, connect, eventually, probe, step};
+
+fn sh(script: &str) -> Value {
+    json!(["sh", "-c", script])
+}
+
+fn script(kind: &str, given: Value) -> Arc<dyn Step> {
+    step(&*connect("script", None, json!({})), kind, STANDBY, given)
+}
+
+#[tokio::test]
+async fn a_probe_reads_exit_codes_as_nagios_does() {
+    let system = connect("script", None, json!({}));
+    let look = async |command: Value| system.probe(&probe("script.run", json!({ "command": command }))).await;
+    for (code, status) in
+        [(0, Status::Healthy), (1, Status::Degraded), (2, Status::Down), (3, Status::Unknown), (9, Status::Unknown)]
+    {
+        let reading = look(sh(&format!("echo DISK; echo more; exit {code}"))).await;
+        assert_eq!((reading.status, reading.detail.as_str()), (status, "DISK"), "exit {code}");
+    }
+    assert_eq!(look(sh("kill -9 $$")).await.status, Status::Unknown);
+    assert_eq!(look(json!(["/nowhere/program"])).await.status, Status::Unknown);
+    assert_eq!(look(json!(["printf", "$HOME"])).await.detail, "$HOME", "no shell reads it");
+}
+
+#[tokio::test]
+async fn a_step_converges_by_its_own_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("done").display().to_string();
+    let given = json!({
+        "command": sh(&format!("echo working for $MAYDAY_REGION; echo oops >&2; touch {file}")),
+        "observe": sh(&format!("test -e {file}")),
+        "revert": ["rm", file],
+    });
+    let step = script("script.run-reversible", given);
+    assert!(matches!(step.observe(None).await.unwrap(), Observed::NotDone { .. }));
+    assert!(step.check().await.unwrap().guards.iter().all(|guard| guard.verdict == GuardVerdict::Pass));
+    let log = Log::default();
+    let receipt = step.apply(&Value::Null, &log).await.unwrap();
+    let lines = log.0.lock().unwrap().clone();
+    assert!(lines.contains(&"working for us-west-2".into()) && lines.contains(&"oops".into()), "{lines:?}");
+    let begun = begun(Value::Null, receipt);
+    assert!(matches!(step.observe(Some(&begun)).await.unwrap(), Observed::Done { .. }));
+    assert!(matches!(step.verify(&begun, &log).await.unwrap(), Verified::Holds { .. }));
+    step.revert(&begun, &log).await.unwrap();
+    assert!(matches!(step.observe(Some(&begun)).await.unwrap(), Observed::NotDone { .. }));
+}
+
+#[tokio::test]
+async fn without_observe_nobody_guesses() {
+    let step = script("script.run", json!({ "command": ["true"] }));
+    assert!(matches!(step.observe(None).await.unwrap(), Observed::Unknowable { .. }));
+    let crashed = begun(Value::Null, Receipt::new());
+    assert!(matches!(step.observe(Some(&crashed)).await.unwrap(), Observed::Unknowable { .. }));
+    assert!(matches!(step.verify(&crashed, &Log::default()).await.unwrap(), Verified::Pending { .. }));
+    let ran = begun(Value::Null, step.apply(&Value::Null, &Log::default()).await.unwrap());
+    assert!(matches!(step.verify(&ran, &Log::default()).await.unwrap(), Verified::Holds { .. }));
+    assert!(step.revert(&ran, &Log::default()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_failure_is_classed_by_what_may_have_happened() {
+    let class = async |command: Value| {
+        let step = script("script.run", json!({ "command": command }));
+        step.apply(&Value::Null, &Log::default()).await.unwrap_err().class
+    };
+    assert_eq!(class(sh("exit 1")).await, FaultClass::Ambiguous);
+    assert_eq!(class(sh("kill -9 $$")).await, FaultClass::Ambiguous);
+    assert_eq!(class(sh("exit 75")).await, FaultClass::Transient);
+    assert_eq!(class(json!(["/nowhere/program"])).await, FaultClass::Permanent);
+    let missing = script("script.run", json!({ "command": ["/nowhere/program"] }));
+    assert!(missing.check().await.unwrap().guards.iter().any(|guard| guard.verdict == GuardVerdict::Block));
+}
+
+#[tokio::test]
+async fn who_gives_up_waiting_leaves_no_process_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pid");
+    let command = sh(&format!("sleep 300 & echo $! > {}; wait", file.display()));
+    let step = script("script.run", json!({ "command": command }));
+    let log = Log::default();
+    let applying = step.apply(&Value::Null, &log);
+    let started = eventually("started", {
+        let file = file.clone();
+        let mut applying = Box::pin(tokio::time::timeout(Duration::from_millis(400), applying));
+        async move || {
+            let _ = (&mut applying).await;
+            std::fs::read_to_string(&file).ok()
+        }
+    })
+    .await;
+    let child = format!("/proc/{}/stat", started.trim());
+    eventually("the grandchild is gone", async || {
+        // A zombie has ended; who reaps it is not ours to say.
+        let stat = std::fs::read_to_string(&child).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_script_leaves_running_does_not_hold_the_step() {
+    let step = script("script.run", json!({ "command": sh("sleep 20 & echo started") }));
+    let (started, log) = (Instant::now(), Log::default());
+    step.apply(&Value::Null, &log).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10), "it waited for what was left behind");
+    assert!(log.0.lock().unwrap().contains(&"started".into()));
+}
