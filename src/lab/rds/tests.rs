@@ -1,0 +1,63 @@
+use super::super::faults::Condition;
+use super::*;
+
+fn pass(all: &mut Databases, now: Timestamp, faults: &Faults) {
+    all.tick(&Tick { now, pace: Pace(1.0), faults });
+}
+
+fn databases() -> (Databases, Timestamp, Faults) {
+    let start = Timestamp::now();
+    (Databases::gennet(start), start, Faults::default())
+}
+
+#[test]
+fn the_replica_has_what_crossed_before_the_region_went_dark_and_its_lag_grows() {
+    let (mut all, start, mut faults) = databases();
+    let later = |seconds| start + Duration::from_secs(seconds);
+    all.write(PRIMARY, start, &faults).unwrap();
+    all.write(PRIMARY, later(9), &faults).unwrap();
+    pass(&mut all, later(2), &faults);
+    assert_eq!(all.newest(STANDBY, &faults), Some(start));
+    assert!(all.write(STANDBY, later(2), &faults).unwrap_err().contains("read-only"));
+    faults.set("*@us-east-1", Condition::Dark);
+    pass(&mut all, later(70), &faults);
+    assert_eq!(all.newest(STANDBY, &faults), Some(start));
+    assert!(all.write(PRIMARY, later(70), &faults).is_err());
+    let told: Vec<_> = all.lags.iter().map(|(at, lag)| at.duration_since(start).as_secs_f64() - lag).collect();
+    assert_eq!(told, [0.0, 0.0], "the datapoint's time less the lag is the newest write that arrived");
+}
+
+#[test]
+fn a_promotion_takes_its_time_detaches_and_cannot_be_repeated() {
+    let (mut all, start, faults) = databases();
+    let later = |seconds| start + Duration::from_secs(seconds);
+    assert_eq!(all.promote(WRITER, PRIMARY, start).unwrap_err().code, "InvalidDBInstanceState");
+    assert_eq!(all.promote(REPLICA, PRIMARY, start).unwrap_err().code, "DBInstanceNotFound");
+    all.instance_mut(REPLICA).unwrap().state = State::BackingUp;
+    assert_eq!(all.promote(REPLICA, STANDBY, start).unwrap_err().code, "InvalidDBInstanceState");
+    all.instance_mut(REPLICA).unwrap().state = State::Available;
+    all.promote(REPLICA, STANDBY, start).unwrap();
+    pass(&mut all, later(60), &faults);
+    assert_eq!(all.instance(REPLICA).unwrap().state.word(), "modifying");
+    assert!(all.write(STANDBY, later(60), &faults).is_err());
+    pass(&mut all, later(71), &faults);
+    assert_eq!(all.instance(REPLICA).unwrap().source, None);
+    all.write(STANDBY, later(72), &faults).unwrap();
+    assert_eq!(all.newest(STANDBY, &faults), Some(later(72)));
+    assert_eq!(all.promote(REPLICA, STANDBY, later(73)).unwrap_err().code, "InvalidDBInstanceState");
+}
+
+#[test]
+fn a_failover_between_zones_is_told_late() {
+    let (mut all, start, faults) = databases();
+    let later = |seconds| start + Duration::from_secs(seconds);
+    assert_eq!(all.reboot(REPLICA, STANDBY, true, start).unwrap_err().code, "InvalidParameterCombination");
+    all.reboot(WRITER, PRIMARY, true, start).unwrap();
+    assert!(all.write(PRIMARY, later(1), &faults).is_err());
+    pass(&mut all, later(76), &faults);
+    let writer = all.instance(WRITER).unwrap();
+    assert_eq!((writer.zones.0, writer.shown_zones().0), ("us-east-1b", "us-east-1a"));
+    assert!(all.events.iter().any(|event| event.message == "Multi-AZ instance failover completed"));
+    pass(&mut all, later(76 + 91), &faults);
+    assert_eq!(all.instance(WRITER).unwrap().shown_zones(), ("us-east-1b", Some("us-east-1a")));
+}
