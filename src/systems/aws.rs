@@ -11,6 +11,7 @@ use aws_credential_types::Credentials;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
@@ -21,6 +22,7 @@ use crate::domain::health::Reading;
 use crate::domain::kinds::{Param, ParamType};
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
+use crate::domain::time::At;
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -214,6 +216,11 @@ impl Aws {
             false => fault.means("nothing was changed"),
         }
     }
+}
+
+/// A moment as the SDKs carry it; `None` when it is out of all bounds.
+pub fn moment(at: &DateTime) -> Option<At> {
+    At::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
 }
 
 /// What a failed read says of the target: silence is a target that is down, a refusal or a full queue says nothing about it.

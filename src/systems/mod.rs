@@ -6,6 +6,7 @@ pub mod dns;
 pub mod http;
 pub mod looking;
 pub mod neo4j;
+pub mod rds;
 pub mod redis;
 pub mod route53;
 pub mod s3;
@@ -20,8 +21,9 @@ use crate::domain::system::Factory;
 #[rustfmt::skip] // one row a line
 pub const FACTORIES: &[&dyn Factory] = &[
     &dns::DnsFactory,
-    &neo4j::Neo4jFactory,
     &http::HttpFactory,
+    &neo4j::Neo4jFactory,
+    &rds::RdsFactory,
     &redis::RedisFactory,
     &route53::Route53Factory,
     &s3::S3Factory,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketVersioningStatus, Object, ReplicationRuleStatus, ReplicationStatus};
 use tokio::sync::OnceCell;
 
@@ -12,7 +12,7 @@ use crate::domain::ids::RegionId;
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
 use crate::domain::time::{At, seconds_between};
-use crate::systems::aws::{Aws, Call};
+use crate::systems::aws::{Aws, Call, moment};
 
 /// So many pages of 1000 are listed; a prefix that holds more is no place for heartbeats.
 const PAGES: usize = 5;
@@ -151,7 +151,5 @@ impl Bucket {
 }
 
 fn told(object: &Object) -> Option<Found> {
-    let modified: &DateTime = object.last_modified.as_ref()?;
-    let modified = At::new(modified.secs(), i32::try_from(modified.subsec_nanos()).ok()?).ok()?;
-    Some(Found { key: object.key.clone()?, modified })
+    Some(Found { key: object.key.clone()?, modified: moment(object.last_modified.as_ref()?)? })
 }

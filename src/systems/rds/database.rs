@@ -1,0 +1,229 @@
+//! One database: what the API of its region says of it, and whether it answers its clients.
+
+use std::time::Duration;
+
+use aws_sdk_rds::Client;
+use aws_sdk_rds::types::{DbInstance, SourceType};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::postgres;
+use crate::domain::health::Status;
+use crate::domain::ids::RegionId;
+use crate::domain::system::Fault;
+use crate::domain::text::clean;
+use crate::domain::time::At;
+use crate::systems::aws::{Aws, Call, moment};
+
+/// The longest that a look may take: a dark region must not hold up what the other one says.
+pub const LOOK: Duration = Duration::from_millis(2500);
+
+/// The error of a call that does not fit the state of an instance.
+const WRONG_STATE: &str = "InvalidDBInstanceState";
+
+/// The API's words for the state of an instance in which it serves its clients; anything else is a state in between, or a failure.
+const SERVING: [&str; 6] = [
+    "available",
+    "backing-up",
+    "configuring-enhanced-monitoring",
+    "configuring-iam-database-auth",
+    "storage-config-upgrade",
+    "storage-optimization",
+];
+/// The words that begin a state which ends only when somebody does something.
+const FAILED: [&str; 6] = ["failed", "incompatible-", "inaccessible-", "restore-error", "stopped", "storage-full"];
+
+/// What the API says of a database.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub status: String,
+    pub zone: String,
+    /// Where the standby of a Multi-AZ instance is.
+    pub other_zone: Option<String>,
+    pub multi_az: bool,
+    /// Whom it follows.
+    pub source: Option<String>,
+    /// Why replication stands still, if the API says that it does.
+    pub broken: Option<String>,
+    pub endpoint: Option<String>,
+    /// Up to then the writer can be restored in its own region.
+    pub restorable: Option<At>,
+    pub retention_days: i32,
+}
+
+impl Seen {
+    pub fn serves(&self) -> bool {
+        SERVING.contains(&self.status.as_str())
+    }
+
+    pub fn is_available(&self) -> bool {
+        self.status == "available"
+    }
+
+    pub fn health(&self) -> Status {
+        match () {
+            () if FAILED.iter().any(|word| self.status.starts_with(word)) => Status::Down,
+            () if self.serves() && self.broken.is_none() => Status::Healthy,
+            () => Status::Degraded,
+        }
+    }
+
+    /// `available, Multi-AZ us-east-1a + us-east-1b`
+    pub fn words(&self) -> String {
+        let zones = match (&self.other_zone, self.multi_az) {
+            (Some(other), _) => format!("Multi-AZ {} + {other}", self.zone),
+            (None, true) => format!("Multi-AZ {}", self.zone),
+            (None, false) => self.zone.clone(),
+        };
+        match &self.broken {
+            Some(why) => format!("{}, {zones}, replication {why}", self.status),
+            None => format!("{}, {zones}", self.status),
+        }
+    }
+}
+
+/// A database, by its identifier in its region.
+pub struct Database {
+    pub system: String,
+    pub name: String,
+    pub region: RegionId,
+    aws: Aws,
+    /// Where it takes connections, if not where the API says.
+    address: Option<String>,
+    /// Whether this host can reach it.
+    connect: bool,
+    client: OnceCell<Client>,
+}
+
+impl Database {
+    pub fn new(system: &str, name: &str, region: RegionId, aws: Aws, address: Option<String>, connect: bool) -> Self {
+        let (system, name) = (system.to_owned(), name.to_owned());
+        Self { system, name, region, aws, address, connect, client: OnceCell::new() }
+    }
+
+    async fn client(&self) -> Result<&Client, Fault> {
+        self.client.get_or_try_init(async || Ok(Client::new(&self.aws.config().await?))).await
+    }
+
+    /// # Errors
+    /// When the API does not answer within [`LOOK`], or refuses; also when there is no such database.
+    pub async fn look(&self) -> Result<Seen, Fault> {
+        let looking = async {
+            let asked = self.client().await?.describe_db_instances().db_instance_identifier(&self.name);
+            let answer = self.aws.ask(Call::Read, "DescribeDBInstances", asked.send()).await?;
+            answer.db_instances().first().map(seen).ok_or_else(|| {
+                Fault::permanent(&self.system, format!("there is no database {} in {}", self.name, self.region))
+            })
+        };
+        timeout(LOOK, looking).await.unwrap_or_else(|_| {
+            let what = format!("RDS in {} did not answer within {:.1} s", self.region, LOOK.as_secs_f64());
+            Err(Fault::transient(&self.system, what))
+        })
+    }
+
+    /// Whether it answers a client. `None` when this host is not to try, or does not know where.
+    pub async fn answers(&self, seen: Option<&Seen>) -> Option<Result<(), String>> {
+        let address = self.address.as_ref().or_else(|| seen.and_then(|seen| seen.endpoint.as_ref()));
+        match address.filter(|_| self.connect) {
+            Some(address) => Some(postgres::answers(address, LOOK).await),
+            None => None,
+        }
+    }
+
+    /// Whether a failover to the other zone ended since `since`, as the API's events tell. They have no number there, only words.
+    ///
+    /// # Errors
+    /// When the API does not answer, or refuses.
+    pub async fn failed_over_since(&self, since: At) -> Result<bool, Fault> {
+        let asked = self
+            .client()
+            .await?
+            .describe_events()
+            .source_identifier(&self.name)
+            .source_type(SourceType::DbInstance)
+            .start_time(aws_sdk_rds::primitives::DateTime::from_secs(since.as_second()));
+        let answer = self.aws.ask(Call::Read, "DescribeEvents", asked.send()).await?;
+        Ok(answer.events().iter().any(|event| {
+            let told = event.message().is_some_and(|text| text.contains("Multi-AZ instance failover completed"));
+            told && event.date().and_then(moment).is_some_and(|at| at >= since)
+        }))
+    }
+
+    /// Calls `PromoteReadReplica`, once.
+    ///
+    /// # Errors
+    /// Ambiguous also when it does not fit the state: then it may be under way already.
+    pub async fn promote(&self) -> Result<(), Fault> {
+        let asked = self.client().await?.promote_read_replica().db_instance_identifier(&self.name);
+        self.aws.ask(Call::Mutation, "PromoteReadReplica", asked.send()).await.map(drop).map_err(look_again)
+    }
+
+    /// Calls `RebootDBInstance` with `ForceFailover`, once.
+    ///
+    /// # Errors
+    /// Ambiguous also when it does not fit the state: then it may be under way already.
+    pub async fn fail_over(&self) -> Result<(), Fault> {
+        let asked = self.client().await?.reboot_db_instance().db_instance_identifier(&self.name).force_failover(true);
+        self.aws.ask(Call::Mutation, "RebootDBInstance", asked.send()).await.map(drop).map_err(look_again)
+    }
+}
+
+/// RDS has no idempotency tokens: a call that does not fit the state may be the answer to one that was made before.
+fn look_again(fault: Fault) -> Fault {
+    if !fault.what.contains(WRONG_STATE) {
+        return fault;
+    }
+    Fault::ambiguous(fault.system, fault.what).means("it may be under way already").next("Mayday looks at it again")
+}
+
+fn seen(it: &DbInstance) -> Seen {
+    let text = |text: Option<&str>| clean(text.unwrap_or_default());
+    let stuck = it.status_infos().iter().find(|info| info.normal() == Some(false));
+    let endpoint = it.endpoint().and_then(|at| Some(format!("{}:{}", at.address()?, at.port()?)));
+    Seen {
+        status: text(it.db_instance_status()),
+        zone: text(it.availability_zone()),
+        other_zone: it.secondary_availability_zone().map(clean),
+        multi_az: it.multi_az().unwrap_or(false),
+        source: it.read_replica_source_db_instance_identifier().map(clean).filter(|source| !source.is_empty()),
+        broken: stuck.map(|info| text(info.status().or(info.message()))),
+        endpoint,
+        restorable: it.latest_restorable_time().and_then(moment),
+        retention_days: it.backup_retention_period().unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(status: &str) -> Seen {
+        let (zone, status) = ("us-east-1a".to_owned(), status.to_owned());
+        let (other_zone, source, broken, endpoint, restorable) = (None, None, None, None, None);
+        Seen { status, zone, other_zone, multi_az: false, source, broken, endpoint, restorable, retention_days: 7 }
+    }
+
+    #[test]
+    fn a_state_that_nobody_listed_is_neither_well_nor_down() {
+        let cases = [
+            ("available", Status::Healthy),
+            ("backing-up", Status::Healthy),
+            ("modifying", Status::Degraded),
+            ("rebooting", Status::Degraded),
+            ("a word of next year's", Status::Degraded),
+            ("incompatible-network", Status::Down),
+            ("stopped", Status::Down),
+        ];
+        for (word, health) in cases {
+            assert_eq!(seen(word).health(), health, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_does_not_fit_the_state_is_looked_at_again() {
+        use crate::domain::system::FaultClass;
+        let fault = Fault::permanent("database", "PromoteReadReplica was refused (400): InvalidDBInstanceState no");
+        assert_eq!(look_again(fault).class, FaultClass::Ambiguous);
+        assert_eq!(look_again(Fault::permanent("database", "AccessDenied")).class, FaultClass::Permanent);
+    }
+}

@@ -1,0 +1,85 @@
+//! `ReplicaLag` of CloudWatch, and the recovery point that follows from it.
+//!
+//! For PostgreSQL the metric is how far the newest replayed transaction lies back; on an idle database it reads up to five minutes, and
+//! -1 when nothing replicates (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PostgreSQL.Replication.ReadReplicas.html>).
+
+use std::time::Duration;
+
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
+use tokio::sync::OnceCell;
+
+use crate::domain::ids::RegionId;
+use crate::domain::recovery::RecoveryPoint;
+use crate::domain::system::Fault;
+use crate::domain::time::{At, seconds_between};
+use crate::systems::aws::{Aws, Call, moment};
+
+/// How far back a datapoint is looked for.
+const BACK: Duration = Duration::from_secs(30 * 60);
+/// The metric comes once a minute.
+const PERIOD: i32 = 60;
+/// A datapoint that is older says nothing about the lag now; its recovery point stays true.
+const FRESH: f64 = 180.0;
+
+/// One datapoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    pub at: At,
+    /// In seconds.
+    pub lag: f64,
+}
+
+impl Measured {
+    /// What the replica surely holds: the metric's time less the lag.
+    pub fn holds(self) -> At {
+        let lag = Duration::try_from_secs_f64(self.lag).unwrap_or_default();
+        self.at - lag
+    }
+
+    pub fn is_fresh(self) -> bool {
+        seconds_between(self.at, At::now()) <= FRESH
+    }
+
+    pub fn point(self, region: &RegionId) -> RecoveryPoint {
+        let source = format!("ReplicaLag {:.1} s at {}", self.lag, self.at.strftime("%H:%M:%SZ"));
+        RecoveryPoint { at: self.holds(), region: Some(region.clone()), source, measured: false }
+    }
+}
+
+pub struct LagMetric {
+    replica: String,
+    aws: Aws,
+    client: OnceCell<Client>,
+}
+
+impl LagMetric {
+    pub fn new(replica: &str, aws: Aws) -> Self {
+        Self { replica: replica.to_owned(), aws, client: OnceCell::new() }
+    }
+
+    /// The newest datapoint; `None` when there is none, or when the replica says that nothing replicates.
+    ///
+    /// # Errors
+    /// When CloudWatch does not answer, or refuses.
+    pub async fn newest(&self) -> Result<Option<Measured>, Fault> {
+        let make = async || Ok::<_, Fault>(Client::new(&self.aws.config().await?));
+        let client = self.client.get_or_try_init(make).await?;
+        let now = At::now();
+        let dimension = Dimension::builder().name("DBInstanceIdentifier").value(&self.replica).build();
+        let metric = Metric::builder().namespace("AWS/RDS").metric_name("ReplicaLag").dimensions(dimension).build();
+        let stat = MetricStat::builder().metric(metric).period(PERIOD).stat("Maximum").build();
+        let asked = client
+            .get_metric_data()
+            .metric_data_queries(MetricDataQuery::builder().id("lag").metric_stat(stat).build())
+            .start_time(DateTime::from_secs((now - BACK).as_second()))
+            .end_time(DateTime::from_secs(now.as_second() + 1))
+            .scan_by(ScanBy::TimestampDescending);
+        let answer = self.aws.ask(Call::Read, "GetMetricData", asked.send()).await?;
+        let results = answer.metric_data_results();
+        let points = results.iter().flat_map(|it| it.timestamps().iter().zip(it.values()));
+        let points = points.filter_map(|(at, lag)| Some(Measured { at: moment(at)?, lag: *lag }));
+        Ok(points.max_by_key(|it| it.at).filter(|it| it.lag >= 0.0))
+    }
+}

@@ -1,0 +1,151 @@
+//! Amazon RDS: a database with a standby in another zone of its region, and a read replica in the other region.
+//!
+//! The API of each region is asked for itself, and both at once: a dark region costs a bounded wait and hides nothing of the other.
+
+mod database;
+mod lag;
+mod postgres;
+mod probes;
+mod steps;
+mod survey;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use self::database::Database;
+use self::lag::LagMetric;
+use crate::domain::estate::{ProbeSpec, SystemSpec};
+use crate::domain::health::Reading;
+use crate::domain::ids::RegionId;
+use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::plan::StepSpec;
+use crate::domain::recovery::Survey;
+use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
+use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY};
+
+/// The words of the parameter `which`.
+const SIDES: &[&str] = &["primary", "replica"];
+const WHICH: Param = Param::default("which", ParamType::Choice(SIDES), "primary", "which of the two databases");
+
+pub static KIND: SystemKind = SystemKind {
+    name: "rds",
+    title: "A database of Amazon RDS and its read replica in the other region",
+    ambient: false,
+    params: &[
+        Param::required("instance", ParamType::Text, "the identifier of the database"),
+        Param::required("replica", ParamType::Text, "the identifier of its read replica in the other region"),
+        Param::optional("primary_region", ParamType::Region, "where the database is; the primary region when left out"),
+        Param::optional("replica_region", ParamType::Region, "where the replica is; the standby region when left out"),
+        Param::default(
+            "connect",
+            ParamType::Flag,
+            "true",
+            "whether this host can reach the databases' ports; without that only the API can be believed",
+        ),
+        Param::optional("address", ParamType::Address, "where the database takes connections; the API's when left out"),
+        Param::optional("replica_address", ParamType::Address, "the same for the replica"),
+        Param::optional("endpoint_url", ParamType::Url, "an endpoint of RDS other than AWS's own"),
+        Param::optional("replica_endpoint_url", ParamType::Url, "the same for the replica's region"),
+        Param::optional(
+            "cloudwatch_endpoint_url",
+            ParamType::Url,
+            "an endpoint of CloudWatch other than AWS's own, for the replica's region",
+        ),
+        PROFILE,
+        ACCESS_KEY_ID,
+        SECRET_ACCESS_KEY,
+    ],
+    probes: &[
+        ProbeKind { name: "rds.instance", title: "What the API says of the database", params: &[WHICH] },
+        ProbeKind { name: "rds.connect", title: "The database answers a PostgreSQL client", params: &[WHICH] },
+    ],
+    steps: &[
+        StepKind {
+            name: "rds.promote-replica",
+            title: "Promote the cross-region read replica",
+            role: StepRole::Promotes,
+            undo: Undo::PointOfNoReturn,
+            instead: "make a new replica in the old region and come back by promoting that one",
+            params: &[],
+        },
+        StepKind {
+            name: "rds.failover-az",
+            title: "Fail over to the standby in the other zone of the region",
+            role: StepRole::Promotes,
+            // Going back is another failover, with another minute or two of outage.
+            undo: Undo::PointOfNoReturn,
+            instead: "run it again: the first zone takes over, with another outage of 1 to 2 minutes",
+            params: &[],
+        },
+        StepKind {
+            name: "rds.writable",
+            title: "See that the region's database is a writer and takes connections",
+            role: StepRole::Checks,
+            undo: Undo::Nothing,
+            instead: "",
+            params: &[],
+        },
+    ],
+};
+
+/// Connects to RDS.
+pub struct RdsFactory;
+
+impl Factory for RdsFactory {
+    fn kind(&self) -> &'static SystemKind {
+        &KIND
+    }
+
+    fn connect(&self, spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
+        let params = &spec.params;
+        let region = params.opt_text("primary_region").map_or_else(|| around.estate.primary(), RegionId::from);
+        let replica_region = params.opt_text("replica_region").map_or_else(|| around.estate.standby(), RegionId::from);
+        let connect = params.flag("connect");
+        let database = |name: &str, region: &RegionId, prefix: &str| -> Result<Database, Fault> {
+            let aws = Aws::new(spec, region.as_str(), params.opt_text(&format!("{prefix}endpoint_url")));
+            let address = params.opt_text(&format!("{prefix}address")).map(str::to_owned);
+            Ok(Database::new(spec.id.as_str(), params.text(name)?, region.clone(), aws, address, connect))
+        };
+        let replica = database("replica", &replica_region, "replica_")?;
+        let cloudwatch = Aws::new(spec, replica_region.as_str(), params.opt_text("cloudwatch_endpoint_url"));
+        let lag = LagMetric::new(&replica.name, cloudwatch);
+        let primary = database("instance", &region, "")?;
+        Ok(Arc::new(Connected(Arc::new(Rds { id: spec.id.to_string(), primary, replica, lag }))))
+    }
+}
+
+/// The two databases, and what CloudWatch knows of the way between them.
+struct Rds {
+    id: String,
+    primary: Database,
+    replica: Database,
+    lag: LagMetric,
+}
+
+impl Rds {
+    /// The database of a region.
+    fn of_region(&self, region: Option<&RegionId>) -> &Database {
+        if region == Some(&self.replica.region) { &self.replica } else { &self.primary }
+    }
+
+    fn of_side(&self, spec: &ProbeSpec) -> &Database {
+        if spec.params.opt_text("which") == Some("replica") { &self.replica } else { &self.primary }
+    }
+}
+
+/// The shape the engine drives.
+struct Connected(Arc<Rds>);
+
+#[async_trait]
+impl System for Connected {
+    async fn probe(&self, spec: &ProbeSpec) -> Reading {
+        self.0.probe(spec).await
+    }
+    async fn survey(&self) -> Result<Survey, Fault> {
+        Ok(self.0.survey().await)
+    }
+    fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+        steps::step(&self.0, spec)
+    }
+}

@@ -1,0 +1,42 @@
+//! The steps of RDS.
+
+mod failover;
+mod promote;
+mod writable;
+
+use std::sync::Arc;
+
+use self::failover::Failover;
+use self::promote::Promote;
+use self::writable::Writable;
+use super::Rds;
+use super::database::Database;
+use crate::domain::plan::StepSpec;
+use crate::domain::system::{Begun, Fault, Receipt, Step};
+use crate::systems::looking::Looking;
+use crate::systems::shell::quoted;
+
+pub fn step(rds: &Arc<Rds>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+    let rds = rds.clone();
+    match spec.kind.as_str() {
+        "rds.promote-replica" => Ok(Arc::new(Promote(rds))),
+        "rds.failover-az" => Ok(Arc::new(Failover(rds))),
+        "rds.writable" => Ok(Arc::new(Looking(Writable { rds, region: spec.region.clone() }))),
+        other => Err(Fault::permanent(&rds.id, format!("there is no step `{other}`")).next("run `mayday kinds`")),
+    }
+}
+
+fn no_way_back(rds: &Rds, _: &Begun) -> Result<Receipt, Fault> {
+    Err(Fault::permanent(&rds.id, "there is no way back from this step").next("see `mayday kinds` for what there is"))
+}
+
+/// `aws rds <verb> --region … --db-instance-identifier …`
+fn aws_rds(database: &Database, verb: &str) -> String {
+    format!("aws rds {verb} --region {} --db-instance-identifier {}", database.region, quoted(&database.name))
+}
+
+/// A look at `fields` of a database.
+fn describe(database: &Database, fields: &str) -> String {
+    let query = quoted(&format!("DBInstances[0].[{fields}]"));
+    format!("{} --query {query} --output text", aws_rds(database, "describe-db-instances"))
+}

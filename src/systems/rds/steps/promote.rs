@@ -1,0 +1,155 @@
+//! `rds.promote-replica`: the cross-region read replica becomes a database of its own. One-way, and called in its own region, so that
+//! the loss of the other does not matter.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::super::Rds;
+use super::super::database::Seen;
+use super::{aws_rds, describe, no_way_back};
+use crate::domain::system::{
+    Begun, Checked, Fault, FaultClass, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
+    Verified,
+};
+
+pub struct Promote(pub Arc<Rds>);
+
+#[async_trait]
+impl Step for Promote {
+    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+        let name = &self.0.replica.name;
+        let seen = self.0.replica.look().await?;
+        Ok(match &seen {
+            Seen { source: None, .. } if seen.serves() => Observed::Done { detail: format!("{name} follows nobody") },
+            Seen { source: None, status, .. } => {
+                Observed::InProgress { detail: format!("{name} follows nobody and is {status}") }
+            }
+            // The API has no word of its own for a promotion.
+            Seen { status, .. } if status == "modifying" => {
+                Observed::InProgress { detail: format!("{name} is being modified") }
+            }
+            Seen { source: Some(source), status, .. } => {
+                Observed::NotDone { detail: format!("{name} follows {source} and is {status}") }
+            }
+        })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let (name, seen) = (&self.0.replica.name, self.0.replica.look().await?);
+        let source = seen.source.unwrap_or_else(|| "nobody".into());
+        Ok(Preview {
+            summary: format!("{name}: replica → database of its own in {}", self.0.replica.region),
+            diff: vec![
+                format!("  PromoteReadReplica {name}, in {}", self.0.replica.region),
+                format!("- {name} follows {source}"),
+                format!("+ {name} follows nobody and takes writes"),
+            ],
+            pre_image: json!({ "source": source, "status": seen.status }),
+        })
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        let rds = &*self.0;
+        let (seen, lag, old_writer) = tokio::join!(rds.replica.look(), rds.lag.newest(), self.old_writer());
+        let seen = seen?;
+        let mut guards = vec![ready(&rds.replica.name, &seen)];
+        let point = match lag {
+            Ok(Some(lag)) => Some(lag.point(&rds.replica.region)),
+            Ok(None) => {
+                guards.push(Guard::warn("replica-lag", "CloudWatch has no ReplicaLag of the last 30 minutes"));
+                None
+            }
+            Err(fault) => {
+                guards.push(Guard::warn("replica-lag", fault.what));
+                None
+            }
+        };
+        if let Some(why) = &seen.broken {
+            guards.push(Guard::warn("replication", format!("the API says that replication is {why}")));
+        }
+        guards
+            .push(Guard::warn("settings", "parameter group, alarms and backups are not inherited: see the checklist"));
+        let promotion = PromotionFacts { old_writer, quorum: None, recovery_point: point, lossless: false };
+        Ok(Checked { guards, promotion: Some(promotion) })
+    }
+
+    async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        let replica = &self.0.replica;
+        log.line(&format!("PromoteReadReplica {} in {}", replica.name, replica.region));
+        replica.promote().await?;
+        Ok(Receipt::from([("promoted".to_owned(), replica.name.clone())]))
+    }
+
+    async fn verify(&self, _: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
+        let (replica, seen) = (&self.0.replica, self.0.replica.look().await?);
+        let detail = format!("{} is {}", replica.name, seen.status);
+        log.line(&detail);
+        if seen.status.starts_with("failed") || seen.status.starts_with("incompatible-") {
+            return Ok(Verified::Broken { why: detail });
+        }
+        if let Some(source) = &seen.source {
+            return Ok(Verified::Pending { detail: format!("{detail} and still follows {source}") });
+        }
+        if !seen.serves() {
+            return Ok(Verified::Pending { detail });
+        }
+        Ok(match replica.answers(Some(&seen)).await {
+            Some(Err(why)) => Verified::Pending { detail: format!("{detail}, follows nobody, but {why}") },
+            Some(Ok(())) => {
+                let detail = format!("{detail}, follows nobody and answers clients");
+                Verified::Holds { detail, recovery_point: None }
+            }
+            None => Verified::Holds { detail: format!("{detail} and follows nobody"), recovery_point: None },
+        })
+    }
+
+    async fn revert(&self, begun: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
+        no_way_back(&self.0, begun)
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let replica = &self.0.replica;
+        vec![
+            format!("# {} must be a replica and `available`; a backup that runs has to end first", replica.name),
+            describe(replica, "DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier"),
+            "# Once. There is no way back.".to_owned(),
+            aws_rds(replica, "promote-read-replica"),
+            "# Verify: waits until it is available; then it has to follow nobody".to_owned(),
+            aws_rds(replica, "wait db-instance-available"),
+            describe(replica, "DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier"),
+        ]
+    }
+}
+
+/// Whether the API would take the call.
+fn ready(name: &str, seen: &Seen) -> Guard {
+    match seen.status.as_str() {
+        "available" => Guard::pass("available", format!("{name} is available")),
+        "backing-up" => {
+            Guard::block("available", format!("{name} is backing up: RDS promotes nothing meanwhile; wait"))
+        }
+        other => Guard::block("available", format!("{name} is {other}: RDS refuses to promote it")),
+    }
+}
+
+impl Promote {
+    /// The writer is gone only when neither its API nor its port answers: either alone may be cut off.
+    async fn old_writer(&self) -> OldWriter {
+        let primary = &self.0.primary;
+        let (seen, answers) = tokio::join!(primary.look(), primary.answers(None));
+        let answers = match (&seen, answers) {
+            (Ok(seen), None) => primary.answers(Some(seen)).await,
+            (_, answers) => answers,
+        };
+        match (seen, answers) {
+            (_, Some(Ok(()))) => OldWriter::Reachable,
+            (Ok(seen), _) if seen.serves() => OldWriter::Reachable,
+            (Ok(seen), _) if seen.status == "stopped" => OldWriter::Fenced,
+            (Ok(_), _) => OldWriter::Unknown,
+            (Err(fault), _) if fault.class == FaultClass::Transient => OldWriter::Unreachable,
+            (Err(_), _) => OldWriter::Unknown,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `rds.writable`: the region's database follows nobody and answers clients.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::super::Rds;
+use super::super::database::Database;
+use super::describe;
+use crate::domain::ids::RegionId;
+use crate::domain::system::{Fault, StepLog, Verified};
+use crate::systems::looking::Look;
+
+pub struct Writable {
+    pub rds: Arc<Rds>,
+    pub region: Option<RegionId>,
+}
+
+impl Writable {
+    fn database(&self) -> &Database {
+        self.rds.of_region(self.region.as_ref())
+    }
+}
+
+#[async_trait]
+impl Look for Writable {
+    fn system(&self) -> &str {
+        &self.rds.id
+    }
+
+    fn summary(&self) -> String {
+        format!("look whether {} follows nobody and answers clients", self.database().name)
+    }
+
+    async fn look(&self, _: &dyn StepLog) -> Result<Verified, Fault> {
+        let database = self.database();
+        let seen = database.look().await?;
+        let detail = format!("{} is {} in {}", database.name, seen.status, seen.zone);
+        if let Some(source) = &seen.source {
+            return Ok(Verified::Pending { detail: format!("{detail} and follows {source}: it takes no writes") });
+        }
+        if !seen.serves() {
+            return Ok(Verified::Pending { detail });
+        }
+        Ok(match database.answers(Some(&seen)).await {
+            Some(Err(why)) => Verified::Pending { detail: format!("{detail}, but {why}") },
+            Some(Ok(())) => Verified::Holds { detail: format!("{detail} and answers clients"), recovery_point: None },
+            None => Verified::Holds { detail, recovery_point: None },
+        })
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let database = self.database();
+        vec![
+            "# available, and nobody that it follows".to_owned(),
+            describe(database, "DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier,Endpoint.Address"),
+            "# then a write of your own:".to_owned(),
+            "psql \"host=$ADDRESS sslmode=require\" -c 'create temporary table mayday_canary ()'".to_owned(),
+        ]
+    }
+}

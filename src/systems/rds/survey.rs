@@ -1,0 +1,86 @@
+//! Members, roles, lag and the recovery point.
+
+use super::Rds;
+use super::database::{Database, Seen};
+use super::lag::Measured;
+use crate::domain::health::Status;
+use crate::domain::recovery::{Lag, Member, Role, Survey};
+use crate::domain::system::Fault;
+use crate::domain::time::{At, Span, seconds_between};
+
+/// A database as its API and its clients see it.
+struct Sight {
+    seen: Result<Seen, Fault>,
+    answers: Option<Result<(), String>>,
+}
+
+impl Sight {
+    async fn of(database: &Database) -> Self {
+        // Where it takes connections may be known without the API; then neither waits for the other.
+        let (seen, answers) = tokio::join!(database.look(), database.answers(None));
+        let answers = match (&seen, answers) {
+            (Ok(seen), None) => database.answers(Some(seen)).await,
+            (_, answers) => answers,
+        };
+        Self { seen, answers }
+    }
+
+    fn status(&self) -> Status {
+        match (&self.answers, &self.seen) {
+            (Some(Err(_)), _) => Status::Down,
+            (_, Ok(seen)) => seen.health(),
+            (Some(Ok(())), Err(_)) => Status::Healthy,
+            (None, Err(_)) => Status::Unknown,
+        }
+    }
+
+    fn words(&self) -> String {
+        match (&self.seen, &self.answers) {
+            (Ok(seen), Some(Err(why))) => format!("{}; {why}", seen.words()),
+            (Ok(seen), _) => seen.words(),
+            (Err(fault), Some(Ok(()))) => format!("answers clients; {}", fault.what),
+            (Err(fault), _) => fault.what.clone(),
+        }
+    }
+}
+
+impl Rds {
+    pub async fn survey(&self) -> Survey {
+        let (primary, replica, lag) =
+            tokio::join!(Sight::of(&self.primary), Sight::of(&self.replica), self.lag.newest());
+        let mut notes = Vec::new();
+        let lag = lag.unwrap_or_else(|fault| {
+            notes.push(format!("ReplicaLag is unknown: {}", fault.what));
+            None
+        });
+        let follows = replica.seen.as_ref().is_ok_and(|seen| seen.source.is_some());
+        let point = lag.filter(|_| follows).map(|lag| lag.point(&self.replica.region));
+        notes.extend(primary.seen.as_ref().ok().and_then(restorable));
+        let members = vec![member(&self.primary, &primary, Role::Writer, None), self.replica_member(&replica, lag)];
+        Survey { members, standby_point: point, notes }
+    }
+
+    fn replica_member(&self, sight: &Sight, lag: Option<Measured>) -> Member {
+        let role = match &sight.seen {
+            Ok(Seen { source: Some(_), .. }) => Role::Replica,
+            Ok(seen) if seen.serves() => Role::Writer,
+            Ok(_) => Role::Other,
+            Err(_) => Role::Unknown,
+        };
+        let lag = lag.filter(|lag| role == Role::Replica && lag.is_fresh());
+        member(&self.replica, sight, role, lag.map(|lag| Lag::Seconds(lag.lag)))
+    }
+}
+
+fn member(database: &Database, sight: &Sight, role: Role, lag: Option<Lag>) -> Member {
+    let (name, region) = (database.name.clone(), Some(database.region.clone()));
+    Member { name, region, role, status: sight.status(), lag, detail: sight.words() }
+}
+
+/// `restorable in its own region to 14:02:11Z, 4m ago; kept 7 days`
+fn restorable(seen: &Seen) -> Option<String> {
+    let at = seen.restorable?;
+    let ago = std::time::Duration::from_secs_f64(seconds_between(at, At::now()).max(0.0).floor());
+    let (clock, days) = (at.strftime("%H:%M:%SZ"), seen.retention_days);
+    Some(format!("restorable in its own region to {clock}, {} ago; kept {days} days", Span(ago)))
+}
