@@ -50,10 +50,12 @@ pub fn default_value(ty: ParamType, text: &str) -> Result<Value, String> {
     match ty {
         ParamType::Integer => text.parse::<u64>().map(Value::from).map_err(|error| format!("`{text}`: {error}")),
         ParamType::Flag => text.parse::<bool>().map(Value::from).map_err(|error| format!("`{text}`: {error}")),
-        ParamType::List | ParamType::Map => {
+        ParamType::List | ParamType::Map | ParamType::Numbers => {
             let value = DeValue::parse(text).map_err(|error| error.message().to_owned())?;
             match (ty, value.get_ref()) {
-                (ParamType::List, DeValue::Array(_)) | (ParamType::Map, DeValue::Table(_)) => plain(value.get_ref()),
+                (ParamType::List, DeValue::Array(_)) | (ParamType::Map | ParamType::Numbers, DeValue::Table(_)) => {
+                    plain(value.get_ref())
+                }
                 _ => Err(format!("`{text}` is not {ty}")),
             }
         }
@@ -89,6 +91,12 @@ fn convert(field: &Field<'_>, row: &Param, context: &Context<'_>) -> Option<Valu
             let entries = field.table(&format!("{} = {{ … }}", row.name))?;
             let pairs =
                 entries.entries().map(|(key, value)| Some((key.into_inner(), Value::from(value.text()?.into_inner()))));
+            pairs.collect::<Option<serde_json::Map<_, _>>>().map(Value::from)
+        }
+        ParamType::Numbers => {
+            let entries = field.table(&format!("{} = {{ … }}", row.name))?;
+            let number = |value: &Field<'_>| value.integer::<u64>(0..=i64::MAX).map(Value::from);
+            let pairs = entries.entries().map(|(key, value)| Some((key.into_inner(), number(&value)?)));
             pairs.collect::<Option<serde_json::Map<_, _>>>().map(Value::from)
         }
         ParamType::Secret => secret(field, row.name, context.dir),

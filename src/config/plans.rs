@@ -24,6 +24,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("regional-failover", include_str!("../../assets/plans/regional-failover.toml")),
     ("database-failover", include_str!("../../assets/plans/database-failover.toml")),
     ("neo4j-failover", include_str!("../../assets/plans/neo4j-failover.toml")),
+    ("neo4j-drop-server", include_str!("../../assets/plans/neo4j-drop-server.toml")),
     ("redis-failover", include_str!("../../assets/plans/redis-failover.toml")),
     ("service-failover", include_str!("../../assets/plans/service-failover.toml")),
 ];

@@ -24,6 +24,8 @@ pub enum ParamType {
     List,
     /// A table of texts.
     Map,
+    /// A table of whole numbers.
+    Numbers,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// `{ env = "NAME" }`, `{ file = "path" }` or `{ command = ["program", "argument"] }`; never the secret itself.
@@ -43,6 +45,7 @@ impl fmt::Display for ParamType {
             Self::Address => "host:port",
             Self::List => "a list of texts",
             Self::Map => "a table of texts",
+            Self::Numbers => "a table of whole numbers",
             Self::Choice(words) => return f.pad(&words.join(" | ")),
             Self::Secret => "where a secret is",
             Self::Region => "a region",

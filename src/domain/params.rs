@@ -47,6 +47,11 @@ impl Params {
         let items = self.0.get(name).and_then(Value::as_object);
         items.into_iter().flatten().filter_map(|(key, item)| Some((key.clone(), item.as_str()?.to_owned()))).collect()
     }
+    /// A table of whole numbers; empty when absent.
+    pub fn numbers(&self, name: &str) -> BTreeMap<String, u64> {
+        let items = self.0.get(name).and_then(Value::as_object);
+        items.into_iter().flatten().filter_map(|(key, item)| Some((key.clone(), item.as_u64()?))).collect()
+    }
     pub fn secret(&self, name: &str) -> Option<SecretRef> {
         serde_json::from_value(self.0.get(name)?.clone()).ok()
     }

@@ -128,9 +128,10 @@ impl GatedStream {
 impl AsyncRead for GatedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_gate(cx))?;
-        self.paused = false;
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        // Whoever asks anew waits anew.
+        self.paused = false;
         // What arrived while the place went dark was lost on the way.
         if buf.filled().len() > before && self.place.condition(&self.world) == Condition::Dark {
             buf.set_filled(before);

@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod dns;
 pub mod http;
+pub mod kubernetes;
 pub mod looking;
 pub mod neo4j;
 pub mod rds;
@@ -22,6 +23,7 @@ use crate::domain::system::Factory;
 pub const FACTORIES: &[&dyn Factory] = &[
     &dns::DnsFactory,
     &http::HttpFactory,
+    &kubernetes::KubernetesFactory,
     &neo4j::Neo4jFactory,
     &rds::RdsFactory,
     &redis::RedisFactory,

@@ -1,0 +1,287 @@
+//! The way to an API server: made when it is first needed, one attempt a call, every call bounded, and what a failure means.
+
+use std::error::Error as _;
+use std::future::Future;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Config, Error};
+use serde_json::Value;
+use tokio::sync::RwLock;
+use tokio::time::timeout;
+
+use crate::domain::estate::SystemSpec;
+use crate::domain::params::SecretRef;
+use crate::domain::system::{Fault, FaultClass};
+use crate::domain::text::clean;
+use crate::systems::http::install_tls;
+use crate::systems::secret;
+use crate::systems::shell::quoted;
+
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How long an answer may take: a dark region must not hold up the others.
+const READ: Duration = Duration::from_millis(2500);
+const MUTATION: Duration = Duration::from_secs(10);
+/// More objects than this are not asked for.
+const MOST: u32 = 1000;
+
+/// Where the credentials come from.
+enum Source {
+    Kubeconfig { path: Option<String>, context: Option<String> },
+    Server { url: http::Uri, token: Option<SecretRef>, authority: Option<String> },
+}
+
+/// An API server and a namespace.
+pub struct Client {
+    system: String,
+    namespace: String,
+    source: Source,
+    /// Dropped when the server refuses the credentials, so that the next call reads them anew.
+    inner: RwLock<Option<kube::Client>>,
+}
+
+impl Client {
+    /// # Errors
+    /// When `server` is no URL.
+    pub fn new(spec: &SystemSpec, namespace: &str) -> Result<Self, Fault> {
+        let (params, system) = (&spec.params, spec.id.to_string());
+        let text = |name: &str| params.opt_text(name).map(str::to_owned);
+        let source = match params.opt_text("server") {
+            Some(url) => {
+                let wrong = |error| Fault::permanent(&system, format!("`server` is not a URL: {error}"));
+                let url = url.parse().map_err(wrong)?;
+                Source::Server { url, token: params.secret("token"), authority: text("certificate_authority") }
+            }
+            None => Source::Kubeconfig { path: text("kubeconfig"), context: text("context") },
+        };
+        Ok(Self { system, namespace: namespace.to_owned(), source, inner: RwLock::new(None) })
+    }
+
+    /// `kubectl --context … -n …`: what `by_hand` begins with.
+    pub fn kubectl(&self) -> String {
+        let config = match &self.source {
+            Source::Kubeconfig { path, context } => {
+                let path = path.iter().map(|path| format!(" --kubeconfig {}", quoted(path)));
+                path.chain(context.iter().map(|context| format!(" --context {}", quoted(context)))).collect()
+            }
+            Source::Server { url, .. } => format!(" --server {}", quoted(&url.to_string())),
+        };
+        format!("kubectl{config} -n {}", quoted(&self.namespace))
+    }
+
+    async fn client(&self) -> Result<kube::Client, Fault> {
+        if let Some(client) = &*self.inner.read().await {
+            return Ok(client.clone());
+        }
+        let mut inner = self.inner.write().await;
+        if let Some(client) = &*inner {
+            return Ok(client.clone());
+        }
+        install_tls();
+        let mut config = self.config().await?;
+        // What a lost answer means is decided here and nowhere else.
+        config.default_retry = false;
+        config.connect_timeout = Some(CONNECT);
+        let client = kube::Client::try_from(config).map_err(|error| self.unusable(&error))?;
+        *inner = Some(client.clone());
+        Ok(client)
+    }
+
+    async fn config(&self) -> Result<Config, Fault> {
+        match &self.source {
+            Source::Kubeconfig { path, context } => {
+                let options = KubeConfigOptions { context: context.clone(), ..Default::default() };
+                let loaded = match path {
+                    Some(path) => match Kubeconfig::read_from(path) {
+                        Ok(read) => Config::from_custom_kubeconfig(read, &options).await,
+                        Err(error) => Err(error),
+                    },
+                    None => Config::from_kubeconfig(&options).await,
+                };
+                loaded.map_err(|error| self.unusable(&error))
+            }
+            Source::Server { url, token, authority } => {
+                let mut config = Config::new(url.clone());
+                config.root_cert_file = authority.as_ref().map(Into::into);
+                if let Some(token) = secret::read_opt(token.as_ref(), &self.system).await? {
+                    config.auth_info.token = Some(token.expose().to_owned().into());
+                }
+                Ok(config)
+            }
+        }
+    }
+
+    fn unusable(&self, error: &dyn std::error::Error) -> Fault {
+        Fault::permanent(&self.system, format!("no client can be made: {}", clean(&error.to_string())))
+            .means("this cluster can neither be watched nor changed")
+            .next("see `kubectl config get-contexts`, then retry")
+    }
+
+    /// Reads.
+    async fn read<T>(&self, what: &str, call: impl AsyncFnOnce(kube::Client) -> Result<T, Error>) -> Result<T, Fault> {
+        let asked = async { self.judge(what, FaultClass::Transient, call(self.client().await?).await).await };
+        self.bounded(what, READ, FaultClass::Transient, asked).await
+    }
+
+    /// Changes, once.
+    async fn change<T>(
+        &self,
+        what: &str,
+        call: impl AsyncFnOnce(kube::Client) -> Result<T, Error>,
+    ) -> Result<T, Fault> {
+        let asked = async { self.judge(what, FaultClass::Ambiguous, call(self.client().await?).await).await };
+        self.bounded(what, MUTATION, FaultClass::Ambiguous, asked).await
+    }
+
+    async fn bounded<T>(
+        &self,
+        what: &str,
+        patience: Duration,
+        unsure: FaultClass,
+        asked: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        timeout(patience, asked).await.unwrap_or_else(|_| {
+            let text = format!("the API server did not answer within {:.1} s ({what})", patience.as_secs_f64());
+            Err(Fault::new(unsure, &self.system, text))
+        })
+    }
+
+    async fn judge<T>(&self, what: &str, unsure: FaultClass, answer: Result<T, Error>) -> Result<T, Fault> {
+        let error = match answer {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        if let Error::Api(status) = &error
+            && status.code == 401
+        {
+            *self.inner.write().await = None;
+        }
+        Err(fault(&self.system, what, unsure, &error))
+    }
+
+    pub async fn deployment(&self, name: &str) -> Result<Option<Deployment>, Fault> {
+        let namespace = &self.namespace;
+        self.read("get deployment", async |client| Api::<Deployment>::namespaced(client, namespace).get_opt(name).await)
+            .await
+    }
+
+    pub async fn deployments(&self) -> Result<Vec<Deployment>, Fault> {
+        let (namespace, all) = (&self.namespace, ListParams::default().limit(MOST));
+        self.read("list deployments", async |client| Api::namespaced(client, namespace).list(&all).await)
+            .await
+            .map(|list| list.items)
+    }
+
+    pub async fn autoscalers(&self) -> Result<Vec<HorizontalPodAutoscaler>, Fault> {
+        let (namespace, all) = (&self.namespace, ListParams::default().limit(MOST));
+        self.read("list autoscalers", async |client| Api::namespaced(client, namespace).list(&all).await)
+            .await
+            .map(|list| list.items)
+    }
+
+    /// The pods of the namespace.
+    pub async fn pods(&self) -> Result<Vec<Pod>, Fault> {
+        let (namespace, all) = (&self.namespace, ListParams::default().limit(MOST));
+        self.read("list pods", async |client| Api::namespaced(client, namespace).list(&all).await)
+            .await
+            .map(|list| list.items)
+    }
+
+    /// The pods of all namespaces: what they ask for is taken from the nodes.
+    pub async fn all_pods(&self) -> Result<Vec<Pod>, Fault> {
+        let all = ListParams::default().limit(MOST);
+        self.read("list all pods", async |client| Api::all(client).list(&all).await).await.map(|list| list.items)
+    }
+
+    pub async fn nodes(&self) -> Result<Vec<Node>, Fault> {
+        let all = ListParams::default().limit(MOST);
+        self.read("list nodes", async |client| Api::all(client).list(&all).await).await.map(|list| list.items)
+    }
+
+    pub async fn scale(&self, deployment: &str, replicas: u64) -> Result<(), Fault> {
+        let (namespace, patch) = (&self.namespace, merge(serde_json::json!({ "spec": { "replicas": replicas } })));
+        let what = format!("scale {deployment}");
+        self.change(&what, async |client| {
+            let api = Api::<Deployment>::namespaced(client, namespace);
+            api.patch_scale(deployment, &PatchParams::default(), &patch).await
+        })
+        .await
+        .map(drop)
+    }
+
+    pub async fn patch_autoscaler(&self, name: &str, patch: Value) -> Result<(), Fault> {
+        let (namespace, patch) = (&self.namespace, merge(patch));
+        let what = format!("patch autoscaler {name}");
+        self.change(&what, async |client| {
+            let api = Api::<HorizontalPodAutoscaler>::namespaced(client, namespace);
+            api.patch(name, &PatchParams::default(), &patch).await
+        })
+        .await
+        .map(drop)
+    }
+
+    pub async fn patch_deployment(&self, name: &str, patch: Value) -> Result<(), Fault> {
+        let (namespace, patch) = (&self.namespace, merge(patch));
+        let what = format!("patch deployment {name}");
+        self.change(&what, async |client| {
+            let api = Api::<Deployment>::namespaced(client, namespace);
+            api.patch(name, &PatchParams::default(), &patch).await
+        })
+        .await
+        .map(drop)
+    }
+}
+
+/// Says the value that is wanted, so that the same patch twice is the same as once.
+fn merge(patch: Value) -> Patch<Value> {
+    Patch::Merge(patch)
+}
+
+/// What a failed call means. `unsure` is the class of a failure that leaves open whether the call arrived.
+fn fault(system: &str, what: &str, unsure: FaultClass, error: &Error) -> Fault {
+    let root = || {
+        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        clean(&causes.last().map_or_else(|| error.to_string(), ToString::to_string))
+    };
+    match error {
+        Error::Api(status) => {
+            let words = clean(&format!("{} {}", status.reason, status.message));
+            let text = format!("{what}: {} {words}", status.code);
+            match status.code {
+                401 | 403 => Fault::permanent(system, text)
+                    .means("these credentials may not do it; nothing was changed")
+                    .next("log in with the role for recovery, then retry"),
+                409 | 429 => {
+                    Fault::transient(system, format!("{text} ({THROTTLED})")).means("nothing was changed by it")
+                }
+                500.. => Fault::new(unsure, system, text),
+                _ => Fault::permanent(system, text).means("nothing was changed"),
+            }
+        }
+        Error::Service(cause) if never_sent(cause.as_ref()) => {
+            Fault::transient(system, format!("the API server cannot be reached: {}", root()))
+                .means("nothing was changed by it")
+        }
+        Error::Auth(_) => Fault::permanent(system, format!("{what}: {}", root()))
+            .means("nothing was changed")
+            .next("log in, then retry"),
+        _ => Fault::new(unsure, system, format!("{what} broke: {}", root())),
+    }
+}
+
+/// What marks a refusal that says nothing about the cluster's health.
+pub const THROTTLED: &str = "busy";
+
+/// Whether the connection was never made, so that nothing can have been sent.
+fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |cause| (*cause).source());
+    causes.into_iter().any(|cause| {
+        let client = cause.downcast_ref::<hyper_util::client::legacy::Error>();
+        client.is_some_and(hyper_util::client::legacy::Error::is_connect)
+    })
+}

@@ -1,0 +1,56 @@
+//! Readings of deployments and nodes.
+
+use std::time::Instant;
+
+use super::Cluster;
+use super::capacity::is_ready;
+use super::client::THROTTLED;
+use super::workload::Workload;
+use crate::domain::estate::ProbeSpec;
+use crate::domain::health::Reading;
+use crate::domain::system::{Fault, FaultClass};
+
+impl Cluster {
+    pub async fn probe(&self, spec: &ProbeSpec) -> Reading {
+        let started = Instant::now();
+        let reading = match spec.kind.as_str() {
+            "kubernetes.deployment" => match spec.params.text("name") {
+                Ok(name) => self.deployment(name).await,
+                Err(fault) => Reading::unknown(fault.what),
+            },
+            _ => self.nodes().await.unwrap_or_else(|fault| silence(&fault)),
+        };
+        reading.took(started.elapsed())
+    }
+
+    /// An API server that does not answer is no service that is down: that is for probes along the clients' path to tell.
+    async fn deployment(&self, name: &str) -> Reading {
+        match self.client.deployment(name).await {
+            Ok(Some(deployment)) => {
+                let workload = Workload::of(&deployment, &[]);
+                Reading::new(workload.health(), workload.words())
+            }
+            Ok(None) => Reading::down(format!("there is no deployment {name} in namespace {}", self.namespace)),
+            Err(fault) => Reading::unknown(fault.what),
+        }
+    }
+
+    async fn nodes(&self) -> Result<Reading, Fault> {
+        let nodes = self.client.nodes().await?;
+        let (all, ready) = (nodes.len(), nodes.iter().filter(|node| is_ready(node)).count());
+        let detail = format!("{ready} of {all} nodes ready");
+        Ok(match ready {
+            0 => Reading::down(detail),
+            ready if ready < all => Reading::degraded(detail),
+            _ => Reading::healthy(detail),
+        })
+    }
+}
+
+/// Silence is a cluster that is down; a refusal or a full queue says nothing about it.
+fn silence(fault: &Fault) -> Reading {
+    match fault.class {
+        FaultClass::Transient if !fault.what.contains(THROTTLED) => Reading::down(&fault.what),
+        _ => Reading::unknown(&fault.what),
+    }
+}

@@ -1,0 +1,144 @@
+//! `kubernetes.fence`: what writes to the old stores is stopped before new writers are made. At zero replicas an autoscaler is off, so
+//! it takes none of this back.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::super::Cluster;
+use super::super::workload::Workload;
+use super::{listed, noted, restore};
+use crate::domain::system::{
+    Begun, Checked, Fault, FaultClass, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+};
+use crate::systems::kubernetes::client::THROTTLED;
+use crate::systems::shell::quoted;
+
+pub struct Fence {
+    pub cluster: Arc<Cluster>,
+    pub deployments: Vec<String>,
+}
+
+/// What an API server's silence means here.
+const OUT_OF_REACH: &str = "nothing there can be stopped from here, and clients are about to be sent elsewhere";
+
+impl Fence {
+    /// The deployments; `None`, with why, when the API server cannot be reached. A refusal, an error or a full queue is not silence:
+    /// what writes there may well go on.
+    async fn workloads(&self) -> Result<Result<Vec<Workload>, String>, Fault> {
+        match self.cluster.workloads(&self.deployments).await {
+            Ok(all) => Ok(Ok(all)),
+            Err(fault) if is_silence(&fault) => Ok(Err(format!("{}: {OUT_OF_REACH}", fault.what))),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+fn is_silence(fault: &Fault) -> bool {
+    let answered = fault.what.contains(THROTTLED) || fault.what.contains(": 5");
+    fault.class == FaultClass::Transient && !answered
+}
+
+fn writing(all: &[Workload]) -> Vec<&Workload> {
+    all.iter().filter(|it| it.wanted > 0 || it.all > 0 || !it.observed).collect()
+}
+
+#[async_trait]
+impl Step for Fence {
+    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+        let all = match self.workloads().await? {
+            Ok(all) => all,
+            Err(detail) => return Ok(Observed::Done { detail }),
+        };
+        let writing = writing(&all);
+        Ok(match () {
+            () if writing.is_empty() => Observed::Done { detail: "everything is scaled to zero".into() },
+            () if writing.iter().all(|it| it.wanted == 0) => {
+                Observed::InProgress { detail: format!("still ending: {}", listed(writing.into_iter())) }
+            }
+            () => Observed::NotDone { detail: format!("still writing: {}", listed(writing.into_iter())) },
+        })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let all = match self.workloads().await? {
+            Ok(all) => all,
+            Err(summary) => return Ok(Preview { summary, ..Preview::default() }),
+        };
+        let running: Vec<&Workload> = all.iter().filter(|it| it.wanted > 0).collect();
+        let mut diff = Vec::new();
+        for it in &running {
+            diff.push(format!("- deployment {} replicas {}", it.name, it.wanted));
+            diff.push(format!("+ deployment {} replicas 0", it.name));
+        }
+        let replicas: u64 = running.iter().map(|it| it.wanted).sum();
+        let summary = format!("{} deployments of {}: {replicas} → 0 replicas", running.len(), self.cluster.namespace);
+        Ok(Preview { summary, diff, pre_image: noted(running.into_iter()) })
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        let guard = match self.workloads().await? {
+            Ok(_) => {
+                Guard::warn("clients", "whoever is still served there is cut off until clients are sent elsewhere")
+            }
+            Err(why) => Guard::warn("reachable", why),
+        };
+        Ok(Checked { guards: vec![guard], promotion: None })
+    }
+
+    async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        let mut receipt = Receipt::new();
+        let all = self.cluster.workloads(&self.deployments).await?;
+        for it in all.iter().filter(|it| it.wanted > 0) {
+            log.line(&format!("deployment {}: {} → 0 replicas", it.name, it.wanted));
+            self.cluster.client.scale(&it.name, 0).await?;
+            receipt.insert(it.name.clone(), "0".into());
+        }
+        Ok(receipt)
+    }
+
+    async fn verify(&self, _: &Begun, _: &dyn StepLog) -> Result<Verified, Fault> {
+        let all = match self.workloads().await? {
+            Ok(all) => all,
+            Err(detail) => return Ok(Verified::Holds { detail, recovery_point: None }),
+        };
+        let writing = writing(&all);
+        Ok(match writing.is_empty() {
+            true => Verified::Holds { detail: "every pod is gone".into(), recovery_point: None },
+            false => Verified::Pending { detail: format!("still ending: {}", listed(writing.into_iter())) },
+        })
+    }
+
+    async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        restore(&self.cluster, &begun.pre_image, log).await
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let kubectl = self.cluster.client.kubectl();
+        let which = match self.deployments.is_empty() {
+            true => "--all".to_owned(),
+            false => self.deployments.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(" "),
+        };
+        vec![
+            "# Note the replicas first: they are the way back".to_owned(),
+            format!("{kubectl} get deployments"),
+            format!("{kubectl} scale deployment {which} --replicas 0"),
+            "# Verify: no pod is left".to_owned(),
+            format!("{kubectl} get pods"),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_silence_is_silence() {
+        assert!(is_silence(&Fault::transient("k8s", "the API server did not answer within 2.5 s (list deployments)")));
+        assert!(!is_silence(&Fault::transient("k8s", "list deployments: 429 TooManyRequests (busy)")));
+        assert!(!is_silence(&Fault::transient("k8s", "list deployments: 503 ServiceUnavailable")));
+        assert!(!is_silence(&Fault::permanent("k8s", "list deployments: 403 Forbidden")));
+    }
+}

@@ -1,0 +1,154 @@
+//! `kubernetes.scale`: gives the region what carries the full load. An autoscaler would take replicas away again that are only asked for
+//! from the deployment, so its minimum is raised with them, and before them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::super::Cluster;
+use super::super::capacity::{asked_for, fitting, left};
+use super::super::workload::Workload;
+use super::{listed, noted, restore};
+use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::systems::shell::quoted;
+
+pub struct Scale(pub Arc<Cluster>);
+
+impl Scale {
+    /// Every deployment that carries load, with what it has to come to.
+    async fn targets(&self) -> Result<Vec<(Workload, u64)>, Fault> {
+        let full = &self.0.full;
+        if full.is_empty() {
+            return Err(Fault::permanent(
+                &self.0.id,
+                "`replicas` of the system does not say what carries the full load",
+            )
+            .next("add [system.replicas] to the config, then run `mayday check`"));
+        }
+        let names: Vec<String> = full.keys().cloned().collect();
+        let workloads = self.0.workloads(&names).await?;
+        Ok(workloads.into_iter().filter_map(|it| full.get(&it.name).map(|full| (it, *full))).collect())
+    }
+
+    /// How many of the missing pods would find room.
+    async fn room(&self, targets: &[(Workload, u64)]) -> Result<Guard, Fault> {
+        let client = &self.0.client;
+        let (nodes, pods, deployments) = tokio::join!(client.nodes(), client.all_pods(), client.deployments());
+        let (nodes, pods, deployments) = (nodes?, pods?, deployments?);
+        let missing = targets.iter().flat_map(|(it, full)| {
+            let deployment = deployments.iter().find(|one| one.metadata.name.as_deref() == Some(&it.name));
+            let asked = deployment.map(asked_for).unwrap_or_default();
+            std::iter::repeat_n(asked, usize::try_from(full.saturating_sub(it.all)).unwrap_or(0))
+        });
+        let missing: Vec<_> = missing.collect();
+        let (fit, all) = (fitting(left(&nodes, &pods), missing.iter().copied()), missing.len());
+        Ok(match fit == all {
+            true => Guard::pass("room", format!("the nodes have room for the {all} pods that are missing")),
+            false => {
+                Guard::warn("room", format!("the nodes have room for {fit} of {all} pods, unless nodes are added"))
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl Step for Scale {
+    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+        let targets = self.targets().await?;
+        let short: Vec<&Workload> = targets.iter().filter(|(it, full)| !it.asks_for(*full)).map(|(it, _)| it).collect();
+        if !short.is_empty() {
+            return Ok(Observed::NotDone { detail: format!("below full load: {}", listed(short.into_iter())) });
+        }
+        let waiting: Vec<&Workload> =
+            targets.iter().filter(|(it, full)| !it.carries(*full)).map(|(it, _)| it).collect();
+        Ok(match waiting.is_empty() {
+            true => Observed::Done { detail: "every deployment carries the full load".into() },
+            false => Observed::InProgress { detail: listed(waiting.into_iter()) },
+        })
+    }
+
+    async fn preview(&self) -> Result<Preview, Fault> {
+        let targets = self.targets().await?;
+        let mut diff = Vec::new();
+        let short: Vec<_> = targets.iter().filter(|(it, full)| !it.asks_for(*full)).collect();
+        for (it, full) in &short {
+            if let Some(scaler) = it.autoscaler.as_ref().filter(|scaler| scaler.min < *full) {
+                diff.push(format!("- autoscaler {} {}..{}", scaler.name, scaler.min, scaler.max));
+                diff.push(format!("+ autoscaler {} {full}..{}", scaler.name, scaler.max.max(*full)));
+            }
+            if it.wanted < *full {
+                diff.push(format!("- deployment {} replicas {}", it.name, it.wanted));
+                diff.push(format!("+ deployment {} replicas {full}", it.name));
+            }
+        }
+        let from: u64 = short.iter().map(|(it, _)| it.wanted).sum();
+        let to: u64 = short.iter().map(|(it, full)| it.wanted.max(*full)).sum();
+        let summary = match short.len() {
+            0 => "every deployment asks for the full load already".to_owned(),
+            many => format!("{many} deployments of {}: {from} → {to} replicas", self.0.namespace),
+        };
+        Ok(Preview { summary, diff, pre_image: noted(short.iter().map(|(it, _)| it)) })
+    }
+
+    async fn check(&self) -> Result<Checked, Fault> {
+        let targets = self.targets().await?;
+        Ok(Checked { guards: vec![self.room(&targets).await?], promotion: None })
+    }
+
+    async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        let (mut receipt, client) = (Receipt::new(), &self.0.client);
+        for (it, full) in self.targets().await? {
+            if let Some(scaler) = it.autoscaler.as_ref().filter(|scaler| scaler.min < full) {
+                let max = scaler.max.max(full);
+                log.line(&format!("autoscaler {}: {}..{} → {full}..{max}", scaler.name, scaler.min, scaler.max));
+                let patch = json!({ "spec": { "minReplicas": full, "maxReplicas": max } });
+                client.patch_autoscaler(&scaler.name, patch).await?;
+            }
+            // Never down: what runs beyond the full load has its reason.
+            if it.wanted < full {
+                log.line(&format!("deployment {}: {} → {full} replicas", it.name, it.wanted));
+                client.scale(&it.name, full).await?;
+                receipt.insert(it.name, full.to_string());
+            }
+        }
+        Ok(receipt)
+    }
+
+    async fn verify(&self, _: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
+        let targets = self.targets().await?;
+        let short: Vec<&Workload> = targets.iter().filter(|(it, full)| !it.carries(*full)).map(|(it, _)| it).collect();
+        if short.is_empty() {
+            let all: u64 = targets.iter().map(|(it, _)| it.available).sum();
+            let detail = format!("{} deployments carry the full load with {all} replicas", targets.len());
+            return Ok(Verified::Holds { detail, recovery_point: None });
+        }
+        let mut detail = listed(short.into_iter());
+        if let Some(why) = self.0.without_room().await? {
+            log.line(&why);
+            detail = format!("{detail}; {why}");
+        }
+        Ok(Verified::Pending { detail })
+    }
+
+    async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
+        restore(&self.0, &begun.pre_image, log).await
+    }
+
+    fn by_hand(&self) -> Vec<String> {
+        let kubectl = self.0.client.kubectl();
+        let mut lines = vec![
+            "# An autoscaler's minimum first, or it takes the replicas away again".to_owned(),
+            format!("{kubectl} get hpa"),
+        ];
+        for (name, full) in &self.0.full {
+            let (name, patch) = (quoted(name), quoted(&json!({ "spec": { "minReplicas": full } }).to_string()));
+            lines.push(format!("{kubectl} patch hpa {name} --type merge -p {patch} 2>/dev/null"));
+            lines.push(format!("{kubectl} scale deployment {name} --replicas {full}"));
+        }
+        lines.push("# Verify: every deployment READY, and no pod Pending".to_owned());
+        lines.push(format!("{kubectl} get deployments,hpa"));
+        lines.push(format!("{kubectl} get pods --field-selector status.phase=Pending"));
+        lines
+    }
+}
