@@ -1,5 +1,6 @@
 //! Parses the arguments, runs, and maps what came of it to an exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -23,7 +24,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(Failure { exit, text }) => {
-            eprintln!("mayday: {text}");
+            // The exit code speaks even where nobody reads any more.
+            let _ = writeln!(std::io::stderr(), "mayday: {text}");
             ExitCode::from(exit.code())
         }
     }
@@ -33,5 +35,7 @@ fn main() -> ExitCode {
 fn log(engine: bool) {
     let level = if engine { "info" } else { "off" };
     let filter = EnvFilter::try_from_env("MAYDAY_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // The terminal of an engine may be gone: its log is lost then, and nothing else.
+    log.log_internal_errors(false).init();
 }

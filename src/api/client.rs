@@ -118,14 +118,19 @@ impl Client {
     }
 
     fn read<T: DeserializeOwned>(&self, status: StatusCode, bytes: &[u8]) -> Result<T, ApiError> {
-        let nonsense = |error: serde_json::Error| {
-            let what = format!("what answers on {} is no engine of this version: {error}", self.socket.display());
-            ApiError::new(ErrorCode::Unreachable, what, "stop it (`mayday engine stop`) and start this version's")
-        };
-        if status.is_success() {
-            return serde_json::from_slice(bytes).map_err(nonsense);
+        if !status.is_success() {
+            return Err(self.refused(status, bytes));
         }
-        Err(serde_json::from_slice::<ApiError>(bytes).unwrap_or_else(nonsense))
+        serde_json::from_slice(bytes).map_err(|error| self.nonsense(&error))
+    }
+
+    fn refused(&self, status: StatusCode, bytes: &[u8]) -> ApiError {
+        serde_json::from_slice(bytes).unwrap_or_else(|error| self.nonsense(&format!("{status}, {error}")))
+    }
+
+    fn nonsense(&self, why: &dyn std::fmt::Display) -> ApiError {
+        let what = format!("what answers on {} is no engine of this version: {why}", self.socket.display());
+        ApiError::new(ErrorCode::Unreachable, what, "stop it (`mayday engine stop`) and start this version's")
     }
 
     async fn send(
@@ -234,8 +239,17 @@ impl Feed {
         let query =
             session.map(|(session, read_only)| format!("?session={}&read_only={read_only}", encode(session.as_str())));
         let path = format!("{}{}", routes::EVENTS.path, query.unwrap_or_default());
-        let response = self.client.send(routes::EVENTS.method, &path, None::<&()>).await?;
-        self.stream = Some((response.into_body(), Parser::default()));
+        let opened = async {
+            let response = self.client.send(routes::EVENTS.method, &path, None::<&()>).await?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(response.into_body());
+            }
+            let body = response.into_body().collect().await.map_err(|error| self.client.broken(&error))?;
+            Err(self.client.refused(status, &body.to_bytes()))
+        };
+        let silent = |_| Err(self.client.broken(&std::io::Error::from(std::io::ErrorKind::TimedOut)));
+        self.stream = Some((timeout(SILENCE, opened).await.unwrap_or_else(silent)?, Parser::default()));
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::protocol::{ROUTES, Route};
+use super::protocol::{COMMANDS, READ_ONLY, ROUTES, Route, SESSION};
 
 /// OpenAPI 3.1.
 pub fn document() -> Value {
@@ -24,22 +24,31 @@ pub fn document() -> Value {
 }
 
 fn operation(route: &Route) -> Value {
-    let answer = |name: &str| json!({ "application/json": { "schema": reference(name) } });
+    let content = |media: &str, name: &str| json!({ media: { "schema": reference(name) } });
     let mut operation = json!({
         "summary": route.summary,
         "responses": {
-            "200": { "description": route.summary, "content": answer(route.response) },
-            "default": { "description": "What went wrong; nothing happened", "content": answer("Error") },
+            "200": { "description": route.summary, "content": content(route.media(), route.response) },
+            "default": { "description": "What went wrong; nothing happened", "content": content("application/json", "Error") },
         },
     });
-    if route.path.contains("{id}") {
-        operation["parameters"] =
-            json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }]);
+    let parameters = parameters(route);
+    if !parameters.is_empty() {
+        operation["parameters"] = json!(parameters);
     }
     if !route.request.is_empty() {
-        operation["requestBody"] = json!({ "required": true, "content": answer(route.request) });
+        operation["requestBody"] = json!({ "required": true, "content": content("application/json", route.request) });
     }
     operation
+}
+
+fn parameters(route: &Route) -> Vec<Value> {
+    let parameter = |place: &str, name: &str, ty: &str| json!({ "name": name, "in": place, "required": place == "path", "schema": { "type": ty } });
+    let id = route.path.contains("{id}").then(|| parameter("path", "id", "string"));
+    let query = route.query.iter().map(|(name, ty)| parameter("query", name, ty));
+    let headers = (*route == COMMANDS)
+        .then(|| [parameter("header", SESSION, "string"), parameter("header", READ_ONLY, "boolean")]);
+    id.into_iter().chain(query).chain(headers.into_iter().flatten()).collect()
 }
 
 fn reference(name: &str) -> Value {
@@ -48,11 +57,14 @@ fn reference(name: &str) -> Value {
 
 /// Schemas by name. Values of the domain are described by what they are for; their fields are those of the crate's types.
 fn schemas() -> Value {
-    let object = |about: &str| json!({ "type": "object", "description": about });
-    let list = |about: &str| json!({ "type": "array", "items": { "type": "object" }, "description": about });
+    let object = |about: &str, has: &[&str]| json!({ "type": "object", "description": about, "required": has });
+    let list = |about: &str, has: &[&str]| json!({ "type": "array", "items": object(about, has) });
     json!({
-        "Snapshot": object("estate, plans, state, live; `now` by the engine's clock"),
-        "Update": object("`update`: `record` (a journalled event) or `live` (a reading, a survey, a log line)"),
+        "Snapshot": object(
+            "Everything; `now` is by the engine's clock",
+            &["version", "now", "estate", "plans", "state", "live"],
+        ),
+        "Update": object("`record` (a journalled event) or `live` (a reading, a survey, a log line)", &["update"]),
         "Ask": {
             "type": "object",
             "required": ["command"],
@@ -61,16 +73,18 @@ fn schemas() -> Value {
         },
         "Accepted": {
             "type": "object",
+            "required": ["seq"],
             "properties": { "seq": { "type": "integer" }, "note": { "type": ["string", "null"] } },
         },
-        "StepPreviews": list("a step each: observed, preview (summary, diff), checked (guards)"),
-        "StepsByHand": list("a step each: title and lines for a shell"),
-        "Records": list("seq, at, actor, event"),
+        "StepPreviews": list("A step", &["step", "title", "kind", "observed", "preview", "checked"]),
+        "StepsByHand": list("A step; `lines` are for a shell", &["step", "title", "lines"]),
+        "Records": list("An event as it is journalled", &["seq", "at", "actor", "event"]),
         "Chain": {
             "type": "object",
+            "required": ["records", "head"],
             "properties": { "records": { "type": "integer" }, "head": { "type": "string" } },
         },
-        "Document": object("OpenAPI 3.1"),
+        "Document": object("OpenAPI 3.1", &["openapi", "info", "paths", "components"]),
         "Error": {
             "type": "object",
             "required": ["code", "what"],

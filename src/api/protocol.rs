@@ -16,6 +16,8 @@ pub struct Route {
     pub method: &'static str,
     /// As axum and OpenAPI write it: `/v1/plans/{id}`.
     pub path: &'static str,
+    /// Parameters of the query, each with its JSON type; all may be left out.
+    pub query: &'static [(&'static str, &'static str)],
     pub summary: &'static str,
     /// Names of schemas in the document; empty for none.
     pub request: &'static str,
@@ -23,9 +25,9 @@ pub struct Route {
 }
 
 macro_rules! routes {
-    ($($name:ident = $method:literal $path:literal, $summary:literal, $request:literal => $response:literal;)+) => {
+    ($($name:ident = $method:literal $path:literal $query:expr, $summary:literal, $request:literal => $response:literal;)+) => {
         $(pub const $name: Route = Route {
-            method: $method, path: $path, summary: $summary, request: $request, response: $response,
+            method: $method, path: $path, query: &$query, summary: $summary, request: $request, response: $response,
         };)+
         /// Every route.
         pub const ROUTES: &[Route] = &[$($name),+];
@@ -33,15 +35,25 @@ macro_rules! routes {
 }
 
 routes! {
-    SNAPSHOT = "GET" "/v1/snapshot", "Everything: estate, plans, state, and what is true now", "" => "Snapshot";
-    EVENTS = "GET" "/v1/events", "A server-sent stream: one `snapshot`, then every `update`", "" => "Update";
-    COMMANDS = "POST" "/v1/commands", "Ask for something", "Ask" => "Accepted";
-    PREVIEW = "POST" "/v1/plans/{id}/preview", "Every step of a plan held against reality; nothing is changed", "" => "StepPreviews";
-    BY_HAND = "GET" "/v1/plans/{id}/by-hand", "The commands that do a plan without Mayday", "" => "StepsByHand";
-    JOURNAL = "GET" "/v1/journal", "Records after a number, in order", "" => "Records";
-    VERIFY = "GET" "/v1/journal/verify", "Recompute the journal's chain", "" => "Chain";
-    OPENAPI = "GET" "/v1/openapi.json", "This document", "" => "Document";
-    STOP = "POST" "/v1/stop", "End the engine in order; a run in flight is continued by the next one", "" => "Accepted";
+    SNAPSHOT = "GET" "/v1/snapshot" [], "Everything: estate, plans, state, and what is true now", "" => "Snapshot";
+    EVENTS = "GET" "/v1/events" [("session", "string"), ("read_only", "boolean")],
+        "A server-sent stream: one `snapshot`, then every `update`", "" => "Update";
+    COMMANDS = "POST" "/v1/commands" [], "Ask for something", "Ask" => "Accepted";
+    PREVIEW = "POST" "/v1/plans/{id}/preview" [], "Every step of a plan held against reality; nothing is changed", "" => "StepPreviews";
+    BY_HAND = "GET" "/v1/plans/{id}/by-hand" [("remaining", "boolean")],
+        "The commands that do a plan without Mayday", "" => "StepsByHand";
+    JOURNAL = "GET" "/v1/journal" [("after", "integer"), ("limit", "integer")],
+        "Records after a number, in order", "" => "Records";
+    VERIFY = "GET" "/v1/journal/verify" [], "Recompute the journal's chain", "" => "Chain";
+    OPENAPI = "GET" "/v1/openapi.json" [], "This document", "" => "Document";
+    STOP = "POST" "/v1/stop" [], "End the engine in order; a run in flight is continued by the next one", "" => "Accepted";
+}
+
+impl Route {
+    /// What the body of its answer is.
+    pub fn media(&self) -> &'static str {
+        if self.path == EVENTS.path { "text/event-stream" } else { "application/json" }
+    }
 }
 
 /// The query of [`EVENTS`]: a cockpit attaches by naming its session.

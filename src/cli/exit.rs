@@ -32,6 +32,11 @@ pub const TABLE: &[(Exit, u8, &str)] = &[
 ];
 
 impl Exit {
+    /// What an exit code of the program's says.
+    pub fn of(code: i32) -> Option<Self> {
+        TABLE.iter().find(|(_, number, _)| i32::from(*number) == code).map(|(exit, _, _)| *exit)
+    }
+
     pub fn code(self) -> u8 {
         TABLE.iter().find(|(exit, _, _)| *exit == self).map_or(1, |(_, code, _)| *code)
     }

@@ -1,7 +1,8 @@
 //! One engine per state directory: an advisory lock on a file that names its holder. The lock goes with the process, however it ends.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "engine.lock";
@@ -21,6 +22,14 @@ pub enum LockFault {
     Unusable { dir: PathBuf, error: io::Error },
 }
 
+/// Makes a state directory, if it is missing: what it will hold tells how to break the platform, so only its owner may enter.
+///
+/// # Errors
+/// When it is missing and cannot be made.
+pub fn folder(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
 impl Lock {
     /// Takes the lock of a state directory, which is made if it is missing.
     ///
@@ -28,10 +37,11 @@ impl Lock {
     /// When another engine holds it, or the directory cannot be written to.
     pub fn take(dir: &Path) -> Result<Self, LockFault> {
         let unusable = |error| LockFault::Unusable { dir: dir.into(), error };
-        std::fs::create_dir_all(dir).map_err(unusable)?;
+        folder(dir).map_err(unusable)?;
         let path = dir.join(NAME);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(unusable)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(path).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -1,9 +1,11 @@
 //! The durable event log: SQLite, one writer, each record chained to the one before by SHA-256.
 
 mod lock;
+mod reader;
 mod replay;
 mod sqlite;
 
-pub use lock::{Lock, LockFault};
+pub use lock::{Lock, LockFault, folder};
+pub use reader::Reader;
 pub use replay::replay;
 pub use sqlite::SqliteJournal;

@@ -1,14 +1,16 @@
 //! The journal in a SQLite file.
 
-use std::path::{Path, PathBuf};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Row, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Row};
 use tokio::sync::Mutex;
 
+use super::reader::{Hash, Reader, explain, file, hash};
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
 use crate::domain::journal::{Chain, Journal, JournalFault};
@@ -18,16 +20,10 @@ use crate::domain::time::At;
 const APPLICATION: i32 = 0x4d59_4459;
 /// The form of the file; a newer one is not touched.
 const VERSION: i32 = 1;
-/// Records fetched at once: enough to make the cost of a query small, few enough to stay small in memory.
-const PAGE: i64 = 4000;
-
-type Hash = [u8; 32];
-
 /// The journal in a SQLite file: write-ahead log, flushed to the disk at every commit.
 pub struct SqliteJournal {
-    path: PathBuf,
     writer: Mutex<Writer>,
-    readers: SqlitePool,
+    reader: Reader,
 }
 
 struct Writer {
@@ -42,28 +38,24 @@ impl SqliteJournal {
     /// # Errors
     /// When the file cannot be read and written, is not a journal, or is of a newer Mayday.
     pub async fn open(dir: &Path) -> Result<Self, JournalFault> {
-        let path = dir.join("journal.db");
+        let path = file(dir);
         let fault = |error: sqlx::Error| explain(&path, &error);
+        // What SQLite keeps beside the file has the file's mode.
+        let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        made.map_err(|error| fault(sqlx::Error::Io(error)))?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(2));
         let mut connection = options.connect().await.map_err(fault)?;
         prepare(&mut connection, &path).await?;
-        let readers =
-            SqlitePoolOptions::new().max_connections(2).connect_with(options.read_only(true)).await.map_err(fault)?;
         let writer = Mutex::new(Writer { connection, tail: None });
-        Ok(Self { path, writer, readers })
+        Ok(Self { writer, reader: Reader::open(dir).await? })
     }
 
-    /// The bodies of at most [`PAGE`] records after `seq`, a line each: one row is far cheaper to fetch than thousands.
-    pub(super) async fn page(&self, after: u64) -> Result<Option<String>, JournalFault> {
-        const SQL: &str =
-            "SELECT group_concat(body, char(10)) FROM (SELECT body FROM record WHERE seq > ? ORDER BY seq LIMIT ?)";
-        let row = sqlx::query(SQL).bind(after as i64).bind(PAGE).fetch_one(&self.readers).await;
-        row.and_then(|row| row.try_get(0)).map_err(|error| explain(&self.path, &error))
+    pub fn reader(&self) -> &Reader {
+        &self.reader
     }
 }
 
@@ -99,30 +91,6 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), J
 
 async fn pragma(connection: &mut SqliteConnection, sql: &'static str) -> Result<i32, sqlx::Error> {
     sqlx::query(sql).fetch_one(connection).await?.try_get(0)
-}
-
-/// What a failure of the database means, and what to do.
-fn explain(path: &Path, error: &sqlx::Error) -> JournalFault {
-    let text = error.to_string();
-    let next = if text.contains("full") {
-        "free space on that disk; what was not written is kept and written then"
-    } else if text.contains("readonly") || text.contains("unable to open") {
-        "make the state directory writable, or choose another with --state-dir"
-    } else if text.contains("not a database") || text.contains("malformed") {
-        "keep the file for the review, and start with an empty directory by --state-dir"
-    } else {
-        "look at the disk; what was not written is kept and tried again"
-    };
-    JournalFault { what: format!("{}: {text}", path.display()), next: next.into() }
-}
-
-fn hash(previous: &[u8], body: &str) -> Hash {
-    Sha256::new().chain_update(previous).chain_update(body.as_bytes()).finalize().into()
-}
-
-fn corrupt(seq: u64, why: &str) -> JournalFault {
-    let what = format!("record {seq} {why}: the journal was altered after it was written");
-    JournalFault { what, next: "keep the file as evidence; `mayday journal export` still reads what is there".into() }
 }
 
 impl Writer {
@@ -167,46 +135,15 @@ impl Writer {
 impl Journal for SqliteJournal {
     async fn append(&self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
         let mut writer = self.writer.lock().await;
-        writer.append(at, events).await.map_err(|error| explain(&self.path, &error))
+        writer.append(at, events).await.map_err(|error| explain(self.reader.path(), &error))
     }
 
     async fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalFault> {
-        let sql = "SELECT seq, body FROM record WHERE seq > ? ORDER BY seq LIMIT ?";
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = sqlx::query(sql).bind(after as i64).bind(limit).fetch_all(&self.readers).await;
-        let rows = rows.map_err(|error| explain(&self.path, &error))?;
-        let record = |row: &sqlx::sqlite::SqliteRow| {
-            let (seq, body) = (row.try_get::<i64, _>(0), row.try_get::<String, _>(1));
-            let body = body.map_err(|error| explain(&self.path, &error))?;
-            serde_json::from_str(&body).map_err(|_| corrupt(seq.unwrap_or_default() as u64, "cannot be read"))
-        };
-        rows.iter().map(record).collect()
+        self.reader.read(after, limit).await
     }
 
     async fn verify(&self) -> Result<Chain, JournalFault> {
-        let fault = |error: sqlx::Error| explain(&self.path, &error);
-        let (mut seq, mut head): (u64, Hash) = (0, [0; 32]);
-        loop {
-            let sql = "SELECT seq, body, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?";
-            let rows = sqlx::query(sql).bind(seq as i64).bind(PAGE).fetch_all(&self.readers).await.map_err(fault)?;
-            if rows.is_empty() {
-                break;
-            }
-            for row in rows {
-                let found = row.try_get::<i64, _>(0).map_err(fault)? as u64;
-                if found != seq + 1 {
-                    return Err(corrupt(seq + 1, "is missing"));
-                }
-                seq = found;
-                let (body, kept): (String, Vec<u8>) = (row.try_get(1).map_err(fault)?, row.try_get(2).map_err(fault)?);
-                head = hash(&head, &body);
-                if kept != head {
-                    return Err(corrupt(seq, "does not fit the chain"));
-                }
-            }
-        }
-        let hex = |hash: &Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Chain { records: seq, head: if seq == 0 { String::new() } else { hex(&head) } })
+        self.reader.verify().await
     }
 }
 
@@ -250,7 +187,7 @@ mod tests {
         for record in journal.read(0, 100).await.unwrap() {
             folded.apply(&record);
         }
-        assert_eq!(replay(&journal).await.unwrap(), folded);
+        assert_eq!(replay(journal.reader()).await.unwrap(), folded);
         assert_eq!(folded.seq, 4);
     }
 
@@ -266,6 +203,7 @@ mod tests {
             tamper(dir.path(), sql).await;
             let fault = journal.verify().await.unwrap_err();
             assert!(fault.what.contains(expected), "{sql}: {fault}");
+            assert_eq!(replay(journal.reader()).await.unwrap_err(), fault, "an engine does not start from it");
         }
     }
 

@@ -1,7 +1,8 @@
 //! The engine as a process: running it, and starting it in the background when it is needed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -17,10 +18,11 @@ use super::failure::Failure;
 use super::places::Places;
 use super::{assemble, kinds};
 use crate::api::client::Client;
-use crate::api::server;
+use crate::api::server::{self, Limits};
+use crate::cli::exit::Exit;
 use crate::config;
 use crate::engine::Handle;
-use crate::journal::{Lock, SqliteJournal, replay};
+use crate::journal::{Lock, LockFault, SqliteJournal, folder, replay};
 
 /// How long a started engine may take to answer; a journal of a million events is replayed in a fraction of it.
 const START: Duration = Duration::from_secs(20);
@@ -30,53 +32,64 @@ const START: Duration = Duration::from_secs(20);
 /// # Errors
 /// When the config is wrong, another engine holds the state directory, or the journal or the socket cannot be used.
 pub async fn run(places: &Places, until_stdin_closes: bool) -> Result<(), Failure> {
+    let signals = Signals::catch()?;
     let config = config::load(&places.config, &kinds())?;
     let _lock = Lock::take(&places.state)?;
     let journal = SqliteJournal::open(&places.state).await?;
-    let state = replay(&journal).await?;
+    let state = replay(journal.reader()).await?;
     let listener = server::listen(&places.socket).map_err(|error| Failure::socket(&places.socket, &error))?;
     let engine = Handle::start(assemble(config, Arc::new(journal), state, places.records())).await?;
     tracing::info!(socket = %places.socket.display(), "the engine runs");
     let stop = CancellationToken::new();
-    tokio::spawn(wait_for_the_end(stop.clone(), until_stdin_closes));
-    let served = server::serve(listener, places.socket.clone(), engine.clone(), stop).await;
+    let ended = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = signals.end() => {}
+            () = closed(), if until_stdin_closes => {}
+        }
+        ended.cancel();
+    });
+    server::serve(listener, places.socket.clone(), engine.clone(), Limits::default(), stop).await;
     engine.stop().await;
     tracing::info!("the engine has stopped");
-    served.map_err(|error| Failure::socket(&places.socket, &error))
+    Ok(())
 }
 
-async fn wait_for_the_end(stop: CancellationToken, until_stdin_closes: bool) {
-    let closed = async {
-        if until_stdin_closes {
-            let mut rest = Vec::new();
-            // An error means the same as the end: whoever held the other side is gone.
-            let _ = tokio::io::stdin().read_to_end(&mut rest).await;
-        } else {
-            std::future::pending::<()>().await;
-        }
-    };
-    let on = |kind| async move {
-        match signal(kind) {
-            Ok(mut signals) => {
-                signals.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    let hang_ups = async {
-        // Registered so that it no longer ends the process.
-        if let Ok(mut signals) = signal(SignalKind::hangup()) {
-            while signals.recv().await.is_some() {}
-        }
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        () = on(SignalKind::terminate()) => {}
-        () = on(SignalKind::interrupt()) => {}
-        () = closed => {}
-        () = hang_ups => {}
+/// Whoever held the other side of standard input is gone.
+async fn closed() {
+    let mut rest = Vec::new();
+    // An error means the same as the end.
+    let _ = tokio::io::stdin().read_to_end(&mut rest).await;
+}
+
+/// The signals that concern an engine. From the moment they are caught, none of them ends the process by itself.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// The terminal may go: caught and passed over.
+    _hang_up: Signal,
+    /// A file has reached the limit that was set for this process: the write that did it fails, and says so.
+    _file_size: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _hang_up: signal(SignalKind::hangup())?,
+            _file_size: signal(file_size)?,
+        })
     }
-    stop.cancel();
+
+    /// Until somebody asks for the end.
+    async fn end(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// A client of the engine of these places. One is started in the background if none answers.
@@ -103,8 +116,9 @@ pub async fn ensure(places: &Places) -> Result<Client, Failure> {
 /// When its log cannot be written or the process cannot be started.
 pub fn spawn(places: &Places, stdin: Stdio, private: bool) -> Result<Child, Failure> {
     let cannot = |error: io::Error| Failure::failed(format!("an engine cannot be started: {error}"));
-    fs::create_dir_all(&places.state).map_err(cannot)?;
-    let log = File::options().create(true).append(true).open(places.log()).map_err(cannot)?;
+    let unusable = |error| LockFault::Unusable { dir: places.state.clone(), error };
+    folder(&places.state).map_err(unusable)?;
+    let log = File::options().create(true).append(true).mode(0o600).open(places.log()).map_err(unusable)?;
     let mut command = Command::new(std::env::current_exe().map_err(cannot)?);
     command.arg("engine").arg("--config").arg(&places.config).arg("--state-dir").arg(&places.state);
     if private {
@@ -131,10 +145,11 @@ pub async fn wait(places: &Places, child: &mut Child) -> Result<(), Failure> {
                 return Ok(());
             }
             let words = last_words(&places.log()).unwrap_or_default();
-            return Err(Failure::unreachable(format!(
-                "no engine could be started; its log ({}) ends with:\n{words}",
-                places.log().display()
-            )));
+            let text = format!("no engine could be started; its log ({}) ends with:\n{words}", places.log().display());
+            // What keeps an engine from starting is told by its exit code as if it had been started by hand.
+            let code = ended.and_then(|status| status.code());
+            let exit = code.and_then(Exit::of).filter(|exit| !matches!(exit, Exit::Ok | Exit::Failed));
+            return Err(Failure::new(exit.unwrap_or(Exit::Unreachable), text));
         }
         sleep(Duration::from_millis(20)).await;
     }

@@ -46,7 +46,11 @@ impl From<Mistakes> for Failure {
 
 impl From<LockFault> for Failure {
     fn from(fault: LockFault) -> Self {
-        Self::failed(fault.to_string())
+        let exit = match fault {
+            LockFault::Held { .. } => Exit::Refused,
+            LockFault::Unusable { .. } => Exit::Journal,
+        };
+        Self::new(exit, fault.to_string())
     }
 }
 

@@ -7,6 +7,7 @@ mod demo;
 mod engine;
 mod failure;
 mod follow;
+mod journals;
 mod lab;
 mod places;
 mod run;

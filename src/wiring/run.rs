@@ -7,23 +7,20 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::places::Places;
-use super::{demo, engine, follow, kinds, lab};
-use crate::api::client::{Client, Fed};
+use super::{demo, engine, follow, journals, kinds, lab};
+use crate::api::client::Client;
 use crate::cli::args::{
-    Cli, Command, Common, EngineCommand, FailoverCommand, Format, HoldCommand, IncidentCommand, JournalCommand,
-    PlanCommand, RunArgs, StepCommand,
+    Cli, Command, Common, EngineCommand, FailoverCommand, Format, HoldCommand, IncidentCommand, PlanCommand, RunArgs,
+    StepCommand,
 };
 use crate::cli::exit::Exit;
-use crate::cli::{self, check, init, journal, plan, status};
+use crate::cli::{self, check, init, plan, status};
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::ids::{PlanId, RunId};
 use crate::domain::plan::Plan;
 use crate::domain::run::Mode;
-use crate::domain::view::{Snapshot, Update};
-
-/// Records that are asked for at once.
-const PAGE: usize = 1000;
+use crate::domain::view::Snapshot;
 
 /// Runs the program.
 ///
@@ -69,6 +66,7 @@ async fn with_places(
             }
             None => engine::run(&places, args.until_stdin_closes).await.map(|()| Exit::Ok),
         },
+        Some(Command::Journal(command)) => journals::run(&places, command, format).await,
         None => {
             engine::ensure(&places).await?;
             super::cockpit::run(&places.socket, cockpit).await
@@ -93,7 +91,6 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
             let steps = client.by_hand(&PlanId::from(name), !all).await?;
             say(format, &steps, plan::by_hand(&steps))
         }
-        Command::Journal(command) => journals(client, command, format).await,
         Command::Incident(command) => incident(client, command, format).await,
         _ => {
             let view = client.snapshot().await?;
@@ -103,7 +100,7 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
 }
 
 /// Prints one of the two.
-fn say(format: Format, json: &impl Serialize, text: String) -> Result<Exit, Failure> {
+pub fn say(format: Format, json: &impl Serialize, text: String) -> Result<Exit, Failure> {
     let text = match format {
         Format::Json => serde_json::to_string_pretty(json).map_err(io::Error::other)?,
         Format::Text => text,
@@ -170,54 +167,6 @@ async fn step(client: &Client, command: StepCommand, format: Format) -> Result<E
         StepCommand::Revert { step, reason } => Ask::Revert { run, step: step.into(), reason },
     };
     ask(client, asked, format).await
-}
-
-async fn journals(client: &Client, command: JournalCommand, format: Format) -> Result<Exit, Failure> {
-    match command {
-        JournalCommand::Verify => {
-            let chain = client.verify().await.map_err(|error| Failure::new(Exit::Journal, error.to_string()))?;
-            let text = format!("{} records, nothing altered; head {}", chain.records, chain.head);
-            say(format, &chain, text)
-        }
-        JournalCommand::Export => {
-            let mut after = 0;
-            loop {
-                let records = client.records(after, PAGE).await?;
-                let Some(last) = records.last() else { return Ok(Exit::Ok) };
-                after = last.seq;
-                for record in &records {
-                    writeln!(io::stdout(), "{}", serde_json::to_string(record).map_err(io::Error::other)?)?;
-                }
-            }
-        }
-        JournalCommand::Tail { lines, follow } => tail(client, lines, follow, format).await,
-    }
-}
-
-async fn tail(client: &Client, lines: usize, follow: bool, format: Format) -> Result<Exit, Failure> {
-    let mut after = client.snapshot().await?.state.seq.saturating_sub(lines as u64);
-    let mut feed = client.feed();
-    loop {
-        for record in client.records(after, PAGE).await? {
-            after = record.seq;
-            let line = match format {
-                Format::Json => serde_json::to_string(&record).map_err(io::Error::other)?,
-                Format::Text => journal::line(&record),
-            };
-            writeln!(io::stdout(), "{line}")?;
-        }
-        if !follow {
-            return Ok(Exit::Ok);
-        }
-        loop {
-            match feed.next().await {
-                Fed::Update(Update::Record { record }) if record.seq > after => break,
-                Fed::Snapshot(view) if view.state.seq > after => break,
-                Fed::Lost(error) => eprintln!("{error}; looking for it again"),
-                _ => {}
-            }
-        }
-    }
 }
 
 async fn incident(client: &Client, command: IncidentCommand, format: Format) -> Result<Exit, Failure> {

@@ -90,8 +90,13 @@ pub fn step(system: &dyn System, kind: &str, region: &str, given: Value) -> Arc<
 
 /// A step that may be refused for its parameters.
 pub fn try_step(system: &dyn System, kind: &str, region: &str, given: Value) -> Result<Arc<dyn Step>, Fault> {
+    system.step(&spec(kind, region, given))
+}
+
+/// A step as a plan would have it, behind a gate; its id is its kind.
+pub fn spec(kind: &str, region: &str, given: Value) -> StepSpec {
     let (of, row) = kinds().step(kind).expect("there is such a step");
-    let spec = StepSpec {
+    StepSpec {
         id: kind.into(),
         title: row.title.into(),
         kind: kind.into(),
@@ -107,8 +112,7 @@ pub fn try_step(system: &dyn System, kind: &str, region: &str, given: Value) -> 
         role: row.role,
         undo: row.undo,
         params: params(row.params, given),
-    };
-    system.step(&spec)
+    }
 }
 
 /// What the journal would hold of a step.
