@@ -38,7 +38,16 @@ impl Exit {
     }
 
     pub fn code(self) -> u8 {
-        TABLE.iter().find(|(exit, _, _)| *exit == self).map_or(1, |(_, code, _)| *code)
+        self.row().0
+    }
+
+    pub fn meaning(self) -> &'static str {
+        self.row().1
+    }
+
+    fn row(self) -> (u8, &'static str) {
+        let row = TABLE.iter().find(|(exit, _, _)| *exit == self);
+        row.map_or((1, "failed"), |(_, code, meaning)| (*code, *meaning))
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Lock {
 pub enum LockFault {
     #[error("another engine (pid {pid}) works on {} → use that one (`mayday status`), or stop it: mayday engine stop", dir.display())]
     Held { pid: String, dir: PathBuf },
-    #[error("the state directory {} cannot be used: {error} → mend its permissions, or choose another with --state-dir", dir.display())]
+    #[error("the state directory {} cannot be used: {error} → let it be written to and its disk have room, or choose another with --state-dir", dir.display())]
     Unusable { dir: PathBuf, error: io::Error },
 }
 

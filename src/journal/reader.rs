@@ -122,12 +122,12 @@ pub(super) fn explain(path: &Path, error: &sqlx::Error) -> JournalFault {
     let text = error.to_string();
     let next = if text.contains("full") {
         "free space on that disk; what was not written is kept and written then"
-    } else if text.contains("readonly") || text.contains("unable to open") {
+    } else if ["readonly", "unable to open", "denied", "Read-only"].iter().any(|word| text.contains(word)) {
         "make the state directory writable, or choose another with --state-dir"
     } else if text.contains("not a database") || text.contains("malformed") {
         "keep the file for the review, and start with an empty directory by --state-dir"
     } else {
-        "look at the disk; what was not written is kept and tried again"
+        "look at the disk: is there room, does it fail? what was not written is kept and tried again"
     };
     JournalFault { what: format!("{}: {text}", path.display()), next: next.into() }
 }

@@ -27,9 +27,12 @@ pub struct SqliteJournal {
 }
 
 struct Writer {
-    connection: SqliteConnection,
-    /// The last record's number and hash; `None` after a failure, until they are read again.
-    tail: Option<(u64, Hash)>,
+    options: SqliteConnectOptions,
+    /// `None` after a failure: only a new connection knows for sure that the failed transaction is gone. (The driver counts
+    /// transactions by itself; after a commit that failed it would take the next one for a part of that, and never commit it.)
+    connection: Option<SqliteConnection>,
+    /// The number and the hash of the last record that is known to be durable.
+    tail: (u64, Hash),
 }
 
 impl SqliteJournal {
@@ -50,7 +53,8 @@ impl SqliteJournal {
             .busy_timeout(Duration::from_secs(2));
         let mut connection = options.connect().await.map_err(fault)?;
         prepare(&mut connection, &path).await?;
-        let writer = Mutex::new(Writer { connection, tail: None });
+        let tail = tail(&mut connection).await.map_err(fault)?;
+        let writer = Mutex::new(Writer { options, connection: Some(connection), tail });
         Ok(Self { writer, reader: Reader::open(dir).await? })
     }
 
@@ -70,10 +74,13 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), J
         .and_then(|row| row.try_get(0))
         .map_err(fault)?;
     if application == 0 && tables == 0 {
+        // All or nothing: what a full disk leaves half done would be taken for another program's.
         for sql in [
+            "BEGIN IMMEDIATE",
             "CREATE TABLE record (seq INTEGER PRIMARY KEY, body TEXT NOT NULL, hash BLOB NOT NULL) STRICT",
             "PRAGMA application_id = 1297695833",
             "PRAGMA user_version = 1",
+            "COMMIT",
         ] {
             sqlx::query(sql).execute(&mut *connection).await.map_err(fault)?;
         }
@@ -93,42 +100,66 @@ async fn pragma(connection: &mut SqliteConnection, sql: &'static str) -> Result<
     sqlx::query(sql).fetch_one(connection).await?.try_get(0)
 }
 
+/// The number and the hash of the last record.
+async fn tail(connection: &mut SqliteConnection) -> Result<(u64, Hash), sqlx::Error> {
+    let last = sqlx::query("SELECT seq, hash FROM record ORDER BY seq DESC LIMIT 1");
+    let Some(row) = last.fetch_optional(connection).await? else { return Ok((0, [0; 32])) };
+    let hash: Vec<u8> = row.try_get(1)?;
+    let hash = hash.try_into().map_err(|_| sqlx::Error::Protocol("a hash has the wrong length".into()))?;
+    Ok((row.try_get::<i64, _>(0)? as u64, hash))
+}
+
 impl Writer {
-    async fn tail(&mut self) -> Result<(u64, Hash), sqlx::Error> {
-        if let Some(tail) = self.tail {
-            return Ok(tail);
-        }
-        let last = sqlx::query("SELECT seq, hash FROM record ORDER BY seq DESC LIMIT 1");
-        let tail = match last.fetch_optional(&mut self.connection).await? {
-            Some(row) => {
-                let hash: Vec<u8> = row.try_get(1)?;
-                let hash = hash.try_into().map_err(|_| sqlx::Error::Protocol("a hash has the wrong length".into()))?;
-                (row.try_get::<i64, _>(0)? as u64, hash)
-            }
-            None => (0, [0; 32]),
+    async fn append(&mut self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, sqlx::Error> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.reconnect().await?,
         };
-        Ok(*self.tail.insert(tail))
+        match write(&mut connection, self.tail, at, events).await {
+            Ok((records, tail)) => {
+                (self.connection, self.tail) = (Some(connection), tail);
+                Ok(records)
+            }
+            Err(error) => {
+                // It has failed already.
+                let _ = connection.close().await;
+                Err(error)
+            }
+        }
     }
 
-    async fn append(&mut self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, sqlx::Error> {
-        let (mut seq, mut head) = self.tail().await?;
-        // Until the commit has succeeded nothing is known about the end of the file.
-        self.tail = None;
-        let mut records = Vec::with_capacity(events.len());
-        let mut transaction = self.connection.begin().await?;
-        for (actor, event) in events {
-            seq += 1;
-            let record = Record { seq, at, actor, event };
-            let body = serde_json::to_string(&record).map_err(|error| sqlx::Error::Encode(error.into()))?;
-            head = hash(&head, &body);
-            let insert = sqlx::query("INSERT INTO record (seq, body, hash) VALUES (?, ?, ?)");
-            insert.bind(seq as i64).bind(body).bind(&head[..]).execute(&mut *transaction).await?;
-            records.push(record);
+    async fn reconnect(&self) -> Result<SqliteConnection, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        if tail(&mut connection).await? == self.tail {
+            return Ok(connection);
         }
-        transaction.commit().await?;
-        self.tail = Some((seq, head));
-        Ok(records)
+        // A commit that was reported as failed and is there all the same: this engine has not acted on it, so it must not go on.
+        Err(sqlx::Error::Protocol(
+            "it does not end where it was left; restart the engine, which takes it as it is".into(),
+        ))
     }
+}
+
+/// All or nothing; the new tail.
+async fn write(
+    connection: &mut SqliteConnection,
+    (mut seq, mut head): (u64, Hash),
+    at: At,
+    events: Vec<(Actor, Event)>,
+) -> Result<(Vec<Record>, (u64, Hash)), sqlx::Error> {
+    let mut records = Vec::with_capacity(events.len());
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    for (actor, event) in events {
+        seq += 1;
+        let record = Record { seq, at, actor, event };
+        let body = serde_json::to_string(&record).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        head = hash(&head, &body);
+        let insert = sqlx::query("INSERT INTO record (seq, body, hash) VALUES (?, ?, ?)");
+        insert.bind(seq as i64).bind(body).bind(&head[..]).execute(&mut *connection).await?;
+        records.push(record);
+    }
+    sqlx::query("COMMIT").execute(&mut *connection).await?;
+    Ok((records, (seq, head)))
 }
 
 #[async_trait]

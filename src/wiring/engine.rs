@@ -138,18 +138,17 @@ pub async fn wait(places: &Places, child: &mut Child) -> Result<(), Failure> {
         if client.snapshot().await.is_ok() {
             return Ok(());
         }
-        let ended = child.try_wait().ok().flatten();
-        if ended.is_some() || start.elapsed() > START {
-            // Another command may have started one at the same moment: that one is as good.
-            if ended.is_some() && client.snapshot().await.is_ok() {
-                return Ok(());
-            }
+        let code = child.try_wait().ok().flatten().map(|status| status.code().unwrap_or_default());
+        let exit = code.and_then(Exit::of);
+        // Another command may have started one at the same moment: that one is as good, and may still be starting.
+        let other = exit == Some(Exit::Refused);
+        if (code.is_some() && !other) || start.elapsed() > START {
             let words = last_words(&places.log()).unwrap_or_default();
-            let text = format!("no engine could be started; its log ({}) ends with:\n{words}", places.log().display());
-            // What keeps an engine from starting is told by its exit code as if it had been started by hand.
-            let code = ended.and_then(|status| status.code());
-            let exit = code.and_then(Exit::of).filter(|exit| !matches!(exit, Exit::Ok | Exit::Failed));
-            return Err(Failure::new(exit.unwrap_or(Exit::Unreachable), text));
+            // What kept it from starting is told here as it would have told it itself: on a full disk it cannot even log.
+            let exit = exit.filter(|exit| !matches!(exit, Exit::Ok | Exit::Failed)).unwrap_or(Exit::Unreachable);
+            let (why, log) = (exit.meaning(), places.log());
+            let text = format!("no engine could be started: {why}; its log ({}) ends with:\n{words}", log.display());
+            return Err(Failure::new(exit, text));
         }
         sleep(Duration::from_millis(20)).await;
     }

@@ -68,6 +68,7 @@ async fn with_places(
         },
         Some(Command::Journal(command)) => journals::run(&places, command, format).await,
         None => {
+            super::cockpit::needs_terminal()?;
             engine::ensure(&places).await?;
             super::cockpit::run(&places.socket, cockpit).await
         }

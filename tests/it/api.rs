@@ -19,7 +19,7 @@ use mayday::domain::command::Ask;
 use mayday::domain::ids::SessionId;
 use mayday::domain::live::Attached;
 use mayday::domain::plan::Plan;
-use mayday::domain::view::{Snapshot, Update};
+use mayday::domain::view::Update;
 use mayday::engine::{Handle, Parts};
 use mayday::journal::{SqliteJournal, replay};
 use mayday::lab::STANDBY;
@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::{estate, eventually, spec};
+use crate::common::{estate, eventually, follow, spec};
 
 /// How long an answer may take: only a bound for a test that fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -411,31 +411,6 @@ async fn there_is_room_for_so_many_observers_and_always_for_commands() {
     drop(feeds);
     let listens = async || matches!(site.client.feed().next().await, Fed::Snapshot(_)).then_some(());
     eventually("there is room again", listens).await;
-}
-
-/// Follows a feed until the engine is held, and counts how often everything came. No record may be missing or come twice.
-async fn follow(mut feed: Feed, wholes: Arc<AtomicUsize>) -> Snapshot {
-    let mut view: Option<Snapshot> = None;
-    loop {
-        match timeout(PATIENCE, feed.next()).await.expect("the feed goes on") {
-            Fed::Snapshot(whole) => {
-                assert!(view.as_ref().is_none_or(|view| view.state.seq <= whole.state.seq), "it went back in time");
-                view = Some(*whole);
-                wholes.fetch_add(1, Ordering::SeqCst);
-            }
-            Fed::Update(update) => {
-                let view = view.as_mut().expect("first comes the whole");
-                if let Update::Record { record } = &update {
-                    assert_eq!(record.seq, view.state.seq + 1, "a record was lost or doubled");
-                }
-                view.take(&update).unwrap();
-            }
-            Fed::Alive | Fed::Lost(_) => {}
-        }
-        if let Some(view) = view.take_if(|view| view.state.hold.is_some()) {
-            return view;
-        }
-    }
 }
 
 #[tokio::test]

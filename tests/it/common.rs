@@ -1,16 +1,20 @@
 //! What the tests of the drivers share: a small estate, specs from a few parameters, and waiting for a condition.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use mayday::api::client::{Fed, Feed};
 use mayday::domain::estate::{
     DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Subject, SystemSpec,
 };
+use mayday::domain::health::Status;
 use mayday::domain::kinds::{Need, Param};
 use mayday::domain::params::Params;
 use mayday::domain::plan::{Gate, StepSpec};
 use mayday::domain::system::{Begun, Fault, Receipt, Step, StepLog, Surroundings, System};
 use mayday::domain::time::{At, Span};
+use mayday::domain::view::{Snapshot, Update};
 use mayday::lab::{PRIMARY, STANDBY};
 use mayday::systems::FACTORIES;
 use mayday::wiring::kinds;
@@ -127,5 +131,37 @@ pub struct Log(pub Mutex<Vec<String>>);
 impl StepLog for Log {
     fn line(&self, text: &str) {
         self.0.lock().expect("no test panics in here").push(text.to_owned());
+    }
+}
+
+/// Every probe has seen its subject healthy, and it is known how far every store has come.
+pub fn is_ready(view: &Snapshot) -> bool {
+    let seen = |id| view.live.probes.get(id).is_some_and(|it| it.status == Status::Healthy);
+    let known = |id| view.live.surveys.get(id).is_some_and(|it| it.survey.standby_point.is_some());
+    view.estate.probes.iter().all(|it| seen(&it.id)) && view.estate.datastores().all(|store| known(&store.id))
+}
+
+/// Follows a feed until the engine is held, and counts how often everything came. No record may be missing or come twice.
+pub async fn follow(mut feed: Feed, wholes: Arc<AtomicUsize>) -> Snapshot {
+    let mut view: Option<Snapshot> = None;
+    loop {
+        match tokio::time::timeout(PATIENCE, feed.next()).await.expect("the feed goes on") {
+            Fed::Snapshot(whole) => {
+                assert!(view.as_ref().is_none_or(|view| view.state.seq <= whole.state.seq), "it went back in time");
+                view = Some(*whole);
+                wholes.fetch_add(1, Ordering::SeqCst);
+            }
+            Fed::Update(update) => {
+                let view = view.as_mut().expect("first comes the whole");
+                if let Update::Record { record } = &update {
+                    assert_eq!(record.seq, view.state.seq + 1, "a record was lost or doubled");
+                }
+                view.take(&update).unwrap();
+            }
+            Fed::Alive | Fed::Lost(_) => {}
+        }
+        if let Some(view) = view.take_if(|view| view.state.hold.is_some()) {
+            return view;
+        }
     }
 }

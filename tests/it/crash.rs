@@ -3,49 +3,29 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use futures::{StreamExt, stream};
-use mayday::api::client::Client;
 use mayday::domain::command::Ask;
 use mayday::domain::event::Record;
-use mayday::domain::health::Status;
 use mayday::domain::incident::Severity;
 use mayday::domain::run::{Mode, Outcome};
-use mayday::domain::view::Snapshot;
 use mayday::lab::faults::Condition;
-use mayday::lab::{Lab, PRIMARY, Pace, estate};
+use mayday::lab::{Lab, PRIMARY, Pace};
 
-use crate::common::eventually;
+use crate::common::{eventually, is_ready};
+use crate::process::{Engine, Home};
 
 /// Failovers that are played at once: most of their time is waiting.
 const AT_ONCE: usize = 6;
 const SPEED: Pace = Pace(200.0);
 
-/// An engine in a process of its own; it is ended with the value.
-struct Engine(Child);
-
-impl Engine {
-    fn start(dir: &Path, crash: Option<&str>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mayday"));
-        command.arg("engine").arg("--config").arg(dir.join("config.toml")).arg("--state-dir").arg(dir.join("state"));
-        command.env("MAYDAY_LOG", "off").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        if let Some(crash) = crash {
-            command.env("MAYDAY_CRASH", crash);
-        }
-        Self(command.spawn().unwrap())
+fn engine(home: &Home, crash: Option<&str>) -> Engine {
+    let mut command = home.mayday("engine");
+    command.env("MAYDAY_LOG", "off");
+    if let Some(crash) = crash {
+        command.env("MAYDAY_CRASH", crash);
     }
-
-    fn has_died(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_some()
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    Engine::spawn(command, Path::new("/dev/null"))
 }
 
 /// Accepted changes by place, action and target.
@@ -57,21 +37,14 @@ struct Played {
     changes: Changes,
 }
 
-fn is_ready(view: &Snapshot) -> bool {
-    let seen = |id| view.live.probes.get(id).is_some_and(|it| it.status == Status::Healthy);
-    let known = |id| view.live.surveys.get(id).is_some_and(|it| it.survey.standby_point.is_some());
-    view.estate.probes.iter().all(|it| seen(&it.id)) && view.estate.datastores().all(|store| known(&store.id))
-}
-
 /// The region is left on purpose, so that every store has to be moved by hand; only the graph's leader is lost, since nothing can
 /// make a living one step down.
 async fn play(crash: Option<&str>) -> Played {
     let what = crash.unwrap_or("no crash").to_owned();
     let lab = Lab::start(SPEED).await.unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("config.toml"), estate::config_for(&lab.endpoints, SPEED).unwrap()).unwrap();
-    let mut engine = Engine::start(dir.path(), crash);
-    let client = Client::new(dir.path().join("state/engine.sock"));
+    let home = Home::of(&lab);
+    let mut process = engine(&home, crash);
+    let client = home.client();
     eventually("the lab is healthy", async || client.snapshot().await.ok().filter(is_ready)).await;
     lab.world.truth().faults.set(&format!("neo4j@{PRIMARY}"), Condition::Dark);
     client.ask(&Ask::Declare { title: "leave the region".into(), severity: Severity::Sev2 }).await.unwrap();
@@ -85,9 +58,9 @@ async fn play(crash: Option<&str>) -> Played {
     let _ = client.ask(&start).await;
     let (mut crashed, mut seen) = (false, Vec::<Record>::new());
     let outcome = eventually(&format!("the failover ends ({what})"), async || {
-        if engine.has_died() {
+        if process.has_ended() {
             crashed = true;
-            engine = Engine::start(dir.path(), None);
+            process = engine(&home, None);
         }
         let view = client.snapshot().await.ok()?;
         let after = seen.last().map_or(0, |record| record.seq);
