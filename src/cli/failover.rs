@@ -141,8 +141,10 @@ pub fn waiting(run: &Run) -> String {
             }
             _ => format!("mayday step retry|skip|done|revert {id} --reason …"),
         };
+        // A fault also says on which system, what it means, and how to mend it.
+        let why = step.fault.as_ref().map_or_else(|| step.detail.clone(), ToString::to_string);
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "  {id} is {}: {}\n    → {next}", step.phase, step.detail);
+        let _ = writeln!(out, "  {id} is {}: {why}\n    → {next}", step.phase);
     }
     out.push_str("It goes on from wherever it is answered; follow it with `mayday failover follow`.\n");
     out

@@ -193,7 +193,7 @@ impl Aws {
     fn unsure(&self, call: Call, what: String) -> Fault {
         let fault = Fault::new(call.unsure(), &self.system, format!("{what} (region {})", self.region));
         match call {
-            Call::Read => fault,
+            Call::Read => fault.next("see whether this host reaches the endpoint, then retry"),
             Call::Mutation => fault.means("it may have happened").next("Mayday looks before anything is tried again"),
         }
     }
@@ -203,7 +203,8 @@ impl Aws {
         let words = clean(&format!("{code} {}", message.unwrap_or_default()));
         if LATER.contains(&code.as_str()) || status == 429 {
             return Fault::transient(&self.system, format!("{operation} {THROTTLED}: {words}"))
-                .means("nothing was changed by it");
+                .means("nothing was changed by it")
+                .next("wait a little, then retry; everybody in the account shares the rate");
         }
         if status >= 500 {
             return self.unsure(call, format!("{operation} failed with {status}: {words}"));

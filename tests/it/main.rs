@@ -3,6 +3,7 @@
 mod api;
 mod app;
 mod architecture;
+mod broken;
 mod cli;
 mod common;
 mod config;

@@ -147,7 +147,7 @@ impl Client {
     ) -> Result<T, Fault> {
         timeout(patience, asked).await.unwrap_or_else(|_| {
             let text = format!("the API server did not answer within {:.1} s ({what})", patience.as_secs_f64());
-            Err(Fault::new(unsure, &self.system, text))
+            Err(broken(unsure, &self.system, text))
         })
     }
 
@@ -256,21 +256,33 @@ fn fault(system: &str, what: &str, unsure: FaultClass, error: &Error) -> Fault {
                 401 | 403 => Fault::permanent(system, text)
                     .means("these credentials may not do it; nothing was changed")
                     .next("log in with the role for recovery, then retry"),
-                409 | 429 => {
-                    Fault::transient(system, format!("{text} ({THROTTLED})")).means("nothing was changed by it")
-                }
-                500.. => Fault::new(unsure, system, text),
+                409 | 429 => Fault::transient(system, format!("{text} ({THROTTLED})"))
+                    .means("nothing was changed by it")
+                    .next("wait a little, then retry"),
+                500.. => broken(unsure, system, text),
                 _ => Fault::permanent(system, text).means("nothing was changed"),
             }
         }
         Error::Service(cause) if never_sent(cause.as_ref()) => {
             Fault::transient(system, format!("the API server cannot be reached: {}", root()))
                 .means("nothing was changed by it")
+                .next("see whether this host reaches it, then retry")
         }
         Error::Auth(_) => Fault::permanent(system, format!("{what}: {}", root()))
             .means("nothing was changed")
             .next("log in, then retry"),
-        _ => Fault::new(unsure, system, format!("{what} broke: {}", root())),
+        _ => broken(unsure, system, format!("{what} broke: {}", root())),
+    }
+}
+
+/// A call that came to no answer.
+fn broken(unsure: FaultClass, system: &str, what: String) -> Fault {
+    let fault = Fault::new(unsure, system, what);
+    match unsure {
+        FaultClass::Ambiguous => {
+            fault.means("it may have happened").next("Mayday looks before anything is tried again")
+        }
+        _ => fault.next("see whether this host reaches the API server, then retry"),
     }
 }
 

@@ -178,7 +178,7 @@ fn refusal(system: &str, url: &str, error: &Neo4jError) -> Fault {
     let what = format!("{url}: {} ({})", clean(error.message()), clean(error.code()));
     match error.kind() {
         Neo4jErrorKind::Transient | Neo4jErrorKind::Client(Neo4jClientErrorKind::SessionExpired) => {
-            Fault::transient(system, what)
+            Fault::transient(system, what).next("wait a little, then retry")
         }
         Neo4jErrorKind::Client(Neo4jClientErrorKind::Security(_)) => {
             Fault::permanent(system, what).next("check `username` and `password`, and whether the user may do this")

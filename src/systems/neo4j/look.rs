@@ -91,6 +91,13 @@ pub struct Leader {
 }
 
 impl Sight {
+    /// When no server answers: all that they say, and what to do as the first says that knows.
+    pub fn silence(&self, system: &str) -> Fault {
+        let told = self.silent.values().map(|fault| fault.next.as_str()).find(|next| !next.is_empty());
+        let next = told.unwrap_or("check the network to the servers, then retry");
+        Fault::transient(system, self.summary()).next(next)
+    }
+
     /// `2 of 3 servers answer; bolt://10.0.0.1:7687 did not answer within 3.0 s`
     pub fn summary(&self) -> String {
         let mut words = format!("{} of {} servers answer", self.views.len(), self.views.len() + self.silent.len());

@@ -15,9 +15,8 @@ impl Neo4j {
     pub async fn survey(&self) -> Result<Survey, Fault> {
         let sight = self.look().await;
         if sight.views.is_empty() {
-            return Err(Fault::transient(&self.id, sight.summary())
-                .means("roles, lag and the recovery point of this store are unknown")
-                .next("check the network between here and Neo4j"));
+            let means = "roles, lag and the recovery point of this store are unknown";
+            return Err(sight.silence(&self.id).means(means));
         }
         let leader = sight.leader(self, &self.database).map(|leader| leader.server);
         let members = self.servers.keys().map(|name| self.member(name, &sight, leader.as_deref())).collect();

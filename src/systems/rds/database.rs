@@ -117,7 +117,7 @@ impl Database {
         };
         timeout(LOOK, looking).await.unwrap_or_else(|_| {
             let what = format!("RDS in {} did not answer within {:.1} s", self.region, LOOK.as_secs_f64());
-            Err(Fault::transient(&self.system, what))
+            Err(Fault::transient(&self.system, what).next("see whether this host reaches the endpoint, then retry"))
         })
     }
 

@@ -158,7 +158,7 @@ fn fault(system: &str, address: &str, error: &RedisError, mutates: bool) -> Faul
         (_, "INPROG") => Fault::ambiguous(system, what).means("a failover is already running, perhaps the wanted one"),
         (_, "LOADING" | "TRYAGAIN" | "MASTERDOWN" | "BUSY" | "READONLY") => Fault::transient(system, what),
         (ErrorKind::Server(_) | ErrorKind::Extension, _) if said.contains("max number of clients") => {
-            Fault::transient(system, what)
+            Fault::transient(system, what).next("wait a little, then retry")
         }
         (ErrorKind::Server(_) | ErrorKind::Extension, _) => Fault::permanent(system, what),
         _ if mutates && !error.is_connection_refusal() => {

@@ -104,6 +104,12 @@ impl Sight {
         known.chain(redis.nodes.values()).cloned().collect()
     }
 
+    /// What to do about those that do not answer: as the first says that knows.
+    pub fn advice(&self) -> &str {
+        let told = self.silent.iter().map(|(_, fault)| fault.next.as_str()).find(|next| !next.is_empty());
+        told.unwrap_or("check the network to the Sentinels, then retry")
+    }
+
     /// `2 of 3 Sentinels answer; 10.0.0.1:26379 did not let us in within 2 s`
     pub fn summary(&self) -> String {
         let mut words = format!("{} of {} Sentinels answer", self.views.len(), self.asked);

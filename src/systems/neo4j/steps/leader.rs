@@ -26,7 +26,7 @@ impl Step for Leads {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
         let sight = self.neo4j.look().await;
         if sight.views.is_empty() {
-            return Err(Fault::transient(&self.neo4j.id, sight.summary()).next("check the network to the servers"));
+            return Err(sight.silence(&self.neo4j.id));
         }
         Ok(match self.leader(&sight) {
             Ok(leader) if !self.measures => Observed::Done { detail: self.words(&leader) },

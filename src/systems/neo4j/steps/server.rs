@@ -151,7 +151,7 @@ impl ServerStep {
     async fn look(&self) -> Result<Sight, Fault> {
         let sight = self.neo4j.look().await;
         match sight.views.is_empty() {
-            true => Err(Fault::transient(&self.neo4j.id, sight.summary()).next("check the network to the servers")),
+            true => Err(sight.silence(&self.neo4j.id)),
             false => Ok(sight),
         }
     }

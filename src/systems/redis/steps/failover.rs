@@ -174,9 +174,7 @@ impl Failover {
     }
 
     fn nobody(&self, sight: &Sight) -> Fault {
-        Fault::transient(&self.redis.id, sight.summary())
-            .means("who the master is cannot be told")
-            .next("check the network to the Sentinels")
+        Fault::transient(&self.redis.id, sight.summary()).means("who the master is cannot be told").next(sight.advice())
     }
 
     fn quorum(&self, sight: &Sight) -> Guard {
