@@ -10,6 +10,7 @@ use mayday::domain::event::Record;
 use mayday::domain::incident::Severity;
 use mayday::domain::run::{Mode, Outcome};
 use mayday::lab::faults::Condition;
+use mayday::lab::world::Mutation;
 use mayday::lab::{Lab, PRIMARY, Pace};
 
 use crate::common::{eventually, is_ready};
@@ -42,7 +43,7 @@ struct Played {
 async fn play(crash: Option<&str>) -> Played {
     let what = crash.unwrap_or("no crash").to_owned();
     let lab = Lab::start(SPEED).await.unwrap();
-    let home = Home::of(&lab);
+    let home = Home::patient(&lab);
     let mut process = engine(&home, crash);
     let client = home.client();
     eventually("the lab is healthy", async || client.snapshot().await.ok().filter(is_ready)).await;
@@ -78,10 +79,14 @@ async fn play(crash: Option<&str>) -> Played {
     assert_eq!(outcome, Outcome::Completed, "{what}");
     let chain = client.verify().await.unwrap();
     let journal = client.records(0, 100_000).await.unwrap();
-    assert_eq!(chain.records as usize, journal.len(), "{what}");
+    // Probes may have seen something in between.
+    assert!(chain.records as usize <= journal.len(), "{what}");
+    assert!(journal.iter().zip(1..).all(|(record, seq)| record.seq == seq), "{what}: a number is missing");
     assert!(seen.iter().all(|record| journal.contains(record)), "{what}: an event that was shown is lost");
     let mut changes = Changes::new();
-    for change in lab.world.truth().ledger.iter().filter(|change| change.accepted) {
+    // A verification may write its canary as often as it looks.
+    let counts = |change: &&Mutation| change.accepted && change.target != "mayday:canary";
+    for change in lab.world.truth().ledger.iter().filter(counts) {
         *changes.entry((change.place.clone(), change.action.clone(), change.target.clone())).or_default() += 1;
     }
     Played { crashed, changes }

@@ -112,7 +112,8 @@ async fn all_is_well_in_a_healthy_cluster() {
     let member = |name: &str| survey.members.iter().find(|member| member.name == name).unwrap();
     assert_eq!((member("neo4j-1").role, member("neo4j-1").lag), (Role::Writer, None));
     assert_eq!(member("neo4j-2").role, Role::Replica);
-    assert_eq!(member("neo4j-2").lag, Some(Lag::Transactions(0)));
+    let lag = member("neo4j-2").lag;
+    assert!(matches!(lag, Some(Lag::Transactions(0..16))), "{lag:?}");
     let point = survey.standby_point.expect("a copy in the standby region can be read");
     assert!(point.measured && point.region == Some(STANDBY.into()), "{point:?}");
 }
