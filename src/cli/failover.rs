@@ -160,7 +160,7 @@ pub fn summary(view: &Snapshot, run: &Run) -> String {
 pub fn summary_json(view: &Snapshot, run: &Run) -> Value {
     json!({
         "run": run.id, "plan": run.plan.id, "mode": run.mode, "outcome": run.outcome,
-        "waits_for_human": run.waits_for_human(), "incident": view.state.incident.as_ref().map(|it| &it.id),
+        "waits_for_human": run.waits_for_human(view.state.hold.is_some()), "incident": view.state.incident.as_ref().map(|it| &it.id),
         "steps": steps_json(run), "rto": status::rto(view), "rpo": status::rpo(view),
     })
 }

@@ -39,7 +39,7 @@ pub fn json(view: &Snapshot) -> Value {
         "incident": view.state.incident,
         "run": view.state.run.as_ref().map(|run| json!({
             "id": run.id, "plan": run.plan.id, "mode": run.mode, "open": run.is_open(), "outcome": run.outcome,
-            "waits_for_human": run.waits_for_human(), "steps": super::failover::steps_json(run),
+            "waits_for_human": run.waits_for_human(view.state.hold.is_some()), "steps": super::failover::steps_json(run),
         })),
         "rto": rto(view),
         "rpo": rpo(view),

@@ -9,7 +9,7 @@ use super::actor::Actor;
 use super::estate::{DataClass, words};
 use super::ids::{IncidentId, RunId, StepId};
 use super::kinds::Undo;
-use super::plan::Plan;
+use super::plan::{Plan, StepSpec};
 use super::recovery::{Loss, RecoveryPoint};
 use super::system::{Begun, Fault, Guard, GuardVerdict, Observed};
 use super::time::At;
@@ -206,13 +206,17 @@ impl Run {
         self.ended_at.is_none()
     }
     /// Steps in the order of the plan, with what became of them.
-    pub fn in_order(&self) -> impl Iterator<Item = (&super::plan::StepSpec, &StepRun)> {
+    pub fn in_order(&self) -> impl Iterator<Item = (&StepSpec, &StepRun)> {
         self.plan.steps.iter().filter_map(|spec| self.steps.get(&spec.id).map(|step| (spec, step)))
     }
-    /// Open, but nothing is under way and nothing will start by itself: a human has to act.
-    pub fn waits_for_human(&self) -> bool {
-        let busy =
-            |step: &StepRun| step.phase.is_in_flight() || matches!(step.phase, StepPhase::Ready | StepPhase::Retrying);
-        self.is_open() && !self.steps.values().any(busy)
+    /// Open, but nothing is under way and nothing will start by itself: a human has to act. Under HOLD (`held`) nothing starts.
+    pub fn waits_for_human(&self, held: bool) -> bool {
+        let starts = |spec: &StepSpec, step: &StepRun| match step.phase {
+            StepPhase::Ready | StepPhase::Retrying => true,
+            StepPhase::Waiting => spec.needs.iter().all(|need| self.phase(need).satisfies()),
+            _ => false,
+        };
+        let busy = |(spec, step): (&StepSpec, &StepRun)| step.phase.is_in_flight() || (!held && starts(spec, step));
+        self.is_open() && !self.in_order().any(busy)
     }
 }

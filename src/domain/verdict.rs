@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::estate::{DataClass, Estate, Tier};
 use super::incident::Incident;
 use super::kinds::StepRole;
-use super::recovery::Loss;
-use super::run::{Mode, Run, StepPhase};
+use super::recovery::{Loss, RecoveryPoint};
+use super::run::{Mode, Run, StepPhase, StepRun};
 use super::time::{At, seconds_between};
 
 /// How a tier stands against its RTO. All lengths are in seconds.
@@ -53,7 +53,8 @@ pub fn rto(estate: &Estate, incident: &Incident, now: At) -> Vec<RtoVerdict> {
 }
 
 /// The RPO of every data class that has one. The loss is measured once every measuring step of the run for that class is done;
-/// until then it is estimated from what was known at the declaration, the worst datastore counting.
+/// until then, and when clients wrote to the copy before it was
+/// measured, it is estimated from what was known at the declaration, the worst datastore counting.
 pub fn rpo(estate: &Estate, incident: &Incident, run: Option<&Run>) -> Vec<RpoVerdict> {
     let of_class = |class: DataClass| {
         let target = estate.rpo(class)?.as_secs_f64();
@@ -64,14 +65,20 @@ pub fn rpo(estate: &Estate, incident: &Incident, run: Option<&Run>) -> Vec<RpoVe
 }
 
 fn loss(estate: &Estate, incident: &Incident, run: Option<&Run>, class: DataClass) -> Loss {
-    let Some(disruption) = incident.clocks.t0.values().min().copied() else { return Loss::Unknown };
+    let clocks = &incident.clocks;
+    let Some(t0) = clocks.t0.values().min().copied() else { return Loss::Unknown };
+    // A region that is left on purpose takes writes until the first step stops them.
+    let disruption = if clocks.t0_is_declaration { clocks.t3.unwrap_or(t0) } else { t0 };
+    // What was written after the failure was seen is a client's of the new copy: it hides how far the copy had come.
+    let tells = |point: &&RecoveryPoint| clocks.t0_is_declaration || clocks.t1.is_none_or(|t1| point.at <= t1);
     let measures = || {
         let of_class = move |role, its: Option<DataClass>| role == StepRole::Measures && its == Some(class);
         run.into_iter().flat_map(|run| run.in_order()).filter(move |(spec, _)| of_class(spec.role, spec.class))
     };
-    let all_measured = measures().next().is_some() && measures().all(|(_, step)| step.phase == StepPhase::Done);
-    let measured =
-        measures().filter_map(|(_, step)| step.point.as_ref()).map(|point| Loss::of(Some(point), disruption));
+    let point = |step: &'_ StepRun| step.point.clone().filter(|point| tells(&point));
+    let all_measured = measures().next().is_some()
+        && measures().all(|(_, step)| step.phase == StepPhase::Done && point(step).is_some());
+    let measured = measures().filter_map(|(_, step)| point(step)).map(|point| Loss::of(Some(&point), disruption));
     if all_measured {
         return worst(measured);
     }

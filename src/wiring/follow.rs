@@ -95,16 +95,19 @@ impl Follower<'_> {
         let Some(run) = self.run() else {
             return Err(Failure::failed(format!("{} is not the current run any more", self.run)));
         };
-        if run.is_open() && !run.waits_for_human() && !self.asks(run) {
+        if run.is_open() && !self.waits(run) {
             return Ok(None);
         }
-        if run.is_open() && self.format == Format::Text && io::stdin().is_terminal() && self.answer().await? {
+        // One decision of the engine is several records: only a snapshot is never taken in the middle of one.
+        self.view = self.client.snapshot().await?;
+        let Some(run) = self.run() else { return Ok(None) };
+        if run.is_open() && !self.waits(run) {
+            return Ok(None);
+        }
+        if run.is_open() && self.attended() && self.answer().await? {
             return Ok(None);
         }
         let Some(run) = self.run() else { return Ok(None) };
-        if run.is_open() && !run.waits_for_human() {
-            return Ok(None);
-        }
         match self.format {
             Format::Json => println!("{:#}", failover::summary_json(&self.view, run)),
             Format::Text => print!("{}", failover::summary(&self.view, run)),
@@ -115,9 +118,13 @@ impl Follower<'_> {
         Ok(Some(failover::judge(&self.view, run)))
     }
 
-    /// Whether a gate is open that nobody here has left unanswered.
-    fn asks(&self, run: &Run) -> bool {
-        self.gate(run).is_some()
+    /// Whether nothing goes on without a human; one who sits at the terminal is asked at the first open gate.
+    fn waits(&self, run: &Run) -> bool {
+        run.waits_for_human(self.view.state.hold.is_some()) || (self.attended() && self.gate(run).is_some())
+    }
+
+    fn attended(&self) -> bool {
+        self.format == Format::Text && io::stdin().is_terminal()
     }
 
     fn gate(&self, run: &Run) -> Option<StepId> {

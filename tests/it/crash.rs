@@ -71,7 +71,7 @@ async fn play(crash: Option<&str>) -> Played {
                 let _ = client.ask(&start).await;
                 None
             }
-            Some(run) if run.waits_for_human() => panic!("{what}: waits for a human: {:#?}", run.steps),
+            Some(run) if run.waits_for_human(false) => panic!("{what}: waits for a human: {:#?}", run.steps),
             Some(run) => run.outcome,
         }
     })

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tokio::time::timeout;
+
 use super::Cluster;
 use super::capacity::is_ready;
 use super::client::THROTTLED;
@@ -13,14 +15,23 @@ use crate::domain::system::{Fault, FaultClass};
 impl Cluster {
     pub async fn probe(&self, spec: &ProbeSpec) -> Reading {
         let started = Instant::now();
-        let reading = match spec.kind.as_str() {
+        // A little sooner than the caller, who takes silence for a target that is down.
+        let patience = spec.timeout.0.mul_f64(0.9);
+        let late = || match spec.kind.as_str() {
+            "kubernetes.deployment" => Reading::unknown("the API server does not answer"),
+            _ => Reading::down("the API server does not answer"),
+        };
+        timeout(patience, self.look(spec)).await.unwrap_or_else(|_| late()).took(started.elapsed())
+    }
+
+    async fn look(&self, spec: &ProbeSpec) -> Reading {
+        match spec.kind.as_str() {
             "kubernetes.deployment" => match spec.params.text("name") {
                 Ok(name) => self.deployment(name).await,
                 Err(fault) => Reading::unknown(fault.what),
             },
             _ => self.nodes().await.unwrap_or_else(|fault| silence(&fault)),
-        };
-        reading.took(started.elapsed())
+        }
     }
 
     /// An API server that does not answer is no service that is down: that is for probes along the clients' path to tell.

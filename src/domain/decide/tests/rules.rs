@@ -374,7 +374,7 @@ fn a_step_is_reverted_only_from_the_end_and_only_if_it_can_be() {
     bench.report(Report::Reverted { run: bench.run(), step: "dns".into(), outcome });
     assert_eq!(bench.phase("dns"), StepPhase::Reverted);
     assert_eq!(bench.state.serving(&bench.estate).as_str(), "us-east-1");
-    assert!(bench.state.run.as_ref().unwrap().waits_for_human());
+    assert!(bench.state.run.as_ref().unwrap().waits_for_human(false));
 }
 
 #[test]
