@@ -28,7 +28,7 @@
 //! - [`journal`]: the durable, hash-chained event log.
 //! - [`engine`]: the single writer, the runner of steps, the monitor. It is handed trait objects and never names a vendor.
 //! - [`api`]: HTTP and JSON over a Unix socket: protocol, server, client.
-//! - `tui`: the cockpit. It holds no truth, only a mirror of the engine's.
+//! - [`tui`]: the cockpit. It holds no truth, only a mirror of the engine's.
 //! - [`cli`]: the headless subcommands: they print, and nothing else.
 //! - [`lab`]: the embedded estate, two regions that speak the real wire protocols on loopback. It is the outside world: it imports
 //!   nothing of Mayday, and Mayday reaches it through an ordinary config file.

@@ -44,7 +44,7 @@ pub struct CockpitArgs {
     /// Look, and never be able to change anything
     #[arg(long)]
     pub read_only: bool,
-    /// The colours: dark, light, high-contrast, mono
+    /// The colours: dark, light, high-contrast, colour-blind, mono
     #[arg(long, env = "MAYDAY_THEME")]
     pub theme: Option<String>,
     /// Draw with plain ASCII characters
@@ -282,6 +282,7 @@ pub enum JournalCommand {
 pub enum IncidentCommand {
     /// Declare one: the clocks start
     Declare {
+        /// What is the matter, in a few words
         title: String,
         #[arg(long, default_value = "sev1")]
         severity: Severity,

@@ -90,3 +90,12 @@ fn every_step_says_in_a_few_words_what_it_does() {
         }
     }
 }
+
+/// README says what the program does.
+#[test]
+fn readme_has_every_exit_code() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for (_, code, meaning) in mayday::cli::exit::TABLE {
+        assert!(readme.contains(&format!("| {code} | {meaning} |")), "README lacks exit code {code}: {meaning}");
+    }
+}

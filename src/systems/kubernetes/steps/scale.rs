@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::Cluster;
 use super::super::capacity::{asked_for, fitting, left};
 use super::super::workload::Workload;
-use super::{listed, noted, restore};
+use super::{noted, restore};
 use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
 use crate::systems::shell::quoted;
 
@@ -52,19 +52,22 @@ impl Scale {
     }
 }
 
+/// Those that do not carry the full load yet: `api-gateway 1 of 4, auth 1 of 3`.
+fn short(targets: &[(Workload, u64)]) -> String {
+    let short = targets.iter().filter(|(it, full)| !it.carries(*full));
+    short.map(|(it, full)| format!("{} {} of {full}", it.name, it.available)).collect::<Vec<_>>().join(", ")
+}
+
 #[async_trait]
 impl Step for Scale {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
         let targets = self.targets().await?;
-        let short: Vec<&Workload> = targets.iter().filter(|(it, full)| !it.asks_for(*full)).map(|(it, _)| it).collect();
-        if !short.is_empty() {
-            return Ok(Observed::NotDone { detail: format!("below full load: {}", listed(short.into_iter())) });
+        if targets.iter().any(|(it, full)| !it.asks_for(*full)) {
+            return Ok(Observed::NotDone { detail: format!("below full load: {}", short(&targets)) });
         }
-        let waiting: Vec<&Workload> =
-            targets.iter().filter(|(it, full)| !it.carries(*full)).map(|(it, _)| it).collect();
-        Ok(match waiting.is_empty() {
+        Ok(match targets.iter().all(|(it, full)| it.carries(*full)) {
             true => Observed::Done { detail: "every deployment carries the full load".into() },
-            false => Observed::InProgress { detail: listed(waiting.into_iter()) },
+            false => Observed::InProgress { detail: short(&targets) },
         })
     }
 
@@ -117,13 +120,12 @@ impl Step for Scale {
 
     async fn verify(&self, _: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
         let targets = self.targets().await?;
-        let short: Vec<&Workload> = targets.iter().filter(|(it, full)| !it.carries(*full)).map(|(it, _)| it).collect();
-        if short.is_empty() {
+        if targets.iter().all(|(it, full)| it.carries(*full)) {
             let all: u64 = targets.iter().map(|(it, _)| it.available).sum();
             let detail = format!("{} deployments carry the full load with {all} replicas", targets.len());
             return Ok(Verified::Holds { detail, recovery_point: None });
         }
-        let mut detail = listed(short.into_iter());
+        let mut detail = short(&targets);
         if let Some(why) = self.0.without_room().await? {
             log.line(&why);
             detail = format!("{detail}; {why}");
