@@ -1,41 +1,17 @@
 """boto3 and dnspython, as anybody would use them, against the lab. Endpoints come in LAB_<NAME> variables."""
 
 import os
-import time
 
-import boto3
 import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
-from botocore.config import Config
-from botocore.exceptions import ClientError
+
+from peers import client, eventually, refused
 
 ZONE = "Z0GENNET"
 APP = "app.gennet.example."
 EAST, WEST = "127.0.0.11", "127.0.0.12"
-
-
-def client(service, endpoint, region):
-    config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-    keys = {"aws_access_key_id": "LABKEY", "aws_secret_access_key": "labsecret"}
-    return boto3.client(service, endpoint_url=endpoint, region_name=region, config=config, **keys)
-
-
-def refused(code, call, **arguments):
-    try:
-        call(**arguments)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error.response
-        return error.response["Error"]["Message"]
-    raise AssertionError(f"{code} was expected")
-
-
-def eventually(what, holds, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def ask(name, kind="A", over=dns.query.udp):

@@ -1,16 +1,13 @@
 //! boto3, dnspython and the `aws` command against the lab's Route 53, name server and S3. Needs `pip install boto3 dnspython awscli`
 //! and `jq`.
 
-use std::path::Path;
-
 use mayday::domain::system::Step;
 use mayday::domain::time::At;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 use serde_json::json;
-use tokio::process::Command;
 
 use crate::common::{connect, eventually, step};
-use crate::python::{interpreter, run};
+use crate::python::{paste, run};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs boto3 and dnspython: .ci/run installs them"]
@@ -27,30 +24,14 @@ async fn boto3_finds_route53_and_s3_as_it_knows_them() {
 }
 
 /// Pastes what `by_hand` prints into a shell, as far as a lab can take it. Answers what was printed.
-async fn paste(step: &dyn Step, lab: &Lab) -> String {
+async fn pasted(step: &dyn Step, lab: &Lab) -> String {
     // The last lines of a shift ask the name servers by name, and those of the lab have none.
-    let lines: Vec<String> =
-        step.by_hand().into_iter().take_while(|line| !line.contains("what clients are told")).collect();
-    let (folder, python) = (tempfile::tempdir().unwrap(), interpreter());
-    let tools = Path::new(&python).parent().unwrap_or(Path::new(""));
-    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
-    let done = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &lines.join("\n")])
-        .current_dir(folder.path())
-        .env("PATH", path)
-        .env("AWS_ENDPOINT_URL_ROUTE_53", &lab.endpoints["route53"])
-        .env("AWS_ENDPOINT_URL_S3", &lab.endpoints[&format!("s3.{STANDBY}")])
-        .envs([
-            ("AWS_ACCESS_KEY_ID", "LABKEY"),
-            ("AWS_SECRET_ACCESS_KEY", "labsecret"),
-            ("AWS_DEFAULT_REGION", PRIMARY),
-        ])
-        .output()
-        .await
-        .expect("bash starts");
-    let said = [String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)].concat();
-    assert!(done.status.success(), "{}\n{said}", lines.join("\n"));
-    said
+    let lines = step.by_hand().into_iter().take_while(|line| !line.contains("what clients are told")).collect();
+    let environment = [
+        ("AWS_ENDPOINT_URL_ROUTE_53", lab.endpoints["route53"].clone()),
+        ("AWS_ENDPOINT_URL_S3", lab.endpoints[&format!("s3.{STANDBY}")].clone()),
+    ];
+    paste(lines, environment).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,12 +50,12 @@ async fn what_is_printed_to_be_done_by_hand_can_be_pasted() {
     let resolved = || lab.world.truth().route53.resolve("app.gennet.example").map(|ip| ip.to_string());
     let there = step(&*zone, "route53.shift", STANDBY, json!({ "record": "app.gennet.example" }));
     // Without a preview: made of what is there.
-    paste(&*there, &lab).await;
+    pasted(&*there, &lab).await;
     assert_eq!(resolved().as_deref(), Some("127.0.0.12"));
     // With one: its exact change.
     let back = step(&*zone, "route53.shift", PRIMARY, json!({ "record": "app.gennet.example" }));
     back.preview().await.unwrap();
-    paste(&*back, &lab).await;
+    pasted(&*back, &lab).await;
     assert_eq!(resolved().as_deref(), Some("127.0.0.11"));
     let force = step(
         &*zone,
@@ -82,7 +63,7 @@ async fn what_is_printed_to_be_done_by_hand_can_be_pasted() {
         STANDBY,
         json!({ "record": "app.gennet.example", "identifier": PRIMARY }),
     );
-    paste(&*force, &lab).await;
+    pasted(&*force, &lab).await;
     assert_eq!(resolved().as_deref(), Some("127.0.0.12"));
 
     let buckets = connect("s3", None, json!({ "primary_bucket": "gennet-data", "standby_bucket": "gennet-data-dr" }));
@@ -96,6 +77,6 @@ async fn what_is_printed_to_be_done_by_hand_can_be_pasted() {
         newest.is_some().then_some(())
     })
     .await;
-    let said = paste(&*measure, &lab).await;
+    let said = pasted(&*measure, &lab).await;
     assert!(said.lines().any(|line| line.starts_with("heartbeat/us-east-1") && line.ends_with("REPLICA")), "{said}");
 }

@@ -1,8 +1,12 @@
 //! What needs real servers or vendors' own clients: `.ci/run` installs them and runs these with `--ignored`.
 
+mod aws_rds;
 mod aws_route53_s3;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/common.rs"]
 mod common;
 mod kubectl;
+mod neo4j_python;
 mod python;
+mod redis_cli;
+mod redis_server;

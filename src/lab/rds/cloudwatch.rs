@@ -1,6 +1,8 @@
-//! CloudWatch: the replica's lag, over RPC v2 CBOR, which is what the vendor's clients speak to it today.
+//! CloudWatch: the replica's lag, over the two protocols that the vendor's clients speak to it today: RPC v2 CBOR (the SDK for Rust), and
+//! AWS JSON 1.0 (boto3 and the command line).
 //!
-//! <https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>
+//! <https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>,
+//! <https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html>
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,6 +22,8 @@ use super::super::world::{REGIONS, World};
 use super::query::admit;
 use super::{Databases, Refusal};
 
+/// The header that names the operation in AWS JSON.
+const TARGET: &str = "x-amz-target";
 const ROUTE: &str = "/service/GraniteServiceVersion20100801/operation/";
 
 #[derive(Deserialize)]
@@ -83,33 +87,78 @@ pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
     Ok(())
 }
 
-async fn serve(State(endpoint): State<Endpoint>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let condition = Place::regional("cloudwatch", endpoint.region).condition(&endpoint.world);
-    let answered = admit(condition, &headers).and_then(|()| match uri.path().strip_prefix(ROUTE) {
-        Some("GetMetricData") => metric_data(&endpoint, &body),
-        _ => Err(Refusal::new(404, "UnknownOperationException", "there is no such operation")),
-    });
-    let (status, value) = match answered {
-        Ok(value) => (StatusCode::OK, value),
-        Err(Refusal { status, code, message }) => {
-            let told = map([("__type", text(code)), ("message", Value::Text(message))]);
-            (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), told)
-        }
-    };
-    let mut bytes = Vec::new();
-    // Writing to memory cannot fail.
-    let _ = ciborium::into_writer(&value, &mut bytes);
-    let protocol = HeaderName::from_static("smithy-protocol");
-    (status, [(protocol, "rpc-v2-cbor"), (header::CONTENT_TYPE, "application/cbor")], bytes).into_response()
+/// How a request is written, and its answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Cbor,
+    Json,
 }
 
-fn metric_data(endpoint: &Endpoint, body: &[u8]) -> Result<Value, Refusal> {
-    let wrong = |error| Refusal::new(400, "SerializationException", format!("{error}"));
-    let ask: GetMetricData = ciborium::from_reader(body).map_err(wrong)?;
+impl Protocol {
+    /// The protocol of a request, and the operation it asks for.
+    fn of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> (Self, &'a str) {
+        match headers.get(TARGET).and_then(|target| target.to_str().ok()) {
+            Some(target) => (Self::Json, target.rsplit('.').next().unwrap_or_default()),
+            None => (Self::Cbor, uri.path().strip_prefix(ROUTE).unwrap_or_default()),
+        }
+    }
+
+    fn read(self, body: &[u8]) -> Result<GetMetricData, Refusal> {
+        let wrong = |error: String| Refusal::new(400, "SerializationException", error);
+        match self {
+            Self::Cbor => ciborium::from_reader(body).map_err(|error| wrong(error.to_string())),
+            Self::Json => serde_json::from_slice(body).map_err(|error| wrong(error.to_string())),
+        }
+    }
+
+    /// A moment: in CBOR an epoch-based date and time (RFC 8949, 3.4.2), in JSON a number of seconds.
+    fn moment(self, at: Timestamp) -> Value {
+        match self {
+            Self::Cbor => Value::Tag(1, Box::new(Value::Float(seconds(at)))),
+            Self::Json => Value::Float(seconds(at)),
+        }
+    }
+
+    fn response(self, status: u16, value: &Value) -> Response {
+        let mut bytes = Vec::new();
+        // Writing to memory cannot fail.
+        let _ = match self {
+            Self::Cbor => ciborium::into_writer(value, &mut bytes).is_ok(),
+            Self::Json => serde_json::to_writer(&mut bytes, value).is_ok(),
+        };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+        match self {
+            Self::Cbor => {
+                let protocol = HeaderName::from_static("smithy-protocol");
+                let headers = [(protocol, "rpc-v2-cbor"), (header::CONTENT_TYPE, "application/cbor")];
+                (status, headers, bytes).into_response()
+            }
+            Self::Json => (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], bytes).into_response(),
+        }
+    }
+}
+
+async fn serve(State(endpoint): State<Endpoint>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let (protocol, operation) = Protocol::of(&uri, &headers);
+    let condition = Place::regional("cloudwatch", endpoint.region).condition(&endpoint.world);
+    let answered = admit(condition, &headers).and_then(|()| match operation {
+        "GetMetricData" => Ok(metric_data(&endpoint, protocol, &protocol.read(&body)?)),
+        _ => Err(Refusal::new(404, "UnknownOperationException", "there is no such operation")),
+    });
+    match answered {
+        Ok(value) => protocol.response(200, &value),
+        Err(Refusal { status, code, message }) => {
+            protocol.response(status, &map([("__type", text(code)), ("message", Value::Text(message))]))
+        }
+    }
+}
+
+fn metric_data(endpoint: &Endpoint, protocol: Protocol, ask: &GetMetricData) -> Value {
     let truth = endpoint.world.truth();
     let results = ask.metric_data_queries.iter().map(|query| {
         let points = datapoints(&truth.rds, endpoint.region, query, (ask.start_time, ask.end_time));
-        let (times, values) = points.into_iter().rev().map(|(at, lag)| (time(at), Value::Float(lag))).unzip();
+        let newest_first = points.into_iter().rev();
+        let (times, values) = newest_first.map(|(at, lag)| (protocol.moment(at), Value::Float(lag))).unzip();
         map([
             ("Id", text(&query.id)),
             ("Label", text("ReplicaLag")),
@@ -118,7 +167,7 @@ fn metric_data(endpoint: &Endpoint, body: &[u8]) -> Result<Value, Refusal> {
             ("StatusCode", text("Complete")),
         ])
     });
-    Ok(map([("MetricDataResults", Value::Array(results.collect())), ("Messages", Value::Array(Vec::new()))]))
+    map([("MetricDataResults", Value::Array(results.collect())), ("Messages", Value::Array(Vec::new()))])
 }
 
 /// Oldest first. A metric that nobody reports has no datapoints; it is no error.
@@ -137,11 +186,6 @@ fn datapoints(rds: &Databases, region: &str, query: &Query, between: (f64, f64))
 
 fn seconds(at: Timestamp) -> f64 {
     at.as_duration().as_secs_f64()
-}
-
-/// An epoch-based date and time (RFC 8949, 3.4.2).
-fn time(at: Timestamp) -> Value {
-    Value::Tag(1, Box::new(Value::Float(seconds(at))))
 }
 
 fn text(text: &str) -> Value {

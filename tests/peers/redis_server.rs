@@ -1,0 +1,184 @@
+//! The Redis driver against real servers: a master, two replicas, three Sentinels, all on loopback. Needs `redis-server`.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use mayday::domain::estate::DataClass;
+use mayday::domain::health::Status;
+use mayday::domain::recovery::Role;
+use mayday::domain::system::{GuardVerdict, Observed, OldWriter, Receipt, System, Verified};
+use mayday::lab::{PRIMARY, STANDBY};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use crate::common::{Log, begun, connect, eventually, probe, step};
+
+const MASTER: &str = "gennet-cache";
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A process that ends with the value.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(dir: &TempDir, port: u16, sentinel: bool, config: &str) -> Self {
+        let file = dir.path().join(format!("{port}.conf"));
+        let common = format!("bind 127.0.0.1\nport {port}\ndir {}\n", dir.path().display());
+        std::fs::write(&file, common + config).unwrap();
+        let mut command = Command::new("redis-server");
+        command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if sentinel {
+            command.arg("--sentinel");
+        }
+        Self { child: command.spawn().expect("redis-server starts"), address: format!("127.0.0.1:{port}") }
+    }
+
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+struct Bed {
+    servers: Vec<Server>,
+    sentinels: Vec<Server>,
+    redis: Arc<dyn System>,
+    _dir: TempDir,
+}
+
+/// redis-1 is the master and, with redis-2, in the primary region; redis-3 is in the standby.
+async fn bed() -> Bed {
+    let dir = tempfile::tempdir().unwrap();
+    let ports = [free_port(), free_port(), free_port()];
+    let quiet = "save \"\"\nappendonly no\n";
+    let servers: Vec<Server> = ports
+        .iter()
+        .enumerate()
+        .map(|(nth, port)| {
+            let follows = if nth == 0 { String::new() } else { format!("replicaof 127.0.0.1 {}\n", ports[0]) };
+            // Sentinel prefers the smaller number: the standby is steered to.
+            let priority = if nth == 2 { 10 } else { 100 };
+            Server::start(&dir, *port, false, &format!("{quiet}{follows}replica-priority {priority}\n"))
+        })
+        .collect();
+    let watch = format!(
+        "sentinel monitor {MASTER} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {MASTER} 1000\nsentinel failover-timeout {MASTER} 3000\n",
+        ports[0]
+    );
+    let sentinels: Vec<Server> = (0..3).map(|_| Server::start(&dir, free_port(), true, &watch)).collect();
+    let named = |of: &[Server]| of.iter().map(|it| it.address.clone()).collect::<Vec<_>>();
+    let regions = [PRIMARY, PRIMARY, STANDBY];
+    let nodes: Map<String, Value> =
+        servers.iter().zip(1..).map(|(it, number)| (format!("redis-{number}"), it.address.clone().into())).collect();
+    let of_regions: Map<String, Value> =
+        regions.iter().zip(1..).map(|(region, number)| (format!("redis-{number}"), (*region).into())).collect();
+    let given = json!({
+        "master_name": MASTER, "sentinels": named(&sentinels), "nodes": nodes, "regions": of_regions,
+        "heartbeat_key": "heartbeat",
+    });
+    let redis = connect("redis", Some(DataClass::ApplicationState), given);
+    let bed = Bed { servers, sentinels, redis, _dir: dir };
+    eventually("Sentinels agree and replicas follow", async || {
+        let healthy = async |kind| bed.redis.probe(&probe(kind, json!({}))).await.status == Status::Healthy;
+        if !(healthy("redis.sentinels").await && healthy("redis.master").await) {
+            return None;
+        }
+        let survey = bed.redis.survey().await.ok()?;
+        let follow = survey.members.iter().filter(|it| it.role == Role::Replica && it.status == Status::Healthy);
+        (follow.count() == 2).then_some(())
+    })
+    .await;
+    bed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server: .ci/run installs it"]
+async fn a_failover_by_sentinels_goes_where_it_is_steered() {
+    let bed = bed().await;
+    let failover = step(&*bed.redis, "redis.failover", STANDBY, json!({}));
+    assert!(matches!(failover.observe(None).await.unwrap(), Observed::NotDone { .. }));
+    eventually("every guard passes", async || {
+        let checked = failover.check().await.unwrap();
+        checked.guards.iter().all(|guard| guard.verdict == GuardVerdict::Pass).then_some(())
+    })
+    .await;
+    let preview = failover.preview().await.unwrap();
+    failover.apply(&preview.pre_image, &Log::default()).await.unwrap();
+    let begun = begun(preview.pre_image, Receipt::new());
+    eventually("verified", async || match failover.verify(&begun, &Log::default()).await {
+        Ok(Verified::Holds { .. }) => Some(()),
+        Ok(Verified::Broken { why }) => panic!("{why}"),
+        _ => None,
+    })
+    .await;
+    assert!(matches!(failover.observe(Some(&begun)).await.unwrap(), Observed::Done { .. }));
+    let writable = step(&*bed.redis, "redis.writable", STANDBY, json!({ "region": STANDBY }));
+    eventually("a canary", async || match writable.verify(&begun, &Log::default()).await {
+        Ok(Verified::Holds { .. }) => Some(()),
+        _ => None,
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server: .ci/run installs it"]
+async fn a_master_that_is_killed_is_replaced_and_comes_back_as_a_replica() {
+    let mut bed = bed().await;
+    let failover = step(&*bed.redis, "redis.failover", STANDBY, json!({}));
+    bed.servers[0].kill();
+    eventually("the Sentinels replace it", async || match failover.observe(None).await {
+        Ok(Observed::Done { .. }) => Some(()),
+        _ => None,
+    })
+    .await;
+    let port: u16 = bed.servers[0].address.rsplit_once(':').unwrap().1.parse().unwrap();
+    bed.servers[0] = Server::start(&bed._dir, port, false, "save \"\"\nappendonly no\nreplica-priority 100\n");
+    eventually("the old master follows", async || {
+        let survey = bed.redis.survey().await.ok()?;
+        let old = survey.members.iter().find(|it| it.name == "redis-1")?;
+        (old.role == Role::Replica && old.status == Status::Healthy).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server: .ci/run installs it"]
+async fn without_a_majority_the_sentinels_are_not_told_and_a_replica_is_promoted_by_hand() {
+    let mut bed = bed().await;
+    for sentinel in &mut bed.sentinels[..2] {
+        sentinel.kill();
+    }
+    let failover = step(&*bed.redis, "redis.failover", STANDBY, json!({}));
+    eventually("no majority", async || match failover.observe(None).await {
+        Ok(Observed::Impossible { .. }) => Some(()),
+        _ => None,
+    })
+    .await;
+    let refused = failover.apply(&json!({ "master": bed.servers[0].address }), &Log::default()).await;
+    assert!(refused.is_err(), "one of three Sentinels would have obeyed");
+    bed.servers[0].kill();
+    bed.sentinels[2].kill();
+    let promote = step(&*bed.redis, "redis.promote", STANDBY, json!({}));
+    assert_eq!(promote.check().await.unwrap().promotion.unwrap().old_writer, OldWriter::Unreachable);
+    let preview = promote.preview().await.unwrap();
+    promote.apply(&preview.pre_image, &Log::default()).await.unwrap();
+    let begun = begun(preview.pre_image, Receipt::new());
+    eventually("promoted", async || match promote.verify(&begun, &Log::default()).await {
+        Ok(Verified::Holds { .. }) => Some(()),
+        Ok(Verified::Broken { why }) => panic!("{why}"),
+        _ => None,
+    })
+    .await;
+}
