@@ -70,6 +70,8 @@ pub enum Command {
     Engine(EngineArgs),
     /// How things stand
     Status,
+    /// Freshness, exposure and clocks for the team's own monitoring, in the Prometheus text format
+    Metrics,
     /// The plans: what they do, and what they would do now
     #[command(subcommand)]
     Plan(PlanCommand),

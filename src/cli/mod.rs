@@ -7,6 +7,7 @@ pub mod failover;
 pub mod init;
 pub mod journal;
 pub mod kinds;
+pub mod metrics;
 pub mod plan;
 pub mod status;
 pub mod text;

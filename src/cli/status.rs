@@ -41,6 +41,7 @@ pub fn json(view: &Snapshot) -> Value {
             "id": run.id, "plan": run.plan.id, "mode": run.mode, "open": run.is_open(), "outcome": run.outcome,
             "waits_for_human": run.waits_for_human(view.state.hold.is_some()), "steps": super::failover::steps_json(run),
         })),
+        "triggers": view.triggers(),
         "rto": rto(view),
         "rpo": rpo(view),
         "services": services,
@@ -91,7 +92,10 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
         )?;
     }
     match &view.state.incident {
-        None => writeln!(out, "No incident is open.")?,
+        None => {
+            writeln!(out, "No incident is open.")?;
+            rules(out, view)?;
+        }
         Some(it) => {
             writeln!(out, "{} {} {}: {}", it.id, it.severity, it.phase, it.title)?;
             out.push_str(&verdicts(view));
@@ -105,6 +109,25 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     services(out, view)?;
     writeln!(out)?;
     stores(out, view)
+}
+
+/// The rules of the plan whose condition holds: when each is met, by which evidence, and what it proposes.
+fn rules(out: &mut String, view: &Snapshot) -> std::fmt::Result {
+    for trigger in view.triggers() {
+        let when = match trigger.seconds_left(view.now) {
+            left if left > 0.0 => format!("met in {}", clock(left)),
+            over => format!("MET {} ago", clock(-over)),
+        };
+        writeln!(out, "{} {when}: {}", trigger.rule.title(), trigger.evidence)?;
+        if trigger.is_met(view.now) {
+            let title = format!("{} is unavailable", trigger.region);
+            writeln!(out, "  → mayday incident declare '{title}' --severity {}", trigger.severity)?;
+            if let Some(plan) = &trigger.plan {
+                writeln!(out, "  → mayday failover run {plan} --reason '{title}'")?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// RTO and RPO against what was promised.

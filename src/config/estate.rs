@@ -328,6 +328,8 @@ const POLICY_SPANS: &[(&str, SpanOf)] = &[
     ("retry_ceiling", |it| &mut it.retry_ceiling),
     ("survey_every", |it| &mut it.survey_every),
     ("settle", |it| &mut it.settle),
+    ("region_down", |it| &mut it.region_down),
+    ("checks_down", |it| &mut it.checks_down),
 ];
 
 /// Those that are numbers.

@@ -151,6 +151,10 @@ pub struct Policy {
     pub survey_every: Span,
     /// For how long services must have been healthy before that counts.
     pub settle: Span,
+    /// The serving region has to be silent for longer than this before the plan's first rule is met.
+    pub region_down: Span,
+    /// Half of its services have to fail their health checks for longer than this before the second one is.
+    pub checks_down: Span,
     /// How many probes may be under way at once.
     pub probe_concurrency: u32,
 }
@@ -167,6 +171,8 @@ impl Default for Policy {
             attempts: 5,
             survey_every: Span::secs(10),
             settle: Span::secs(10),
+            region_down: Span::secs(300),
+            checks_down: Span::secs(60),
             probe_concurrency: 64,
         }
     }

@@ -19,5 +19,6 @@ pub mod state;
 pub mod system;
 pub mod text;
 pub mod time;
+pub mod trigger;
 pub mod verdict;
 pub mod view;

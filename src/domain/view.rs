@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::estate::Estate;
+use super::estate::{DataClass, Estate};
 use super::event::Record;
-use super::ids::StepId;
+use super::ids::{StepId, SystemId};
 use super::live::{Live, LiveChange};
 use super::plan::Plan;
 use super::state::State;
 use super::system::{Checked, Fault, Observed, Preview};
-use super::time::At;
+use super::time::{At, seconds_between};
+use super::trigger::{Trigger, triggers};
 
 /// Everything an attached cockpit needs, as of `now` by the engine's clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,24 @@ pub enum Update {
 }
 
 impl Snapshot {
+    /// What would be lost of a datastore, in seconds, if the serving region vanished at `now`; `None` is unknown.
+    pub fn store_exposure(&self, store: &SystemId, now: At) -> Option<f64> {
+        let point = self.live.surveys.get(store)?.survey.standby_point.as_ref()?;
+        Some(seconds_between(point.at, now).max(0.0))
+    }
+
+    /// The same of a data class: its worst datastore counts, and unknown is worst.
+    pub fn exposure(&self, class: DataClass, now: At) -> Option<f64> {
+        let stores = self.estate.datastores().filter(|store| store.class == Some(class));
+        let exposures = stores.map(|store| self.store_exposure(&store.id, now));
+        exposures.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)
+    }
+
+    /// The rules of the plan whose condition holds, the soonest met first.
+    pub fn triggers(&self) -> Vec<Trigger> {
+        triggers(&self.estate, &self.state, self.plans.iter().map(|plan| &**plan))
+    }
+
     /// Folds a change in. A record that is known already (it raced with the snapshot) changes nothing; a gap cannot be folded over.
     ///
     /// # Errors

@@ -116,9 +116,20 @@ fn after_or_before_run(app: &App, incident: &str) -> Advice {
 fn in_peace(app: &App) -> Advice {
     let trouble = app.mirror.as_ref().and_then(|mirror| health::trouble(mirror, app.now()));
     match trouble {
-        Some((title, _)) if app.read_only => wait(Role::Bad, title),
-        Some((title, _)) => press(Action::Declare, Role::Bad, format!("declare an incident: {title}")),
+        Some((title, _)) if app.read_only => wait(Role::Bad, title + &rule(app)),
+        Some((title, _)) => press(Action::Declare, Role::Bad, format!("declare an incident: {title}{}", rule(app))),
         None if app.read_only => wait(Role::Good, "all quiet; this cockpit is read-only"),
         None => press(Action::RunPlan, Role::Good, "all quiet; rehearse a plan whenever you like"),
+    }
+}
+
+/// How far the plan's rule is that is met first: ` · region rule met in 2:10`.
+fn rule(app: &App) -> String {
+    let Some(mirror) = &app.mirror else { return String::new() };
+    let all = mirror.triggers();
+    let Some(first) = all.first() else { return String::new() };
+    match first.seconds_left(app.now()) {
+        left if left > 0.0 => format!(" · {} met in {}", first.rule.title(), clock(left)),
+        _ => format!(" · {} MET", first.rule.title()),
     }
 }

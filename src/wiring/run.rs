@@ -14,7 +14,7 @@ use crate::cli::args::{
     StepCommand,
 };
 use crate::cli::exit::Exit;
-use crate::cli::{self, check, init, plan, status};
+use crate::cli::{self, check, init, metrics, plan, status};
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::ids::{PlanId, RunId};
@@ -93,6 +93,10 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
             say(format, &steps, plan::by_hand(&steps))
         }
         Command::Incident(command) => incident(client, command, format).await,
+        Command::Metrics => {
+            print!("{}", metrics::text(&client.snapshot().await?));
+            Ok(Exit::Ok)
+        }
         _ => {
             let view = client.snapshot().await?;
             say(format, &status::json(&view), status::text(&view))

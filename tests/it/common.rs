@@ -21,7 +21,7 @@ use mayday::wiring::kinds;
 use serde_json::Value;
 
 /// How long a condition may take to come true: only a bound for a test that fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `holds` answers something.
 pub async fn eventually<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>) -> T {

@@ -11,13 +11,13 @@ use mayday::domain::incident::Severity;
 use mayday::domain::run::{Mode, Outcome};
 use mayday::lab::faults::Condition;
 use mayday::lab::world::Mutation;
-use mayday::lab::{Lab, PRIMARY, Pace};
+use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 
 use crate::common::{eventually, is_ready};
 use crate::process::{Engine, Home};
 
 /// Failovers that are played at once: most of their time is waiting.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 5;
 const SPEED: Pace = Pace(200.0);
 
 fn engine(home: &Home, crash: Option<&str>) -> Engine {
@@ -84,8 +84,14 @@ async fn play(crash: Option<&str>) -> Played {
     assert!(journal.iter().zip(1..).all(|(record, seq)| record.seq == seq), "{what}: a number is missing");
     assert!(seen.iter().all(|record| journal.contains(record)), "{what}: an event that was shown is lost");
     let mut changes = Changes::new();
-    // A verification may write its canary as often as it looks.
-    let counts = |change: &&Mutation| change.accepted && change.target != "mayday:canary";
+    // A verification may write its canary as often as it looks. An autoscaler whose minimum was raised scales its deployment by itself,
+    // and whether our own patch comes before that is chance.
+    let by_chance = |change: &Mutation| {
+        change.action == "PATCH deployments/scale"
+            && change.place.ends_with(STANDBY)
+            && ["api-gateway", "grn-engine"].contains(&change.target.as_str())
+    };
+    let counts = |change: &&Mutation| change.accepted && change.target != "mayday:canary" && !by_chance(change);
     for change in lab.world.truth().ledger.iter().filter(counts) {
         *changes.entry((change.place.clone(), change.action.clone(), change.target.clone())).or_default() += 1;
     }

@@ -117,10 +117,17 @@ fn compose(
     if let Some(card) = &step.card {
         let done = step.phase.is_over() || step.phase == StepPhase::Verifying;
         out.extend(change(look, step, card, columns, brief));
+        if !brief {
+            out.extend(diff(look, step, card, columns));
+        }
         out.extend(guards(look, step, card, columns, brief));
         if !done {
             out.extend(loss(look, card));
             out.extend(outlook(look, run, step, card));
+        }
+        // Where not all of it can be seen at once, what stands against the step is seen first.
+        if brief {
+            out.extend(diff(look, step, card, columns));
         }
     } else if !step.detail.is_empty() && step.fault.is_none() {
         out.extend(labelled(look, "", &step.detail, Role::Text, columns));
@@ -175,6 +182,12 @@ fn change(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize, brie
     if !card.summary.is_empty() && !step.phase.is_over() {
         out.extend(labelled(look, "change", &card.summary, Role::Strong, columns));
     }
+    out
+}
+
+/// The exact change, line by line.
+fn diff(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize) -> Vec<Line<'static>> {
+    let mut out = Vec::new();
     for line in card.diff.iter().filter(|_| !step.phase.is_over()) {
         let role = match line.chars().next() {
             Some('+') => Role::Good,

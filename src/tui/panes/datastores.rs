@@ -4,9 +4,7 @@ use ratatui::text::Line;
 
 use crate::domain::estate::SystemSpec;
 use crate::domain::health::Status;
-use crate::domain::ids::SystemId;
 use crate::domain::recovery::{Member, Role as Part};
-use crate::domain::time::seconds_between;
 
 use super::super::format::{age, class, column, fit, lag, length};
 use super::super::look::Look;
@@ -14,12 +12,6 @@ use super::super::mark;
 use super::super::theme::Role;
 use super::super::widgets::row::Row;
 use super::Body;
-
-/// What would be lost if the writer's region vanished now, in seconds; `None` is unknown.
-pub fn exposure(look: &Look<'_>, store: &SystemId) -> Option<f64> {
-    let point = look.snap.live.surveys.get(store)?.survey.standby_point.as_ref()?;
-    Some(seconds_between(point.at, look.now).max(0.0))
-}
 
 pub fn body(look: &Look<'_>, columns: usize, height: usize) -> Body {
     let stores: Vec<&SystemSpec> = look.snap.estate.datastores().collect();
@@ -40,7 +32,7 @@ pub fn body(look: &Look<'_>, columns: usize, height: usize) -> Body {
 
 /// The store and its class; how old the copy is that would survive, and how old this knowledge is.
 fn title(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Line<'static> {
-    let (exposed, role) = match exposure(look, &store.id) {
+    let (exposed, role) = match look.snap.store_exposure(&store.id, look.now) {
         Some(seconds) => {
             let target = store.class.and_then(|class| look.snap.estate.rpo(class)).map(|span| span.as_secs_f64());
             let over = target.is_some_and(|target| seconds > target);

@@ -221,14 +221,8 @@ fn exposure_line(look: &Look<'_>, row: u16, columns: usize) -> Line<'static> {
     let class = DataClass::ALL.get(usize::from(row)).copied();
     let found = class.and_then(|class| Some((class, look.snap.estate.rpo(class)?)));
     let Some((class, target)) = found else { return Line::from(label(look, row, "RPO")) };
-    let seconds = exposure(look, class);
+    let seconds = look.snap.exposure(class, look.now);
     class_line(look, row, columns, class, target.as_secs_f64(), seconds, "exposed")
-}
-
-fn exposure(look: &Look<'_>, class: DataClass) -> Option<f64> {
-    let stores = look.snap.estate.datastores().filter(|store| store.class == Some(class));
-    let of_store = |store: &crate::domain::estate::SystemSpec| super::datastores::exposure(look, &store.id);
-    stores.map(of_store).try_fold(None, |worst: Option<f64>, next| Some(Some(worst.unwrap_or(0.0).max(next?))))?
 }
 
 /// Draws what is left of the most urgent RTO in big digits; says how many columns that took.
