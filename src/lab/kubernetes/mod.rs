@@ -182,6 +182,11 @@ impl Cluster {
         self.pods_of(service).filter(|pod| pod.ready.is_some() && pod.leaving.is_none()).count()
     }
 
+    /// How many pods of a service there are, ending ones included.
+    pub fn pods(&self, service: &str) -> usize {
+        self.pods_of(service).count()
+    }
+
     /// How many replicas its deployment asks for.
     pub fn desired(&self, service: &str) -> u64 {
         self.deployments.iter().find(|it| it.name == service).map_or(0, Deployment::wanted)

@@ -1,0 +1,333 @@
+//! The figures that Mayday promises, measured on this machine: `cargo bench`, or `cargo bench -- replay` for those whose name has a
+//! word in it. Ends with 1 if one is missed.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use mayday::api::client::Client;
+use mayday::domain::actor::Actor;
+use mayday::domain::command::Ask;
+use mayday::domain::event::{Event, Record};
+use mayday::domain::health::Status;
+use mayday::domain::incident::Severity;
+use mayday::domain::journal::Journal;
+use mayday::domain::run::{Mode, Outcome, Run};
+use mayday::domain::time::seconds_between;
+use mayday::domain::view::Snapshot;
+use mayday::journal::{Reader, SqliteJournal, replay};
+use mayday::lab::faults::Condition;
+use mayday::lab::kubernetes::SERVICES;
+use mayday::lab::rds::{REPLICA, State};
+use mayday::lab::world::{FRONT_DOORS, Truth};
+use mayday::lab::{Lab, PRIMARY, Pace, estate};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const MAYDAY: &str = env!("CARGO_BIN_EXE_mayday");
+/// How long anything is waited for before the measurement counts as failed.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A figure with its target, as they are printed.
+struct Figure {
+    name: String,
+    target: String,
+    measured: String,
+    met: bool,
+}
+
+impl Figure {
+    fn below(name: &str, limit: f64, measured: f64, unit: &str) -> Self {
+        let figure =
+            |value: f64| if value < 10.0 { format!("{value:.2} {unit}") } else { format!("{value:.0} {unit}") };
+        let (target, met) = (format!("< {}", figure(limit).replace(".00", "")), measured < limit);
+        Self { name: name.into(), target, measured: figure(measured), met }
+    }
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    match tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| runtime.block_on(measure(&wanted))) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("could not be measured: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures and prints; whether all targets are met.
+async fn measure(wanted: &impl Fn(&str) -> bool) -> Result<bool> {
+    println!("{:<44} {:<16} {:<24}", "figure", "target", "measured");
+    let mut all = true;
+    let mut show = |figure: Figure| {
+        let word = if figure.met { "" } else { "MISSED" };
+        println!("{:<44} {:<16} {:<24} {word}", figure.name, figure.target, figure.measured);
+        all &= figure.met;
+    };
+    if wanted("start") {
+        show(start()?);
+    }
+    if wanted("append") {
+        show(append().await?);
+    }
+    if wanted("replay") {
+        show(replayed().await?);
+    }
+    if wanted("idle") {
+        idle().await?.into_iter().for_each(&mut show);
+    }
+    if wanted("failover") {
+        for speed in [5.0, 10.0, 20.0, 50.0] {
+            show(failover(Pace(speed)).await?);
+        }
+    }
+    Ok(all)
+}
+
+/// On the disk that the build is on: `/tmp` may be memory.
+fn scratch() -> Result<TempDir> {
+    Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
+
+/// From the start of the process to its end.
+fn start() -> Result<Figure> {
+    let mut times = Vec::new();
+    for _ in 0..50 {
+        let since = Instant::now();
+        let status = Command::new(MAYDAY).arg("--help").stdout(Stdio::null()).status()?;
+        times.push(milliseconds(since));
+        assert!(status.success());
+    }
+    Ok(Figure::below("start of `mayday --help`, median of 50", 20.0, median(times), "ms"))
+}
+
+/// What a journal is made of: mostly probes, and what people say.
+fn event(number: usize) -> (Actor, Event) {
+    if number.is_multiple_of(10) {
+        let person = Actor { name: "engineer".into(), uid: Some(1000) };
+        return (person, Event::NoteAdded { text: format!("note {number}: the database team is looking at it") });
+    }
+    let to = if number.is_multiple_of(2) { Status::Down } else { Status::Healthy };
+    let probe = format!("service-{}.http.get.us-east-1", number % 40).into();
+    let event =
+        Event::ProbeChanged { probe, to, detail: "no answer within 2s".into(), last_healthy: Some(Timestamp::now()) };
+    (Actor::engine(), event)
+}
+
+async fn append() -> Result<Figure> {
+    let dir = scratch()?;
+    let journal = SqliteJournal::open(dir.path()).await?;
+    let mut times = Vec::new();
+    for number in 0..1000 {
+        let since = Instant::now();
+        journal.append(Timestamp::now(), vec![event(number)]).await?;
+        times.push(milliseconds(since));
+    }
+    Ok(Figure::below("journal append, on disk, median of 1000", 5.0, median(times), "ms"))
+}
+
+async fn replayed() -> Result<Figure> {
+    const EVENTS: usize = 1_000_000;
+    const BATCH: usize = 10_000;
+    let dir = scratch()?;
+    let journal = SqliteJournal::open(dir.path()).await?;
+    for batch in 0..EVENTS / BATCH {
+        let events = (0..BATCH).map(|number| event(batch * BATCH + number)).collect();
+        journal.append(Timestamp::now(), events).await?;
+    }
+    drop(journal);
+    let since = Instant::now();
+    let state = replay(&Reader::open(dir.path()).await?).await?;
+    let seconds = since.elapsed().as_secs_f64();
+    assert_eq!(state.seq, EVENTS as u64);
+    Ok(Figure::below("replay of 1,000,000 events, chain proven", 2.0, seconds, "s"))
+}
+
+/// An engine in a process of its own, on a lab in this one.
+struct Stage {
+    lab: Lab,
+    engine: Child,
+    client: Client,
+    _dir: TempDir,
+}
+
+impl Stage {
+    async fn set(pace: Pace) -> Result<Self> {
+        let lab = Lab::start(pace).await?;
+        let dir = scratch()?;
+        let (config, state) = (dir.path().join("config.toml"), dir.path().join("state"));
+        fs::write(&config, estate::config_for(&lab.endpoints, pace)?)?;
+        let mut command = Command::new(MAYDAY);
+        command.arg("engine").arg("--config").arg(config).arg("--state-dir").arg(&state).arg("--until-stdin-closes");
+        let engine = command.env("MAYDAY_LOG", "warn").stdin(Stdio::piped()).spawn()?;
+        let client = Client::new(socket(&state)?);
+        let stage = Self { lab, engine, client, _dir: dir };
+        stage.until("the lab healthy", is_ready).await?;
+        Ok(stage)
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&Snapshot) -> bool) -> Result<Snapshot> {
+        let since = Instant::now();
+        while since.elapsed() < PATIENCE {
+            if let Ok(view) = self.client.snapshot().await
+                && holds(&view)
+            {
+                return Ok(view);
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Err(format!("the engine did not see {what}").into())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = self.engine.kill();
+        let _ = self.engine.wait();
+    }
+}
+
+/// A socket's path has to be short, and the build's may be long.
+fn socket(state: &Path) -> Result<std::path::PathBuf> {
+    let path = state.join("engine.sock");
+    if path.as_os_str().len() > 107 {
+        Err("the build's directory has too long a path for a socket".into())
+    } else {
+        Ok(path)
+    }
+}
+
+fn is_ready(view: &Snapshot) -> bool {
+    let seen = |id| view.live.probes.get(id).is_some_and(|it| it.status == Status::Healthy);
+    let known = |id| view.live.surveys.get(id).is_some_and(|it| it.survey.standby_point.is_some());
+    view.estate.probes.iter().all(|it| seen(&it.id)) && view.estate.datastores().all(|store| known(&store.id))
+}
+
+/// The lab's whole estate watched at its real pace, by nobody attached.
+async fn idle() -> Result<[Figure; 2]> {
+    const LONG: Duration = Duration::from_secs(20);
+    let stage = Stage::set(Pace(1.0)).await?;
+    let pid = stage.engine.id();
+    let (since, before) = (Instant::now(), cpu_seconds(pid)?);
+    sleep(LONG).await;
+    let share = (cpu_seconds(pid)? - before) / since.elapsed().as_secs_f64() * 100.0;
+    Ok([
+        Figure::below("idle engine: resident memory", 60.0, resident_megabytes(pid)?, "MB"),
+        Figure::below("idle engine: share of a core over 20 s", 1.0, share, "%"),
+    ])
+}
+
+/// Linux tells programs their times in hundredths of a second, whatever its own clock does.
+const USER_HZ: f64 = 100.0;
+
+/// Of a process and of those that it has waited for.
+fn cpu_seconds(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, in parentheses, may hold anything; state is the first field after it, utime the twelfth.
+    let fields = stat.rsplit_once(") ").ok_or("no such process")?.1.split(' ');
+    let ticks: u64 = fields.skip(11).take(4).map(str::parse::<u64>).sum::<std::result::Result<_, _>>()?;
+    Ok(ticks as f64 / USER_HZ)
+}
+
+fn resident_megabytes(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no resident memory")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
+}
+
+/// What the plan's longest chain cannot do without: a change, and how the world shows its effect.
+struct Wait {
+    action: &'static str,
+    place: String,
+    holds: fn(&Truth) -> bool,
+}
+
+/// The writers' pods are gone, then the replica is promoted, then the zone's servers answer with the standby.
+fn critical_path() -> [Wait; 3] {
+    let gone = |truth: &Truth| SERVICES.iter().all(|it| truth.kubernetes[PRIMARY].pods(it.name) == 0);
+    let promoted = |truth: &Truth| {
+        let replica = truth.rds.instance(REPLICA);
+        replica.is_some_and(|it| it.source.is_none() && it.state == State::Available)
+    };
+    let served = |truth: &Truth| truth.route53.resolve("app.gennet.example") == Some(FRONT_DOORS[1].1);
+    [
+        Wait { action: "PATCH deployments/scale", place: format!("kubernetes@{PRIMARY}"), holds: gone },
+        Wait { action: "PromoteReadReplica", place: "rds@us-west-2".into(), holds: promoted },
+        Wait { action: "ChangeResourceRecordSets", place: "route53".into(), holds: served },
+    ]
+}
+
+impl Wait {
+    /// From the last call that the world accepted for it.
+    fn began(&self, truth: &Truth) -> Option<Timestamp> {
+        let its =
+            |it: &&mayday::lab::world::Mutation| it.accepted && it.action == self.action && it.place == self.place;
+        truth.ledger.iter().rfind(its).map(|it| it.at)
+    }
+
+    /// How long the world takes, in seconds.
+    async fn takes(self, lab: &Lab) -> f64 {
+        loop {
+            {
+                let truth = lab.world.truth();
+                if let Some(began) = self.began(&truth).filter(|_| (self.holds)(&truth)) {
+                    return seconds_between(began, Timestamp::now());
+                }
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// The whole regional failover, from the command to the end of its record, held against what the world alone takes on its longest chain.
+async fn failover(pace: Pace) -> Result<Figure> {
+    let stage = Stage::set(pace).await?;
+    // A living leader of the graph cannot be made to step down.
+    stage.lab.world.truth().faults.set(&format!("neo4j@{PRIMARY}"), Condition::Dark);
+    stage.client.ask(&Ask::Declare { title: "bench".into(), severity: Severity::Sev2 }).await?;
+    let (plan, reason) = ("regional-failover".into(), "bench".into());
+    stage.client.ask(&Ask::StartRun { plan, mode: Mode::Live, reason, unattended: true }).await?;
+    let waits = critical_path().map(|wait| wait.takes(&stage.lab));
+    let over = |run: &Run| run.outcome.is_some() || run.waits_for_human();
+    let (waits, view) = tokio::join!(
+        futures::future::join_all(waits),
+        stage.until("the end", |view| view.state.run.as_ref().is_some_and(over))
+    );
+    let run = view?.state.run.ok_or("there was no run")?;
+    if run.outcome != Some(Outcome::Completed) {
+        return Err(format!("the failover did not end well: {:#?}", run.steps).into());
+    }
+    let took = duration(&stage.client.records(0, 100_000).await?)?;
+    let path: f64 = waits.iter().sum();
+    let (over, allowed) = (took - path, path * 0.01 + 1.0);
+    Ok(Figure {
+        name: format!("failover at {}x: longer than its critical path", pace.0),
+        target: format!("< {allowed:.2} s (1 % + 1 s)"),
+        measured: format!("{over:.2} s ({took:.1} of {path:.1} s)"),
+        met: over < allowed,
+    })
+}
+
+/// From the start of the run to its end, as journalled.
+fn duration(records: &[Record]) -> Result<f64> {
+    let at = |is: fn(&Event) -> bool| records.iter().rfind(|record| is(&record.event)).map(|record| record.at);
+    let began = at(|event| matches!(event, Event::RunStarted { .. }));
+    let ended = at(|event| matches!(event, Event::RunEnded { .. }));
+    began.zip(ended).map(|(began, ended)| seconds_between(began, ended)).ok_or_else(|| "no whole run".into())
+}
