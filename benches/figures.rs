@@ -21,7 +21,7 @@ use mayday::journal::{Reader, SqliteJournal, replay};
 use mayday::lab::faults::Condition;
 use mayday::lab::kubernetes::SERVICES;
 use mayday::lab::rds::{REPLICA, State};
-use mayday::lab::world::{FRONT_DOORS, Truth};
+use mayday::lab::world::{Mutation, Truth};
 use mayday::lab::{Lab, PRIMARY, Pace, estate};
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -258,14 +258,14 @@ struct Wait {
     holds: fn(&Truth) -> bool,
 }
 
-/// The writers' pods are gone, then the replica is promoted, then the zone's servers answer with the standby.
+/// The writers' pods are gone, then the replica is promoted, then the zone's servers answer by the change.
 fn critical_path() -> [Wait; 3] {
     let gone = |truth: &Truth| SERVICES.iter().all(|it| truth.kubernetes[PRIMARY].pods(it.name) == 0);
     let promoted = |truth: &Truth| {
         let replica = truth.rds.instance(REPLICA);
         replica.is_some_and(|it| it.source.is_none() && it.state == State::Available)
     };
-    let served = |truth: &Truth| truth.route53.resolve("app.gennet.example") == Some(FRONT_DOORS[1].1);
+    let served = |truth: &Truth| truth.route53.in_sync();
     [
         Wait { action: "PATCH deployments/scale", place: format!("kubernetes@{PRIMARY}"), holds: gone },
         Wait { action: "PromoteReadReplica", place: "rds@us-west-2".into(), holds: promoted },
@@ -276,8 +276,7 @@ fn critical_path() -> [Wait; 3] {
 impl Wait {
     /// From the last call that the world accepted for it.
     fn began(&self, truth: &Truth) -> Option<Timestamp> {
-        let its =
-            |it: &&mayday::lab::world::Mutation| it.accepted && it.action == self.action && it.place == self.place;
+        let its = |it: &&Mutation| it.accepted && it.action == self.action && it.place == self.place;
         truth.ledger.iter().rfind(its).map(|it| it.at)
     }
 
@@ -298,13 +297,14 @@ impl Wait {
 /// The whole regional failover, from the command to the end of its record, held against what the world alone takes on its longest chain.
 async fn failover(pace: Pace) -> Result<Figure> {
     let stage = Stage::set(pace).await?;
-    // A living leader of the graph cannot be made to step down.
-    stage.lab.world.truth().faults.set(&format!("neo4j@{PRIMARY}"), Condition::Dark);
+    // A living leader of the graph cannot be made to step down. It refuses: the wait for one that is silent would be the same at every
+    // speed of the lab.
+    stage.lab.world.truth().faults.set(&format!("neo4j@{PRIMARY}"), Condition::Refused);
     stage.client.ask(&Ask::Declare { title: "bench".into(), severity: Severity::Sev2 }).await?;
     let (plan, reason) = ("regional-failover".into(), "bench".into());
     stage.client.ask(&Ask::StartRun { plan, mode: Mode::Live, reason, unattended: true }).await?;
     let waits = critical_path().map(|wait| wait.takes(&stage.lab));
-    let over = |run: &Run| run.outcome.is_some() || run.waits_for_human();
+    let over = |run: &Run| run.outcome.is_some() || run.waits_for_human(false);
     let (waits, view) = tokio::join!(
         futures::future::join_all(waits),
         stage.until("the end", |view| view.state.run.as_ref().is_some_and(over))

@@ -1,11 +1,12 @@
-//! Secrets: read from where the config says they are kept, at the moment of use, and kept out of everything that is written down.
+//! Secrets: read from where the config says they are kept, when they are used, and kept out of everything that is written down.
 
 use std::fmt;
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
 use crate::domain::params::SecretRef;
@@ -13,6 +14,8 @@ use crate::domain::system::Fault;
 
 /// How long a file or a command may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// For how long a secret that was read is used.
+const FRESH: Duration = Duration::from_secs(60);
 /// More than this is no secret but somebody's log.
 const LONGEST: usize = 64 * 1024;
 
@@ -67,6 +70,46 @@ pub async fn read_opt(place: Option<&SecretRef>, system: &str) -> Result<Option<
     match place {
         Some(place) => read(place, system).await.map(Some),
         None => Ok(None),
+    }
+}
+
+/// A secret that is used again and again. It is read anew after a minute: often enough to follow a rotation, and not once a probe. When
+/// it cannot be read any more, the last one serves on: what keeps the secrets may be down with the region.
+pub struct Keep {
+    place: Option<SecretRef>,
+    held: Mutex<Option<(Instant, Secret)>>,
+}
+
+impl Keep {
+    pub fn new(place: Option<SecretRef>) -> Self {
+        Self { place, held: Mutex::new(None) }
+    }
+
+    /// Whether there is a secret to read.
+    pub fn is_some(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// # Errors
+    /// As [`read`], when it was never read.
+    pub async fn read(&self, system: &str) -> Result<Option<Secret>, Fault> {
+        let Some(place) = &self.place else { return Ok(None) };
+        let mut held = self.held.lock().await;
+        if let Some((since, secret)) = &*held
+            && since.elapsed() < FRESH
+        {
+            return Ok(Some(secret.clone()));
+        }
+        let secret = match (read(place, system).await, held.take()) {
+            (Ok(secret), _) => secret,
+            (Err(fault), Some((_, last))) => {
+                tracing::warn!(%fault, "the last one that was read serves on");
+                last
+            }
+            (Err(fault), None) => return Err(fault),
+        };
+        *held = Some((Instant::now(), secret.clone()));
+        Ok(Some(secret))
     }
 }
 
@@ -127,6 +170,20 @@ mod tests {
         std::fs::write(file.path(), "hunter3\n").unwrap();
         let place = SecretRef::File(file.path().display().to_string());
         assert_eq!(read(&place, "db").await.unwrap().expose(), "hunter3");
+    }
+
+    #[tokio::test]
+    async fn a_secret_in_use_is_not_read_again_at_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "hunter4").unwrap();
+        let keep = Keep::new(Some(SecretRef::File(file.path().display().to_string())));
+        assert_eq!(keep.read("db").await.unwrap().unwrap().expose(), "hunter4");
+        drop(file);
+        assert_eq!(keep.read("db").await.unwrap().unwrap().expose(), "hunter4", "it was read again");
+        // As after a minute: it cannot be read any more.
+        *keep.held.lock().await = Some((Instant::now() - FRESH, Secret::new("hunter5")));
+        assert_eq!(keep.read("db").await.unwrap().unwrap().expose(), "hunter5", "the last one serves on");
+        assert!(Keep::new(None).read("db").await.unwrap().is_none());
     }
 
     #[tokio::test]

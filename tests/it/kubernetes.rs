@@ -130,7 +130,8 @@ async fn missing_room_is_told_before_and_after() {
 
 #[tokio::test]
 async fn a_fence_stops_what_runs_and_gives_it_back() {
-    let lab = lab().await;
+    // Slow enough for pods to be seen ending.
+    let lab = Lab::start(Pace(20.0)).await.unwrap();
     let k8s = cluster(&lab, PRIMARY, full());
     let fence = step(&*k8s, "kubernetes.fence", PRIMARY, json!({}));
     assert!(matches!(fence.observe(None).await.unwrap(), Observed::NotDone { .. }));
@@ -139,6 +140,8 @@ async fn a_fence_stops_what_runs_and_gives_it_back() {
     fence.apply(&preview.pre_image, &Log::default()).await.unwrap();
     let begun = begun(preview.pre_image, Receipt::new());
     holds(&*fence, &begun).await;
+    let running = |it: &mayday::lab::kubernetes::Service| lab.world.truth().kubernetes[PRIMARY].pods(it.name);
+    assert_eq!(SERVICES.iter().map(running).sum::<usize>(), 0, "a pod that is being ended may still write");
     done(&*fence, Some(&begun)).await;
     fence.revert(&begun, &Log::default()).await.unwrap();
     let k8s = cluster(&lab, PRIMARY, full());

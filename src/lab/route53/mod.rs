@@ -152,6 +152,11 @@ impl Zones {
         }
     }
 
+    /// Whether the name servers answer by every change that was accepted.
+    pub fn in_sync(&self) -> bool {
+        self.changes.iter().all(|change| change.after.is_none())
+    }
+
     /// The address that a client without a cache is given for `name`.
     pub fn resolve(&self, name: &str) -> Option<Ipv4Addr> {
         match self.answer(name, RecordType::A) {

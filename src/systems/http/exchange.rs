@@ -1,7 +1,7 @@
 //! One request as a client makes it: resolved by whom the plan says, followed nowhere, read up to a bound.
 
 use std::net::SocketAddr;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, Url};
@@ -27,12 +27,24 @@ pub fn install_tls() {
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }
 
+/// The client for names that this host resolves. It is made once: each new one would read all of the host's trusted certificates.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn client() -> Result<Client, String> {
+    static MADE: OnceLock<Client> = OnceLock::new();
+    match MADE.get() {
+        Some(client) => Ok(client.clone()),
+        None => make(None).map(|client| MADE.get_or_init(|| client).clone()),
+    }
+}
+
 /// A client that goes where it is told: no redirects, no proxies of the environment, no connections kept from before an incident.
 /// With `pinned` a name is at an address whatever the host's resolver says.
 ///
 /// # Errors
 /// When the host's trusted certificates cannot be read.
-pub fn client(pinned: Option<(&str, SocketAddr)>) -> Result<Client, String> {
+fn make(pinned: Option<(&str, SocketAddr)>) -> Result<Client, String> {
     install_tls();
     let builder = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -97,7 +109,7 @@ impl Target {
         let asking = async {
             let client = match &self.resolver {
                 Some(resolver) => self.pinned(resolver, patience).await?,
-                None => client(None)?,
+                None => client()?,
             };
             let sent = client.request(method, self.url.clone()).send().await;
             let response = sent.map_err(|error| root(&error.without_url()))?;
@@ -118,7 +130,7 @@ impl Target {
             for server in addresses(resolver).await? {
                 match ask(server, &question, patience / 2).await {
                     Ok(reply) => match reply.values.iter().find_map(|value| value.parse().ok()) {
-                        Some(ip) => return client(Some((host, SocketAddr::new(ip, port)))),
+                        Some(ip) => return make(Some((host, SocketAddr::new(ip, port)))),
                         None => why = format!("{server} answers for {host}: {}", reply.words()),
                     },
                     Err(silence) => why = silence,

@@ -1,5 +1,7 @@
 //! A deployment and its autoscaler, as far as a recovery is concerned.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
@@ -34,6 +36,8 @@ pub struct Workload {
     pub observed: bool,
     pub restarted: Option<At>,
     pub autoscaler: Option<Autoscaler>,
+    /// The labels of its pods.
+    labels: BTreeMap<String, String>,
 }
 
 fn number(value: Option<i32>) -> u64 {
@@ -59,8 +63,23 @@ impl Workload {
             observed: status.and_then(|it| it.observed_generation).unwrap_or(0) >= generation,
             restarted: annotations.and_then(|it| it.get(RESTARTED)).and_then(|text| text.parse().ok()),
             autoscaler: autoscalers.iter().find(minds).and_then(autoscaler),
+            labels: spec.selector.match_labels.clone().unwrap_or_default(),
             name,
         }
+    }
+
+    /// How many of these pods are its own and have not ended. A deployment's status leaves out those that are being ended, which go on
+    /// working for as long as `terminationGracePeriodSeconds`.
+    pub fn running(&self, pods: &[Pod]) -> usize {
+        let has_ended = |pod: &Pod| {
+            let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
+            matches!(phase, Some("Succeeded" | "Failed"))
+        };
+        let own = |pod: &Pod| {
+            let labels = pod.metadata.labels.as_ref();
+            labels.is_some_and(|has| self.labels.iter().all(|(name, value)| has.get(name) == Some(value)))
+        };
+        pods.iter().filter(|pod| !self.labels.is_empty() && own(pod) && !has_ended(pod)).count()
     }
 
     /// Every wanted replica is of the newest version and serves, and none of an older one is left.

@@ -12,10 +12,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::domain::estate::SystemSpec;
-use crate::domain::params::SecretRef;
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
-use crate::systems::secret;
+use crate::systems::secret::Keep;
 use crate::systems::shell::quoted;
 
 /// The database that holds the configuration of all others.
@@ -26,7 +25,7 @@ const MUTATION: Duration = Duration::from_secs(10);
 pub struct Client {
     system: String,
     username: String,
-    password: Option<SecretRef>,
+    password: Keep,
     timeout: Duration,
 }
 
@@ -43,7 +42,7 @@ impl Client {
         Ok(Self {
             system: spec.id.to_string(),
             username: spec.params.text("username")?.to_owned(),
-            password: spec.params.secret("password"),
+            password: Keep::new(spec.params.secret("password")),
             timeout: spec.params.opt_span("timeout").unwrap_or(Duration::from_secs(3)),
         })
     }
@@ -97,7 +96,7 @@ impl Client {
     }
 
     async fn connect(&self, url: &str, database: &str) -> Result<Graph, Fault> {
-        let password = secret::read_opt(self.password.as_ref(), &self.system).await?;
+        let password = self.password.read(&self.system).await?;
         let password = password.as_ref().map_or("", |password| password.expose());
         let config = ConfigBuilder::default()
             .uri(url)

@@ -9,10 +9,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::domain::estate::SystemSpec;
-use crate::domain::params::SecretRef;
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
-use crate::systems::secret;
+use crate::systems::secret::Keep;
 use crate::systems::shell::quoted;
 
 /// How long a command that changes something may take.
@@ -28,8 +27,8 @@ pub enum Peer {
 pub struct Client {
     system: String,
     username: Option<String>,
-    password: Option<SecretRef>,
-    sentinel_password: Option<SecretRef>,
+    password: Keep,
+    sentinel_password: Keep,
     timeout: Duration,
 }
 
@@ -39,8 +38,8 @@ impl Client {
         Ok(Self {
             system: spec.id.to_string(),
             username: params.opt_text("username").map(str::to_owned),
-            password: params.secret("password"),
-            sentinel_password: params.secret("sentinel_password"),
+            password: Keep::new(params.secret("password")),
+            sentinel_password: Keep::new(params.secret("sentinel_password")),
             timeout: params.opt_span("timeout").unwrap_or(Duration::from_secs(2)),
         })
     }
@@ -62,8 +61,8 @@ impl Client {
 
     /// A connection for one look or one change.
     pub async fn connect(&self, peer: Peer, address: &str) -> Result<Link, Fault> {
-        let place = if peer == Peer::Server { &self.password } else { &self.sentinel_password };
-        let password = secret::read_opt(place.as_ref(), &self.system).await?;
+        let kept = if peer == Peer::Server { &self.password } else { &self.sentinel_password };
+        let password = kept.read(&self.system).await?;
         let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(username) = self.username.as_ref().filter(|_| peer == Peer::Server && password.is_some()) {
             settings = settings.set_username(username);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::Cluster;
 use super::super::workload::Workload;
-use super::{listed, noted, restore};
+use super::{noted, restore};
 use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
@@ -24,10 +24,22 @@ pub struct Fence {
 const OUT_OF_REACH: &str = "nothing there can be stopped from here, and clients are about to be sent elsewhere";
 
 impl Fence {
-    /// The deployments; `None`, with why, when the API server cannot be reached. A refusal, an error or a full queue is not silence:
-    /// what writes there may well go on.
-    async fn workloads(&self) -> Result<Result<Vec<Workload>, String>, Fault> {
-        match self.cluster.workloads(&self.deployments).await {
+    /// The deployments, each with how many of its pods still run; `None`, with why, when the API server cannot be reached. A refusal,
+    /// an error or a full queue is not silence: what writes there may well go on.
+    async fn workloads(&self) -> Result<Result<Vec<(Workload, usize)>, String>, Fault> {
+        // One after the other: pods that are made in between are seen.
+        let seen = async {
+            let all = self.cluster.workloads(&self.deployments).await?;
+            let pods = self.cluster.client.pods().await?;
+            Ok(all
+                .into_iter()
+                .map(|it| {
+                    let running = it.running(&pods);
+                    (it, running)
+                })
+                .collect())
+        };
+        match seen.await {
             Ok(all) => Ok(Ok(all)),
             Err(fault) if is_silence(&fault) => Ok(Err(format!("{}: {OUT_OF_REACH}", fault.what))),
             Err(fault) => Err(fault),
@@ -40,8 +52,12 @@ fn is_silence(fault: &Fault) -> bool {
     fault.class == FaultClass::Transient && !answered
 }
 
-fn writing(all: &[Workload]) -> Vec<&Workload> {
-    all.iter().filter(|it| it.wanted > 0 || it.all > 0 || !it.observed).collect()
+/// Those that may write, in words; `None` if there are none.
+fn writing(all: &[(Workload, usize)]) -> Option<String> {
+    let may = |(it, running): &&(Workload, usize)| it.wanted > 0 || it.all > 0 || *running > 0 || !it.observed;
+    let words = |(it, running): &(Workload, usize)| format!("{} {running} of {} pods", it.name, it.wanted);
+    let all: Vec<String> = all.iter().filter(may).map(words).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 #[async_trait]
@@ -51,13 +67,12 @@ impl Step for Fence {
             Ok(all) => all,
             Err(detail) => return Ok(Observed::Done { detail }),
         };
-        let writing = writing(&all);
-        Ok(match () {
-            () if writing.is_empty() => Observed::Done { detail: "everything is scaled to zero".into() },
-            () if writing.iter().all(|it| it.wanted == 0) => {
-                Observed::InProgress { detail: format!("still ending: {}", listed(writing.into_iter())) }
+        Ok(match writing(&all) {
+            None => Observed::Done { detail: "everything is scaled to zero".into() },
+            Some(writing) if all.iter().all(|(it, _)| it.wanted == 0) => {
+                Observed::InProgress { detail: format!("still ending: {writing}") }
             }
-            () => Observed::NotDone { detail: format!("still writing: {}", listed(writing.into_iter())) },
+            Some(writing) => Observed::NotDone { detail: format!("still writing: {writing}") },
         })
     }
 
@@ -66,7 +81,7 @@ impl Step for Fence {
             Ok(all) => all,
             Err(summary) => return Ok(Preview { summary, ..Preview::default() }),
         };
-        let running: Vec<&Workload> = all.iter().filter(|it| it.wanted > 0).collect();
+        let running: Vec<&Workload> = all.iter().map(|(it, _)| it).filter(|it| it.wanted > 0).collect();
         let mut diff = Vec::new();
         for it in &running {
             diff.push(format!("- deployment {} replicas {}", it.name, it.wanted));
@@ -103,10 +118,9 @@ impl Step for Fence {
             Ok(all) => all,
             Err(detail) => return Ok(Verified::Holds { detail, recovery_point: None }),
         };
-        let writing = writing(&all);
-        Ok(match writing.is_empty() {
-            true => Verified::Holds { detail: "every pod is gone".into(), recovery_point: None },
-            false => Verified::Pending { detail: format!("still ending: {}", listed(writing.into_iter())) },
+        Ok(match writing(&all) {
+            None => Verified::Holds { detail: "every pod is gone".into(), recovery_point: None },
+            Some(writing) => Verified::Pending { detail: format!("still ending: {writing}") },
         })
     }
 
