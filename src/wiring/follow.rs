@@ -13,6 +13,9 @@ use crate::domain::ids::{RunId, StepId};
 use crate::domain::run::{Run, StepPhase};
 use crate::domain::view::{Snapshot, Update};
 
+/// So many of the latest records are looked through for the beginning of the run: as many as one request gets.
+const BACKLOG: u64 = 10_000;
+
 /// Where a follower stands.
 struct Follower<'a> {
     client: &'a Client,
@@ -34,7 +37,7 @@ pub async fn follow(client: &Client, format: Format) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Refused, "nothing was run yet → mayday failover run PLAN"));
     };
     let mut follower = Follower { client, view, run, format, left: Vec::new() };
-    let backlog = client.records(0, usize::MAX).await?;
+    let backlog = client.records(follower.view.state.seq.saturating_sub(BACKLOG), BACKLOG as usize).await?;
     follower.tell_backlog(&backlog);
     loop {
         if let Some(exit) = follower.settled().await? {
