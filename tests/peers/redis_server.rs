@@ -1,8 +1,10 @@
 //! The Redis driver against real servers: a master, two replicas, three Sentinels, all on loopback. Needs `redis-server`.
 
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use mayday::domain::estate::DataClass;
 use mayday::domain::health::Status;
@@ -16,8 +18,15 @@ use crate::common::{Log, begun, connect, eventually, probe, step};
 
 const MASTER: &str = "gennet-cache";
 
+/// A port below the range that outgoing connections are given: a server that is killed and started again still finds it free.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let port = 20_000 + (std::process::id() as u16).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A process that ends with the value.
@@ -97,10 +106,32 @@ async fn bed() -> Bed {
         }
         let survey = bed.redis.survey().await.ok()?;
         let follow = survey.members.iter().filter(|it| it.role == Role::Replica && it.status == Status::Healthy);
-        (follow.count() == 2).then_some(())
+        if follow.count() != 2 {
+            return None;
+        }
+        for sentinel in &bed.sentinels {
+            knows_everyone(sentinel, &bed.servers[2]).await?;
+        }
+        Some(())
     })
     .await;
     bed
+}
+
+/// Whether a Sentinel knows both others and both replicas, with the priority of the one that is steered to. Sentinels learn of each
+/// other and of replicas every few seconds; one that leads a failover before that promotes whom it happens to know.
+async fn knows_everyone(sentinel: &Server, steered: &Server) -> Option<()> {
+    let client = redis::Client::open(format!("redis://{}", sentinel.address)).ok()?;
+    let mut link = client.get_multiplexed_async_connection().await.ok()?;
+    type Entries = Vec<HashMap<String, String>>;
+    let others: Entries = redis::cmd("SENTINEL").arg("SENTINELS").arg(MASTER).query_async(&mut link).await.ok()?;
+    let replicas: Entries = redis::cmd("SENTINEL").arg("REPLICAS").arg(MASTER).query_async(&mut link).await.ok()?;
+    let up = |it: &&HashMap<String, String>| {
+        it.get("flags").is_some_and(|flags| !flags.contains("down") && !flags.contains("disconnected"))
+    };
+    let first = replicas.iter().find(|it| it.get("name") == Some(&steered.address))?;
+    let all = others.iter().filter(up).count() == 2 && replicas.iter().filter(up).count() == 2;
+    (all && first.get("slave-priority").is_some_and(|it| it == "10")).then_some(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
