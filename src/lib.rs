@@ -24,7 +24,9 @@
 //!
 //! - [`domain`]: the words, the rules and the decisions. No I/O, no clock, no randomness.
 //! - [`config`]: TOML to a validated estate and its plans; every mistake at once, in its place.
+//! - [`outbound`]: what every way out needs: secrets, and one HTTP client.
 //! - [`systems`]: one room per system that can be watched or failed over. A row in a table each.
+//! - [`channels`]: one file per way to reach people. PagerDuty says who is on call.
 //! - [`journal`]: the durable, hash-chained event log.
 //! - [`engine`]: the single writer, the runner of steps, the monitor. It is handed trait objects and never names a vendor.
 //! - [`api`]: HTTP and JSON over a Unix socket: protocol, server, client.
@@ -35,12 +37,14 @@
 //! - [`wiring`]: with `main`, the only place that knows every room.
 
 pub mod api;
+pub mod channels;
 pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod journal;
 pub mod lab;
+pub mod outbound;
 pub mod systems;
 pub mod tui;
 pub mod wiring;

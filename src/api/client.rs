@@ -19,6 +19,7 @@ use crate::domain::command::Ask;
 use crate::domain::event::Record;
 use crate::domain::ids::{PlanId, SessionId};
 use crate::domain::journal::Chain;
+use crate::domain::readiness::Assessment;
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
 
 /// The longest that an answer may take; a preview looks at every system of a plan.
@@ -70,6 +71,27 @@ impl Client {
 
     /// # Errors
     /// Also when there is no such plan.
+    pub async fn assess(&self, plan: Option<&PlanId>) -> Result<Vec<Assessment>, ApiError> {
+        let query = plan.map(|plan| format!("?plan={}", encode(plan.as_str()))).unwrap_or_default();
+        let path = format!("{}{query}", routes::READINESS.path);
+        self.call(routes::READINESS, &path, None::<&()>).await
+    }
+
+    /// The metrics in the Prometheus text format.
+    ///
+    /// # Errors
+    /// When no engine answers.
+    pub async fn metrics(&self) -> Result<String, ApiError> {
+        let answer = async {
+            let response = self.send(routes::METRICS.method, routes::METRICS.path, None::<&()>).await?;
+            let bytes = response.into_body().collect().await.map_err(|error| self.broken(&error))?.to_bytes();
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        self.patient(routes::METRICS, answer).await
+    }
+
+    /// # Errors
+    /// Also when there is no such plan.
     pub async fn by_hand(&self, plan: &PlanId, remaining: bool) -> Result<Vec<StepByHand>, ApiError> {
         let path = format!("{}?remaining={remaining}", with_id(routes::BY_HAND, plan));
         self.call(routes::BY_HAND, &path, None::<&()>).await
@@ -111,6 +133,10 @@ impl Client {
             let bytes = response.into_body().collect().await.map_err(|error| self.broken(&error))?.to_bytes();
             self.read(status, &bytes)
         };
+        self.patient(route, answer).await
+    }
+
+    async fn patient<T>(&self, route: Route, answer: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
         timeout(PATIENCE, answer).await.unwrap_or_else(|_| {
             let what = format!("the engine did not answer {} within {} s", route.path, PATIENCE.as_secs());
             Err(ApiError::new(ErrorCode::Unreachable, what, "look at its log; `mayday engine stop` ends it in order"))

@@ -2,6 +2,7 @@
 //! server, the client, the OpenAPI document and their test.
 
 pub mod client;
+pub mod metrics;
 pub mod openapi;
 pub mod protocol;
 pub mod server;

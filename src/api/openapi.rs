@@ -78,6 +78,8 @@ fn schemas() -> Value {
         },
         "StepPreviews": list("A step", &["step", "title", "kind", "observed", "preview", "checked"]),
         "StepsByHand": list("A step; `lines` are for a shell", &["step", "title", "lines"]),
+        "Assessments": list("A plan held against reality", &["plan", "at", "findings"]),
+        "Metrics": { "type": "string", "description": "the Prometheus text format" },
         "Records": list("An event as it is journalled", &["seq", "at", "actor", "event"]),
         "Chain": {
             "type": "object",

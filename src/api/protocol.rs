@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::command::Refusal;
+use crate::domain::ids::PlanId;
 use crate::domain::journal::JournalFault;
 
 /// A cockpit names its session in this header; a command line sends none.
@@ -42,6 +43,9 @@ routes! {
     PREVIEW = "POST" "/v1/plans/{id}/preview" [], "Every step of a plan held against reality; nothing is changed", "" => "StepPreviews";
     BY_HAND = "GET" "/v1/plans/{id}/by-hand" [("remaining", "boolean")],
         "The commands that do a plan without Mayday", "" => "StepsByHand";
+    READINESS = "POST" "/v1/readiness" [("plan", "string")],
+        "Hold one plan, or all, against reality now; nothing is changed", "" => "Assessments";
+    METRICS = "GET" "/v1/metrics" [], "Freshness, exposure, readiness and clocks in the Prometheus text format", "" => "Metrics";
     JOURNAL = "GET" "/v1/journal" [("after", "integer"), ("limit", "integer")],
         "Records after a number, in order", "" => "Records";
     VERIFY = "GET" "/v1/journal/verify" [], "Recompute the journal's chain", "" => "Chain";
@@ -52,7 +56,11 @@ routes! {
 impl Route {
     /// What the body of its answer is.
     pub fn media(&self) -> &'static str {
-        if self.path == EVENTS.path { "text/event-stream" } else { "application/json" }
+        match self.path {
+            path if path == EVENTS.path => "text/event-stream",
+            path if path == METRICS.path => METRICS_MEDIA,
+            _ => "application/json",
+        }
     }
 }
 
@@ -79,6 +87,15 @@ pub struct ByHandQuery {
     #[serde(default)]
     pub remaining: bool,
 }
+
+/// The query of [`READINESS`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ReadinessQuery {
+    pub plan: Option<PlanId>,
+}
+
+/// The media type of Prometheus' text format.
+pub const METRICS_MEDIA: &str = "text/plain; version=0.0.4";
 
 /// The kinds of failure, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

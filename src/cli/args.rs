@@ -70,6 +70,12 @@ pub enum Command {
     Engine(EngineArgs),
     /// How things stand
     Status,
+    /// The backups: how old the newest copies are, where they lie, what is wrong with them
+    Backups,
+    /// Would the plans work right now? Nothing is changed; the exit code is for cron
+    Ready(ReadyArgs),
+    /// Whom to call: who is on call, the escalation path, the cloud's support
+    Contacts,
     /// Freshness, exposure and clocks for the team's own monitoring, in the Prometheus text format
     Metrics,
     /// The plans: what they do, and what they would do now
@@ -150,12 +156,24 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 #[derive(Clone, Debug, Args)]
+pub struct ReadyArgs {
+    /// This plan only
+    pub name: Option<String>,
+    /// Show also what is as it should be
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Clone, Debug, Args)]
 pub struct EngineArgs {
     #[command(subcommand)]
     pub command: Option<EngineCommand>,
     /// End when standard input is closed: for an engine that belongs to the process that started it
     #[arg(long)]
     pub until_stdin_closes: bool,
+    /// Serve the metrics on this loopback address too, at /metrics
+    #[arg(long, env = "MAYDAY_METRICS", value_name = "HOST:PORT")]
+    pub metrics: Option<std::net::SocketAddr>,
 }
 
 #[derive(Clone, Debug, Subcommand)]

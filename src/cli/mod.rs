@@ -1,14 +1,16 @@
 //! One file per subcommand: it says what is printed, and nothing else.
 
 pub mod args;
+pub mod backups;
 pub mod check;
+pub mod contacts;
 pub mod exit;
 pub mod failover;
 pub mod init;
 pub mod journal;
 pub mod kinds;
-pub mod metrics;
 pub mod plan;
+pub mod ready;
 pub mod status;
 pub mod text;
 

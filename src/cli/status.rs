@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use super::text::{self, clock, table};
 use crate::domain::estate::{RegionRole, Service, Subject, Tier};
 use crate::domain::health::Status;
+use crate::domain::ids::PlanId;
+use crate::domain::readiness::Brief;
 use crate::domain::recovery::Loss;
-use crate::domain::time::seconds_between;
+use crate::domain::time::{At, seconds_between};
 use crate::domain::verdict::{self, RpoVerdict, RtoVerdict};
 use crate::domain::view::Snapshot;
 
@@ -46,6 +48,9 @@ pub fn json(view: &Snapshot) -> Value {
         "rpo": rpo(view),
         "services": services,
         "datastores": stores,
+        "backups": super::backups::json(view)["backups"],
+        "exposure": super::backups::exposure(view),
+        "readiness": view.state.readiness_by_plan().into_values().map(|(at, brief)| json!({ "at": at, "plan": brief })).collect::<Vec<_>>(),
         "journal_fault": view.live.journal_fault,
     })
 }
@@ -108,7 +113,22 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     writeln!(out)?;
     services(out, view)?;
     writeln!(out)?;
-    stores(out, view)
+    stores(out, view)?;
+    if !view.estate.backups.is_empty() {
+        write!(out, "\n{}", super::backups::text(view))?;
+    }
+    let known = view.state.readiness_by_plan();
+    if known.is_empty() {
+        writeln!(out, "\nThe plans were not held against reality yet → mayday ready")?;
+    } else {
+        let row = |(plan, (at, brief)): (&PlanId, (At, &Brief))| {
+            let age = format!("{} ago", clock(seconds_between(at, view.now)));
+            vec![plan.to_string(), brief.ready.to_string(), brief.score.to_string(), age, brief.reasons.join(", ")]
+        };
+        let rows: Vec<Vec<String>> = known.into_iter().map(row).collect();
+        write!(out, "\n{}", table(&["plan", "", "score", "seen", ""], &rows))?;
+    }
+    Ok(())
 }
 
 /// The rules of the plan whose condition holds: when each is met, by which evidence, and what it proposes.

@@ -8,6 +8,8 @@ use super::params;
 use super::probes::{self, Pace};
 use super::read::{Doc, Table, Text};
 use super::suggest::one_of;
+use super::{backups, contacts};
+use crate::domain::backup::BackupSpec;
 use crate::domain::estate::{
     DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Service, Subject, SystemSpec, Tier,
 };
@@ -110,8 +112,9 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
         table.close();
     }
     let mut systems = Vec::new();
+    let mut backups = Vec::new();
     for (table, draft) in tables_of_systems.into_iter().zip(&known.systems) {
-        systems.extend(read_system(table, draft, &known, &pace, &mut probes));
+        systems.extend(read_system(table, draft, &known, &pace, &mut probes, &mut backups));
     }
     let services: Vec<Service> =
         tables(root, "service").filter_map(|it| read_service(it, &known, &pace, &mut probes)).collect();
@@ -121,7 +124,10 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
     let probes = probes::unique(doc, probes);
     let objectives = read_objectives(root, &systems);
     let policy = read_policy(root);
-    (Estate { name, regions, services, systems, probes, objectives, policy }, known)
+    let backups = backups::unique(doc, backups, policy.backups_every);
+    let contacts = contacts::read(root, &known.params());
+    let dependencies = contacts::read_dependencies(root, &known.params());
+    (Estate { name, regions, services, systems, probes, backups, contacts, dependencies, objectives, policy }, known)
 }
 
 /// The tables of `[[name]]`, with those that repeat an earlier one's id said.
@@ -221,11 +227,13 @@ fn read_system(
     known: &Known<'_>,
     pace: &Pace,
     probes: &mut Vec<(Range<usize>, ProbeSpec)>,
+    backups: &mut Vec<(Range<usize>, BackupSpec)>,
 ) -> Option<SystemSpec> {
     let kind = draft.kind?;
     let title = table.get("title").and_then(|it| it.text());
     let class = table.get("class").and_then(|it| it.word(DataClass::WORDS));
     probes.extend(probes::read(&table, &Subject::System(draft.id.clone()), draft.region.as_ref(), known, pace));
+    backups.extend(backups::read(&table, &backups::Subject { id: &draft.id, class }, known));
     let params = params::read(&table, &format!("a system of kind `{}`", kind.name), kind.params, &known.params());
     table.close();
     let title = title.map_or_else(|| kind.title.to_owned(), Text::into_inner);
@@ -328,6 +336,8 @@ const POLICY_SPANS: &[(&str, SpanOf)] = &[
     ("retry_ceiling", |it| &mut it.retry_ceiling),
     ("survey_every", |it| &mut it.survey_every),
     ("settle", |it| &mut it.settle),
+    ("backups_every", |it| &mut it.backups_every),
+    ("readiness_every", |it| &mut it.readiness_every),
     ("region_down", |it| &mut it.region_down),
     ("checks_down", |it| &mut it.checks_down),
 ];

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::actor::{Actor, Origin};
+use super::backup::Worth;
 use super::health::Status;
-use super::ids::{PlanId, ProbeId, RunId, StepId};
+use super::ids::{BackupId, PlanId, ProbeId, RunId, StepId};
 use super::incident::Severity;
 use super::plan::StepSpec;
+use super::readiness::Brief;
 use super::run::Mode;
 use super::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Verified};
 use super::time::At;
@@ -118,6 +120,14 @@ pub enum Report {
         to: Status,
         detail: String,
         last_healthy: Option<At>,
+    },
+    Backup {
+        backup: BackupId,
+        to: Worth,
+        detail: String,
+    },
+    Readiness {
+        plans: Vec<Brief>,
     },
     Prepared {
         run: RunId,

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::backup::BackupSpec;
+use super::contacts::Contacts;
 use super::ids::{ProbeId, RegionId, ServiceId, SystemId};
 use super::params::Params;
 use super::time::Span;
@@ -155,6 +157,10 @@ pub struct Policy {
     pub region_down: Span,
     /// Half of its services have to fail their health checks for longer than this before the second one is.
     pub checks_down: Span,
+    /// How often backups are looked at.
+    pub backups_every: Span,
+    /// How often plans are held against reality.
+    pub readiness_every: Span,
     /// How many probes may be under way at once.
     pub probe_concurrency: u32,
 }
@@ -173,9 +179,21 @@ impl Default for Policy {
             settle: Span::secs(10),
             region_down: Span::secs(300),
             checks_down: Span::secs(60),
+            backups_every: Span::secs(60),
+            readiness_every: Span::secs(15 * 60),
             probe_concurrency: 64,
         }
     }
+}
+
+/// Something that Mayday and its people need, and that sits in one region: single sign-on, the chat, a jump host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dependency {
+    pub name: String,
+    pub region: RegionId,
+    /// What to use when that region is gone.
+    #[serde(default)]
+    pub instead: Option<String>,
 }
 
 /// All that is protected.
@@ -186,6 +204,12 @@ pub struct Estate {
     pub services: Vec<Service>,
     pub systems: Vec<SystemSpec>,
     pub probes: Vec<ProbeSpec>,
+    #[serde(default)]
+    pub backups: Vec<BackupSpec>,
+    #[serde(default)]
+    pub contacts: Contacts,
+    #[serde(default)]
+    pub dependencies: Vec<Dependency>,
     pub objectives: Objectives,
     pub policy: Policy,
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
+use super::backup::Worth;
 use super::estate::words;
 use super::health::Status;
-use super::ids::{IncidentId, ProbeId, RegionId, RunId, SessionId, StepId, SystemId};
+use super::ids::{BackupId, IncidentId, ProbeId, RegionId, RunId, SessionId, StepId, SystemId};
 use super::incident::{Clocks, Severity};
 use super::plan::Plan;
+use super::readiness::Brief;
 use super::recovery::RecoveryPoint;
 use super::run::{GateCard, Mode, Outcome};
 use super::system::{Fault, Receipt};
@@ -30,6 +32,15 @@ pub enum Event {
         detail: String,
         /// When it was last seen healthy.
         last_healthy: Option<At>,
+    },
+    BackupChanged {
+        backup: BackupId,
+        to: Worth,
+        detail: String,
+    },
+    /// The plans were held against reality.
+    ReadinessAssessed {
+        plans: Vec<Brief>,
     },
     CockpitArmed {
         session: SessionId,

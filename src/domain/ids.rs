@@ -34,6 +34,8 @@ ids! {
     SystemId;
     /// One scheduled observation.
     ProbeId;
+    /// A backup that is watched.
+    BackupId;
     /// A plan, by the stem of its file.
     PlanId;
     /// A step within a plan.

@@ -95,6 +95,7 @@ pub struct SystemKind {
     pub params: &'static [Param],
     pub probes: &'static [ProbeKind],
     pub steps: &'static [StepKind],
+    pub backups: &'static [BackupKind],
 }
 
 /// A way to look at a system. Its name is `<system kind>.<what>`.
@@ -102,6 +103,16 @@ pub struct SystemKind {
 pub struct ProbeKind {
     pub name: &'static str,
     pub title: &'static str,
+    pub params: &'static [Param],
+}
+
+/// A way to look at the copies of some data. Its name is `<system kind>.<what>`.
+#[derive(Debug, Serialize)]
+pub struct BackupKind {
+    pub name: &'static str,
+    pub title: &'static str,
+    /// Whether there are copies with an age; without, it is what protects the data that is looked at (versioning, replication).
+    pub dated: bool,
     pub params: &'static [Param],
 }
 
@@ -180,6 +191,12 @@ impl Kinds {
         self.0
             .iter()
             .find_map(|system| system.probes.iter().find(|probe| probe.name == name).map(|probe| (*system, probe)))
+    }
+    pub fn backup(&self, name: &str) -> Option<(&'static SystemKind, &'static BackupKind)> {
+        let of = |system: &&'static SystemKind| {
+            system.backups.iter().find(|backup| backup.name == name).map(|backup| (*system, backup))
+        };
+        self.0.iter().find_map(of)
     }
     pub fn step(&self, name: &str) -> Option<(&'static SystemKind, &'static StepKind)> {
         self.0.iter().find_map(|system| system.steps.iter().find(|step| step.name == name).map(|step| (*system, step)))

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::backup::BackupLive;
+use super::contacts::OnCallLive;
 use super::health::{Reading, Status};
-use super::ids::{ProbeId, SessionId, StepId, SystemId};
+use super::ids::{BackupId, PlanId, ProbeId, SessionId, StepId, SystemId};
+use super::readiness::Assessment;
 use super::recovery::Survey;
 use super::time::At;
 
@@ -57,6 +60,12 @@ pub struct LogLine {
 pub struct Live {
     pub probes: BTreeMap<ProbeId, ProbeLive>,
     pub surveys: BTreeMap<SystemId, SurveyLive>,
+    #[serde(default)]
+    pub backups: BTreeMap<BackupId, BackupLive>,
+    #[serde(default)]
+    pub readiness: BTreeMap<PlanId, Assessment>,
+    #[serde(default)]
+    pub on_call: OnCallLive,
     pub logs: BTreeMap<StepId, VecDeque<LogLine>>,
     pub attached: BTreeMap<SessionId, Attached>,
     /// Why the journal cannot be written, while it cannot.
@@ -76,6 +85,16 @@ pub enum LiveChange {
     Survey {
         system: SystemId,
         taken: SurveyLive,
+    },
+    Backup {
+        backup: BackupId,
+        taken: BackupLive,
+    },
+    Readiness {
+        assessments: Vec<Assessment>,
+    },
+    OnCall {
+        taken: OnCallLive,
     },
     Log {
         step: StepId,
@@ -110,6 +129,13 @@ impl Live {
             LiveChange::Survey { system, taken } => {
                 self.surveys.insert(system, taken);
             }
+            LiveChange::Backup { backup, taken } => {
+                self.backups.insert(backup, taken);
+            }
+            LiveChange::Readiness { assessments } => {
+                self.readiness.extend(assessments.into_iter().map(|it| (it.plan.clone(), it)));
+            }
+            LiveChange::OnCall { taken } => self.on_call = taken,
             LiveChange::Log { step, line } => {
                 let lines = self.logs.entry(step).or_default();
                 lines.push_back(line);

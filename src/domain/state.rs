@@ -5,17 +5,22 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
+use super::backup::Worth;
 use super::event::{Event, Prepared, Record};
 use super::health::Status;
-use super::ids::{IncidentId, PlanId, ProbeId, RegionId, SessionId, StepId};
+use super::ids::{BackupId, IncidentId, PlanId, ProbeId, RegionId, SessionId, StepId};
 use super::incident::{Incident, Phase, Severity};
 use super::kinds::StepRole;
+use super::readiness::Brief;
 use super::run::{LastTime, Mode, Outcome, Run, StepPhase, StepRun};
 use super::system::Begun;
 use super::time::{At, seconds_between};
 
 /// So many closed incidents are remembered by the state; the journal keeps all.
 const PAST: usize = 50;
+
+/// So many assessments are remembered by the state: a day of them at the shipped pace.
+const ASSESSMENTS: usize = 96;
 
 /// What is known of a probe across restarts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +30,21 @@ pub struct ProbeState {
     /// When it was last seen healthy before `since`.
     pub last_healthy: Option<At>,
     pub detail: String,
+}
+
+/// What is known of a backup across restarts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackupState {
+    pub worth: Worth,
+    pub since: At,
+    pub detail: String,
+}
+
+/// How ready the plans were at a moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReadinessState {
+    pub at: At,
+    pub plans: Vec<Brief>,
 }
 
 /// Who asked that nothing new starts.
@@ -61,6 +81,12 @@ pub struct State {
     /// Where clients are sent; `None` until a run moved them: the primary region of the estate.
     pub serving: Option<RegionId>,
     pub probes: BTreeMap<ProbeId, ProbeState>,
+    /// What each backup was worth when that last changed.
+    #[serde(default)]
+    pub backups: BTreeMap<BackupId, BackupState>,
+    /// How ready the plans were, the newest last.
+    #[serde(default)]
+    pub readiness: VecDeque<ReadinessState>,
     pub hold: Option<Hold>,
     pub armed: BTreeMap<SessionId, Armed>,
     /// The open incident.
@@ -76,6 +102,12 @@ pub struct State {
 }
 
 impl State {
+    /// The latest that is known of each plan's readiness, and since when.
+    pub fn readiness_by_plan(&self) -> BTreeMap<&PlanId, (At, &Brief)> {
+        let all = self.readiness.iter().flat_map(|it| it.plans.iter().map(|brief| (&brief.plan, (it.at, brief))));
+        all.collect()
+    }
+
     /// Folds one record in.
     pub fn apply(&mut self, record: &Record) {
         self.seq = record.seq;
@@ -86,6 +118,15 @@ impl State {
             Event::ProbeChanged { probe, to, detail, last_healthy } => {
                 let known = ProbeState { status: *to, since: at, last_healthy: *last_healthy, detail: detail.clone() };
                 self.probes.insert(probe.clone(), known);
+            }
+            Event::BackupChanged { backup, to, detail } => {
+                self.backups.insert(backup.clone(), BackupState { worth: *to, since: at, detail: detail.clone() });
+            }
+            Event::ReadinessAssessed { plans } => {
+                self.readiness.push_back(ReadinessState { at, plans: plans.clone() });
+                if self.readiness.len() > ASSESSMENTS {
+                    self.readiness.pop_front();
+                }
             }
             Event::CockpitArmed { session } => {
                 self.armed.insert(session.clone(), Armed { by: record.actor.clone(), at });

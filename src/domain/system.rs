@@ -7,11 +7,13 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::backup::{BackupLook, BackupSpec};
 use super::estate::{Estate, ProbeSpec, SystemSpec};
 use super::health::Reading;
 use super::ids::RegionId;
 use super::kinds::SystemKind;
 use super::plan::StepSpec;
+use super::readiness::Fact;
 use super::recovery::{RecoveryPoint, Survey};
 use super::time::At;
 
@@ -95,6 +97,19 @@ pub trait System: Send + Sync {
     /// Members, roles, lag and recovery points of a datastore. Only called for a system with a data class.
     async fn survey(&self) -> Result<Survey, Fault>;
 
+    /// Looks at the copies of some data, or at what protects it. Only called for the backup kinds of this system.
+    ///
+    /// # Errors
+    /// When the copies could not be looked at: then nothing is known of them.
+    async fn backup(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
+        Err(Fault::permanent(&*spec.kind, "cannot be looked at here").next("run `mayday check`"))
+    }
+
+    /// What ought to be the same in both regions: versions, parameters, images. Empty where nothing has two sides.
+    async fn facts(&self) -> Result<Vec<Fact>, Fault> {
+        Ok(Vec::new())
+    }
+
     /// The code behind a step of one of this system's kinds.
     fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault>;
 }
@@ -161,11 +176,17 @@ pub struct Guard {
     pub name: String,
     pub verdict: GuardVerdict,
     pub detail: String,
+    /// It asks whether now is the time for the step. In peacetime it is not, and that says nothing of readiness.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub situational: bool,
 }
 
 impl Guard {
     pub fn new(name: &str, verdict: GuardVerdict, detail: impl Into<String>) -> Self {
-        Self { name: name.into(), verdict, detail: detail.into() }
+        Self { name: name.into(), verdict, detail: detail.into(), situational: false }
+    }
+    pub fn situational(self) -> Self {
+        Self { situational: true, ..self }
     }
     pub fn pass(name: &str, detail: impl Into<String>) -> Self {
         Self::new(name, GuardVerdict::Pass, detail)
@@ -213,6 +234,13 @@ pub struct Checked {
     pub guards: Vec<Guard>,
     /// Required from a step whose role is `Promotes`; its absence counts as everything unknown.
     pub promotion: Option<PromotionFacts>,
+}
+
+/// What has to be true long before a step is needed, and that neither observation nor guards show: above all whether these
+/// credentials may do it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fitness {
+    pub guards: Vec<Guard>,
 }
 
 /// What `apply` or `revert` leaves for the journal: `ChangeInfo.Id`, a request id, the new epoch.
@@ -265,6 +293,13 @@ pub trait Step: Send + Sync {
     async fn verify(&self, begun: &Begun, log: &dyn StepLog) -> Result<Verified, Fault>;
     /// Restores the pre-image. Only called where the kind's undo is `Revert`.
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault>;
+    /// Asks for permissions and the like without using them. Empty where there is no way to ask.
+    ///
+    /// # Errors
+    /// When it could not be asked.
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        Ok(Fitness::default())
+    }
     /// Commands that an engineer can paste into a shell, with comments; the last lines verify.
     fn by_hand(&self) -> Vec<String>;
 }

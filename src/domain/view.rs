@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::backup::{self, BackupSpec, Judged};
 use super::estate::{DataClass, Estate};
 use super::event::Record;
 use super::ids::{StepId, SystemId};
@@ -46,6 +47,26 @@ impl Snapshot {
         let stores = self.estate.datastores().filter(|store| store.class == Some(class));
         let exposures = stores.map(|store| self.store_exposure(&store.id, now));
         exposures.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)
+    }
+
+    /// Every backup and what it is worth at `now`.
+    pub fn backups(&self, now: At) -> Vec<(&BackupSpec, Judged)> {
+        let serving = self.state.serving(&self.estate);
+        let judged = |spec| backup::judge(spec, self.live.backups.get(&spec.id), &serving, now);
+        self.estate.backups.iter().map(|spec| (spec, judged(spec))).collect()
+    }
+
+    /// How old the data of a class would be after a restore, in seconds: its worst datastore counts, by its best copy; `None` when
+    /// there is no copy of one of them, or it is unknown.
+    pub fn restore_exposure(&self, class: DataClass, now: At) -> Option<f64> {
+        let judged = self.backups(now);
+        let stores = self.estate.datastores().filter(|store| store.class == Some(class));
+        let of = |store: &SystemId| {
+            let own = judged.iter().filter(|(spec, _)| spec.subject == *store && spec.class == Some(class));
+            own.filter_map(|(_, judged)| judged.point).max()
+        };
+        let points = stores.map(|store| of(&store.id)).collect::<Option<Vec<At>>>()?;
+        points.into_iter().min().map(|point| seconds_between(point, now).max(0.0))
     }
 
     /// The rules of the plan whose condition holds, the soonest met first.

@@ -54,6 +54,7 @@ pub const KIND: SystemKind = SystemKind {
             params: &[],
         },
     ],
+    backups: &[],
 };
 
 /// The built-in system: it looks at the engine's own state.

@@ -9,7 +9,8 @@ use super::{Accepted, Denied, Handle, runner};
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Command, Envelope, Report};
 use crate::domain::decide::{Context, Decision, decide};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Prepared};
+use crate::domain::ids::PlanId;
 use crate::domain::journal::JournalFault;
 use crate::domain::live::LiveChange;
 
@@ -25,11 +26,13 @@ pub(super) struct Writer {
     engine: Handle,
     /// Outcomes that could not be made durable yet. They are facts: they wait, in order, and nothing overtakes them.
     unsaved: VecDeque<Report>,
+    /// Where a plan is named whose gate has opened: it is held against reality then.
+    gates: mpsc::Sender<PlanId>,
 }
 
 impl Writer {
-    pub fn new(engine: Handle) -> Self {
-        Self { engine, unsaved: VecDeque::new() }
+    pub fn new(engine: Handle, gates: mpsc::Sender<PlanId>) -> Self {
+        Self { engine, unsaved: VecDeque::new(), gates }
     }
 
     pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
@@ -94,6 +97,8 @@ impl Writer {
         let shared = &self.engine.shared;
         let Decision { events, effects, .. } = decision;
         if !events.is_empty() {
+            let gate =
+                events.iter().any(|(_, event)| matches!(event, Event::StepPrepared { verdict: Prepared::Gate, .. }));
             let fresh_run = events.iter().any(|(_, event)| matches!(event, Event::RunStarted { .. }));
             match shared.journal.append(shared.now(), events).await {
                 Ok(records) => {
@@ -104,6 +109,10 @@ impl Writer {
                         shared.live(LiveChange::LogsCleared {});
                     }
                     shared.records(records);
+                    if gate && let Some(run) = &shared.state().run {
+                        // With that many waiting, the plan is being looked at anyway.
+                        let _ = self.gates.try_send(run.plan.id.clone());
+                    }
                 }
                 Err(fault) => {
                     tracing::error!(%fault, "the journal does not take events");

@@ -1,9 +1,12 @@
 //! The engine: one writer that receives, decides, appends, applies, publishes and performs, in that order. It outlives the terminal;
 //! what it forgets in death, the next one replays from the journal. It is handed trait objects and never names a vendor.
 
+mod backups;
 pub mod builtin;
+mod contacts;
 mod core;
 mod monitor;
+mod readiness;
 mod record;
 mod runner;
 mod shared;
@@ -18,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Report};
+use crate::domain::contacts::Rota;
 use crate::domain::estate::Estate;
 use crate::domain::ids::{PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
@@ -39,6 +43,8 @@ pub struct Parts {
     pub state: State,
     /// By id; ambient systems by the name of their kind. The built-in ones are added by the engine.
     pub systems: BTreeMap<SystemId, Arc<dyn System>>,
+    /// Who is on call, where somebody can be asked.
+    pub rota: Option<Arc<dyn Rota>>,
     /// Where the records of runs are written.
     pub records: PathBuf,
 }
@@ -74,6 +80,9 @@ pub enum Denied {
     Stopped,
 }
 
+/// How many gates may wait for an assessment; more are one too many to be worth it.
+const GATES: usize = 4;
+
 /// How many inputs may wait for the writer.
 const BACKLOG: usize = 4096;
 
@@ -85,11 +94,15 @@ impl Handle {
     pub async fn start(parts: Parts) -> Result<Self, JournalFault> {
         let shared = Arc::new(Shared::new(parts));
         let (inputs, received) = mpsc::channel(BACKLOG);
+        let (gates, asked) = mpsc::channel(GATES);
         let handle = Self { shared, inputs, stop: CancellationToken::new(), tasks: TaskTracker::new() };
-        let mut writer = core::Writer::new(handle.clone());
+        let mut writer = core::Writer::new(handle.clone(), gates);
         writer.report(Report::Started { version: env!("CARGO_PKG_VERSION").into() }).await?;
         handle.spawn(writer.run(received));
         monitor::start(&handle);
+        backups::start(&handle);
+        contacts::start(&handle);
+        readiness::start(&handle, asked);
         Ok(handle)
     }
 
@@ -169,7 +182,9 @@ impl Handle {
         self.tasks.wait().await;
     }
 
-    fn plan(&self, id: &PlanId) -> Result<&Arc<Plan>, Refusal> {
+    /// # Errors
+    /// When there is no such plan.
+    pub fn plan(&self, id: &PlanId) -> Result<&Arc<Plan>, Refusal> {
         let known = || self.plans().iter().map(|plan| plan.id.as_str()).collect::<Vec<_>>().join(", ");
         let missing = || {
             Refusal::new(

@@ -35,7 +35,7 @@ fn offset(name: &str, every: Duration) -> Duration {
     every.mul_f64((hasher.finish() % 1000) as f64 / 1000.0)
 }
 
-fn schedule(name: &str, every: Duration) -> tokio::time::Interval {
+pub(super) fn schedule(name: &str, every: Duration) -> tokio::time::Interval {
     // The first look comes soon, whatever the period: a cockpit that opens must not wait for it.
     let first = offset(name, every.min(Duration::from_secs(1)));
     let mut beats = interval_at(Instant::now() + first, every.max(Duration::from_millis(10)));

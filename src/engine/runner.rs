@@ -62,7 +62,7 @@ impl StepLog for Log {
     }
 }
 
-fn driver(shared: &Shared, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+pub(super) fn driver(shared: &Shared, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
     let system = shared.systems.get(&spec.system).ok_or_else(|| no_system(&spec.system))?;
     system.step(spec)
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 
 use super::{Parts, builtin};
+use crate::domain::contacts::Rota;
 use crate::domain::estate::Estate;
 use crate::domain::event::Record;
 use crate::domain::ids::SystemId;
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub plans: Vec<Arc<Plan>>,
     pub journal: Arc<dyn Journal>,
     pub systems: BTreeMap<SystemId, Arc<dyn System>>,
+    pub rota: Option<Arc<dyn Rota>>,
     published: Mutex<Published>,
     states: watch::Sender<Arc<State>>,
     updates: broadcast::Sender<Update>,
@@ -42,11 +44,12 @@ struct Published {
 
 impl Shared {
     pub fn new(parts: Parts) -> Self {
-        let Parts { estate, plans, journal, state, mut systems, records } = parts;
+        let Parts { estate, plans, journal, state, mut systems, rota, records } = parts;
         let (states, watched) = watch::channel(Arc::new(state));
         systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, records));
         let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new() });
-        Self { estate, plans, journal, systems, published, states, updates: broadcast::channel(UPDATES).0 }
+        let updates = broadcast::channel(UPDATES).0;
+        Self { estate, plans, journal, systems, rota, published, states, updates }
     }
 
     fn builtin(estate: &Arc<Estate>, watched: watch::Receiver<Arc<State>>, records: PathBuf) -> Arc<dyn System> {

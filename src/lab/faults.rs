@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::kubernetes::backups::{SNAPSHOTS, VELERO};
 use super::kubernetes::{NODES, SERVICES};
+use super::s3;
 use super::world::REGIONS;
 
 /// How a place behaves.
@@ -29,10 +31,16 @@ pub enum Condition {
     Denied,
     /// Too many requests.
     Throttled,
+    /// What makes copies makes none any more; the newest are days old.
+    Stale,
+    /// What makes copies fails in part.
+    Partial,
+    /// Whoever asks may look and not change.
+    ReadOnly,
 }
 
 /// The words of `break`: name, what it does.
-pub const CONDITIONS: [(&str, Condition, &str); 7] = [
+pub const CONDITIONS: [(&str, Condition, &str); 10] = [
     ("dark", Condition::Dark, "packets are lost: connections hang"),
     ("refused", Condition::Refused, "nothing listens: connections are refused"),
     ("slow", Condition::Slow(Duration::from_secs(2)), "every answer takes two seconds longer"),
@@ -40,13 +48,29 @@ pub const CONDITIONS: [(&str, Condition, &str); 7] = [
     ("garbage", Condition::Garbage, "what answers does not speak the protocol"),
     ("denied", Condition::Denied, "credentials are refused"),
     ("throttled", Condition::Throttled, "too many requests"),
+    ("stale", Condition::Stale, "no copies are made any more"),
+    ("partial", Condition::Partial, "copies fail in part"),
+    ("read-only", Condition::ReadOnly, "nobody may change anything"),
 ];
 
 /// Every place that can be broken: systems without a region, whole regions, and what each region has.
 pub fn places() -> Vec<String> {
-    const GLOBAL: [&str; 2] = ["route53", "dns"];
-    const REGIONAL: [&str; 10] =
-        ["*", "rds", "cloudwatch", "sts", "s3", "kubernetes", "redis", "redis-sentinel", "neo4j", "app"];
+    const GLOBAL: [&str; 6] = ["route53", "dns", "iam", "pagerduty", s3::backups::PLACES[0], s3::backups::PLACES[1]];
+    const REGIONAL: [&str; 13] = [
+        "*",
+        "rds",
+        "rds-backups",
+        "cloudwatch",
+        "sts",
+        "s3",
+        "kubernetes",
+        VELERO,
+        SNAPSHOTS,
+        "redis",
+        "redis-sentinel",
+        "neo4j",
+        "app",
+    ];
     let services = SERVICES.iter().map(|service| service.name);
     let regional: Vec<&str> = REGIONAL.into_iter().chain(services).chain(NODES).collect();
     let in_regions = REGIONS.iter().flat_map(|region| regional.iter().map(move |system| format!("{system}@{region}")));

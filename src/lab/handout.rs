@@ -31,6 +31,7 @@ pub fn environment(endpoints: &Endpoints, region: &str, dir: &Path) -> Vec<(&'st
         ("AWS_ENDPOINT_URL_CLOUDWATCH", here("cloudwatch")),
         ("AWS_ENDPOINT_URL_STS", here("sts")),
         ("AWS_ENDPOINT_URL_S3", here("s3")),
+        ("AWS_ENDPOINT_URL_IAM", of("iam")),
         ("KUBECONFIG", dir.join("kubeconfig").display().to_string()),
         ("LAB_SENTINEL_HOST", sentinel_host),
         ("LAB_SENTINEL_PORT", sentinel_port),

@@ -11,6 +11,7 @@ pub mod handout;
 pub mod kubernetes;
 pub mod neo4j;
 pub mod net;
+mod pagerduty;
 pub mod rds;
 pub mod redis;
 pub mod route53;
@@ -60,6 +61,7 @@ impl Lab {
         kubernetes::start(&mut site).await?;
         redis::start(&mut site).await?;
         neo4j::start(&mut site).await?;
+        pagerduty::start(&mut site).await?;
         app::start(&mut site).await?;
         control::start(&mut site).await?;
         tasks.spawn(world.clone().live());

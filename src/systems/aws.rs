@@ -16,13 +16,13 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::secret;
 use crate::domain::estate::SystemSpec;
 use crate::domain::health::Reading;
 use crate::domain::kinds::{Param, ParamType};
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
 use crate::domain::time::At;
+use crate::outbound::secret;
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(3);

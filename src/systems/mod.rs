@@ -2,17 +2,19 @@
 //! table of kinds, the connection, probes, recovery points and steps. Adding a system is one file and one row in [`FACTORIES`].
 
 pub mod aws;
+pub mod dated;
 pub mod dns;
+pub mod files;
 pub mod http;
 pub mod kubernetes;
 pub mod looking;
 pub mod neo4j;
+pub mod permits;
 pub mod rds;
 pub mod redis;
 pub mod route53;
 pub mod s3;
 pub mod script;
-pub mod secret;
 pub mod shell;
 pub mod tcp;
 
@@ -22,6 +24,7 @@ use crate::domain::system::Factory;
 #[rustfmt::skip] // one row a line
 pub const FACTORIES: &[&dyn Factory] = &[
     &dns::DnsFactory,
+    &files::FilesFactory,
     &http::HttpFactory,
     &kubernetes::KubernetesFactory,
     &neo4j::Neo4jFactory,

@@ -25,6 +25,7 @@ pub static KIND: SystemKind = SystemKind {
         params: &[Param::required("address", ParamType::Address, "where to connect to")],
     }],
     steps: &[],
+    backups: &[],
 };
 
 /// Makes the one connection there is: none.

@@ -18,7 +18,8 @@ use super::failure::Failure;
 use super::places::Places;
 use super::{assemble, kinds};
 use crate::api::client::Client;
-use crate::api::server::{self, Limits};
+use crate::api::server::{self, Limits, scrape};
+use crate::cli::args::EngineArgs;
 use crate::cli::exit::Exit;
 use crate::config;
 use crate::engine::Handle;
@@ -31,17 +32,24 @@ const START: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// When the config is wrong, another engine holds the state directory, or the journal or the socket cannot be used.
-pub async fn run(places: &Places, until_stdin_closes: bool) -> Result<(), Failure> {
+pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let signals = Signals::catch()?;
     let config = config::load(&places.config, &kinds())?;
     let _lock = Lock::take(&places.state)?;
     let journal = SqliteJournal::open(&places.state).await?;
     let state = replay(journal.reader()).await?;
     let listener = server::listen(&places.socket).map_err(|error| Failure::socket(&places.socket, &error))?;
+    let metrics = match args.metrics {
+        Some(address) => Some(scrape::listen(address).await.map_err(|error| Failure::metrics(address, &error))?),
+        None => None,
+    };
     let engine = Handle::start(assemble(config, Arc::new(journal), state, places.records())).await?;
     tracing::info!(socket = %places.socket.display(), "the engine runs");
     let stop = CancellationToken::new();
-    let ended = stop.clone();
+    if let Some(listener) = metrics {
+        tokio::spawn(scrape::serve(listener, engine.clone(), stop.clone()));
+    }
+    let (ended, until_stdin_closes) = (stop.clone(), args.until_stdin_closes);
     tokio::spawn(async move {
         tokio::select! {
             () = signals.end() => {}

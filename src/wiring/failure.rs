@@ -30,6 +30,9 @@ impl Failure {
     pub fn socket(path: &Path, error: &io::Error) -> Self {
         Self::unreachable(format!("cannot listen on {}: {error} → choose another --state-dir", path.display()))
     }
+    pub fn metrics(address: std::net::SocketAddr, error: &io::Error) -> Self {
+        Self::new(Exit::Usage, format!("metrics cannot be served on {address}: {error} → choose another --metrics"))
+    }
 }
 
 impl From<ApiError> for Failure {

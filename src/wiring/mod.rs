@@ -18,7 +18,9 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 
+use crate::channels::pagerduty::PagerDuty;
 use crate::config::Config;
+use crate::domain::contacts::Rota;
 use crate::domain::estate::{Estate, ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::ids::SystemId;
@@ -50,7 +52,14 @@ pub fn assemble(config: Config, journal: Arc<dyn Journal>, state: State, records
     let systems = connect(&estate);
     #[cfg(debug_assertions)]
     let journal = crash::armed(journal);
-    Parts { estate, plans, journal, state, systems, records }
+    let rota = rota(&estate);
+    Parts { estate, plans, journal, state, systems, rota, records }
+}
+
+/// Whoever knows who is on call.
+fn rota(estate: &Estate) -> Option<Arc<dyn Rota>> {
+    let spec = estate.contacts.pagerduty.as_ref()?;
+    Some(Arc::new(PagerDuty::new(spec)))
 }
 
 /// Connects every system of the estate, and the ambient ones.

@@ -14,7 +14,7 @@ use crate::cli::args::{
     StepCommand,
 };
 use crate::cli::exit::Exit;
-use crate::cli::{self, check, init, metrics, plan, status};
+use crate::cli::{self, backups, check, contacts, init, plan, ready, status};
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::ids::{PlanId, RunId};
@@ -64,7 +64,7 @@ async fn with_places(
                 let accepted = Client::new(&places.socket).stop().await?;
                 say(format, &accepted, accepted.note.clone().unwrap_or_default())
             }
-            None => engine::run(&places, args.until_stdin_closes).await.map(|()| Exit::Ok),
+            None => engine::run(&places, &args).await.map(|()| Exit::Ok),
         },
         Some(Command::Journal(command)) => journals::run(&places, command, format).await,
         None => {
@@ -94,8 +94,23 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
         }
         Command::Incident(command) => incident(client, command, format).await,
         Command::Metrics => {
-            print!("{}", metrics::text(&client.snapshot().await?));
+            write!(io::stdout(), "{}", client.metrics().await?)?;
             Ok(Exit::Ok)
+        }
+        Command::Backups => {
+            let view = client.snapshot().await?;
+            say(format, &backups::json(&view), backups::text(&view))?;
+            Ok(if backups::fails(&view) { Exit::NotReady } else { Exit::Ok })
+        }
+        Command::Ready(args) => {
+            let plan = args.name.map(PlanId::from);
+            let found = client.assess(plan.as_ref()).await?;
+            say(format, &ready::json(&found), ready::text(&found, args.all))?;
+            Ok(if ready::fails(&found) { Exit::NotReady } else { Exit::Ok })
+        }
+        Command::Contacts => {
+            let view = client.snapshot().await?;
+            say(format, &contacts::json(&view), contacts::text(&view))
         }
         _ => {
             let view = client.snapshot().await?;

@@ -68,6 +68,7 @@ impl Site {
             fingerprint: "0".repeat(64),
         };
         let parts = Parts {
+            rota: None,
             estate: estate(),
             plans: vec![Arc::new(plan)],
             journal: Arc::new(journal),
@@ -76,6 +77,11 @@ impl Site {
             records: dir.path().join("records"),
         };
         let engine = Handle::start(parts).await.unwrap();
+        // It is journalled: what comes after it in a test is the test's doing.
+        eventually("the plan is held against reality", async || {
+            (!engine.snapshot().live.readiness.is_empty()).then_some(())
+        })
+        .await;
         let socket = dir.path().join("engine.sock");
         let listener = server::listen(&socket).unwrap();
         let stop = CancellationToken::new();
@@ -121,7 +127,9 @@ fn parts(answer: &str) -> (u16, &str, Value) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
     let media = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
-    (status, media, serde_json::from_str(body).unwrap_or_default())
+    let value =
+        if media.starts_with("text/plain") { body.into() } else { serde_json::from_str(body).unwrap_or_default() };
+    (status, media, value)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -233,8 +241,10 @@ async fn every_route_answers_as_the_document_says() {
         fits(&document, schema(&document, route, "200", media), &value)
             .unwrap_or_else(|why| panic!("{}: {why}", route.path));
         assert!(
-            value.is_object() || !value.as_array().unwrap().is_empty(),
-            "{}: an empty list proves nothing",
+            value.is_object()
+                || value.as_array().is_some_and(|it| !it.is_empty())
+                || value.as_str().is_some_and(|it| !it.is_empty()),
+            "{}: an empty answer proves nothing",
             route.path
         );
     }

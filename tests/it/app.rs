@@ -13,7 +13,7 @@ async fn lab() -> Lab {
 }
 
 fn client() -> Client {
-    mayday::systems::http::client().unwrap()
+    mayday::outbound::http::client().unwrap()
 }
 
 async fn post(url: String, body: &Value) -> (StatusCode, Value) {

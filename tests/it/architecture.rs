@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("config", &["domain"]),
-    ("systems", &["domain"]),
-    ("channels", &["domain"]),
+    ("outbound", &["domain"]),
+    ("systems", &["domain", "outbound"]),
+    ("channels", &["domain", "outbound"]),
     ("journal", &["domain"]),
     ("engine", &["domain"]),
     ("api/server", &["engine", "domain", "api"]),
@@ -19,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["api", "config", "domain", "report"]),
     ("report", &["api", "domain"]),
     ("lab", &[]),
-    ("wiring", &["api", "cli", "config", "domain", "engine", "journal", "lab", "report", "systems", "tui"]),
+    ("wiring", &["api", "channels", "cli", "config", "domain", "engine", "journal", "lab", "report", "systems", "tui"]),
 ];
 
 /// These know everything.

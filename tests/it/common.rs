@@ -44,6 +44,9 @@ pub fn estate() -> Arc<Estate> {
         services: Vec::new(),
         systems: Vec::new(),
         probes: Vec::new(),
+        backups: Vec::new(),
+        contacts: Default::default(),
+        dependencies: Vec::new(),
         objectives: Objectives { rto: Default::default(), rpo: Default::default() },
         policy: Policy::default(),
     })

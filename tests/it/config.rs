@@ -30,6 +30,7 @@ const DB: SystemKind = SystemKind {
         instead: "build a new replica",
         params: &[Param::default("hold", ParamType::Span, "10s", "how long it has to hold")],
     }],
+    backups: &[],
 };
 const WEB: SystemKind = SystemKind {
     name: "web",
@@ -59,6 +60,7 @@ const WEB: SystemKind = SystemKind {
             params: &[],
         },
     ],
+    backups: &[],
 };
 const KINDS: Kinds = Kinds(&[&DB, &WEB]);
 

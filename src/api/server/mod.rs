@@ -3,6 +3,7 @@
 mod events;
 mod listen;
 mod patient;
+pub mod scrape;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Extension, Path as UrlPath, Query, Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event as Sse, KeepAlive};
@@ -25,7 +27,10 @@ use tokio_util::sync::CancellationToken;
 use self::events::Feed;
 pub use self::listen::{Limits, listen, serve};
 use super::openapi;
-use super::protocol::{self as routes, Accepted, ApiError, ByHandQuery, ErrorCode, EventsQuery, JournalQuery, Route};
+use super::protocol::{
+    self as routes, Accepted, ApiError, ByHandQuery, ErrorCode, EventsQuery, JournalQuery, METRICS_MEDIA,
+    ReadinessQuery, Route,
+};
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::Ask;
 use crate::domain::ids::{PlanId, SessionId};
@@ -63,12 +68,14 @@ impl Peer {
 }
 
 fn router(site: Site) -> Router {
-    let table: [(Route, MethodRouter<Site>); 9] = [
+    let table: [(Route, MethodRouter<Site>); 11] = [
         (routes::SNAPSHOT, get(snapshot)),
         (routes::EVENTS, get(events)),
         (routes::COMMANDS, post(commands)),
         (routes::PREVIEW, post(preview)),
         (routes::BY_HAND, get(by_hand)),
+        (routes::READINESS, post(readiness)),
+        (routes::METRICS, get(metrics)),
         (routes::JOURNAL, get(journal)),
         (routes::VERIFY, get(verify)),
         (routes::OPENAPI, get(|| async { Json(openapi::document()) })),
@@ -164,6 +171,21 @@ async fn by_hand(
     query: Result<Query<ByHandQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     Ok(Json(site.engine.by_hand(&plan(id)?, asked(query)?.remaining)?).into_response())
+}
+
+async fn readiness(
+    State(site): State<Site>,
+    query: Result<Query<ReadinessQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let asked = asked(query)?.plan;
+    if let Some(plan) = &asked {
+        site.engine.plan(plan)?;
+    }
+    Ok(Json(site.engine.assess(asked.as_ref()).await).into_response())
+}
+
+async fn metrics(State(site): State<Site>) -> Response {
+    ([(CONTENT_TYPE, METRICS_MEDIA)], crate::api::metrics::text(&site.engine.snapshot())).into_response()
 }
 
 fn plan(id: Result<UrlPath<String>, PathRejection>) -> Result<PlanId, ApiError> {

@@ -21,6 +21,10 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
             detail: detail.clone(),
             last_healthy: *last_healthy,
         }),
+        Report::Backup { backup, to, detail } => {
+            draft.event(Event::BackupChanged { backup: backup.clone(), to: *to, detail: detail.clone() });
+        }
+        Report::Readiness { plans } => draft.event(Event::ReadinessAssessed { plans: plans.clone() }),
         Report::Prepared { run, step, outcome } if is(draft, run, step, StepPhase::Preparing) => match outcome {
             Ok(preparation) => prepared(draft, run, step, preparation),
             Err(fault) => failed(draft, run, step, fault),

@@ -34,6 +34,9 @@ fn estate() -> Estate {
         services: names.map(|name| Service { id: name.into(), title: name.into(), tier: Tier::Critical }).into(),
         systems: Vec::new(),
         probes: of_services.chain(of_regions).collect(),
+        backups: Vec::new(),
+        contacts: Default::default(),
+        dependencies: Vec::new(),
         objectives: Objectives { rto: Default::default(), rpo: Default::default() },
         policy: Policy::default(),
     }

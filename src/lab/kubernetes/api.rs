@@ -93,7 +93,7 @@ impl Server {
             return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message));
         }
         if path == ["apis", AUTHORIZATION.0, AUTHORIZATION.1, "selfsubjectaccessreviews"] {
-            return review(request, condition != Condition::Denied);
+            return review(request, condition);
         }
         if request.method == Method::GET
             && let Some(document) = discovery(path)
@@ -103,6 +103,7 @@ impl Server {
         let target = target(path).ok_or_else(Refusal::no_page)?;
         match request.method {
             _ if condition == Condition::Denied => Err(self.forbidden(request, &target)),
+            Method::PUT | Method::PATCH if condition == Condition::ReadOnly => Err(self.forbidden(request, &target)),
             Method::GET => self.read(request, &target),
             Method::PUT | Method::PATCH => self.write(request, &target),
             _ => Err(Refusal::new(
@@ -246,13 +247,16 @@ impl Request<'_> {
     }
 }
 
-fn review(request: &Request<'_>, allowed: bool) -> Result<Response, Refusal> {
+fn review(request: &Request<'_>, condition: Condition) -> Result<Response, Refusal> {
     if request.method != Method::POST {
         return Err(Refusal::no_page());
     }
-    // kubectl asks this in protobuf; what is allowed here does not depend on what is asked.
+    // kubectl asks this in protobuf: then what is asked cannot be told, and is taken for a look.
     let asked = serde_json::from_slice(&request.body).ok().filter(Value::is_object);
     let mut review = asked.unwrap_or_else(|| json!({}));
+    let verb = review["spec"]["resourceAttributes"]["verb"].as_str().unwrap_or("get");
+    let looks = matches!(verb, "get" | "list" | "watch");
+    let allowed = condition != Condition::Denied && (looks || condition != Condition::ReadOnly);
     review["kind"] = "SelfSubjectAccessReview".into();
     review["apiVersion"] = format!("{}/{}", AUTHORIZATION.0, AUTHORIZATION.1).into();
     review["status"] = json!({ "allowed": allowed });
@@ -278,6 +282,6 @@ fn target<'a>(path: &[&'a str]) -> Option<Target<'a>> {
     let resource = RESOURCES.iter().find(|it| (it.group, it.version, it.plural) == (group, version, plural))?;
     let placed = if resource.namespaced { namespace.is_some() || name.is_none() } else { namespace.is_none() };
     let scale = part == Some("scale") && resource.scalable;
-    let exists = namespace.is_none_or(|it| it == NAMESPACE);
+    let exists = namespace.is_none_or(|it| it == resource.namespace);
     (placed && (part.is_none() || scale)).then_some(Target { resource, exists, name, scale })
 }

@@ -1,6 +1,7 @@
 //! A Kubernetes API per region, and the truth about the cluster: what is wanted, what runs, and the controllers in between.
 
 mod api;
+pub mod backups;
 mod controllers;
 mod objects;
 mod patch;
@@ -18,8 +19,10 @@ use std::io;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use self::backups::Backups;
 use self::view::View;
 use super::Site;
+use super::faults::Faults;
 use super::world::{PRIMARY, Tick};
 
 /// The place of the API servers.
@@ -71,6 +74,11 @@ pub enum Kind {
     Deployment,
     Autoscaler,
     Pod,
+    Claim,
+    Snapshot,
+    Backup,
+    Schedule,
+    BackupLocation,
 }
 
 struct Deployment {
@@ -120,6 +128,9 @@ struct Node {
 pub struct Cluster {
     region: &'static str,
     created: Timestamp,
+    /// When the world began.
+    started: Timestamp,
+    backups: Backups,
     deployments: Vec<Deployment>,
     autoscalers: Vec<Autoscaler>,
     pods: Vec<Pod>,
@@ -161,6 +172,8 @@ impl Cluster {
         let mut cluster = Self {
             region,
             created,
+            started: now,
+            backups: Backups::default(),
             deployments: SERVICES.iter().map(deployment).collect(),
             autoscalers: SERVICES.iter().filter(|service| service.autoscaled).map(autoscaler).collect(),
             pods: Vec::new(),
@@ -170,7 +183,9 @@ impl Cluster {
             serial: 0,
         };
         cluster.settle(created);
+        cluster.back_up(&Faults::default());
         cluster.touch(Kind::Namespace, NAMESPACE);
+        cluster.touch(Kind::Namespace, backups::VELERO_NAMESPACE);
         NODES.into_iter().for_each(|name| cluster.touch(Kind::Node, name));
         SERVICES.iter().filter(|it| it.autoscaled).for_each(|it| cluster.touch(Kind::Autoscaler, it.name));
         cluster.publish();
@@ -202,6 +217,7 @@ impl Cluster {
 
     pub fn tick(&mut self, tick: &Tick<'_>) {
         controllers::tick(self, tick);
+        self.back_up(tick.faults);
         self.publish();
     }
 }

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::backups::VELERO_NAMESPACE;
 use super::resources::Resource;
 use super::{Autoscaler, Cluster, Deployment, Kind, NAMESPACE, NODE_CPU, NODE_MEMORY, Node, Pod};
 
 /// A moment as Kubernetes writes it.
-fn moment(at: Timestamp) -> String {
+pub fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
@@ -31,7 +32,7 @@ impl Cluster {
     /// The object as the API serves it, but for its resource version; `None` if there is none.
     pub(super) fn object(&self, kind: Kind, name: &str) -> Option<Value> {
         match kind {
-            Kind::Namespace => (name == NAMESPACE).then(|| {
+            Kind::Namespace => [NAMESPACE, VELERO_NAMESPACE].contains(&name).then(|| {
                 let mut object = self.frame(kind, name, self.created);
                 object["status"] = json!({ "phase": "Active" });
                 object
@@ -39,11 +40,15 @@ impl Cluster {
             Kind::Node => self.nodes.iter().find(|it| it.name == name).map(|node| self.node(node)),
             Kind::Deployment => self.deployments.iter().find(|it| it.name == name).map(|it| self.deployment(it)),
             Kind::Autoscaler => self.autoscalers.iter().find(|it| it.name == name).map(|it| self.autoscaler(it)),
+            Kind::Claim | Kind::Snapshot | Kind::Backup | Kind::Schedule | Kind::BackupLocation => {
+                let mut own = self.backups.objects.iter().filter(|(of, named, _)| *of == kind && named == name);
+                own.next().map(|(_, _, object)| object.clone())
+            }
             Kind::Pod => self.pods.iter().find(|it| it.name == name).map(|pod| self.pod(pod)),
         }
     }
 
-    fn frame(&self, kind: Kind, name: &str, created: Timestamp) -> Value {
+    pub(super) fn frame(&self, kind: Kind, name: &str, created: Timestamp) -> Value {
         let resource = Resource::of(kind);
         let mut metadata = json!({
             "name": name,
@@ -51,7 +56,7 @@ impl Cluster {
             "creationTimestamp": moment(created),
         });
         if resource.namespaced {
-            metadata["namespace"] = NAMESPACE.into();
+            metadata["namespace"] = resource.namespace.into();
         }
         json!({ "apiVersion": resource.api_version(), "kind": resource.object, "metadata": metadata })
     }

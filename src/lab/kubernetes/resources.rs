@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Kind;
+use super::backups::VELERO_NAMESPACE;
+use super::{Kind, NAMESPACE};
 
 /// A resource of the API.
 pub struct Resource {
@@ -16,6 +17,8 @@ pub struct Resource {
     /// As in objects.
     pub object: &'static str,
     pub namespaced: bool,
+    /// Where all of it is.
+    pub namespace: &'static str,
     short: &'static [&'static str],
     /// Whether its spec can be changed.
     pub writable: bool,
@@ -29,14 +32,34 @@ const fn readable(
     object: &'static str,
     short: &'static [&'static str],
 ) -> Resource {
-    let (group, version, namespaced) = ("", "v1", matches!(kind, Kind::Pod));
-    Resource { kind, group, version, plural, singular, object, namespaced, short, writable: false, scalable: false }
+    let (group, version, namespaced, namespace) = ("", "v1", matches!(kind, Kind::Pod | Kind::Claim), NAMESPACE);
+    let (writable, scalable) = (false, false);
+    Resource { kind, group, version, plural, singular, object, namespaced, namespace, short, writable, scalable }
 }
 
-pub const RESOURCES: [Resource; 5] = [
+const fn custom(
+    kind: Kind,
+    (group, namespace): (&'static str, &'static str),
+    plural: &'static str,
+    singular: &'static str,
+    object: &'static str,
+) -> Resource {
+    let (version, namespaced, writable, scalable) = ("v1", true, false, false);
+    Resource { kind, group, version, plural, singular, object, namespaced, namespace, short: &[], writable, scalable }
+}
+
+const VELERO: (&str, &str) = ("velero.io", VELERO_NAMESPACE);
+const SNAPSHOTS: (&str, &str) = ("snapshot.storage.k8s.io", NAMESPACE);
+
+pub const RESOURCES: [Resource; 10] = [
     readable(Kind::Namespace, "namespaces", "namespace", "Namespace", &["ns"]),
     readable(Kind::Node, "nodes", "node", "Node", &["no"]),
     readable(Kind::Pod, "pods", "pod", "Pod", &["po"]),
+    readable(Kind::Claim, "persistentvolumeclaims", "persistentvolumeclaim", "PersistentVolumeClaim", &["pvc"]),
+    custom(Kind::Snapshot, SNAPSHOTS, "volumesnapshots", "volumesnapshot", "VolumeSnapshot"),
+    custom(Kind::Backup, VELERO, "backups", "backup", "Backup"),
+    custom(Kind::Schedule, VELERO, "schedules", "schedule", "Schedule"),
+    custom(Kind::BackupLocation, VELERO, "backupstoragelocations", "backupstoragelocation", "BackupStorageLocation"),
     Resource {
         kind: Kind::Deployment,
         group: "apps",
@@ -45,6 +68,7 @@ pub const RESOURCES: [Resource; 5] = [
         singular: "deployment",
         object: "Deployment",
         namespaced: true,
+        namespace: NAMESPACE,
         short: &["deploy"],
         writable: true,
         scalable: true,
@@ -57,6 +81,7 @@ pub const RESOURCES: [Resource; 5] = [
         singular: "horizontalpodautoscaler",
         object: "HorizontalPodAutoscaler",
         namespaced: true,
+        namespace: NAMESPACE,
         short: &["hpa"],
         writable: true,
         scalable: false,
@@ -123,7 +148,9 @@ pub fn discovery(path: &[&str]) -> Option<Value> {
 
 fn groups() -> Vec<(&'static str, &'static str)> {
     let named = RESOURCES.iter().map(|it| (it.group, it.version)).filter(|(group, _)| !group.is_empty());
-    named.chain([AUTHORIZATION]).collect()
+    let mut all: Vec<_> = named.chain([AUTHORIZATION]).collect();
+    all.dedup();
+    all
 }
 
 fn group_document(group: &str, version: &str) -> Value {

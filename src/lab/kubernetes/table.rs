@@ -28,6 +28,12 @@ fn columns(kind: Kind) -> Vec<Column> {
             ("MaxPods", |it| number(&it["spec"]["maxReplicas"]).into()),
             ("Replicas", |it| number(&it["status"]["currentReplicas"]).into()),
         ],
+        Kind::Claim => &[("Status", |it| it["status"]["phase"].clone())],
+        Kind::Snapshot => &[
+            ("ReadyToUse", |it| it["status"]["readyToUse"].as_bool().map_or(Value::Null, |it| it.to_string().into())),
+            ("SourcePVC", |it| it["spec"]["source"]["persistentVolumeClaimName"].clone()),
+        ],
+        Kind::Backup | Kind::Schedule | Kind::BackupLocation => &[("Status", |it| it["status"]["phase"].clone())],
         Kind::Pod => &[
             ("Ready", |it| if holds(it, "Ready") { "1/1" } else { "0/1" }.into()),
             ("Status", |it| match it["metadata"]["deletionTimestamp"] {

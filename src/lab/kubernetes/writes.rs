@@ -119,7 +119,8 @@ impl Write<'_> {
                 let Some(autoscaler) = cluster.autoscalers.iter_mut().find(|it| it.name == self.name) else { return };
                 (autoscaler.spec, autoscaler.annotations) = (spec, annotations);
             }
-            Kind::Namespace | Kind::Node | Kind::Pod => {}
+            // Nothing else can be written.
+            _ => {}
         }
         cluster.touch(self.resource.kind, self.name);
         cluster.publish();

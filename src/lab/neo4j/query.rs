@@ -2,6 +2,7 @@
 
 use super::packstream::{Map, Value};
 use super::{Cluster, NEO4J, VERSION, admin, show};
+use crate::lab::handout::NEO4J_USER;
 use crate::lab::world::{Tick, Truth};
 
 /// What the client announced that it wants to do.
@@ -214,6 +215,10 @@ pub fn execute(truth: &mut Truth, server: usize, request: &Request<'_>, tick: &T
     if words.skip("SHOW DATABASE") {
         let name = words.name().ok_or_else(syntax)?;
         return show::databases(&truth.neo4j, Some(&name), words.yields(), tick);
+    }
+    if words.skip("SHOW CURRENT USER") {
+        let roles = Value::List(vec!["PUBLIC".into(), "admin".into()]);
+        return Ok(Answer::new(&["user", "roles"], vec![vec![NEO4J_USER.into(), roles]]));
     }
     if words.skip("CALL dbms.components") {
         let row = vec!["Neo4j Kernel".into(), Value::List(vec![VERSION.into()]), "enterprise".into()];

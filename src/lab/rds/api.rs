@@ -12,6 +12,9 @@ use super::{Instance, Refusal, WRITER};
 /// How far back events are told without a `Duration`: an hour, as the API reference says.
 const EVENTS_BACK: Duration = Duration::from_secs(3600);
 
+/// The place of the faults of what takes snapshots.
+pub const BACKUPS: &str = "rds-backups";
+
 pub fn answer(ask: &Ask<'_>) -> Answered {
     match ask.action {
         "DescribeDBInstances" => describe_instances(ask),
@@ -62,7 +65,8 @@ fn describe_snapshots(ask: &Ask<'_>) -> Answered {
     let truth = ask.world.truth();
     let here =
         |it: &&Instance| it.region == ask.region && it.source.is_none() && wanted.is_none_or(|name| name == it.name);
-    let found = truth.rds.instances.iter().filter(here).flat_map(snapshots);
+    let condition = truth.faults.condition(BACKUPS, Some(ask.region));
+    let found = truth.rds.instances.iter().filter(here).flat_map(|it| snapshots(it, condition));
     Ok(vec![node("DBSnapshots", found)])
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::faults::Condition;
 use super::super::world::{PRIMARY, STANDBY};
 use super::super::xml::{leaf, node, optional};
 use super::sts::ACCOUNT;
@@ -9,6 +10,10 @@ use super::{Databases, Event, Instance};
 
 /// How many days of automated backups are kept.
 const RETENTION: u64 = 7;
+/// How long ago the newest one was taken when the world began.
+const FIRST: Duration = Duration::from_secs(9 * 3600);
+/// How many days of them are missing when none are taken any more.
+const MISSED: u64 = 3;
 const DAY: Duration = Duration::from_secs(86_400);
 /// How far the archived log lies behind: it ships every five minutes.
 const ARCHIVED_BEHIND: Duration = Duration::from_secs(150);
@@ -83,9 +88,11 @@ pub fn event(it: &Event, region: &str) -> String {
 }
 
 /// The daily snapshots of an instance, oldest first.
-pub fn snapshots(it: &Instance) -> impl Iterator<Item = String> {
-    (1..=RETENTION).rev().map(|days| {
-        let at = it.created + Duration::from_secs(3 * 3600) - DAY * u32::try_from(days).unwrap_or(1);
+pub fn snapshots(it: &Instance, condition: Condition) -> impl Iterator<Item = String> {
+    let newest = if condition == Condition::Stale { MISSED } else { 0 };
+    (newest..=RETENTION).rev().map(move |days| {
+        let at = it.created - FIRST - DAY * u32::try_from(days).unwrap_or(1);
+        let failed = condition == Condition::Partial && days == 0;
         let name = format!("rds:{}-{}", it.name, at.strftime("%Y-%m-%d-%H-%M"));
         node(
             "DBSnapshot",
@@ -96,8 +103,8 @@ pub fn snapshots(it: &Instance) -> impl Iterator<Item = String> {
                 leaf("SnapshotCreateTime", at),
                 leaf("Engine", "postgres"),
                 leaf("AllocatedStorage", 200),
-                leaf("Status", "available"),
-                leaf("PercentProgress", 100),
+                leaf("Status", if failed { "failed" } else { "available" }),
+                leaf("PercentProgress", if failed { 41 } else { 100 }),
                 leaf("SnapshotType", "automated"),
                 leaf("AvailabilityZone", it.zones.0),
                 leaf("Encrypted", true),

@@ -5,6 +5,7 @@ mod api;
 mod cloudwatch;
 mod describe;
 mod endpoint;
+mod iam;
 mod query;
 mod sts;
 
@@ -337,6 +338,7 @@ impl Databases {
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
     query::start(site, "rds", api::answer).await?;
     query::start(site, "sts", sts::answer).await?;
+    query::start_global(site, iam::PLACE, iam::answer).await?;
     cloudwatch::start(site).await?;
     endpoint::start(site).await
 }

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::super::Site;
 use super::super::faults::Condition;
 use super::super::net::{GatedListener, Place};
-use super::super::world::{REGIONS, World};
+use super::super::world::{PRIMARY, REGIONS, World};
 use super::super::xml::{document, leaf, node};
 use super::Refusal;
 
@@ -60,25 +60,41 @@ struct Endpoint {
     world: World,
     place: Place,
     region: &'static str,
-    answer: fn(&Ask<'_>) -> Answered,
+    answer: Answer,
 }
+
+/// What answers the calls of a service.
+type Answer = fn(&Ask<'_>) -> Answered;
 
 /// Starts an endpoint of `service` in each region.
 ///
 /// # Errors
 /// When a loopback address cannot be listened on.
-pub async fn start(site: &mut Site<'_>, service: &'static str, answer: fn(&Ask<'_>) -> Answered) -> io::Result<()> {
+pub async fn start(site: &mut Site<'_>, service: &'static str, answer: Answer) -> io::Result<()> {
     for region in REGIONS {
-        let place = Place::regional(service, region);
-        let endpoint = Endpoint { world: site.world.clone(), place: place.clone(), region, answer };
-        let listener = GatedListener::bind(site.world, place, IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;
-        site.endpoints.insert(format!("{service}.{region}"), format!("http://{}", listener.address()?));
-        let router = Router::new().fallback(serve).with_state(endpoint);
-        site.tasks.spawn(async move {
-            // Serving ends only with the lab.
-            let _ = axum::serve(listener, router).await;
-        });
+        listen(site, Place::regional(service, region), format!("{service}.{region}"), answer).await?;
     }
+    Ok(())
+}
+
+/// Starts the one endpoint of a global `service`.
+///
+/// # Errors
+/// When a loopback address cannot be listened on.
+pub async fn start_global(site: &mut Site<'_>, service: &'static str, answer: Answer) -> io::Result<()> {
+    listen(site, Place::global(service), service.to_owned(), answer).await
+}
+
+async fn listen(site: &mut Site<'_>, place: Place, name: String, answer: Answer) -> io::Result<()> {
+    let region = place.region.unwrap_or(PRIMARY);
+    let endpoint = Endpoint { world: site.world.clone(), place: place.clone(), region, answer };
+    let listener = GatedListener::bind(site.world, place, IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;
+    site.endpoints.insert(name, format!("http://{}", listener.address()?));
+    let router = Router::new().fallback(serve).with_state(endpoint);
+    site.tasks.spawn(async move {
+        // Serving ends only with the lab.
+        let _ = axum::serve(listener, router).await;
+    });
     Ok(())
 }
 
@@ -91,6 +107,7 @@ async fn serve(State(endpoint): State<Endpoint>, headers: HeaderMap, body: Bytes
     let service = endpoint.place.system;
     let namespace = match service {
         "sts" => "https://sts.amazonaws.com/doc/2011-06-15/",
+        "iam" => "https://iam.amazonaws.com/doc/2010-05-08/",
         _ => "http://rds.amazonaws.com/doc/2014-10-31/",
     };
     let (status, xml) = match answered {

@@ -69,6 +69,7 @@ pub fn answer(truth: &mut Truth, at: usize, command: &Command<'_>, tick: &Tick<'
             let (reply, target) = (write(&mut redis.nodes[at], command, tick.now), command.text(1));
             recorded(truth, at, command.name.clone(), &target, reply)
         }
+        "ACL" => acl(command),
         "CONFIG" => config(truth, at, command, tick),
         "REPLICAOF" | "SLAVEOF" => replicaof(truth, at, command, tick.now),
         _ => command.unknown(),
@@ -128,6 +129,15 @@ fn write(node: &mut Node, command: &Command<'_>, now: Timestamp) -> Reply {
     Reply::OK
 }
 
+/// Whoever is let in may do everything here.
+pub fn acl(command: &Command<'_>) -> Reply {
+    match command.upper(1).as_str() {
+        "WHOAMI" => Reply::text("default".to_owned()),
+        "DRYRUN" => Reply::OK,
+        _ => Reply::error("ERR unknown subcommand. Try ACL HELP."),
+    }
+}
+
 fn config(truth: &mut Truth, at: usize, command: &Command<'_>, tick: &Tick<'_>) -> Reply {
     let node = &mut truth.redis.nodes[at];
     match (command.upper(1).as_str(), command.text(2).to_lowercase().as_str()) {
@@ -137,6 +147,7 @@ fn config(truth: &mut Truth, at: usize, command: &Command<'_>, tick: &Tick<'_>) 
         ("GET", "repl-timeout") => {
             Reply::Map(vec![("repl-timeout", Reply::text(tick.pace.scale(REPL_TIMEOUT).as_secs().max(1).to_string()))])
         }
+        ("GET", "save") => Reply::Map(vec![("save", Reply::text("60 1".to_owned()))]),
         ("GET", _) => Reply::Map(vec![]),
         ("SET", name @ ("replica-priority" | "slave-priority")) => {
             let name = name.to_owned();
@@ -218,6 +229,13 @@ fn info(redis: &Deployment, at: usize, section: &str, tick: &Tick<'_>) -> String
     }
     if wanted("replication") {
         out.push_str(&info_replication(redis, at, tick));
+    }
+    if wanted("persistence") {
+        let saved = node.saved.as_second();
+        let _ = write!(
+            out,
+            "# Persistence\r\nloading:0\r\nrdb_changes_since_last_save:0\r\nrdb_bgsave_in_progress:0\r\nrdb_last_save_time:{saved}\r\nrdb_last_bgsave_status:ok\r\naof_enabled:0\r\n\r\n"
+        );
     }
     if wanted("keyspace") {
         let _ = write!(out, "# Keyspace\r\ndb0:keys={},expires=0,avg_ttl=0\r\n", node.data.len(tick.now));

@@ -62,6 +62,7 @@ impl Deployment {
             port: 6379 + at as u16,
             run_id: hex_id(at as u64 + 100),
             started: now,
+            saved: now,
             upstream: None,
             // The standby region is preferred, so that a regional failover goes there without further ado.
             priority: if *region == STANDBY { 50 } else { 100 },
@@ -88,6 +89,7 @@ impl Deployment {
                 _ => self.nodes[at].replicate(None, tick),
             }
         }
+        self.nodes.iter_mut().for_each(|node| node.save(tick));
         for index in 0..self.sentinels.len() {
             self.tick_sentinel(index, tick);
         }

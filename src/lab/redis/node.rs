@@ -16,6 +16,8 @@ const FAR: Duration = Duration::from_secs(1);
 const FULL_SYNC: Duration = Duration::from_millis(500);
 /// A link that is silent for so long is given up (`repl-timeout`).
 pub const REPL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often data is written to disk (`save 60 1`: something is written all the time).
+const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// So many writes are kept for replicas that reconnect.
 const BACKLOG: usize = 20_000;
 
@@ -116,6 +118,8 @@ pub struct Node {
     pub port: u16,
     pub run_id: String,
     pub started: Timestamp,
+    /// When it last wrote its data to disk.
+    pub saved: Timestamp,
     /// `None`: it is a master.
     pub upstream: Option<Upstream>,
     pub priority: u64,
@@ -142,6 +146,14 @@ impl Node {
         if self.upstream.take().is_some() {
             self.data.history = history;
             self.data.backlog.clear();
+        }
+    }
+
+    /// Writes its data to disk when that is due and the server runs.
+    pub fn save(&mut self, tick: &Tick<'_>) {
+        let runs = tick.faults.reachable(NODE, self.region);
+        if runs && age(self.saved, tick.now) >= tick.pace.scale(SAVE_EVERY) {
+            self.saved = tick.now;
         }
     }
 

@@ -10,6 +10,7 @@ use crate::lab::world::{Tick, Truth};
 pub fn answer(truth: &mut Truth, at: usize, command: &Command<'_>, tick: &Tick<'_>) -> Reply {
     match command.name.as_str() {
         "SENTINEL" => subcommand(truth, at, command, tick),
+        "ACL" => super::commands::acl(command),
         "INFO" => Reply::text(info(&truth.redis, at, &command.text(1).to_lowercase(), tick)),
         "ROLE" => Reply::Array(vec![Reply::text("sentinel"), Reply::Array(vec![Reply::text(MASTER_NAME)])]),
         _ => command.unknown(),

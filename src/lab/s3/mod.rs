@@ -1,6 +1,7 @@
 //! S3 over REST, and the truth about the buckets: real bytes in versions, and a replication that takes its time.
 
 mod api;
+pub mod backups;
 mod listing;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -132,28 +133,26 @@ pub struct Buckets {
     serial: u64,
     /// How long replication takes at the lab's pace; learnt with the first tick.
     lag: Duration,
+    /// Backups that broken jobs did not make, by prefix.
+    missed: BTreeMap<&'static str, Vec<(String, VecDeque<Version>)>>,
 }
 
 impl Buckets {
-    /// `gennet-data` replicating to `gennet-data-dr`, and `gennet-backups` with the backups of a day.
+    /// `gennet-data` replicating to `gennet-data-dr`, and `gennet-backups` with the backups of a week.
     pub fn gennet(now: Timestamp) -> Self {
         let buckets = vec![
             Bucket::new("gennet-data", PRIMARY, Some("gennet-data-dr"), now),
             Bucket::new("gennet-data-dr", STANDBY, None, now),
-            Bucket::new("gennet-backups", STANDBY, None, now),
+            Bucket::new(backups::BUCKET, STANDBY, None, now),
         ];
-        let mut all = Self { buckets, serial: 0, lag: REPLICATION };
-        for hours in [26, 20, 14, 8, 2] {
-            let at = now - Duration::from_secs(hours * 3600);
-            let key = format!("neo4j/neo4j-{}.backup", at.strftime("%Y-%m-%dT%H-%M-%S"));
-            // A backup that exists: the lab's Neo4j has nothing that could be restored from it.
-            all.store("gennet-backups", &key, at, Some(Bytes::from_static(b"lab")), None, BTreeMap::new());
-        }
+        let mut all = Self { buckets, serial: 0, lag: REPLICATION, missed: BTreeMap::new() };
+        all.seed_backups(now);
         all
     }
 
     pub fn tick(&mut self, tick: &Tick<'_>) {
         self.lag = tick.pace.scale(REPLICATION);
+        self.miss_backups(tick.faults, tick.now);
         let pairs: Vec<(usize, usize)> = self.pairs().collect();
         for (from, to) in pairs {
             let open = |bucket: &Bucket| tick.faults.reachable("s3", bucket.region);

@@ -37,6 +37,7 @@ pub static KIND: SystemKind = SystemKind {
         ],
     }],
     steps: &[],
+    backups: &[],
 };
 
 /// Makes the one connection there is: none.

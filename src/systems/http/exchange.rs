@@ -1,7 +1,6 @@
 //! One request as a client makes it: resolved by whom the plan says, followed nowhere, read up to a bound.
 
 use std::net::SocketAddr;
-use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, Url};
@@ -9,54 +8,15 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::domain::text::clean;
+use crate::outbound::http::{client, pinned, root};
 use crate::systems::dns::addresses;
 use crate::systems::dns::ask::{Question, ask};
 
-/// How long a connection may take to open.
-const CONNECT: Duration = Duration::from_secs(3);
 /// More of a body is not read.
 const LONGEST: usize = 256 * 1024;
 
 /// The word for this host's own resolver.
 pub const HOST: &str = "host";
-
-/// Chooses *ring* for everything in this process that speaks TLS by the default provider. May be called again.
-pub fn install_tls() {
-    static ONCE: Once = Once::new();
-    // An error means that a provider was chosen before: then that one serves.
-    ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-}
-
-/// The client for names that this host resolves. It is made once: each new one would read all of the host's trusted certificates.
-///
-/// # Errors
-/// When they cannot be read.
-pub fn client() -> Result<Client, String> {
-    static MADE: OnceLock<Client> = OnceLock::new();
-    match MADE.get() {
-        Some(client) => Ok(client.clone()),
-        None => make(None).map(|client| MADE.get_or_init(|| client).clone()),
-    }
-}
-
-/// A client that goes where it is told: no redirects, no proxies of the environment, no connections kept from before an incident.
-/// With `pinned` a name is at an address whatever the host's resolver says.
-///
-/// # Errors
-/// When the host's trusted certificates cannot be read.
-fn make(pinned: Option<(&str, SocketAddr)>) -> Result<Client, String> {
-    install_tls();
-    let builder = Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .connect_timeout(CONNECT)
-        .pool_max_idle_per_host(0);
-    let builder = match pinned {
-        Some((name, address)) => builder.resolve(name, address),
-        None => builder,
-    };
-    builder.build().map_err(|error| format!("no client can be made: {}", root(&error)))
-}
 
 /// What came back.
 pub struct Reply {
@@ -130,7 +90,7 @@ impl Target {
             for server in addresses(resolver).await? {
                 match ask(server, &question, patience / 2).await {
                     Ok(reply) => match reply.values.iter().find_map(|value| value.parse().ok()) {
-                        Some(ip) => return make(Some((host, SocketAddr::new(ip, port)))),
+                        Some(ip) => return pinned(host, SocketAddr::new(ip, port)),
                         None => why = format!("{server} answers for {host}: {}", reply.words()),
                     },
                     Err(silence) => why = silence,
@@ -151,10 +111,4 @@ async fn body(mut response: reqwest::Response) -> Result<String, String> {
         }
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The innermost cause: `connection refused`.
-fn root(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    clean(&causes.last().map(ToString::to_string).unwrap_or_default())
 }

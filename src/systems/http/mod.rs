@@ -18,8 +18,6 @@ use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 
-pub use self::exchange::{client, install_tls};
-
 const URL: Param = Param::required("url", ParamType::Url, "what is asked for");
 const RESOLVER: Param = Param::default(
     "resolver",
@@ -81,6 +79,7 @@ pub static KIND: SystemKind = SystemKind {
             ],
         },
     ],
+    backups: &[],
 };
 
 /// Makes the one connection there is: none.

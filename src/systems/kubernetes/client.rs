@@ -5,21 +5,23 @@ use std::future::Future;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Config, Error};
 use serde_json::Value;
 use tokio::sync::RwLock;
 use tokio::time::timeout;
 
+use super::access::Action;
 use crate::domain::estate::SystemSpec;
 use crate::domain::params::SecretRef;
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
-use crate::systems::http::install_tls;
-use crate::systems::secret;
+use crate::outbound::http::install_tls;
+use crate::outbound::secret;
 use crate::systems::shell::quoted;
 
 /// How long a connection may take to open.
@@ -201,6 +203,51 @@ impl Client {
     pub async fn nodes(&self) -> Result<Vec<Node>, Fault> {
         let all = ListParams::default().limit(MOST);
         self.read("list nodes", async |client| Api::all(client).list(&all).await).await.map(|list| list.items)
+    }
+
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The names of the namespace's claims.
+    pub async fn claims(&self) -> Result<Vec<String>, Fault> {
+        let (namespace, all) = (&self.namespace, ListParams::default().limit(MOST));
+        let list = self
+            .read("list claims", async |client| {
+                Api::<PersistentVolumeClaim>::namespaced(client, namespace).list(&all).await
+            })
+            .await?;
+        Ok(list.items.into_iter().filter_map(|it| it.metadata.name).collect())
+    }
+
+    /// The custom resources of a kind.
+    pub async fn dynamic(&self, resource: &ApiResource, namespace: &str) -> Result<Vec<DynamicObject>, Fault> {
+        let all = ListParams::default().limit(MOST);
+        let what = format!("list {}", resource.plural);
+        self.read(&what, async |client| {
+            let list = Api::<DynamicObject>::namespaced_with(client, namespace, resource).list(&all).await?;
+            Ok(list.items)
+        })
+        .await
+    }
+
+    /// Whether these credentials may do something in the namespace.
+    pub async fn may(&self, (group, resource, verb): Action<'_>) -> Result<bool, Fault> {
+        let (resource, part) = resource.split_once('/').map_or((resource, None), |(it, part)| (it, Some(part)));
+        let attributes = ResourceAttributes {
+            namespace: Some(self.namespace.clone()),
+            group: Some(group.to_owned()),
+            resource: Some(resource.to_owned()),
+            subresource: part.map(str::to_owned),
+            verb: Some(verb.to_owned()),
+            ..Default::default()
+        };
+        let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
+        let review = SelfSubjectAccessReview { spec, ..Default::default() };
+        // It is created, and kept nowhere.
+        let asked =
+            self.read("ask for access", async |client| Api::all(client).create(&PostParams::default(), &review).await);
+        Ok(asked.await?.status.is_some_and(|status| status.allowed))
     }
 
     pub async fn scale(&self, deployment: &str, replicas: u64) -> Result<(), Fault> {

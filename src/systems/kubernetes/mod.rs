@@ -1,5 +1,7 @@
 //! Kubernetes: the deployments of one namespace in one cluster. A region is one cluster, and one `[[system]]`.
 
+pub mod access;
+mod backups;
 mod capacity;
 mod client;
 mod probes;
@@ -12,10 +14,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use self::client::Client;
+use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
+use crate::domain::ids::RegionId;
 use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
 use crate::domain::plan::StepSpec;
+use crate::domain::readiness::Fact;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 
@@ -81,6 +86,7 @@ pub static KIND: SystemKind = SystemKind {
             params: &[DEPLOYMENTS],
         },
     ],
+    backups: backups::KINDS,
 };
 
 /// Connects to clusters.
@@ -95,8 +101,8 @@ impl Factory for KubernetesFactory {
         let params = &spec.params;
         let namespace = params.opt_text("namespace").unwrap_or("default").to_owned();
         let client = Client::new(spec, &namespace)?;
-        let (id, full) = (spec.id.to_string(), params.numbers("replicas"));
-        Ok(Arc::new(Connected(Arc::new(Cluster { id, namespace, full, client }))))
+        let (id, region, full) = (spec.id.to_string(), spec.region.clone(), params.numbers("replicas"));
+        Ok(Arc::new(Connected(Arc::new(Cluster { id, namespace, region, full, client }))))
     }
 }
 
@@ -104,6 +110,7 @@ impl Factory for KubernetesFactory {
 struct Cluster {
     id: String,
     namespace: String,
+    region: Option<RegionId>,
     /// What carries the full load, by deployment.
     full: BTreeMap<String, u64>,
     client: Client,
@@ -121,6 +128,14 @@ impl System for Connected {
     async fn survey(&self) -> Result<Survey, Fault> {
         Err(Fault::permanent(&self.0.id, "Mayday reads no data out of a cluster")
             .next("remove `class` from it, and run `mayday check`"))
+    }
+
+    async fn backup(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
+        self.0.backup(spec).await
+    }
+
+    async fn facts(&self) -> Result<Vec<Fact>, Fault> {
+        self.0.facts().await
     }
 
     fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::domain::estate::SystemSpec;
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
-use crate::systems::secret::Keep;
+use crate::outbound::secret::Keep;
 use crate::systems::shell::quoted;
 
 /// The database that holds the configuration of all others.

@@ -132,6 +132,7 @@ pub static KIND: SystemKind = SystemKind {
             params: &[SERVER],
         },
     ],
+    backups: &[],
 };
 
 /// Connects to Neo4j.

@@ -1,13 +1,15 @@
 //! One database: what the API of its region says of it, and whether it answers its clients.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_rds::Client;
-use aws_sdk_rds::types::{DbInstance, SourceType};
+use aws_sdk_rds::types::{DbInstance, DbSnapshot, SourceType};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::postgres;
+use crate::domain::backup::{BackupCopy, CopyState, copy};
 use crate::domain::health::Status;
 use crate::domain::ids::RegionId;
 use crate::domain::system::Fault;
@@ -49,6 +51,17 @@ pub struct Seen {
     /// Up to then the writer can be restored in its own region.
     pub restorable: Option<At>,
     pub retention_days: i32,
+    /// What a replica ought to share with its source: engine, size, parameters.
+    pub traits: BTreeMap<&'static str, String>,
+}
+
+/// What is kept of a database in another region.
+#[derive(Clone, Debug)]
+pub struct Window {
+    pub oldest: Option<At>,
+    pub newest: Option<At>,
+    pub keeps_days: Option<i32>,
+    pub status: String,
 }
 
 impl Seen {
@@ -149,6 +162,50 @@ impl Database {
         }))
     }
 
+    /// Its automated snapshots.
+    ///
+    /// # Errors
+    /// When the API does not answer, or refuses.
+    pub async fn snapshots(&self) -> Result<Vec<BackupCopy>, Fault> {
+        let asked = self.client().await?.describe_db_snapshots().db_instance_identifier(&self.name);
+        let asked = asked.snapshot_type("automated");
+        let answer = self.aws.ask(Call::Read, "DescribeDBSnapshots", asked.send()).await?;
+        let told = |it: &DbSnapshot| {
+            let at = it.snapshot_create_time().and_then(moment)?;
+            let size = it.allocated_storage().and_then(|size| u64::try_from(size).ok()).map(|size| size << 30);
+            Some(copy(
+                at,
+                state(it.status().unwrap_or_default()),
+                it.db_snapshot_identifier().unwrap_or_default(),
+                size,
+            ))
+        };
+        Ok(answer.db_snapshots().iter().filter_map(told).collect())
+    }
+
+    /// What this region keeps of the backups of `source`, a database of another one; `None` when it keeps none.
+    ///
+    /// # Errors
+    /// When the API does not answer, or refuses.
+    pub async fn replicated_backups(&self, source: &str) -> Result<Option<Window>, Fault> {
+        let asked = self.client().await?.describe_db_instance_automated_backups().db_instance_identifier(source);
+        let answer = match self.aws.ask(Call::Read, "DescribeDBInstanceAutomatedBackups", asked.send()).await {
+            Err(fault) if fault.what.contains("DBInstanceAutomatedBackupNotFound") => return Ok(None),
+            other => other?,
+        };
+        let backups = answer.db_instance_automated_backups();
+        let elsewhere = backups.iter().find(|it| it.region().is_some_and(|region| region != self.region.as_str()));
+        Ok(elsewhere.map(|it| {
+            let window = it.restore_window();
+            Window {
+                oldest: window.and_then(|it| it.earliest_time()).and_then(moment),
+                newest: window.and_then(|it| it.latest_time()).and_then(moment),
+                keeps_days: it.backup_retention_period(),
+                status: clean(it.status().unwrap_or("unknown")),
+            }
+        }))
+    }
+
     /// Calls `PromoteReadReplica`, once.
     ///
     /// # Errors
@@ -190,6 +247,29 @@ fn seen(it: &DbInstance) -> Seen {
         endpoint,
         restorable: it.latest_restorable_time().and_then(moment),
         retention_days: it.backup_retention_period().unwrap_or(0),
+        traits: traits(it),
+    }
+}
+
+fn traits(it: &DbInstance) -> BTreeMap<&'static str, String> {
+    let group = it.db_parameter_groups().first().and_then(|group| group.db_parameter_group_name());
+    let storage = it.allocated_storage().map(|size| format!("{size} GiB"));
+    let said = [
+        ("engine", it.engine().map(clean)),
+        ("engine version", it.engine_version().map(clean)),
+        ("instance class", it.db_instance_class().map(clean)),
+        ("parameter group", group.map(clean)),
+        ("storage", storage),
+    ];
+    said.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// The API's words for a snapshot; what it does not say is still being made.
+fn state(status: &str) -> CopyState {
+    match status {
+        "available" => CopyState::Good,
+        "failed" => CopyState::Failed,
+        _ => CopyState::Running,
     }
 }
 
@@ -200,7 +280,19 @@ mod tests {
     fn seen(status: &str) -> Seen {
         let (zone, status) = ("us-east-1a".to_owned(), status.to_owned());
         let (other_zone, source, broken, endpoint, restorable) = (None, None, None, None, None);
-        Seen { status, zone, other_zone, multi_az: false, source, broken, endpoint, restorable, retention_days: 7 }
+        let traits = BTreeMap::new();
+        Seen {
+            status,
+            zone,
+            other_zone,
+            multi_az: false,
+            source,
+            broken,
+            endpoint,
+            restorable,
+            retention_days: 7,
+            traits,
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! The API of each region is asked for itself, and both at once: a dark region costs a bounded wait and hides nothing of the other.
 
+mod backups;
 mod database;
 mod lag;
 mod postgres;
@@ -13,16 +14,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use self::database::Database;
+use self::database::{Database, Seen};
 use self::lag::LagMetric;
+use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::ids::RegionId;
 use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
 use crate::domain::plan::StepSpec;
+use crate::domain::readiness::Fact;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY};
+use crate::systems::permits::{IAM_ENDPOINT_URL, Permits, STS_ENDPOINT_URL};
 
 /// The words of the parameter `which`.
 const SIDES: &[&str] = &["primary", "replica"];
@@ -52,6 +56,8 @@ pub static KIND: SystemKind = SystemKind {
             ParamType::Url,
             "an endpoint of CloudWatch other than AWS's own, for the replica's region",
         ),
+        STS_ENDPOINT_URL,
+        IAM_ENDPOINT_URL,
         PROFILE,
         ACCESS_KEY_ID,
         SECRET_ACCESS_KEY,
@@ -87,6 +93,7 @@ pub static KIND: SystemKind = SystemKind {
             params: &[],
         },
     ],
+    backups: backups::KINDS,
 };
 
 /// Connects to RDS.
@@ -111,7 +118,9 @@ impl Factory for RdsFactory {
         let cloudwatch = Aws::new(spec, replica_region.as_str(), params.opt_text("cloudwatch_endpoint_url"));
         let lag = LagMetric::new(&replica.name, cloudwatch);
         let primary = database("instance", &region, "")?;
-        Ok(Arc::new(Connected(Arc::new(Rds { id: spec.id.to_string(), primary, replica, lag }))))
+        // Asked of the region that survives.
+        let permits = Permits::new(spec, replica_region.as_str());
+        Ok(Arc::new(Connected(Arc::new(Rds { id: spec.id.to_string(), primary, replica, lag, permits }))))
     }
 }
 
@@ -121,12 +130,29 @@ struct Rds {
     primary: Database,
     replica: Database,
     lag: LagMetric,
+    permits: Permits,
 }
 
 impl Rds {
     /// The database of a region.
     fn of_region(&self, region: Option<&RegionId>) -> &Database {
         if region == Some(&self.replica.region) { &self.replica } else { &self.primary }
+    }
+
+    /// What a promoted replica would do differently: RDS inherits neither parameter group nor size.
+    async fn facts(&self) -> Result<Vec<Fact>, Fault> {
+        let (primary, replica) = tokio::join!(self.primary.look(), self.replica.look());
+        let sides = [(&self.primary, primary?), (&self.replica, replica?)];
+        let of = |(database, seen): &(&Database, Seen)| {
+            let fact = |(name, value): (&str, &String)| Fact {
+                subject: format!("database {}", self.id),
+                name: name.to_owned(),
+                region: database.region.clone(),
+                value: value.clone(),
+            };
+            seen.traits.iter().map(|(name, value)| fact((name, value))).collect::<Vec<_>>()
+        };
+        Ok(sides.iter().flat_map(of).collect())
     }
 
     fn of_side(&self, spec: &ProbeSpec) -> &Database {
@@ -144,6 +170,12 @@ impl System for Connected {
     }
     async fn survey(&self) -> Result<Survey, Fault> {
         Ok(self.0.survey().await)
+    }
+    async fn backup(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
+        self.0.backup(spec).await
+    }
+    async fn facts(&self) -> Result<Vec<Fact>, Fault> {
+        self.0.facts().await
     }
     fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
         steps::step(&self.0, spec)

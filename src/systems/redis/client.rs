@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::domain::estate::SystemSpec;
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
-use crate::systems::secret::Keep;
+use crate::outbound::secret::Keep;
 use crate::systems::shell::quoted;
 
 /// How long a command that changes something may take.

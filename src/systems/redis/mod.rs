@@ -3,6 +3,8 @@
 //! A connection lives for one look: a Sentinel or a server that went away and came back is never spoken to over a stale one, and
 //! no client library reconnects and repeats a command behind our back.
 
+mod access;
+mod backups;
 mod client;
 mod look;
 mod node;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::ids::RegionId;
@@ -103,6 +106,7 @@ pub static KIND: SystemKind = SystemKind {
             params: &[SERVING],
         },
     ],
+    backups: backups::KINDS,
 };
 
 /// Connects to Redis.
@@ -188,6 +192,10 @@ impl System for Connected {
     async fn survey(&self) -> Result<Survey, Fault> {
         self.0.survey().await
     }
+    async fn backup(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
+        self.0.backup(spec).await
+    }
+
     fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
         steps::step(&self.0, spec)
     }

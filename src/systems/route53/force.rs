@@ -11,7 +11,9 @@ use super::records::RecordSet;
 use super::shift::CONTROL_PLANE;
 use super::zone::Zone;
 use crate::domain::plan::StepSpec;
-use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::system::{
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+};
 use crate::domain::text::clean;
 use crate::systems::aws::Call;
 use crate::systems::dns::ask::normal;
@@ -184,6 +186,10 @@ impl Step for Force {
             }
         };
         self.update(&before, version).await
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.zone.permits.fitness(&["route53:UpdateHealthCheck", "route53:GetHealthCheck"]).await
     }
 
     fn by_hand(&self) -> Vec<String> {

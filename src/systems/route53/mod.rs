@@ -25,6 +25,7 @@ use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 use crate::domain::text::clean;
 use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY, reading};
+use crate::systems::permits::{IAM_ENDPOINT_URL, Permits, STS_ENDPOINT_URL};
 
 const RECORD: Param = Param::required("record", ParamType::Text, "the name whose record sets are meant");
 const TYPE: Param = Param::default("type", ParamType::Text, "A", "the type of record");
@@ -42,6 +43,8 @@ pub static KIND: SystemKind = SystemKind {
             ParamType::List,
             "asked instead of those of the zone's delegation set, as host or host:port",
         ),
+        STS_ENDPOINT_URL,
+        IAM_ENDPOINT_URL,
         PROFILE,
         ACCESS_KEY_ID,
         SECRET_ACCESS_KEY,
@@ -97,6 +100,7 @@ pub static KIND: SystemKind = SystemKind {
             ],
         },
     ],
+    backups: &[],
 };
 
 /// Makes connections to hosted zones.
@@ -111,7 +115,8 @@ impl Factory for Route53Factory {
         let params = &spec.params;
         let region = params.opt_text("signing_region").unwrap_or(CONTROL_PLANE);
         let aws = Aws::new(spec, region, params.opt_text("endpoint_url"));
-        let zone = Zone::new(spec.id.as_str(), params.text("hosted_zone")?, aws, params.list("name_servers"));
+        let permits = Permits::new(spec, around.estate.standby().as_str());
+        let zone = Zone::new(spec.id.as_str(), params.text("hosted_zone")?, aws, permits, params.list("name_servers"));
         Ok(Arc::new(Route53 { zone: Arc::new(zone), estate: around.estate.clone() }))
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::estate::Estate;
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
 use crate::domain::system::{
-    Begun, Checked, Fault, FaultClass, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+    Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
 use crate::systems::dns::addresses;
 use crate::systems::dns::ask::normal;
@@ -275,6 +275,13 @@ impl Step for Shift {
         let target = self.divided(&before)?;
         log.line(&summary(&target, &before));
         self.zone.swap(&target, &before, &format!("mayday: {} back", self.name)).await
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.zone
+            .permits
+            .fitness(&["route53:ChangeResourceRecordSets", "route53:GetChange", "route53:GetHealthCheckStatus"])
+            .await
     }
 
     fn by_hand(&self) -> Vec<String> {

@@ -16,6 +16,7 @@ use crate::domain::text::clean;
 use crate::systems::aws::{Aws, Call};
 use crate::systems::dns::addresses;
 use crate::systems::dns::ask::{Question, Reply, ask};
+use crate::systems::permits::Permits;
 
 /// How long one name server may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,6 +32,7 @@ pub struct Zone {
     pub system: String,
     pub id: String,
     pub aws: Aws,
+    pub permits: Permits,
     client: OnceCell<Client>,
     /// Asked instead of those of the zone's delegation set.
     name_servers: Vec<String>,
@@ -41,12 +43,13 @@ pub struct Zone {
 }
 
 impl Zone {
-    pub fn new(system: &str, id: &str, aws: Aws, name_servers: Vec<String>) -> Self {
+    pub fn new(system: &str, id: &str, aws: Aws, permits: Permits, name_servers: Vec<String>) -> Self {
         let id = id.trim_start_matches("/hostedzone/").to_owned();
         Self {
             system: system.into(),
             id,
             aws,
+            permits,
             client: OnceCell::new(),
             name_servers,
             servers: OnceCell::new(),

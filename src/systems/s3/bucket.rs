@@ -1,17 +1,20 @@
 //! One bucket: what it is set up for, and the newest object that came from the other side.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{BucketVersioningStatus, Object, ReplicationRuleStatus, ReplicationStatus};
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, ExpirationStatus, LifecycleRule, Object, ReplicationRuleStatus, ReplicationStatus,
+};
 use tokio::sync::OnceCell;
 
 use crate::domain::ids::RegionId;
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
-use crate::domain::time::{At, seconds_between};
+use crate::domain::time::{At, Span, seconds_between};
 use crate::systems::aws::{Aws, Call, moment};
 
 /// So many pages of 1000 are listed; a prefix that holds more is no place for heartbeats.
@@ -24,10 +27,10 @@ pub struct Bucket {
     pub system: String,
     pub name: String,
     pub region: RegionId,
-    aws: Aws,
+    aws: Arc<Aws>,
     /// An endpoint of its own is addressed by paths: its host name has no names below it.
     by_path: bool,
-    client: OnceCell<Client>,
+    client: Arc<OnceCell<Client>>,
 }
 
 /// An object that is there.
@@ -36,6 +39,7 @@ pub struct Found {
     pub key: String,
     /// Whole seconds; replication keeps the source's.
     pub modified: At,
+    pub size: Option<u64>,
 }
 
 impl Found {
@@ -53,7 +57,15 @@ pub fn age(at: At) -> String {
 
 impl Bucket {
     pub fn new(system: &str, name: &str, region: RegionId, aws: Aws, by_path: bool) -> Self {
-        Self { system: system.into(), name: name.into(), region, aws, by_path, client: OnceCell::new() }
+        let client = Arc::new(OnceCell::new());
+        Self { system: system.into(), name: name.into(), region, aws: Arc::new(aws), by_path, client }
+    }
+
+    /// Another bucket of the same region, reached the same way.
+    pub fn sibling(&self, name: &str) -> Self {
+        let Self { system, region, aws, by_path, client, .. } = self;
+        let (system, name, region) = (system.clone(), name.to_owned(), region.clone());
+        Self { system, name, region, aws: aws.clone(), by_path: *by_path, client: client.clone() }
     }
 
     async fn client(&self) -> Result<&Client, Fault> {
@@ -90,7 +102,7 @@ impl Bucket {
     ///
     /// # Errors
     /// Also when there are too many to find the newest one in time.
-    async fn objects(&self, prefix: &str) -> Result<Vec<Found>, Fault> {
+    pub async fn objects(&self, prefix: &str) -> Result<Vec<Found>, Fault> {
         let client = self.client().await?;
         let (mut found, mut token) = (Vec::new(), None);
         for _ in 0..PAGES {
@@ -107,8 +119,8 @@ impl Bucket {
             &self.system,
             format!("{} holds more than {} objects under `{prefix}`", self.name, PAGES * 1000),
         )
-        .means("the newest one cannot be found in time: the recovery point is unknown")
-        .next("set `prefix` to where the application leaves its heartbeats"))
+        .means("the newest one cannot be found in time: what has arrived is unknown")
+        .next("set the prefix to where heartbeats or copies alone are"))
     }
 
     /// The newest object under `prefix`, whoever wrote it.
@@ -132,12 +144,43 @@ impl Bucket {
         Ok(self.aws.ask(Call::Read, "HeadObject", ask.send()).await?.replication_status)
     }
 
+    /// When `key` was last written, as seen here; `None` when there is no such object.
+    pub async fn modified(&self, key: &str) -> Result<Option<At>, Fault> {
+        let ask = self.client().await?.head_object().bucket(&self.name).key(key);
+        match self.aws.ask(Call::Read, "HeadObject", ask.send()).await {
+            Ok(answer) => Ok(answer.last_modified.as_ref().and_then(moment)),
+            Err(fault) if is_missing(&fault) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The enabled rules of its lifecycle.
+    pub async fn lifecycle(&self) -> Result<Vec<LifecycleRule>, Fault> {
+        let ask = self.client().await?.get_bucket_lifecycle_configuration().bucket(&self.name);
+        let answer = match self.aws.ask(Call::Read, "GetBucketLifecycleConfiguration", ask.send()).await {
+            Err(fault) if fault.what.contains("NoSuchLifecycleConfiguration") => return Ok(Vec::new()),
+            other => other?,
+        };
+        let rules = answer.rules.unwrap_or_default().into_iter();
+        Ok(rules.filter(|rule| rule.status == ExpirationStatus::Enabled).collect())
+    }
+
+    /// How long its lifecycle keeps the current versions under `prefix`; `None` when it keeps them for ever.
+    pub async fn expiration(&self, prefix: &str) -> Result<Option<Span>, Fault> {
+        let days = |rule: &LifecycleRule| {
+            let of = rule.filter.as_ref().and_then(|filter| filter.prefix.as_deref()).unwrap_or_default();
+            let days = rule.expiration.as_ref().and_then(|it| it.days).filter(|_| prefix.starts_with(of))?;
+            u64::try_from(days).ok()
+        };
+        let soonest = self.lifecycle().await?.iter().filter_map(days).min();
+        Ok(soonest.map(|days| Span::secs(days * 86_400)))
+    }
+
     /// How replication stands with `key` as seen here; `None` when there is no such object.
     pub async fn look(&self, key: &str) -> Result<Option<String>, Fault> {
         match self.status(key).await {
             Ok(status) => Ok(Some(status.map_or_else(|| "not replicated".into(), |status| clean(status.as_str())))),
-            // The answer to HEAD has no body that could name a code.
-            Err(fault) if fault.class == FaultClass::Permanent && fault.what.contains("(404)") => Ok(None),
+            Err(fault) if is_missing(&fault) => Ok(None),
             Err(fault) => Err(fault),
         }
     }
@@ -150,6 +193,12 @@ impl Bucket {
     }
 }
 
+/// The answer to HEAD has no body that could name a code.
+fn is_missing(fault: &Fault) -> bool {
+    fault.class == FaultClass::Permanent && fault.what.contains("(404)")
+}
+
 fn told(object: &Object) -> Option<Found> {
-    Some(Found { key: object.key.clone()?, modified: moment(object.last_modified.as_ref()?)? })
+    let size = object.size.and_then(|size| u64::try_from(size).ok());
+    Some(Found { key: object.key.clone()?, modified: moment(object.last_modified.as_ref()?)?, size })
 }

@@ -1,5 +1,6 @@
 //! S3: a bucket in each region, and replication from one to the other. Nothing is promoted; what matters is how much has arrived.
 
+mod backups;
 mod bucket;
 mod steps;
 
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 
 use self::bucket::{Bucket, age};
 use self::steps::{Measure, Replication};
+use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::{Reading, Status};
 use crate::domain::ids::RegionId;
@@ -99,6 +101,7 @@ pub static KIND: SystemKind = SystemKind {
             ],
         },
     ],
+    backups: backups::KINDS,
 };
 
 /// Makes connections to pairs of buckets.
@@ -204,6 +207,10 @@ impl System for S3 {
             }
         };
         Ok(Survey { members: vec![primary, standby], standby_point: point, notes })
+    }
+
+    async fn backup(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
+        self.0.backup(spec).await
     }
 
     fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {

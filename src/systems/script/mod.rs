@@ -65,6 +65,7 @@ pub static KIND: SystemKind = SystemKind {
             params: &[COMMAND, OBSERVE, VERIFY, Param::required("revert", ParamType::List, "takes it back")],
         },
     ],
+    backups: &[],
 };
 
 /// Makes the one connection there is: none.

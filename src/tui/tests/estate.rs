@@ -47,6 +47,9 @@ pub fn estate() -> Estate {
         services: SERVICES.iter().map(service).collect(),
         systems: STORES.iter().map(store).collect(),
         probes: probes(),
+        backups: Vec::new(),
+        contacts: Default::default(),
+        dependencies: Vec::new(),
         objectives: Objectives {
             rto: [(Tier::Critical, 300), (Tier::Standard, 900), (Tier::Platform, 1800)]
                 .map(|(tier, secs)| (tier, Span::secs(secs)))

@@ -55,6 +55,9 @@ pub fn estate() -> Estate {
             params: Params::default(),
         }],
         probes: vec![probe("us-east-1"), probe(STANDBY)],
+        backups: Vec::new(),
+        contacts: Default::default(),
+        dependencies: Vec::new(),
         objectives: Objectives {
             rto: [(Tier::Critical, Span::secs(300))].into(),
             rpo: [(DataClass::Database, Span::secs(3600))].into(),

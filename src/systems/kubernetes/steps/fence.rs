@@ -10,7 +10,7 @@ use super::super::Cluster;
 use super::super::workload::Workload;
 use super::{noted, restore};
 use crate::domain::system::{
-    Begun, Checked, Fault, FaultClass, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+    Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
 use crate::systems::kubernetes::client::THROTTLED;
 use crate::systems::shell::quoted;
@@ -96,6 +96,7 @@ impl Step for Fence {
         let guard = match self.workloads().await? {
             Ok(_) => {
                 Guard::warn("clients", "whoever is still served there is cut off until clients are sent elsewhere")
+                    .situational()
             }
             Err(why) => Guard::warn("reachable", why),
         };
@@ -126,6 +127,17 @@ impl Step for Fence {
 
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
         restore(&self.cluster, &begun.pre_image, log).await
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.cluster
+            .fitness(&[
+                ("apps", "deployments", "patch"),
+                ("apps", "deployments/scale", "patch"),
+                ("autoscaling", "horizontalpodautoscalers", "patch"),
+                ("", "pods", "list"),
+            ])
+            .await
     }
 
     fn by_hand(&self) -> Vec<String> {

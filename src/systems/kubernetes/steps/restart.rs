@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::super::Cluster;
 use super::super::workload::{RESTARTED, Workload};
 use super::listed;
-use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::system::{
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+};
 use crate::domain::time::At;
 use crate::systems::shell::quoted;
 
@@ -93,6 +95,10 @@ impl Step for Restart {
             &self.cluster.id,
             "the pods run the same version as before: there is nothing to go back to",
         ))
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.cluster.fitness(&[("apps", "deployments", "patch")]).await
     }
 
     fn by_hand(&self) -> Vec<String> {

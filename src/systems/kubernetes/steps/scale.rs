@@ -10,7 +10,9 @@ use super::super::Cluster;
 use super::super::capacity::{asked_for, fitting, left};
 use super::super::workload::Workload;
 use super::{noted, restore};
-use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::system::{
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+};
 use crate::systems::shell::quoted;
 
 pub struct Scale(pub Arc<Cluster>);
@@ -135,6 +137,16 @@ impl Step for Scale {
 
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
         restore(&self.0, &begun.pre_image, log).await
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.0
+            .fitness(&[
+                ("apps", "deployments", "patch"),
+                ("apps", "deployments/scale", "patch"),
+                ("autoscaling", "horizontalpodautoscalers", "patch"),
+            ])
+            .await
     }
 
     fn by_hand(&self) -> Vec<String> {

@@ -14,7 +14,8 @@ use super::client::SYSTEM;
 use super::look::Sight;
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
-use crate::domain::system::{Fault, Guard, Receipt, Step, StepLog};
+use crate::domain::system::{Fault, Fitness, Guard, Receipt, Step, StepLog};
+use crate::domain::text::clean;
 
 pub fn step(neo4j: &Arc<Neo4j>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
     let neo4j = Arc::clone(neo4j);
@@ -50,6 +51,23 @@ impl Neo4j {
         log.line(&format!("{words}, at {leader}"));
         self.client.change(&self.servers[&leader], SYSTEM, query).await?;
         Ok(Receipt::from([("command".to_owned(), words.to_owned()), ("server".to_owned(), leader)]))
+    }
+
+    /// Whether the user may administer the cluster. Only an administrator surely may; what other roles were granted is theirs to say.
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        let sight = self.look().await;
+        let leader = sight.system_leader(self).ok_or_else(|| self.no_system(&sight))?;
+        let ask = Query::new("SHOW CURRENT USER YIELD user, roles".to_owned());
+        let rows = self.client.ask_one(&self.servers[&leader], SYSTEM, ask).await?;
+        let roles: Vec<String> = rows.first().and_then(|row| row.get("roles").ok()).unwrap_or_default();
+        let guard = match roles.iter().any(|role| role == "admin") {
+            true => Guard::pass("access", "the user of Neo4j is an administrator"),
+            false => Guard::warn(
+                "access",
+                format!("the user of Neo4j has the roles {}; admin is not among them", clean(&roles.join(", "))),
+            ),
+        };
+        Ok(Fitness { guards: vec![guard] })
     }
 
     fn no_system(&self, sight: &Sight) -> Fault {

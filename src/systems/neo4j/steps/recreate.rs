@@ -13,8 +13,8 @@ use super::super::look::{DatabaseRow, Sight};
 use super::cypher_text;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::system::{
-    Begun, Checked, Fault, FaultClass, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
-    Verified,
+    Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step,
+    StepLog, Verified,
 };
 use crate::domain::text::clean;
 
@@ -66,10 +66,8 @@ impl Step for Recreate {
         let sight = self.look().await?;
         let mut guards = vec![self.neo4j.system_guard(&sight)];
         if sight.leader(&self.neo4j, &self.database).is_some() {
-            guards.push(Guard::block(
-                "writer",
-                format!("`{}` has a writer: recreating it loses data for nothing", self.database),
-            ));
+            let words = format!("`{}` has a writer: recreating it loses data for nothing", self.database);
+            guards.push(Guard::block("writer", words).situational());
         }
         guards.push(self.newest_store(&sight));
         guards.push(self.lost_stores(&sight));
@@ -98,6 +96,10 @@ impl Step for Recreate {
 
     async fn revert(&self, _: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
         Err(Fault::permanent(&self.neo4j.id, "the stores that were replaced are gone").next("restore a backup"))
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.neo4j.fitness().await
     }
 
     fn by_hand(&self) -> Vec<String> {

@@ -10,7 +10,9 @@ use super::super::Neo4j;
 use super::super::client::SYSTEM;
 use super::super::look::{ServerRow, Sight};
 use super::cypher_text;
-use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::system::{
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+};
 use crate::domain::text::clean;
 
 /// One kind of step.
@@ -103,7 +105,7 @@ impl Step for ServerStep {
         if let Some(row) = sight.server(&self.server) {
             guards.push(self.state_guard(row));
             guards.push(match row.health.eq_ignore_ascii_case("Available") || sight.views.contains_key(&row.name) {
-                true => Guard::warn("lost", format!("{} is available: is it really lost?", row.name)),
+                true => Guard::warn("lost", format!("{} is available: is it really lost?", row.name)).situational(),
                 false => Guard::pass("lost", format!("{} is {}", row.name, row.health)),
             });
         }
@@ -131,6 +133,10 @@ impl Step for ServerStep {
             return Err(Fault::permanent(&self.neo4j.id, format!("{} cannot be taken back", self.verb.name)));
         };
         self.neo4j.administer(query(undo).param("server", self.id(Some(begun))), undo, log).await
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.neo4j.fitness().await
     }
 
     fn by_hand(&self) -> Vec<String> {
@@ -165,7 +171,8 @@ impl ServerStep {
         let said = format!("{} is {}", row.name, row.state);
         match self.verb.from.iter().any(|state| row.state.eq_ignore_ascii_case(state)) {
             true => Guard::pass("state", said),
-            false => Guard::block("state", format!("{said}; it has to be {} first", self.verb.from.join(" or "))),
+            false => Guard::block("state", format!("{said}; it has to be {} first", self.verb.from.join(" or ")))
+                .situational(),
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::Neo4j;
 use super::super::client::SYSTEM;
 use super::super::look::Sight;
-use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::system::{Begun, Checked, Fault, Fitness, Observed, Preview, Receipt, Step, StepLog, Verified};
 
 pub struct Start {
     pub neo4j: Arc<Neo4j>,
@@ -60,6 +60,10 @@ impl Step for Start {
 
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
         self.each(&begun.pre_image, "STOP DATABASE $database", log).await
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.neo4j.fitness().await
     }
 
     fn by_hand(&self) -> Vec<String> {

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::super::Rds;
 use super::{aws_rds, describe, no_way_back};
 use crate::domain::system::{
-    Begun, Checked, Fault, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog, Verified,
+    Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
+    Verified,
 };
 
 pub struct Failover(pub Arc<Rds>);
@@ -85,6 +86,10 @@ impl Step for Failover {
 
     async fn revert(&self, begun: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
         no_way_back(&self.0, begun)
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.0.permits.fitness(&["rds:RebootDBInstance", "rds:DescribeDBInstances"]).await
     }
 
     fn by_hand(&self) -> Vec<String> {

@@ -10,8 +10,8 @@ use super::super::Rds;
 use super::super::database::Seen;
 use super::{aws_rds, describe, no_way_back};
 use crate::domain::system::{
-    Begun, Checked, Fault, FaultClass, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
-    Verified,
+    Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step,
+    StepLog, Verified,
 };
 
 pub struct Promote(pub Arc<Rds>);
@@ -69,8 +69,10 @@ impl Step for Promote {
         if let Some(why) = &seen.broken {
             guards.push(Guard::warn("replication", format!("the API says that replication is {why}")));
         }
-        guards
-            .push(Guard::warn("settings", "parameter group, alarms and backups are not inherited: see the checklist"));
+        guards.push(
+            Guard::warn("settings", "parameter group, alarms and backups are not inherited: see the checklist")
+                .situational(),
+        );
         let promotion = PromotionFacts { old_writer, quorum: None, recovery_point: point, lossless: false };
         Ok(Checked { guards, promotion: Some(promotion) })
     }
@@ -107,6 +109,10 @@ impl Step for Promote {
 
     async fn revert(&self, begun: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
         no_way_back(&self.0, begun)
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.0.permits.fitness(&["rds:PromoteReadReplica", "rds:DescribeDBInstances"]).await
     }
 
     fn by_hand(&self) -> Vec<String> {

@@ -16,7 +16,8 @@ use super::{MASTER, no_way_back, noted};
 use crate::domain::ids::RegionId;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::system::{
-    Begun, Checked, Fault, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog, Verified,
+    Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
+    Verified,
 };
 
 pub struct Failover {
@@ -149,6 +150,10 @@ impl Step for Failover {
 
     async fn revert(&self, begun: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
         no_way_back(&self.redis, begun)
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.redis.fitness(Peer::Sentinel, &["SENTINEL", "FAILOVER"]).await
     }
 
     fn by_hand(&self) -> Vec<String> {

@@ -13,7 +13,8 @@ use super::super::node::Server;
 use super::{MASTER, no_way_back, noted};
 use crate::domain::ids::RegionId;
 use crate::domain::system::{
-    Begun, Checked, Fault, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog, Verified,
+    Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
+    Verified,
 };
 
 pub struct Promote {
@@ -109,6 +110,10 @@ impl Step for Promote {
 
     async fn revert(&self, begun: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
         no_way_back(&self.redis, begun)
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.redis.fitness(Peer::Server, &["REPLICAOF", "NO", "ONE"]).await
     }
 
     fn by_hand(&self) -> Vec<String> {

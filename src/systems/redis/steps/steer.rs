@@ -10,7 +10,9 @@ use super::super::Redis;
 use super::super::client::Peer;
 use super::super::look::Sight;
 use crate::domain::ids::RegionId;
-use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::system::{
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+};
 
 pub struct Steer {
     pub redis: Arc<Redis>,
@@ -74,6 +76,10 @@ impl Step for Steer {
 
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
         self.set(&priorities(&begun.pre_image), log).await
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        self.redis.fitness(Peer::Server, &["CONFIG", "SET", "replica-priority", "1"]).await
     }
 
     fn by_hand(&self) -> Vec<String> {

@@ -1,12 +1,14 @@
-//! `mayday metrics`: what the team's own monitoring scrapes, in the Prometheus text format: freshness, exposure, clocks.
+//! What the team's own monitoring scrapes, in the Prometheus text format: freshness, exposure, readiness, clocks.
 //! What is unknown has no sample; it is never zero.
 //!
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>
 
 use std::fmt::{Display, Write};
 
+use crate::domain::backup::Worth;
 use crate::domain::estate::{DataClass, Tier};
 use crate::domain::health::Status;
+use crate::domain::readiness::Ready;
 use crate::domain::time::At;
 use crate::domain::verdict;
 use crate::domain::view::Snapshot;
@@ -63,6 +65,79 @@ const METRICS: &[Metric] = &[
         samples: |view, out| {
             for (class, span) in &view.estate.objectives.rpo {
                 out.add(&[("class", class)], span.as_secs_f64());
+            }
+        },
+    },
+    Metric {
+        name: "mayday_restore_exposure_seconds",
+        help: "What would be lost of a data class if it had to be restored from its newest copies",
+        samples: |view, out| {
+            for class in DataClass::ALL {
+                if let Some(lost) = view.restore_exposure(*class, view.now) {
+                    out.add(&[("class", class)], lost);
+                }
+            }
+        },
+    },
+    Metric {
+        name: "mayday_backup_point_timestamp_seconds",
+        help: "The newest moment that can be restored from a backup",
+        samples: |view, out| {
+            for (spec, judged) in view.backups(view.now) {
+                if let Some(point) = judged.point {
+                    out.add(&[("backup", &spec.id)], seconds(point));
+                }
+            }
+        },
+    },
+    Metric {
+        name: "mayday_backup_max_age_seconds",
+        help: "How old the newest good copy of a backup may be",
+        samples: |view, out| {
+            for spec in &view.estate.backups {
+                if let Some(allowed) = spec.max_age {
+                    out.add(&[("backup", &spec.id)], allowed.as_secs_f64());
+                }
+            }
+        },
+    },
+    Metric {
+        name: "mayday_backup_fresh",
+        help: "1 when a backup is as it should be, 0 when not; no sample while that is unknown",
+        samples: |view, out| {
+            for (spec, judged) in view.backups(view.now) {
+                if judged.worth != Worth::Unknown {
+                    out.add(&[("backup", &spec.id)], f64::from(u8::from(judged.worth == Worth::Fresh)));
+                }
+            }
+        },
+    },
+    Metric {
+        name: "mayday_readiness_score",
+        help: "How much of what a plan depends on was as it should be, of 100",
+        samples: |view, out| {
+            for (plan, (_, brief)) in view.state.readiness_by_plan() {
+                out.add(&[("plan", plan)], f64::from(brief.score));
+            }
+        },
+    },
+    Metric {
+        name: "mayday_plan_ready",
+        help: "1 when a plan would work, if with warnings, 0 when not; no sample while that is unknown",
+        samples: |view, out| {
+            for (plan, (_, brief)) in view.state.readiness_by_plan() {
+                if brief.ready != Ready::Unknown {
+                    out.add(&[("plan", plan)], f64::from(u8::from(brief.ready < Ready::Unknown)));
+                }
+            }
+        },
+    },
+    Metric {
+        name: "mayday_readiness_timestamp_seconds",
+        help: "When a plan was last held against reality",
+        samples: |view, out| {
+            for (plan, (at, _)) in view.state.readiness_by_plan() {
+                out.add(&[("plan", plan)], seconds(at));
             }
         },
     },

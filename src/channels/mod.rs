@@ -1,0 +1,3 @@
+//! One file per way to reach people.
+
+pub mod pagerduty;

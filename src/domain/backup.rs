@@ -1,0 +1,309 @@
+//! Backups: which copies there are, how old the newest good one is, where it lies, and whether that is enough.
+//!
+//! A copy that could not be looked at is not fresh, a partial one is not good, and one that lies only in the region it protects
+//! protects nothing.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::estate::{DataClass, words};
+use super::health::Status;
+use super::ids::{BackupId, RegionId, SystemId};
+use super::params::Params;
+use super::system::{Guard, GuardVerdict};
+use super::text::clean;
+use super::time::{At, Span, seconds_between};
+
+/// So many copies of one backup are kept in a look; the newest matter.
+pub const COPIES: usize = 64;
+
+/// A copy that is smaller than this share of its like, or larger than its inverse, is remarked on.
+const USUAL: f64 = 0.5;
+
+/// So many other copies make a size usual.
+const LIKE: usize = 3;
+
+/// A look that failed for longer than so many intervals says nothing any more.
+const LOOKS: u32 = 3;
+
+/// A backup of the estate: what is copied, how fresh a copy has to be, and how long it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackupSpec {
+    pub id: BackupId,
+    pub title: String,
+    /// The name of a row of the table of backup kinds (`rds.snapshots`).
+    pub kind: String,
+    /// Whose data is copied.
+    pub subject: SystemId,
+    /// Who is asked for the copies; for an ambient kind, the kind's own name.
+    pub system: SystemId,
+    /// What its recovery point counts for.
+    #[serde(default)]
+    pub class: Option<DataClass>,
+    /// Where the copies lie, when their system cannot tell.
+    #[serde(default)]
+    pub region: Option<RegionId>,
+    /// How often it is looked at.
+    pub every: Span,
+    /// How old the newest good copy may be.
+    pub max_age: Option<Span>,
+    /// How far back copies have to go.
+    pub retention: Option<Span>,
+    pub params: Params,
+}
+
+words! {
+    /// What became of one copy.
+    CopyState { Good = "good", Running = "running", Partial = "partial", Failed = "failed", }
+}
+
+/// One copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackupCopy {
+    /// The moment whose data it holds, as far as that is known: when it was begun, not when it was done.
+    pub at: At,
+    pub state: CopyState,
+    /// Bytes, where its system tells.
+    #[serde(default)]
+    pub size: Option<u64>,
+    /// Cleaned: `neo4j-2026-11-23T04-00-00.backup`.
+    pub name: String,
+}
+
+/// What one look at a backup saw.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BackupLook {
+    /// Newest first.
+    pub copies: Vec<BackupCopy>,
+    /// Where the copies lie; empty when that is not known.
+    #[serde(default)]
+    pub regions: Vec<RegionId>,
+    /// How long copies are kept, as their system says.
+    #[serde(default)]
+    pub keeps: Option<Span>,
+    /// The newest moment that can be restored to, when it is not that of the newest good copy (a log between copies).
+    #[serde(default)]
+    pub point: Option<At>,
+    /// The oldest such moment.
+    #[serde(default)]
+    pub oldest: Option<At>,
+    /// What else protects the data, or fails to: versioning, replication, a schedule.
+    #[serde(default)]
+    pub guards: Vec<Guard>,
+}
+
+impl BackupLook {
+    /// Of copies in any order, the newest [`COPIES`].
+    pub fn of(mut copies: Vec<BackupCopy>) -> Self {
+        copies.sort_by_key(|copy| std::cmp::Reverse(copy.at));
+        copies.truncate(COPIES);
+        Self { copies, ..Self::default() }
+    }
+
+    pub fn at(mut self, region: impl Into<Option<RegionId>>) -> Self {
+        self.regions.extend(region.into());
+        self
+    }
+
+    /// The newest copy that can be restored from.
+    pub fn newest_good(&self) -> Option<&BackupCopy> {
+        self.copies.iter().find(|copy| copy.state == CopyState::Good)
+    }
+
+    /// The newest moment that can be restored to.
+    pub fn restorable(&self) -> Option<At> {
+        self.point.or_else(|| self.newest_good().map(|copy| copy.at))
+    }
+
+    /// Where the copies of `spec` lie, as far as that is known.
+    pub fn places<'l>(&'l self, spec: &'l BackupSpec) -> BTreeSet<&'l RegionId> {
+        self.regions.iter().chain(&spec.region).collect()
+    }
+
+    fn goes_back_to(&self) -> Option<At> {
+        let oldest = self.copies.iter().rev().find(|copy| copy.state == CopyState::Good);
+        self.oldest.or_else(|| oldest.map(|copy| copy.at))
+    }
+}
+
+/// The latest that is known of a backup.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BackupLive {
+    /// When `look` was taken.
+    pub at: Option<At>,
+    /// The latest one that succeeded.
+    pub look: BackupLook,
+    /// Why the latest attempt failed, if it did.
+    pub fault: Option<String>,
+}
+
+words! {
+    /// What a backup is worth, in the order of concern.
+    Worth {
+        Fresh = "fresh",
+        /// There is a good and fresh copy, and something is wrong all the same.
+        Weak = "weak",
+        /// It could not be looked at: unknown is not fresh.
+        Unknown = "unknown",
+        /// The newest good copy is older than allowed.
+        Stale = "stale",
+        /// There is no good copy, or nothing that protects.
+        Missing = "missing",
+    }
+}
+
+impl Worth {
+    /// How it is marked on a screen.
+    pub fn status(self) -> Status {
+        match self {
+            Self::Fresh => Status::Healthy,
+            Self::Weak => Status::Degraded,
+            Self::Unknown => Status::Unknown,
+            Self::Stale | Self::Missing => Status::Down,
+        }
+    }
+}
+
+/// What a backup is worth now, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    pub worth: Worth,
+    /// What is wrong, the worst first; empty when nothing is.
+    pub reasons: Vec<String>,
+    /// The newest moment that can be restored to, and its age in seconds.
+    pub point: Option<At>,
+    pub age: Option<f64>,
+}
+
+impl Judged {
+    pub fn words(&self) -> String {
+        self.reasons.join("; ")
+    }
+}
+
+/// Judges a backup: `threatened` is the region whose loss it has to survive.
+pub fn judge(spec: &BackupSpec, known: Option<&BackupLive>, threatened: &RegionId, now: At) -> Judged {
+    let mut found: Vec<(Worth, String)> = Vec::new();
+    let seen = known.and_then(|known| known.at.map(|at| (known, at)));
+    let Some((known, at)) = seen else {
+        let why = known.and_then(|known| known.fault.clone()).unwrap_or_else(|| "not looked at yet".into());
+        return Judged { worth: Worth::Unknown, reasons: vec![why], point: None, age: None };
+    };
+    let look = &known.look;
+    let point = look.restorable();
+    let age = point.map(|point| seconds_between(point, now).max(0.0));
+    if let Some(why) = &known.fault
+        && seconds_between(at, now) > spec.every.as_secs_f64() * f64::from(LOOKS)
+    {
+        found.push((Worth::Unknown, format!("last seen {} ago: {why}", rough(seconds_between(at, now)))));
+    }
+    found.extend(freshness(spec, age));
+    found.extend(newest(look));
+    found.extend(place(spec, look, threatened));
+    found.extend(kept(spec, look, now));
+    found.extend(size(look));
+    found.extend(look.guards.iter().filter_map(|guard| match guard.verdict {
+        GuardVerdict::Pass => None,
+        GuardVerdict::Warn => Some((Worth::Weak, guard.detail.clone())),
+        GuardVerdict::Block => Some((Worth::Missing, guard.detail.clone())),
+    }));
+    found.sort_by_key(|(worth, _)| std::cmp::Reverse(*worth));
+    let worth = found.first().map_or(Worth::Fresh, |(worth, _)| *worth);
+    Judged { worth, reasons: found.into_iter().map(|(_, why)| why).collect(), point, age }
+}
+
+/// What has no `max_age` has no copies of its own: its guards speak for it.
+fn freshness(spec: &BackupSpec, age: Option<f64>) -> Option<(Worth, String)> {
+    let allowed = spec.max_age?;
+    let Some(age) = age else { return Some((Worth::Missing, "there is no good copy".into())) };
+    let stale = age > allowed.as_secs_f64();
+    stale.then(|| (Worth::Stale, format!("the newest good copy is {} old; {allowed} is allowed", rough(age))))
+}
+
+/// A newer attempt that came to nothing.
+fn newest(look: &BackupLook) -> Option<(Worth, String)> {
+    let copy = look.copies.iter().find(|copy| copy.state != CopyState::Running)?;
+    (copy.state != CopyState::Good)
+        .then(|| (Worth::Weak, format!("the newest attempt is {}: {}", copy.state, copy.name)))
+}
+
+fn place(spec: &BackupSpec, look: &BackupLook, threatened: &RegionId) -> Option<(Worth, String)> {
+    spec.max_age?;
+    let regions = look.places(spec);
+    if regions.is_empty() {
+        return Some((Worth::Weak, "where its copies lie is not known".into()));
+    }
+    let only_here = regions.iter().all(|region| *region == threatened);
+    only_here.then(|| (Worth::Weak, format!("every copy lies in {threatened}, the region that it has to outlive")))
+}
+
+fn kept(spec: &BackupSpec, look: &BackupLook, now: At) -> Option<(Worth, String)> {
+    let (wanted, allowed) = (spec.retention?, spec.max_age.unwrap_or(Span::secs(0)));
+    if let Some(keeps) = look.keeps {
+        return (keeps < wanted).then(|| (Worth::Weak, format!("copies are kept {keeps}; {wanted} is wanted")));
+    }
+    let back = seconds_between(look.goes_back_to()?, now);
+    // The oldest copy may be due to go: it reaches back as far as is wanted, but for one interval.
+    let short = back + allowed.as_secs_f64() < wanted.as_secs_f64();
+    short.then(|| (Worth::Weak, format!("copies go back {} only; {wanted} is wanted", rough(back))))
+}
+
+/// The newest good copy against the median of its like.
+fn size(look: &BackupLook) -> Option<(Worth, String)> {
+    let mut good = look.copies.iter().filter(|copy| copy.state == CopyState::Good).filter_map(|copy| copy.size);
+    let newest = good.next()? as f64;
+    let mut others: Vec<u64> = good.collect();
+    others.sort_unstable();
+    let usual = *others.get(others.len() / 2).filter(|_| others.len() >= LIKE)? as f64;
+    let odd = newest < usual * USUAL || newest * USUAL > usual;
+    odd.then(|| (Worth::Weak, format!("the newest copy has {} instead of the usual {}", bytes(newest), bytes(usual))))
+}
+
+/// A length of time for people: its two largest units.
+fn rough(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    let unit = match seconds {
+        0..60 => 1,
+        60..86_400 => 60,
+        _ => 3600,
+    };
+    Span::secs(seconds / unit * unit).to_string()
+}
+
+/// `1.2 GB`
+pub fn bytes(count: f64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut scaled = count;
+    for unit in UNITS {
+        if scaled < 1000.0 || unit == UNITS[4] {
+            return if unit == "B" { format!("{scaled:.0} B") } else { format!("{scaled:.1} {unit}") };
+        }
+        scaled /= 1000.0;
+    }
+    unreachable!("the last unit returns")
+}
+
+/// The copies of a chain that are worth something: the newest full one, and the increments after it up to the first gap that is
+/// longer than `gap`. Whatever follows a gap has lost its footing.
+pub fn chain(full: Option<At>, increments: &[At], gap: Span) -> (Option<At>, Option<At>) {
+    let Some(base) = full else { return (None, None) };
+    let mut sorted: Vec<At> = increments.iter().copied().filter(|at| *at > base).collect();
+    sorted.sort();
+    let mut end = base;
+    for at in sorted {
+        if seconds_between(end, at) > gap.as_secs_f64() {
+            return (Some(end), Some(at));
+        }
+        end = at;
+    }
+    (Some(end), None)
+}
+
+/// A copy of a name and a moment, its name cleaned.
+pub fn copy(at: At, state: CopyState, name: &str, size: Option<u64>) -> BackupCopy {
+    BackupCopy { at, state, size, name: clean(name) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+use super::super::time::before;
+use super::*;
+
+fn now() -> At {
+    "2026-11-23T12:00:00Z".parse().unwrap()
+}
+
+fn hours(hours: u64) -> At {
+    before(now(), std::time::Duration::from_secs(hours * 3600))
+}
+
+fn spec() -> BackupSpec {
+    BackupSpec {
+        id: "graph.full".into(),
+        title: "Neo4j full".into(),
+        kind: "s3.objects".into(),
+        subject: "graph".into(),
+        system: "objects".into(),
+        class: Some(DataClass::Database),
+        region: None,
+        every: Span::secs(60),
+        max_age: Some(Span::secs(26 * 3600)),
+        retention: Some(Span::secs(7 * 86_400)),
+        params: Params::default(),
+    }
+}
+
+fn good(age: u64, size: u64) -> BackupCopy {
+    copy(hours(age), CopyState::Good, "a", Some(size))
+}
+
+/// A week of daily copies in the other region.
+fn sound() -> BackupLook {
+    BackupLook::of((0..8).map(|day| good(5 + day * 24, 1000)).collect()).at(RegionId::from("us-west-2"))
+}
+
+fn judged(look: BackupLook) -> Judged {
+    let live = BackupLive { at: Some(now()), look, fault: None };
+    judge(&spec(), Some(&live), &"us-east-1".into(), now())
+}
+
+#[test]
+fn a_week_of_daily_copies_elsewhere_is_fresh() {
+    let judged = judged(sound());
+    assert_eq!((judged.worth, judged.words()), (Worth::Fresh, String::new()));
+    assert_eq!(judged.point, Some(hours(5)));
+}
+
+#[test]
+fn what_was_not_seen_is_unknown_and_not_fresh() {
+    assert_eq!(judge(&spec(), None, &"us-east-1".into(), now()).worth, Worth::Unknown);
+    let fault = Some("S3 does not answer".to_owned());
+    let live = BackupLive { at: Some(hours(1)), look: sound(), fault: fault.clone() };
+    let judged = judge(&spec(), Some(&live), &"us-east-1".into(), now());
+    assert_eq!(judged.worth, Worth::Unknown);
+    assert!(judged.words().contains("1h ago"), "{}", judged.words());
+    // One look that fails is no news.
+    let live = BackupLive { at: Some(now()), look: sound(), fault };
+    assert_eq!(judge(&spec(), Some(&live), &"us-east-1".into(), now()).worth, Worth::Fresh);
+}
+
+#[test]
+fn an_old_copy_is_stale_and_none_is_missing() {
+    let old = BackupLook::of(vec![good(27, 1000)]).at(RegionId::from("us-west-2"));
+    assert_eq!(judged(old).worth, Worth::Stale);
+    assert_eq!(judged(BackupLook::default()).worth, Worth::Missing);
+}
+
+#[test]
+fn a_partial_copy_is_no_copy() {
+    let mut look = sound();
+    look.copies.insert(0, copy(hours(1), CopyState::Partial, "PartiallyFailed", None));
+    let judged = judged(look);
+    assert_eq!(judged.worth, Worth::Weak);
+    assert_eq!(judged.point, Some(hours(5)), "the partial one restores nothing");
+}
+
+#[test]
+fn a_copy_in_the_threatened_region_alone_is_flagged() {
+    let here = BackupLook { regions: vec!["us-east-1".into()], ..sound() };
+    assert_eq!(judged(here.clone()).worth, Worth::Weak);
+    let both = here.at(RegionId::from("us-west-2"));
+    assert_eq!(judged(both).worth, Worth::Fresh);
+    let nowhere = BackupLook { regions: Vec::new(), ..sound() };
+    assert_eq!(judged(nowhere).worth, Worth::Weak);
+}
+
+#[test]
+fn copies_that_go_too_soon_are_flagged() {
+    let short = BackupLook { keeps: Some(Span::secs(86_400)), ..sound() };
+    assert_eq!(judged(short).worth, Worth::Weak);
+    let young = BackupLook::of(vec![good(5, 1000), good(29, 1000)]).at(RegionId::from("us-west-2"));
+    assert!(judged(young).words().contains("go back"));
+}
+
+#[test]
+fn a_copy_of_an_odd_size_is_flagged() {
+    let mut look = sound();
+    look.copies[0].size = Some(300);
+    assert_eq!(judged(look.clone()).worth, Worth::Weak);
+    look.copies[0].size = Some(1800);
+    assert_eq!(judged(look).worth, Worth::Fresh);
+}
+
+#[test]
+fn a_chain_ends_at_its_first_gap() {
+    let gap = Span::secs(7 * 3600);
+    assert_eq!(chain(Some(hours(24)), &[hours(18), hours(12), hours(6)], gap), (Some(hours(6)), None));
+    assert_eq!(chain(Some(hours(24)), &[hours(18), hours(6)], gap), (Some(hours(18)), Some(hours(6))));
+    assert_eq!(chain(None, &[hours(6)], gap), (None, None));
+    // An increment from before the full copy belongs to another chain.
+    assert_eq!(chain(Some(hours(2)), &[hours(6)], gap), (Some(hours(2)), None));
+}
+
+#[test]
+fn sizes_are_said_in_their_unit() {
+    assert_eq!([bytes(12.0), bytes(1500.0), bytes(2.5e9)], ["12 B", "1.5 kB", "2.5 GB"]);
+}

@@ -1,0 +1,102 @@
+//! Whom to call: who is on call now, who is next, and who helps from outside.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::params::SecretRef;
+use super::system::Fault;
+use super::time::{At, Span};
+
+/// A person, or a desk that always answers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Contact {
+    pub name: String,
+    /// What they are called for: `head of platform`.
+    #[serde(default)]
+    pub role: Option<String>,
+    #[serde(default)]
+    pub phone: Option<String>,
+    #[serde(default)]
+    pub link: Option<String>,
+}
+
+/// The support plan with the cloud.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Support {
+    /// `Business, 1 hour for production down`
+    pub plan: String,
+    /// The account that a case is opened for.
+    #[serde(default)]
+    pub account: Option<String>,
+    #[serde(default)]
+    pub phone: Option<String>,
+    #[serde(default)]
+    pub link: Option<String>,
+}
+
+/// Where PagerDuty is asked who is on call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PagerDuty {
+    pub token: SecretRef,
+    /// The REST API: PagerDuty's own unless it is said otherwise.
+    pub url: String,
+    /// Only these escalation policies, by id; all when empty.
+    #[serde(default)]
+    pub policies: Vec<String>,
+    pub every: Span,
+}
+
+/// `[contacts]` of the config.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Contacts {
+    #[serde(default)]
+    pub pagerduty: Option<PagerDuty>,
+    /// Whom to call when nobody answers, in this order.
+    #[serde(default)]
+    pub escalation: Vec<Contact>,
+    #[serde(default)]
+    pub support: Option<Support>,
+}
+
+impl Contacts {
+    pub fn is_empty(&self) -> bool {
+        self.pagerduty.is_none() && self.escalation.is_empty() && self.support.is_none()
+    }
+}
+
+/// Somebody who is on call. Texts are cleaned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OnCall {
+    pub name: String,
+    /// 1 is paged first.
+    pub level: u32,
+    pub policy: String,
+    #[serde(default)]
+    pub phone: Option<String>,
+    #[serde(default)]
+    pub link: Option<String>,
+    /// When the shift ends; `None` for somebody who always is.
+    #[serde(default)]
+    pub until: Option<At>,
+}
+
+/// The latest that is known of who is on call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OnCallLive {
+    /// When `people` was read.
+    pub at: Option<At>,
+    /// The first to be paged first.
+    pub people: Vec<OnCall>,
+    /// Why the latest attempt failed, if it did.
+    pub fault: Option<String>,
+}
+
+/// Knows who is on call.
+#[async_trait]
+pub trait Rota: Send + Sync {
+    /// The first to be paged first.
+    ///
+    /// # Errors
+    /// When it could not be asked: then nobody is known, and the escalation path of the config is what there is.
+    async fn on_call(&self) -> Result<Vec<OnCall>, Fault>;
+}

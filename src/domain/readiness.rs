@@ -1,0 +1,323 @@
+//! Readiness: would a plan work right now? Everything is looked at, nothing is changed. What could not be looked at is unknown, and
+//! unknown is not ready.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::backup::Worth;
+use super::estate::{Estate, words};
+use super::ids::{PlanId, RegionId, StepId};
+use super::kinds::StepRole;
+use super::plan::{Plan, StepSpec};
+use super::recovery::Loss;
+use super::system::{Checked, Fault, Fitness, Guard, GuardVerdict, Observed, PromotionFacts};
+use super::time::{At, Span};
+use super::view::{Snapshot, StepPreview};
+
+words! {
+    /// What one finding says, in the order of concern.
+    Finds { Pass = "pass", Warn = "warn", Unknown = "unknown", Fail = "fail", }
+}
+
+impl From<GuardVerdict> for Finds {
+    fn from(verdict: GuardVerdict) -> Self {
+        match verdict {
+            GuardVerdict::Pass => Self::Pass,
+            GuardVerdict::Warn => Self::Warn,
+            GuardVerdict::Block => Self::Fail,
+        }
+    }
+}
+
+words! {
+    /// What all findings of a plan come to.
+    Ready { Ready = "ready", AtRisk = "at-risk", Unknown = "unknown", NotReady = "not-ready", }
+}
+
+/// One thing that a plan depends on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// `None`: the whole plan depends on it.
+    pub step: Option<StepId>,
+    /// Short and stable: `target`, `access`, `quorum`, `loss`, `parity`, `backup`, `control-plane`.
+    pub name: String,
+    pub finds: Finds,
+    pub detail: String,
+}
+
+/// A plan held against reality.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Assessment {
+    pub plan: PlanId,
+    pub at: At,
+    pub findings: Vec<Finding>,
+}
+
+impl Assessment {
+    pub fn ready(&self) -> Ready {
+        match self.findings.iter().map(|it| it.finds).max() {
+            Some(Finds::Pass) => Ready::Ready,
+            Some(Finds::Warn) => Ready::AtRisk,
+            Some(Finds::Unknown) | None => Ready::Unknown,
+            Some(Finds::Fail) => Ready::NotReady,
+        }
+    }
+
+    /// Of 100: a pass counts whole, a warning half, anything else nothing. No finding is worth nothing.
+    pub fn score(&self) -> u8 {
+        let worth = |it: &Finding| match it.finds {
+            Finds::Pass => 2,
+            Finds::Warn => 1,
+            Finds::Unknown | Finds::Fail => 0,
+        };
+        let (got, all) = (self.findings.iter().map(worth).sum::<usize>(), self.findings.len() * 2);
+        u8::try_from(got * 100 / all.max(1)).unwrap_or(100)
+    }
+
+    /// What is not as it should be, the worst first.
+    pub fn reasons(&self) -> Vec<&Finding> {
+        let mut all: Vec<&Finding> = self.findings.iter().filter(|it| it.finds != Finds::Pass).collect();
+        all.sort_by_key(|it| std::cmp::Reverse(it.finds));
+        all
+    }
+
+    /// What the journal keeps.
+    pub fn brief(&self) -> Brief {
+        let reasons = self.reasons();
+        let named = reasons.iter().map(|it| match &it.step {
+            Some(step) => format!("{step}: {}", it.name),
+            None => it.name.clone(),
+        });
+        Brief { plan: self.plan.clone(), ready: self.ready(), score: self.score(), reasons: named.collect() }
+    }
+}
+
+/// An assessment in a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Brief {
+    pub plan: PlanId,
+    pub ready: Ready,
+    pub score: u8,
+    /// `move-dns: access`
+    #[serde(default)]
+    pub reasons: Vec<String>,
+}
+
+/// Something that ought to be the same on both sides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// `deployment api-gateway`
+    pub subject: String,
+    /// `image`
+    pub name: String,
+    pub region: RegionId,
+    pub value: String,
+}
+
+/// Facts that differ between regions, or that only one side has.
+pub fn parity(facts: &[Fact], regions: &[RegionId]) -> Vec<Finding> {
+    let mut by_name: BTreeMap<(&str, &str), BTreeMap<&RegionId, &str>> = BTreeMap::new();
+    for fact in facts {
+        by_name.entry((&fact.subject, &fact.name)).or_default().insert(&fact.region, &fact.value);
+    }
+    let finding = |finds, detail| Finding { step: None, name: "parity".into(), finds, detail };
+    let seen: Vec<&RegionId> = regions.iter().filter(|it| facts.iter().any(|fact| fact.region == **it)).collect();
+    if seen.len() < 2 {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for ((subject, name), values) in &by_name {
+        let missing = seen.iter().find(|region| !values.contains_key(**region));
+        let mut said = values.values();
+        let first = said.next();
+        if let Some(region) = missing {
+            findings.push(finding(Finds::Warn, format!("{subject} has no {name} in {region}")));
+        } else if said.any(|value| Some(value) != first) {
+            let all: Vec<String> = values.iter().map(|(region, value)| format!("{value} in {region}")).collect();
+            findings.push(finding(Finds::Warn, format!("{name} of {subject} differs: {}", all.join(", "))));
+        }
+    }
+    if findings.is_empty() {
+        findings.push(finding(Finds::Pass, format!("{} facts are the same in both regions", by_name.len())));
+    }
+    findings
+}
+
+/// What the engine learnt from the systems for a plan.
+pub struct Evidence<'e> {
+    pub steps: Vec<(&'e StepPreview, &'e Result<Fitness, Fault>)>,
+    /// For each pair of sides that ought to be alike: what was seen, or why nothing could be.
+    pub parity: Vec<Result<Vec<Fact>, Fault>>,
+    /// Plans are about leaving this region.
+    pub threatened: RegionId,
+}
+
+/// Holds a plan against what was learnt.
+pub fn assess(view: &Snapshot, plan: &Plan, evidence: &Evidence<'_>) -> Assessment {
+    let mut findings = Vec::new();
+    for (preview, fitness) in &evidence.steps {
+        let Some(spec) = plan.step(&preview.step) else { continue };
+        findings.extend(of_step(view, spec, preview, fitness));
+    }
+    for facts in &evidence.parity {
+        match facts {
+            Ok(facts) => {
+                let regions: Vec<RegionId> = view.estate.regions.iter().map(|region| region.id.clone()).collect();
+                findings.extend(parity(facts, &regions));
+            }
+            Err(fault) => findings.push(Finding {
+                step: None,
+                name: "parity".into(),
+                finds: Finds::Unknown,
+                detail: fault.to_string(),
+            }),
+        }
+    }
+    findings.extend(backups(view, plan));
+    findings.extend(own_needs(view, plan, &evidence.threatened));
+    Assessment { plan: plan.id.clone(), at: view.now, findings }
+}
+
+fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Result<Fitness, Fault>) -> Vec<Finding> {
+    let made = |name: &str, finds, detail: String| Finding {
+        step: Some(spec.id.clone()),
+        name: name.to_owned(),
+        finds,
+        detail,
+    };
+    let mut findings = Vec::new();
+    findings.push(match &seen.observed {
+        Ok(Observed::Impossible { why }) => made("target", Finds::Fail, why.clone()),
+        Ok(Observed::Unknowable { why }) if spec.role.mutates() => made("target", Finds::Warn, why.clone()),
+        Ok(seen) => made("target", Finds::Pass, seen.words().to_owned()),
+        Err(fault) => made("target", Finds::Unknown, fault.to_string()),
+    });
+    // A fault that was told already need not be told three times.
+    if seen.observed.is_ok() {
+        findings.extend(seen.preview.as_ref().err().map(|fault| made("preview", Finds::Unknown, fault.to_string())));
+        match &seen.checked {
+            Ok(Checked { guards, promotion }) => {
+                let lasting = guards.iter().filter(|it| !it.situational);
+                findings.extend(lasting.map(|it| made(&it.name, it.verdict.into(), it.detail.clone())));
+                if spec.role == StepRole::Promotes {
+                    findings.extend(
+                        promotion_ready(view, spec, promotion.as_ref())
+                            .map(|(name, finds, detail)| made(name, finds, detail)),
+                    );
+                }
+            }
+            Err(fault) => findings.push(made("guards", Finds::Unknown, fault.to_string())),
+        }
+    }
+    match fitness {
+        Ok(Fitness { guards }) => {
+            findings.extend(guards.iter().map(|it| made(&it.name, it.verdict.into(), it.detail.clone())));
+        }
+        Err(fault) => findings.push(made("access", Finds::Unknown, fault.to_string())),
+    }
+    findings
+}
+
+/// In peacetime the old writer lives, and has to: only what would stand against a promotion in earnest counts.
+fn promotion_ready(
+    view: &Snapshot,
+    spec: &StepSpec,
+    facts: Option<&PromotionFacts>,
+) -> impl Iterator<Item = (&'static str, Finds, String)> {
+    let Some(facts) = facts else {
+        return vec![("loss", Finds::Unknown, "nothing is known of the copy to be promoted".into())].into_iter();
+    };
+    let mut found = Vec::new();
+    if let Some(quorum) = facts.quorum {
+        let (finds, word) =
+            if quorum { (Finds::Pass, "there is a quorum") } else { (Finds::Fail, "there is no quorum") };
+        found.push(("quorum", finds, word.to_owned()));
+    }
+    if !facts.lossless {
+        let target = spec.class.and_then(|class| view.estate.rpo(class));
+        found.push(match (Loss::of(facts.recovery_point.as_ref(), view.now).seconds(), target) {
+            (None, _) => ("loss", Finds::Unknown, "how much would be lost is unknown".into()),
+            (Some(lost), Some(target)) if lost > target.as_secs_f64() => {
+                ("loss", Finds::Fail, format!("{} would be lost; {target} is allowed", span(lost)))
+            }
+            (Some(lost), _) => ("loss", Finds::Pass, format!("{} would be lost", span(lost))),
+        });
+    }
+    found.into_iter()
+}
+
+fn span(seconds: f64) -> Span {
+    Span::millis((seconds.max(0.0) * 10.0) as u64 * 100)
+}
+
+/// The backups of what the plan touches: what is left when a promotion fails, or carries corruption over.
+fn backups(view: &Snapshot, plan: &Plan) -> Vec<Finding> {
+    let touched = |system| plan.steps.iter().any(|step| step.system == system && step.role.mutates());
+    let judged = view.backups(view.now).into_iter().filter(|(spec, _)| touched(spec.subject.clone()));
+    judged
+        .map(|(spec, judged)| Finding {
+            step: None,
+            name: "backup".into(),
+            finds: match judged.worth {
+                Worth::Fresh => Finds::Pass,
+                Worth::Weak | Worth::Stale => Finds::Warn,
+                Worth::Unknown => Finds::Unknown,
+                Worth::Missing => Finds::Fail,
+            },
+            detail: match judged.reasons.is_empty() {
+                true => format!("{} is fresh", spec.title),
+                false => format!("{}: {}", spec.title, judged.words()),
+            },
+        })
+        .collect()
+}
+
+/// What Mayday and its people need themselves.
+fn own_needs(view: &Snapshot, plan: &Plan, threatened: &RegionId) -> Vec<Finding> {
+    let made = |name: &str, finds, detail| Finding { step: None, name: name.to_owned(), finds, detail };
+    let mut findings = Vec::new();
+    if plan.steps.iter().any(|step| step.role == StepRole::Traffic) {
+        let here = view.estate.dependencies.iter().filter(|it| it.region == *threatened);
+        findings.extend(here.map(|it| match &it.instead {
+            Some(instead) => {
+                made("dependency", Finds::Pass, format!("{} sits in {threatened}; instead: {instead}", it.name))
+            }
+            None => {
+                let detail =
+                    format!("{} sits in {threatened}, which this plan flees, and nothing replaces it", it.name);
+                made("dependency", Finds::Warn, detail)
+            }
+        }));
+    }
+    findings.push(match &view.live.journal_fault {
+        Some(fault) => made("journal", Finds::Fail, fault.clone()),
+        None => made("journal", Finds::Pass, "takes events".into()),
+    });
+    if view.estate.contacts.pagerduty.is_some() {
+        findings.push(match (&view.live.on_call.fault, view.live.on_call.people.first()) {
+            (Some(fault), _) => made("on-call", Finds::Warn, fault.clone()),
+            (None, Some(first)) => made("on-call", Finds::Pass, format!("{} is on call", first.name)),
+            (None, None) => made("on-call", Finds::Warn, "nobody is on call".into()),
+        });
+    }
+    findings
+}
+
+/// What keeps a kind of step from being fit, from a list of things it may or may not do: one guard.
+pub fn access(denied: &[String], asked: usize, who: &str) -> Guard {
+    match denied {
+        [] => Guard::pass("access", format!("{who} may do all {asked} things that it takes")),
+        _ => Guard::block("access", format!("{who} may not: {}", denied.join(", "))),
+    }
+}
+
+impl Estate {
+    /// Whether an assessment taken at `at` is too old to be believed.
+    pub fn assessment_is_old(&self, at: At, now: At) -> bool {
+        super::time::seconds_between(at, now) > self.policy.readiness_every.as_secs_f64() * 2.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! Holds the plans against reality, on a schedule and at every gate. Nothing is changed by it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+
+use super::{Handle, runner};
+use crate::domain::command::Report;
+use crate::domain::ids::PlanId;
+use crate::domain::live::LiveChange;
+use crate::domain::plan::{Plan, StepSpec};
+use crate::domain::readiness::{Assessment, Evidence, Fact, assess};
+use crate::domain::system::{Fault, Fitness};
+use crate::domain::view::StepPreview;
+
+/// How long the first assessment waits for the first looks at stores and backups.
+const SETTLE: Duration = Duration::from_secs(20);
+
+/// The longest that a question about the fitness of a step, or about facts, may take.
+const ASK: Duration = Duration::from_secs(15);
+
+pub(super) fn start(engine: &Handle, gates: mpsc::Receiver<PlanId>) {
+    engine.spawn(run(engine.clone(), gates));
+}
+
+async fn run(engine: Handle, mut gates: mpsc::Receiver<PlanId>) {
+    first_looks(&engine).await;
+    let every = engine.estate().policy.readiness_every.0.max(Duration::from_secs(1));
+    let mut beats = interval_at(Instant::now(), every);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let plan = tokio::select! {
+            _ = beats.tick() => None,
+            plan = gates.recv() => match plan {
+                Some(plan) => Some(plan),
+                None => return,
+            },
+        };
+        engine.assess(plan.as_ref()).await;
+    }
+}
+
+/// Waits until everything was looked at once: an engine that has just started knows nothing, and that is no finding.
+async fn first_looks(engine: &Handle) {
+    let start = Instant::now();
+    while start.elapsed() < SETTLE {
+        let (view, estate) = (engine.snapshot(), engine.estate());
+        let stores = estate.datastores().all(|store| view.live.surveys.contains_key(&store.id));
+        let backups = estate.backups.iter().all(|spec| view.live.backups.contains_key(&spec.id));
+        if stores && backups {
+            return;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+impl Handle {
+    /// Holds one plan, or all, against reality; publishes and journals what was found.
+    pub async fn assess(&self, only: Option<&PlanId>) -> Vec<Assessment> {
+        let plans = self.plans().iter().filter(|plan| only.is_none_or(|only| &plan.id == only));
+        let mut assessments = Vec::new();
+        let mut facts = BTreeMap::new();
+        // One after the other: the rates of the APIs belong to everybody, most of all in an incident.
+        for plan in plans {
+            assessments.push(one(self, plan, &mut facts).await);
+        }
+        if assessments.is_empty() {
+            return assessments;
+        }
+        let briefs = assessments.iter().map(Assessment::brief).collect();
+        self.report(Report::Readiness { plans: briefs }).await;
+        self.shared.live(LiveChange::Readiness { assessments: assessments.clone() });
+        assessments
+    }
+}
+
+type Facts = BTreeMap<String, Result<Vec<Fact>, Fault>>;
+
+async fn one(engine: &Handle, plan: &Plan, facts: &mut Facts) -> Assessment {
+    let shared = &engine.shared;
+    let previews = join_all(plan.steps.iter().map(|spec| runner::preview(shared, spec))).await;
+    let fitness = join_all(plan.steps.iter().map(|spec| fitness(engine, spec))).await;
+    let kinds = kinds_of(engine, plan);
+    for kind in &kinds {
+        if !facts.contains_key(kind) {
+            facts.insert(kind.clone(), facts_of(engine, kind).await);
+        }
+    }
+    let steps: Vec<(&StepPreview, &Result<Fitness, Fault>)> = previews.iter().zip(&fitness).collect();
+    let view = engine.snapshot();
+    let evidence = Evidence {
+        steps,
+        parity: kinds.iter().filter_map(|kind| facts.get(kind).cloned()).collect(),
+        threatened: view.state.serving(&view.estate),
+    };
+    assess(&view, plan, &evidence)
+}
+
+async fn fitness(engine: &Handle, spec: &StepSpec) -> Result<Fitness, Fault> {
+    let step = runner::driver(&engine.shared, spec)?;
+    let late = || Fault::transient(spec.system.as_str(), format!("no answer within {} s", ASK.as_secs()));
+    timeout(ASK, step.fitness()).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// The kinds of system that a plan changes.
+fn kinds_of(engine: &Handle, plan: &Plan) -> BTreeSet<String> {
+    let touched = plan.steps.iter().filter(|step| step.role.mutates());
+    let kind = |id| engine.estate().system(id).map(|system| system.kind.clone());
+    touched.filter_map(|step| kind(&step.system)).collect()
+}
+
+/// What all systems of a kind say that ought to be the same on both sides.
+async fn facts_of(engine: &Handle, kind: &str) -> Result<Vec<Fact>, Fault> {
+    let mut all = Vec::new();
+    for spec in engine.estate().systems.iter().filter(|system| system.kind == kind) {
+        let Some(system) = engine.shared.systems.get(&spec.id) else { continue };
+        let late = || Fault::transient(spec.id.as_str(), format!("no answer within {} s", ASK.as_secs()));
+        all.extend(timeout(ASK, system.facts()).await.unwrap_or_else(|_| Err(late()))?);
+    }
+    Ok(all)
+}

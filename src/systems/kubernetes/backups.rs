@@ -1,0 +1,285 @@
+//! Backups of a cluster: what Velero made of its objects, and snapshots of its volumes.
+//!
+//! Only the phase `Completed` is a good backup; `completionTimestamp` is set on failures as well, so the moment that counts is the
+//! start (<https://velero.io/docs/main/api-types/backup/>). A VolumeSnapshot without `readyToUse` is unknown, not good
+//! (<https://kubernetes.io/docs/concepts/storage/volume-snapshots/>).
+
+use std::collections::BTreeMap;
+
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use serde_json::Value;
+
+use super::Cluster;
+use crate::domain::backup::{BackupCopy, BackupLook, BackupSpec, CopyState, copy};
+use crate::domain::ids::RegionId;
+use crate::domain::kinds::{BackupKind, Param, ParamType};
+use crate::domain::system::{Fault, Guard};
+use crate::domain::text::clean;
+use crate::domain::time::{At, Span, seconds_between};
+
+pub const KINDS: &[BackupKind] = &[
+    BackupKind {
+        name: "kubernetes.velero",
+        title: "Velero's backups of the cluster's objects",
+        dated: true,
+        params: &[
+            Param::default("velero_namespace", ParamType::Text, "velero", "where Velero lives"),
+            Param::optional("schedule", ParamType::Text, "only what this Schedule makes; all backups when left out"),
+        ],
+    },
+    BackupKind {
+        name: "kubernetes.volume-snapshots",
+        title: "Snapshots of the persistent volumes",
+        dated: true,
+        params: &[Param::default(
+            "claims",
+            ParamType::List,
+            "[]",
+            "the claims that have to be covered; all of the namespace when left out",
+        )],
+    },
+];
+
+/// The label that Velero gives to what a Schedule makes.
+const SCHEDULE: &str = "velero.io/schedule-name";
+
+const VELERO: (&str, &str) = ("velero.io", "v1");
+const SNAPSHOTS: (&str, &str) = ("snapshot.storage.k8s.io", "v1");
+
+fn resource((group, version): (&str, &str), kind: &str, plural: &str) -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
+}
+
+impl Cluster {
+    pub async fn backup(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
+        match spec.kind.as_str() {
+            "kubernetes.velero" => self.velero(spec).await,
+            "kubernetes.volume-snapshots" => self.volume_snapshots(spec).await,
+            other => {
+                Err(Fault::permanent(&self.id, format!("there is no backup kind `{other}`")).next("run `mayday kinds`"))
+            }
+        }
+    }
+
+    async fn velero(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
+        let namespace = spec.params.text("velero_namespace")?;
+        let schedule = spec.params.opt_text("schedule");
+        let list = async |kind, plural| self.client.dynamic(&resource(VELERO, kind, plural), namespace).await;
+        let (backups, schedules, locations) = tokio::try_join!(
+            list("Backup", "backups"),
+            list("Schedule", "schedules"),
+            list("BackupStorageLocation", "backupstoragelocations"),
+        )?;
+        let wanted = |it: &&DynamicObject| {
+            let label = it.metadata.labels.as_ref().and_then(|labels| labels.get(SCHEDULE));
+            schedule.is_none_or(|schedule| label.is_some_and(|label| label == schedule))
+        };
+        let backups: Vec<&DynamicObject> = backups.iter().filter(wanted).collect();
+        let mut look = BackupLook::of(backups.iter().filter_map(|it| velero_copy(it)).collect());
+        look.keeps = backups.iter().filter_map(|it| kept(&it.data)).min();
+        if let Some(name) = schedule {
+            look.guards.push(schedule_guard(name, &schedules));
+        }
+        let mut used: Vec<&str> = backups.iter().filter_map(|it| text(&it.data, "/spec/storageLocation")).collect();
+        used.sort_unstable();
+        used.dedup();
+        for name in used {
+            let location = locations.iter().find(|it| it.metadata.name.as_deref() == Some(name));
+            look.guards.push(location_guard(name, location));
+            let region = location.and_then(|it| text(&it.data, "/spec/config/region"));
+            look.regions.extend(region.map(|region| RegionId::from(clean(region))));
+        }
+        Ok(look)
+    }
+
+    async fn volume_snapshots(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
+        let snapshots = resource(SNAPSHOTS, "VolumeSnapshot", "volumesnapshots");
+        let mut claims = spec.params.list("claims");
+        if claims.is_empty() {
+            claims = self.client.claims().await?;
+        }
+        let found = self.client.dynamic(&snapshots, self.client.namespace()).await?;
+        let mut by_claim: BTreeMap<&str, Vec<BackupCopy>> = BTreeMap::new();
+        for snapshot in &found {
+            let claim = text(&snapshot.data, "/spec/source/persistentVolumeClaimName");
+            if let (Some(claim), Some(copy)) = (claim, snapshot_copy(snapshot)) {
+                by_claim.entry(claim).or_default().push(copy);
+            }
+        }
+        Ok(of_claims(&claims, &by_claim, self.region.as_ref()))
+    }
+}
+
+/// All claims together are as fresh as the one whose newest good snapshot is the oldest.
+fn of_claims(claims: &[String], by_claim: &BTreeMap<&str, Vec<BackupCopy>>, region: Option<&RegionId>) -> BackupLook {
+    let looks: Vec<(&String, BackupLook)> = claims
+        .iter()
+        .map(|claim| (claim, BackupLook::of(by_claim.get(claim.as_str()).cloned().unwrap_or_default())))
+        .collect();
+    let bare: Vec<&str> =
+        looks.iter().filter(|(_, look)| look.newest_good().is_none()).map(|(claim, _)| claim.as_str()).collect();
+    let guard = match (claims.is_empty(), bare.is_empty()) {
+        (true, _) => Guard::warn("claims", "there is no claim to be covered"),
+        (false, true) => Guard::pass("claims", format!("{} claims are covered", claims.len())),
+        (false, false) => {
+            Guard::block("claims", format!("no snapshot that is ready to use of {}", clean(&bare.join(", "))))
+        }
+    };
+    let oldest = looks.into_iter().min_by_key(|(_, look)| look.newest_good().map(|copy| copy.at));
+    let mut look = oldest.map(|(_, look)| look).unwrap_or_default().at(region.cloned());
+    look.guards.push(guard);
+    look
+}
+
+fn text<'v>(data: &'v Value, pointer: &str) -> Option<&'v str> {
+    data.pointer(pointer)?.as_str()
+}
+
+fn moment(data: &Value, pointer: &str) -> Option<At> {
+    text(data, pointer)?.parse().ok()
+}
+
+/// Velero's words for a backup; a word that nobody listed is no good backup.
+fn phase(word: &str) -> CopyState {
+    match word {
+        "Completed" => CopyState::Good,
+        ""
+        | "New"
+        | "Queued"
+        | "ReadyToStart"
+        | "InProgress"
+        | "WaitingForPluginOperations"
+        | "Finalizing"
+        | "Deleting" => CopyState::Running,
+        "PartiallyFailed" | "WaitingForPluginOperationsPartiallyFailed" | "FinalizingPartiallyFailed" => {
+            CopyState::Partial
+        }
+        _ => CopyState::Failed,
+    }
+}
+
+fn velero_copy(it: &DynamicObject) -> Option<BackupCopy> {
+    let created = it.metadata.creation_timestamp.as_ref().map(|at| at.0);
+    let at = moment(&it.data, "/status/startTimestamp").or(created)?;
+    let word = text(&it.data, "/status/phase").unwrap_or_default();
+    let name = it.metadata.name.as_deref().unwrap_or_default();
+    let state = phase(word);
+    let name = if state == CopyState::Good { name.to_owned() } else { format!("{name} ({word})") };
+    Some(copy(at, state, &name, None))
+}
+
+/// How long Velero keeps a backup.
+fn kept(data: &Value) -> Option<Span> {
+    let (start, end) = (moment(data, "/status/startTimestamp")?, moment(data, "/status/expiration")?);
+    Some(Span::secs(seconds_between(start, end).max(0.0).round() as u64))
+}
+
+fn schedule_guard(name: &str, schedules: &[DynamicObject]) -> Guard {
+    let Some(schedule) = schedules.iter().find(|it| it.metadata.name.as_deref() == Some(name)) else {
+        return Guard::block("schedule", format!("there is no Schedule {name}"));
+    };
+    let paused = schedule.data.pointer("/spec/paused").and_then(Value::as_bool) == Some(true);
+    let cron = clean(text(&schedule.data, "/spec/schedule").unwrap_or_default());
+    match (paused, text(&schedule.data, "/status/phase")) {
+        (true, _) => Guard::warn("schedule", format!("the Schedule {name} is paused")),
+        (false, Some("Enabled") | None) => Guard::pass("schedule", format!("{name} runs at {cron}")),
+        (false, Some(phase)) => Guard::warn("schedule", format!("the Schedule {name} is {}", clean(phase))),
+    }
+}
+
+fn location_guard(name: &str, location: Option<&DynamicObject>) -> Guard {
+    match location.map(|it| text(&it.data, "/status/phase")) {
+        Some(Some("Available")) => Guard::pass("location", format!("{} is available", clean(name))),
+        Some(word) => Guard::block(
+            "location",
+            format!("the storage location {} is {}", clean(name), clean(word.unwrap_or("not checked yet"))),
+        ),
+        None => Guard::block("location", format!("there is no storage location {}", clean(name))),
+    }
+}
+
+fn snapshot_copy(it: &DynamicObject) -> Option<BackupCopy> {
+    let created = it.metadata.creation_timestamp.as_ref().map(|at| at.0);
+    let at = moment(&it.data, "/status/creationTime").or(created)?;
+    let state =
+        match (it.data.pointer("/status/readyToUse").and_then(Value::as_bool), text(&it.data, "/status/error/message"))
+        {
+            (_, Some(_)) => CopyState::Failed,
+            (Some(true), None) => CopyState::Good,
+            (_, None) => CopyState::Running,
+        };
+    let size = text(&it.data, "/status/restoreSize").and_then(quantity);
+    Some(copy(at, state, it.metadata.name.as_deref().unwrap_or_default(), size))
+}
+
+/// Bytes of a Kubernetes quantity: `20Gi`.
+fn quantity(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u64); 8] = [
+        ("Ti", 1 << 40),
+        ("Gi", 1 << 30),
+        ("Mi", 1 << 20),
+        ("Ki", 1 << 10),
+        ("T", 1_000_000_000_000),
+        ("G", 1_000_000_000),
+        ("M", 1_000_000),
+        ("k", 1000),
+    ];
+    let unit = UNITS.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));
+    let (number, factor) = unit.unwrap_or((text, 1));
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(data: Value) -> DynamicObject {
+        let mut whole = json!({ "apiVersion": "velero.io/v1", "kind": "Backup", "metadata": { "name": "nightly" } });
+        whole.as_object_mut().unwrap().extend(data.as_object().unwrap().clone());
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn a_backup_that_failed_in_part_is_not_good_although_it_completed() {
+        let partial = object(json!({ "status": {
+            "phase": "PartiallyFailed", "startTimestamp": "2026-11-23T04:00:00Z", "completionTimestamp": "2026-11-23T04:10:00Z",
+        }}));
+        let copy = velero_copy(&partial).unwrap();
+        assert_eq!((copy.state, copy.at), (CopyState::Partial, "2026-11-23T04:00:00Z".parse().unwrap()));
+        assert_eq!(phase("a word of next year's"), CopyState::Failed);
+    }
+
+    #[test]
+    fn a_snapshot_that_does_not_say_ready_is_not_good() {
+        let silent = object(json!({ "status": { "creationTime": "2026-11-23T04:00:00Z" } }));
+        assert_eq!(snapshot_copy(&silent).unwrap().state, CopyState::Running);
+        let ready = object(json!({ "status": {
+            "creationTime": "2026-11-23T04:00:00Z", "readyToUse": true, "restoreSize": "20Gi",
+        }}));
+        assert_eq!(snapshot_copy(&ready).map(|it| (it.state, it.size)), Some((CopyState::Good, Some(20 << 30))));
+    }
+
+    #[test]
+    fn claims_are_as_fresh_as_their_worst() {
+        let at = |text: &str| copy(text.parse().unwrap(), CopyState::Good, "s", None);
+        let by_claim = BTreeMap::from([
+            ("a", vec![at("2026-11-23T04:00:00Z")]),
+            ("b", vec![at("2026-11-22T04:00:00Z"), at("2026-11-21T04:00:00Z")]),
+        ]);
+        let of =
+            |claims: &[&str]| of_claims(&claims.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>(), &by_claim, None);
+        assert_eq!(of(&["a", "b"]).restorable(), Some("2026-11-22T04:00:00Z".parse().unwrap()));
+        let bare = of(&["a", "c"]);
+        assert_eq!(bare.restorable(), None, "a claim without a snapshot is not covered by another's");
+        assert!(bare.guards[0].detail.contains('c'));
+    }
+
+    #[test]
+    fn quantities_are_bytes() {
+        assert_eq!(
+            [quantity("20Gi"), quantity("500M"), quantity("7"), quantity("x")],
+            [Some(20 << 30), Some(500_000_000), Some(7), None]
+        );
+    }
+}
