@@ -5,7 +5,7 @@ use std::io;
 use std::net::Ipv4Addr;
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use super::Site;
 use super::app::recovery_points;
 use super::faults::{CONDITIONS, Condition, places};
+use super::inbox::{Message, SERVICES as TALKERS};
 use super::kubernetes::SERVICES;
 use super::world::{REGIONS, Truth, World};
 
@@ -28,6 +29,7 @@ pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
     site.endpoints.insert("control".into(), format!("http://{}", listener.local_addr()?));
     let router = Router::new()
         .route("/", get(page))
+        .route("/inbox", get(inbox))
         .route("/break", post(break_place))
         .route("/heal", post(heal))
         .with_state(site.world.clone());
@@ -50,6 +52,21 @@ async fn page(State(world): State<World>) -> Response {
         "ledger": truth.ledger.iter().rev().take(LEDGER).collect::<Vec<_>>(),
     }))
     .into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    service: Option<String>,
+}
+
+/// What the communication servers took, the newest last.
+async fn inbox(State(world): State<World>, Query(Wanted { service }): Query<Wanted>) -> Response {
+    if let Some(unknown) = service.as_deref().filter(|service| !TALKERS.contains(service)) {
+        return refused(&format!("there is no service `{unknown}`: choose one of {}", TALKERS.join(", ")));
+    }
+    let truth = world.truth();
+    Json(truth.inbox.of(service.as_deref()).collect::<Vec<&Message>>()).into_response()
 }
 
 fn by_region(of: impl Fn(&str) -> Value) -> Value {

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::kubernetes::backups::{SNAPSHOTS, VELERO};
 use super::kubernetes::{NODES, SERVICES};
-use super::s3;
 use super::world::REGIONS;
+use super::{s3, slack, statuspage};
 
 /// How a place behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -55,7 +55,16 @@ pub const CONDITIONS: [(&str, Condition, &str); 10] = [
 
 /// Every place that can be broken: systems without a region, whole regions, and what each region has.
 pub fn places() -> Vec<String> {
-    const GLOBAL: [&str; 6] = ["route53", "dns", "iam", "pagerduty", s3::backups::PLACES[0], s3::backups::PLACES[1]];
+    const GLOBAL: [&str; 8] = [
+        "route53",
+        "dns",
+        "iam",
+        s3::backups::PLACES[0],
+        s3::backups::PLACES[1],
+        slack::PLACE,
+        statuspage::PLACE,
+        "pagerduty",
+    ];
     const REGIONAL: [&str; 13] = [
         "*",
         "rds",

@@ -8,7 +8,9 @@ pub mod dns;
 pub mod estate;
 pub mod faults;
 pub mod handout;
+pub mod inbox;
 pub mod kubernetes;
+mod limit;
 pub mod neo4j;
 pub mod net;
 mod pagerduty;
@@ -17,14 +19,19 @@ pub mod redis;
 pub mod route53;
 pub mod s3;
 pub mod scenario;
+pub mod slack;
+pub mod statuspage;
 pub mod world;
 pub mod xml;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use axum::Router;
 use tokio::task::JoinSet;
 
+use net::{GatedListener, Place};
 pub use world::{PRIMARY, Pace, REGIONS, STANDBY, World};
 
 /// Where the servers of a running lab are: `rds.us-east-1` → `http://127.0.0.1:40001`. The names are those that
@@ -45,6 +52,22 @@ pub struct Site<'a> {
     pub endpoints: &'a mut Endpoints,
 }
 
+impl Site<'_> {
+    /// Serves `router` on a free port of the loopback interface, behind the faults of `place`. Says where.
+    ///
+    /// # Errors
+    /// When the loopback interface cannot be listened on.
+    pub async fn serve(&mut self, place: Place, router: Router) -> io::Result<SocketAddr> {
+        let listener = GatedListener::bind(self.world, place, IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;
+        let address = listener.address()?;
+        self.tasks.spawn(async move {
+            // Serving ends only with the lab.
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(address)
+    }
+}
+
 impl Lab {
     /// Starts every server on a free port of the loopback interface, and lets time pass.
     ///
@@ -61,6 +84,8 @@ impl Lab {
         kubernetes::start(&mut site).await?;
         redis::start(&mut site).await?;
         neo4j::start(&mut site).await?;
+        slack::start(&mut site).await?;
+        statuspage::start(&mut site).await?;
         pagerduty::start(&mut site).await?;
         app::start(&mut site).await?;
         control::start(&mut site).await?;

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::faults::{Condition, Faults};
-use super::{app, client, kubernetes, neo4j, rds, redis, route53, s3};
+use super::inbox::Inbox;
+use super::{app, client, kubernetes, neo4j, rds, redis, route53, s3, slack, statuspage};
 
 /// The two regions of the lab.
 pub const PRIMARY: &str = "us-east-1";
@@ -54,13 +55,17 @@ pub struct Tick<'a> {
 /// Everything that is the case.
 pub struct Truth {
     pub faults: Faults,
+    /// What was changed. What was said is in the inbox.
     pub ledger: Vec<Mutation>,
+    pub inbox: Inbox,
     pub route53: route53::Zones,
     pub rds: rds::Databases,
     pub s3: s3::Buckets,
     pub kubernetes: BTreeMap<&'static str, kubernetes::Cluster>,
     pub redis: redis::Deployment,
     pub neo4j: neo4j::Cluster,
+    pub slack: slack::Workspace,
+    pub statuspage: statuspage::Page,
     pub client: client::SyntheticClient,
 }
 
@@ -87,12 +92,15 @@ impl World {
         let truth = Truth {
             faults: Faults::default(),
             ledger: Vec::new(),
+            inbox: Inbox::default(),
             route53: route53::Zones::gennet(now),
             rds: rds::Databases::gennet(now),
             s3: s3::Buckets::gennet(now),
             kubernetes: REGIONS.into_iter().map(|region| (region, kubernetes::Cluster::gennet(region, now))).collect(),
             redis: redis::Deployment::gennet(now),
             neo4j: neo4j::Cluster::gennet(now),
+            slack: slack::Workspace::gennet(now),
+            statuspage: statuspage::Page::gennet(now),
             client: client::SyntheticClient::default(),
         };
         Self { truth: Arc::new(Mutex::new(truth)), pace }

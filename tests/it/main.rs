@@ -12,6 +12,7 @@ mod crash;
 mod engine;
 mod http;
 mod kubernetes;
+mod lab_comms;
 mod neo4j;
 mod process;
 mod rds;
