@@ -161,7 +161,7 @@ fn down(truth: &Truth, region: &str) -> Vec<&'static str> {
 
 /// The regions whose front door answers a health check with 200.
 pub fn serving(truth: &Truth) -> Vec<&'static str> {
-    let open = |region: &str| matches!(truth.faults.condition(APP, Some(region)), Condition::Up | Condition::Slow(_));
+    let open = |region: &str| truth.faults.condition(APP, Some(region)).serves();
     REGIONS.into_iter().filter(|region| open(region) && down(truth, region).is_empty()).collect()
 }
 

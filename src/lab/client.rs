@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::app::{APP, PLATFORM, Refusal, Store, transact};
-use super::faults::Condition;
 use super::world::{FRONT_DOORS, Tick, Truth};
 
 const NAME: &str = "app.gennet.example";
@@ -109,7 +108,7 @@ pub fn tick(truth: &mut Truth, tick: &Tick<'_>) {
         return truth.client.fails(tick.now, format!("{NAME} is not answered with a front door"));
     };
     match tick.faults.condition(APP, Some(region)) {
-        Condition::Up | Condition::Slow(_) => write(truth, region, tick.now),
+        condition if condition.serves() => write(truth, region, tick.now),
         condition => truth.client.fails(tick.now, format!("the front door of {region} does not serve ({condition:?})")),
     }
 }

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 
 use super::Site;
 use super::app::recovery_points;
+use super::estate::duration;
 use super::faults::{CONDITIONS, Condition, places};
 use super::inbox::{Message, SERVICES as TALKERS};
 use super::kubernetes::SERVICES;
@@ -84,6 +85,8 @@ fn pods(truth: &Truth, region: &str) -> Value {
 struct Break {
     place: String,
     condition: String,
+    /// How slow: `900ms`.
+    by: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -97,10 +100,14 @@ async fn break_place(State(world): State<World>, body: Bytes) -> Response {
         Ok(wanted) => wanted,
         Err(error) => return refused(&error.to_string()),
     };
-    let Some((_, condition, _)) = CONDITIONS.iter().find(|(word, ..)| *word == wanted.condition) else {
-        return refused(&format!("there is no condition `{}`", wanted.condition));
+    let by = match wanted.by.as_deref().map(|by| duration(by).ok_or(by)).transpose() {
+        Ok(by) => by,
+        Err(by) => return refused(&format!("`{by}` is no length of time: `900ms` is one")),
     };
-    set(&world, &wanted.place, *condition)
+    match Condition::named(&wanted.condition, by) {
+        Ok(condition) => set(&world, &wanted.place, condition),
+        Err(what) => refused(&what),
+    }
 }
 
 async fn heal(State(world): State<World>, body: Bytes) -> Response {

@@ -32,7 +32,8 @@ fn scaled(text: &str, pace: Pace) -> Option<String> {
     Some(format!("{}ms", length.as_millis().max(1)))
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// `20s`, `900ms`, `5m`
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number = digits.parse().ok()?;
     match &text[digits.len()..] {

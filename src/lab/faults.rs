@@ -1,5 +1,5 @@
-//! What can be broken, and how. A place is a system in a region, written `rds@us-east-1`; `*@us-east-1` is a whole region and
-//! `route53` a system that has none.
+//! What can be broken, and how. A place is a system in a region, written `rds@us-east-1`, or one member of it, `redis-1@us-east-1`;
+//! `*@us-east-1` is a whole region, `us-east-1a` an availability zone, and `route53` a system that has no region.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::kubernetes::backups::{SNAPSHOTS, VELERO};
 use super::kubernetes::{NODES, SERVICES};
-use super::world::REGIONS;
-use super::{s3, slack, statuspage};
+use super::world::{REGIONS, ZONES};
+use super::{neo4j, redis, s3, slack, statuspage};
 
 /// How a place behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -37,13 +37,55 @@ pub enum Condition {
     Partial,
     /// Whoever asks may look and not change.
     ReadOnly,
+    /// Everything answers, and no data flows to or from it any more.
+    Lagging,
+    /// Its peers no longer reach it; its clients do.
+    CutOff,
+    /// What runs there is an older version than elsewhere.
+    Drift,
+}
+
+impl Condition {
+    /// Whether anything comes through.
+    pub fn reachable(self) -> bool {
+        !matches!(self, Self::Dark | Self::Refused)
+    }
+
+    /// Whether peers reach each other.
+    pub fn linked(self) -> bool {
+        self.reachable() && self != Self::CutOff
+    }
+
+    /// Whether data flows between peers.
+    pub fn flows(self) -> bool {
+        self.linked() && self != Self::Lagging
+    }
+
+    /// Whether the application's own clients are served, however slowly.
+    pub fn serves(self) -> bool {
+        self.reachable() && !matches!(self, Self::Half | Self::Garbage | Self::Denied | Self::Throttled)
+    }
+
+    /// The condition of a word of [`CONDITIONS`], or `up`; `by` says how slow.
+    ///
+    /// # Errors
+    /// When there is none of that name, or `by` stands with another than `slow`.
+    pub fn named(word: &str, by: Option<Duration>) -> Result<Self, String> {
+        let known = CONDITIONS.iter().find(|(known, ..)| *known == word).map(|(_, condition, _)| *condition);
+        let known = known.or((word == "up").then_some(Self::Up));
+        match (known.ok_or_else(|| format!("there is no condition `{word}`"))?, by) {
+            (Self::Slow(_), Some(by)) => Ok(Self::Slow(by)),
+            (_, Some(_)) => Err(format!("`by` says how slow something is: it means nothing to `{word}`")),
+            (condition, None) => Ok(condition),
+        }
+    }
 }
 
 /// The words of `break`: name, what it does.
-pub const CONDITIONS: [(&str, Condition, &str); 10] = [
+pub const CONDITIONS: [(&str, Condition, &str); 13] = [
     ("dark", Condition::Dark, "packets are lost: connections hang"),
     ("refused", Condition::Refused, "nothing listens: connections are refused"),
-    ("slow", Condition::Slow(Duration::from_secs(2)), "every answer takes two seconds longer"),
+    ("slow", Condition::Slow(Duration::from_secs(2)), "every answer takes two seconds longer, or as long as `by` says"),
     ("half", Condition::Half, "connections break in the middle of an answer"),
     ("garbage", Condition::Garbage, "what answers does not speak the protocol"),
     ("denied", Condition::Denied, "credentials are refused"),
@@ -51,9 +93,12 @@ pub const CONDITIONS: [(&str, Condition, &str); 10] = [
     ("stale", Condition::Stale, "no copies are made any more"),
     ("partial", Condition::Partial, "copies fail in part"),
     ("read-only", Condition::ReadOnly, "nobody may change anything"),
+    ("lagging", Condition::Lagging, "everything answers, and no data is replicated to or from it"),
+    ("cut-off", Condition::CutOff, "its peers no longer reach it; its clients do"),
+    ("drift", Condition::Drift, "an older version is deployed than elsewhere"),
 ];
 
-/// Every place that can be broken: systems without a region, whole regions, and what each region has.
+/// Every place that can be broken: systems without a region, zones, whole regions, what each region has, and members.
 pub fn places() -> Vec<String> {
     const GLOBAL: [&str; 8] = [
         "route53",
@@ -83,7 +128,9 @@ pub fn places() -> Vec<String> {
     let services = SERVICES.iter().map(|service| service.name);
     let regional: Vec<&str> = REGIONAL.into_iter().chain(services).chain(NODES).collect();
     let in_regions = REGIONS.iter().flat_map(|region| regional.iter().map(move |system| format!("{system}@{region}")));
-    GLOBAL.into_iter().map(str::to_owned).chain(in_regions).collect()
+    let members = redis::members().chain(neo4j::members()).map(|(name, region)| format!("{name}@{region}"));
+    let zones = ZONES.iter().flat_map(|(_, zones)| zones.iter()).copied();
+    GLOBAL.into_iter().chain(zones).map(str::to_owned).chain(in_regions).chain(members).collect()
 }
 
 /// What is broken now.
@@ -117,7 +164,18 @@ impl Faults {
 
     /// Whether data can flow to and from `system` in `region`.
     pub fn reachable(&self, system: &str, region: &str) -> bool {
-        !matches!(self.condition(system, Some(region)), Condition::Dark | Condition::Refused)
+        self.condition(system, Some(region)).reachable()
+    }
+
+    /// How an availability zone behaves.
+    pub fn zone(&self, zone: &str) -> Condition {
+        self.0.get(zone).copied().unwrap_or_default()
+    }
+
+    /// How one member of a system behaves: by its own fault, by its zone's, else as its system does there.
+    pub fn of_member(&self, system: &str, region: &str, member: &str, zone: &str) -> Condition {
+        let own = self.0.get(&format!("{member}@{region}")).or_else(|| self.0.get(zone)).copied();
+        own.unwrap_or_else(|| self.condition(system, Some(region)))
     }
 }
 
@@ -135,5 +193,27 @@ mod tests {
         assert_eq!(faults.condition("rds", Some("us-west-2")), Condition::Up);
         faults.set("*@us-east-1", Condition::Up);
         assert_eq!(faults.condition("redis", Some("us-east-1")), Condition::Up);
+    }
+
+    #[test]
+    fn a_member_suffers_with_its_zone_its_system_and_alone() {
+        let mut faults = Faults::default();
+        let redis = |faults: &Faults, member, zone| faults.of_member("redis", "us-east-1", member, zone);
+        faults.set("us-east-1a", Condition::Dark);
+        assert_eq!(redis(&faults, "redis-1", "us-east-1a"), Condition::Dark);
+        assert_eq!(redis(&faults, "redis-2", "us-east-1b"), Condition::Up);
+        assert_eq!(faults.condition("redis", Some("us-east-1")), Condition::Up, "the region lives");
+        faults.set("redis@us-east-1", Condition::Denied);
+        assert_eq!(redis(&faults, "redis-2", "us-east-1b"), Condition::Denied);
+        faults.set("redis-2@us-east-1", Condition::CutOff);
+        assert_eq!(redis(&faults, "redis-2", "us-east-1b"), Condition::CutOff);
+    }
+
+    #[test]
+    fn a_condition_is_named_and_only_what_is_slow_is_so_by_something() {
+        let by = Some(Duration::from_millis(900));
+        assert_eq!(Condition::named("slow", by), Ok(Condition::Slow(Duration::from_millis(900))));
+        assert_eq!(Condition::named("up", None), Ok(Condition::Up));
+        assert!(Condition::named("dark", by).is_err() && Condition::named("gone", None).is_err());
     }
 }

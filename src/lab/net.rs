@@ -21,17 +21,25 @@ const RECHECK: Duration = Duration::from_millis(25);
 pub struct Place {
     pub system: &'static str,
     pub region: Option<&'static str>,
+    /// The name and the zone of a member that can be broken by itself.
+    member: Option<(&'static str, &'static str)>,
 }
 
 impl Place {
     pub const fn regional(system: &'static str, region: &'static str) -> Self {
-        Self { system, region: Some(region) }
+        Self { system, region: Some(region), member: None }
     }
     pub const fn global(system: &'static str) -> Self {
-        Self { system, region: None }
+        Self { system, region: None, member: None }
+    }
+    pub const fn member(system: &'static str, region: &'static str, name: &'static str, zone: &'static str) -> Self {
+        Self { system, region: Some(region), member: Some((name, zone)) }
     }
     pub fn condition(&self, world: &World) -> Condition {
-        world.condition(self.system, self.region)
+        match (self.region, self.member) {
+            (Some(region), Some((name, zone))) => world.truth().faults.of_member(self.system, region, name, zone),
+            (region, _) => world.condition(self.system, region),
+        }
     }
 }
 

@@ -17,6 +17,10 @@ pub const PRIMARY: &str = "us-east-1";
 pub const STANDBY: &str = "us-west-2";
 pub const REGIONS: [&str; 2] = [PRIMARY, STANDBY];
 
+/// The availability zones of each region.
+pub const ZONES: [(&str, [&str; 3]); 2] =
+    [(PRIMARY, ["us-east-1a", "us-east-1b", "us-east-1c"]), (STANDBY, ["us-west-2a", "us-west-2b", "us-west-2c"])];
+
 /// The loopback addresses of the application's front doors: what DNS answers, and what health checks look at.
 pub const FRONT_DOORS: [(&str, Ipv4Addr); 2] =
     [(PRIMARY, Ipv4Addr::new(127, 0, 0, 11)), (STANDBY, Ipv4Addr::new(127, 0, 0, 12))];

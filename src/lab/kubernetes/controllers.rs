@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::super::faults::Condition;
 use super::super::world::{Pace, Tick};
-use super::{Cluster, Deployment, Kind, NODE_CPU, POD_CPU, Pod};
+use super::{Cluster, Deployment, Kind, NODE_CPU, Node, OLDER, PLACE, POD_CPU, Pod, VERSION, image};
 
 /// How long the controller needs to notice a changed deployment.
 const NOTICE: Duration = Duration::from_secs(1);
 /// How long a pod needs from its node to its first green readiness probe, and from its deletion to its end.
 const START: Duration = Duration::from_secs(25);
 const STOP: Duration = Duration::from_secs(3);
+/// A node that is silent for so long is not ready (`--node-monitor-grace-period`), and is rid of its pods so much later (the toleration
+/// that every pod has for `node.kubernetes.io/unreachable`).
+const GRACE: Duration = Duration::from_secs(40);
+const EVICTION: Duration = Duration::from_secs(300);
 /// How often an autoscaler looks (`--horizontal-pod-autoscaler-sync-period`).
 const SYNC: Duration = Duration::from_secs(15);
 
@@ -20,12 +25,14 @@ const SLOTS: usize = (NODE_CPU / POD_CPU) as usize;
 
 pub fn tick(cluster: &mut Cluster, tick: &Tick<'_>) {
     cluster.autoscale(tick);
+    cluster.drift(tick);
     cluster.notice(tick);
     for at in 0..cluster.deployments.len() {
         cluster.reconcile(at, tick.now);
     }
     cluster.schedule(tick.now);
     cluster.run_nodes(tick);
+    cluster.evict(tick);
     cluster.run_pods(tick);
 }
 
@@ -76,6 +83,20 @@ impl Cluster {
         self.touch(Kind::Deployment, name);
         if self.autoscalers.iter().any(|it| it.name == name) {
             self.touch(Kind::Autoscaler, name);
+        }
+    }
+
+    /// An older version is rolled out, or what runs elsewhere again.
+    fn drift(&mut self, tick: &Tick<'_>) {
+        let drifts = tick.faults.condition(PLACE, Some(self.region)) == Condition::Drift;
+        if drifts == std::mem::replace(&mut self.drifted, drifts) {
+            return;
+        }
+        for at in 0..self.deployments.len() {
+            let container = &mut self.deployments[at].spec["template"]["spec"]["containers"][0];
+            let name = container["name"].as_str().unwrap_or_default();
+            container["image"] = image(name, if drifts { OLDER } else { VERSION }).into();
+            self.changed(at, tick.now);
         }
     }
 
@@ -156,13 +177,30 @@ impl Cluster {
         self.pods.iter().filter(|pod| pod.placed.is_some_and(|(at, _)| at == node)).count()
     }
 
-    /// A node is broken by a fault of its own: `node-1@us-west-2`.
+    /// A node is broken by a fault of its own, `node-1@us-west-2`, or by that of its zone.
     fn run_nodes(&mut self, tick: &Tick<'_>) {
         for at in 0..self.nodes.len() {
-            let ready = tick.faults.reachable(self.nodes[at].name, self.region);
+            let Node { name, zone, .. } = self.nodes[at];
+            let ready = tick.faults.of_member(name, self.region, name, zone).reachable();
             if self.nodes[at].ready != ready {
-                self.nodes[at].ready = ready;
-                self.touch(Kind::Node, self.nodes[at].name);
+                (self.nodes[at].ready, self.nodes[at].since) = (ready, tick.now);
+                self.touch(Kind::Node, name);
+            }
+        }
+    }
+
+    /// Pods of a node that does not come back are ended and made anew elsewhere; nothing is while no node at all answers, as the node
+    /// controller does it when every zone is disrupted.
+    fn evict(&mut self, tick: &Tick<'_>) {
+        if !self.nodes.iter().any(|node| node.ready) {
+            return;
+        }
+        let lost = |node: &Node| !node.ready && due(node.since, GRACE + EVICTION, tick.pace, tick.now);
+        for at in 0..self.pods.len() {
+            let Pod { placed, leaving, .. } = &self.pods[at];
+            if leaving.is_none() && placed.is_some_and(|(node, _)| lost(&self.nodes[node])) {
+                self.pods[at].leaving = Some(tick.now);
+                self.pod_changed(at);
             }
         }
     }
@@ -182,9 +220,12 @@ impl Cluster {
                 self.pod_changed(at);
             }
         }
-        let ended = |pod: &Pod| pod.leaving.is_some_and(|since| due(since, STOP, tick.pace, tick.now));
+        // Only a kubelet that answers can say that a pod has ended.
+        let heard = |pod: &Pod| pod.placed.is_none_or(|(node, _)| self.nodes[node].ready);
+        let ended = |pod: &Pod| heard(pod) && pod.leaving.is_some_and(|since| due(since, STOP, tick.pace, tick.now));
+        let ended: Vec<bool> = self.pods.iter().map(ended).collect();
         for at in (0..self.pods.len()).rev() {
-            if ended(&self.pods[at]) {
+            if ended[at] {
                 self.pod_changed(at);
                 self.pods.remove(at);
             }

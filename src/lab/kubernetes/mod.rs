@@ -23,7 +23,7 @@ use self::backups::Backups;
 use self::view::View;
 use super::Site;
 use super::faults::Faults;
-use super::world::{PRIMARY, Tick};
+use super::world::{PRIMARY, Tick, ZONES};
 
 /// The place of the API servers.
 const PLACE: &str = "kubernetes";
@@ -53,7 +53,7 @@ pub const SERVICES: [Service; 6] = [
     service("workflow", "standard", 3, false),
 ];
 
-/// The nodes of each region. Together they hold 21 pods: the full load of 18, and a little.
+/// The nodes of each region, one in each of its zones. Together they hold 21 pods: the full load of 18, and a little.
 pub const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
 
 /// What a pod asks for, and what a node has for pods, in thousandths of a CPU and in MiB.
@@ -121,7 +121,10 @@ struct Pod {
 
 struct Node {
     name: &'static str,
+    zone: &'static str,
     ready: bool,
+    /// Since when it is ready, or not.
+    since: Timestamp,
 }
 
 /// One region's cluster.
@@ -135,6 +138,8 @@ pub struct Cluster {
     autoscalers: Vec<Autoscaler>,
     pods: Vec<Pod>,
     nodes: Vec<Node>,
+    /// Whether an older version is deployed than elsewhere.
+    drifted: bool,
     /// Objects that changed since they were last published.
     touched: BTreeSet<(Kind, String)>,
     view: View,
@@ -177,7 +182,8 @@ impl Cluster {
             deployments: SERVICES.iter().map(deployment).collect(),
             autoscalers: SERVICES.iter().filter(|service| service.autoscaled).map(autoscaler).collect(),
             pods: Vec::new(),
-            nodes: NODES.into_iter().map(|name| Node { name, ready: true }).collect(),
+            nodes: nodes(region, created),
+            drifted: false,
             touched: BTreeSet::new(),
             view: View::default(),
             serial: 0,
@@ -228,11 +234,25 @@ impl Deployment {
     }
 }
 
+/// A node in each zone.
+fn nodes(region: &str, since: Timestamp) -> Vec<Node> {
+    let zones = ZONES.iter().find(|(of, _)| *of == region).map_or(ZONES[0].1, |(_, zones)| *zones);
+    NODES.into_iter().zip(zones).map(|(name, zone)| Node { name, zone, ready: true, since }).collect()
+}
+
+/// What runs everywhere, and what runs where a release was forgotten.
+const VERSION: &str = "1.42.0";
+const OLDER: &str = "1.41.3";
+
+fn image(name: &str, version: &str) -> String {
+    format!("registry.gennet.example/{name}:{version}")
+}
+
 fn deployment_spec(name: &str, replicas: u64) -> Value {
     let requests = json!({ "cpu": format!("{POD_CPU}m"), "memory": format!("{POD_MEMORY}Mi") });
     let container = json!({
         "name": name,
-        "image": format!("registry.gennet.example/{name}:1.42.0"),
+        "image": image(name, VERSION),
         "ports": [{ "containerPort": 8080, "protocol": "TCP" }],
         "resources": { "requests": requests },
     });

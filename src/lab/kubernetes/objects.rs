@@ -63,15 +63,14 @@ impl Cluster {
 
     fn node(&self, node: &Node) -> Value {
         let mut object = self.frame(Kind::Node, node.name, self.created);
-        object["metadata"]["labels"] =
-            json!({ "kubernetes.io/hostname": node.name, "topology.kubernetes.io/region": self.region });
+        object["metadata"]["labels"] = json!({ "kubernetes.io/hostname": node.name, "topology.kubernetes.io/region": self.region, "topology.kubernetes.io/zone": node.zone });
         let room = json!({ "cpu": format!("{NODE_CPU}m"), "memory": format!("{NODE_MEMORY}Mi"), "pods": "110" });
         let reason = if node.ready { "KubeletReady" } else { "NodeStatusUnknown" };
-        object["spec"] = json!({ "providerID": format!("lab:///{}/{}", self.region, node.name) });
+        object["spec"] = json!({ "providerID": format!("lab:///{}/{}", node.zone, node.name) });
         object["status"] = json!({
             "capacity": room,
             "allocatable": room,
-            "conditions": [condition("Ready", node.ready, reason, self.created)],
+            "conditions": [condition("Ready", node.ready, reason, node.since)],
             "nodeInfo": { "kubeletVersion": "v1.32.4+lab", "operatingSystem": "linux", "architecture": "amd64" },
         });
         object

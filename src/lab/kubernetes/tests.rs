@@ -105,3 +105,42 @@ fn a_broken_node_takes_its_pods_with_it() {
     run.faults.heal_all();
     assert_eq!(all(run.until(5)), 18);
 }
+
+#[test]
+fn pods_of_a_lost_zone_are_made_anew_elsewhere_as_far_as_there_is_room() {
+    let mut run = Run::new(PRIMARY);
+    let all = |cluster: &Cluster| SERVICES.iter().map(|service| cluster.ready(service.name)).sum::<usize>();
+    run.until(1);
+    run.faults.set("us-east-1a", Condition::Dark);
+    assert_eq!(all(run.until(200)), 12);
+    assert!(SERVICES.iter().all(|service| run.cluster.ready(service.name) > 0), "every service has a pod elsewhere");
+    let cluster = run.until(400);
+    assert_eq!(all(cluster), 14, "the two places that are left are taken");
+    assert_eq!(cluster.pods.iter().filter(|pod| pod.placed.is_none()).count(), 4);
+    assert_eq!(cluster.pods.iter().filter(|pod| pod.leaving.is_some()).count(), 6, "nobody can say that they ended");
+    run.faults.heal_all();
+    assert_eq!(all(run.until(500)), 18);
+    assert_eq!(run.cluster.pods.len(), 18);
+}
+
+#[test]
+fn nothing_is_evicted_while_the_whole_region_is_gone() {
+    let mut run = Run::new(PRIMARY);
+    run.until(1);
+    run.faults.set("*@us-east-1", Condition::Dark);
+    assert!(run.until(600).pods.iter().all(|pod| pod.leaving.is_none()));
+}
+
+#[test]
+fn drift_rolls_an_older_version_out_without_an_outage() {
+    let mut run = Run::new(STANDBY);
+    let runs = |cluster: &Cluster| cluster.deployments[1].template["spec"]["containers"][0]["image"].clone();
+    let before = runs(run.until(1));
+    run.faults.set("*@us-west-2", Condition::Drift);
+    for second in 2..120 {
+        assert!(run.until(second).ready("auth") > 0, "second {second}");
+    }
+    assert_ne!(runs(&run.cluster), before);
+    run.faults.heal_all();
+    assert_eq!(runs(run.until(200)), before);
+}

@@ -25,8 +25,8 @@ const LONGEST: usize = 1 << 20;
 
 /// Starts all servers; their endpoints are `neo4j.neo4j-1`.
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
-    for (at, (name, region)) in SERVERS.into_iter().enumerate() {
-        let place = Place::regional(NEO4J, region);
+    for (at, (name, region, zone)) in SERVERS.into_iter().enumerate() {
+        let place = Place::member(NEO4J, region, name, zone);
         let listener = GatedListener::bind(site.world, place.clone(), IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;
         let address = listener.address()?;
         site.world.truth().neo4j.servers[at].address = address.to_string();

@@ -108,13 +108,13 @@ impl Database {
         }
     }
 
-    pub fn tick(&mut self, up: &[bool], regions: &[&str], tick: &Tick<'_>) {
+    pub fn tick(&mut self, up: &[bool], flows: &[bool], regions: &[&str], tick: &Tick<'_>) {
         if self.recreating.is_some_and(|until| until <= tick.now) {
             self.recreating = None;
         }
         if self.online() {
             self.elect(up, tick);
-            self.replicate(up, regions, tick);
+            self.replicate(flows, regions, tick);
         } else {
             self.leader = None;
         }
@@ -147,10 +147,11 @@ impl Database {
         }
     }
 
-    /// Hosts apply what the leader committed, after a while. A secondary follows whoever leads, and nobody if nobody does.
-    fn replicate(&mut self, up: &[bool], regions: &[&str], tick: &Tick<'_>) {
-        let Some(leader) = self.leader.filter(|leader| up[*leader]) else { return };
-        for host in self.hosts.iter_mut().filter(|host| up[host.server] && host.server != leader) {
+    /// Hosts apply what the leader committed, after a while. A secondary follows whoever leads, and nobody if nobody does. Where
+    /// nothing flows, a majority has the transactions in its log all the same, and applies none.
+    fn replicate(&mut self, flows: &[bool], regions: &[&str], tick: &Tick<'_>) {
+        let Some(leader) = self.leader.filter(|leader| flows[*leader]) else { return };
+        for host in self.hosts.iter_mut().filter(|host| flows[host.server] && host.server != leader) {
             let delay = match (host.primary, regions[host.server] == regions[leader]) {
                 (false, _) => SECONDARY,
                 (true, true) => NEAR,

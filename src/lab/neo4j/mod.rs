@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::faults::Faults;
+use super::faults::{Condition, Faults};
 use super::world::{PRIMARY, STANDBY, Tick};
 use database::{Database, Host};
 use query::Failure;
@@ -29,7 +29,9 @@ pub const SYSTEM: &str = "system";
 const ANALYTICS: &str = "analytics";
 const VERSION: &str = "2025.06.0";
 
-const SERVERS: [(&str, &str); 3] = [("neo4j-1", PRIMARY), ("neo4j-2", STANDBY), ("neo4j-3", STANDBY)];
+/// Name, region, availability zone.
+const SERVERS: [(&str, &str, &str); 3] =
+    [("neo4j-1", PRIMARY, "us-east-1b"), ("neo4j-2", STANDBY, "us-west-2a"), ("neo4j-3", STANDBY, "us-west-2b")];
 /// A server that is silent for so long is shown as unavailable.
 const UNAVAILABLE_AFTER: Duration = Duration::from_secs(10);
 
@@ -53,14 +55,27 @@ impl Standing {
     }
 }
 
+/// Every server, with its region.
+pub fn members() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SERVERS.into_iter().map(|(name, region, _)| (name, region))
+}
+
 struct Server {
     name: &'static str,
     region: &'static str,
+    zone: &'static str,
     id: String,
     /// Known once it listens.
     address: String,
     standing: Standing,
     seen: Timestamp,
+}
+
+impl Server {
+    /// How it behaves: alone, with its zone, or with its region.
+    fn condition(&self, faults: &Faults) -> Condition {
+        faults.of_member(NEO4J, self.region, self.name, self.zone)
+    }
 }
 
 /// Servers and databases. Indices are those of `servers`.
@@ -75,9 +90,10 @@ fn age(then: Timestamp, now: Timestamp) -> Duration {
 
 impl Cluster {
     pub fn gennet(now: Timestamp) -> Self {
-        let server = |(at, (name, region)): (usize, (&'static str, &'static str))| Server {
+        let server = |(at, (name, region, zone)): (usize, (&'static str, &'static str, &'static str))| Server {
             name,
             region,
+            zone,
             id: format!("5e1b0c{at:02x}-7d3a-4c58-9b1e-0000000000{:02x}", at + 1),
             address: format!("127.0.0.1:{}", 7687 + at),
             standing: Standing::Enabled,
@@ -100,8 +116,10 @@ impl Cluster {
             }
         }
         let regions: Vec<_> = self.servers.iter().map(|server| server.region).collect();
+        let flows: Vec<bool> =
+            self.servers.iter().zip(&up).map(|(it, up)| *up && it.condition(tick.faults).flows()).collect();
         for database in &mut self.databases {
-            database.tick(&up, &regions, tick);
+            database.tick(&up, &flows, &regions, tick);
         }
     }
 
@@ -147,7 +165,7 @@ impl Cluster {
     }
 
     fn is_up(&self, server: usize, faults: &Faults) -> bool {
-        self.servers[server].standing != Standing::Dropped && faults.reachable(NEO4J, self.servers[server].region)
+        self.servers[server].standing != Standing::Dropped && self.servers[server].condition(faults).linked()
     }
 
     fn database(&self, name: &str) -> Option<&Database> {

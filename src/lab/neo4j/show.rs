@@ -37,8 +37,8 @@ pub fn servers(cluster: &Cluster, yields: Option<Vec<String>>, tick: &Tick<'_>) 
     const USUAL: [&str; 5] = ["name", "address", "state", "health", "hosting"];
     let servers = cluster.servers.iter().enumerate().filter(|(_, server)| server.standing != Standing::Dropped);
     let row = |(at, server): (usize, &super::Server)| {
-        let available = age(server.seen, tick.now) <= tick.pace.scale(UNAVAILABLE_AFTER)
-            || tick.faults.reachable(super::NEO4J, server.region);
+        let available =
+            age(server.seen, tick.now) <= tick.pace.scale(UNAVAILABLE_AFTER) || server.condition(tick.faults).linked();
         let hosted = || cluster.databases.iter().filter(|it| it.host(at).is_some()).map(|it| it.name);
         vec![
             ("serverId", server.id.clone().into()),

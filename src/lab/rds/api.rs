@@ -84,7 +84,7 @@ fn change(ask: &Ask<'_>) -> Answered {
     let now = Timestamp::now();
     let done = match ask.action {
         "PromoteReadReplica" => truth.rds.promote(name, ask.region, now),
-        _ => truth.rds.reboot(name, ask.region, ask.flag("ForceFailover"), now),
+        _ => truth.rds.reboot(name, ask.region, ask.flag("ForceFailover"), &truth.faults, now),
     };
     truth.record(&format!("rds@{}", ask.region), ask.action, name, done.is_ok());
     done?;

@@ -41,7 +41,10 @@ pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
 async fn greet(mut stream: GatedStream, world: World, name: &'static str) -> io::Result<()> {
     let mut asked = [0; SSL_REQUEST.len()];
     stream.read_exact(&mut asked).await?;
-    let serves = world.truth().rds.instance(name).is_some_and(|it| it.state.serves());
+    let serves = {
+        let truth = world.truth();
+        truth.rds.instance(name).is_some_and(|it| it.serves(&truth.faults))
+    };
     if serves && asked == SSL_REQUEST {
         stream.write_all(b"N").await?;
     }

@@ -27,7 +27,7 @@ pub const REPLICA: &str = "gennet-db-replica";
 const REPLICATION: Duration = Duration::from_millis(1200);
 /// How long a promotion takes, from the call to a database that takes writes.
 const PROMOTION: Duration = Duration::from_secs(70);
-/// How long a reboot with failover to the other zone takes.
+/// How long a failover to the other zone takes, by itself or by a reboot.
 const FAILOVER: Duration = Duration::from_secs(75);
 /// How long a reboot in place takes.
 const REBOOT: Duration = Duration::from_secs(30);
@@ -107,6 +107,11 @@ impl Instance {
         }
     }
 
+    /// Whether it answers clients: it is in a state to, and the zone that it runs in is there.
+    fn serves(&self, faults: &Faults) -> bool {
+        self.state.serves() && faults.zone(self.zones.0).reachable()
+    }
+
     pub fn multi_az(&self) -> bool {
         self.zones.1.is_some()
     }
@@ -165,10 +170,27 @@ impl Databases {
     pub fn tick(&mut self, tick: &Tick<'_>) {
         self.pace = tick.pace;
         for nth in 0..self.instances.len() {
+            self.flee(nth, tick);
             self.move_on(nth, tick.now);
         }
         self.replicate(tick);
         self.measure(tick);
+    }
+
+    /// A Multi-AZ instance whose zone is gone fails over to the other one by itself.
+    fn flee(&mut self, nth: usize, tick: &Tick<'_>) {
+        let instance = &self.instances[nth];
+        let stands = |zone: &str| tick.faults.zone(zone).reachable();
+        let (zone, other) = instance.zones;
+        if instance.state.serves() && !stands(zone) && other.is_some_and(stands) {
+            self.begin_failover(nth, tick.now);
+        }
+    }
+
+    fn begin_failover(&mut self, nth: usize, now: Timestamp) {
+        let until = now + self.pace.scale(FAILOVER);
+        self.instances[nth].state = State::Rebooting { until, failover: true };
+        self.tell(now, self.instances[nth].name, "failover", "Multi-AZ instance failover started.");
     }
 
     /// Ends what has taken its time.
@@ -203,8 +225,8 @@ impl Databases {
 
     /// Brings over what is due, while both regions are there and the replica still follows.
     fn replicate(&mut self, tick: &Tick<'_>) {
-        let open = |region| tick.faults.reachable("rds", region);
-        let follows = |it: &Instance| it.source.is_some() && it.state.serves();
+        let open = |region| tick.faults.condition("rds", Some(region)).flows();
+        let follows = |it: &Instance| it.source.is_some() && it.serves(tick.faults);
         if !(open(PRIMARY) && open(STANDBY) && self.instance(REPLICA).is_some_and(follows)) {
             return;
         }
@@ -220,7 +242,7 @@ impl Databases {
     fn measure(&mut self, tick: &Tick<'_>) {
         let due = self.lags.back().is_none_or(|(at, _)| *at + tick.pace.scale(METRIC) <= tick.now);
         let Some(replica) = self.instance(REPLICA) else { return };
-        let follows = replica.source.is_some() && replica.state.serves();
+        let follows = replica.source.is_some() && replica.serves(tick.faults);
         let (true, Some(newest)) = (due && follows && tick.faults.reachable("rds", STANDBY), replica.newest) else {
             return;
         };
@@ -267,9 +289,16 @@ impl Databases {
     /// Begins to reboot an instance, in the other zone if it is to fail over.
     ///
     /// # Errors
-    /// When it is not `available`, or has no other zone.
-    fn reboot(&mut self, name: &str, region: &str, failover: bool, now: Timestamp) -> Result<(), Refusal> {
-        let until = now + self.pace.scale(if failover { FAILOVER } else { REBOOT });
+    /// When it is not `available`, or has no other zone, or that one is gone.
+    fn reboot(
+        &mut self,
+        name: &str,
+        region: &str,
+        failover: bool,
+        faults: &Faults,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let until = now + self.pace.scale(REBOOT);
         let instance = self.found(name, region)?;
         if instance.state != State::Available {
             let state = instance.state.word();
@@ -279,10 +308,13 @@ impl Databases {
             let why = "The force failover option cannot be used: the instance is not configured for Multi-AZ.";
             return Err(Refusal::new(400, "InvalidParameterCombination", why));
         }
-        instance.state = State::Rebooting { until, failover };
-        let name = instance.name;
-        if failover {
-            self.tell(now, name, "failover", "Multi-AZ instance failover started.");
+        if let Some(zone) = instance.zones.1.filter(|zone| failover && !faults.zone(zone).reachable()) {
+            return Err(Refusal::state(format!("The standby of {name} in {zone} cannot take over now.")));
+        }
+        if !failover {
+            instance.state = State::Rebooting { until, failover };
+        } else if let Some(nth) = self.instances.iter().position(|instance| instance.name == name) {
+            self.begin_failover(nth, now);
         }
         Ok(())
     }
@@ -295,13 +327,14 @@ impl Databases {
     /// The instance that the application in `region` uses, if it can be reached.
     fn used(&self, region: &str, faults: &Faults) -> Result<&Instance, String> {
         let condition = faults.condition("rds", Some(region));
-        if !matches!(condition, Condition::Up | Condition::Slow(_) | Condition::Denied | Condition::Throttled) {
+        if !(condition.serves() || matches!(condition, Condition::Denied | Condition::Throttled)) {
             return Err(format!("the database in {region} does not answer ({condition:?})"));
         }
         let used = self.instances.iter().find(|instance| instance.region == region);
         let used = used.ok_or_else(|| format!("there is no database in {region}"))?;
-        match used.state.serves() {
+        match used.serves(faults) {
             true => Ok(used),
+            false if used.state.serves() => Err(format!("{} is in {}, which is gone", used.name, used.zones.0)),
             false => Err(format!("{} is {}", used.name, used.state.word())),
         }
     }

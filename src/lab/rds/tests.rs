@@ -51,8 +51,8 @@ fn a_promotion_takes_its_time_detaches_and_cannot_be_repeated() {
 fn a_failover_between_zones_is_told_late() {
     let (mut all, start, faults) = databases();
     let later = |seconds| start + Duration::from_secs(seconds);
-    assert_eq!(all.reboot(REPLICA, STANDBY, true, start).unwrap_err().code, "InvalidParameterCombination");
-    all.reboot(WRITER, PRIMARY, true, start).unwrap();
+    assert_eq!(all.reboot(REPLICA, STANDBY, true, &faults, start).unwrap_err().code, "InvalidParameterCombination");
+    all.reboot(WRITER, PRIMARY, true, &faults, start).unwrap();
     assert!(all.write(PRIMARY, later(1), &faults).is_err());
     pass(&mut all, later(76), &faults);
     let writer = all.instance(WRITER).unwrap();
@@ -60,4 +60,37 @@ fn a_failover_between_zones_is_told_late() {
     assert!(all.events.iter().any(|event| event.message == "Multi-AZ instance failover completed"));
     pass(&mut all, later(76 + 91), &faults);
     assert_eq!(all.instance(WRITER).unwrap().shown_zones(), ("us-east-1b", Some("us-east-1a")));
+}
+
+#[test]
+fn a_zone_that_is_gone_is_fled_from_and_not_gone_back_to() {
+    let (mut all, start, mut faults) = databases();
+    let later = |seconds| start + Duration::from_secs(seconds);
+    faults.set("us-east-1a", Condition::Dark);
+    assert!(all.write(PRIMARY, start, &faults).is_err(), "its zone is gone, and nothing has begun yet");
+    pass(&mut all, later(1), &faults);
+    assert_eq!(all.instance(WRITER).unwrap().state.word(), "rebooting");
+    pass(&mut all, later(77), &faults);
+    assert_eq!(all.instance(WRITER).unwrap().zones.0, "us-east-1b");
+    all.write(PRIMARY, later(78), &faults).unwrap();
+    let refused = all.reboot(WRITER, PRIMARY, true, &faults, later(79)).unwrap_err();
+    assert!(refused.message.contains("us-east-1a"), "{refused:?}");
+    pass(&mut all, later(80), &faults);
+    all.write(PRIMARY, later(80), &faults).unwrap();
+}
+
+#[test]
+fn while_nothing_flows_the_replica_answers_and_tells_a_lag_that_grows() {
+    let (mut all, start, mut faults) = databases();
+    let later = |seconds| start + Duration::from_secs(seconds);
+    all.write(PRIMARY, start, &faults).unwrap();
+    pass(&mut all, later(2), &faults);
+    faults.set("*@us-west-2", Condition::Lagging);
+    all.write(PRIMARY, later(3), &faults).unwrap();
+    pass(&mut all, later(600), &faults);
+    assert_eq!(all.newest(STANDBY, &faults), Some(start));
+    assert_eq!(all.lags.back().unwrap().1, 600.0);
+    faults.heal_all();
+    pass(&mut all, later(601), &faults);
+    assert_eq!(all.newest(STANDBY, &faults), Some(later(3)));
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::faults::Faults;
+use super::faults::{Condition, Faults};
 use super::world::{PRIMARY, STANDBY, Tick};
 use node::{Dataset, Entry, Node};
 use sentinel::Sentinel;
@@ -28,9 +28,22 @@ pub const MASTER_NAME: &str = "gennet-cache";
 /// The key that holds the moment of the application's newest write.
 pub const HEARTBEAT: &str = "heartbeat";
 
-const NODES: [(&str, &str); 3] = [("redis-1", PRIMARY), ("redis-2", PRIMARY), ("redis-3", STANDBY)];
-const SENTINELS: [(&str, &str); 3] = [("sentinel-1", PRIMARY), ("sentinel-2", STANDBY), ("sentinel-3", STANDBY)];
+/// Name, region, availability zone.
+type Located = (&'static str, &'static str, &'static str);
+
+const NODES: [Located; 3] =
+    [("redis-1", PRIMARY, "us-east-1a"), ("redis-2", PRIMARY, "us-east-1b"), ("redis-3", STANDBY, "us-west-2a")];
+const SENTINELS: [Located; 3] = [
+    ("sentinel-1", PRIMARY, "us-east-1c"),
+    ("sentinel-2", STANDBY, "us-west-2b"),
+    ("sentinel-3", STANDBY, "us-west-2c"),
+];
 const HOST: &str = "127.0.0.1";
+
+/// Every server and Sentinel, with its region.
+pub fn members() -> impl Iterator<Item = (&'static str, &'static str)> {
+    NODES.iter().chain(&SENTINELS).map(|(name, region, _)| (*name, *region))
+}
 
 /// How long ago `then` was; zero if it is yet to come.
 fn age(then: Timestamp, now: Timestamp) -> Duration {
@@ -56,9 +69,10 @@ impl Deployment {
         for (key, value) in [("session:1042", "alice"), ("session:1043", "bob"), (HEARTBEAT, &now.to_string())] {
             first.put(key.as_bytes(), Some(Entry { value: value.into(), expires: None }), now);
         }
-        let node = |(at, (name, region)): (usize, &(&'static str, &'static str))| Node {
+        let node = |(at, (name, region, zone)): (usize, &Located)| Node {
             name,
             region,
+            zone,
             port: 6379 + at as u16,
             run_id: hex_id(at as u64 + 100),
             started: now,
@@ -68,9 +82,8 @@ impl Deployment {
             priority: if *region == STANDBY { 50 } else { 100 },
             data: first.clone(),
         };
-        let sentinel = |(at, (_, region)): (usize, &(&'static str, &'static str))| {
-            Sentinel::new(region, hex_id(at as u64 + 200), now, NODES.len())
-        };
+        let sentinel =
+            |(at, place): (usize, &Located)| Sentinel::new(*place, hex_id(at as u64 + 200), now, NODES.len());
         let mut nodes: Vec<Node> = NODES.iter().enumerate().map(node).collect();
         let master = nodes[0].port;
         nodes[1..].iter_mut().for_each(|replica| replica.follow(HOST, master, now));
@@ -108,24 +121,30 @@ impl Deployment {
 
     /// The newest write that the application in `region` can read from the copy it uses; `None` when that cannot be read.
     pub fn newest(&self, region: &str, faults: &Faults) -> Option<Timestamp> {
-        let near = || self.nodes.iter().position(|node| node.region == region && faults.reachable(NODE, node.region));
+        let near = || self.nodes.iter().position(|node| node.region == region && node.condition(faults).reachable());
         let copy = self.writer_for(region, faults).ok().or_else(near)?;
         let entry = self.nodes[copy].data.get(HEARTBEAT.as_bytes(), Timestamp::now())?;
         std::str::from_utf8(&entry.value).ok()?.parse().ok()
     }
 
-    /// The writer as the application finds it: what the Sentinels say, else any server that says it is a master (an application
-    /// that was reconfigured by hand after a manual promotion).
+    /// The writer as the application finds it: the master beside it that it never lost, when that is cut off from its peers only;
+    /// what the Sentinels say; else any server that says it is a master (an application that was reconfigured by hand after a manual
+    /// promotion).
     fn writer_for(&self, region: &str, faults: &Faults) -> Result<usize, String> {
         if !faults.reachable(NODE, region) {
             return Err(format!("Redis cannot be reached from {region}"));
         }
-        let lives = |sentinel: &&Sentinel| faults.reachable(SENTINEL, sentinel.region);
+        let kept =
+            |node: &Node| node.region == region && node.condition(faults) == Condition::CutOff && node.is_master();
+        if let Some(at) = self.nodes.iter().position(kept) {
+            return Ok(at);
+        }
+        let lives = |sentinel: &&Sentinel| sentinel.condition(faults).linked();
         let believed = self.sentinels.iter().filter(lives).max_by_key(|sentinel| sentinel.epoch);
         let believed = believed.or_else(|| self.sentinels.iter().max_by_key(|sentinel| sentinel.epoch));
-        let serves = |at: &usize| self.nodes[*at].is_master() && faults.reachable(NODE, self.nodes[*at].region);
+        let serves = |at: &usize| self.nodes[*at].is_master() && self.nodes[*at].condition(faults).reachable();
         let said = believed.map(|sentinel| sentinel.master);
-        if let Some(at) = said.filter(|at| faults.reachable(NODE, self.nodes[*at].region)) {
+        if let Some(at) = said.filter(|at| self.nodes[*at].condition(faults).reachable()) {
             return if serves(&at) { Ok(at) } else { Err(format!("READONLY {} is a replica", self.nodes[at].name)) };
         }
         (0..self.nodes.len()).find(serves).ok_or_else(|| "the Redis master cannot be reached".into())

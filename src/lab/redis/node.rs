@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::faults::Condition;
+use super::super::faults::{Condition, Faults};
 use super::super::world::Tick;
 use super::{NODE, age};
 
@@ -114,6 +114,7 @@ pub struct Upstream {
 pub struct Node {
     pub name: &'static str,
     pub region: &'static str,
+    pub zone: &'static str,
     /// Known once it listens.
     pub port: u16,
     pub run_id: String,
@@ -127,6 +128,11 @@ pub struct Node {
 }
 
 impl Node {
+    /// How it behaves: alone, with its zone, or with its region.
+    pub fn condition(&self, faults: &Faults) -> Condition {
+        faults.of_member(NODE, self.region, self.name, self.zone)
+    }
+
     pub fn is_master(&self) -> bool {
         self.upstream.is_none()
     }
@@ -151,7 +157,7 @@ impl Node {
 
     /// Writes its data to disk when that is due and the server runs.
     pub fn save(&mut self, tick: &Tick<'_>) {
-        let runs = tick.faults.reachable(NODE, self.region);
+        let runs = self.condition(tick.faults).reachable();
         if runs && age(self.saved, tick.now) >= tick.pace.scale(SAVE_EVERY) {
             self.saved = tick.now;
         }
@@ -159,10 +165,11 @@ impl Node {
 
     /// Follows `source` for a moment; `None` if there is no such server.
     pub fn replicate(&mut self, source: Option<&Node>, tick: &Tick<'_>) {
+        let condition = self.condition(tick.faults);
         let Some(up) = &mut self.upstream else { return };
-        let reachable = |region| tick.faults.reachable(NODE, region);
-        let Some(source) = source.filter(|source| reachable(self.region) && reachable(source.region)) else {
-            let refused = tick.faults.condition(NODE, Some(self.region)) == Condition::Refused;
+        let linked = |source: &&Node| condition.linked() && source.condition(tick.faults).linked();
+        let Some(source) = source.filter(linked) else {
+            let refused = condition == Condition::Refused;
             let silent = up.last_io.is_none_or(|heard| age(heard, tick.now) >= tick.pace.scale(REPL_TIMEOUT));
             if refused || silent {
                 up.down_since.get_or_insert(tick.now);
@@ -170,6 +177,11 @@ impl Node {
             up.syncing_since = None;
             return;
         };
+        if !(condition.flows() && source.condition(tick.faults).flows()) {
+            // The link lives, and nothing that was written comes over it.
+            up.last_io = Some(tick.now);
+            return;
+        }
         if !up.synced && !self.data.continues(&source.data) {
             let since = *up.syncing_since.get_or_insert(tick.now);
             if age(since, tick.now) < tick.pace.scale(FULL_SYNC) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::node::Node;
-use super::{Deployment, NODE, SENTINEL, age};
+use super::{Deployment, Located, SENTINEL, age};
+use crate::lab::faults::{Condition, Faults};
 use crate::lab::world::Tick;
 
 pub const DOWN_AFTER: Duration = Duration::from_secs(5);
@@ -47,7 +48,9 @@ impl Failover {
 /// One Sentinel. Indices are those of [`Deployment`]'s nodes and Sentinels.
 #[derive(Clone, Debug)]
 pub struct Sentinel {
+    pub name: &'static str,
     pub region: &'static str,
+    zone: &'static str,
     pub port: u16,
     pub run_id: String,
     pub started: Timestamp,
@@ -66,9 +69,11 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
-    pub fn new(region: &'static str, run_id: String, now: Timestamp, nodes: usize) -> Self {
+    pub fn new((name, region, zone): Located, run_id: String, now: Timestamp, nodes: usize) -> Self {
         Self {
+            name,
             region,
+            zone,
             port: 0,
             run_id,
             started: now,
@@ -82,6 +87,11 @@ impl Sentinel {
             odown_since: None,
             astray_since: vec![None; nodes],
         }
+    }
+
+    /// How it behaves: alone, with its zone, or with its region.
+    pub fn condition(&self, faults: &Faults) -> Condition {
+        faults.of_member(SENTINEL, self.region, self.name, self.zone)
     }
 
     fn believe(&mut self, master: usize, epoch: u64, now: Timestamp) {
@@ -101,12 +111,12 @@ pub fn quorum_and_majority(usable: usize) -> (bool, bool) {
 impl Deployment {
     /// Whether a Sentinel finds a server subjectively down.
     pub(super) fn node_down(&self, sentinel: &Sentinel, node: usize, tick: &Tick<'_>) -> bool {
-        let gone = !tick.faults.reachable(NODE, self.nodes[node].region);
+        let gone = !self.nodes[node].condition(tick.faults).linked();
         gone && age(sentinel.nodes_seen[node], tick.now) > tick.pace.scale(DOWN_AFTER)
     }
 
     pub(super) fn sentinel_down(&self, sentinel: &Sentinel, other: usize, tick: &Tick<'_>) -> bool {
-        let gone = !tick.faults.reachable(SENTINEL, self.sentinels[other].region);
+        let gone = !self.sentinels[other].condition(tick.faults).linked();
         gone && age(sentinel.sentinels_seen[other], tick.now) > tick.pace.scale(DOWN_AFTER)
     }
 
@@ -116,7 +126,7 @@ impl Deployment {
     }
 
     pub(super) fn tick_sentinel(&mut self, index: usize, tick: &Tick<'_>) {
-        if !tick.faults.reachable(SENTINEL, self.sentinels[index].region) {
+        if !self.sentinels[index].condition(tick.faults).linked() {
             return;
         }
         self.look_around(index, tick);
@@ -131,12 +141,12 @@ impl Deployment {
 
     fn look_around(&mut self, index: usize, tick: &Tick<'_>) {
         for node in 0..self.nodes.len() {
-            if tick.faults.reachable(NODE, self.nodes[node].region) {
+            if self.nodes[node].condition(tick.faults).linked() {
                 self.sentinels[index].nodes_seen[node] = tick.now;
             }
         }
         for other in 0..self.sentinels.len() {
-            if tick.faults.reachable(SENTINEL, self.sentinels[other].region) {
+            if self.sentinels[other].condition(tick.faults).linked() {
                 self.sentinels[index].sentinels_seen[other] = tick.now;
             }
         }
@@ -145,8 +155,7 @@ impl Deployment {
     /// Takes over the belief of a Sentinel that knows a newer epoch.
     fn hear(&mut self, index: usize, tick: &Tick<'_>) {
         let heard = |other: &&Sentinel| {
-            tick.faults.reachable(SENTINEL, other.region)
-                && age(other.believed_since, tick.now) >= tick.pace.scale(HELLO)
+            other.condition(tick.faults).linked() && age(other.believed_since, tick.now) >= tick.pace.scale(HELLO)
         };
         let newest = self.sentinels.iter().filter(heard).max_by_key(|other| other.epoch);
         let Some((master, epoch)) = newest.map(|other| (other.master, other.epoch)) else { return };
@@ -161,9 +170,7 @@ impl Deployment {
     fn consider_failover(&mut self, index: usize, tick: &Tick<'_>) {
         let master = self.sentinels[index].master;
         let agree = |other: &&Sentinel| {
-            tick.faults.reachable(SENTINEL, other.region)
-                && other.master == master
-                && self.node_down(other, master, tick)
+            other.condition(tick.faults).linked() && other.master == master && self.node_down(other, master, tick)
         };
         let own = &self.sentinels[index];
         if !self.node_down(own, master, tick) || self.sentinels.iter().filter(agree).count() < QUORUM {
@@ -172,7 +179,7 @@ impl Deployment {
         }
         let since = *self.sentinels[index].odown_since.get_or_insert(tick.now);
         let own = &self.sentinels[index];
-        let leads = !(0..index).any(|earlier| tick.faults.reachable(SENTINEL, self.sentinels[earlier].region));
+        let leads = !(0..index).any(|earlier| self.sentinels[earlier].condition(tick.faults).linked());
         let rested = own.last_attempt.is_none_or(|at| age(at, tick.now) > tick.pace.scale(FAILOVER_TIMEOUT * 2));
         let elected = age(since, tick.now) >= tick.pace.scale(ELECTION);
         if leads && rested && elected && quorum_and_majority(self.usable(own, tick)) == (true, true) {
@@ -213,7 +220,7 @@ impl Deployment {
     fn advance_failover(&mut self, index: usize, tick: &Tick<'_>) {
         let Some(mut failover) = self.sentinels[index].failover.clone() else { return };
         let since = age(failover.begun, tick.now);
-        let reached = tick.faults.reachable(NODE, self.nodes[failover.candidate].region);
+        let reached = self.nodes[failover.candidate].condition(tick.faults).linked();
         if !failover.switched && !reached {
             self.sentinels[index].failover = None;
             return;
@@ -239,7 +246,7 @@ impl Deployment {
     fn reconfigure_replicas(&mut self, master: usize, tick: &Tick<'_>) {
         let (host, port) = self.address(master);
         for (at, node) in self.nodes.iter_mut().enumerate() {
-            if at != master && !node.is_master() && tick.faults.reachable(NODE, node.region) {
+            if at != master && !node.is_master() && node.condition(tick.faults).linked() {
                 node.follow(&host, port, tick.now);
             }
         }
@@ -251,13 +258,13 @@ impl Deployment {
     fn convert_astray(&mut self, index: usize, tick: &Tick<'_>) {
         let own = &self.sentinels[index];
         let master = own.master;
-        let reached = |at: usize| tick.faults.reachable(NODE, self.nodes[at].region);
+        let reached = |at: usize| self.nodes[at].condition(tick.faults).linked();
         let sane = reached(master) && self.nodes[master].is_master() && own.failover.is_none();
         let (host, port) = self.address(master);
         for at in (0..self.nodes.len()).filter(|at| *at != master) {
             let follows = self.nodes[at].upstream.as_ref().is_some_and(|up| up.port == port);
             let own = &mut self.sentinels[index];
-            if follows || !tick.faults.reachable(NODE, self.nodes[at].region) {
+            if follows || !self.nodes[at].condition(tick.faults).linked() {
                 own.astray_since[at] = None;
                 continue;
             }

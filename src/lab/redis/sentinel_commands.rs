@@ -125,7 +125,7 @@ fn push(entry: &mut Vec<(&'static str, Reply)>, fields: impl IntoIterator<Item =
 
 /// Whether enough living Sentinels of the same belief find the master down.
 fn objectively_down(redis: &Deployment, master: usize, tick: &Tick<'_>) -> bool {
-    let lives = |other: &&Sentinel| tick.faults.reachable(SENTINEL, other.region) && other.master == master;
+    let lives = |other: &&Sentinel| other.condition(tick.faults).linked() && other.master == master;
     redis.sentinels.iter().filter(lives).filter(|other| redis.node_down(other, master, tick)).count() >= QUORUM
 }
 

@@ -26,10 +26,11 @@ enum Who {
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
     let who = |count: usize, which: fn(usize) -> Who| (0..count).map(which);
     for who in who(super::NODES.len(), Who::Node).chain(who(super::SENTINELS.len(), Who::Sentinel)) {
-        let (name, place) = match who {
-            Who::Node(at) => (super::NODES[at].0, Place::regional(NODE, super::NODES[at].1)),
-            Who::Sentinel(at) => (super::SENTINELS[at].0, Place::regional(SENTINEL, super::SENTINELS[at].1)),
+        let (system, (name, region, zone)) = match who {
+            Who::Node(at) => (NODE, super::NODES[at]),
+            Who::Sentinel(at) => (SENTINEL, super::SENTINELS[at]),
         };
+        let place = Place::member(system, region, name, zone);
         let listener = GatedListener::bind(site.world, place.clone(), IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;
         let address = listener.address()?;
         match who {

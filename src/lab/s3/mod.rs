@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::Site;
-use super::faults::{Condition, Faults};
+use super::faults::Faults;
 use super::world::{PRIMARY, REGIONS, STANDBY, Tick};
 
 /// How long an object needs to the other region.
@@ -155,7 +155,7 @@ impl Buckets {
         self.miss_backups(tick.faults, tick.now);
         let pairs: Vec<(usize, usize)> = self.pairs().collect();
         for (from, to) in pairs {
-            let open = |bucket: &Bucket| tick.faults.reachable("s3", bucket.region);
+            let open = |bucket: &Bucket| tick.faults.condition("s3", Some(bucket.region)).flows();
             if open(&self.buckets[from]) && open(&self.buckets[to]) {
                 self.replicate(from, to, tick.now);
             }
@@ -224,7 +224,7 @@ impl Buckets {
     /// Why it was not taken, in a few words.
     pub fn write(&mut self, region: &str, at: Timestamp, faults: &Faults) -> Result<(), String> {
         match faults.condition("s3", Some(region)) {
-            Condition::Up | Condition::Slow(_) => {}
+            condition if condition.serves() => {}
             condition => return Err(format!("S3 in {region} does not take writes ({condition:?})")),
         }
         let key = format!("{HEARTBEAT}{region}");
@@ -250,6 +250,7 @@ pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::faults::Condition;
     use super::super::world::Pace;
     use super::*;
 
