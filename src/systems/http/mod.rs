@@ -14,9 +14,11 @@ use super::looking::Looking;
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::params::Params;
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
+use crate::domain::time::Span;
 
 const URL: Param = Param::required("url", ParamType::Url, "what is asked for");
 const RESOLVER: Param = Param::default(
@@ -38,6 +40,7 @@ pub static KIND: SystemKind = SystemKind {
             URL,
             Param::optional("expect_status", ParamType::Integer, "the status that is right; 200 to 299 when left out"),
             Param::optional("body_contains", ParamType::Text, "what has to stand in the body"),
+            Param::optional("slow", ParamType::Span, "an answer that takes longer is degraded"),
             RESOLVER,
         ],
     }],
@@ -107,7 +110,7 @@ impl System for Http {
         match target {
             // A little sooner than the caller, so that the reading can say what happened.
             Ok(target) => match target.ask(Method::GET, spec.timeout.0.mul_f64(0.9)).await {
-                Ok(reply) => judge(&reply, params.opt_integer("expect_status"), params.opt_text("body_contains")),
+                Ok(reply) => judge(&reply, params),
                 Err(why) => Reading::down(why),
             },
             Err(why) => Reading::unknown(why),
@@ -129,17 +132,23 @@ impl System for Http {
 }
 
 /// Whoever is refused or held back has learnt nothing about the service.
-fn judge(reply: &Reply, expected: Option<u64>, contains: Option<&str>) -> Reading {
+fn judge(reply: &Reply, params: &Params) -> Reading {
+    let (expected, contains) = (params.opt_integer("expect_status"), params.opt_text("body_contains"));
+    let late = params.opt_span("slow").filter(|slow| reply.took > *slow);
     let right = expected.map_or_else(|| reply.is_success(), |status| u64::from(reply.status) == status);
-    let reading = match (right, contains) {
-        (true, Some(part)) if !reply.body.contains(part) => {
+    let reading = match (right, contains, late) {
+        (true, Some(part), _) if !reply.body.contains(part) => {
             Reading::down(format!("`{part}` is not in the answer: {}", reply.words()))
         }
-        (true, _) => Reading::healthy(format!("{} in {} ms", reply.status, reply.took.as_millis())),
-        (false, _) if matches!(reply.status, 401 | 403 | 429) => {
+        (true, _, Some(slow)) => {
+            let took = reply.took.as_millis();
+            Reading::degraded(format!("{} in {took} ms; up to {} is well", reply.status, Span(slow)))
+        }
+        (true, _, None) => Reading::healthy(format!("{} in {} ms", reply.status, reply.took.as_millis())),
+        (false, ..) if matches!(reply.status, 401 | 403 | 429) => {
             Reading::unknown(format!("Mayday is refused: {}", reply.words()))
         }
-        (false, _) => Reading::down(reply.words()),
+        (false, ..) => Reading::down(reply.words()),
     };
     reading.took(reply.took)
 }
