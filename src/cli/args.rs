@@ -129,7 +129,8 @@ pub struct DemoArgs {
     /// List the scenarios
     #[arg(long)]
     pub list: bool,
-    /// No cockpit: declare, run the plan with every gate that it allows confirmed, and judge
+    /// No cockpit: when the scenario calls for a failover, declare, run the plan with every gate that it allows confirmed, and judge;
+    /// else say how things stand when all has happened
     #[arg(long)]
     pub headless: bool,
     #[command(flatten)]

@@ -4,14 +4,20 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::faults::{CONDITIONS, Condition};
+use super::estate::duration;
+use super::faults::{Condition, places};
 use super::world::World;
 
-const FILES: [(&str, &str); 3] = [
-    ("region-dark", include_str!("../../assets/lab/scenarios/region-dark.toml")),
-    ("region-returns", include_str!("../../assets/lab/scenarios/region-returns.toml")),
-    ("api-throttled", include_str!("../../assets/lab/scenarios/api-throttled.toml")),
-];
+macro_rules! scenarios {
+    ($($name:literal)*) => {
+        [$(($name, include_str!(concat!("../../assets/lab/scenarios/", $name, ".toml")))),*]
+    };
+}
+
+const FILES: [(&str, &str); 10] = scenarios! {
+    "region-dark" "region-returns" "api-throttled" "control-plane-down" "az-outage" "slow-region" "flapping" "replica-lag" "split-brain"
+    "stale-backups"
+};
 
 /// The scenario of a demo that names none.
 pub const DEFAULT: &str = FILES[0].0;
@@ -23,35 +29,61 @@ pub struct Scenario {
     #[serde(skip)]
     pub name: &'static str,
     pub title: String,
+    /// What happens, and what is expected of whoever watches.
     pub about: String,
     /// How bad an engineer would call it.
     pub severity: String,
-    /// The plan that answers it.
-    pub plan: String,
+    /// The plan that answers it, if one does.
+    pub plan: Option<String>,
     #[serde(rename = "event")]
     pub events: Vec<Event>,
 }
 
-/// One thing that changes.
+/// One thing that changes, once or again and again.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written")]
 pub struct Event {
-    /// Seconds of the lab's clock after the start, written `20s`.
-    after: String,
+    /// After so much time of the lab's clock.
+    at: Vec<Duration>,
     /// As [`super::faults`] has it.
     pub place: String,
-    /// A word of [`CONDITIONS`], or `up`.
-    condition: String,
+    pub condition: Condition,
 }
 
-impl Event {
-    fn after(&self) -> Option<Duration> {
-        self.after.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
-    }
+/// An event as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    /// On the lab's clock, after the start: `20s`.
+    after: String,
+    place: String,
+    /// As [`Condition::named`] has it.
+    condition: String,
+    /// How slow, in real time: `900ms`.
+    by: Option<String>,
+    /// It happens `times` times, once in so long on the lab's clock.
+    every: Option<String>,
+    times: Option<u32>,
+}
 
-    fn condition(&self) -> Option<Condition> {
-        let named = CONDITIONS.iter().find(|(word, _, _)| *word == self.condition).map(|(_, condition, _)| *condition);
-        if self.condition == "up" { Some(Condition::Up) } else { named }
+impl TryFrom<Written> for Event {
+    type Error = String;
+
+    fn try_from(it: Written) -> Result<Self, String> {
+        let length = |text: &String| duration(text).ok_or_else(|| format!("`{text}` is no length of time"));
+        let after = length(&it.after)?;
+        let at = match (&it.every, it.times) {
+            (None, None) => vec![after],
+            (Some(every), Some(times @ 1..=1000)) => {
+                let every = length(every)?;
+                (0..times).map(|nth| after + every * nth).collect()
+            }
+            _ => return Err("`every` and `times` (1 to 1000) go together".into()),
+        };
+        let condition = Condition::named(&it.condition, it.by.as_ref().map(length).transpose()?)?;
+        let known = places().contains(&it.place);
+        known.then_some(()).ok_or_else(|| format!("there is no place `{}`", it.place))?;
+        Ok(Self { at, place: it.place, condition })
     }
 }
 
@@ -68,13 +100,11 @@ pub fn all() -> Result<Vec<Scenario>, toml::de::Error> {
 pub async fn play(world: &World, scenario: &Scenario) {
     let start = tokio::time::Instant::now();
     let mut events: Vec<(Duration, &Event)> =
-        scenario.events.iter().filter_map(|event| Some((event.after()?, event))).collect();
-    events.sort_by_key(|(after, _)| *after);
-    for (after, event) in events {
-        tokio::time::sleep_until(start + world.pace.scale(after)).await;
-        if let Some(condition) = event.condition() {
-            world.truth().faults.set(&event.place, condition);
-        }
+        scenario.events.iter().flat_map(|event| event.at.iter().map(move |at| (*at, event))).collect();
+    events.sort_by_key(|(at, _)| *at);
+    for (at, event) in events {
+        tokio::time::sleep_until(start + world.pace.scale(at)).await;
+        world.truth().faults.set(&event.place, event.condition);
     }
 }
 
@@ -85,10 +115,25 @@ mod tests {
     #[test]
     fn every_scenario_reads() {
         for scenario in all().unwrap() {
-            assert!(!scenario.title.is_empty() && !scenario.events.is_empty(), "{}", scenario.name);
-            for event in &scenario.events {
-                assert!(event.after().is_some() && event.condition().is_some(), "{}: {event:?}", scenario.name);
-            }
+            assert!(!scenario.title.is_empty() && !scenario.about.is_empty(), "{}", scenario.name);
+            assert!(!scenario.events.is_empty(), "{}", scenario.name);
+        }
+    }
+
+    #[test]
+    fn an_event_can_come_again_and_again() {
+        let event = |text: &str| toml::from_str::<Event>(text);
+        let flaps = "after = '2s'\nplace = 'app@us-east-1'\ncondition = 'refused'\nevery = '4s'\ntimes = 3";
+        assert_eq!(event(flaps).unwrap().at, [2, 6, 10].map(Duration::from_secs));
+        let slow = "after = '0s'\nplace = 'dns'\ncondition = 'slow'\nby = '900ms'";
+        assert_eq!(event(slow).unwrap().condition, Condition::Slow(Duration::from_millis(900)));
+        for wrong in [
+            "after = '2s'\nplace = 'app@us-east-1'\ncondition = 'dark'\nevery = '4s'",
+            "after = '2s'\nplace = 'app@us-east-1'\ncondition = 'dark'\nby = '4s'",
+            "after = '2s'\nplace = 'app@mars'\ncondition = 'dark'",
+            "after = 'soon'\nplace = 'dns'\ncondition = 'dark'",
+        ] {
+            assert!(event(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -1,10 +1,12 @@
 //! `mayday demo`: the lab, a private engine and the cockpit, on an incident. Everything it started ends with it.
 
+use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::failure::Failure;
@@ -13,18 +15,23 @@ use super::{cockpit, engine, follow, lab};
 use crate::api::client::Client;
 use crate::cli::args::{DemoArgs, Format};
 use crate::cli::exit::Exit;
+use crate::cli::status;
 use crate::cli::text::table;
 use crate::domain::command::Ask;
-use crate::domain::estate::RegionRole;
+use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Status;
+use crate::domain::ids::{PlanId, ProbeId};
 use crate::domain::incident::Severity;
 use crate::domain::run::Mode;
+use crate::domain::time::{At, seconds_between};
 use crate::domain::view::Snapshot;
 use crate::lab::scenario::{self, Scenario};
 use crate::lab::{Lab, Pace, estate, handout};
 
 /// The longest that the lab may take to look healthy, or broken, to the engine: several rounds of its probes.
 const SIGHT: Duration = Duration::from_secs(60);
+/// The longest that what the engine sees may go on changing after the last event of a scenario.
+const SETTLING: Duration = Duration::from_secs(240);
 /// The longest that an engine may take to end in order.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -48,8 +55,10 @@ fn list(format: Format) -> Result<Exit, Failure> {
     let all = lab::all()?;
     match format {
         Format::Json => {
-            let rows: Vec<_> =
-                all.iter().map(|it| json!({ "name": it.name, "title": it.title, "about": it.about })).collect();
+            let rows: Vec<_> = all
+                .iter()
+                .map(|it| json!({ "name": it.name, "title": it.title, "about": it.about, "plan": it.plan }))
+                .collect();
             println!("{:#}", json!(rows));
         }
         Format::Text => {
@@ -121,11 +130,59 @@ fn is_healthy(view: &Snapshot) -> bool {
     probes && view.estate.datastores().all(|store| known(&store.id))
 }
 
-/// A service of the serving region is down.
-fn is_broken(view: &Snapshot) -> bool {
-    let primary = view.estate.region(RegionRole::Primary).map(|region| region.id.clone());
-    let in_primary = view.estate.probes.iter().filter(|probe| probe.region == primary);
-    in_primary.filter_map(|probe| view.state.probes.get(&probe.id)).any(|known| known.status == Status::Down)
+/// The plan that a scenario calls for, as soon as a rule of the plan begins to count; `None` when the scenario was played to its end
+/// and nothing has to be failed over.
+async fn called_for(client: &Client, play: &JoinHandle<()>, chosen: &Scenario) -> Result<Option<PlanId>, Failure> {
+    let mut quiet = Quiet::default();
+    let start = Instant::now();
+    let mut over: Option<(Instant, At)> = None;
+    loop {
+        let view = client.snapshot().await?;
+        if let Some(trigger) = view.triggers().into_iter().next() {
+            let named = chosen.plan.as_deref().map(PlanId::from);
+            let missing = || Failure::failed(format!("{}, and no plan answers that", trigger.evidence));
+            return named.or(trigger.plan).ok_or_else(missing).map(Some);
+        }
+        if play.is_finished() && over.is_none() {
+            eprintln!("all of it has happened {} s after the start", start.elapsed().as_secs());
+            over = Some((Instant::now(), view.now));
+        }
+        if let Some((since, at)) = over {
+            if quiet.is_settled(&view, at) {
+                return Ok(None);
+            }
+            if since.elapsed() > SETTLING {
+                eprintln!("what the engine sees has not settled within {} s", SETTLING.as_secs());
+                return Ok(None);
+            }
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What the engine believed, and since when.
+#[derive(Default)]
+struct Quiet {
+    statuses: BTreeMap<ProbeId, Status>,
+    since: Option<At>,
+}
+
+impl Quiet {
+    /// Whether no status has changed for as long as one can take to, and every store and every backup was looked at since `over`.
+    fn is_settled(&mut self, view: &Snapshot, over: At) -> bool {
+        let statuses: BTreeMap<ProbeId, Status> =
+            view.live.probes.iter().map(|(id, known)| (id.clone(), known.status)).collect();
+        if self.since.is_none() || self.statuses != statuses {
+            (self.statuses, self.since) = (statuses, Some(view.now));
+        }
+        let turns = |it: &ProbeSpec| it.every.0 * u32::from(it.fall.max(it.rise) + 1) + it.timeout.0;
+        let longest = view.estate.probes.iter().map(turns).max().unwrap_or_default();
+        let calm = self.since.is_some_and(|since| seconds_between(since, view.now) > longest.as_secs_f64());
+        let stores = view.estate.datastores().all(|it| view.live.surveys.get(&it.id).and_then(|it| it.at) > Some(over));
+        let backups =
+            view.estate.backups.iter().all(|it| view.live.backups.get(&it.id).and_then(|it| it.at) > Some(over));
+        calm && stores && backups
+    }
 }
 
 async fn attended(stage: &Stage, chosen: &Scenario, args: &DemoArgs) -> Result<Exit, Failure> {
@@ -148,17 +205,34 @@ async fn headless(stage: &Stage, chosen: &Scenario, format: Format) -> Result<Ex
         let chosen = chosen.clone();
         async move { scenario::play(&world, &chosen).await }
     });
-    until(&client, "anything broken", is_broken).await?;
+    let plan = match called_for(&client, &play, chosen).await {
+        Ok(Some(plan)) => plan,
+        Ok(None) => return stands(&client, format).await,
+        Err(failure) => {
+            play.abort();
+            return Err(failure);
+        }
+    };
     let severity: Severity = chosen.severity.parse().map_err(Failure::failed)?;
     client.ask(&Ask::Declare { title: chosen.title.clone(), severity }).await?;
     let reason = format!("demo: {}", chosen.name);
-    let plan = chosen.plan.as_str().into();
     client.ask(&Ask::StartRun { plan, mode: Mode::Live, reason, unattended: true }).await?;
     let exit = follow::follow(&client, format).await?;
     let served = client_is_served(&stage.lab).await;
     play.abort();
     eprintln!("the synthetic client {}", if served { "reads and writes again" } else { "is NOT served" });
     Ok(if served || exit != Exit::Ok { exit } else { Exit::Failed })
+}
+
+/// How things stand after a scenario that calls for no failover.
+async fn stands(client: &Client, format: Format) -> Result<Exit, Failure> {
+    let view = client.snapshot().await?;
+    match format {
+        Format::Json => println!("{:#}", status::json(&view)),
+        Format::Text => print!("{}", status::text(&view)),
+    }
+    eprintln!("nothing has to be failed over");
+    Ok(Exit::Ok)
 }
 
 /// Whether the lab's own client, which knows nothing of Mayday, has written and read since the run ended.
