@@ -31,6 +31,7 @@ pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
     let router = Router::new()
         .route("/", get(page))
         .route("/inbox", get(inbox))
+        .route("/page/ack", post(acknowledge))
         .route("/break", post(break_place))
         .route("/heal", post(heal))
         .with_state(site.world.clone());
@@ -68,6 +69,27 @@ async fn inbox(State(world): State<World>, Query(Wanted { service }): Query<Want
     }
     let truth = world.truth();
     Json(truth.inbox.of(service.as_deref()).collect::<Vec<&Message>>()).into_response()
+}
+
+/// Whose incidents are acknowledged, and by whom.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Acknowledge {
+    key: Option<String>,
+    by: Option<String>,
+}
+
+/// Somebody who was paged picks the phone up.
+async fn acknowledge(State(world): State<World>, body: Bytes) -> Response {
+    let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
+    let wanted: Acknowledge = match serde_json::from_slice(body) {
+        Ok(wanted) => wanted,
+        Err(error) => return refused(&error.to_string()),
+    };
+    match world.truth().pagerduty.acknowledge(wanted.key.as_deref(), wanted.by.as_deref()) {
+        Ok((by, incidents)) => Json(json!({ "by": by, "acknowledged": incidents })).into_response(),
+        Err(known) => refused(&format!("`by` is nobody who is on call: choose one of {}", known.join(", "))),
+    }
 }
 
 fn by_region(of: impl Fn(&str) -> Value) -> Value {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::kubernetes::backups::{SNAPSHOTS, VELERO};
 use super::kubernetes::{NODES, SERVICES};
 use super::world::{REGIONS, ZONES};
-use super::{neo4j, redis, s3, slack, statuspage};
+use super::{neo4j, pagerduty, redis, s3, slack, statuspage, webhook};
 
 /// How a place behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -100,7 +100,7 @@ pub const CONDITIONS: [(&str, Condition, &str); 13] = [
 
 /// Every place that can be broken: systems without a region, zones, whole regions, what each region has, and members.
 pub fn places() -> Vec<String> {
-    const GLOBAL: [&str; 8] = [
+    const GLOBAL: [&str; 10] = [
         "route53",
         "dns",
         "iam",
@@ -108,7 +108,9 @@ pub fn places() -> Vec<String> {
         s3::backups::PLACES[1],
         slack::PLACE,
         statuspage::PLACE,
-        "pagerduty",
+        pagerduty::PLACE,
+        pagerduty::EVENTS_PLACE,
+        webhook::PLACE,
     ];
     const REGIONAL: [&str; 13] = [
         "*",

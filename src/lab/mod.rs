@@ -13,7 +13,7 @@ pub mod kubernetes;
 mod limit;
 pub mod neo4j;
 pub mod net;
-mod pagerduty;
+pub mod pagerduty;
 pub mod rds;
 pub mod redis;
 pub mod route53;
@@ -21,6 +21,7 @@ pub mod s3;
 pub mod scenario;
 pub mod slack;
 pub mod statuspage;
+pub mod webhook;
 pub mod world;
 pub mod xml;
 
@@ -87,6 +88,7 @@ impl Lab {
         slack::start(&mut site).await?;
         statuspage::start(&mut site).await?;
         pagerduty::start(&mut site).await?;
+        webhook::start(&mut site).await?;
         app::start(&mut site).await?;
         control::start(&mut site).await?;
         tasks.spawn(world.clone().live());

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::faults::{Condition, Faults};
 use super::inbox::Inbox;
-use super::{app, client, kubernetes, neo4j, rds, redis, route53, s3, slack, statuspage};
+use super::{app, client, kubernetes, neo4j, pagerduty, rds, redis, route53, s3, slack, statuspage};
 
 /// The two regions of the lab.
 pub const PRIMARY: &str = "us-east-1";
@@ -70,6 +70,7 @@ pub struct Truth {
     pub neo4j: neo4j::Cluster,
     pub slack: slack::Workspace,
     pub statuspage: statuspage::Page,
+    pub pagerduty: pagerduty::Account,
     pub client: client::SyntheticClient,
 }
 
@@ -105,6 +106,7 @@ impl World {
             neo4j: neo4j::Cluster::gennet(now),
             slack: slack::Workspace::gennet(now),
             statuspage: statuspage::Page::gennet(now),
+            pagerduty: pagerduty::Account::default(),
             client: client::SyntheticClient::default(),
         };
         Self { truth: Arc::new(Mutex::new(truth)), pace }
@@ -143,6 +145,7 @@ impl World {
         }
         truth.redis.tick(&tick);
         truth.neo4j.tick(&tick);
+        truth.pagerduty.tick(&mut truth.inbox, &tick);
         client::tick(truth, &tick);
     }
 }

@@ -1,12 +1,14 @@
-//! The lab's communication servers, as their vendors' clients see them: Slack, Statuspage.
+//! The lab's communication servers, as their vendors' clients see them: Slack, Statuspage, PagerDuty, webhooks.
 
 use std::time::Duration;
 
 use mayday::lab::faults::Condition;
 use mayday::lab::inbox::Message;
-use mayday::lab::{Lab, Pace, slack, statuspage};
+use mayday::lab::{Lab, Pace, pagerduty, slack, statuspage};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+
+use crate::common::eventually;
 
 /// One in which no limit is felt, and one in which a second is longer than any test: limits show.
 const FAST: Pace = Pace(10_000.0);
@@ -309,6 +311,153 @@ async fn the_status_page_takes_one_request_a_second() {
     assert_eq!(page(&lab, Method::POST, "incidents", Some(new)).await.0.as_u16(), 420);
     assert_eq!(page(&lab, Method::GET, "incidents/unresolved", None).await.0.as_u16(), 420);
     assert_eq!(inbox(&lab, "statuspage").len(), 0);
+}
+
+async fn event(lab: &Lab, event: Value) -> (StatusCode, Value) {
+    let url = format!("{}/v2/enqueue", lab.endpoints["pagerduty.events"]);
+    read(request(Method::POST, url).json(&event).send().await.unwrap()).await
+}
+
+fn trigger(key: &str) -> Value {
+    json!({
+        "routing_key": pagerduty::ROUTING_KEY, "event_action": "trigger", "dedup_key": key,
+        "payload": { "summary": "us-east-1 is down", "source": "mayday", "severity": "critical" },
+    })
+}
+
+fn action(word: &str, key: &str) -> Value {
+    json!({ "routing_key": pagerduty::ROUTING_KEY, "event_action": word, "dedup_key": key })
+}
+
+fn duty(lab: &Lab, method: Method, path: &str) -> RequestBuilder {
+    let asked = request(method, format!("{}/{path}", lab.endpoints["pagerduty"]));
+    asked.header("authorization", format!("Token token={}", pagerduty::TOKEN))
+}
+
+/// The incidents of a key, once there are so many of that status.
+async fn incidents(lab: &Lab, key: &str, status: &str, count: usize) -> Vec<Value> {
+    eventually(&format!("{count} {status}"), async || {
+        let asked = duty(lab, Method::GET, &format!("incidents?incident_key={key}&statuses[]={status}"));
+        let (_, told) = read(asked.send().await.unwrap()).await;
+        let found = told["incidents"].as_array().unwrap().clone();
+        (found.len() == count).then_some(found)
+    })
+    .await
+}
+
+fn pages(lab: &Lab) -> usize {
+    inbox(lab, "pagerduty").iter().filter(|it| it.kind == "page").count()
+}
+
+#[tokio::test]
+async fn a_page_is_sent_once_acknowledged_by_somebody_and_resolved() {
+    let lab = lab(FAST).await;
+    for _ in 0..2 {
+        let (status, told) = event(&lab, trigger("inc-1")).await;
+        assert_eq!(
+            (status, &told["status"], &told["dedup_key"]),
+            (StatusCode::ACCEPTED, &json!("success"), &json!("inc-1"))
+        );
+    }
+    let open = incidents(&lab, "inc-1", "triggered", 1).await;
+    assert_eq!((&open[0]["title"], &open[0]["acknowledgements"]), (&json!("us-east-1 is down"), &json!([])));
+    assert_eq!(open[0]["assignments"][0]["assignee"]["summary"], "Ada Okafor");
+
+    let control = format!("{}/page/ack", lab.endpoints["control"]);
+    let ack = |body| request(Method::POST, control.clone()).json(&body).send();
+    assert_eq!(ack(json!({ "by": "Nobody" })).await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let (_, told) = read(ack(json!({ "by": "Mateo Silva", "key": "inc-1" })).await.unwrap()).await;
+    assert_eq!(told, json!({ "by": "Mateo Silva", "acknowledged": [open[0]["id"]] }));
+    let taken = incidents(&lab, "inc-1", "acknowledged", 1).await;
+    assert_eq!(taken[0]["acknowledgements"][0]["acknowledger"]["summary"], "Mateo Silva");
+
+    assert_eq!(event(&lab, action("resolve", "inc-1")).await.0, StatusCode::ACCEPTED);
+    incidents(&lab, "inc-1", "resolved", 1).await;
+    assert_eq!(pages(&lab), 1);
+    // After a resolve the same key pages anew.
+    event(&lab, trigger("inc-1")).await;
+    incidents(&lab, "inc-1", "triggered", 1).await;
+    assert_eq!(pages(&lab), 2);
+}
+
+#[tokio::test]
+async fn an_event_is_accepted_before_anybody_is_paged() {
+    let lab = lab(STILL).await;
+    assert_eq!(event(&lab, trigger("inc-1")).await.0, StatusCode::ACCEPTED);
+    let kinds: Vec<_> = inbox(&lab, "pagerduty").into_iter().map(|it| (it.kind, it.mark)).collect();
+    assert_eq!(kinds, [("trigger", Some("inc-1".to_owned()))]);
+    incidents(&lab, "inc-1", "triggered", 0).await;
+    for _ in 1..20 {
+        assert_eq!(event(&lab, trigger("inc-1")).await.0, StatusCode::ACCEPTED);
+    }
+    let (status, told) = event(&lab, trigger("inc-1")).await;
+    assert_eq!((status, &told["status"]), (StatusCode::TOO_MANY_REQUESTS, &json!("throttle exceeded")));
+}
+
+#[tokio::test]
+async fn an_event_that_is_wrong_is_refused_with_reasons() {
+    let lab = lab(FAST).await;
+    let mut wrong = trigger("x");
+    wrong["dedup_key"] = "k".repeat(256).into();
+    wrong["routing_key"] = "nobody".into();
+    wrong["payload"] = json!({ "severity": "bad" });
+    let (status, told) = event(&lab, wrong).await;
+    assert_eq!((status, told["errors"].as_array().unwrap().len()), (StatusCode::BAD_REQUEST, 5), "{told}");
+    assert_eq!(event(&lab, action("resolve", &"k".repeat(255))).await.0, StatusCode::ACCEPTED);
+    let keyless = json!({ "routing_key": pagerduty::ROUTING_KEY, "event_action": "acknowledge" });
+    assert_eq!(event(&lab, keyless).await.0, StatusCode::BAD_REQUEST);
+    let mut keyless = trigger("x");
+    keyless["dedup_key"] = Value::Null;
+    assert!(event(&lab, keyless).await.1["dedup_key"].is_string());
+    lab.world.truth().faults.set("pagerduty-events", Condition::Throttled);
+    assert_eq!(event(&lab, trigger("x")).await.0, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn an_incident_is_noted_upon_and_escalated_in_somebodys_name() {
+    let lab = lab(FAST).await;
+    event(&lab, trigger("inc-1")).await;
+    let id = incidents(&lab, "inc-1", "triggered", 1).await[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("incidents/{id}");
+    let (ada, notes) = ("ada.okafor@gennet.example", format!("incidents/{id}/notes"));
+    let note = || duty(&lab, Method::POST, &notes).json(&json!({ "note": { "content": "DNS moved" } }));
+    for asked in [note(), note().header("from", "nobody@gennet.example")] {
+        let (status, told) = read(asked.send().await.unwrap()).await;
+        assert_eq!((status, &told["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(2001)));
+    }
+    assert_eq!(note().header("from", ada).send().await.unwrap().status(), StatusCode::CREATED);
+    let (_, told) = read(duty(&lab, Method::GET, &notes).send().await.unwrap()).await;
+    assert_eq!((&told["notes"][0]["content"], told["notes"].as_array().unwrap().len()), (&json!("DNS moved"), 1));
+
+    let put = |change: Value| duty(&lab, Method::PUT, &path).header("from", ada).json(&change).send();
+    let change = |name: &str, value: Value| json!({ "incident": { "type": "incident_reference", name: value } });
+    let (_, told) = read(put(change("escalation_level", 2.into())).await.unwrap()).await;
+    assert_eq!(told["incident"]["assignments"][0]["assignee"]["summary"], "Mateo Silva");
+    let (_, told) = read(put(change("status", "acknowledged".into())).await.unwrap()).await;
+    assert_eq!(told["incident"]["acknowledgements"][0]["acknowledger"]["summary"], "Ada Okafor");
+    assert_eq!(put(change("status", "open".into())).await.unwrap().status(), StatusCode::BAD_REQUEST);
+    assert_eq!(put(change("status", "resolved".into())).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(put(change("status", "acknowledged".into())).await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let kinds: Vec<_> = inbox(&lab, "pagerduty").into_iter().map(|it| it.kind).collect();
+    assert_eq!(kinds, ["trigger", "page", "note", "escalate", "acknowledged", "resolved"]);
+}
+
+#[tokio::test]
+async fn a_webhook_keeps_what_is_posted() {
+    let lab = lab(FAST).await;
+    let url = format!("{}/hook/teams", lab.endpoints["webhook"]);
+    let card = json!({ "summary": "Down", "text": "Region lost", "sections": [1] });
+    let send = || request(Method::POST, url.clone()).header("idempotency-key", "u-1").json(&card).send();
+    assert_eq!(send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(request(Method::POST, url.clone()).body("{").send().await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let set = |condition| lab.world.truth().faults.set("webhook", condition);
+    set(Condition::Throttled);
+    assert_eq!(send().await.unwrap().headers()["retry-after"], "1");
+    set(Condition::Denied);
+    assert_eq!(send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let [kept] = &inbox(&lab, "webhook")[..] else { panic!("one message") };
+    assert_eq!((&kept.to[..], &*kept.title, &*kept.text), (&["teams".to_owned()][..], "Down", "Region lost"));
+    assert_eq!((&kept.details, kept.mark.as_deref()), (&card, Some("u-1")));
 }
 
 #[tokio::test]
