@@ -172,7 +172,11 @@ impl Aws {
     {
         match &error {
             SdkError::ServiceError(refusal) => {
-                let status = refusal.raw().status().as_u16();
+                let status = refusal.raw().status();
+                if status.is_success() {
+                    return self.unreadable(call, operation, &root(&error));
+                }
+                let status = status.as_u16();
                 self.refused(call, operation, status, refusal.err().code(), refusal.err().message())
             }
             SdkError::ConstructionFailure(_) => {
@@ -195,6 +199,15 @@ impl Aws {
         match call {
             Call::Read => fault.next("see whether this host reaches the endpoint, then retry"),
             Call::Mutation => fault.means("it may have happened").next("Mayday looks before anything is tried again"),
+        }
+    }
+
+    /// It was answered as done, and the answer cannot be read: a mutation may well have happened, and of the target nothing is known.
+    fn unreadable(&self, call: Call, operation: &str, why: &str) -> Fault {
+        let what = format!("{operation} was answered, but not as AWS answers: {why}");
+        match call {
+            Call::Read => Fault::permanent(&self.system, what).next("see whether the endpoint is the service's own"),
+            Call::Mutation => self.unsure(call, what),
         }
     }
 

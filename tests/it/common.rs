@@ -53,7 +53,7 @@ pub fn estate() -> Arc<Estate> {
 }
 
 /// Parameters as config validation would hand them over: `given`, and the defaults of the row.
-fn params(row: &[Param], given: Value) -> Params {
+pub fn params(row: &[Param], given: Value) -> Params {
     let Value::Object(given) = given else { panic!("parameters have to be an object") };
     let mut params = Params(given.into_iter().collect());
     for param in row {

@@ -2,6 +2,7 @@
 
 mod aws_rds;
 mod aws_route53_s3;
+mod aws_servers;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/common.rs"]
 mod common;
@@ -10,3 +11,4 @@ mod neo4j_python;
 mod python;
 mod redis_cli;
 mod redis_server;
+mod server;

@@ -9,13 +9,14 @@ pub fn interpreter() -> String {
     std::env::var("MAYDAY_PEERS_PYTHON").unwrap_or_else(|_| "python3".into())
 }
 
-/// Runs `script` with `environment` by [`interpreter`]; its failure is the test's.
-pub async fn run<'a>(script: &str, environment: impl IntoIterator<Item = (&'a str, String)>) {
+/// Runs `script` with `environment` by [`interpreter`]; its failure is the test's. Answers what was printed.
+pub async fn run<'a>(script: &str, environment: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
     let done =
         Command::new(interpreter()).arg("-B").arg(&script).envs(environment).output().await.expect("Python starts");
     let said = [String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)].concat();
     assert!(done.status.success(), "{} failed:\n{said}", script.display());
+    String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
 /// Pastes `lines` into a shell that has the `aws` command and the lab's credentials. Answers what was printed.

@@ -1,10 +1,8 @@
 //! The Redis driver against real servers: a master, two replicas, three Sentinels, all on loopback. Needs `redis-server`.
 
 use std::collections::HashMap;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use mayday::domain::estate::DataClass;
 use mayday::domain::health::Status;
@@ -15,49 +13,20 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use crate::common::{Log, begun, connect, eventually, probe, step};
+use crate::server::{Server, free_port};
 
 const MASTER: &str = "gennet-cache";
 
-/// A port below the range that outgoing connections are given: a server that is killed and started again still finds it free.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        let port = 20_000 + (std::process::id() as u16).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
+fn start(dir: &TempDir, port: u16, sentinel: bool, config: &str) -> Server {
+    let file = dir.path().join(format!("{port}.conf"));
+    let common = format!("bind 127.0.0.1\nport {port}\ndir {}\n", dir.path().display());
+    std::fs::write(&file, common + config).unwrap();
+    let mut command = Command::new("redis-server");
+    command.arg(&file);
+    if sentinel {
+        command.arg("--sentinel");
     }
-}
-
-/// A process that ends with the value.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(dir: &TempDir, port: u16, sentinel: bool, config: &str) -> Self {
-        let file = dir.path().join(format!("{port}.conf"));
-        let common = format!("bind 127.0.0.1\nport {port}\ndir {}\n", dir.path().display());
-        std::fs::write(&file, common + config).unwrap();
-        let mut command = Command::new("redis-server");
-        command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        if sentinel {
-            command.arg("--sentinel");
-        }
-        Self { child: command.spawn().expect("redis-server starts"), address: format!("127.0.0.1:{port}") }
-    }
-
-    fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-    }
+    Server::start(&mut command, port)
 }
 
 struct Bed {
@@ -79,14 +48,14 @@ async fn bed() -> Bed {
             let follows = if nth == 0 { String::new() } else { format!("replicaof 127.0.0.1 {}\n", ports[0]) };
             // Sentinel prefers the smaller number: the standby is steered to.
             let priority = if nth == 2 { 10 } else { 100 };
-            Server::start(&dir, *port, false, &format!("{quiet}{follows}replica-priority {priority}\n"))
+            start(&dir, *port, false, &format!("{quiet}{follows}replica-priority {priority}\n"))
         })
         .collect();
     let watch = format!(
         "sentinel monitor {MASTER} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {MASTER} 1000\nsentinel failover-timeout {MASTER} 3000\n",
         ports[0]
     );
-    let sentinels: Vec<Server> = (0..3).map(|_| Server::start(&dir, free_port(), true, &watch)).collect();
+    let sentinels: Vec<Server> = (0..3).map(|_| start(&dir, free_port(), true, &watch)).collect();
     let named = |of: &[Server]| of.iter().map(|it| it.address.clone()).collect::<Vec<_>>();
     let regions = [PRIMARY, PRIMARY, STANDBY];
     let nodes: Map<String, Value> =
@@ -175,7 +144,7 @@ async fn a_master_that_is_killed_is_replaced_and_comes_back_as_a_replica() {
     })
     .await;
     let port: u16 = bed.servers[0].address.rsplit_once(':').unwrap().1.parse().unwrap();
-    bed.servers[0] = Server::start(&bed._dir, port, false, "save \"\"\nappendonly no\nreplica-priority 100\n");
+    bed.servers[0] = start(&bed._dir, port, false, "save \"\"\nappendonly no\nreplica-priority 100\n");
     eventually("the old master follows", async || {
         let survey = bed.redis.survey().await.ok()?;
         let old = survey.members.iter().find(|it| it.name == "redis-1")?;

@@ -34,7 +34,10 @@ impl Rds {
         let seen = seen?;
         let mut look = BackupLook::of(copies?).at(writer.region.clone());
         // Replicated automated backups carry the snapshots over as well as the logs.
-        look.regions.extend(replicated?.map(|_| self.replica.region.clone()));
+        match replicated {
+            Ok(there) => look.regions.extend(there.map(|_| self.replica.region.clone())),
+            Err(fault) => look.guards.push(not_known(&fault)),
+        }
         look.keeps = Some(days(seen.retention_days));
         if seen.retention_days == 0 {
             look.guards.push(Guard::block("automated", "automated backups are off"));
@@ -72,7 +75,7 @@ impl Rds {
                 });
             }
             Ok(None) => {}
-            Err(fault) => look.guards.push(Guard::warn("replication", format!("not known: {}", fault.what))),
+            Err(fault) => look.guards.push(not_known(&fault)),
         }
         Ok(look)
     }
@@ -83,6 +86,11 @@ impl Rds {
         let stands_alone = replica.is_ok_and(|seen| seen.source.is_none() && seen.serves());
         if stands_alone && primary.is_err() { &self.replica } else { &self.primary }
     }
+}
+
+/// Whether backups are replicated could not be learnt: the copies that were seen are seen all the same.
+fn not_known(fault: &Fault) -> Guard {
+    Guard::warn("replication", format!("not known: {}", fault.what))
 }
 
 fn days(days: i32) -> Span {

@@ -92,9 +92,16 @@ impl Zone {
                 found.push(RecordSet::read(set).map_err(|why| self.unfit(why))?);
             }
             let whole = found.len() - before == sets.len();
-            from = page.next_record_identifier().map(str::to_owned);
-            if !(whole && page.is_truncated() && from.is_some()) {
+            // What comes next may be of another name, with an identifier that means nothing here.
+            let goes_on = page.next_record_name().is_some_and(|next| next.eq_ignore_ascii_case(&wanted))
+                && page.next_record_type() == Some(&kind);
+            if !(whole && page.is_truncated() && goes_on) {
                 return Ok(found);
+            }
+            from = page.next_record_identifier().map(str::to_owned);
+            if from.is_none() {
+                let told = found.len();
+                return Err(self.unfit(format!("only the first {told} record sets of {} were told", clean(name))));
             }
         }
     }

@@ -111,7 +111,8 @@ impl Pair {
         let gap = Span(spec.params.span("gap")?);
         let full = found(&bucket, spec.params.text("full")?, spec).await?;
         let increments = found(&bucket, spec.params.text("increments")?, spec).await?;
-        let newest_full = full.iter().map(|copy| copy.at).max();
+        // Nothing can be applied to an empty one.
+        let newest_full = full.iter().filter(|copy| copy.state == CopyState::Good).map(|copy| copy.at).max();
         let moments: Vec<At> = increments.iter().map(|copy| copy.at).collect();
         let (end, broken) = chain(newest_full, &moments, gap);
         // Increments alone are no copies: the sizes of the two cannot be compared, and a chain is as old as its full copy.
