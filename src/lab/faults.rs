@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::kubernetes::backups::{SNAPSHOTS, VELERO};
 use super::kubernetes::{NODES, SERVICES};
 use super::world::{REGIONS, ZONES};
-use super::{neo4j, pagerduty, redis, s3, slack, statuspage, webhook};
+use super::{neo4j, pagerduty, redis, s3, slack, smtp, statuspage, webhook};
 
 /// How a place behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -100,7 +100,7 @@ pub const CONDITIONS: [(&str, Condition, &str); 13] = [
 
 /// Every place that can be broken: systems without a region, zones, whole regions, what each region has, and members.
 pub fn places() -> Vec<String> {
-    const GLOBAL: [&str; 10] = [
+    const GLOBAL: [&str; 11] = [
         "route53",
         "dns",
         "iam",
@@ -110,6 +110,7 @@ pub fn places() -> Vec<String> {
         statuspage::PLACE,
         pagerduty::PLACE,
         pagerduty::EVENTS_PLACE,
+        smtp::PLACE,
         webhook::PLACE,
     ];
     const REGIONAL: [&str; 13] = [

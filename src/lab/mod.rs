@@ -20,6 +20,7 @@ pub mod route53;
 pub mod s3;
 pub mod scenario;
 pub mod slack;
+pub mod smtp;
 pub mod statuspage;
 pub mod webhook;
 pub mod world;
@@ -88,6 +89,7 @@ impl Lab {
         slack::start(&mut site).await?;
         statuspage::start(&mut site).await?;
         pagerduty::start(&mut site).await?;
+        smtp::start(&mut site).await?;
         webhook::start(&mut site).await?;
         app::start(&mut site).await?;
         control::start(&mut site).await?;

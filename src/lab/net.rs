@@ -57,12 +57,21 @@ pub struct GatedListener {
     inner: TcpListener,
     world: World,
     place: Place,
+    /// Whether the server itself breaks off the answers that [`Condition::Half`] is about.
+    leaves_halves: bool,
 }
 
 impl GatedListener {
     /// Listens on `ip`, on any free port when `port` is 0.
     pub async fn bind(world: &World, place: Place, ip: IpAddr, port: u16) -> io::Result<Self> {
-        Ok(Self { inner: TcpListener::bind((ip, port)).await?, world: world.clone(), place })
+        let inner = TcpListener::bind((ip, port)).await?;
+        Ok(Self { inner, world: world.clone(), place, leaves_halves: false })
+    }
+
+    /// For a protocol in which not every answer matters: its server chooses the one that breaks off.
+    pub fn leaving_halves(mut self) -> Self {
+        self.leaves_halves = true;
+        self
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
@@ -77,7 +86,9 @@ impl GatedListener {
                 Ok((stream, peer)) => {
                     // Small answers of chatty protocols must not wait for Nagle.
                     let _ = stream.set_nodelay(true);
-                    return (GatedStream::new(stream, self.world.clone(), self.place.clone()), peer);
+                    let (world, place) = (self.world.clone(), self.place.clone());
+                    let stream = GatedStream { halves: !self.leaves_halves, ..GatedStream::new(stream, world, place) };
+                    return (stream, peer);
                 }
                 // Out of descriptors, or the peer was gone at once: pause and go on serving the others.
                 Err(_) => sleep(RECHECK).await,
@@ -107,13 +118,14 @@ pub struct GatedStream {
     pause: Pin<Box<Sleep>>,
     /// Whether the pause of a slow place was served for the answer under way.
     paused: bool,
-    /// Whether half of an answer went out already.
+    /// Whether answers break off here, and whether one did.
+    halves: bool,
     halved: bool,
 }
 
 impl GatedStream {
     fn new(inner: TcpStream, world: World, place: Place) -> Self {
-        Self { inner, world, place, pause: Box::pin(sleep(Duration::ZERO)), paused: false, halved: false }
+        Self { inner, world, place, pause: Box::pin(sleep(Duration::ZERO)), paused: false, halves: true, halved: false }
     }
 
     /// Ready once bytes may flow, or with an error once the connection is broken.
@@ -161,7 +173,7 @@ impl AsyncWrite for GatedStream {
                 ready!(self.pause.as_mut().poll(cx));
                 Pin::new(&mut self.inner).poll_write(cx, bytes)
             }
-            Condition::Half => {
+            Condition::Half if self.halves => {
                 if self.halved {
                     return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
                 }

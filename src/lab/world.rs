@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::faults::{Condition, Faults};
 use super::inbox::Inbox;
-use super::{app, client, kubernetes, neo4j, pagerduty, rds, redis, route53, s3, slack, statuspage};
+use super::{app, client, kubernetes, neo4j, pagerduty, rds, redis, route53, s3, slack, smtp, statuspage};
 
 /// The two regions of the lab.
 pub const PRIMARY: &str = "us-east-1";
@@ -71,6 +71,7 @@ pub struct Truth {
     pub slack: slack::Workspace,
     pub statuspage: statuspage::Page,
     pub pagerduty: pagerduty::Account,
+    pub greylist: smtp::Greylist,
     pub client: client::SyntheticClient,
 }
 
@@ -107,6 +108,7 @@ impl World {
             slack: slack::Workspace::gennet(now),
             statuspage: statuspage::Page::gennet(now),
             pagerduty: pagerduty::Account::default(),
+            greylist: smtp::Greylist::default(),
             client: client::SyntheticClient::default(),
         };
         Self { truth: Arc::new(Mutex::new(truth)), pace }

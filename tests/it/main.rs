@@ -13,6 +13,7 @@ mod engine;
 mod http;
 mod kubernetes;
 mod lab_comms;
+mod lab_mail;
 mod neo4j;
 mod process;
 mod rds;
