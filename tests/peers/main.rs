@@ -3,6 +3,7 @@
 mod aws_rds;
 mod aws_route53_s3;
 mod aws_servers;
+mod bolt_server;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/common.rs"]
 mod common;

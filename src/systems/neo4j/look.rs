@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Neo4j;
 use super::client::SYSTEM;
-use crate::domain::system::Fault;
+use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
 use crate::domain::time::At;
 
@@ -105,6 +105,11 @@ impl Sight {
             words += &format!("; {}", fault.what);
         }
         words
+    }
+
+    /// Whether a server could not be heard because it refused, or told what cannot be read: it lives, and may lead.
+    pub fn refuses(&self) -> bool {
+        self.silent.values().any(|fault| fault.class == FaultClass::Permanent)
     }
 
     /// What the cluster says of a server, by name, id, or the name in the config.

@@ -41,6 +41,11 @@ impl Neo4j {
     async fn probe_leader(&self) -> Reading {
         let sight = self.look().await;
         let Some(leader) = sight.leader(self, &self.database) else {
+            // A server that answers and does not tell may be the one that leads.
+            if sight.refuses() {
+                let summary = sight.summary();
+                return Reading::unknown(format!("whether anybody leads `{}` is not told: {summary}", self.database));
+            }
             return Reading::down(format!("nobody leads `{}` and can replicate: {}", self.database, sight.summary()));
         };
         let place = self.placed(&leader.server);
