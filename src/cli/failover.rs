@@ -45,6 +45,7 @@ pub fn progress(view: &Snapshot, record: &Record) -> Option<String> {
         Event::RunEnded { outcome, .. } => format!("the run is {outcome}"),
         Event::IncidentDeclared { incident, severity, title, .. } => format!("{incident} {severity}: {title}"),
         Event::ProbeChanged { probe, to, detail, .. } => format!("{probe} is {to}: {detail}"),
+        Event::BackupChanged { backup, to, detail } => format!("backup {backup} is {to}: {detail}"),
         Event::HoldSet { .. } => "HOLD: nothing new starts".into(),
         Event::HoldReleased { .. } => "HOLD is released".into(),
         Event::EngineStarted { .. } => "a new engine took over".into(),

@@ -10,7 +10,7 @@ use crate::domain::view::StepByHand;
 
 use super::app::{App, Request, Scroll};
 use super::health;
-use super::keymap::{self, Action, Context};
+use super::keymap::{self, Action};
 use super::layers::form::verb;
 use super::layers::palette::{Does, Palette};
 use super::layers::{Card, Field, Form, Layer, Plans, Purpose, Question, Reader, Text, card};
@@ -58,7 +58,8 @@ impl App {
             Action::Zoom => self.zoomed = !self.zoomed,
             Action::Filter => self.filter(),
             Action::Palette => self.layers.push(Layer::Palette(Box::default())),
-            Action::Help => self.help(),
+            Action::Help => self.read("help", Text::Keys(self.context())),
+            Action::Contacts => self.read("whom to call", Text::Contacts),
             Action::Theme => self.switch_theme(self.theme.next()),
             Action::NextField | Action::PreviousField | Action::Less | Action::More => self.in_form(action),
         }
@@ -407,8 +408,8 @@ impl App {
     fn focus_on(&mut self, at: usize) {
         let Some(pane) = Pane::ALL.get(at) else { return };
         self.focus = *pane;
-        if matches!(pane, Pane::Timeline | Pane::Incident) {
-            self.shown_aside = *pane;
+        if self.shares_a_place(*pane) {
+            self.asked_aside = Some(*pane);
         }
     }
 
@@ -430,10 +431,8 @@ impl App {
         }
     }
 
-    fn help(&mut self) {
-        let title = "help".to_owned();
-        let text = Text::Keys(self.context());
-        self.layers.push(Layer::Reader(Reader { title, text, scroll: Scroll::default() }));
+    fn read(&mut self, title: &str, text: Text) {
+        self.layers.push(Layer::Reader(Reader { title: title.to_owned(), text, scroll: Scroll::default() }));
     }
 
     fn switch_theme(&mut self, name: &str) {
@@ -475,67 +474,6 @@ impl App {
             until: after(self.at, std::time::Duration::from_secs(20)),
         });
         vec![Request::Copy(text)]
-    }
-
-    /// The rows that the footer shows where the operator is.
-    pub fn hints(&self) -> Vec<&'static keymap::Binding> {
-        let context = self.context();
-        let quiet = [
-            Action::Up,
-            Action::Down,
-            Action::PageUp,
-            Action::PageDown,
-            Action::Top,
-            Action::Bottom,
-            Action::FocusPane,
-            Action::PreviousPane,
-            Action::Redraw,
-            Action::Suspend,
-            Action::Back,
-            Action::Open,
-        ];
-        let mut rows: Vec<_> = keymap::rows(context)
-            .filter(|row| !quiet.contains(&row.action) && self.unbound(row).is_none() && self.helps(row.action))
-            .collect();
-        let first = [Action::Help, Action::Hold, Action::Arm, Action::Detach];
-        rows.sort_by_key(|row| first.iter().position(|action| *action == row.action).unwrap_or(first.len()));
-        rows.dedup_by_key(|row| row.action);
-        if context == Context::Main { rows } else { Vec::new() }
-    }
-
-    /// What a row does as things stand.
-    pub fn title(&self, row: &keymap::Binding) -> &'static str {
-        let held = self.mirror.as_ref().is_some_and(|mirror| mirror.state.hold.is_some());
-        match (row.action, held, self.armed().is_some()) {
-            (Action::Hold, true, _) => "release",
-            (Action::Hold, false, _) => "hold",
-            (Action::Arm, _, true) => "disarm",
-            (Action::Arm, _, false) => "arm",
-            _ => row.title,
-        }
-    }
-
-    /// Whether an action makes sense as things stand, so that it is worth a place in the footer.
-    fn helps(&self, action: Action) -> bool {
-        let state = self.mirror.as_ref().map(|mirror| &mirror.state);
-        let incident = state.is_some_and(|state| state.incident.is_some());
-        let open = self.run().is_some_and(Run::is_open);
-        match action {
-            Action::Declare => !incident,
-            Action::TakeCommand | Action::SetSeverity | Action::CloseIncident => incident && !open,
-            Action::Abandon => open,
-            Action::RunPlan => !open,
-            Action::NextWaiting => !self.waiting().is_empty(),
-            Action::LookAgain | Action::ByHand => open,
-            Action::Retry | Action::Skip | Action::MarkDone | Action::Revert => {
-                let found = self.step().and_then(|step| {
-                    let run = self.shown_run()?;
-                    verb(action, run.id.clone(), step, "-".into())
-                });
-                found.is_some_and(|ask| self.may(&ask).is_ok())
-            }
-            _ => true,
-        }
     }
 }
 

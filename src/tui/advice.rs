@@ -1,5 +1,7 @@
 //! The next thing to do, in a line: what a tired person needs most.
 
+use crate::domain::backup::Worth;
+use crate::domain::readiness::Ready;
 use crate::domain::run::{Mode, Outcome, Run, StepPhase};
 use crate::domain::time::seconds_between;
 
@@ -7,6 +9,7 @@ use super::app::{App, Link};
 use super::format::{age, clock};
 use super::health;
 use super::keymap::{self, Action, Context};
+use super::panes::Pane;
 use super::theme::Role;
 
 /// A key to press, if any, and why.
@@ -119,8 +122,36 @@ fn in_peace(app: &App) -> Advice {
         Some((title, _)) if app.read_only => wait(Role::Bad, title + &rule(app)),
         Some((title, _)) => press(Action::Declare, Role::Bad, format!("declare an incident: {title}{}", rule(app))),
         None if app.read_only => wait(Role::Good, "all quiet; this cockpit is read-only"),
-        None => press(Action::RunPlan, Role::Good, "all quiet; rehearse a plan whenever you like"),
+        None => quiet(app),
     }
+}
+
+/// Nothing burns; what would be missing if something did.
+fn quiet(app: &App) -> Advice {
+    let pane = |pane: Pane, role, text| Advice {
+        key: keymap::of(Action::FocusPane).keys.get(pane as usize).copied(),
+        text,
+        role,
+    };
+    let Some(mirror) = &app.mirror else { return wait(Role::Dim, "connecting to the engine") };
+    let judged = mirror.backups(app.now());
+    let poor: Vec<&str> = judged
+        .iter()
+        .filter(|(_, judged)| judged.worth > Worth::Unknown)
+        .map(|(spec, _)| spec.title.as_str())
+        .collect();
+    if !poor.is_empty() {
+        let text = format!("no region is in trouble, but these backups would not do: {}", poor.join(", "));
+        return pane(Pane::Backups, Role::Bad, text);
+    }
+    let known = mirror.state.readiness_by_plan();
+    let unready: Vec<&str> =
+        known.iter().filter(|(_, (_, brief))| brief.ready > Ready::AtRisk).map(|(plan, _)| plan.as_str()).collect();
+    if !unready.is_empty() {
+        let text = format!("no region is in trouble, but these plans are not ready: {}", unready.join(", "));
+        return pane(Pane::Readiness, Role::Warn, text);
+    }
+    press(Action::RunPlan, Role::Good, "all quiet; rehearse a plan whenever you like")
 }
 
 /// How far the plan's rule is that is met first: ` · region rule met in 2:10`.

@@ -186,8 +186,8 @@ pub struct App {
     pub theme: Theme,
 
     pub focus: Pane,
-    /// The pane that shares its place with another was last asked for.
-    pub shown_aside: Pane,
+    /// Of the panes that share a place, the one that was last asked for.
+    pub asked_aside: Option<Pane>,
     pub zoomed: bool,
     /// The step chosen by hand; otherwise the selection follows what matters.
     pub selected: Option<StepId>,
@@ -217,7 +217,7 @@ impl App {
             options,
             theme,
             focus: Pane::Services,
-            shown_aside: Pane::Timeline,
+            asked_aside: None,
             zoomed: false,
             selected: None,
             plan_at: 0,
@@ -360,6 +360,24 @@ impl App {
     pub fn shown_run(&self) -> Option<&Run> {
         let incident = self.mirror.as_ref()?.state.incident.as_ref().map(|incident| &incident.id);
         self.run().filter(|run| run.is_open() || run.incident.as_ref() == incident)
+    }
+
+    pub fn has_incident(&self) -> bool {
+        self.mirror.as_ref().is_some_and(|mirror| mirror.state.incident.is_some())
+    }
+
+    /// Whether a pane is shown only when it is asked for. In peace, backups and readiness have places of their own.
+    pub fn shares_a_place(&self, pane: Pane) -> bool {
+        match pane {
+            Pane::Timeline | Pane::Incident => true,
+            Pane::Backups | Pane::Readiness => self.has_incident() || self.shown_run().is_some(),
+            _ => false,
+        }
+    }
+
+    /// Of the panes that share a place, the one that is shown.
+    pub fn aside(&self) -> Pane {
+        self.asked_aside.unwrap_or(Pane::Timeline)
     }
 
     /// Seconds for which this cockpit stays armed, if it is.

@@ -2,6 +2,7 @@
 
 use crate::domain::event::{Event, Prepared, Record};
 use crate::domain::health::Status;
+use crate::domain::readiness::{Brief, Ready};
 
 use super::mark;
 use super::theme::Role;
@@ -17,6 +18,11 @@ pub fn describe(record: &Record) -> (Role, String) {
             let role = if *to == Status::Healthy { Role::Good } else { mark::status(*to).role };
             (role, format!("{probe} {} {detail}", mark::status(*to).word))
         }
+        Event::BackupChanged { backup, to, detail } => {
+            let mark = mark::worth(*to);
+            (mark.role, with(&format!("backup {backup} {}", mark.word), detail))
+        }
+        Event::ReadinessAssessed { plans } => readiness(plans),
         Event::CockpitArmed { .. } => (Role::Dim, "armed a cockpit".into()),
         Event::CockpitDisarmed { .. } => (Role::Dim, "disarmed a cockpit".into()),
         Event::HoldSet { reason } => (Role::Warn, with("HOLD: nothing new starts", reason)),
@@ -34,6 +40,21 @@ pub fn describe(record: &Record) -> (Role, String) {
         Event::RunEnded { run, outcome, reason } => (Role::Accent, with(&format!("{run} {outcome}"), reason)),
         _ => (Role::Dim, "something that this version does not know".into()),
     }
+}
+
+/// The plan that is worst off speaks for all.
+fn readiness(plans: &[Brief]) -> (Role, String) {
+    let Some(worst) = plans.iter().max_by_key(|it| (it.ready, std::cmp::Reverse(it.score))) else {
+        return (Role::Dim, "no plan to hold against reality".into());
+    };
+    let mark = mark::ready(worst.ready);
+    let others = if plans.len() > 1 { format!(", worst of {} plans", plans.len()) } else { String::new() };
+    let what = match worst.ready {
+        Ready::Ready if plans.len() > 1 => format!("all {} plans are ready", plans.len()),
+        _ => format!("{} {}, {} of 100{others}", worst.plan, mark.word, worst.score),
+    };
+    let role = if worst.ready == Ready::Ready { Role::Dim } else { mark.role };
+    (role, with(&what, &worst.reasons.join(", ")))
 }
 
 fn describe_step(event: &Event) -> (Role, String) {

@@ -38,6 +38,11 @@ pub fn age(seconds: f64) -> String {
     length(seconds.max(0.0).floor())
 }
 
+/// How old something is where seconds do not matter: what changes every second goes over the wire every second.
+pub fn rough_age(seconds: f64) -> String {
+    if seconds < 60.0 { "<1m".into() } else { length((seconds / 60.0).floor() * 60.0) }
+}
+
 /// The time of day where the operator is.
 pub fn time_of_day(at: At, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()

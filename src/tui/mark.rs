@@ -1,8 +1,10 @@
 //! How a state is shown: always a glyph, a word and a colour together, so that none of them has to be trusted alone.
 
+use crate::domain::backup::Worth;
 use crate::domain::health::Status;
 use crate::domain::kinds::Undo;
 use crate::domain::plan::Gate;
+use crate::domain::readiness::{Finds, Ready};
 use crate::domain::recovery::Role as Part;
 use crate::domain::run::StepPhase;
 use crate::domain::system::GuardVerdict;
@@ -49,6 +51,34 @@ pub fn phase(phase: StepPhase) -> Mark {
         StepPhase::Rehearsed => mark("✓", "rehearsed", Role::Good),
         StepPhase::Reverting => mark("↶", "reverting", Role::Busy),
         StepPhase::Reverted => mark("↶", "reverted", Role::Warn),
+    }
+}
+
+pub fn worth(worth: Worth) -> Mark {
+    match worth {
+        Worth::Fresh => mark("●", "fresh", Role::Good),
+        Worth::Weak => mark("◐", "weak", Role::Warn),
+        Worth::Unknown => mark("?", "unknown", Role::Unknown),
+        Worth::Stale => mark("✗", "STALE", Role::Bad),
+        Worth::Missing => mark("✗", "MISSING", Role::Bad),
+    }
+}
+
+pub fn ready(ready: Ready) -> Mark {
+    match ready {
+        Ready::Ready => mark("●", "ready", Role::Good),
+        Ready::AtRisk => mark("◐", "at risk", Role::Warn),
+        Ready::Unknown => mark("?", "unknown", Role::Unknown),
+        Ready::NotReady => mark("✗", "NOT READY", Role::Bad),
+    }
+}
+
+pub fn finds(finds: Finds) -> Mark {
+    match finds {
+        Finds::Pass => mark("✓", "pass", Role::Good),
+        Finds::Warn => mark("!", "warn", Role::Warn),
+        Finds::Unknown => mark("?", "unknown", Role::Unknown),
+        Finds::Fail => mark("✗", "FAIL", Role::Bad),
     }
 }
 

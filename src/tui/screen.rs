@@ -10,17 +10,14 @@ use super::app::App;
 use super::edge;
 use super::format::{fit, width};
 use super::keymap::Context;
+use super::layout;
 use super::look::Look;
-use super::panes::Pane;
 use super::panes::header::{self, CLOCKS};
 use super::panes::services;
 use super::theme::Role;
 
 /// Below this nothing sensible can be shown.
 const LEAST: (u16, u16) = (60, 16);
-
-/// From this size of the body on, health and plan are shown side by side.
-const WIDE: (u16, u16) = (108, 24);
 
 /// Draws the cockpit as it is now.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
@@ -51,7 +48,7 @@ fn draw_all(look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
     header::clocks(look, clocks, frame.buffer_mut());
     let margin = u16::from(area.width >= 100);
     let body = Rect { x: body.x + margin, width: body.width - 2 * margin, ..body };
-    for (pane, place) in places(look, draw_strip(look, body, frame)) {
+    for (pane, place) in layout::places(look, draw_strip(look, body, frame)) {
         pane.draw(look, place, frame.buffer_mut());
     }
     draw_advice(look, next, frame);
@@ -61,87 +58,13 @@ fn draw_all(look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
     }
 }
 
-/// Which panes are shown, and where.
-fn places(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
-    let app = look.app;
-    if app.zoomed {
-        return vec![(app.focus, body)];
-    }
-    let aside = app.shown_aside;
-    if body.width >= 170 && body.height >= 36 {
-        let [left, middle, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11), Constraint::Fill(9)]);
-        let services = services_height(app);
-        let [top, below] = stack(left, Constraint::Length(services));
-        let [plan, step] = stack(middle, Constraint::Length(plan_height(app, body.height)));
-        let [incident, timeline] = stack(right, Constraint::Length(16));
-        return vec![
-            (Pane::Services, top),
-            (Pane::Datastores, below),
-            (Pane::Plan, plan),
-            (Pane::Step, step),
-            (Pane::Incident, incident),
-            (Pane::Timeline, timeline),
-        ];
-    }
-    if body.width >= WIDE.0 && body.height >= WIDE.1 {
-        let [left, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11)]);
-        let [services, rest] = stack(left, Constraint::Length(services_height(app)));
-        let [stores, last] = stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(4))));
-        let [plan, step] = stack(right, Constraint::Length(plan_height(app, body.height)));
-        return vec![
-            (Pane::Services, services),
-            (Pane::Datastores, stores),
-            (aside, last),
-            (Pane::Plan, plan),
-            (Pane::Step, step),
-        ];
-    }
-    if matches!(app.focus, Pane::Plan | Pane::Step) {
-        let [left, right] = columns(body, [Constraint::Length((body.width * 41 / 80).max(30)), Constraint::Fill(1)]);
-        return vec![(Pane::Plan, left), (Pane::Step, right)];
-    }
-    let [left, right] = columns(body, [Constraint::Fill(11), Constraint::Fill(9)]);
-    let [services, last] = stack(left, Constraint::Length(services_height(app).min(body.height.saturating_sub(5))));
-    vec![(Pane::Services, services), (aside, last), (Pane::Datastores, right)]
-}
-
-/// Where a small screen shows the plan only, a line says how the services are; says what is left for the panes.
+/// Where a small screen is given to one thing, a line says how the services are; says what is left for the panes.
 fn draw_strip(look: &Look<'_>, body: Rect, frame: &mut Frame<'_>) -> Rect {
-    let small = body.width < WIDE.0 || body.height < WIDE.1;
-    if !small || look.app.zoomed || !matches!(look.app.focus, Pane::Plan | Pane::Step) {
+    if !layout::hides_services(look.app, body) {
         return body;
     }
     services::strip(look).render(Rect { height: 1, ..body }, frame.buffer_mut());
     Rect { y: body.y + 1, height: body.height - 1, ..body }
-}
-
-fn columns<const N: usize>(area: Rect, widths: [Constraint; N]) -> [Rect; N] {
-    Layout::horizontal(widths).spacing(2).areas(area)
-}
-
-fn stack(area: Rect, first: Constraint) -> [Rect; 2] {
-    Layout::vertical([first, Constraint::Fill(1)]).areas(area)
-}
-
-/// Title, two lines of regions, the tiers and their services, and a line of air.
-fn services_height(app: &App) -> u16 {
-    let services = app.mirror.as_ref().map_or(0, |mirror| mirror.estate.services.len());
-    u16::try_from(services).unwrap_or(u16::MAX).saturating_add(1 + 2 + 2 + 1)
-}
-
-/// Title, and each store with its members.
-fn stores_height(look: &Look<'_>) -> u16 {
-    let stores = look.snap.estate.datastores();
-    let rows = stores
-        .map(|store| 1 + look.snap.live.surveys.get(&store.id).map_or(1, |it| it.survey.members.len()))
-        .sum::<usize>();
-    u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2)
-}
-
-fn plan_height(app: &App, most: u16) -> u16 {
-    let plans = app.mirror.as_ref().map_or(0, |mirror| mirror.plans.len());
-    let rows = app.shown_run().map_or(plans, |run| run.plan.steps.len());
-    u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2).min(most * 3 / 5)
 }
 
 /// The next thing to do.

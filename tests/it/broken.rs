@@ -6,10 +6,11 @@ use mayday::cli::exit::Exit;
 use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, Pace, estate};
 
+use crate::common::ONE_CROWD;
 use crate::process::Home;
 
 /// Runs at once: most of their time is waiting.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 3;
 
 /// A step of each system that changes something, and the places that it needs.
 const STEPS: [(&str, &str, &[&str]); 5] = [
@@ -62,6 +63,7 @@ async fn ends_well((system, step, places): (&str, &str, &[&str]), (condition, ad
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_against_a_broken_platform_ends_waits_and_says_why() {
+    let _alone = ONE_CROWD.lock().await;
     let all = STEPS.into_iter().flat_map(|step| CONDITIONS.map(|condition| ends_well(step, condition)));
     stream::iter(all).buffer_unordered(AT_ONCE).collect::<()>().await;
 }

@@ -15,6 +15,7 @@ mod kubernetes;
 mod lab_comms;
 mod lab_mail;
 mod neo4j;
+mod peacetime;
 mod process;
 mod rds;
 mod redis;

@@ -11,8 +11,6 @@ use crate::lab::faults::{Condition, Faults};
 
 pub const BUCKET: &str = "gennet-backups";
 
-const HOUR: Duration = Duration::from_secs(3600);
-
 /// While nothing is made any more, copies younger than this were never made.
 const MISSED: Duration = Duration::from_secs(3 * 86_400);
 
@@ -45,7 +43,7 @@ const JOBS: [Job; 3] = [
         stem: "neo4j",
         suffix: ".backup",
         every: Duration::from_secs(6 * 3600),
-        newest: HOUR,
+        newest: Duration::from_secs(40 * 60),
         kept: 29,
         size: 90_000,
     },

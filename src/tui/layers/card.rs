@@ -273,8 +273,21 @@ fn outlook(look: &Look<'_>, run: &Run, step: &StepRun, card: &GateCard) -> Vec<L
             (format!("{} old, good for {}", age(old), length(limit)), Role::Text)
         };
         out.push(row(look, "seen", words, role));
+        out.push(readiness(look, run));
     }
     out
+}
+
+/// How the whole plan stood against reality when it was last held against it.
+fn readiness(look: &Look<'_>, run: &Run) -> Line<'static> {
+    let known = look.snap.state.readiness_by_plan().get(&run.plan.id).copied();
+    let Some((at, brief)) = known else {
+        return row(look, "ready", "? this plan was never held against reality".into(), Role::Unknown);
+    };
+    let mark = mark::ready(brief.ready);
+    let words = format!("{} {}, {} of 100, {} ago", mark.glyph, mark.word, brief.score, age(look.since(at)));
+    let role = if look.snap.estate.assessment_is_old(at, look.now) { Role::Unknown } else { mark.role };
+    row(look, "ready", words, role)
 }
 
 /// The projected finish against the RTO of the most urgent tier that is not recovered.

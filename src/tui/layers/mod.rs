@@ -1,6 +1,7 @@
 //! What lies over the cockpit. The topmost layer handles input first; `Esc` takes it away.
 
 pub mod card;
+pub mod contacts;
 pub mod form;
 pub mod help;
 pub mod palette;
@@ -65,6 +66,8 @@ pub enum Text {
     Plain(Vec<String>),
     /// What the keys do there.
     Keys(Context),
+    /// Whom to call.
+    Contacts,
 }
 
 impl Layer {
@@ -231,6 +234,7 @@ impl Reader {
     fn sheet(&self, look: &Look<'_>, most: usize) -> Sheet {
         let (lines, columns, copies) = match &self.text {
             Text::Keys(context) => (help::lines(look, *context, most.min(92)), most.min(92), false),
+            Text::Contacts => (contacts::lines(look, most.min(100)), most.min(100), false),
             Text::Plain(text) => {
                 let columns = text.iter().map(|line| width(line)).max().unwrap_or(0).clamp(40, most.max(40)).min(most);
                 (plain(look, text, columns), columns, true)

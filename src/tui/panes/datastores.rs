@@ -16,9 +16,9 @@ use super::Body;
 pub fn body(look: &Look<'_>, columns: usize, height: usize) -> Body {
     let stores: Vec<&SystemSpec> = look.snap.estate.datastores().collect();
     let members =
-        |store: &&SystemSpec| look.snap.live.surveys.get(&store.id).map_or(1, |known| known.survey.members.len());
-    let rows: usize = stores.iter().map(|store| 1 + members(store)).sum();
-    let roomy = rows + stores.len() <= height;
+        |store: &&SystemSpec| look.snap.live.surveys.get(&store.id).map_or(1, |known| rows(&known.survey.members));
+    let needed: usize = stores.iter().map(|store| 1 + members(store)).sum();
+    let roomy = needed + stores.len() <= height;
     let mut lines = Vec::new();
     for (index, store) in stores.iter().enumerate() {
         if roomy && index > 0 {
@@ -71,12 +71,41 @@ fn members(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Vec<Line<'sta
     let Some(known) = look.snap.live.surveys.get(&store.id) else {
         return vec![Line::from(look.span("  ? not surveyed yet", Role::Unknown))];
     };
-    let mut lines: Vec<Line<'static>> = known.survey.members.iter().map(|found| member(look, found, columns)).collect();
+    let (others, data): (Vec<&Member>, Vec<&Member>) =
+        known.survey.members.iter().partition(|member| member.role == Part::Other && member.lag.is_none());
+    let mut lines: Vec<Line<'static>> = data.into_iter().map(|found| member(look, found, columns)).collect();
+    lines.extend(self::others(look, &others, columns));
     if let Some(fault) = &known.fault {
         let text = format!("  ? {fault}");
         lines.push(Line::from(look.span(fit(&text, columns).into_owned(), Role::Unknown)));
     }
     lines
+}
+
+/// What holds no data (Sentinels, members that are syncing) in one line: how many there are, and who is in trouble.
+fn others(look: &Look<'_>, others: &[&Member], columns: usize) -> Option<Line<'static>> {
+    let worst = Status::worst(others.iter().map(|member| member.status));
+    let state = mark::status(worst);
+    let ill: Vec<&str> =
+        others.iter().filter(|member| member.status != Status::Healthy).map(|member| member.name.as_str()).collect();
+    let words = match ill.is_empty() {
+        true => format!("{} of {} healthy", others.len(), others.len()),
+        false => format!("{} of {} healthy, not {}", others.len() - ill.len(), others.len(), ill.join(", ")),
+    };
+    let room = columns.saturating_sub(3 + 8);
+    (!others.is_empty()).then(|| {
+        Line::from(vec![
+            look.span(format!(" {} ", state.glyph), state.role),
+            look.span(column(mark::part(Part::Other), 8), Role::Dim),
+            look.span(fit(&words, room).into_owned(), if ill.is_empty() { Role::Dim } else { state.role }),
+        ])
+    })
+}
+
+/// How many lines a store's members take.
+pub fn rows(members: &[Member]) -> usize {
+    let others = members.iter().filter(|member| member.role == Part::Other && member.lag.is_none()).count();
+    (members.len() - others + usize::from(others > 0)).max(1)
 }
 
 fn member(look: &Look<'_>, member: &Member, columns: usize) -> Line<'static> {

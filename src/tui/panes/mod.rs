@@ -1,9 +1,11 @@
 //! The panes: each turns the mirror into lines; this draws them all alike, with title, filter and scrolling.
 
+pub mod backups;
 pub mod datastores;
 pub mod header;
 pub mod incident;
 pub mod plan;
+pub mod readiness;
 pub mod services;
 pub mod step;
 pub mod timeline;
@@ -28,6 +30,8 @@ words! {
         Step = "step",
         Timeline = "timeline",
         Incident = "incident",
+        Backups = "backups",
+        Readiness = "readiness",
     }
 }
 
@@ -56,6 +60,8 @@ impl Pane {
             Self::Step => step::body(look, columns, height),
             Self::Timeline => timeline::body(look, columns),
             Self::Incident => incident::body(look, columns),
+            Self::Backups => backups::body(look, columns),
+            Self::Readiness => readiness::body(look, columns),
         }
     }
 

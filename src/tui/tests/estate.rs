@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::backup::BackupSpec;
+use crate::domain::contacts::{Contact, Contacts, PagerDuty, Support};
 use crate::domain::estate::{
     DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Service, Subject, SystemSpec, Tier,
 };
 use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::{StepRole, Undo};
-use crate::domain::params::Params;
+use crate::domain::params::{Params, SecretRef};
 use crate::domain::plan::{Gate, Plan, StepSpec};
 use crate::domain::time::Span;
 
@@ -47,8 +49,8 @@ pub fn estate() -> Estate {
         services: SERVICES.iter().map(service).collect(),
         systems: STORES.iter().map(store).collect(),
         probes: probes(),
-        backups: Vec::new(),
-        contacts: Default::default(),
+        backups: backups(),
+        contacts: contacts(),
         dependencies: Vec::new(),
         objectives: Objectives {
             rto: [(Tier::Critical, 300), (Tier::Standard, 900), (Tier::Platform, 1800)]
@@ -59,6 +61,55 @@ pub fn estate() -> Estate {
                 .into(),
         },
         policy: Policy::default(),
+    }
+}
+
+fn backups() -> Vec<BackupSpec> {
+    let backup = |id: &str, subject: &str, class, hours: u64| BackupSpec {
+        id: id.into(),
+        title: id.into(),
+        kind: "s3.objects".into(),
+        subject: subject.into(),
+        system: subject.into(),
+        class: Some(class),
+        region: None,
+        every: Span::secs(60),
+        max_age: Some(Span::secs(hours * 3600)),
+        retention: Some(Span::secs(7 * 24 * 3600)),
+        params: Params::default(),
+    };
+    vec![
+        backup("db-snapshots", "database", DataClass::Database, 26),
+        backup("graph-full", "graph", DataClass::Database, 26),
+        backup("cache-dumps", "cache", DataClass::ApplicationState, 1),
+        backup("etcd", "objects", DataClass::UserData, 13),
+    ]
+}
+
+fn contacts() -> Contacts {
+    let person = |name: &str, role: &str, phone: &str| Contact {
+        name: name.into(),
+        role: Some(role.into()),
+        phone: Some(phone.into()),
+        link: None,
+    };
+    Contacts {
+        pagerduty: Some(PagerDuty {
+            token: SecretRef::Env("PAGERDUTY_TOKEN".into()),
+            url: "https://api.pagerduty.com".into(),
+            policies: Vec::new(),
+            every: Span::secs(300),
+        }),
+        escalation: vec![
+            person("Bo Lindqvist", "head of platform", "+46 70 5550111"),
+            person("Chiara Ricci", "chief technology officer", "+39 5550112"),
+        ],
+        support: Some(Support {
+            plan: "Business, 1 hour for production down".into(),
+            account: Some("123456789012".into()),
+            phone: None,
+            link: Some("https://console.aws.amazon.com/support".into()),
+        }),
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::domain::actor::{Actor, Origin};
+use crate::domain::backup::{BackupCopy, BackupLive, BackupLook, CopyState};
 use crate::domain::command::{Ask, Command, Effect, Envelope, Job, Preparation, Report};
+use crate::domain::contacts::{OnCall, OnCallLive};
 use crate::domain::decide::{Context, decide};
 use crate::domain::estate::Subject;
 use crate::domain::event::Record;
@@ -14,6 +16,7 @@ use crate::domain::health::{Reading, Status};
 use crate::domain::ids::{ProbeId, RegionId, SessionId, StepId, SystemId};
 use crate::domain::kinds::StepRole;
 use crate::domain::live::{Attached, Live, LiveChange, LogLine, SurveyLive};
+use crate::domain::readiness::{Assessment, Finding, Finds};
 use crate::domain::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
 use crate::domain::state::State;
 use crate::domain::system::{Checked, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Verified};
@@ -64,6 +67,9 @@ impl Scene {
         for _ in 0..20 {
             scene.pass(5);
         }
+        scene.look_at_backups();
+        scene.assess();
+        scene.name_who_is_on_call();
         scene
     }
 
@@ -184,6 +190,78 @@ impl Scene {
             }
             self.live(LiveChange::Probe { probe: spec.id.clone(), at: now, status, reading });
         }
+    }
+
+    /// One backup is as it should be, one lies only in the region it protects, one is old, and one could not be looked at.
+    fn look_at_backups(&mut self) {
+        let now = self.snap.now;
+        let hour = |hours: u64| before(now, std::time::Duration::from_secs(hours * 3600));
+        let copies = |newest: u64, every: u64| {
+            let copy = |nth: u64| BackupCopy {
+                at: hour(newest + nth * every),
+                state: CopyState::Good,
+                size: Some(4_200_000_000),
+                name: format!("copy-{nth}"),
+            };
+            BackupLook::of((0..7).map(copy).collect())
+        };
+        let looks = [
+            ("db-snapshots", copies(5, 24).at(RegionId::from(WEST))),
+            ("graph-full", copies(9, 24).at(RegionId::from(EAST))),
+            ("cache-dumps", copies(3, 24).at(RegionId::from(WEST))),
+        ];
+        for (backup, look) in looks {
+            let taken = BackupLive { at: Some(now), look, fault: None };
+            self.live(LiveChange::Backup { backup: backup.into(), taken });
+        }
+        let fault = Some("the bucket does not answer".into());
+        self.live(LiveChange::Backup { backup: "etcd".into(), taken: BackupLive { fault, ..BackupLive::default() } });
+        let judged = self.snap.backups(now).into_iter();
+        let reports: Vec<Report> = judged
+            .map(|(spec, it)| Report::Backup { backup: spec.id.clone(), to: it.worth, detail: it.words() })
+            .collect();
+        reports.into_iter().for_each(|report| self.report(report));
+    }
+
+    /// The database's plan is ready; the regional one lacks a permission and leans on what it flees.
+    fn assess(&mut self) {
+        let finding = |step: Option<&str>, name: &str, finds, detail: &str| Finding {
+            step: step.map(StepId::from),
+            name: name.into(),
+            finds,
+            detail: detail.into(),
+        };
+        let at = self.snap.now;
+        let assessments: Vec<Assessment> = [
+            ("database-failover", vec![finding(None, "parity", Finds::Pass, "12 facts are the same in both regions")]),
+            (
+                "regional-failover",
+                vec![
+                    finding(Some("fence-primary"), "access", Finds::Pass, "may patch deployments/scale"),
+                    finding(Some("move-dns"), "access", Finds::Fail, "route53:ChangeResourceRecordSets is denied"),
+                    finding(None, "control-plane", Finds::Warn, "Route 53 is changed through us-east-1, which is left"),
+                ],
+            ),
+        ]
+        .map(|(plan, findings)| Assessment { plan: plan.into(), at, findings })
+        .into();
+        let plans = assessments.iter().map(Assessment::brief).collect();
+        self.live(LiveChange::Readiness { assessments });
+        self.report(Report::Readiness { plans });
+    }
+
+    fn name_who_is_on_call(&mut self) {
+        let person = |name: &str, level, phone: &str| OnCall {
+            name: name.into(),
+            level,
+            policy: "Platform".into(),
+            phone: Some(phone.into()),
+            link: None,
+            until: Some(after(self.snap.now, std::time::Duration::from_secs(4 * 3600))),
+        };
+        let people = vec![person("Ada Okafor", 1, "+1 5550100"), person("Mateo Silva", 2, "+1 5550101")];
+        let taken = OnCallLive { at: Some(self.snap.now), people, fault: None };
+        self.live(LiveChange::OnCall { taken });
     }
 
     /// Tells of a probe whatever the outside world might say.

@@ -15,8 +15,10 @@ const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 type View = (&'static str, fn() -> Scene, &'static str);
 
 /// Every state that the main view is looked at in.
-const VIEWS: [View; 9] = [
+const VIEWS: [View; 11] = [
     ("peacetime", Scene::peace, ""),
+    ("backups", Scene::peace, "7"),
+    ("readiness", Scene::peace, "8"),
     ("dark", Scene::dark, ""),
     ("declared-unarmed", Scene::declared, ""),
     ("gate-open", Scene::gates, ""),
@@ -57,7 +59,8 @@ fn a_lost_engine_is_seen_at_once_with_the_age_of_what_is_on_screen() {
 
 #[test]
 fn every_layer() {
-    let layers: [View; 13] = [
+    let layers: [View; 14] = [
+        ("contacts", Scene::peace, "o"),
         ("card", Scene::gates, "Enter"),
         ("card-blocked", Scene::blocked, "n n Enter"),
         ("typed-gate", Scene::typed, "n Enter c"),

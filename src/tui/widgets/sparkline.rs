@@ -1,4 +1,4 @@
-//! A sparkline of latencies.
+//! Sparklines, of latencies and of scores.
 
 use std::collections::VecDeque;
 
@@ -9,10 +9,18 @@ pub fn sparkline(history: &VecDeque<Option<u32>>, columns: usize) -> String {
     let shown: Vec<Option<u32>> = history.iter().copied().skip(history.len().saturating_sub(columns)).collect();
     // Below this many milliseconds nothing is worth a mountain.
     let top = shown.iter().flatten().copied().max().unwrap_or(0).max(20);
-    let bar = |value: u32| BARS[(value as usize * (BARS.len() - 1)).div_ceil(top as usize).min(BARS.len() - 1)];
     let mut out = " ".repeat(columns - shown.len());
-    out.extend(shown.iter().map(|value| value.map_or('·', bar)));
+    out.extend(shown.iter().map(|value| value.map_or('·', |value| bar(value, top))));
     out
+}
+
+/// Scores of 100 each: what is full is a full bar.
+pub fn of_scores(scores: impl IntoIterator<Item = u8>) -> String {
+    scores.into_iter().map(|score| bar(u32::from(score), 100)).collect()
+}
+
+fn bar(value: u32, top: u32) -> char {
+    BARS[(value as usize * (BARS.len() - 1)).div_ceil(top as usize).min(BARS.len() - 1)]
 }
 
 #[cfg(test)]
@@ -25,5 +33,6 @@ mod tests {
         assert_eq!(sparkline(&history, 4), "▃·▇▁");
         assert_eq!(sparkline(&history, 6), "  ▃·▇▁");
         assert_eq!(sparkline(&history, 2), "▇▁");
+        assert_eq!(of_scores([0, 50, 100]), "▁▄▇");
     }
 }

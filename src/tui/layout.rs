@@ -1,0 +1,129 @@
+//! Which panes are shown, and where. Small screens turn pages; the larger one is, the more of them are side by side.
+
+use ratatui::layout::{Constraint, Layout, Rect};
+
+use super::app::App;
+use super::look::Look;
+use super::panes::{Pane, datastores, readiness};
+
+/// From this size of the body on, health and plan are shown side by side.
+const WIDE: (u16, u16) = (108, 24);
+/// From this size on, there are three columns.
+const LARGE: (u16, u16) = (170, 36);
+/// Fewer rows are no pane.
+const LEAST: u16 = 4;
+
+fn fits(body: Rect, size: (u16, u16)) -> bool {
+    body.width >= size.0 && body.height >= size.1
+}
+
+pub fn places(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
+    match () {
+        () if look.app.zoomed => vec![(look.app.focus, body)],
+        () if fits(body, LARGE) => large(look, body),
+        () if fits(body, WIDE) => wide(look, body),
+        () => small(look.app, body),
+    }
+}
+
+/// Whether the services are on none of the panes shown.
+pub fn hides_services(app: &App, body: Rect) -> bool {
+    let one_thing = matches!(app.focus, Pane::Plan | Pane::Step | Pane::Backups | Pane::Readiness);
+    !fits(body, WIDE) && !app.zoomed && one_thing
+}
+
+/// Nothing burns and nothing runs: then it matters what there would be if something did.
+fn is_calm(app: &App) -> bool {
+    !app.has_incident() && app.shown_run().is_none()
+}
+
+fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
+    let app = look.app;
+    let [left, middle, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11), Constraint::Fill(9)]);
+    let [plan, step] = stack(middle, Constraint::Length(plan_height(app, body.height)));
+    let mut places = vec![(Pane::Plan, plan), (Pane::Step, step)];
+    if is_calm(app) {
+        let [services, rest] = stack(left, Constraint::Length(services_height(app)));
+        let [stores, aside] =
+            stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(LEAST))));
+        places.extend([(Pane::Services, services), (Pane::Datastores, stores), (app.aside(), aside)]);
+        places.extend(calm(look, right));
+    } else {
+        let [services, stores] = stack(left, Constraint::Length(services_height(app)));
+        let last = if app.aside() == Pane::Incident { Pane::Timeline } else { app.aside() };
+        let [incident, below] = stack(right, Constraint::Length(16));
+        places.extend([
+            (Pane::Services, services),
+            (Pane::Datastores, stores),
+            (Pane::Incident, incident),
+            (last, below),
+        ]);
+    }
+    places
+}
+
+fn wide(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
+    let app = look.app;
+    let [left, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11)]);
+    let [services, rest] = stack(left, Constraint::Length(services_height(app)));
+    let [stores, last] = stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(LEAST))));
+    let [plan, below] = stack(right, Constraint::Length(plan_height(app, body.height)));
+    let mut places = vec![(Pane::Services, services), (Pane::Datastores, stores), (Pane::Plan, plan)];
+    let reads = matches!(app.focus, Pane::Plan | Pane::Step);
+    if is_calm(app) && !reads {
+        places.push((app.aside(), last));
+        places.extend(calm(look, below));
+    } else {
+        places.extend([(app.aside(), last), (Pane::Step, below)]);
+    }
+    places
+}
+
+/// Readiness as high as it has to be, and the backups.
+fn calm(look: &Look<'_>, area: Rect) -> [(Pane, Rect); 2] {
+    let lines = readiness::body(look, usize::from(area.width)).lines.len();
+    let needed = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
+    let [above, below] = stack(area, Constraint::Length(needed.min(area.height / 2)));
+    [(Pane::Readiness, above), (Pane::Backups, below)]
+}
+
+fn small(app: &App, body: Rect) -> Vec<(Pane, Rect)> {
+    if matches!(app.focus, Pane::Backups | Pane::Readiness) {
+        return vec![(app.focus, body)];
+    }
+    if matches!(app.focus, Pane::Plan | Pane::Step) {
+        let [left, right] = columns(body, [Constraint::Length((body.width * 41 / 80).max(30)), Constraint::Fill(1)]);
+        return vec![(Pane::Plan, left), (Pane::Step, right)];
+    }
+    let [left, right] = columns(body, [Constraint::Fill(11), Constraint::Fill(9)]);
+    let [services, last] = stack(left, Constraint::Length(services_height(app).min(body.height.saturating_sub(5))));
+    vec![(Pane::Services, services), (app.aside(), last), (Pane::Datastores, right)]
+}
+
+fn columns<const N: usize>(area: Rect, widths: [Constraint; N]) -> [Rect; N] {
+    Layout::horizontal(widths).spacing(2).areas(area)
+}
+
+fn stack(area: Rect, first: Constraint) -> [Rect; 2] {
+    Layout::vertical([first, Constraint::Fill(1)]).areas(area)
+}
+
+/// Title, two lines of regions, the tiers and their services, and a line of air.
+fn services_height(app: &App) -> u16 {
+    let services = app.mirror.as_ref().map_or(0, |mirror| mirror.estate.services.len());
+    u16::try_from(services).unwrap_or(u16::MAX).saturating_add(1 + 2 + 2 + 1)
+}
+
+/// Title, and each store with its members.
+fn stores_height(look: &Look<'_>) -> u16 {
+    let stores = look.snap.estate.datastores();
+    let members = |id| look.snap.live.surveys.get(id).map_or(1, |it| datastores::rows(&it.survey.members));
+    let rows = stores.map(|store| 1 + members(&store.id)).sum::<usize>();
+    u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2)
+}
+
+fn plan_height(app: &App, most: u16) -> u16 {
+    let plans = app.mirror.as_ref().map_or(0, |mirror| mirror.plans.len());
+    let rows = app.shown_run().map_or(plans, |run| run.plan.steps.len());
+    u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2).min(most * 3 / 5)
+}
