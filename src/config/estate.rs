@@ -11,7 +11,7 @@ use super::suggest::one_of;
 use super::{backups, contacts};
 use crate::domain::backup::BackupSpec;
 use crate::domain::estate::{
-    DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Service, Subject, SystemSpec, Tier,
+    DataClass, Estate, Objectives, OnTrigger, Policy, ProbeSpec, Region, RegionRole, Service, Subject, SystemSpec, Tier,
 };
 use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::{Kinds, SystemKind};
@@ -361,6 +361,9 @@ fn read_policy(root: &Table<'_>) -> Policy {
             *of(&mut policy) = number;
         }
     }
+    if let Some(word) = table.get("on_trigger").and_then(|it| it.word(OnTrigger::WORDS)) {
+        policy.on_trigger = word;
+    }
     for (floor, ceiling, name) in [
         (policy.poll_floor, policy.poll_ceiling, "poll_ceiling"),
         (policy.retry_floor, policy.retry_ceiling, "retry_ceiling"),
@@ -381,6 +384,7 @@ mod tests {
     fn every_field_of_the_policy_can_be_set() {
         let fields = serde_json::to_value(Policy::default()).unwrap();
         let named = POLICY_SPANS.iter().map(|(name, _)| *name).chain(POLICY_NUMBERS.iter().map(|(name, _)| *name));
+        let named = named.chain(["on_trigger"]);
         let named: BTreeSet<&str> = named.collect();
         let all: BTreeSet<&str> = fields.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(named, all);

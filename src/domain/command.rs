@@ -129,6 +129,8 @@ pub enum Report {
     Readiness {
         plans: Vec<Brief>,
     },
+    /// Time has passed, and a rule of the plan is met by now.
+    TriggerMet {},
     Prepared {
         run: RunId,
         step: StepId,

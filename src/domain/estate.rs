@@ -163,6 +163,18 @@ pub struct Policy {
     pub readiness_every: Span,
     /// How many probes may be under way at once.
     pub probe_concurrency: u32,
+    /// What a rule of the plan does that is met.
+    pub on_trigger: OnTrigger,
+}
+
+words! {
+    /// What becomes of a rule that is met. Neither starts a run.
+    OnTrigger {
+        /// It is told; a human declares.
+        Propose = "propose",
+        /// The engine declares the incident, so that the clocks and the people are called at once.
+        Declare = "declare",
+    }
 }
 
 impl Default for Policy {
@@ -182,6 +194,7 @@ impl Default for Policy {
             backups_every: Span::secs(60),
             readiness_every: Span::secs(15 * 60),
             probe_concurrency: 64,
+            on_trigger: OnTrigger::Propose,
         }
     }
 }

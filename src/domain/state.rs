@@ -155,7 +155,8 @@ impl State {
                 severity: *severity,
                 phase: Phase::Declared,
                 declared_by: record.actor.clone(),
-                commander: Some(record.actor.clone()),
+                // The engine leads nobody.
+                commander: record.actor.uid.is_some().then(|| record.actor.clone()),
                 clocks: clocks.clone(),
                 region: region.clone(),
                 points: points.clone(),

@@ -5,6 +5,7 @@ mod backups;
 pub mod builtin;
 mod contacts;
 mod core;
+mod herald;
 mod monitor;
 mod readiness;
 mod record;
@@ -102,6 +103,7 @@ impl Handle {
         monitor::start(&handle);
         backups::start(&handle);
         contacts::start(&handle);
+        herald::start(&handle);
         readiness::start(&handle, asked);
         Ok(handle)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::actor::Origin;
 use super::super::command::{Ask, Effect, Envelope, Refusal, RefusalReason as Why};
-use super::super::estate::{Estate, Subject, Tier};
+use super::super::estate::{Estate, OnTrigger, Subject, Tier};
 use super::super::event::Event;
 use super::super::health::Status;
 use super::super::ids::{IncidentId, PlanId, RunId, StepId};
@@ -16,6 +16,7 @@ use super::super::state::State;
 use super::super::system::Observed;
 use super::super::text::clean;
 use super::super::time::{At, seconds_between};
+use super::super::trigger::{Trigger, triggers};
 use super::advance::{is_stale, prepare};
 use super::{Context, Draft, refuse, session};
 
@@ -139,6 +140,23 @@ fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity) -> Result<(),
     let points = cx.points.clone();
     draft.event(Event::IncidentDeclared { incident, title, severity, clocks, region, points });
     Ok(())
+}
+
+/// Declares by itself what a rule of the plan says, where the policy wants that: not while the engine is held, and not again for
+/// trouble that a human has looked at and closed.
+pub(super) fn declare_met(draft: &mut Draft<'_>) {
+    let (cx, state) = (draft.cx, draft.state());
+    if cx.estate.policy.on_trigger != OnTrigger::Declare || state.hold.is_some() || state.incident.is_some() {
+        return;
+    }
+    let closed = state.past.iter().map(|past| past.closed_at).max();
+    let met = triggers(cx.estate, state, cx.plans.iter().map(|plan| &**plan));
+    let new = |trigger: &Trigger| trigger.is_met(cx.now) && closed.is_none_or(|closed| closed < trigger.since);
+    if let Some(trigger) = met.into_iter().find(new) {
+        let title = format!("{}: {}", trigger.rule.title(), trigger.evidence);
+        // Refused only while another is open, which was looked at above.
+        let _ = declare(draft, &title, trigger.severity);
+    }
 }
 
 /// The clocks at the declaration: per tier, t0 is the last healthy reading before the earliest failure that still lasts.

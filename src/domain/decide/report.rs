@@ -25,6 +25,7 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
             draft.event(Event::BackupChanged { backup: backup.clone(), to: *to, detail: detail.clone() });
         }
         Report::Readiness { plans } => draft.event(Event::ReadinessAssessed { plans: plans.clone() }),
+        Report::TriggerMet {} => super::ask::declare_met(draft),
         Report::Prepared { run, step, outcome } if is(draft, run, step, StepPhase::Preparing) => match outcome {
             Ok(preparation) => prepared(draft, run, step, preparation),
             Err(fault) => failed(draft, run, step, fault),

@@ -1,5 +1,6 @@
 use super::super::super::actor::Origin;
 use super::super::super::command::{Ask, Effect, RefusalReason as Why, Report};
+use super::super::super::estate::OnTrigger;
 use super::super::super::event::Event;
 use super::super::super::health::Status;
 use super::super::super::incident::{Phase, Severity};
@@ -420,4 +421,44 @@ fn a_plan_with_a_cycle_or_an_open_end_is_unsound() {
     let what: Vec<String> = plan.mistakes().into_iter().map(|mistake| mistake.what).collect();
     assert!(what.contains(&"waits for itself (a → b → a)".to_owned()), "{what:?}");
     assert!(what.contains(&"needs `c`, which is not a step of this plan".to_owned()), "{what:?}");
+}
+
+#[test]
+fn a_rule_that_is_met_declares_only_where_the_policy_says_so_and_not_what_was_closed() {
+    let failing = |on_trigger| {
+        let mut bench = Bench::new();
+        bench.estate.policy.on_trigger = on_trigger;
+        bench.probe("us-east-1", Status::Healthy);
+        bench.pass(60);
+        bench.probe("us-east-1", Status::Down);
+        bench
+    };
+    let mut bench = failing(OnTrigger::Propose);
+    bench.pass(600);
+    bench.report(Report::TriggerMet {});
+    assert!(bench.state.incident.is_none(), "a trigger proposes, a human declares");
+
+    let mut bench = failing(OnTrigger::Declare);
+    bench.report(Report::TriggerMet {});
+    assert!(bench.state.incident.is_none(), "it is not met yet");
+    bench.pass(600);
+    bench.ask(Ask::Hold { reason: String::new() }).unwrap();
+    bench.report(Report::TriggerMet {});
+    assert!(bench.state.incident.is_none(), "nothing automatic happens on hold");
+    bench.ask(Ask::Release { reason: String::new() }).unwrap();
+    bench.report(Report::TriggerMet {});
+    let incident = bench.state.incident.clone().unwrap();
+    assert_eq!((incident.severity, incident.commander), (Severity::Sev1, None));
+    assert!(bench.state.run.is_none(), "no run begins by itself");
+
+    bench.ask(Ask::CloseIncident { note: "a false alarm".into() }).unwrap();
+    bench.pass(600);
+    bench.report(Report::TriggerMet {});
+    assert!(bench.state.incident.is_none(), "a human has looked at this one");
+    bench.probe("us-east-1", Status::Healthy);
+    bench.pass(60);
+    bench.probe("us-east-1", Status::Down);
+    bench.pass(600);
+    bench.report(Report::TriggerMet {});
+    assert!(bench.state.incident.is_some(), "this is another one");
 }
