@@ -53,11 +53,11 @@ async fn copies_that_are_not_made_or_fail_in_part_are_seen_and_mended_ones_too()
     lab.world.truth().faults.set("neo4j-backups", Condition::Stale);
     lab.world.truth().faults.set(&format!("velero@{}", mayday::lab::PRIMARY), Condition::Partial);
     let view = until(&client, "both are seen", |view| {
-        let (graph, velero) = (worth(view, "neo4j"), worth(view, "velero"));
-        graph.contains(&Worth::Stale) && velero.iter().any(|it| *it > Worth::Fresh)
+        let (graph, objects) = (worth(view, "graph"), worth(view, "config"));
+        graph.contains(&Worth::Stale) && objects.iter().any(|it| *it > Worth::Fresh)
     })
     .await;
-    assert!(worth(&view, "snapshots").contains(&Worth::Fresh), "the others are as they were");
+    assert!(worth(&view, "cache.snapshots").contains(&Worth::Fresh), "the others are as they were");
     assert!(view.state.incident.is_none() && view.triggers().is_empty(), "an old copy is no outage");
     home.says("backups").await.is(not_well(), &["stale", "the newest good copy is"]);
     let metrics = home.says("metrics").await;
