@@ -64,7 +64,7 @@ pub enum Format {
 pub enum Command {
     /// Play an incident on the embedded lab
     Demo(DemoArgs),
-    /// Run the embedded lab by itself
+    /// Run the embedded lab by itself, or look into the one that runs
     Lab(LabArgs),
     /// Run the engine, or stop the one that runs
     Engine(EngineArgs),
@@ -138,7 +138,10 @@ pub struct DemoArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct LabArgs {
+    #[command(subcommand)]
+    pub command: Option<LabCommand>,
     /// Where lab.json, the kubeconfig, the config and the environment files are written
     #[arg(long, default_value = "mayday-lab", value_name = "DIR")]
     pub dir: PathBuf,
@@ -148,6 +151,25 @@ pub struct LabArgs {
     /// Let this go wrong
     #[arg(long)]
     pub scenario: Option<String>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum LabCommand {
+    /// What the lab's Slack, status page, PagerDuty, mail relay and webhooks were told, the newest last
+    Inbox(InboxArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct InboxArgs {
+    /// One service only: slack, statuspage, pagerduty, smtp, webhook
+    #[arg(long)]
+    pub service: Option<String>,
+    /// The directory of the lab
+    #[arg(long, default_value = "mayday-lab", value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The lab's control page, when there is no directory of it here
+    #[arg(long, value_name = "URL", conflicts_with = "dir")]
+    pub control: Option<String>,
 }
 
 fn speed(text: &str) -> Result<f64, String> {

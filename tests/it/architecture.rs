@@ -20,7 +20,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["api", "config", "domain", "report"]),
     ("report", &["api", "domain"]),
     ("lab", &[]),
-    ("wiring", &["api", "channels", "cli", "config", "domain", "engine", "journal", "lab", "report", "systems", "tui"]),
+    (
+        "wiring",
+        &[
+            "api", "channels", "cli", "config", "domain", "engine", "journal", "lab", "outbound", "report", "systems",
+            "tui",
+        ],
+    ),
 ];
 
 /// These know everything.
