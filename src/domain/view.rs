@@ -10,6 +10,7 @@ use super::event::Record;
 use super::ids::{StepId, SystemId};
 use super::live::{Live, LiveChange};
 use super::plan::Plan;
+use super::recovery::Role;
 use super::state::State;
 use super::system::{Checked, Fault, Observed, Preview};
 use super::time::{At, seconds_between};
@@ -47,6 +48,15 @@ impl Snapshot {
         let stores = self.estate.datastores().filter(|store| store.class == Some(class));
         let exposures = stores.map(|store| self.store_exposure(&store.id, now));
         exposures.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)
+    }
+
+    /// A datastore in which more than one member takes writes, and these members: what each of them takes is lost to the others.
+    pub fn split(&self) -> Option<(&SystemId, Vec<&str>)> {
+        let writers = |store: &SystemId| -> Vec<&str> {
+            let known = self.live.surveys.get(store).into_iter().flat_map(|known| &known.survey.members);
+            known.filter(|member| member.role == Role::Writer).map(|member| member.name.as_str()).collect()
+        };
+        self.estate.datastores().map(|store| (&store.id, writers(&store.id))).find(|(_, writers)| writers.len() > 1)
     }
 
     /// Every backup and what it is worth at `now`.

@@ -1,9 +1,11 @@
 //! The next thing to do, in a line: what a tired person needs most.
 
 use crate::domain::backup::Worth;
+use crate::domain::health::Status;
 use crate::domain::readiness::Ready;
 use crate::domain::run::{Mode, Outcome, Run, StepPhase};
 use crate::domain::time::seconds_between;
+use crate::domain::view::Snapshot;
 
 use super::app::{App, Link};
 use super::format::{age, clock};
@@ -121,7 +123,6 @@ fn in_peace(app: &App) -> Advice {
     match trouble {
         Some((title, _)) if app.read_only => wait(Role::Bad, title + &rule(app)),
         Some((title, _)) => press(Action::Declare, Role::Bad, format!("declare an incident: {title}{}", rule(app))),
-        None if app.read_only => wait(Role::Good, "all quiet; this cockpit is read-only"),
         None => quiet(app),
     }
 }
@@ -134,6 +135,13 @@ fn quiet(app: &App) -> Advice {
         role,
     };
     let Some(mirror) = &app.mirror else { return wait(Role::Dim, "connecting to the engine") };
+    if let Some((store, writers)) = mirror.split() {
+        let text = format!("{store} has {} writers, fence all but one: {}", writers.len(), writers.join(", "));
+        return pane(Pane::Datastores, Role::Bad, text);
+    }
+    if let Some(text) = ill(mirror) {
+        return pane(Pane::Services, Role::Warn, text);
+    }
     let judged = mirror.backups(app.now());
     let poor: Vec<&str> = judged
         .iter()
@@ -151,7 +159,24 @@ fn quiet(app: &App) -> Advice {
         let text = format!("no region is in trouble, but these plans are not ready: {}", unready.join(", "));
         return pane(Pane::Readiness, Role::Warn, text);
     }
+    if app.read_only {
+        return wait(Role::Good, "all quiet; this cockpit is read-only");
+    }
     press(Action::RunPlan, Role::Good, "all quiet; rehearse a plan whenever you like")
+}
+
+/// What is not healthy although no region is in trouble: `no region is in trouble, but 2 checks are down, 5 degraded: cache.redis.ping`.
+fn ill(mirror: &Snapshot) -> Option<String> {
+    let with = |status: Status| -> Vec<&str> {
+        let known = mirror.state.probes.iter().filter(|(_, known)| known.status == status);
+        known.map(|(probe, _)| probe.as_str()).collect()
+    };
+    let words = [(Status::Down, "down"), (Status::Degraded, "degraded"), (Status::Unknown, "unknown")];
+    let found: Vec<(&str, Vec<&str>)> =
+        words.into_iter().map(|(status, word)| (word, with(status))).filter(|(_, probes)| !probes.is_empty()).collect();
+    let (_, worst) = found.first()?;
+    let counts: Vec<String> = found.iter().map(|(word, probes)| format!("{} {word}", probes.len())).collect();
+    Some(format!("no region is in trouble, but of the checks {}: {}", counts.join(", "), worst.join(", ")))
 }
 
 /// How far the plan's rule is that is met first: ` · region rule met in 2:10`.

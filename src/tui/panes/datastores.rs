@@ -32,6 +32,7 @@ pub fn body(look: &Look<'_>, columns: usize, height: usize) -> Body {
 
 /// The store and its class; how old the copy is that would survive, and how old this knowledge is.
 fn title(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Line<'static> {
+    let split = look.snap.split().filter(|(split, _)| **split == store.id);
     let (exposed, role) = match look.snap.store_exposure(&store.id, look.now) {
         Some(seconds) => {
             let target = store.class.and_then(|class| look.snap.estate.rpo(class)).map(|span| span.as_secs_f64());
@@ -39,6 +40,10 @@ fn title(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Line<'static> {
             (format!("copy {} old", length(seconds)), if over { Role::Bad } else { Role::Text })
         }
         None => ("copy's age ?".into(), Role::Unknown),
+    };
+    let (exposed, role) = match split {
+        Some((_, writers)) => (format!("✗ {} WRITERS", writers.len()), Role::Bad),
+        None => (exposed, role),
     };
     let when = look.snap.live.surveys.get(&store.id).and_then(|known| known.at).map(|at| look.since(at));
     let (seen, seen_role) = match when {
