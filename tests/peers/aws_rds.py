@@ -24,7 +24,8 @@ def described(east, west):
     assert writer["ReadReplicaDBInstanceIdentifiers"] == [replica["DBInstanceArn"]], writer
     assert replica["StatusInfos"][0]["Normal"] and replica["StatusInfos"][0]["Status"] == "replicating"
     refused("DBInstanceNotFound", west.describe_db_instances, DBInstanceIdentifier=WRITER)
-    assert len(east.describe_db_snapshots(DBInstanceIdentifier=WRITER)["DBSnapshots"]) == 7
+    # A week of them has two ends.
+    assert len(east.describe_db_snapshots(DBInstanceIdentifier=WRITER)["DBSnapshots"]) == 8
     backup = west.describe_db_instance_automated_backups()["DBInstanceAutomatedBackups"][0]
     assert backup["Region"] == EAST and backup["RestoreWindow"]["LatestTime"] > backup["RestoreWindow"]["EarliestTime"]
 
