@@ -21,5 +21,6 @@ mod rds;
 mod redis;
 mod route53;
 mod s3;
+mod scenarios;
 mod script;
 mod shipped;

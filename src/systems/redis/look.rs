@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::join_all;
+use tokio::time::timeout;
 
 use super::Redis;
 use super::client::{Link, Peer, fields, items, text};
@@ -138,7 +139,13 @@ impl View {
 impl Redis {
     /// Asks every Sentinel.
     pub async fn look(&self) -> Sight {
-        let answers = join_all(self.sentinels.iter().map(|sentinel| self.view(sentinel))).await;
+        self.look_within(Duration::MAX).await
+    }
+
+    /// The same, for one that has not much time: who has not answered by then is silent.
+    pub async fn look_within(&self, patience: Duration) -> Sight {
+        let view = async |sentinel: &String| self.within(patience, sentinel, self.view(sentinel)).await;
+        let answers = join_all(self.sentinels.iter().map(view)).await;
         let (mut views, mut silent) = (Vec::new(), Vec::new());
         for (sentinel, answer) in self.sentinels.iter().zip(answers) {
             match answer {
@@ -173,6 +180,18 @@ impl Redis {
             authorizes: self.authorizes(&mut link).await?,
             replicas: items(&replicas).iter().map(replica).collect(),
         })
+    }
+
+    /// What the peer at `address` answers, if it does so in time.
+    pub async fn within<T>(
+        &self,
+        patience: Duration,
+        address: &str,
+        asked: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let late =
+            |_| Fault::transient(&self.id, format!("{address} did not answer within {:.1} s", patience.as_secs_f64()));
+        timeout(patience, asked).await.map_err(late)?
     }
 
     async fn authorizes(&self, link: &mut Link) -> Result<Result<String, String>, Fault> {

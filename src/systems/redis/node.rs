@@ -54,11 +54,25 @@ impl Redis {
         &self,
         addresses: impl IntoIterator<Item = String>,
     ) -> BTreeMap<String, Result<Server, Fault>> {
+        self.servers_within(Duration::MAX, addresses).await
+    }
+
+    /// The same, for one that has not much time.
+    pub async fn servers_within(
+        &self,
+        patience: Duration,
+        addresses: impl IntoIterator<Item = String>,
+    ) -> BTreeMap<String, Result<Server, Fault>> {
         let ask = |address: String| async move {
-            let answer = self.server(&address).await;
+            let answer = self.within(patience, &address, self.server(&address)).await;
             (address, answer)
         };
         join_all(addresses.into_iter().map(ask)).await.into_iter().collect()
+    }
+
+    /// Those that say that they are masters.
+    pub fn masters<'a>(&self, servers: impl Iterator<Item = &'a Result<Server, Fault>>) -> Vec<String> {
+        servers.flatten().filter(|server| server.master).map(|server| self.placed(&server.address)).collect()
     }
 
     pub async fn server(&self, address: &str) -> Result<Server, Fault> {
@@ -92,6 +106,11 @@ impl Redis {
             now: At::now(),
         })
     }
+}
+
+/// For people: that a master is not the only one.
+pub fn two_writers(master: &str, others: &[String]) -> String {
+    format!("{} masters take writes: {master} and {}", others.len() + 1, others.join(" and "))
 }
 
 /// `slave0` → `ip=10.0.0.2,port=6379,state=online,offset=123,lag=0`

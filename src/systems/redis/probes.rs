@@ -1,31 +1,45 @@
 //! Looking at the deployment once.
 
+use std::time::Duration;
+
 use super::Redis;
 use super::client::Peer;
 use super::look::Sight;
+use super::node::two_writers;
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
 use crate::domain::params::Params;
+use crate::domain::system::Fault;
 
 impl Redis {
     pub async fn probe(&self, spec: &ProbeSpec) -> Reading {
+        // Two questions one after the other, and both a little sooner than the caller: one peer that is silent must not make
+        // everything look silent.
+        let patience = spec.timeout.0.mul_f64(0.45);
         match spec.kind.as_str() {
-            "redis.sentinels" => sentinels(&self.look().await),
-            "redis.master" => self.probe_master().await,
+            "redis.sentinels" => sentinels(&self.look_within(patience).await),
+            "redis.master" => self.probe_master(patience).await,
             "redis.ping" => self.probe_ping(spec).await,
             other => Reading::unknown(format!("redis has no probe `{other}`")),
         }
     }
 
-    async fn probe_master(&self) -> Reading {
-        let sight = self.look().await;
+    async fn probe_master(&self, patience: Duration) -> Reading {
+        let sight = self.look_within(patience).await;
         let agreed = sight.agreed();
         let Some(master) = agreed.or(sight.newest().map(|view| view.master.as_str())) else {
             return Reading::down(format!("nobody says who the master is: {}", sight.summary()));
         };
         let place = self.placed(master);
-        match self.server(master).await {
-            Err(fault) => Reading::down(fault.what),
+        let mut servers = self.servers_within(patience, sight.addresses(self)).await;
+        let answer = servers.remove(master).unwrap_or_else(|| Err(Fault::transient(&self.id, "was not asked")));
+        let others = self.masters(servers.values());
+        match answer {
+            Err(fault) if others.is_empty() => Reading::down(fault.what),
+            Err(fault) => Reading::down(format!("{}; {} takes writes", fault.what, others.join(" and "))),
+            Ok(server) if server.master && !others.is_empty() => {
+                Reading::degraded(two_writers(&place, &others)).took(server.took)
+            }
             Ok(server) if !server.master => Reading::down(format!("{place} is only a replica")).took(server.took),
             Ok(server) if agreed.is_none() => {
                 Reading::degraded(format!("{place}, but no majority says so: {}", sight.summary())).took(server.took)
@@ -69,7 +83,7 @@ impl Redis {
         self.look().await.addresses(self).into_iter().filter(|address| here(address)).collect()
     }
 
-    async fn ping(&self, address: &str) -> Result<(), crate::domain::system::Fault> {
+    async fn ping(&self, address: &str) -> Result<(), Fault> {
         self.client.connect(Peer::Server, address).await?.ask(&["PING"]).await.map(drop)
     }
 }

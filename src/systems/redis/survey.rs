@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Redis;
 use super::look::Sight;
-use super::node::Server;
+use super::node::{Server, two_writers};
 use crate::domain::health::Status;
 use crate::domain::recovery::{Member, RecoveryPoint, Role, Survey};
 use crate::domain::system::Fault;
@@ -118,10 +118,10 @@ impl Redis {
         if sight.failover_runs() {
             notes.push("a failover is under way".into());
         }
-        let masters: Vec<_> = servers.values().flatten().filter(|server| server.master).collect();
-        if masters.len() > 1 {
-            let names: Vec<_> = masters.iter().map(|server| self.name(&server.address)).collect();
-            notes.push(clean(&format!("{} masters take writes: {}", masters.len(), names.join(", "))));
+        if let [first, others @ ..] = &self.masters(servers.values())[..]
+            && !others.is_empty()
+        {
+            notes.push(clean(&two_writers(first, others)));
         }
         if let Some(promoted) = sight.newest().and_then(|view| view.would_promote()) {
             notes.push(clean(&format!("a failover would promote {}", self.placed(&promoted.address))));

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::super::Redis;
 use super::super::client::Peer;
 use super::super::look::{Sight, View};
+use super::super::node::two_writers;
 use super::{MASTER, no_way_back, noted};
 use crate::domain::ids::RegionId;
 use crate::domain::recovery::RecoveryPoint;
@@ -27,7 +28,7 @@ pub struct Failover {
 
 #[async_trait]
 impl Step for Failover {
-    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+    async fn observe(&self, begun: Option<&Begun>) -> Result<Observed, Fault> {
         let sight = self.redis.look().await;
         if sight.views.is_empty() {
             return Err(self.nobody(&sight));
@@ -49,6 +50,15 @@ impl Step for Failover {
         let place = self.redis.placed(master);
         if self.redis.region(master) != Some(&self.region) {
             return Ok(Observed::NotDone { detail: format!("the master is {place}") });
+        }
+        let others = self.redis.other_masters(&sight, master).await;
+        if !others.is_empty() {
+            // For some ten seconds after a failover that is so, until the Sentinels demote the old one.
+            let detail = two_writers(&place, &others);
+            return Ok(match begun {
+                Some(_) => Observed::InProgress { detail },
+                None => Observed::NotDone { detail },
+            });
         }
         Ok(match self.redis.serving(&sight, Some(&self.region)).await {
             Ok(_) => Observed::Done { detail: format!("the master is {place}, and says so") },
@@ -78,6 +88,7 @@ impl Step for Failover {
         let mut guards = vec![self.quorum(&sight)];
         let Some(leader) = self.leader(&sight) else { return Ok(Checked { guards, promotion: None }) };
         guards.extend(self.target(leader));
+        guards.push(self.writers(&sight, leader).await);
         let old_writer = match self.redis.region(&leader.master) == Some(&self.region) {
             true => OldWriter::Absent,
             false => self.redis.old_writer(&leader.master).await,
@@ -102,6 +113,12 @@ impl Step for Failover {
             )
             .means("a failover now could go back to where it came from")
             .next("nothing: it is being observed"));
+        }
+        if self.redis.region(&leader.master) == Some(&self.region) {
+            let what = format!("the Sentinels have their master in {} already; nothing was sent", self.region);
+            return Err(Fault::permanent(&self.redis.id, what)
+                .means("a failover now would lead away from there, and stop no other writer")
+                .next("make every other master a replica (REPLICAOF), then retry"));
         }
         if !sight.authorized() {
             return Err(Fault::permanent(
@@ -189,6 +206,22 @@ impl Failover {
         let refused = sight.views.iter().find_map(|view| view.authorizes.as_ref().err());
         let why = refused.cloned().unwrap_or_else(|| sight.summary());
         Guard::block("sentinels", format!("no majority would authorize it, though a Sentinel would obey: {why}"))
+    }
+
+    /// Whether the master is the only one.
+    async fn writers(&self, sight: &Sight, leader: &View) -> Guard {
+        const NAME: &str = "writers";
+        let place = self.redis.placed(&leader.master);
+        match self.redis.other_masters(sight, &leader.master).await {
+            others if others.is_empty() => Guard::pass(NAME, format!("nobody but {place} takes writes")),
+            others => Guard::block(
+                NAME,
+                format!(
+                    "{}: what one of them takes will be thrown away; stop one before anything is promoted",
+                    two_writers(&place, &others)
+                ),
+            ),
+        }
     }
 
     /// Whether there is a fit replica in the region, and whether it is the one that Sentinel would pick.

@@ -84,6 +84,12 @@ impl Redis {
         }
     }
 
+    /// Whoever else says that it is a master.
+    async fn other_masters(&self, sight: &Sight, master: &str) -> Vec<String> {
+        let others = sight.addresses(self).into_iter().filter(|address| address != master);
+        self.masters(self.servers(others).await.values())
+    }
+
     /// How the server that was the writer answers.
     async fn old_writer(&self, address: &str) -> OldWriter {
         match self.server(address).await {
