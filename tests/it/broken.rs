@@ -10,7 +10,7 @@ use crate::common::ONE_CROWD;
 use crate::process::Home;
 
 /// Runs at once: most of their time is waiting.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 2;
 
 /// A step of each system that changes something, and the places that it needs.
 const STEPS: [(&str, &str, &[&str]); 5] = [
