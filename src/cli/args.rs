@@ -232,7 +232,7 @@ pub enum FailoverCommand {
 pub struct RunArgs {
     /// The plan
     pub name: String,
-    /// live, or rehearsal: observations and previews only
+    /// live; drill: the same on a test estate; rehearsal: observations and previews only
     #[arg(long, default_value = "live")]
     pub mode: Mode,
     /// Answer the gates that the plan lets an unattended run answer
@@ -329,6 +329,9 @@ pub enum IncidentCommand {
         title: String,
         #[arg(long, default_value = "sev1")]
         severity: Severity,
+        /// It is practice, on a test estate: nobody outside is told
+        #[arg(long)]
+        drill: bool,
     },
     /// The open one
     Show,

@@ -153,7 +153,7 @@ pub fn waiting(run: &Run) -> String {
 
 /// The end of a run, for people.
 pub fn summary(view: &Snapshot, run: &Run) -> String {
-    let verdicts = if run.mode == Mode::Live { format!("\n{}", status::verdicts(view)) } else { String::new() };
+    let verdicts = if run.mode.acts() { format!("\n{}", status::verdicts(view)) } else { String::new() };
     format!("\n{}{verdicts}", steps_table(run))
 }
 

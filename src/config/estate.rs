@@ -11,7 +11,8 @@ use super::suggest::one_of;
 use super::{backups, contacts};
 use crate::domain::backup::BackupSpec;
 use crate::domain::estate::{
-    DataClass, Estate, Objectives, OnTrigger, Policy, ProbeSpec, Region, RegionRole, Service, Subject, SystemSpec, Tier,
+    DataClass, Environment, Estate, Objectives, OnTrigger, Policy, ProbeSpec, Region, RegionRole, Service, Subject,
+    SystemSpec, Tier,
 };
 use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::{Kinds, SystemKind};
@@ -87,7 +88,7 @@ impl Known<'_> {
 /// Reads all of the estate; what has mistakes is left out, and said.
 pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) -> (Estate, Known<'k>) {
     let doc = root.doc();
-    let name = read_name(root);
+    let (name, environment) = read_identity(root);
     let mut known = Known { kinds, dir, regions: Vec::new(), systems: Vec::new(), values: Values::new() };
     let pace = Pace::read(root);
 
@@ -127,7 +128,22 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
     let backups = backups::unique(doc, backups, policy.backups_every);
     let contacts = contacts::read(root, &known.params());
     let dependencies = contacts::read_dependencies(root, &known.params());
-    (Estate { name, regions, services, systems, probes, backups, contacts, dependencies, objectives, policy }, known)
+    (
+        Estate {
+            name,
+            environment,
+            regions,
+            services,
+            systems,
+            probes,
+            backups,
+            contacts,
+            dependencies,
+            objectives,
+            policy,
+        },
+        known,
+    )
 }
 
 /// The tables of `[[name]]`, with those that repeat an earlier one's id said.
@@ -144,17 +160,19 @@ fn tables<'d>(root: &Table<'d>, name: &'static str) -> impl Iterator<Item = Tabl
     all.into_iter()
 }
 
-fn read_name(root: &Table<'_>) -> String {
+fn read_identity(root: &Table<'_>) -> (String, Environment) {
+    let unsaid = (String::new(), Environment::Production);
     let Some(field) = root.get("estate") else {
         root.doc().say_of_file("there is no [estate]", "begin with [estate] and its name = \"…\"");
-        return String::new();
+        return unsaid;
     };
     let Some(table) = field.table("[estate]") else {
-        return String::new();
+        return unsaid;
     };
     let name = table.need("name", "it heads every screen and report").and_then(|it| it.text());
+    let environment = table.get("environment").and_then(|it| it.word(Environment::WORDS));
     table.close();
-    name.map(Text::into_inner).unwrap_or_default()
+    (name.map(Text::into_inner).unwrap_or_default(), environment.unwrap_or(Environment::Production))
 }
 
 fn read_region(table: &Table<'_>) -> Option<Region> {

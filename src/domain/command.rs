@@ -39,6 +39,9 @@ pub enum Ask {
     Declare {
         title: String,
         severity: Severity,
+        /// It is practice.
+        #[serde(default)]
+        drill: bool,
     },
     SetSeverity {
         severity: Severity,

@@ -209,10 +209,21 @@ pub struct Dependency {
     pub instead: Option<String>,
 }
 
+words! {
+    /// What an estate is for.
+    Environment {
+        /// People depend on it: no drill is played on it.
+        Production = "production",
+        /// It may be broken on purpose.
+        Test = "test",
+    }
+}
+
 /// All that is protected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estate {
     pub name: String,
+    pub environment: Environment,
     pub regions: Vec<Region>,
     pub services: Vec<Service>,
     pub systems: Vec<SystemSpec>,

@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
 use super::backup::Worth;
+use super::checklist::Evidence;
+use super::comms::Message;
+use super::drill::DrillResult;
 use super::estate::words;
 use super::health::Status;
-use super::ids::{BackupId, IncidentId, ProbeId, RegionId, RunId, SessionId, StepId, SystemId};
+use super::ids::{
+    BackupId, ChannelId, DrillId, IncidentId, ItemId, MessageId, ProbeId, RegionId, RunId, SessionId, StepId, SystemId,
+};
 use super::incident::{Clocks, Severity};
 use super::plan::Plan;
 use super::readiness::Brief;
@@ -61,12 +66,88 @@ pub enum Event {
         clocks: Clocks,
         region: RegionId,
         points: BTreeMap<SystemId, RecoveryPoint>,
+        /// It is practice: nobody outside is told, and every message says so.
+        #[serde(default)]
+        drill: bool,
     },
     SeverityChanged {
         severity: Severity,
         reason: String,
     },
     CommandTaken {},
+    /// Becomes the one who speaks for the incident.
+    CommunicationsTaken {},
+    /// Somebody works on it: by the page's own acknowledgement, or by a key here.
+    PageAcknowledged {
+        /// Who, and how it was learnt.
+        by: String,
+    },
+    /// A message is fixed; it goes out at its `send_at` unless it is taken back.
+    MessageComposed {
+        message: Box<Message>,
+    },
+    MessageRecalled {
+        message: MessageId,
+    },
+    /// The intent, durable before a part is tried.
+    DeliveryTrying {
+        message: MessageId,
+        channel: ChannelId,
+        part: u32,
+        attempt: u32,
+    },
+    DeliverySent {
+        message: MessageId,
+        channel: ChannelId,
+        part: u32,
+        receipt: Receipt,
+    },
+    /// Nothing was sent; tried again at `at`, or not by itself.
+    DeliveryFailed {
+        message: MessageId,
+        channel: ChannelId,
+        part: u32,
+        fault: Fault,
+        at: Option<At>,
+    },
+    /// It may have been sent, and nobody can look: it is not sent again by itself.
+    DeliveryUnknown {
+        message: MessageId,
+        channel: ChannelId,
+        part: u32,
+        fault: Fault,
+    },
+    /// A human has looked, and asked for another try of what failed or is not known.
+    DeliveryRetried {
+        message: MessageId,
+        channel: ChannelId,
+        reason: String,
+    },
+    /// What Mayday sees of an item of the checklist has changed.
+    ItemSeen {
+        item: ItemId,
+        evidence: Evidence,
+        detail: String,
+    },
+    ItemTicked {
+        item: ItemId,
+        note: String,
+        /// The evidence that stood against it, if it did; `note` is then the reason.
+        against: Option<String>,
+    },
+    ItemSkipped {
+        item: ItemId,
+        reason: String,
+    },
+    /// It is open again.
+    ItemReopened {
+        item: ItemId,
+        reason: String,
+    },
+    DrillEnded {
+        drill: DrillId,
+        result: Box<DrillResult>,
+    },
     NoteAdded {
         text: String,
     },

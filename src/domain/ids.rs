@@ -46,4 +46,12 @@ ids! {
     RunId;
     /// One attached cockpit.
     SessionId;
+    /// A way to reach people.
+    ChannelId;
+    /// What is said once (`INC-20261123-1.m3`).
+    MessageId;
+    /// An item of a checklist.
+    ItemId;
+    /// One drill (`DRILL-20261123-1`).
+    DrillId;
 }

@@ -56,4 +56,7 @@ pub struct Incident {
     /// What was known at the declaration of the copies outside that region, per datastore.
     pub points: BTreeMap<SystemId, RecoveryPoint>,
     pub closed_at: Option<At>,
+    /// It is practice.
+    #[serde(default)]
+    pub drill: bool,
 }

@@ -2,9 +2,12 @@
 
 pub mod actor;
 pub mod backup;
+pub mod checklist;
 pub mod command;
+pub mod comms;
 pub mod contacts;
 pub mod decide;
+pub mod drill;
 pub mod estate;
 pub mod event;
 pub mod health;

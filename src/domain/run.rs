@@ -18,6 +18,8 @@ words! {
     /// What a run is for.
     Mode {
         Live = "live",
+        /// For real, on a test estate: no one outside is told.
+        Drill = "drill",
         /// Observations, guards and previews only: nothing is applied.
         Rehearsal = "rehearsal",
     }
@@ -56,6 +58,13 @@ words! {
         Rehearsed = "rehearsed",
         Reverting = "reverting",
         Reverted = "reverted",
+    }
+}
+
+impl Mode {
+    /// Whether steps are applied.
+    pub fn acts(self) -> bool {
+        self != Self::Rehearsal
     }
 }
 

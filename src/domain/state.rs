@@ -146,7 +146,7 @@ impl State {
     }
 
     fn apply_to_incident(&mut self, record: &Record) {
-        if let Event::IncidentDeclared { incident, title, severity, clocks, region, points } = &record.event {
+        if let Event::IncidentDeclared { incident, title, severity, clocks, region, points, drill } = &record.event {
             self.incidents += 1;
             self.runs = 0;
             self.incident = Some(Incident {
@@ -161,6 +161,7 @@ impl State {
                 region: region.clone(),
                 points: points.clone(),
                 closed_at: None,
+                drill: *drill,
             });
         }
         let Some(incident) = &mut self.incident else { return };
@@ -220,7 +221,7 @@ impl State {
     fn note_progress(&mut self, record: &Record, id: &StepId) {
         let Some(run) = &self.run else { return };
         let Some(spec) = run.plan.step(id) else { return };
-        let (at, live) = (record.at, run.mode != Mode::Rehearsal);
+        let (at, live) = (record.at, run.mode.acts());
         match &record.event {
             Event::StepApplying { .. } if spec.role.mutates() && live => {
                 if let Some(incident) = &mut self.incident {
@@ -248,7 +249,7 @@ impl State {
     }
 
     fn note_recovery(&mut self, id: &StepId, at: At) {
-        let Some(run) = self.run.as_ref().filter(|run| run.mode != Mode::Rehearsal) else { return };
+        let Some(run) = self.run.as_ref().filter(|run| run.mode.acts()) else { return };
         let Some(spec) = run.plan.step(id) else { return };
         if spec.role == StepRole::Traffic
             && let Some(region) = &spec.region

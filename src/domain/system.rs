@@ -43,6 +43,9 @@ pub struct Fault {
     /// What to press or run next.
     #[serde(default)]
     pub next: String,
+    /// How long the vendor asked to be left alone, where it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<super::time::Span>,
 }
 
 fn dash(text: &str) -> String {
@@ -55,7 +58,14 @@ fn arrow(text: &str) -> String {
 
 impl Fault {
     pub fn new(class: FaultClass, system: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { class, system: system.into(), what: what.into(), means: String::new(), next: String::new() }
+        Self {
+            class,
+            system: system.into(),
+            what: what.into(),
+            means: String::new(),
+            next: String::new(),
+            retry_after: None,
+        }
     }
     pub fn transient(system: impl Into<String>, what: impl Into<String>) -> Self {
         Self::new(FaultClass::Transient, system, what)
@@ -72,6 +82,10 @@ impl Fault {
     }
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next = next.into();
+        self
+    }
+    pub fn retry_after(mut self, pause: std::time::Duration) -> Self {
+        self.retry_after = Some(super::time::Span(pause));
         self
     }
 }

@@ -58,7 +58,7 @@ pub fn rto(estate: &Estate, incident: &Incident, now: At) -> Vec<RtoVerdict> {
 pub fn rpo(estate: &Estate, incident: &Incident, run: Option<&Run>) -> Vec<RpoVerdict> {
     let of_class = |class: DataClass| {
         let target = estate.rpo(class)?.as_secs_f64();
-        let loss = loss(estate, incident, run.filter(|run| run.mode != Mode::Rehearsal), class);
+        let loss = loss(estate, incident, run.filter(|run| run.mode.acts()), class);
         Some(RpoVerdict { class, target, loss, met: loss.seconds().map(|seconds| seconds <= target) })
     };
     DataClass::ALL.iter().filter_map(|class| of_class(*class)).collect()

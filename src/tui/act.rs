@@ -207,7 +207,7 @@ impl App {
         let form = Form::new("declare an incident", Purpose::Declare, fields)
             .about(["The clocks count from the last healthy reading before the failure.".to_owned()])
             .said("declared → A arms, r runs a plan");
-        let ask = Ask::Declare { title: "-".into(), severity };
+        let ask = Ask::Declare { title: "-".into(), severity, drill: false };
         self.push_if(&ask, Layer::Form(Box::new(form)));
     }
 

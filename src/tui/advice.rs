@@ -109,7 +109,7 @@ fn under_way(app: &App, run: &Run) -> Advice {
 }
 
 fn after_or_before_run(app: &App, incident: &str) -> Advice {
-    let run = app.shown_run().filter(|run| run.mode == Mode::Live);
+    let run = app.shown_run().filter(|run| run.mode.acts());
     match run.map(|run| run.outcome) {
         Some(Some(Outcome::Completed)) => {
             ready(app, Action::CloseIncident, Role::Good, format!("close {incident}: the run is complete"))

@@ -214,7 +214,7 @@ async fn headless(stage: &Stage, chosen: &Scenario, format: Format) -> Result<Ex
         }
     };
     let severity: Severity = chosen.severity.parse().map_err(Failure::failed)?;
-    client.ask(&Ask::Declare { title: chosen.title.clone(), severity }).await?;
+    client.ask(&Ask::Declare { title: chosen.title.clone(), severity, drill: false }).await?;
     let reason = format!("demo: {}", chosen.name);
     client.ask(&Ask::StartRun { plan, mode: Mode::Live, reason, unattended: true }).await?;
     let exit = follow::follow(&client, format).await?;

@@ -159,13 +159,14 @@ async fn plans(client: &Client, command: PlanCommand, format: Format) -> Result<
 async fn failover(client: &Client, args: RunArgs, format: Format) -> Result<Exit, Failure> {
     let view = client.snapshot().await?;
     let plan = find(&view, &args.name)?.id.clone();
-    if args.mode == Mode::Live && args.yes && args.reason.is_empty() {
+    if args.mode.acts() && args.yes && args.reason.is_empty() {
         return Err(Failure::new(Exit::Usage, "an unattended live run needs a reason → give one with --reason"));
     }
-    if args.mode == Mode::Live && view.state.incident.is_none() {
+    if args.mode.acts() && view.state.incident.is_none() {
+        let drill = args.mode == Mode::Drill;
         let reason = args.reason.clone();
         let title = if reason.is_empty() { "Manual failover requested".to_owned() } else { reason };
-        client.ask(&Ask::Declare { title, severity: args.severity }).await?;
+        client.ask(&Ask::Declare { title, severity: args.severity, drill }).await?;
     }
     client.ask(&Ask::StartRun { plan, mode: args.mode, reason: args.reason, unattended: args.yes }).await?;
     follow::follow(client, format).await
@@ -191,8 +192,8 @@ async fn step(client: &Client, command: StepCommand, format: Format) -> Result<E
 
 async fn incident(client: &Client, command: IncidentCommand, format: Format) -> Result<Exit, Failure> {
     match command {
-        IncidentCommand::Declare { title, severity } => {
-            ask(client, Ask::Declare { title, severity }, format).await?;
+        IncidentCommand::Declare { title, severity, drill } => {
+            ask(client, Ask::Declare { title, severity, drill }, format).await?;
         }
         IncidentCommand::Close { note } => return ask(client, Ask::CloseIncident { note }, format).await,
         IncidentCommand::Show => {}

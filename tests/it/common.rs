@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mayday::api::client::{Fed, Feed};
 use mayday::domain::estate::{
-    DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Subject, SystemSpec,
+    DataClass, Environment, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Subject, SystemSpec,
 };
 use mayday::domain::health::Status;
 use mayday::domain::kinds::{Need, Param};
@@ -44,6 +44,7 @@ pub fn estate() -> Arc<Estate> {
     let region = |id: &str, role| Region { id: id.into(), role, title: id.into() };
     Arc::new(Estate {
         name: "lab".into(),
+        environment: Environment::Production,
         regions: vec![region(PRIMARY, RegionRole::Primary), region(STANDBY, RegionRole::Standby)],
         services: Vec::new(),
         systems: Vec::new(),

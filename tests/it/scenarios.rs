@@ -107,7 +107,7 @@ impl Stage {
     /// A run of a plan, in an incident.
     async fn run(&self, plan: &str, unattended: bool) {
         let (title, reason) = (self.scenario.title.clone(), "a test".to_owned());
-        self.client.ask(&Ask::Declare { title, severity: Severity::Sev1 }).await.unwrap();
+        self.client.ask(&Ask::Declare { title, severity: Severity::Sev1, drill: false }).await.unwrap();
         let ask = Ask::StartRun { plan: plan.into(), mode: Mode::Live, reason, unattended };
         self.client.ask(&ask).await.unwrap();
     }

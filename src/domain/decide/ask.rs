@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::actor::Origin;
 use super::super::command::{Ask, Effect, Envelope, Refusal, RefusalReason as Why};
-use super::super::estate::{Estate, OnTrigger, Subject, Tier};
+use super::super::estate::{Environment, Estate, OnTrigger, Subject, Tier};
 use super::super::event::Event;
 use super::super::health::Status;
 use super::super::ids::{IncidentId, PlanId, RunId, StepId};
@@ -92,7 +92,7 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
             }
             draft.event(Event::HoldReleased { reason: clean(reason) });
         }
-        Ask::Declare { title, severity } => declare(draft, title, *severity)?,
+        Ask::Declare { title, severity, drill } => declare(draft, title, *severity, *drill)?,
         Ask::SetSeverity { severity, reason } => {
             open_incident(draft)?;
             draft.event(Event::SeverityChanged { severity: *severity, reason: clean(reason) });
@@ -125,11 +125,19 @@ fn open_incident(draft: &Draft<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity) -> Result<(), Refusal> {
+fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) -> Result<(), Refusal> {
     let (cx, state) = (draft.cx, draft.state());
     if let Some(open) = &state.incident {
         let next = "close it first, or go on with it";
         return refuse(Why::Conflict, format!("{} is still open", open.id), next);
+    }
+    if drill && cx.estate.environment != Environment::Test {
+        let why = "this estate is production: a drill would break it for real";
+        return refuse(
+            Why::Unsafe,
+            why,
+            "drill on the lab (mayday drill run), or on an estate with environment = \"test\"",
+        );
     }
     let title = clean(title);
     if title.is_empty() {
@@ -138,7 +146,7 @@ fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity) -> Result<(),
     let incident = IncidentId::new(format!("INC-{}-{}", cx.now.strftime("%Y%m%d"), state.incidents + 1));
     let (clocks, region) = (clocks(cx.estate, state, cx.now), state.serving(cx.estate));
     let points = cx.points.clone();
-    draft.event(Event::IncidentDeclared { incident, title, severity, clocks, region, points });
+    draft.event(Event::IncidentDeclared { incident, title, severity, clocks, region, points, drill });
     Ok(())
 }
 
@@ -155,7 +163,7 @@ pub(super) fn declare_met(draft: &mut Draft<'_>) {
     if let Some(trigger) = met.into_iter().find(new) {
         let title = format!("{}: {}", trigger.rule.title(), trigger.evidence);
         // Refused only while another is open, which was looked at above.
-        let _ = declare(draft, &title, trigger.severity);
+        let _ = declare(draft, &title, trigger.severity, false);
     }
 }
 
@@ -185,7 +193,7 @@ fn clocks(estate: &Estate, state: &State, now: At) -> Clocks {
 
 fn close(draft: &mut Draft<'_>, note: &str) -> Result<(), Refusal> {
     open_incident(draft)?;
-    if let Some(run) = draft.state().run.as_ref().filter(|run| run.is_open() && run.mode == Mode::Live) {
+    if let Some(run) = draft.state().run.as_ref().filter(|run| run.is_open() && run.mode.acts()) {
         let why = format!("the run {} of {} is still open", run.id, run.plan.id);
         return refuse(Why::Conflict, why, "let it end, or abandon it with a reason");
     }
@@ -208,8 +216,9 @@ fn start(draft: &mut Draft<'_>, plan: &PlanId, mode: Mode, reason: &str, unatten
         return refuse(Why::Conflict, why, "let it end, or abandon it with a reason");
     }
     let reason = clean(reason);
-    if mode == Mode::Live {
+    if mode.acts() {
         open_incident(draft)?;
+        as_declared(state, mode)?;
         if unattended && reason.is_empty() {
             return refuse(Why::ReasonMissing, "an unattended live run needs a reason", "give one with --reason");
         }
@@ -221,6 +230,16 @@ fn start(draft: &mut Draft<'_>, plan: &PlanId, mode: Mode, reason: &str, unatten
     };
     draft.event(Event::RunStarted { run, plan: found, mode, reason, unattended });
     Ok(())
+}
+
+/// A drill's incident is met by drills, and a real one by live runs.
+fn as_declared(state: &State, mode: Mode) -> Result<(), Refusal> {
+    let drill = state.incident.as_ref().is_some_and(|incident| incident.drill);
+    match (drill, mode) {
+        (true, Mode::Live) => refuse(Why::Conflict, "the open incident is a drill", "run the plan in mode drill"),
+        (false, Mode::Drill) => refuse(Why::Conflict, "the open incident is real", "run the plan in mode live"),
+        _ => Ok(()),
+    }
 }
 
 fn the_run<'d>(draft: &'d Draft<'_>, id: &RunId) -> Result<&'d Run, Refusal> {

@@ -30,6 +30,7 @@ fn estate() -> Estate {
     let of_regions = both.map(|region| probe(Subject::Region(region.into()), region));
     Estate {
         name: "test".into(),
+        environment: crate::domain::estate::Environment::Production,
         regions: vec![region(EAST, RegionRole::Primary), region(WEST, RegionRole::Standby)],
         services: names.map(|name| Service { id: name.into(), title: name.into(), tier: Tier::Critical }).into(),
         systems: Vec::new(),

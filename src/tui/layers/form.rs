@@ -253,7 +253,7 @@ impl Purpose {
         let value = |at: usize| values.get(at).cloned().unwrap_or_default();
         let severity = |at: usize| value(at).parse().unwrap_or(Severity::Sev1);
         Some(match self.clone() {
-            Self::Declare => Ask::Declare { severity: severity(0), title: value(1) },
+            Self::Declare => Ask::Declare { severity: severity(0), title: value(1), drill: false },
             Self::Severity => Ask::SetSeverity { severity: severity(0), reason: value(1) },
             Self::Note => Ask::Note { text: value(0) },
             Self::Close => Ask::CloseIncident { note: value(0) },

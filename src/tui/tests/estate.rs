@@ -45,6 +45,7 @@ pub fn estate() -> Estate {
     };
     Estate {
         name: "gennet".into(),
+        environment: crate::domain::estate::Environment::Production,
         regions: vec![region(EAST, RegionRole::Primary), region(WEST, RegionRole::Standby)],
         services: SERVICES.iter().map(service).collect(),
         systems: STORES.iter().map(store).collect(),

@@ -86,7 +86,7 @@ impl Scene {
     pub fn declared() -> Self {
         let mut scene = Self::dark();
         let severity = crate::domain::incident::Severity::Sev1;
-        scene.ask(Ask::Declare { title: "us-east-1 is down: 6 of 6 services".into(), severity });
+        scene.ask(Ask::Declare { title: "us-east-1 is down: 6 of 6 services".into(), severity, drill: false });
         scene.pass(5);
         scene
     }

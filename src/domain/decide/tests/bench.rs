@@ -44,6 +44,7 @@ pub fn estate() -> Estate {
     };
     Estate {
         name: "Test".into(),
+        environment: crate::domain::estate::Environment::Production,
         regions: vec![region("us-east-1", RegionRole::Primary), region(STANDBY, RegionRole::Standby)],
         services: vec![Service { id: "api".into(), title: "API".into(), tier: Tier::Critical }],
         systems: vec![SystemSpec {

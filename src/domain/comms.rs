@@ -1,0 +1,195 @@
+//! Communications: what is said, to whom, by which way; and the narrow trait that a way to reach people implements.
+//!
+//! A *message* is what is said once: a page, an update, an answer to a page. It is composed for each audience, made durable, and may be
+//! taken back until its `send_at`. It becomes one *delivery* a channel, of one or more *parts* (batches of recipients). Each part is
+//! journalled before it is tried and after; a part whose outcome is not known is looked for before it is sent again, and where nobody
+//! can look, it is not sent again by itself.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::estate::words;
+use super::ids::{ChannelId, IncidentId, MessageId};
+use super::incident::Severity;
+use super::kinds::Param;
+use super::params::Params;
+use super::system::{Fault, Receipt};
+use super::time::At;
+
+words! {
+    /// Who reads it.
+    Audience {
+        /// The people who work on it: blunt.
+        Internal = "internal",
+        /// Whoever looks at the status page: plain.
+        Public = "public",
+        /// Customers by name: courteous, and nothing internal.
+        Customers = "customers",
+    }
+}
+
+words! {
+    /// What a message is for. The middle four are the words of status pages, in their order.
+    Purpose {
+        /// Wakes the on-call engineer.
+        Page = "page",
+        /// Somebody has taken the page.
+        Acknowledge = "acknowledge",
+        Investigating = "investigating",
+        Identified = "identified",
+        Monitoring = "monitoring",
+        Resolved = "resolved",
+        /// A brief for whoever takes over.
+        Handoff = "handoff",
+    }
+}
+
+impl Purpose {
+    /// Whether it tells of the state of the incident, and so answers the cadence.
+    pub fn is_update(self) -> bool {
+        matches!(self, Self::Investigating | Self::Identified | Self::Monitoring | Self::Resolved)
+    }
+}
+
+words! {
+    /// How a component of the platform is shown to the public.
+    ComponentStatus {
+        Operational = "operational",
+        Degraded = "degraded",
+        PartialOutage = "partial-outage",
+        MajorOutage = "major-outage",
+    }
+}
+
+words! {
+    /// What a channel can do about an attempt whose outcome is not known.
+    Doubles {
+        /// The vendor shows what it has, or merges doubles itself: at least once, and recognised.
+        Recognised = "recognised",
+        /// Nobody can look: at most once, and a human decides.
+        Undetectable = "undetectable",
+    }
+}
+
+/// A kind of channel: a row of the table that feeds validation, `mayday kinds`, help and the contract test.
+#[derive(Debug, Serialize)]
+pub struct ChannelKind {
+    /// As in `kind = "slack"`.
+    pub name: &'static str,
+    pub title: &'static str,
+    /// Which audiences it may be used for.
+    pub audiences: &'static [Audience],
+    /// What it can carry; a message of another purpose makes no delivery on it.
+    pub carries: &'static [Purpose],
+    pub doubles: Doubles,
+    pub params: &'static [Param],
+}
+
+/// `[[channel]]` of the config: one way to reach one audience.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelSpec {
+    pub id: ChannelId,
+    /// The name of a row of the table of channel kinds.
+    pub kind: String,
+    pub title: String,
+    pub audience: Audience,
+    /// It exists in drills and rehearsals; what does not is absent there. Never set for the public or for customers.
+    #[serde(default)]
+    pub drills: bool,
+    /// Paged only when nobody has acknowledged in time.
+    #[serde(default)]
+    pub escalation: bool,
+    pub params: Params,
+}
+
+/// What one audience reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// One line.
+    pub subject: String,
+    /// Plain text with line breaks.
+    pub body: String,
+}
+
+/// What is said once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    pub id: MessageId,
+    pub incident: IncidentId,
+    pub purpose: Purpose,
+    pub severity: Severity,
+    /// Every text is labelled DRILL, and only channels for drills are in `deliveries`.
+    pub drill: bool,
+    pub texts: BTreeMap<Audience, Text>,
+    /// Components by the name that the status page knows, as of now.
+    pub components: BTreeMap<String, ComponentStatus>,
+    /// Nothing is sent before this; until then it can be taken back.
+    pub send_at: At,
+    /// When the next update is promised.
+    pub next_due: Option<At>,
+    /// Into how many parts each channel splits it: fixed when it is composed, so that a crash never shifts a batch.
+    pub deliveries: BTreeMap<ChannelId, u32>,
+}
+
+/// What a channel is handed for one part of one delivery: the same after a crash as before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parcel {
+    pub message: MessageId,
+    pub incident: IncidentId,
+    /// The title of the incident.
+    pub title: String,
+    pub purpose: Purpose,
+    pub severity: Severity,
+    pub drill: bool,
+    pub text: Text,
+    pub components: BTreeMap<String, ComponentStatus>,
+    /// Counts from 0.
+    pub part: u32,
+    pub parts: u32,
+    /// Everything that earlier deliveries on this channel for this incident left, the newest of each name: the vendor's id of the
+    /// incident, the message to thread under.
+    pub thread: Receipt,
+}
+
+/// Whether a part is with the vendor already.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    There(Receipt),
+    NotThere,
+    /// It cannot be told from outside.
+    Untold(String),
+}
+
+/// Makes the channels of one kind. Connecting is lazy: a factory fails only for parameters that can never work.
+pub trait ChannelFactory: Send + Sync {
+    fn kind(&self) -> &'static ChannelKind;
+    fn connect(&self, spec: &ChannelSpec) -> Result<std::sync::Arc<dyn Channel>, Fault>;
+}
+
+/// A way to reach people.
+#[async_trait]
+pub trait Channel: Send + Sync {
+    /// Into how many parts a message is split: batches of recipients.
+    ///
+    /// # Errors
+    /// When the recipients cannot be read: then nobody is told by this channel, and that is said.
+    async fn parts(&self) -> Result<u32, Fault> {
+        Ok(1)
+    }
+
+    /// Makes one attempt to deliver one part: at most one request that tells people something. What it returns is journalled; the names
+    /// `id` and `link` are shown. A fault's class counts: *transient* means that nothing was sent, *ambiguous* that it may have been.
+    /// Where the vendor said how long to wait, [`Fault::retry_after`](super::system::Fault) says it.
+    async fn deliver(&self, parcel: &Parcel) -> Result<Receipt, Fault>;
+
+    /// Whether a part has arrived, after an attempt whose outcome is not known.
+    async fn find(&self, parcel: &Parcel) -> Result<Found, Fault>;
+
+    /// Whether it could deliver now, asked without telling anybody anything.
+    ///
+    /// # Errors
+    /// Why it could not.
+    async fn reach(&self) -> Result<String, Fault>;
+}
