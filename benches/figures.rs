@@ -300,7 +300,7 @@ async fn failover(pace: Pace) -> Result<Figure> {
     // A living leader of the graph cannot be made to step down. It refuses: the wait for one that is silent would be the same at every
     // speed of the lab.
     stage.lab.world.truth().faults.set(&format!("neo4j@{PRIMARY}"), Condition::Refused);
-    stage.client.ask(&Ask::Declare { title: "bench".into(), severity: Severity::Sev2 }).await?;
+    stage.client.ask(&Ask::Declare { title: "bench".into(), severity: Severity::Sev2, drill: false }).await?;
     let (plan, reason) = ("regional-failover".into(), "bench".into());
     stage.client.ask(&Ask::StartRun { plan, mode: Mode::Live, reason, unattended: true }).await?;
     let waits = critical_path().map(|wait| wait.takes(&stage.lab));

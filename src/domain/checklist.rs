@@ -1,7 +1,5 @@
 //! The checklist: what has to be true before an incident is over, what Mayday sees of each item, and what a human says about it.
 
-use serde::{Deserialize, Serialize};
-
 use super::estate::words;
 
 words! {

@@ -12,7 +12,7 @@ use super::ids::{BackupId, IncidentId, PlanId, ProbeId, RegionId, SessionId, Ste
 use super::incident::{Incident, Phase, Severity};
 use super::kinds::StepRole;
 use super::readiness::Brief;
-use super::run::{LastTime, Mode, Outcome, Run, StepPhase, StepRun};
+use super::run::{LastTime, Outcome, Run, StepPhase, StepRun};
 use super::system::Begun;
 use super::time::{At, seconds_between};
 

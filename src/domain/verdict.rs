@@ -6,7 +6,7 @@ use super::estate::{DataClass, Estate, Tier};
 use super::incident::Incident;
 use super::kinds::StepRole;
 use super::recovery::{Loss, RecoveryPoint};
-use super::run::{Mode, Run, StepPhase, StepRun};
+use super::run::{Run, StepPhase, StepRun};
 use super::time::{At, seconds_between};
 
 /// How a tier stands against its RTO. All lengths are in seconds.

@@ -3,7 +3,7 @@
 use crate::domain::backup::Worth;
 use crate::domain::health::Status;
 use crate::domain::readiness::Ready;
-use crate::domain::run::{Mode, Outcome, Run, StepPhase};
+use crate::domain::run::{Outcome, Run, StepPhase};
 use crate::domain::time::seconds_between;
 use crate::domain::view::Snapshot;
 

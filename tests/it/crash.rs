@@ -58,7 +58,10 @@ async fn play(crash: Option<&str>) -> Played {
     })
     .await;
     lab.world.truth().faults.set(&format!("neo4j@{PRIMARY}"), Condition::Dark);
-    client.ask(&Ask::Declare { title: "leave the region".into(), severity: Severity::Sev2 }).await.unwrap();
+    client
+        .ask(&Ask::Declare { title: "leave the region".into(), severity: Severity::Sev2, drill: false })
+        .await
+        .unwrap();
     let start = Ask::StartRun {
         plan: "regional-failover".into(),
         mode: Mode::Live,

@@ -221,7 +221,7 @@ async fn a_step_on_a_disk_that_fills_up_loses_nothing_and_does_nothing_twice() {
     let fence = StepId::from("fence-primary");
     let phase = async || Some(client.snapshot().await.ok()?.state.run?.phase(&fence));
     let is = async |wanted| phase().await.filter(|phase| *phase == wanted).map(drop);
-    client.ask(&Ask::Declare { title: "a full disk".into(), severity: Severity::Sev2 }).await.unwrap();
+    client.ask(&Ask::Declare { title: "a full disk".into(), severity: Severity::Sev2, drill: false }).await.unwrap();
     let (plan, reason) = ("regional-failover".into(), "test".into());
     client.ask(&Ask::StartRun { plan, mode: Mode::Live, reason, unattended: false }).await.unwrap();
     eventually("the gate opens", async || is(StepPhase::Gated).await).await;

@@ -135,7 +135,7 @@ impl Bench {
         bench.pass(60);
         bench.probe("us-east-1", Status::Down);
         bench.pass(10);
-        bench.ask(Ask::Declare { title: "east is dark".into(), severity: Severity::Sev1 }).unwrap();
+        bench.ask(Ask::Declare { title: "east is dark".into(), severity: Severity::Sev1, drill: false }).unwrap();
         bench.start(Mode::Live, false).unwrap();
         bench
     }

@@ -258,7 +258,7 @@ fn a_rehearsal_applies_nothing() {
 #[test]
 fn unattended_answers_only_what_the_plan_allows() {
     let mut bench = Bench::new();
-    bench.ask(Ask::Declare { title: "x".into(), severity: Severity::Sev2 }).unwrap();
+    bench.ask(Ask::Declare { title: "x".into(), severity: Severity::Sev2, drill: false }).unwrap();
     bench.start(Mode::Live, true).unwrap();
     bench.prepared("fence", bench.sound(2));
     assert_eq!(bench.effects_on("fence", apply), 1);
