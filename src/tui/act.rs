@@ -52,9 +52,9 @@ impl App {
             Action::Declare => self.declare(),
             Action::RunPlan => self.choose_plan(None),
             Action::Note | Action::CloseIncident | Action::Abandon | Action::SetSeverity => self.about_incident(action),
-            Action::FocusPane => self.focus_on(key.parse::<usize>().unwrap_or(1) - 1),
-            Action::NextPane => self.focus_on((self.focus as usize + 1) % Pane::ALL.len()),
-            Action::PreviousPane => self.focus_on((self.focus as usize + Pane::ALL.len() - 1) % Pane::ALL.len()),
+            Action::FocusPane => self.focus_on(Pane::of_key(key).unwrap_or(self.focus)),
+            Action::NextPane => self.focus_on(self.focus.after(1)),
+            Action::PreviousPane => self.focus_on(self.focus.after(-1)),
             Action::Zoom => self.zoomed = !self.zoomed,
             Action::Filter => self.filter(),
             Action::Palette => self.layers.push(Layer::Palette(Box::default())),
@@ -320,7 +320,7 @@ impl App {
         match does {
             Does::Act(action) => return self.act(action, ""),
             Does::Theme(name) => self.switch_theme(name),
-            Does::Pane(at) => self.focus_on(at),
+            Does::Pane(pane) => self.focus_on(pane),
             Does::Plan(at) => self.choose_plan(Some(at)),
         }
         Vec::new()
@@ -405,11 +405,10 @@ impl App {
         }
     }
 
-    fn focus_on(&mut self, at: usize) {
-        let Some(pane) = Pane::ALL.get(at) else { return };
-        self.focus = *pane;
-        if self.shares_a_place(*pane) {
-            self.asked_aside = Some(*pane);
+    fn focus_on(&mut self, pane: Pane) {
+        self.focus = pane;
+        if self.shares_a_place(pane) {
+            self.asked_aside = Some(pane);
         }
     }
 

@@ -129,11 +129,7 @@ fn in_peace(app: &App) -> Advice {
 
 /// Nothing burns; what would be missing if something did.
 fn quiet(app: &App) -> Advice {
-    let pane = |pane: Pane, role, text| Advice {
-        key: keymap::of(Action::FocusPane).keys.get(pane as usize).copied(),
-        text,
-        role,
-    };
+    let pane = |pane: Pane, role, text| Advice { key: Some(pane.key()), text, role };
     let Some(mirror) = &app.mirror else { return wait(Role::Dim, "connecting to the engine") };
     if let Some((store, writers)) = mirror.split() {
         let text = format!("{store} has {} writers, fence all but one: {}", writers.len(), writers.join(", "));

@@ -21,7 +21,7 @@ use crate::domain::view::{Snapshot, StepByHand, Update};
 use super::connection::Arrival;
 use super::keymap::{self, Binding, Context, Danger};
 use super::layers::Layer;
-use super::panes::Pane;
+use super::panes::{Pane, Place};
 use super::theme::{Depth, Role, Theme};
 
 /// So many records are kept for the timeline.
@@ -366,18 +366,23 @@ impl App {
         self.mirror.as_ref().is_some_and(|mirror| mirror.state.incident.is_some())
     }
 
-    /// Whether a pane is shown only when it is asked for. In peace, backups and readiness have places of their own.
+    /// Nothing burns and nothing runs: then it matters what there would be if something did.
+    pub fn is_calm(&self) -> bool {
+        !self.has_incident() && self.shown_run().is_none()
+    }
+
+    /// Whether a pane is shown only when it is asked for.
     pub fn shares_a_place(&self, pane: Pane) -> bool {
-        match pane {
-            Pane::Timeline | Pane::Incident => true,
-            Pane::Backups | Pane::Readiness => self.has_incident() || self.shown_run().is_some(),
-            _ => false,
+        match pane.place() {
+            Place::Own => false,
+            Place::Aside | Place::Page => true,
+            Place::Peace => !self.is_calm(),
         }
     }
 
-    /// Of the panes that share a place, the one that is shown.
+    /// Of the panes that take turns in one place, the one that is shown.
     pub fn aside(&self) -> Pane {
-        self.asked_aside.unwrap_or(Pane::Timeline)
+        self.asked_aside.filter(|pane| pane.place() == Place::Aside).unwrap_or(Pane::Timeline)
     }
 
     /// Seconds for which this cockpit stays armed, if it is.

@@ -2,6 +2,7 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::panes;
 use crate::domain::estate::words;
 
 words! {
@@ -209,14 +210,7 @@ pub const TABLE: &[Binding] = &[
     row(A::Bottom, &["G", "End"], "bottom", "Go to the last line.", SCROLLS, Looks),
     row(A::Down, &["Down", "Ctrl-n"], "down", "Choose the next one.", &[Palette], Looks),
     row(A::Up, &["Up", "Ctrl-p"], "up", "Choose the one before.", &[Palette], Looks),
-    row(
-        A::FocusPane,
-        &["1", "2", "3", "4", "5", "6", "7", "8"],
-        "pane",
-        "Go to the pane of this number.",
-        &[Main],
-        Looks,
-    ),
+    row(A::FocusPane, panes::KEYS, "pane", "Go to the pane of this key.", &[Main], Looks),
     row(A::NextPane, &["Tab", "l", "Right"], "next pane", "Go to the next pane.", &[Main], Looks),
     row(A::PreviousPane, &["Shift-Tab", "h", "Left"], "previous pane", "Go to the pane before.", &[Main], Looks),
     row(A::Zoom, &["z"], "zoom", "Give the pane all the room, or give it back.", &[Main], Looks),

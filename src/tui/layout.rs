@@ -4,7 +4,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::app::App;
 use super::look::Look;
-use super::panes::{Pane, datastores, readiness};
+use super::panes::{Pane, Place, Room, datastores, readiness};
 
 /// From this size of the body on, health and plan are shown side by side.
 const WIDE: (u16, u16) = (108, 24);
@@ -28,13 +28,12 @@ pub fn places(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
 
 /// Whether the services are on none of the panes shown.
 pub fn hides_services(app: &App, body: Rect) -> bool {
-    let one_thing = matches!(app.focus, Pane::Plan | Pane::Step | Pane::Backups | Pane::Readiness);
-    !fits(body, WIDE) && !app.zoomed && one_thing
+    !fits(body, WIDE) && !app.zoomed && (is_page(app.focus) || matches!(app.focus, Pane::Plan | Pane::Step))
 }
 
-/// Nothing burns and nothing runs: then it matters what there would be if something did.
-fn is_calm(app: &App) -> bool {
-    !app.has_incident() && app.shown_run().is_none()
+/// Whether a pane wants more room than it can have beside all the others.
+fn is_page(pane: Pane) -> bool {
+    matches!(pane.place(), Place::Page | Place::Peace)
 }
 
 fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
@@ -42,15 +41,19 @@ fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     let [left, middle, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11), Constraint::Fill(9)]);
     let [plan, step] = stack(middle, Constraint::Length(plan_height(app, body.height)));
     let mut places = vec![(Pane::Plan, plan), (Pane::Step, step)];
-    if is_calm(app) {
+    if app.is_calm() {
         let [services, rest] = stack(left, Constraint::Length(services_height(app)));
         let [stores, aside] =
             stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(LEAST))));
         places.extend([(Pane::Services, services), (Pane::Datastores, stores), (app.aside(), aside)]);
-        places.extend(calm(look, right));
+        if app.focus.place() == Place::Page {
+            places.push((app.focus, right));
+        } else {
+            places.extend(calm(look, right));
+        }
     } else {
         let [services, stores] = stack(left, Constraint::Length(services_height(app)));
-        let last = if app.aside() == Pane::Incident { Pane::Timeline } else { app.aside() };
+        let last = app.asked_aside.filter(|pane| *pane != Pane::Incident).unwrap_or(Pane::Timeline);
         let [incident, below] = stack(right, Constraint::Length(16));
         places.extend([
             (Pane::Services, services),
@@ -67,28 +70,32 @@ fn wide(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     let [left, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11)]);
     let [services, rest] = stack(left, Constraint::Length(services_height(app)));
     let [stores, last] = stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(LEAST))));
+    let mut places = vec![(Pane::Services, services), (Pane::Datastores, stores), (app.aside(), last)];
+    if app.shares_a_place(app.focus) && is_page(app.focus) {
+        places.push((app.focus, right));
+        return places;
+    }
     let [plan, below] = stack(right, Constraint::Length(plan_height(app, body.height)));
-    let mut places = vec![(Pane::Services, services), (Pane::Datastores, stores), (Pane::Plan, plan)];
-    let reads = matches!(app.focus, Pane::Plan | Pane::Step);
-    if is_calm(app) && !reads {
-        places.push((app.aside(), last));
+    places.push((Pane::Plan, plan));
+    if app.is_calm() && !matches!(app.focus, Pane::Plan | Pane::Step) {
         places.extend(calm(look, below));
     } else {
-        places.extend([(app.aside(), last), (Pane::Step, below)]);
+        places.push((Pane::Step, below));
     }
     places
 }
 
 /// Readiness as high as it has to be, and the backups.
 fn calm(look: &Look<'_>, area: Rect) -> [(Pane, Rect); 2] {
-    let lines = readiness::body(look, usize::from(area.width)).lines.len();
+    let room = Room { columns: usize::from(area.width), height: usize::from(area.height) };
+    let lines = readiness::body(look, room).lines.len();
     let needed = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
     let [above, below] = stack(area, Constraint::Length(needed.min(area.height / 2)));
     [(Pane::Readiness, above), (Pane::Backups, below)]
 }
 
 fn small(app: &App, body: Rect) -> Vec<(Pane, Rect)> {
-    if matches!(app.focus, Pane::Backups | Pane::Readiness) {
+    if is_page(app.focus) {
         return vec![(app.focus, body)];
     }
     if matches!(app.focus, Pane::Plan | Pane::Step) {

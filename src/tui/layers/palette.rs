@@ -8,6 +8,7 @@ use super::super::app::App;
 use super::super::format::{column, fit, width};
 use super::super::keymap::{self, Action, Context};
 use super::super::look::Look;
+use super::super::panes::Pane;
 use super::super::theme::{BUILT_IN, Role};
 use super::Sheet;
 use super::form::window;
@@ -32,7 +33,7 @@ pub struct Item {
 pub enum Does {
     Act(Action),
     Theme(&'static str),
-    Pane(usize),
+    Pane(Pane),
     /// Opens the list with this plan chosen.
     Plan(usize),
 }
@@ -114,10 +115,10 @@ fn items(app: &App) -> Vec<Item> {
         let plans = app.mirror.iter().flat_map(|mirror| mirror.plans.iter().enumerate());
         items.extend(plans.map(|(at, plan)| extra(format!("run {}", plan.id), plan.title.clone(), Does::Plan(at))));
     }
-    let panes = super::super::panes::Pane::ALL.iter().enumerate();
-    items.extend(
-        panes.map(|(at, pane)| extra(format!("pane {pane}"), format!("Go to the pane of {pane}."), Does::Pane(at))),
-    );
+    items.extend(Pane::ALL.iter().map(|pane| Item {
+        key: pane.key(),
+        ..extra(format!("pane {pane}"), format!("Go to the pane of {pane}."), Does::Pane(*pane))
+    }));
     let themes = BUILT_IN.iter().map(|(name, _)| *name);
     items.extend(
         themes.map(|name| extra(format!("theme {name}"), format!("Switch to the theme {name}."), Does::Theme(name))),

@@ -10,12 +10,12 @@ use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
 use super::super::widgets::row::Row;
-use super::Body;
+use super::{Body, Room};
 
 /// Where a reason begins.
 const INDENT: usize = 3;
 
-pub fn body(look: &Look<'_>, columns: usize) -> Body {
+pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     let judged = look.snap.backups(look.now);
     if judged.is_empty() {
         let words = "No backup is watched: add a [[system.backup]] to the config.";

@@ -11,9 +11,9 @@ use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
 use super::super::widgets::row::Row;
-use super::Body;
+use super::{Body, Room};
 
-pub fn body(look: &Look<'_>, columns: usize, height: usize) -> Body {
+pub fn body(look: &Look<'_>, Room { columns, height }: Room) -> Body {
     let stores: Vec<&SystemSpec> = look.snap.estate.datastores().collect();
     let members =
         |store: &&SystemSpec| look.snap.live.surveys.get(&store.id).map_or(1, |known| rows(&known.survey.members));

@@ -9,11 +9,11 @@ use crate::domain::time::{At, seconds_between};
 use super::super::format::{age, clock, column, fit, moment, wrap};
 use super::super::look::Look;
 use super::super::theme::Role;
-use super::Body;
+use super::{Body, Room};
 
 const LABEL: usize = 11;
 
-pub fn body(look: &Look<'_>, columns: usize) -> Body {
+pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     let mut lines = Vec::new();
     match &look.snap.state.incident {
         Some(incident) => lines.extend(open(look, incident, columns)),

@@ -1,4 +1,8 @@
 //! The panes: each turns the mirror into lines; this draws them all alike, with title, filter and scrolling.
+//!
+//! To add one: a file of its own with `pub fn body(look: &Look<'_>, room: Room) -> Body`, its `pub mod` line, and one row in
+//! [`panes!`] below. The row gives it its name, its key and its place on the screen; keymap, help, palette, layout, scrolling, filter
+//! and zoom follow from it.
 
 pub mod backups;
 pub mod datastores;
@@ -21,18 +25,55 @@ use super::format::width;
 use super::look::Look;
 use super::theme::Role;
 
-words! {
-    /// The panes, in the order of their numbers.
-    Pane {
-        Services = "services",
-        Datastores = "datastores",
-        Plan = "plan",
-        Step = "step",
-        Timeline = "timeline",
-        Incident = "incident",
-        Backups = "backups",
-        Readiness = "readiness",
-    }
+/// Where a pane is shown when it has not all the room; see [`super::layout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It has a place of its own wherever there is room for it.
+    Own,
+    /// It takes turns in one place with the others of its kind.
+    Aside,
+    /// It wants room: asked for, it gets a whole column, or the whole of a small screen.
+    Page,
+    /// The same, but in peace it has a place of its own.
+    Peace,
+}
+
+/// What is known of a pane besides its name.
+struct Row {
+    key: &'static str,
+    place: Place,
+    body: fn(&Look<'_>, Room) -> Body,
+}
+
+macro_rules! panes {
+    ($($module:ident $pane:ident $word:literal $key:literal $place:ident;)+) => {
+        words! {
+            /// The panes, in the order in which `Tab` goes through them.
+            Pane { $($pane = $word,)+ }
+        }
+        const TABLE: &[Row] = &[$(Row { key: $key, place: Place::$place, body: $module::body },)+];
+        /// The keys that go to a pane, in the order of the table.
+        pub const KEYS: &[&str] = &[$($key),+];
+    };
+}
+
+panes! {
+    // file     pane       name          key place
+    services   Services   "services"   "1" Own;
+    datastores Datastores "datastores" "2" Own;
+    plan       Plan       "plan"       "3" Own;
+    step       Step       "step"       "4" Own;
+    timeline   Timeline   "timeline"   "5" Aside;
+    incident   Incident   "incident"   "6" Aside;
+    backups    Backups    "backups"    "7" Peace;
+    readiness  Readiness  "readiness"  "8" Peace;
+}
+
+/// The cells that a pane has for its lines, below its title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub columns: usize,
+    pub height: usize,
 }
 
 /// What a pane shows.
@@ -52,17 +93,28 @@ pub struct Body {
 }
 
 impl Pane {
-    fn body(self, look: &Look<'_>, columns: usize, height: usize) -> Body {
-        match self {
-            Self::Services => services::body(look, columns),
-            Self::Datastores => datastores::body(look, columns, height),
-            Self::Plan => plan::body(look, columns),
-            Self::Step => step::body(look, columns, height),
-            Self::Timeline => timeline::body(look, columns),
-            Self::Incident => incident::body(look, columns),
-            Self::Backups => backups::body(look, columns),
-            Self::Readiness => readiness::body(look, columns),
-        }
+    /// The key that goes to it.
+    pub fn key(self) -> &'static str {
+        TABLE[self as usize].key
+    }
+
+    /// The pane that a key goes to.
+    pub fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|pane| pane.key() == key)
+    }
+
+    pub fn place(self) -> Place {
+        TABLE[self as usize].place
+    }
+
+    /// The pane so many after this one in the table, around its ends.
+    pub fn after(self, by: isize) -> Self {
+        let len = Self::ALL.len();
+        Self::ALL[(self as usize + len).saturating_add_signed(by) % len]
+    }
+
+    fn body(self, look: &Look<'_>, room: Room) -> Body {
+        (TABLE[self as usize].body)(look, room)
     }
 
     /// Draws the pane: a title line, then its lines.
@@ -71,7 +123,7 @@ impl Pane {
             return;
         }
         let height = usize::from(area.height - 1);
-        let mut body = self.body(look, usize::from(area.width), height);
+        let mut body = self.body(look, Room { columns: usize::from(area.width), height });
         self.filter(look, &mut body);
         self.title(look, &body, area, buffer);
         let head = body.head.len().min(height);
@@ -106,8 +158,7 @@ impl Pane {
         let role = if focused { Role::TitleFocused } else { Role::Title };
         let name = body.title.clone().unwrap_or_else(|| self.word().to_owned());
         let columns = usize::from(area.width);
-        let title =
-            super::format::fit(&format!("{} {name}", self as usize + 1), columns.saturating_sub(2)).into_owned();
+        let title = super::format::fit(&format!("{} {name}", self.key()), columns.saturating_sub(2)).into_owned();
         let aside = if body.aside.is_empty() { String::new() } else { format!(" {}", body.aside) };
         let aside = super::format::fit(&aside, columns.saturating_sub(width(&title) + 4)).into_owned();
         let rule = columns.saturating_sub(width(&title) + 1 + width(&aside));

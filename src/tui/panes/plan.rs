@@ -12,7 +12,7 @@ use super::super::format::{clock, column, fit, right, width};
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
-use super::{Body, Pane};
+use super::{Body, Pane, Room};
 
 /// Steps by stage: a step stands one stage after the last of those it needs.
 fn stages(plan: &Plan) -> Vec<(usize, &StepSpec)> {
@@ -28,7 +28,7 @@ pub fn order(run: &Run) -> Vec<StepId> {
     stages(&run.plan).into_iter().map(|(_, spec)| spec.id.clone()).collect()
 }
 
-pub fn body(look: &Look<'_>, columns: usize) -> Body {
+pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     match look.app.shown_run() {
         Some(run) => of_run(look, run, columns),
         None => of_peace(look, columns),

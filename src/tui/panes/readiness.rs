@@ -12,11 +12,11 @@ use super::super::mark;
 use super::super::theme::Role;
 use super::super::widgets::row::Row;
 use super::super::widgets::sparkline::of_scores;
-use super::Body;
+use super::{Body, Room};
 
 const INDENT: usize = 3;
 
-pub fn body(look: &Look<'_>, columns: usize) -> Body {
+pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     let known = look.snap.state.readiness_by_plan();
     let mut lines = Vec::new();
     for plan in &look.snap.plans {

@@ -11,9 +11,9 @@ use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
 use super::super::widgets::sparkline::sparkline;
-use super::Body;
+use super::{Body, Room};
 
-pub fn body(look: &Look<'_>, columns: usize) -> Body {
+pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     let regions = &look.snap.estate.regions;
     let names = look.snap.estate.services.iter().map(|service| service.id.as_str().len()).max().unwrap_or(8);
     let name = names.clamp(8, 16) + 2;

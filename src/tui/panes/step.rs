@@ -10,9 +10,9 @@ use super::super::layers::card;
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
-use super::Body;
+use super::{Body, Room};
 
-pub fn body(look: &Look<'_>, columns: usize, height: usize) -> Body {
+pub fn body(look: &Look<'_>, Room { columns, height }: Room) -> Body {
     match look.app.shown_run() {
         Some(run) => of_run(look, run, columns, height),
         None => of_peace(look, columns),

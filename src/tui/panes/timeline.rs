@@ -10,9 +10,9 @@ use super::super::describe::describe;
 use super::super::format::{column, fit};
 use super::super::look::Look;
 use super::super::theme::Role;
-use super::Body;
+use super::{Body, Room};
 
-pub fn body(look: &Look<'_>, columns: usize) -> Body {
+pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     let who = if columns >= 90 { 12 } else { 8 };
     let lines: Vec<Line<'static>> = look
         .app

@@ -1,8 +1,13 @@
 //! What the screen shows: the main view in every state and size, every layer, and what must never be shown.
 
+use ratatui::layout::Rect;
+
 use crate::domain::health::Status;
 use crate::tui::app::Msg;
 use crate::tui::connection::Arrival;
+use crate::tui::layout;
+use crate::tui::look::Look;
+use crate::tui::panes::Pane;
 use crate::tui::theme::Depth;
 use crate::tui::{Options, theme};
 
@@ -123,6 +128,25 @@ fn text_from_outside_is_harmless() {
             }
         }
         scene = stage.scene;
+    }
+}
+
+/// A row of the table of panes is all it takes to be seen: by key, in peace and in trouble, in every size.
+#[test]
+fn every_pane_is_shown_when_it_is_asked_for() {
+    for scene in [Scene::peace as fn() -> Scene, Scene::gates] {
+        for pane in Pane::ALL {
+            let mut stage = Stage::new(scene());
+            stage.keys(pane.key());
+            let look = Look { app: &stage.app, snap: stage.app.mirror.as_ref().unwrap(), now: stage.app.now() };
+            for (columns, rows) in [(80, 15), (118, 31), (198, 49), (250, 60)] {
+                let places = layout::places(&look, Rect::new(0, 0, columns, rows));
+                let mut shown: Vec<Pane> = places.iter().map(|(pane, _)| *pane).collect();
+                assert!(shown.contains(pane), "{pane} is not on {columns}x{rows}: {shown:?}");
+                shown.sort();
+                assert!(shown.windows(2).all(|pair| pair[0] != pair[1]), "twice on {columns}x{rows}: {shown:?}");
+            }
+        }
     }
 }
 
