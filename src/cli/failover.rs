@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::status;
 use super::text::{clock, length, table};
-use crate::domain::event::{Event, Record};
+use crate::domain::describe::describe;
+use crate::domain::event::{Event, Prepared, Record};
 use crate::domain::plan::{Gate, StepSpec};
 use crate::domain::run::{Mode, Outcome, Run, StepPhase, StepRun};
 use crate::domain::system::GuardVerdict;
@@ -40,33 +41,22 @@ pub fn steps_table(run: &Run) -> String {
 
 /// One line of progress for a record, or none if it says nothing new: how long it has been, against what was promised.
 pub fn progress(view: &Snapshot, record: &Record) -> Option<String> {
-    let what = match &record.event {
-        Event::RunStarted { run, plan, mode, .. } => format!("{run} runs {} ({mode})", plan.id),
-        Event::RunEnded { outcome, .. } => format!("the run is {outcome}"),
-        Event::IncidentDeclared { incident, severity, title, .. } => format!("{incident} {severity}: {title}"),
-        Event::ProbeChanged { probe, to, detail, .. } => format!("{probe} is {to}: {detail}"),
-        Event::BackupChanged { backup, to, detail } => format!("backup {backup} is {to}: {detail}"),
-        Event::HoldSet { .. } => "HOLD: nothing new starts".into(),
-        Event::HoldReleased { .. } => "HOLD is released".into(),
-        Event::EngineStarted { .. } => "a new engine took over".into(),
-        event => {
-            let (_, id) = event.step()?;
-            let step = view.state.run.as_ref()?.step(id)?;
-            let word = match (&event, step.phase) {
-                (Event::GateConfirmed { unattended: true, .. }, _) => "confirmed (--yes)".to_owned(),
-                (Event::GateConfirmed { .. }, _) => format!("confirmed by {}", record.actor),
-                (Event::GuardsOverridden { guards, .. }, _) => {
-                    format!("{} overridden by {}", guards.join(", "), record.actor)
-                }
-                (_, StepPhase::Preparing | StepPhase::Ready) => return None,
-                (_, phase) => phase.to_string(),
-            };
-            let quiet = matches!(step.phase, StepPhase::Applying) || step.detail.is_empty();
-            let detail = if quiet { String::new() } else { format!(": {}", step.detail) };
-            format!("{id} {word}{detail}")
-        }
-    };
-    Some(format!("{}  {what}", elapsed(view, record)))
+    if is_quiet(&record.event) {
+        return None;
+    }
+    let (_, what) = describe(record);
+    let who = if record.actor.uid.is_some() { format!(" ({})", record.actor) } else { String::new() };
+    Some(format!("{}  {what}{who}", elapsed(view, record)))
+}
+
+/// What whoever follows a run knows already, or need not.
+fn is_quiet(event: &Event) -> bool {
+    match event {
+        Event::CockpitArmed { .. } | Event::CockpitDisarmed { .. } | Event::ReadinessAssessed { .. } => true,
+        Event::StepPreparing { .. } | Event::DeliveryTrying { .. } => true,
+        Event::StepPrepared { verdict, .. } => *verdict == Prepared::Clear,
+        _ => false,
+    }
 }
 
 /// `0:42 of 5:00` since the disruption for the tier that is due next, or the time of day outside an incident.

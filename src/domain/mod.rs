@@ -7,6 +7,7 @@ pub mod command;
 pub mod comms;
 pub mod contacts;
 pub mod decide;
+pub mod describe;
 pub mod drill;
 pub mod estate;
 pub mod event;

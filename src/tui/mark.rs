@@ -1,6 +1,7 @@
 //! How a state is shown: always a glyph, a word and a colour together, so that none of them has to be trusted alone.
 
 use crate::domain::backup::Worth;
+use crate::domain::describe::{self, Tone};
 use crate::domain::health::Status;
 use crate::domain::kinds::Undo;
 use crate::domain::plan::Gate;
@@ -23,13 +24,34 @@ const fn mark(glyph: &'static str, word: &'static str, role: Role) -> Mark {
     Mark { glyph, word, role }
 }
 
-pub fn status(status: Status) -> Mark {
-    match status {
-        Status::Healthy => mark("●", "healthy", Role::Good),
-        Status::Degraded => mark("◐", "degraded", Role::Warn),
-        Status::Unknown => mark("?", "unknown", Role::Unknown),
-        Status::Down => mark("✗", "DOWN", Role::Bad),
+/// A domain's word with the glyph that stands before it.
+fn said(glyph: &'static str, (tone, word): (Tone, &'static str)) -> Mark {
+    mark(glyph, word, self::tone(tone))
+}
+
+/// The role that a line of the journal is drawn in.
+pub fn tone(tone: Tone) -> Role {
+    match tone {
+        Tone::Quiet => Role::Dim,
+        Tone::Plain => Role::Text,
+        Tone::Strong => Role::Strong,
+        Tone::Good => Role::Good,
+        Tone::Warn => Role::Warn,
+        Tone::Bad => Role::Bad,
+        Tone::Unknown => Role::Unknown,
+        Tone::Busy => Role::Busy,
+        Tone::Accent => Role::Accent,
     }
+}
+
+pub fn status(status: Status) -> Mark {
+    let glyph = match status {
+        Status::Healthy => "●",
+        Status::Degraded => "◐",
+        Status::Unknown => "?",
+        Status::Down => "✗",
+    };
+    said(glyph, describe::status(status))
 }
 
 pub fn phase(phase: StepPhase) -> Mark {
@@ -55,22 +77,23 @@ pub fn phase(phase: StepPhase) -> Mark {
 }
 
 pub fn worth(worth: Worth) -> Mark {
-    match worth {
-        Worth::Fresh => mark("●", "fresh", Role::Good),
-        Worth::Weak => mark("◐", "weak", Role::Warn),
-        Worth::Unknown => mark("?", "unknown", Role::Unknown),
-        Worth::Stale => mark("✗", "STALE", Role::Bad),
-        Worth::Missing => mark("✗", "MISSING", Role::Bad),
-    }
+    let glyph = match worth {
+        Worth::Fresh => "●",
+        Worth::Weak => "◐",
+        Worth::Unknown => "?",
+        Worth::Stale | Worth::Missing => "✗",
+    };
+    said(glyph, describe::worth(worth))
 }
 
 pub fn ready(ready: Ready) -> Mark {
-    match ready {
-        Ready::Ready => mark("●", "ready", Role::Good),
-        Ready::AtRisk => mark("◐", "at risk", Role::Warn),
-        Ready::Unknown => mark("?", "unknown", Role::Unknown),
-        Ready::NotReady => mark("✗", "NOT READY", Role::Bad),
-    }
+    let glyph = match ready {
+        Ready::Ready => "●",
+        Ready::AtRisk => "◐",
+        Ready::Unknown => "?",
+        Ready::NotReady => "✗",
+    };
+    said(glyph, describe::ready(ready))
 }
 
 pub fn finds(finds: Finds) -> Mark {

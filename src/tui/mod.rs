@@ -7,7 +7,6 @@ mod act;
 pub mod advice;
 pub mod app;
 pub mod connection;
-pub mod describe;
 pub mod edge;
 pub mod format;
 pub mod health;

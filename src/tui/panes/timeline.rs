@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use ratatui::text::Line;
 
+use crate::domain::describe::describe;
 use crate::domain::event::{Event, Record};
 
-use super::super::describe::describe;
 use super::super::format::{column, fit};
 use super::super::look::Look;
+use super::super::mark;
 use super::super::theme::Role;
 use super::{Body, Room};
 
@@ -21,7 +22,8 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
         .enumerate()
         .filter(|(at, record)| !keeps_armed(record, at.checked_sub(1).and_then(|at| look.app.records.get(at))))
         .map(|(_, record)| {
-            let (role, text) = describe(record);
+            let (tone, text) = describe(record);
+            let role = mark::tone(tone);
             let (glyph, words) = glyph(role);
             let room = columns.saturating_sub(8 + 1 + who + 1 + 2);
             Line::from(vec![
