@@ -133,6 +133,9 @@ pub struct DemoArgs {
     /// else say how things stand when all has happened
     #[arg(long)]
     pub headless: bool,
+    /// Where lab.json is written, so that `mayday lab break --dir DIR` reaches this lab from another terminal
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
     #[command(flatten)]
     pub cockpit: CockpitArgs,
 }
@@ -157,6 +160,12 @@ pub struct LabArgs {
 pub enum LabCommand {
     /// What the lab's Slack, status page, PagerDuty, mail relay and webhooks were told, the newest last
     Inbox(InboxArgs),
+    /// Break something by hand, or list what can be broken and how
+    Break(BreakArgs),
+    /// Mend one place, or everything
+    Heal(HealArgs),
+    /// What is broken now
+    Faults(LabAt),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -164,6 +173,39 @@ pub struct InboxArgs {
     /// One service only: slack, statuspage, pagerduty, smtp, webhook
     #[arg(long)]
     pub service: Option<String>,
+    #[command(flatten)]
+    pub at: LabAt,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BreakArgs {
+    /// What: `rds@us-east-1`, `redis-1@us-east-1`, `us-east-1a`, `*@us-east-1`, `route53`
+    #[arg(required_unless_present = "list")]
+    pub place: Option<String>,
+    /// How: dark, refused, slow, denied, …
+    #[arg(required_unless_present = "list")]
+    pub condition: Option<String>,
+    /// How slow: `900ms`
+    #[arg(long, value_name = "SPAN")]
+    pub by: Option<String>,
+    /// List the places and the conditions
+    #[arg(long, conflicts_with_all = ["place", "condition", "by"])]
+    pub list: bool,
+    #[command(flatten)]
+    pub at: LabAt,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct HealArgs {
+    /// Everything when left out
+    pub place: Option<String>,
+    #[command(flatten)]
+    pub at: LabAt,
+}
+
+/// Which lab is meant.
+#[derive(Clone, Debug, Args)]
+pub struct LabAt {
     /// The directory of the lab
     #[arg(long, default_value = "mayday-lab", value_name = "DIR")]
     pub dir: PathBuf,

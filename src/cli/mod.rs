@@ -6,6 +6,7 @@ pub mod check;
 pub mod contacts;
 pub mod exit;
 pub mod failover;
+pub mod faults;
 pub mod inbox;
 pub mod init;
 pub mod journal;

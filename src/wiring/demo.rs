@@ -45,6 +45,14 @@ pub async fn run(args: &DemoArgs, format: Format) -> Result<Exit, Failure> {
     }
     let chosen = lab::find(&args.scenario)?;
     let stage = Stage::set(Pace(args.speed)).await?;
+    if let Some(dir) = &args.dir {
+        handout::write(&stage.lab.endpoints, dir)?;
+    }
+    if let Some(control) = stage.lab.endpoints.get("control") {
+        eprintln!(
+            "break something yourself, from another terminal: mayday lab break PLACE CONDITION --control {control}"
+        );
+    }
     let outcome =
         if args.headless { headless(&stage, &chosen, format).await } else { attended(&stage, &chosen, args).await };
     stage.strike().await;

@@ -1,23 +1,13 @@
 //! `mayday lab`: the embedded lab by itself, with what standard clients need to reach it.
 
 use std::io::{self, Write};
-use std::time::Duration;
-
-use reqwest::Url;
-use serde_json::Value;
 
 use super::failure::Failure;
-use super::run::say;
-use crate::cli::args::{Format, InboxArgs, LabArgs, LabCommand};
+use super::visit;
+use crate::cli::args::{Format, LabArgs};
 use crate::cli::exit::Exit;
-use crate::cli::inbox;
-use crate::domain::text::clean;
 use crate::lab::scenario::{self, Scenario};
 use crate::lab::{Lab, Pace, REGIONS, estate, handout};
-use crate::outbound::http::{client, root};
-
-/// How long the control page may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the lab until it is interrupted, or looks into the one that runs.
 ///
@@ -25,49 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// When a loopback address cannot be listened on, or the directory cannot be written to; when no lab runs to be looked into.
 pub async fn run(args: &LabArgs, format: Format) -> Result<Exit, Failure> {
     match &args.command {
-        Some(LabCommand::Inbox(args)) => show_inbox(args, format).await,
+        Some(command) => visit::run(command, format).await,
         None => serve(args, format).await,
     }
-}
-
-async fn show_inbox(args: &InboxArgs, format: Format) -> Result<Exit, Failure> {
-    let control = match &args.control {
-        Some(url) => url.clone(),
-        None => control_of(args)?,
-    };
-    let missing = |why: String| {
-        Failure::unreachable(format!(
-            "no lab answers at {}: {why} → start one with `mayday lab`, or name its --dir or --control",
-            clean(&control)
-        ))
-    };
-    let service = args.service.iter().map(|service| ("service", service));
-    let url = Url::parse_with_params(&format!("{}/inbox", control.trim_end_matches('/')), service);
-    let asked = client().map_err(Failure::failed)?.get(url.map_err(|error| missing(error.to_string()))?);
-    let answer = asked.timeout(PATIENCE).send().await.map_err(|error| missing(root(&error.without_url())))?;
-    let (status, body) = (answer.status(), answer.json::<Value>().await);
-    let body = body.map_err(|error| missing(root(&error.without_url())))?;
-    if !status.is_success() {
-        let why = body["error"].as_str().map_or_else(|| status.to_string(), clean);
-        return Err(Failure::new(Exit::Usage, format!("the lab refuses: {why}")));
-    }
-    let text = inbox::text(&body).map_err(missing)?;
-    say(format, &body, text)
-}
-
-/// The control page of the lab that wrote into the directory.
-fn control_of(args: &InboxArgs) -> Result<String, Failure> {
-    let file = args.dir.join("lab.json");
-    let why = |what: String| {
-        Failure::unreachable(format!(
-            "no lab is known at {}: {what} → start one with `mayday lab`, or name its --dir or --control",
-            file.display()
-        ))
-    };
-    let text = std::fs::read_to_string(&file).map_err(|error| why(error.to_string()))?;
-    let known: Value = serde_json::from_str(&text).map_err(|error| why(error.to_string()))?;
-    let control = known["endpoints"]["control"].as_str();
-    control.map(str::to_owned).ok_or_else(|| why("it has no control page".into()))
 }
 
 async fn serve(args: &LabArgs, format: Format) -> Result<Exit, Failure> {

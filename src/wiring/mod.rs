@@ -11,6 +11,7 @@ mod journals;
 mod lab;
 mod places;
 mod run;
+mod visit;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ mod common;
 mod config;
 mod contract;
 mod crash;
+mod drills;
 mod engine;
 mod http;
 mod kubernetes;
