@@ -30,6 +30,7 @@
 //! - [`journal`]: the durable, hash-chained event log.
 //! - [`engine`]: the single writer, the runner of steps, the monitor. It is handed trait objects and never names a vendor.
 //! - [`api`]: HTTP and JSON over a Unix socket: protocol, server, client.
+//! - [`report`]: the review of an incident and the evidence of a drill, from the journal alone: Markdown, HTML, JSON, JUnit.
 //! - [`tui`]: the cockpit. It holds no truth, only a mirror of the engine's.
 //! - [`cli`]: the headless subcommands: they print, and nothing else.
 //! - [`lab`]: the embedded estate, two regions that speak the real wire protocols on loopback. It is the outside world: it imports
@@ -45,6 +46,7 @@ pub mod engine;
 pub mod journal;
 pub mod lab;
 pub mod outbound;
+pub mod report;
 pub mod systems;
 pub mod tui;
 pub mod wiring;

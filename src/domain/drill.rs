@@ -1,8 +1,13 @@
 //! Drills: rehearsing the plan on a test estate, and what is left as evidence.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::estate::words;
+use super::estate::{DataClass, Objectives, Tier, words};
+use super::ids::{DrillId, PlanId, StepId};
+use super::journal::Chain;
+use super::time::At;
 
 words! {
     /// How often the plan asks for a kind of drill.
@@ -35,22 +40,76 @@ pub struct DrillResult {
     /// The drill's name in the config.
     pub name: String,
     pub cadence: Cadence,
-    pub plan: super::ids::PlanId,
+    pub plan: PlanId,
     pub scenario: String,
     /// Where it was played: `lab`, or the name of the test estate.
     pub estate: String,
-    pub started_at: super::time::At,
+    pub started_at: At,
     pub passed: bool,
     /// Each stage with whether it passed, and a word on it.
     pub stages: Vec<(Stage, bool, String)>,
     /// Seconds from disruption to recovery, per tier; absent is unknown.
-    pub rto: std::collections::BTreeMap<super::estate::Tier, f64>,
+    pub rto: BTreeMap<Tier, f64>,
     /// Seconds lost, per data class; absent is unknown.
-    pub rpo: std::collections::BTreeMap<super::estate::DataClass, f64>,
+    pub rpo: BTreeMap<DataClass, f64>,
     /// Seconds that each step took, on the clock of the estate it was played on.
-    pub steps: std::collections::BTreeMap<super::ids::StepId, f64>,
+    pub steps: BTreeMap<StepId, f64>,
     /// What the clean-up could not remove.
     pub left_behind: Vec<String>,
     /// Where the evidence is.
     pub bundle: String,
+}
+
+/// Something that was held against what it should be. What could not be looked at is unknown, and unknown is not a pass.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// `rows of orders are those from before`
+    pub what: String,
+    pub held: Option<bool>,
+    pub detail: String,
+}
+
+/// Somebody who took part.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Participant {
+    pub name: String,
+    /// `commander`, `answered the gates`, `automated`
+    pub part: String,
+}
+
+/// All that a drill's evidence says, as it was gathered while it was played. What nobody looked at is absent, and is said to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrillEvidence {
+    pub drill: DrillId,
+    pub result: DrillResult,
+    pub ended_at: At,
+    /// What went wrong on purpose, in a sentence or two.
+    pub about: String,
+    /// The plan that was exercised, and the SHA-256 of its file.
+    pub plan_title: String,
+    pub fingerprint: String,
+    /// The version of Mayday.
+    pub version: String,
+    /// What the figures are held against.
+    pub objectives: Objectives,
+    /// A figure that is not in here was measured; these are estimates, and why.
+    #[serde(default)]
+    pub estimated: BTreeMap<DataClass, String>,
+    pub participants: Vec<Participant>,
+    /// Regions, services and data that the drill covered, and what it left out.
+    pub scope: Vec<String>,
+    pub left_out: Vec<String>,
+    /// Whether backups could be restored from and data came over whole.
+    pub integrity: Vec<Check>,
+    /// What went otherwise than the plan says.
+    pub deviations: Vec<String>,
+    /// What has to be done about it.
+    pub actions: Vec<String>,
+    /// Whether the standby served long enough and the way back was walked; `None` was not tried.
+    pub way_back: Check,
+    /// The titles of the plan's steps, in its order.
+    pub steps: Vec<(StepId, String)>,
+    /// Of the journal that the drill was played in.
+    #[serde(default)]
+    pub journal: Option<Chain>,
 }

@@ -22,6 +22,7 @@ use super::recovery::RecoveryPoint;
 use super::run::{GateCard, Mode, Outcome};
 use super::system::{Fault, Receipt};
 use super::time::At;
+use super::verdict::Promise;
 
 /// One fact. Adding a variant or an optional field is compatible; a journal is never rewritten.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,6 +70,9 @@ pub enum Event {
         /// It is practice: nobody outside is told, and every message says so.
         #[serde(default)]
         drill: bool,
+        /// What it will be held against; `None` in journals from before this was kept.
+        #[serde(default)]
+        promise: Option<Box<Promise>>,
     },
     SeverityChanged {
         severity: Severity,

@@ -146,7 +146,8 @@ impl State {
     }
 
     fn apply_to_incident(&mut self, record: &Record) {
-        if let Event::IncidentDeclared { incident, title, severity, clocks, region, points, drill } = &record.event {
+        if let Event::IncidentDeclared { incident, title, severity, clocks, region, points, drill, .. } = &record.event
+        {
             self.incidents += 1;
             self.runs = 0;
             self.incident = Some(Incident {

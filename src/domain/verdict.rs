@@ -1,8 +1,11 @@
 //! Verdicts: how the clocks stand against what was promised. Read from the state at any moment, during an incident and after it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::estate::{DataClass, Estate, Tier};
+use super::estate::{DataClass, Environment, Estate, Objectives, Tier};
+use super::ids::SystemId;
 use super::incident::Incident;
 use super::kinds::StepRole;
 use super::recovery::{Loss, RecoveryPoint};
@@ -33,61 +36,95 @@ pub struct RpoVerdict {
     pub met: Option<bool>,
 }
 
-/// The RTO of every tier that has one, as of `now`.
-pub fn rto(estate: &Estate, incident: &Incident, now: At) -> Vec<RtoVerdict> {
-    let clocks = &incident.clocks;
-    let of_tier = |tier: Tier| {
-        let target = estate.rto(tier)?.as_secs_f64();
-        let t5 = clocks.t5.get(&tier).copied();
-        let until = t5.or(incident.closed_at).unwrap_or(now);
-        let elapsed = clocks.t0.get(&tier).map(|t0| seconds_between(*t0, until));
-        let since_declared = clocks.t2.map(|t2| seconds_between(t2, until));
-        let met = match elapsed {
-            Some(seconds) if seconds > target => Some(false),
-            Some(_) if t5.is_some() => Some(true),
-            _ => None,
+/// What was promised for an estate. The journal keeps it with a declared incident, so that a review needs no config, and a config that
+/// changes later changes no verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Promise {
+    /// The name of the estate.
+    pub estate: String,
+    pub environment: Environment,
+    pub objectives: Objectives,
+    /// What each datastore counts for.
+    pub stores: BTreeMap<SystemId, DataClass>,
+}
+
+impl Promise {
+    pub fn of(estate: &Estate) -> Self {
+        let stores = estate.datastores().filter_map(|store| Some((store.id.clone(), store.class?)));
+        Self {
+            estate: estate.name.clone(),
+            environment: estate.environment,
+            objectives: estate.objectives.clone(),
+            stores: stores.collect(),
+        }
+    }
+
+    /// The RTO of every tier that has one, as of `now`.
+    pub fn rto(&self, incident: &Incident, now: At) -> Vec<RtoVerdict> {
+        let clocks = &incident.clocks;
+        let of_tier = |tier: Tier| {
+            let target = self.objectives.rto.get(&tier)?.as_secs_f64();
+            let t5 = clocks.t5.get(&tier).copied();
+            let until = t5.or(incident.closed_at).unwrap_or(now);
+            let elapsed = clocks.t0.get(&tier).map(|t0| seconds_between(*t0, until));
+            let since_declared = clocks.t2.map(|t2| seconds_between(t2, until));
+            let met = match elapsed {
+                Some(seconds) if seconds > target => Some(false),
+                Some(_) if t5.is_some() => Some(true),
+                _ => None,
+            };
+            Some(RtoVerdict { tier, target, elapsed, since_declared, recovered: t5.is_some(), met })
         };
-        Some(RtoVerdict { tier, target, elapsed, since_declared, recovered: t5.is_some(), met })
-    };
-    Tier::ALL.iter().filter_map(|tier| of_tier(*tier)).collect()
+        Tier::ALL.iter().filter_map(|tier| of_tier(*tier)).collect()
+    }
+
+    /// The RPO of every data class that has one. The loss is measured once every measuring step of the run for that class is done;
+    /// until then, and when clients wrote to the copy before it was measured, it is estimated from what was known at the declaration,
+    /// the worst datastore counting.
+    pub fn rpo(&self, incident: &Incident, run: Option<&Run>) -> Vec<RpoVerdict> {
+        let of_class = |class: DataClass| {
+            let target = self.objectives.rpo.get(&class)?.as_secs_f64();
+            let loss = self.loss(incident, run.filter(|run| run.mode.acts()), class);
+            Some(RpoVerdict { class, target, loss, met: loss.seconds().map(|seconds| seconds <= target) })
+        };
+        DataClass::ALL.iter().filter_map(|class| of_class(*class)).collect()
+    }
+
+    fn loss(&self, incident: &Incident, run: Option<&Run>, class: DataClass) -> Loss {
+        let clocks = &incident.clocks;
+        let Some(t0) = clocks.t0.values().min().copied() else { return Loss::Unknown };
+        // A region that is left on purpose takes writes until the first step stops them.
+        let disruption = if clocks.t0_is_declaration { clocks.t3.unwrap_or(t0) } else { t0 };
+        // What was written after the failure was seen is a client's of the new copy: it hides how far the copy had come.
+        let tells = |point: &&RecoveryPoint| clocks.t0_is_declaration || clocks.t1.is_none_or(|t1| point.at <= t1);
+        let measures = || {
+            let of_class = move |role, its: Option<DataClass>| role == StepRole::Measures && its == Some(class);
+            run.into_iter().flat_map(|run| run.in_order()).filter(move |(spec, _)| of_class(spec.role, spec.class))
+        };
+        let point = |step: &'_ StepRun| step.point.clone().filter(|point| tells(&point));
+        let all_measured = measures().next().is_some()
+            && measures().all(|(_, step)| step.phase == StepPhase::Done && point(step).is_some());
+        let measured = measures().filter_map(|(_, step)| point(step)).map(|point| Loss::of(Some(&point), disruption));
+        if all_measured {
+            return worst(measured);
+        }
+        let stores = self.stores.iter().filter(|(_, its)| **its == class);
+        let estimated = stores.map(|(store, _)| Loss::of(incident.points.get(store), disruption));
+        match worst(estimated.chain(measured)) {
+            Loss::Measured { seconds } => Loss::Estimated { seconds },
+            loss => loss,
+        }
+    }
 }
 
-/// The RPO of every data class that has one. The loss is measured once every measuring step of the run for that class is done;
-/// until then, and when clients wrote to the copy before it was
-/// measured, it is estimated from what was known at the declaration, the worst datastore counting.
+/// [`Promise::rto`] of the estate as it is.
+pub fn rto(estate: &Estate, incident: &Incident, now: At) -> Vec<RtoVerdict> {
+    Promise::of(estate).rto(incident, now)
+}
+
+/// [`Promise::rpo`] of the estate as it is.
 pub fn rpo(estate: &Estate, incident: &Incident, run: Option<&Run>) -> Vec<RpoVerdict> {
-    let of_class = |class: DataClass| {
-        let target = estate.rpo(class)?.as_secs_f64();
-        let loss = loss(estate, incident, run.filter(|run| run.mode.acts()), class);
-        Some(RpoVerdict { class, target, loss, met: loss.seconds().map(|seconds| seconds <= target) })
-    };
-    DataClass::ALL.iter().filter_map(|class| of_class(*class)).collect()
-}
-
-fn loss(estate: &Estate, incident: &Incident, run: Option<&Run>, class: DataClass) -> Loss {
-    let clocks = &incident.clocks;
-    let Some(t0) = clocks.t0.values().min().copied() else { return Loss::Unknown };
-    // A region that is left on purpose takes writes until the first step stops them.
-    let disruption = if clocks.t0_is_declaration { clocks.t3.unwrap_or(t0) } else { t0 };
-    // What was written after the failure was seen is a client's of the new copy: it hides how far the copy had come.
-    let tells = |point: &&RecoveryPoint| clocks.t0_is_declaration || clocks.t1.is_none_or(|t1| point.at <= t1);
-    let measures = || {
-        let of_class = move |role, its: Option<DataClass>| role == StepRole::Measures && its == Some(class);
-        run.into_iter().flat_map(|run| run.in_order()).filter(move |(spec, _)| of_class(spec.role, spec.class))
-    };
-    let point = |step: &'_ StepRun| step.point.clone().filter(|point| tells(&point));
-    let all_measured = measures().next().is_some()
-        && measures().all(|(_, step)| step.phase == StepPhase::Done && point(step).is_some());
-    let measured = measures().filter_map(|(_, step)| point(step)).map(|point| Loss::of(Some(&point), disruption));
-    if all_measured {
-        return worst(measured);
-    }
-    let stores = estate.datastores().filter(|store| store.class == Some(class));
-    let estimated = stores.map(|store| Loss::of(incident.points.get(&store.id), disruption));
-    match worst(estimated.chain(measured)) {
-        Loss::Measured { seconds } => Loss::Estimated { seconds },
-        loss => loss,
-    }
+    Promise::of(estate).rpo(incident, run)
 }
 
 /// The largest loss; unknown if any is, and if there is none to go by.

@@ -17,6 +17,7 @@ use super::super::system::Observed;
 use super::super::text::clean;
 use super::super::time::{At, seconds_between};
 use super::super::trigger::{Trigger, triggers};
+use super::super::verdict::Promise;
 use super::advance::{is_stale, prepare};
 use super::{Context, Draft, refuse, session};
 
@@ -146,7 +147,8 @@ fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) 
     let incident = IncidentId::new(format!("INC-{}-{}", cx.now.strftime("%Y%m%d"), state.incidents + 1));
     let (clocks, region) = (clocks(cx.estate, state, cx.now), state.serving(cx.estate));
     let points = cx.points.clone();
-    draft.event(Event::IncidentDeclared { incident, title, severity, clocks, region, points, drill });
+    let promise = Some(Box::new(Promise::of(cx.estate)));
+    draft.event(Event::IncidentDeclared { incident, title, severity, clocks, region, points, drill, promise });
     Ok(())
 }
 
