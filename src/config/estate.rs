@@ -139,6 +139,8 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
             backups,
             contacts,
             dependencies,
+            // They are read once it is known which plans there are.
+            drills: Vec::new(),
             objectives,
             policy,
         },

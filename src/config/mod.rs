@@ -5,6 +5,7 @@
 
 mod backups;
 mod contacts;
+mod drills;
 mod estate;
 mod fill;
 mod mistake;
@@ -66,10 +67,14 @@ pub fn parse(text: &str, origin: &Path, kinds: &Kinds) -> Result<Config, Mistake
         return Err(Mistakes(doc.into_mistakes()));
     };
     let root = Table::new(&doc, root.get_ref(), root.span(), "the config");
-    let (estate, known) = estate::read(&root, kinds, dir);
+    let (mut estate, known) = estate::read(&root, kinds, dir);
     let plans_dir = root.get("plans_dir").and_then(|it| it.text());
+    let drills = drills::read(&root, &known.params());
     root.close();
     let read = plans::read(&estate, &known, plans_dir.map(|dir| (dir, &doc)));
+    if read.mistakes.is_empty() {
+        estate.drills = drills::settled(&doc, drills, &read.plans);
+    }
     let mut mistakes = doc.into_mistakes();
     mistakes.extend(read.mistakes);
     if !mistakes.is_empty() {

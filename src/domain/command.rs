@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::{Actor, Origin};
 use super::backup::Worth;
+use super::drill::DrillResult;
 use super::health::Status;
 use super::ids::{BackupId, PlanId, ProbeId, RunId, StepId};
 use super::incident::Severity;
@@ -109,6 +110,11 @@ pub enum Ask {
         run: RunId,
         reason: String,
     },
+
+    /// What came of a drill that was played beside this engine. Not for cockpits.
+    RecordDrill {
+        result: Box<DrillResult>,
+    },
 }
 
 /// What effects report back.
@@ -165,6 +171,14 @@ pub enum Report {
         run: RunId,
         step: StepId,
     },
+
+    /// Time has passed, and a drill may be due by now.
+    DrillsDue {},
+    /// A drill that the engine began has ended; what came of it was recorded by itself.
+    DrillOver {
+        name: String,
+        outcome: Result<(), Fault>,
+    },
 }
 
 /// What the preparation of a step found.
@@ -194,6 +208,9 @@ pub enum Effect {
     Revert(Job),
     /// Report `RetryDue` at this moment.
     RetryAt(Job, At),
+
+    /// Play the drill of this name, and report `DrillOver`.
+    Drill(String),
 }
 
 /// Which step an effect is for, with all it needs to act.

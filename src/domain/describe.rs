@@ -116,6 +116,8 @@ pub fn describe(record: &Record) -> Said {
         E::ItemSkipped { item, reason } => (Warn, with(format!("{item}: skipped"), reason)),
         E::ItemReopened { item, reason } => (Plain, with(format!("{item}: open again"), reason)),
         E::DrillEnded { drill, result } => drilled(drill.as_str(), result),
+        E::DrillBegun { name } => (Busy, format!("the drill {name} is due: it begins by itself")),
+        E::DrillLost { name, fault } => (Bad, format!("the drill {name} came to nothing: {}", fault.what)),
         E::NoteAdded { text } => (Strong, format!("note: {text}")),
         E::IncidentClosed { note } => (Good, with("incident closed", note)),
         E::RunStarted { run, plan, mode, reason, .. } => {

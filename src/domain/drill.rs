@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::estate::{DataClass, Objectives, Tier, words};
 use super::ids::{DrillId, PlanId, StepId};
 use super::journal::Chain;
+use super::text::clean;
 use super::time::At;
 
 words! {
@@ -58,6 +59,27 @@ pub struct DrillResult {
     pub left_behind: Vec<String>,
     /// Where the evidence is.
     pub bundle: String,
+}
+
+impl DrillResult {
+    /// What passing means: every stage was reached and passed, and nothing was left behind.
+    pub fn earns_a_pass(&self) -> bool {
+        let passed = |stage: &Stage| {
+            let mut of = self.stages.iter().filter(|(it, _, _)| it == stage).peekable();
+            of.peek().is_some() && of.all(|(_, passed, _)| *passed)
+        };
+        Stage::ALL.iter().all(passed) && self.left_behind.is_empty()
+    }
+
+    /// The same without anything in its texts that could harm a terminal.
+    pub fn cleaned(mut self) -> Self {
+        for text in [&mut self.name, &mut self.scenario, &mut self.estate, &mut self.bundle] {
+            *text = clean(text);
+        }
+        self.stages.iter_mut().for_each(|(_, _, word)| *word = clean(word));
+        self.left_behind.iter_mut().for_each(|what| *what = clean(what));
+        self
+    }
 }
 
 /// Something that was held against what it should be. What could not be looked at is unknown, and unknown is not a pass.

@@ -10,6 +10,7 @@ use super::backup::BackupSpec;
 use super::contacts::Contacts;
 use super::ids::{ProbeId, RegionId, ServiceId, SystemId};
 use super::params::Params;
+use super::schedule::DrillSpec;
 use super::time::Span;
 
 /// Words that are written in config, journal and JSON in one form. One table gives serde, `Display`, `FromStr` and help.
@@ -234,6 +235,9 @@ pub struct Estate {
     pub contacts: Contacts,
     #[serde(default)]
     pub dependencies: Vec<Dependency>,
+    /// What is rehearsed, and how often.
+    #[serde(default)]
+    pub drills: Vec<DrillSpec>,
     pub objectives: Objectives,
     pub policy: Policy,
 }

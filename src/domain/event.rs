@@ -152,6 +152,15 @@ pub enum Event {
         drill: DrillId,
         result: Box<DrillResult>,
     },
+    /// The engine begins one by itself: durable before it does, so that it never begins twice.
+    DrillBegun {
+        name: String,
+    },
+    /// What it began could not be played, or ended without a result.
+    DrillLost {
+        name: String,
+        fault: Fault,
+    },
     NoteAdded {
         text: String,
     },

@@ -70,6 +70,9 @@ pub struct Live {
     pub attached: BTreeMap<SessionId, Attached>,
     /// Why the journal cannot be written, while it cannot.
     pub journal_fault: Option<String>,
+    /// How often something was asked for and refused since this engine began: nothing happened then, so no journal tells it.
+    #[serde(default)]
+    pub refused: u32,
 }
 
 /// One change of what is true now.
@@ -112,6 +115,8 @@ pub enum LiveChange {
     Journal {
         fault: Option<String>,
     },
+    /// Something was refused.
+    Refused {},
 }
 
 impl Live {
@@ -151,6 +156,7 @@ impl Live {
                 self.attached.remove(&session);
             }
             LiveChange::Journal { fault } => self.journal_fault = fault,
+            LiveChange::Refused {} => self.refused += 1,
         }
     }
 }

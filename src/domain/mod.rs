@@ -22,6 +22,8 @@ pub mod plan;
 pub mod readiness;
 pub mod recovery;
 pub mod run;
+pub mod schedule;
+pub mod scorecard;
 pub mod state;
 pub mod system;
 pub mod text;

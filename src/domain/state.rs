@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
 use super::backup::Worth;
+use super::drill::DrillResult;
 use super::event::{Event, Prepared, Record};
 use super::health::Status;
-use super::ids::{BackupId, IncidentId, PlanId, ProbeId, RegionId, SessionId, StepId};
+use super::ids::{BackupId, DrillId, IncidentId, PlanId, ProbeId, RegionId, SessionId, StepId};
 use super::incident::{Incident, Phase, Severity};
 use super::kinds::StepRole;
 use super::readiness::Brief;
-use super::run::{LastTime, Outcome, Run, StepPhase, StepRun};
+use super::run::{LastTime, Mode, Outcome, Run, StepPhase, StepRun};
+use super::schedule::Drill;
 use super::system::Begun;
 use super::time::{At, seconds_between};
 
@@ -21,6 +23,12 @@ const PAST: usize = 50;
 
 /// So many assessments are remembered by the state: a day of them at the shipped pace.
 const ASSESSMENTS: usize = 96;
+
+/// So many drills of a name are remembered by the state: a year of monthly ones.
+const DRILLS: usize = 12;
+
+/// A drill that the engine began and that has not ended by then is counted as lost: no drill takes so many seconds.
+const LONGEST_DRILL: f64 = 12.0 * 60.0 * 60.0;
 
 /// What is known of a probe across restarts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,6 +107,22 @@ pub struct State {
     pub runs: u32,
     /// How each step went the last time, by plan.
     pub history: BTreeMap<PlanId, BTreeMap<StepId, LastTime>>,
+
+    /// When the journal began.
+    #[serde(default)]
+    pub began: Option<At>,
+    /// The latest drills of each name, the newest last.
+    #[serde(default)]
+    pub drills: BTreeMap<String, VecDeque<Drill>>,
+    /// How many there ever were: it numbers the next.
+    #[serde(default)]
+    pub drills_ended: u32,
+    /// When the engine last began each by itself.
+    #[serde(default)]
+    pub drills_begun: BTreeMap<String, At>,
+    /// The one that it began and that has not ended yet.
+    #[serde(default)]
+    pub drilling: Option<String>,
 }
 
 impl State {
@@ -112,6 +136,7 @@ impl State {
     pub fn apply(&mut self, record: &Record) {
         self.seq = record.seq;
         self.at = Some(record.at);
+        self.began.get_or_insert(record.at);
         let at = record.at;
         match &record.event {
             Event::EngineStarted { .. } => self.armed.clear(),
@@ -138,11 +163,43 @@ impl State {
                 self.hold = Some(Hold { by: record.actor.clone(), at, reason: reason.clone() });
             }
             Event::HoldReleased { .. } => self.hold = None,
+            Event::DrillBegun { name } => {
+                self.drills_begun.insert(name.clone(), at);
+                self.drilling = Some(name.clone());
+            }
+            Event::DrillLost { name, .. } => {
+                self.drilling.take_if(|known| known == name);
+            }
+            Event::DrillEnded { drill, result } => self.end_drill(drill, result, at),
             _ => {
                 self.apply_to_incident(record);
                 self.apply_to_run(record);
             }
         }
+    }
+
+    fn end_drill(&mut self, id: &DrillId, result: &DrillResult, at: At) {
+        self.drills_ended += 1;
+        self.drilling.take_if(|known| *known == result.name);
+        let known = self.drills.entry(result.name.clone()).or_default();
+        known.push_back(Drill { id: id.clone(), ended_at: at, result: result.clone() });
+        if known.len() > DRILLS {
+            known.pop_front();
+        }
+        let history = self.history.entry(result.plan.clone()).or_default();
+        for (step, seconds) in &result.steps {
+            // What happened in earnest says more than any drill.
+            if history.get(step).is_none_or(|last| last.mode != Mode::Live) {
+                history.insert(step.clone(), LastTime { at, mode: Mode::Drill, seconds: *seconds });
+            }
+        }
+    }
+
+    /// The drill that the engine has begun and that goes on, as far as it knows.
+    pub fn drill_under_way(&self, now: At) -> Option<&str> {
+        let name = self.drilling.as_deref()?;
+        let begun = self.drills_begun.get(name)?;
+        (seconds_between(*begun, now) < LONGEST_DRILL).then_some(name)
     }
 
     fn apply_to_incident(&mut self, record: &Record) {

@@ -72,7 +72,10 @@ impl Writer {
     }
 
     async fn ask(&mut self, envelope: &Envelope) -> Result<Accepted, Denied> {
-        let decision = self.decide(envelope).map_err(Denied::Refused)?;
+        let decision = self.decide(envelope).map_err(|refusal| {
+            self.engine.shared.live(LiveChange::Refused {});
+            Denied::Refused(refusal)
+        })?;
         let note = decision.note.clone();
         self.commit(decision).await.map_err(Denied::Journal)?;
         Ok(Accepted { seq: self.engine.shared.state().seq, note })

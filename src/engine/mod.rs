@@ -5,6 +5,7 @@ mod backups;
 pub mod builtin;
 mod contacts;
 mod core;
+mod drills;
 mod herald;
 mod monitor;
 mod readiness;
@@ -28,6 +29,7 @@ use crate::domain::ids::{PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
 use crate::domain::live::{Attached, LiveChange};
 use crate::domain::plan::Plan;
+use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Fault, System};
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
@@ -46,6 +48,8 @@ pub struct Parts {
     pub systems: BTreeMap<SystemId, Arc<dyn System>>,
     /// Who is on call, where somebody can be asked.
     pub rota: Option<Arc<dyn Rota>>,
+    /// Plays the drills that are due by themselves, where that is possible.
+    pub driller: Option<Arc<dyn Driller>>,
     /// Where the records of runs are written.
     pub records: PathBuf,
 }
@@ -105,6 +109,7 @@ impl Handle {
         contacts::start(&handle);
         herald::start(&handle);
         readiness::start(&handle, asked);
+        drills::start(&handle);
         Ok(handle)
     }
 

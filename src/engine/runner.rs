@@ -36,6 +36,7 @@ pub(super) fn perform(engine: &Handle, effect: Effect) {
                 sleep(Duration::from_secs_f64(pause)).await;
                 Some(Report::RetryDue { run: job.run, step: job.step.id })
             }
+            Effect::Drill(name) => Some(super::drills::play(&handle, name).await),
         };
         if let Some(report) = report {
             handle.report(report).await;

@@ -16,6 +16,7 @@ use crate::domain::journal::Journal;
 use crate::domain::live::{Live, LiveChange};
 use crate::domain::plan::Plan;
 use crate::domain::recovery::RecoveryPoint;
+use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::System;
 use crate::domain::time::At;
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub journal: Arc<dyn Journal>,
     pub systems: BTreeMap<SystemId, Arc<dyn System>>,
     pub rota: Option<Arc<dyn Rota>>,
+    pub driller: Option<Arc<dyn Driller>>,
     published: Mutex<Published>,
     states: watch::Sender<Arc<State>>,
     updates: broadcast::Sender<Update>,
@@ -44,12 +46,12 @@ struct Published {
 
 impl Shared {
     pub fn new(parts: Parts) -> Self {
-        let Parts { estate, plans, journal, state, mut systems, rota, records } = parts;
+        let Parts { estate, plans, journal, state, mut systems, rota, driller, records } = parts;
         let (states, watched) = watch::channel(Arc::new(state));
         systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, records));
         let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new() });
         let updates = broadcast::channel(UPDATES).0;
-        Self { estate, plans, journal, systems, rota, published, states, updates }
+        Self { estate, plans, journal, systems, rota, driller, published, states, updates }
     }
 
     fn builtin(estate: &Arc<Estate>, watched: watch::Receiver<Arc<State>>, records: PathBuf) -> Arc<dyn System> {

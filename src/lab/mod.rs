@@ -8,6 +8,7 @@ pub mod dns;
 pub mod estate;
 pub mod faults;
 pub mod handout;
+pub mod hidden;
 pub mod inbox;
 pub mod kubernetes;
 mod limit;

@@ -50,6 +50,13 @@ pub struct Event {
     pub condition: Condition,
 }
 
+impl Event {
+    /// After so much time of the lab's clock, once.
+    pub fn once(at: Duration, place: &str, condition: Condition) -> Self {
+        Self { at: vec![at], place: place.into(), condition }
+    }
+}
+
 /// An event as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -272,6 +272,9 @@ impl App {
     fn start(&mut self, mode: Mode) -> Vec<Request> {
         let Some(Layer::Plans(plans)) = self.layers.last() else { return Vec::new() };
         let Some(plan) = self.mirror.as_ref().and_then(|mirror| mirror.plans.get(plans.at)) else { return Vec::new() };
+        // What meets a drill is a drill.
+        let drill = self.mirror.as_ref().and_then(|mirror| mirror.state.incident.as_ref()).is_some_and(|it| it.drill);
+        let mode = if drill && mode == Mode::Live { Mode::Drill } else { mode };
         let said = format!("{} started ({mode})", plan.id);
         let ask = Ask::StartRun { plan: plan.id.clone(), mode, reason: String::new(), unattended: false };
         if let Err(refusal) = self.may(&ask) {

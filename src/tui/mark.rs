@@ -8,6 +8,7 @@ use crate::domain::plan::Gate;
 use crate::domain::readiness::{Finds, Ready};
 use crate::domain::recovery::Role as Part;
 use crate::domain::run::StepPhase;
+use crate::domain::schedule::Standing;
 use crate::domain::system::GuardVerdict;
 
 use super::theme::Role;
@@ -52,6 +53,15 @@ pub fn status(status: Status) -> Mark {
         Status::Down => "✗",
     };
     said(glyph, describe::status(status))
+}
+
+pub fn standing(standing: Standing) -> Mark {
+    match standing {
+        Standing::Fresh => mark("✓", "fresh", Role::Good),
+        Standing::Untried => mark("○", "untried", Role::Dim),
+        Standing::Due => mark("!", "due", Role::Warn),
+        Standing::Overdue => mark("✗", "OVERDUE", Role::Bad),
+    }
 }
 
 pub fn phase(phase: StepPhase) -> Mark {

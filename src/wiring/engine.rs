@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::drill::automatic::Child;
 use super::failure::Failure;
 use super::places::Places;
 use super::{assemble, kinds};
@@ -43,7 +44,9 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
         Some(address) => Some(scrape::listen(address).await.map_err(|error| Failure::metrics(address, &error))?),
         None => None,
     };
-    let engine = Handle::start(assemble(config, Arc::new(journal), state, places.records())).await?;
+    let driller = Arc::new(Child::new(places.clone()));
+    let parts = assemble(config, Arc::new(journal), state, places.records(), Some(driller));
+    let engine = Handle::start(parts).await?;
     tracing::info!(socket = %places.socket.display(), "the engine runs");
     let stop = CancellationToken::new();
     if let Some(listener) = metrics {
@@ -122,7 +125,7 @@ pub async fn ensure(places: &Places) -> Result<Client, Failure> {
 ///
 /// # Errors
 /// When its log cannot be written or the process cannot be started.
-pub fn spawn(places: &Places, stdin: Stdio, private: bool) -> Result<Child, Failure> {
+pub fn spawn(places: &Places, stdin: Stdio, private: bool) -> Result<process::Child, Failure> {
     let cannot = |error: io::Error| Failure::failed(format!("an engine cannot be started: {error}"));
     let unusable = |error| LockFault::Unusable { dir: places.state.clone(), error };
     folder(&places.state).map_err(unusable)?;
@@ -140,7 +143,7 @@ pub fn spawn(places: &Places, stdin: Stdio, private: bool) -> Result<Child, Fail
 ///
 /// # Errors
 /// When it ends instead, or takes too long.
-pub async fn wait(places: &Places, child: &mut Child) -> Result<(), Failure> {
+pub async fn wait(places: &Places, child: &mut process::Child) -> Result<(), Failure> {
     let (client, start) = (Client::new(&places.socket), Instant::now());
     loop {
         if client.snapshot().await.is_ok() {

@@ -4,6 +4,7 @@ mod cockpit;
 #[cfg(debug_assertions)]
 mod crash;
 mod demo;
+mod drill;
 mod engine;
 mod failure;
 mod follow;
@@ -11,6 +12,7 @@ mod journals;
 mod lab;
 mod places;
 mod run;
+mod stage;
 mod visit;
 
 use std::collections::BTreeMap;
@@ -30,6 +32,7 @@ use crate::domain::kinds::{Kinds, SystemKind};
 use crate::domain::params::Params;
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
+use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 use crate::engine::{Parts, builtin};
@@ -47,14 +50,20 @@ pub fn kinds() -> Kinds {
 }
 
 /// What an engine of this config is made of.
-pub fn assemble(config: Config, journal: Arc<dyn Journal>, state: State, records: PathBuf) -> Parts {
+pub fn assemble(
+    config: Config,
+    journal: Arc<dyn Journal>,
+    state: State,
+    records: PathBuf,
+    driller: Option<Arc<dyn Driller>>,
+) -> Parts {
     let estate = Arc::new(config.estate);
     let plans = config.plans.into_iter().map(Arc::new).collect();
     let systems = connect(&estate);
     #[cfg(debug_assertions)]
     let journal = crash::armed(journal);
     let rota = rota(&estate);
-    Parts { estate, plans, journal, state, systems, rota, records }
+    Parts { estate, plans, journal, state, systems, rota, driller, records }
 }
 
 /// Whoever knows who is on call.

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::places::Places;
-use super::{demo, engine, follow, journals, kinds, lab};
+use super::{demo, drill, engine, follow, journals, kinds, lab};
 use crate::api::client::Client;
 use crate::cli::args::{
-    Cli, Command, Common, EngineCommand, FailoverCommand, Format, HoldCommand, IncidentCommand, PlanCommand, RunArgs,
-    StepCommand,
+    Cli, Command, Common, DrillCommand, EngineCommand, FailoverCommand, Format, HoldCommand, IncidentCommand,
+    PlanCommand, RunArgs, StepCommand,
 };
 use crate::cli::exit::Exit;
 use crate::cli::{self, backups, check, contacts, init, plan, ready, status};
@@ -31,6 +31,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Some(Command::Demo(args)) => demo::run(&args, common.output).await,
         Some(Command::Lab(args)) => lab::run(&args, common.output).await,
+        Some(Command::Drill(DrillCommand::Game(args))) => drill::game::run(&args, common.output).await,
         Some(Command::Kinds { name }) => {
             cli::kinds::kinds(&kinds(), name.as_deref(), common.output == Format::Json, &mut io::stdout())?;
             Ok(Exit::Ok)
@@ -67,6 +68,8 @@ async fn with_places(
             None => engine::run(&places, &args).await.map(|()| Exit::Ok),
         },
         Some(Command::Journal(command)) => journals::run(&places, command, format).await,
+        Some(Command::Drill(DrillCommand::Run(args))) => drill::run::run(&places, &args, format).await,
+        Some(Command::Drill(DrillCommand::Look(command))) => drill::look(&places, &command, format).await,
         None => {
             super::cockpit::needs_terminal()?;
             engine::ensure(&places).await?;

@@ -69,6 +69,7 @@ impl Site {
         };
         let parts = Parts {
             rota: None,
+            driller: None,
             estate: estate(),
             plans: vec![Arc::new(plan)],
             journal: Arc::new(journal),

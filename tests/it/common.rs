@@ -52,6 +52,7 @@ pub fn estate() -> Arc<Estate> {
         backups: Vec::new(),
         contacts: Default::default(),
         dependencies: Vec::new(),
+        drills: Vec::new(),
         objectives: Objectives { rto: Default::default(), rpo: Default::default() },
         policy: Policy::default(),
     })

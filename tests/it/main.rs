@@ -25,3 +25,4 @@ mod s3;
 mod scenarios;
 mod script;
 mod shipped;
+mod traps;

@@ -50,6 +50,8 @@ fn needs(ask: &Ask) -> Needs {
         | Ask::MarkDone { .. }
         | Ask::Revert { .. }
         | Ask::Abandon { .. } => Needs::Armed,
+
+        Ask::RecordDrill { .. } => Needs::Armed,
     }
 }
 
@@ -106,6 +108,7 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
         Ask::CloseIncident { note } => close(draft, note)?,
         Ask::StartRun { plan, mode, reason, unattended } => start(draft, plan, *mode, reason, *unattended)?,
         Ask::Abandon { run, reason } => abandon(draft, run, reason)?,
+        Ask::RecordDrill { result } => super::drills::record(draft, result)?,
         Ask::Refresh { run, step }
         | Ask::Confirm { run, step, .. }
         | Ask::Override { run, step, .. }

@@ -6,10 +6,11 @@
 
 mod advance;
 mod ask;
+mod drills;
 mod report;
 mod safety;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -26,6 +26,8 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
         }
         Report::Readiness { plans } => draft.event(Event::ReadinessAssessed { plans: plans.clone() }),
         Report::TriggerMet {} => super::ask::declare_met(draft),
+        Report::DrillsDue {} => super::drills::begin_due(draft),
+        Report::DrillOver { name, outcome } => super::drills::over(draft, name, outcome),
         Report::Prepared { run, step, outcome } if is(draft, run, step, StepPhase::Preparing) => match outcome {
             Ok(preparation) => prepared(draft, run, step, preparation),
             Err(fault) => failed(draft, run, step, fault),

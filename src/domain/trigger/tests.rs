@@ -38,6 +38,7 @@ fn estate() -> Estate {
         backups: Vec::new(),
         contacts: Default::default(),
         dependencies: Vec::new(),
+        drills: Vec::new(),
         objectives: Objectives { rto: Default::default(), rpo: Default::default() },
         policy: Policy::default(),
     }

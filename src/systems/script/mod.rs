@@ -3,7 +3,7 @@
 //! Whether a step can be taken back is a property of its kind, because plans and gates rely on it. So there are two: `script.run` is a
 //! point of no return, `script.run-reversible` has a command that takes it back.
 
-mod process;
+pub mod process;
 mod step;
 
 use std::collections::BTreeMap;

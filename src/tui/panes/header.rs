@@ -16,6 +16,7 @@ use super::super::format::{self, age, clock, column, fit, length, right, width};
 use super::super::look::Look;
 use super::super::theme::Role;
 use super::super::widgets::{digits, gauge::gauge};
+use super::drills;
 
 /// Clocks take so many rows.
 pub const CLOCKS: u16 = 3;
@@ -45,7 +46,11 @@ pub fn bar(app: &App, look: Option<&Look<'_>>, area: Rect, buffer: &mut Buffer) 
 
 fn incident(look: &Look<'_>, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     let Some(incident) = &look.snap.state.incident else {
-        return vec![Span::styled("no incident", bar.patch(look.style(Role::Dim)))];
+        let mut words = vec![Span::styled("no incident", bar.patch(look.style(Role::Dim)))];
+        if let Some((notice, role)) = drills::notice(look) {
+            words.push(Span::styled(format!("  {notice}"), bar.patch(look.style(role))));
+        }
+        return words;
     };
     let badge = match incident.severity {
         Severity::Sev1 | Severity::Sev2 => Role::BadgeBad,

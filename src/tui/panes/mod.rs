@@ -6,6 +6,7 @@
 
 pub mod backups;
 pub mod datastores;
+pub mod drills;
 pub mod header;
 pub mod incident;
 pub mod plan;
@@ -67,6 +68,7 @@ panes! {
     incident   Incident   "incident"   "6" Aside;
     backups    Backups    "backups"    "7" Peace;
     readiness  Readiness  "readiness"  "8" Peace;
+    drills     Drills     "drills"     "-" Page;
 }
 
 /// The cells that a pane has for its lines, below its title.

@@ -53,6 +53,7 @@ pub fn estate() -> Estate {
         backups: backups(),
         contacts: contacts(),
         dependencies: Vec::new(),
+        drills: Vec::new(),
         objectives: Objectives {
             rto: [(Tier::Critical, 300), (Tier::Standard, 900), (Tier::Platform, 1800)]
                 .map(|(tier, secs)| (tier, Span::secs(secs)))

@@ -372,6 +372,11 @@ impl Scene {
         self.try_ask(ask.clone()).unwrap_or_else(|refusal| panic!("{ask:?}: {refusal}"));
     }
 
+    /// Asked on a command line, beside every cockpit.
+    pub fn ask_by_hand(&mut self, ask: Ask) {
+        self.command(self.alice.clone(), Origin::CommandLine, Command::Ask(ask)).unwrap();
+    }
+
     pub fn report(&mut self, report: Report) {
         self.command(Actor::engine(), Origin::Engine, Command::Report(report)).unwrap();
     }
@@ -407,6 +412,9 @@ impl Scene {
 
     /// What the outside world says.
     pub fn answer(&self, effect: &Effect) -> Report {
+        if let Effect::Drill(name) = effect {
+            return Report::DrillOver { name: name.clone(), outcome: Ok(()) };
+        }
         let job = job(effect);
         let (run, step) = (job.run.clone(), job.step.id.clone());
         match effect {
@@ -420,7 +428,7 @@ impl Scene {
             }
             Effect::Verify(_) => Report::Verified { run, step, outcome: Ok(self.verified(job)) },
             Effect::Revert(_) => Report::Reverted { run, step, outcome: Ok(Receipt::new()) },
-            Effect::RetryAt(..) => Report::RetryDue { run, step },
+            Effect::RetryAt(..) | Effect::Drill(_) => Report::RetryDue { run, step },
         }
     }
 
@@ -489,7 +497,7 @@ impl Scene {
     }
 }
 
-/// The job of any effect.
+/// The job of any effect on a step.
 pub fn job(effect: &Effect) -> &Job {
     match effect {
         Effect::Prepare(job)
@@ -498,6 +506,7 @@ pub fn job(effect: &Effect) -> &Job {
         | Effect::Verify(job)
         | Effect::Revert(job)
         | Effect::RetryAt(job, _) => job,
+        Effect::Drill(name) => panic!("the drill {name} is no step"),
     }
 }
 

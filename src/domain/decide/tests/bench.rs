@@ -59,6 +59,7 @@ pub fn estate() -> Estate {
         backups: Vec::new(),
         contacts: Default::default(),
         dependencies: Vec::new(),
+        drills: Vec::new(),
         objectives: Objectives {
             rto: [(Tier::Critical, Span::secs(300))].into(),
             rpo: [(DataClass::Database, Span::secs(3600))].into(),

@@ -1,5 +1,6 @@
 //! The safety rules, each with its own test, and properties over random histories.
 
-mod bench;
+pub mod bench;
+mod drills;
 mod histories;
 mod rules;
