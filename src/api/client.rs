@@ -17,9 +17,10 @@ use tokio::time::{sleep, timeout};
 use super::protocol::{self as routes, Accepted, ApiError, ErrorCode, READ_ONLY, Route, SESSION};
 use crate::domain::command::Ask;
 use crate::domain::event::Record;
-use crate::domain::ids::{PlanId, SessionId};
+use crate::domain::ids::{IncidentId, PlanId, SessionId};
 use crate::domain::journal::Chain;
 use crate::domain::readiness::Assessment;
+use crate::domain::review::Documents;
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
 
 /// The longest that an answer may take; a preview looks at every system of a plan.
@@ -75,6 +76,15 @@ impl Client {
         let query = plan.map(|plan| format!("?plan={}", encode(plan.as_str()))).unwrap_or_default();
         let path = format!("{}{query}", routes::READINESS.path);
         self.call(routes::READINESS, &path, None::<&()>).await
+    }
+
+    /// The review of an incident, or of the latest one.
+    ///
+    /// # Errors
+    /// Also when there is no such incident.
+    pub async fn report(&self, incident: Option<&IncidentId>) -> Result<Documents, ApiError> {
+        let query = incident.map(|id| format!("?incident={}", encode(id.as_str()))).unwrap_or_default();
+        self.call(routes::REPORT, &format!("{}{query}", routes::REPORT.path), None::<&()>).await
     }
 
     /// The metrics in the Prometheus text format.

@@ -81,6 +81,7 @@ fn schemas() -> Value {
         "Assessments": list("A plan held against reality", &["plan", "at", "findings"]),
         "Metrics": { "type": "string", "description": "the Prometheus text format" },
         "Records": list("An event as it is journalled", &["seq", "at", "actor", "event"]),
+        "Documents": object("The review of an incident, each form a text", &["incident", "markdown", "html", "json", "files"]),
         "Chain": {
             "type": "object",
             "required": ["records", "head"],

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::command::Refusal;
-use crate::domain::ids::PlanId;
+use crate::domain::ids::{IncidentId, PlanId};
 use crate::domain::journal::JournalFault;
 
 /// A cockpit names its session in this header; a command line sends none.
@@ -49,6 +49,8 @@ routes! {
     JOURNAL = "GET" "/v1/journal" [("after", "integer"), ("limit", "integer")],
         "Records after a number, in order", "" => "Records";
     VERIFY = "GET" "/v1/journal/verify" [], "Recompute the journal's chain", "" => "Chain";
+    REPORT = "GET" "/v1/report" [("incident", "string")],
+        "The review of an incident, or of the latest one: Markdown, HTML and JSON", "" => "Documents";
     OPENAPI = "GET" "/v1/openapi.json" [], "This document", "" => "Document";
     STOP = "POST" "/v1/stop" [], "End the engine in order; a run in flight is continued by the next one", "" => "Accepted";
 }
@@ -78,6 +80,12 @@ pub struct JournalQuery {
     #[serde(default)]
     pub after: u64,
     pub limit: Option<usize>,
+}
+
+/// The query of [`REPORT`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ReportQuery {
+    pub incident: Option<IncidentId>,
 }
 
 /// The query of [`BY_HAND`].

@@ -107,6 +107,8 @@ pub enum Command {
     /// Rehearse the plan: drills, their schedule and their results
     #[command(subcommand)]
     Drill(DrillCommand),
+    /// The post-incident review: of the open incident, or of the latest one, or of the one that is named
+    Report(ReportArgs),
     /// Write an example config
     Init {
         /// Where; the usual place when left out
@@ -221,6 +223,28 @@ fn speed(text: &str) -> Result<f64, String> {
     let wrong = || "a speed is a number from 0.1 to 1000".to_owned();
     let speed: f64 = text.parse().map_err(|_| wrong())?;
     (0.1..=1000.0).contains(&speed).then_some(speed).ok_or_else(wrong)
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// The incident; the open or the latest one when left out
+    pub incident: Option<String>,
+    /// In which form; Markdown when left out, JSON with `-o json`
+    #[arg(long, value_enum)]
+    pub format: Option<ReportFormat>,
+    /// Write it to a file instead of printing it
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Markdown
+    Md,
+    /// One page that needs nothing else
+    Html,
+    /// For programs
+    Json,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -378,8 +402,10 @@ pub enum IncidentCommand {
         #[arg(long)]
         drill: bool,
     },
-    /// The open one
-    Show,
+    /// Every one that was declared, the newest first
+    List,
+    /// The open one, or the one that is named
+    Show { incident: Option<String> },
     /// It is over
     Close {
         #[arg(long, default_value = "")]

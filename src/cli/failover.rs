@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::status;
 use super::text::{clock, length, table};
-use crate::domain::describe::describe;
-use crate::domain::event::{Event, Prepared, Record};
+use crate::domain::describe::{describe, is_passing};
+use crate::domain::event::Record;
 use crate::domain::plan::{Gate, StepSpec};
 use crate::domain::run::{Mode, Outcome, Run, StepPhase, StepRun};
 use crate::domain::system::GuardVerdict;
@@ -41,22 +41,12 @@ pub fn steps_table(run: &Run) -> String {
 
 /// One line of progress for a record, or none if it says nothing new: how long it has been, against what was promised.
 pub fn progress(view: &Snapshot, record: &Record) -> Option<String> {
-    if is_quiet(&record.event) {
+    if is_passing(&record.event) {
         return None;
     }
     let (_, what) = describe(record);
     let who = if record.actor.uid.is_some() { format!(" ({})", record.actor) } else { String::new() };
     Some(format!("{}  {what}{who}", elapsed(view, record)))
-}
-
-/// What whoever follows a run knows already, or need not.
-fn is_quiet(event: &Event) -> bool {
-    match event {
-        Event::CockpitArmed { .. } | Event::CockpitDisarmed { .. } | Event::ReadinessAssessed { .. } => true,
-        Event::StepPreparing { .. } | Event::DeliveryTrying { .. } => true,
-        Event::StepPrepared { verdict, .. } => *verdict == Prepared::Clear,
-        _ => false,
-    }
 }
 
 /// `0:42 of 5:00` since the disruption for the tier that is due next, or the time of day outside an incident.

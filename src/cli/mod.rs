@@ -15,6 +15,7 @@ pub mod journal;
 pub mod kinds;
 pub mod plan;
 pub mod ready;
+pub mod report;
 pub mod status;
 pub mod text;
 

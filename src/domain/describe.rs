@@ -153,6 +153,16 @@ pub fn describe(record: &Record) -> Said {
     }
 }
 
+/// Whether it only leads up to something that is told anyway: whoever reads what happened can do without it.
+pub fn is_passing(event: &Event) -> bool {
+    match event {
+        Event::CockpitArmed { .. } | Event::CockpitDisarmed { .. } | Event::ReadinessAssessed { .. } => true,
+        Event::StepPreparing { .. } | Event::DeliveryTrying { .. } => true,
+        Event::StepPrepared { verdict, .. } => *verdict == Prepared::Clear,
+        _ => false,
+    }
+}
+
 fn on(step: &StepId, tone: Tone, words: impl AsRef<str>) -> Said {
     (tone, format!("{step}: {}", words.as_ref()))
 }

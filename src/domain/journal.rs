@@ -22,11 +22,9 @@ pub struct Chain {
     pub head: String,
 }
 
-/// The durable event log. One writer; an event that `append` returned survives the death of the process and of the machine.
+/// What the journal holds, with or without somebody who writes it.
 #[async_trait]
-pub trait Journal: Send + Sync {
-    /// Appends all events, each with who caused it, or none: numbered on from the last, each chained to the one before.
-    async fn append(&self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault>;
+pub trait Records: Send + Sync {
     /// At most `limit` records after `seq`, in order.
     async fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalFault>;
     /// Reads everything and recomputes the chain.
@@ -34,4 +32,13 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// Also when a record was altered, removed or inserted: the fault names the first one that does not fit.
     async fn verify(&self) -> Result<Chain, JournalFault>;
+    /// The chain's hash at a record, in hex, as it was written; `None` if there is no such record.
+    async fn hash(&self, seq: u64) -> Result<Option<String>, JournalFault>;
+}
+
+/// The durable event log. One writer; an event that `append` returned survives the death of the process and of the machine.
+#[async_trait]
+pub trait Journal: Records {
+    /// Appends all events, each with who caused it, or none: numbered on from the last, each chained to the one before.
+    async fn append(&self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault>;
 }

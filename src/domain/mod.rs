@@ -21,6 +21,7 @@ pub mod params;
 pub mod plan;
 pub mod readiness;
 pub mod recovery;
+pub mod review;
 pub mod run;
 pub mod schedule;
 pub mod scorecard;

@@ -1,16 +1,15 @@
-//! The steps that need nothing but Mayday itself: waiting until services are healthy, and writing the record of the run.
+//! The steps that need nothing but Mayday itself: waiting until services are healthy, and writing the review of the incident so far.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::record;
+use super::archive::{Archive, ArchiveFault};
 use crate::domain::estate::{Estate, ProbeSpec, Subject, Tier};
 use crate::domain::health::{Reading, Status};
-use crate::domain::ids::{RegionId, RunId};
+use crate::domain::ids::RegionId;
 use crate::domain::kinds::{Param, ParamType, StepKind, StepRole, SystemKind, Undo};
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
@@ -47,7 +46,7 @@ pub const KIND: SystemKind = SystemKind {
         },
         StepKind {
             name: RECORD,
-            title: "write the record of the run",
+            title: "write the review of the incident so far, as the record of the run",
             role: StepRole::Records,
             undo: Undo::Nothing,
             instead: "",
@@ -61,12 +60,12 @@ pub const KIND: SystemKind = SystemKind {
 pub(super) struct Mayday {
     estate: Arc<Estate>,
     states: watch::Receiver<Arc<State>>,
-    records: PathBuf,
+    archive: Arc<Archive>,
 }
 
 impl Mayday {
-    pub fn new(estate: Arc<Estate>, states: watch::Receiver<Arc<State>>, records: PathBuf) -> Self {
-        Self { estate, states, records }
+    pub fn new(estate: Arc<Estate>, states: watch::Receiver<Arc<State>>, archive: Arc<Archive>) -> Self {
+        Self { estate, states, archive }
     }
 }
 
@@ -89,7 +88,7 @@ impl System for Mayday {
                 let hold = spec.params.opt_span("hold").unwrap_or(estate.policy.settle.0).as_secs_f64();
                 Ok(Arc::new(Healthy { estate, states, region, tier, hold }))
             }
-            RECORD => Ok(Arc::new(Record { estate, states, folder: self.records.clone() })),
+            RECORD => Ok(Arc::new(Record { states, archive: self.archive.clone() })),
             other => {
                 Err(Fault::permanent(KIND.name, format!("knows no step kind `{other}`")).next("run `mayday kinds`"))
             }
@@ -182,47 +181,27 @@ impl Step for Healthy {
     }
 }
 
-/// Writes what the run did, as Markdown for people and as JSON for programs.
+/// Writes the review of the incident as it stands, under the name of the run.
 struct Record {
-    estate: Arc<Estate>,
     states: watch::Receiver<Arc<State>>,
-    folder: PathBuf,
+    archive: Arc<Archive>,
 }
 
 impl Record {
-    fn run(&self) -> Option<RunId> {
-        self.states.borrow().run.as_ref().map(|run| run.id.clone())
-    }
-
-    fn path(&self, run: &RunId) -> PathBuf {
-        self.folder.join(format!("{run}.md"))
-    }
-
-    /// Beside the final names first: a record is there whole or not at all.
-    fn write(&self) -> std::io::Result<PathBuf> {
+    async fn write(&self) -> Result<std::path::PathBuf, ArchiveFault> {
         let state = self.states.borrow().clone();
-        let Some(run) = &state.run else { return Err(std::io::Error::other("there is no run to record")) };
-        let now = jiff::Timestamp::now();
-        std::fs::create_dir_all(&self.folder)?;
-        let (markdown, json) = (self.path(&run.id), self.folder.join(format!("{}.json", run.id)));
-        let whole = record::json(&self.estate, &state, run, now);
-        for (path, text) in
-            [(&json, format!("{whole:#}\n")), (&markdown, record::markdown(&self.estate, &state, run, now))]
-        {
-            let draft = path.with_extension("draft");
-            std::fs::write(&draft, text)?;
-            std::fs::File::open(&draft)?.sync_all()?;
-            std::fs::rename(&draft, path)?;
-        }
-        Ok(markdown)
+        let known = state.run.as_ref().zip(state.incident.as_ref());
+        let (run, incident) = known.ok_or(ArchiveFault::Missing)?;
+        self.archive.write(&incident.id, run.id.as_str(), jiff::Timestamp::now()).await
     }
 }
 
 #[async_trait]
 impl Step for Record {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
-        let Some(run) = self.run() else { return Ok(Observed::NotDone { detail: "there is no run yet".into() }) };
-        let path = self.path(&run);
+        let run = self.states.borrow().run.as_ref().map(|run| run.id.clone());
+        let Some(run) = run else { return Ok(Observed::NotDone { detail: "there is no run yet".into() }) };
+        let path = self.archive.path(run.as_str(), "md");
         Ok(if path.exists() {
             Observed::Done { detail: format!("{} is written", path.display()) }
         } else {
@@ -231,7 +210,7 @@ impl Step for Record {
     }
 
     async fn preview(&self) -> Result<Preview, Fault> {
-        let summary = format!("write the record of the run to {}", self.folder.display());
+        let summary = format!("write the record of the run to {}", self.archive.folder.display());
         Ok(Preview { summary, ..Preview::default() })
     }
 
@@ -240,12 +219,12 @@ impl Step for Record {
     }
 
     async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
-        let failed = |error: std::io::Error| {
-            Fault::transient(KIND.name, format!("cannot write to {}: {error}", self.folder.display()))
+        let failed = |fault: ArchiveFault| {
+            Fault::transient(KIND.name, format!("cannot write the record: {fault}"))
                 .means("the recovery is done; only its record is missing, and the journal has all of it")
                 .next("make room or mend the permissions, then retry the step")
         };
-        let path = self.write().map_err(failed)?;
+        let path = self.write().await.map_err(failed)?;
         log.line(&format!("wrote {}", path.display()));
         Ok(Receipt::from([("file".to_owned(), path.display().to_string())]))
     }
@@ -262,6 +241,6 @@ impl Step for Record {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        vec!["mayday journal export > failover-journal.json".into()]
+        vec!["mayday report --out failover.md".into(), "mayday journal export > failover-journal.json".into()]
     }
 }

@@ -1,6 +1,7 @@
 //! The engine: one writer that receives, decides, appends, applies, publishes and performs, in that order. It outlives the terminal;
 //! what it forgets in death, the next one replays from the journal. It is handed trait objects and never names a vendor.
 
+mod archive;
 mod backups;
 pub mod builtin;
 mod contacts;
@@ -9,7 +10,6 @@ mod drills;
 mod herald;
 mod monitor;
 mod readiness;
-mod record;
 mod runner;
 mod shared;
 
@@ -25,11 +25,12 @@ use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Report};
 use crate::domain::contacts::Rota;
 use crate::domain::estate::Estate;
-use crate::domain::ids::{PlanId, SessionId, StepId, SystemId};
+use crate::domain::ids::{IncidentId, PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
 use crate::domain::live::{Attached, LiveChange};
 use crate::domain::plan::Plan;
 use crate::domain::schedule::Driller;
+use crate::domain::review::{Documents, Reporter};
 use crate::domain::state::State;
 use crate::domain::system::{Fault, System};
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
@@ -51,6 +52,8 @@ pub struct Parts {
     /// Plays the drills that are due by themselves, where that is possible.
     pub driller: Option<Arc<dyn Driller>>,
     /// Where the records of runs are written.
+    /// Who writes reviews, and where they are kept.
+    pub reporter: Arc<dyn Reporter>,
     pub records: PathBuf,
 }
 
@@ -105,6 +108,7 @@ impl Handle {
         writer.report(Report::Started { version: env!("CARGO_PKG_VERSION").into() }).await?;
         handle.spawn(writer.run(received));
         monitor::start(&handle);
+        archive::start(&handle);
         backups::start(&handle);
         contacts::start(&handle);
         herald::start(&handle);
@@ -167,6 +171,14 @@ impl Handle {
         let is_left = |id: &StepId| !run.is_some_and(|run| run.phase(id).is_over());
         let steps = plan.steps.iter().filter(|spec| !remaining || is_left(&spec.id));
         Ok(steps.map(|spec| runner::by_hand(&self.shared, spec)).collect())
+    }
+
+    /// The review of an incident, or of the latest one; `None` if there was none.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn review(&self, incident: Option<&IncidentId>) -> Result<Option<Documents>, JournalFault> {
+        self.shared.archive.review(incident, self.shared.now()).await
     }
 
     /// For reading only: the engine is the single writer.

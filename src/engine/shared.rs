@@ -1,12 +1,12 @@
 //! What the parts of an engine share: the published state, what is true now, and who listens.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 
+use super::archive::Archive;
 use super::{Parts, builtin};
 use crate::domain::contacts::Rota;
 use crate::domain::estate::Estate;
@@ -32,6 +32,7 @@ pub(super) struct Shared {
     pub systems: BTreeMap<SystemId, Arc<dyn System>>,
     pub rota: Option<Arc<dyn Rota>>,
     pub driller: Option<Arc<dyn Driller>>,
+    pub archive: Arc<Archive>,
     published: Mutex<Published>,
     states: watch::Sender<Arc<State>>,
     updates: broadcast::Sender<Update>,
@@ -47,15 +48,18 @@ struct Published {
 impl Shared {
     pub fn new(parts: Parts) -> Self {
         let Parts { estate, plans, journal, state, mut systems, rota, driller, records } = parts;
+        let Parts { estate, plans, journal, state, mut systems, rota, reporter, records } = parts;
+        let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
         let (states, watched) = watch::channel(Arc::new(state));
-        systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, records));
+        systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, archive.clone()));
         let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new() });
         let updates = broadcast::channel(UPDATES).0;
         Self { estate, plans, journal, systems, rota, driller, published, states, updates }
+        Self { estate, plans, journal, systems, rota, archive, published, states, updates }
     }
 
-    fn builtin(estate: &Arc<Estate>, watched: watch::Receiver<Arc<State>>, records: PathBuf) -> Arc<dyn System> {
-        Arc::new(builtin::Mayday::new(estate.clone(), watched, records))
+    fn builtin(estate: &Arc<Estate>, watched: watch::Receiver<Arc<State>>, archive: Arc<Archive>) -> Arc<dyn System> {
+        Arc::new(builtin::Mayday::new(estate.clone(), watched, archive))
     }
 
     fn published(&self) -> MutexGuard<'_, Published> {

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Row, SqlitePool};
 
 use crate::domain::event::Record;
-use crate::domain::journal::{Chain, JournalFault};
+use crate::domain::journal::{Chain, JournalFault, Records};
 
 /// Records fetched at once: enough to make the cost of a query small, few enough to stay small in memory.
 const PAGE: i64 = 4000;
@@ -63,12 +64,11 @@ impl Reader {
         });
         page.map_err(|error| explain(&self.path, &error))
     }
+}
 
-    /// At most `limit` records after `after`, in order.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or a record in it.
-    pub async fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalFault> {
+#[async_trait]
+impl Records for Reader {
+    async fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalFault> {
         let sql = "SELECT seq, body FROM record WHERE seq > ? ORDER BY seq LIMIT ?";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = sqlx::query(sql).bind(number(after)).bind(limit).fetch_all(&self.pool).await;
@@ -81,11 +81,7 @@ impl Reader {
         rows.iter().map(record).collect()
     }
 
-    /// Reads everything and recomputes the chain.
-    ///
-    /// # Errors
-    /// Also when a record was altered, removed or inserted: the fault names the first one that does not fit.
-    pub async fn verify(&self) -> Result<Chain, JournalFault> {
+    async fn verify(&self) -> Result<Chain, JournalFault> {
         let fault = |error: sqlx::Error| explain(&self.path, &error);
         let (mut seq, mut head): (u64, Hash) = (0, [0; 32]);
         loop {
@@ -109,6 +105,12 @@ impl Reader {
         }
         let hex = |hash: &Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Chain { records: seq, head: if seq == 0 { String::new() } else { hex(&head) } })
+    }
+
+    async fn hash(&self, seq: u64) -> Result<Option<String>, JournalFault> {
+        let row = sqlx::query("SELECT lower(hex(hash)) FROM record WHERE seq = ?").bind(number(seq));
+        let row = row.fetch_optional(&self.pool).await.map_err(|error| explain(&self.path, &error))?;
+        row.map(|row| row.try_get(0)).transpose().map_err(|error| explain(&self.path, &error))
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::reader::{Hash, Page, Reader, hash};
 use crate::domain::event::Record;
-use crate::domain::journal::JournalFault;
+use crate::domain::journal::{JournalFault, Records};
 use crate::domain::state::State;
 
 /// Pages being read while earlier ones are folded.

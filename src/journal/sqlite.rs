@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use super::reader::{Hash, Reader, explain, file, hash};
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
-use crate::domain::journal::{Chain, Journal, JournalFault};
+use crate::domain::journal::{Chain, Journal, JournalFault, Records};
 use crate::domain::time::At;
 
 /// "MYDY": marks the file as a journal of Mayday's.
@@ -168,13 +168,20 @@ impl Journal for SqliteJournal {
         let mut writer = self.writer.lock().await;
         writer.append(at, events).await.map_err(|error| explain(self.reader.path(), &error))
     }
+}
 
+#[async_trait]
+impl Records for SqliteJournal {
     async fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalFault> {
         self.reader.read(after, limit).await
     }
 
     async fn verify(&self) -> Result<Chain, JournalFault> {
         self.reader.verify().await
+    }
+
+    async fn hash(&self, seq: u64) -> Result<Option<String>, JournalFault> {
+        self.reader.hash(seq).await
     }
 }
 

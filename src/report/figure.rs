@@ -12,7 +12,7 @@ pub struct Figure {
     pub caption: String,
 }
 
-const WIDTH: f64 = 960.0;
+pub(super) const WIDTH: f64 = 960.0;
 
 /// A length against a limit.
 pub struct Bar {
@@ -95,7 +95,7 @@ pub fn bars(bars: &[Bar]) -> Figure {
     Figure { svg, caption: "What it took or lost, as a share of what was promised for each.".into() }
 }
 
-fn open(height: f64, title: &str) -> String {
+pub(super) fn open(height: f64, title: &str) -> String {
     format!("<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{}\">", escape(title))
 }
 

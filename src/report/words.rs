@@ -2,6 +2,7 @@
 
 use super::doc::Cell;
 use crate::domain::describe::Tone;
+use crate::domain::recovery::Loss;
 use crate::domain::time::At;
 
 /// `0.4 s`, `41.2 s`, `3 min 54 s`, `2 h 10 min`.
@@ -35,6 +36,14 @@ pub fn length_or_unknown(seconds: Option<f64>) -> Cell {
     seconds.map_or_else(|| Cell::new(Tone::Unknown, "unknown"), |seconds| length(seconds).into())
 }
 
+pub fn loss(loss: Loss) -> String {
+    match loss {
+        Loss::Unknown => "unknown".into(),
+        Loss::Estimated { seconds } => format!("{} (estimated)", length(seconds)),
+        Loss::Measured { seconds } => format!("{} (measured)", length(seconds)),
+    }
+}
+
 /// A verdict; what could still have gone either way, or could not be told, is not one.
 pub fn met(met: Option<bool>) -> Cell {
     match met {
@@ -42,6 +51,18 @@ pub fn met(met: Option<bool>) -> Cell {
         Some(false) => Cell::new(Tone::Bad, "MISSED"),
         None => Cell::new(Tone::Unknown, "not known"),
     }
+}
+
+/// `14:02:11`: the day stands elsewhere.
+pub fn time(at: At) -> String {
+    at.strftime("%H:%M:%S").to_string()
+}
+
+/// `1:05`, `2:00:10`: along an axis.
+pub fn clock(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 /// `2026-11-25 14:02:11 UTC`

@@ -4,6 +4,7 @@ use crate::domain::command::Ask;
 use crate::domain::ids::StepId;
 use crate::domain::incident::Severity;
 use crate::domain::plan::{Gate, StepSpec};
+use crate::domain::review::Documents;
 use crate::domain::run::{Mode, Run};
 use crate::domain::time::after;
 use crate::domain::view::StepByHand;
@@ -38,6 +39,7 @@ impl App {
             Action::TakeCommand => return self.take_command(),
             Action::ByHand => return self.by_hand(),
             Action::Copy => return self.copy(),
+            Action::Report => return vec![Request::Report],
             Action::Up => self.go(-1),
             Action::Down => self.go(1),
             Action::PageUp => self.go(-PAGE),
@@ -209,6 +211,17 @@ impl App {
             .said("declared → A arms, r runs a plan");
         let ask = Ask::Declare { title: "-".into(), severity, drill: false };
         self.push_if(&ask, Layer::Form(Box::new(form)));
+    }
+
+    /// The review over everything else, with where its files are.
+    pub(super) fn show_report(&mut self, documents: &Documents) {
+        let files = match documents.files.as_slice() {
+            [] => "It is written to the records when the incident closes; now: mayday report --format html --out FILE"
+                .into(),
+            files => format!("Files: {}", files.join(", ")),
+        };
+        let text = format!("{files}\n\n{}", documents.markdown);
+        self.read(&format!("review of {}", documents.incident), Text::Markdown(text));
     }
 
     fn take_command(&mut self) -> Vec<Request> {
@@ -465,11 +478,14 @@ impl App {
     }
 
     fn copy(&mut self) -> Vec<Request> {
-        let Some(Layer::Reader(Reader { text: Text::Plain(lines), .. })) = self.layers.last() else {
-            self.say(Role::Dim, "there is nothing to copy here");
-            return Vec::new();
+        let text = match self.layers.last() {
+            Some(Layer::Reader(Reader { text: Text::Plain(lines), .. })) => lines.join("\n"),
+            Some(Layer::Reader(Reader { text: Text::Markdown(text), .. })) => text.clone(),
+            _ => {
+                self.say(Role::Dim, "there is nothing to copy here");
+                return Vec::new();
+            }
         };
-        let text = lines.join("\n");
         self.message = Some(super::app::Message {
             role: Role::Good,
             text: "copied to the clipboard of your terminal, if it allows that".into(),

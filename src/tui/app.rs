@@ -14,6 +14,7 @@ use crate::domain::event::{Event, Record};
 use crate::domain::health::Status;
 use crate::domain::ids::{SessionId, StepId};
 use crate::domain::live::LiveChange;
+use crate::domain::review::Documents;
 use crate::domain::run::{Run, StepPhase};
 use crate::domain::time::{At, after, seconds_between};
 use crate::domain::view::{Snapshot, StepByHand, Update};
@@ -83,6 +84,8 @@ pub enum Request {
     Records {
         after: u64,
     },
+    /// The review of the open or the latest incident.
+    Report,
     Resync,
     Copy(String),
     Redraw,
@@ -96,6 +99,7 @@ pub enum Answer {
     Asked { said: String, result: Result<Option<String>, String> },
     ByHand { step: StepId, result: Result<Vec<StepByHand>, String> },
     Records(Result<Vec<Record>, String>),
+    Report(Result<Box<Documents>, String>),
 }
 
 /// How the engine is reached.
@@ -326,8 +330,10 @@ impl App {
             }
             Answer::Asked { result: Err(why), .. }
             | Answer::ByHand { result: Err(why), .. }
-            | Answer::Records(Err(why)) => self.say(Role::Bad, why),
+            | Answer::Records(Err(why))
+            | Answer::Report(Err(why)) => self.say(Role::Bad, why),
             Answer::ByHand { step, result: Ok(steps) } => self.show_by_hand(&step, &steps),
+            Answer::Report(Ok(documents)) => self.show_report(&documents),
             Answer::Records(Ok(records)) => {
                 let oldest = self.records.front().map_or(u64::MAX, |record| record.seq);
                 let before: Vec<_> = records.into_iter().filter(|record| record.seq < oldest).map(Arc::new).collect();

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use crate::domain::command::Ask;
 use crate::domain::event::Record;
 use crate::domain::ids::{PlanId, SessionId};
+use crate::domain::review::Documents;
 use crate::domain::view::{Snapshot, StepByHand, Update};
 
 /// What arrives from the engine, in order.
@@ -44,6 +45,11 @@ pub trait Connection: Send + Sync + 'static {
     /// # Errors
     /// In words for the operator.
     async fn records(&self, after: u64, limit: usize) -> Result<Vec<Record>, String>;
+    /// The review of the open or the latest incident.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    async fn report(&self) -> Result<Documents, String>;
     /// The whole once more, after updates were missed; it arrives as [`Arrival::Connected`].
     async fn resync(&self);
 }

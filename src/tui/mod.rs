@@ -21,7 +21,7 @@ pub mod screen;
 pub mod socket;
 mod terminal;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod theme;
 pub mod widgets;
 
@@ -180,6 +180,11 @@ fn perform(request: Request, connection: Arc<impl Connection>, answers: mpsc::Se
             Request::Records { after } => {
                 let result = tokio::time::timeout(PATIENCE, connection.records(after, RECORDS)).await;
                 Answer::Records(result.unwrap_or_else(|_| Err(late.into())))
+            }
+            Request::Report => {
+                let result = tokio::time::timeout(PATIENCE, connection.report()).await;
+                let slow = "the engine does not answer; `mayday report` reads the journal without it";
+                Answer::Report(result.unwrap_or_else(|_| Err(slow.into())).map(Box::new))
             }
             Request::Resync => return connection.resync().await,
             _ => return,

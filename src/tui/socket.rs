@@ -11,6 +11,7 @@ use crate::api::client::{Client, Fed};
 use crate::domain::command::Ask;
 use crate::domain::event::Record;
 use crate::domain::ids::{PlanId, SessionId};
+use crate::domain::review::Documents;
 use crate::domain::view::StepByHand;
 
 /// Changes that may wait for the screen; more make the engine's stream wait, which ends in a new snapshot.
@@ -81,6 +82,10 @@ impl Connection for Socket {
 
     async fn records(&self, after: u64, limit: usize) -> Result<Vec<Record>, String> {
         self.client.records(after, limit).await.map_err(|error| error.to_string())
+    }
+
+    async fn report(&self) -> Result<Documents, String> {
+        self.client.report(None).await.map_err(|error| error.to_string())
     }
 
     async fn resync(&self) {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
-use crate::domain::journal::{Chain, Journal, JournalFault};
+use crate::domain::journal::{Chain, Journal, JournalFault, Records};
 use crate::domain::time::At;
 
 /// `before:N` or `after:N`: die just before, or just after, the N-th append of this process is durable, counted from the one that
@@ -44,12 +44,19 @@ impl Journal for Crashing {
         }
         records
     }
+}
 
+#[async_trait]
+impl Records for Crashing {
     async fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalFault> {
         self.journal.read(after, limit).await
     }
 
     async fn verify(&self) -> Result<Chain, JournalFault> {
         self.journal.verify().await
+    }
+
+    async fn hash(&self, seq: u64) -> Result<Option<String>, JournalFault> {
+        self.journal.hash(seq).await
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::args::{Format, JournalCommand};
 use crate::cli::exit::Exit;
 use crate::cli::journal;
 use crate::domain::event::Record;
-use crate::domain::journal::Chain;
+use crate::domain::journal::{Chain, Records};
 use crate::domain::view::Update;
 use crate::journal::Reader;
 
@@ -38,13 +38,13 @@ pub async fn run(places: &Places, command: JournalCommand, format: Format) -> Re
 }
 
 /// Where the journal is read from.
-enum Source {
+pub(super) enum Source {
     Engine(Client),
     File(Reader),
 }
 
 impl Source {
-    async fn find(places: &Places) -> Result<Self, Failure> {
+    pub async fn find(places: &Places) -> Result<Self, Failure> {
         let client = Client::new(&places.socket);
         match client.snapshot().await {
             Ok(_) => Ok(Self::Engine(client)),
@@ -60,7 +60,7 @@ impl Source {
         })
     }
 
-    async fn records(&self, after: u64) -> Result<Vec<Record>, Failure> {
+    pub async fn records(&self, after: u64) -> Result<Vec<Record>, Failure> {
         Ok(match self {
             Self::Engine(client) => client.records(after, PAGE).await?,
             Self::File(reader) => reader.read(after, PAGE).await?,

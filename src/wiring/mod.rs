@@ -11,6 +11,7 @@ mod follow;
 mod journals;
 mod lab;
 mod places;
+mod reports;
 mod run;
 mod stage;
 mod visit;
@@ -36,6 +37,7 @@ use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 use crate::engine::{Parts, builtin};
+use crate::report::Reports;
 use crate::systems::FACTORIES;
 
 pub use failure::Failure;
@@ -64,6 +66,8 @@ pub fn assemble(
     let journal = crash::armed(journal);
     let rota = rota(&estate);
     Parts { estate, plans, journal, state, systems, rota, driller, records }
+    let reporter = Arc::new(Reports);
+    Parts { estate, plans, journal, state, systems, rota, reporter, records }
 }
 
 /// Whoever knows who is on call.

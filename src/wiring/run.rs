@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::places::Places;
 use super::{demo, drill, engine, follow, journals, kinds, lab};
+use super::{demo, engine, follow, journals, kinds, lab, reports};
 use crate::api::client::Client;
 use crate::cli::args::{
     Cli, Command, Common, DrillCommand, EngineCommand, FailoverCommand, Format, HoldCommand, IncidentCommand,
@@ -70,6 +71,11 @@ async fn with_places(
         Some(Command::Journal(command)) => journals::run(&places, command, format).await,
         Some(Command::Drill(DrillCommand::Run(args))) => drill::run::run(&places, &args, format).await,
         Some(Command::Drill(DrillCommand::Look(command))) => drill::look(&places, &command, format).await,
+        Some(Command::Report(args)) => reports::report(&places, args, format).await,
+        Some(Command::Incident(IncidentCommand::List)) => reports::list(&places, format).await,
+        Some(Command::Incident(IncidentCommand::Show { incident: Some(id) })) => {
+            reports::show(&places, &id, format).await
+        }
         None => {
             super::cockpit::needs_terminal()?;
             engine::ensure(&places).await?;
@@ -199,7 +205,7 @@ async fn incident(client: &Client, command: IncidentCommand, format: Format) -> 
             ask(client, Ask::Declare { title, severity, drill }, format).await?;
         }
         IncidentCommand::Close { note } => return ask(client, Ask::CloseIncident { note }, format).await,
-        IncidentCommand::Show => {}
+        IncidentCommand::Show { .. } | IncidentCommand::List => {}
     }
     let view = client.snapshot().await?;
     let text = match &view.state.incident {

@@ -75,6 +75,7 @@ impl Site {
             journal: Arc::new(journal),
             state,
             systems: BTreeMap::new(),
+            reporter: Arc::new(mayday::report::Reports),
             records: dir.path().join("records"),
         };
         let engine = Handle::start(parts).await.unwrap();

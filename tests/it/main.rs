@@ -20,6 +20,7 @@ mod peacetime;
 mod process;
 mod rds;
 mod redis;
+mod report;
 mod route53;
 mod s3;
 mod scenarios;

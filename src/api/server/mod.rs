@@ -29,10 +29,10 @@ pub use self::listen::{Limits, listen, serve};
 use super::openapi;
 use super::protocol::{
     self as routes, Accepted, ApiError, ByHandQuery, ErrorCode, EventsQuery, JournalQuery, METRICS_MEDIA,
-    ReadinessQuery, Route,
+    ReadinessQuery, ReportQuery, Route,
 };
 use crate::domain::actor::{Actor, Origin};
-use crate::domain::command::Ask;
+use crate::domain::command::{Ask, Refusal, RefusalReason};
 use crate::domain::ids::{PlanId, SessionId};
 use crate::domain::view::Snapshot;
 use crate::engine::{Denied, Handle};
@@ -68,7 +68,7 @@ impl Peer {
 }
 
 fn router(site: Site) -> Router {
-    let table: [(Route, MethodRouter<Site>); 11] = [
+    let table: [(Route, MethodRouter<Site>); 12] = [
         (routes::SNAPSHOT, get(snapshot)),
         (routes::EVENTS, get(events)),
         (routes::COMMANDS, post(commands)),
@@ -78,6 +78,7 @@ fn router(site: Site) -> Router {
         (routes::METRICS, get(metrics)),
         (routes::JOURNAL, get(journal)),
         (routes::VERIFY, get(verify)),
+        (routes::REPORT, get(report)),
         (routes::OPENAPI, get(|| async { Json(openapi::document()) })),
         (routes::STOP, post(stop)),
     ];
@@ -211,6 +212,23 @@ async fn journal(
 
 async fn verify(State(site): State<Site>) -> Result<Response, ApiError> {
     Ok(Json(site.engine.journal().verify().await?).into_response())
+}
+
+async fn report(
+    State(site): State<Site>,
+    query: Result<Query<ReportQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let asked = asked(query)?.incident;
+    let found = site.engine.review(asked.as_ref()).await?;
+    let missing = || match &asked {
+        Some(id) => {
+            Refusal::new(RefusalReason::NotFound, format!("there is no incident `{id}`"), "mayday incident list")
+        }
+        None => {
+            Refusal::new(RefusalReason::NotFound, "no incident was declared yet", "press D, or mayday incident declare")
+        }
+    };
+    Ok(Json(found.ok_or_else(missing)?).into_response())
 }
 
 async fn stop(State(site): State<Site>) -> Json<Accepted> {

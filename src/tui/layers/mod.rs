@@ -4,6 +4,7 @@ pub mod card;
 pub mod contacts;
 pub mod form;
 pub mod help;
+pub mod markdown;
 pub mod palette;
 pub mod plans;
 
@@ -68,6 +69,8 @@ pub enum Text {
     Keys(Context),
     /// Whom to call.
     Contacts,
+    /// A document as Mayday writes it.
+    Markdown(String),
 }
 
 impl Layer {
@@ -234,6 +237,7 @@ impl Reader {
     fn sheet(&self, look: &Look<'_>, most: usize) -> Sheet {
         let (lines, columns, copies) = match &self.text {
             Text::Keys(context) => (help::lines(look, *context, most.min(92)), most.min(92), false),
+            Text::Markdown(text) => (markdown::lines(look, text, most.min(110)), most.min(110), true),
             Text::Contacts => (contacts::lines(look, most.min(100)), most.min(100), false),
             Text::Plain(text) => {
                 let columns = text.iter().map(|line| width(line)).max().unwrap_or(0).clamp(40, most.max(40)).min(most);

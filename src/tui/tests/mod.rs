@@ -2,9 +2,10 @@
 
 mod drills;
 mod estate;
+pub mod estate;
 mod hands;
 mod look;
-mod scene;
+pub mod scene;
 mod screens;
 mod stage;
 mod wire;
