@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use mayday::channels::FACTORIES;
 use mayday::config::params::default_value;
+use mayday::domain::comms::{Audience, ChannelKind, ChannelSpec, Purpose};
 use mayday::domain::kinds::{Need, Param, ParamType, StepKind, StepRole, SystemKind, Undo};
 use mayday::wiring::kinds;
 
 /// Keys of `[[system]]`, `[[….probe]]` and `[[step]]` themselves. A row may declare `region` or `class` too: then both see the value.
 const SYSTEM_KEYS: &[&str] = &["id", "kind", "title", "probe"];
 const PROBE_KEYS: &[&str] = &["id", "kind", "system", "every", "timeout", "fall", "rise"];
+const CHANNEL_KEYS: &[&str] = &["id", "kind", "title", "audience", "drills", "escalation"];
 const STEP_KEYS: &[&str] = &["id", "title", "kind", "system", "needs", "gate", "yes", "timeout", "phrase", "recovers"];
 
 #[test]
@@ -19,6 +22,55 @@ fn every_row_keeps_the_contract() {
         check_system(system, &mut names, &mut broken);
     }
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn every_channel_kind_keeps_the_contract() {
+    let mut broken = Vec::new();
+    let mut names = BTreeSet::new();
+    for factory in FACTORIES {
+        let row = factory.kind();
+        check_channel(row, &mut names, &mut broken);
+        // Without what it requires it cannot be connected, and says so.
+        let spec = ChannelSpec {
+            id: row.name.into(),
+            kind: row.name.into(),
+            title: row.title.into(),
+            audience: row.audiences[0],
+            drills: false,
+            escalation: false,
+            params: Default::default(),
+        };
+        match factory.connect(&spec) {
+            Ok(_) => broken.push(format!("{}: it takes a config that says nothing", row.name)),
+            Err(fault) if fault.next.is_empty() => broken.push(format!("{}: {fault} says nothing to do", row.name)),
+            Err(_) => {}
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+fn check_channel(row: &ChannelKind, names: &mut BTreeSet<&'static str>, broken: &mut Vec<String>) {
+    check_name(row.name, "", names, broken);
+    check_text(row.name, "title", row.title, broken);
+    check_params(row.name, row.params, CHANNEL_KEYS, broken);
+    let is_once = |count: usize, distinct: usize| count > 0 && count == distinct;
+    if !is_once(row.audiences.len(), row.audiences.iter().collect::<BTreeSet<_>>().len()) {
+        broken.push(format!("{}: it needs audiences, each once", row.name));
+    }
+    if !is_once(row.carries.len(), row.carries.iter().collect::<BTreeSet<_>>().len()) {
+        broken.push(format!("{}: it needs something to carry, each once", row.name));
+    }
+    let inside = [Purpose::Page, Purpose::Acknowledge, Purpose::Handoff];
+    if !row.audiences.contains(&Audience::Internal) && inside.iter().any(|purpose| row.carries.contains(purpose)) {
+        broken.push(format!("{}: what is internal cannot be carried to others", row.name));
+    }
+    for param in row.params {
+        let is_secret = ["token", "secret", "key", "password"].iter().any(|word| param.name.contains(word));
+        if is_secret && param.ty != ParamType::Secret {
+            broken.push(format!("{}: the parameter {} has to be a secret", row.name, param.name));
+        }
+    }
 }
 
 fn check_system(row: &SystemKind, names: &mut BTreeSet<&'static str>, broken: &mut Vec<String>) {

@@ -4,6 +4,7 @@ mod api;
 mod app;
 mod architecture;
 mod broken;
+mod channels;
 mod cli;
 mod common;
 mod config;

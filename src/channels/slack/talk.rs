@@ -1,0 +1,290 @@
+//! The calls of the Web API, each once, with what a failure of it means. Answers are read no further than is needed: one that says
+//! more than its documentation must not turn a message that was sent into a doubt.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use slack_morphism::api::{SlackApiChatPostMessageRequest, SlackApiChatUpdateRequest};
+use slack_morphism::errors::SlackClientError;
+use slack_morphism::{ClientResult, SlackClientSession, SlackMessageContent, SlackMessageMetadata};
+
+use super::connector::Connector;
+use super::words::refused;
+use crate::channels::exchange::{Purport, Reply, Silence, Voice};
+use crate::domain::comms::Parcel;
+use crate::domain::system::Fault;
+use crate::domain::text::clean;
+
+/// What our messages are marked as.
+const EVENT: &str = "mayday_message";
+
+/// How much one page holds, and how many are looked through: 1,000 messages, 2,000 channels.
+const PAGE: &str = "200";
+const PAGES: usize = 5;
+const CHANNEL_PAGES: usize = 10;
+
+/// Where a message is.
+pub struct Place {
+    pub channel: String,
+    pub ts: String,
+}
+
+/// What came of looking for a message.
+pub enum Search {
+    Found(Place),
+    Nowhere,
+    /// There was more than is looked through.
+    TooMuch,
+}
+
+pub struct Talk<'a> {
+    pub session: SlackClientSession<'a, Connector>,
+    pub voice: &'a Voice,
+}
+
+#[derive(Deserialize)]
+struct Posted {
+    channel: String,
+    ts: String,
+}
+
+#[derive(Deserialize)]
+struct Done {}
+
+#[derive(Deserialize)]
+struct Permalink {
+    permalink: String,
+}
+
+#[derive(Deserialize)]
+struct Team {
+    team: String,
+}
+
+#[derive(Deserialize)]
+struct One {
+    channel: Conversation,
+}
+
+#[derive(Deserialize)]
+struct Conversation {
+    id: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    is_member: bool,
+}
+
+/// One page of a list.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    channels: Vec<Conversation>,
+    #[serde(default)]
+    messages: Vec<Seen>,
+    response_metadata: Option<Next>,
+}
+
+#[derive(Deserialize)]
+struct Next {
+    #[serde(default)]
+    next_cursor: String,
+}
+
+/// A message, anybody's.
+#[derive(Deserialize)]
+struct Seen {
+    ts: String,
+    #[serde(default)]
+    metadata: Value,
+}
+
+impl Seen {
+    fn is(&self, parcel: &Parcel) -> bool {
+        self.metadata["event_type"] == EVENT && self.metadata["event_payload"]["message"] == parcel.message.as_str()
+    }
+}
+
+impl Page {
+    fn next(&self) -> Option<String> {
+        self.response_metadata.as_ref().map(|it| it.next_cursor.clone()).filter(|cursor| !cursor.is_empty())
+    }
+}
+
+fn content(text: &str, parcel: Option<&Parcel>) -> SlackMessageContent {
+    let content = SlackMessageContent::new().with_text(text.to_owned());
+    match parcel {
+        Some(parcel) => {
+            let ids = [("incident", parcel.incident.to_string()), ("message", parcel.message.to_string())];
+            let payload: HashMap<String, String> = ids.into_iter().map(|(name, id)| (name.to_owned(), id)).collect();
+            content.with_metadata(SlackMessageMetadata::new(EVENT.into()).with_event_payload(payload))
+        }
+        None => content,
+    }
+}
+
+impl Talk<'_> {
+    fn fault(&self, error: &SlackClientError, purport: Purport) -> Fault {
+        let tells = purport == Purport::Tells;
+        let doubt = |what: String| if tells { self.voice.doubtful(what) } else { self.voice.later(what) };
+        match error {
+            SlackClientError::ApiError(error) => {
+                refused(self.voice, &error.code, error.errors.as_deref().unwrap_or_default(), tells)
+            }
+            SlackClientError::RateLimitError(error) => self.voice.throttled(error.retry_after),
+            SlackClientError::HttpError(error) => {
+                let reply = Reply { status: error.status_code, pause: None, body: String::new() };
+                self.voice.refused(&reply, purport)
+            }
+            SlackClientError::SystemError(error) => {
+                match error.cause.as_ref().and_then(|cause| cause.downcast_ref::<Silence>()) {
+                    Some(silence) => self.voice.silent(silence, purport),
+                    None => doubt("Slack's answer cannot be told".into()),
+                }
+            }
+            SlackClientError::ProtocolError(error) => {
+                doubt(format!("Slack answers what cannot be read: {}", clean(&error.json_error.to_string())))
+            }
+            other => doubt(clean(&other.to_string())),
+        }
+    }
+
+    fn told<T>(&self, answer: ClientResult<T>, purport: Purport) -> Result<T, Fault> {
+        answer.map_err(|error| self.fault(&error, purport))
+    }
+
+    async fn get<T: DeserializeOwned + Send>(&self, method: &str, query: &[(&str, &str)]) -> Result<T, Fault> {
+        let params: Vec<(&str, Option<&str>)> = query.iter().map(|(name, value)| (*name, Some(*value))).collect();
+        self.told(self.session.http_session_api.http_get(method, &params, None).await, Purport::Asks)
+    }
+
+    /// Says something that was not said before, in a channel by its id or its name.
+    pub async fn post(&self, channel: &str, thread: Option<&str>, text: &str, parcel: &Parcel) -> Result<Place, Fault> {
+        self.told(self.try_post(channel, thread, text, parcel).await, Purport::Tells)
+    }
+
+    async fn try_post(&self, channel: &str, thread: Option<&str>, text: &str, parcel: &Parcel) -> ClientResult<Place> {
+        let request = SlackApiChatPostMessageRequest::new(channel.into(), content(text, Some(parcel)))
+            .opt_thread_ts(thread.map(Into::into))
+            .with_unfurl_links(false)
+            .with_unfurl_media(false);
+        let posted: Posted = self.session.http_session_api.http_post("chat.postMessage", &request, None).await?;
+        Ok(Place { channel: clean(&posted.channel), ts: clean(&posted.ts) })
+    }
+
+    /// The same in a thread; nowhere, when there is no such thread any more.
+    pub async fn reply(&self, channel: &str, root: &str, text: &str, parcel: &Parcel) -> Result<Option<Place>, Fault> {
+        match self.try_post(channel, Some(root), text, parcel).await {
+            Err(SlackClientError::ApiError(error))
+                if matches!(
+                    error.code.as_str(),
+                    "cannot_reply_to_message" | "thread_not_found" | "message_not_found"
+                ) =>
+            {
+                Ok(None)
+            }
+            answer => self.told(answer, Purport::Tells).map(Some),
+        }
+    }
+
+    /// Makes a message say something else. Its metadata stays.
+    pub async fn update(&self, channel: &str, ts: &str, text: &str) -> Result<(), Fault> {
+        let request = SlackApiChatUpdateRequest::new(channel.into(), content(text, None), ts.into());
+        let done: ClientResult<Done> = self.session.http_session_api.http_post("chat.update", &request, None).await;
+        self.told(done, Purport::Asks).map(drop)
+    }
+
+    /// A link to a message; none is no misfortune.
+    pub async fn link(&self, place: &Place) -> Option<String> {
+        let query = [("channel", place.channel.as_str()), ("message_ts", place.ts.as_str())];
+        let link: Result<Permalink, Fault> = self.get("chat.getPermalink", &query).await;
+        link.ok().map(|it| clean(&it.permalink))
+    }
+
+    /// The id of a new channel, or of the one that was made when this was tried before.
+    pub async fn room(&self, name: &str) -> Result<String, Fault> {
+        let wanted = json!({ "name": name });
+        let made: ClientResult<One> =
+            self.session.http_session_api.http_post("conversations.create", &wanted, None).await;
+        match made {
+            Err(SlackClientError::ApiError(error)) if error.code == "name_taken" => {
+                let found = self.named(name).await?;
+                found.ok_or_else(|| self.voice.broken(format!("#{name} is taken, and the app cannot see it")))
+            }
+            made => self.told(made, Purport::Asks).map(|made| clean(&made.channel.id)),
+        }
+    }
+
+    /// The id of the public channel of a name.
+    pub async fn named(&self, name: &str) -> Result<Option<String>, Fault> {
+        let mut cursor = String::new();
+        for _ in 0..CHANNEL_PAGES {
+            let query = [("limit", PAGE), ("exclude_archived", "true"), ("cursor", cursor.as_str())];
+            let page: Page = self.get("conversations.list", &query).await?;
+            if let Some(found) = page.channels.iter().find(|it| it.name == name) {
+                return Ok(Some(clean(&found.id)));
+            }
+            match page.next() {
+                Some(next) => cursor = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The id of a channel that the config names, by either.
+    pub async fn id_of(&self, channel: &str) -> Result<String, Fault> {
+        let id = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+        if channel.starts_with(['C', 'G']) && channel.chars().all(id) {
+            return Ok(channel.to_owned());
+        }
+        let found = self.named(channel).await?;
+        let invisible = || self.voice.broken(format!("there is no channel #{channel} that the app can see"));
+        found.ok_or_else(invisible)
+    }
+
+    pub async fn team(&self) -> Result<String, Fault> {
+        let team: Team = self.get("auth.test", &[]).await?;
+        Ok(clean(&team.team))
+    }
+
+    pub async fn is_member(&self, channel: &str) -> Result<bool, Fault> {
+        let one: One = self.get("conversations.info", &[("channel", channel)]).await?;
+        Ok(one.channel.is_member)
+    }
+
+    /// Looks for a message that begins a thread.
+    pub async fn find_root(&self, channel: &str, parcel: &Parcel) -> Result<Search, Fault> {
+        self.find("conversations.history", &[("channel", channel)], channel, parcel).await
+    }
+
+    /// Looks for a message in a thread.
+    pub async fn find_reply(&self, channel: &str, root: &str, parcel: &Parcel) -> Result<Search, Fault> {
+        self.find("conversations.replies", &[("channel", channel), ("ts", root)], channel, parcel).await
+    }
+
+    async fn find(
+        &self,
+        method: &str,
+        within: &[(&str, &str)],
+        channel: &str,
+        parcel: &Parcel,
+    ) -> Result<Search, Fault> {
+        let mut cursor = String::new();
+        for _ in 0..PAGES {
+            let more = [("include_all_metadata", "true"), ("limit", PAGE), ("cursor", cursor.as_str())];
+            let query: Vec<(&str, &str)> = within.iter().copied().chain(more).collect();
+            let page: Page = self.get(method, &query).await?;
+            if let Some(seen) = page.messages.iter().find(|seen| seen.is(parcel)) {
+                return Ok(Search::Found(Place { channel: channel.to_owned(), ts: clean(&seen.ts) }));
+            }
+            match page.next() {
+                Some(next) => cursor = next,
+                None => return Ok(Search::Nowhere),
+            }
+        }
+        Ok(Search::TooMuch)
+    }
+}
