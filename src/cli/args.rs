@@ -109,6 +109,8 @@ pub enum Command {
     Drill(DrillCommand),
     /// The post-incident review: of the open incident, or of the latest one, or of the one that is named
     Report(ReportArgs),
+    /// The post-recovery checks of the open incident: what Mayday sees, and what people said
+    Checklist(ChecklistArgs),
     /// Write an example config
     Init {
         /// Where; the usual place when left out
@@ -410,6 +412,43 @@ pub enum IncidentCommand {
     Close {
         #[arg(long, default_value = "")]
         note: String,
+        /// Why items of the checklist that are open stay so
+        #[arg(long, default_value = "", value_name = "REASON")]
+        despite: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ChecklistArgs {
+    /// `list` when left out
+    #[command(subcommand)]
+    pub command: Option<ChecklistCommand>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum ChecklistCommand {
+    /// Every item, as it was last looked at
+    List,
+    /// Let Mayday look anew, at one item or at all
+    Look { item: Option<String> },
+    /// Say that an item is true; Mayday looks once more first
+    Tick {
+        item: String,
+        /// What you saw; needed where what Mayday sees stands against it
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Leave an item out
+    Skip {
+        item: String,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Open an item again
+    Reopen {
+        item: String,
+        #[arg(long)]
+        reason: String,
     },
 }
 

@@ -3,6 +3,7 @@
 pub mod args;
 pub mod backups;
 pub mod check;
+pub mod checklist;
 pub mod contacts;
 pub mod drill;
 pub mod exit;

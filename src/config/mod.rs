@@ -4,6 +4,7 @@
 //! the rows of its kind, and what refers to something (a region, a system, a step) is checked where its position is known.
 
 mod backups;
+mod checklist;
 mod contacts;
 mod drills;
 mod estate;

@@ -86,7 +86,7 @@ fn read_one(
     known: &Known<'_>,
     pace: &Pace,
 ) -> Option<ProbeSpec> {
-    let (system_kind, kind) = read_kind(&table, subject, known)?;
+    let (system_kind, kind) = read_kind(&table, Some(subject), known)?;
     let region = match table.get("region") {
         Some(field) => params::region(&field, &known.regions),
         None => home.cloned(),
@@ -125,14 +125,15 @@ fn read_one(
     })
 }
 
-fn read_kind(
+/// The kind that a table names; the help knows what the subject is.
+pub fn read_kind(
     table: &Table<'_>,
-    subject: &Subject,
+    subject: Option<&Subject>,
     known: &Known<'_>,
 ) -> Option<(&'static SystemKind, &'static ProbeKind)> {
     let names: Vec<&str> = known.kinds.0.iter().flat_map(|it| it.probes).map(|it| it.name).collect();
     let own = match subject {
-        Subject::System(id) => known.systems.iter().find(|it| &it.id == id).and_then(|it| it.kind),
+        Some(Subject::System(id)) => known.systems.iter().find(|it| &it.id == id).and_then(|it| it.kind),
         _ => None,
     };
     let help = match own.map(|kind| kind.probes.iter().map(|it| it.name).collect::<Vec<_>>()) {

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::actor::{Actor, Origin};
 use super::backup::Worth;
 use super::drill::DrillResult;
+use super::checklist::{Baseline, Evidence};
 use super::health::Status;
-use super::ids::{BackupId, PlanId, ProbeId, RunId, StepId};
+use super::ids::{BackupId, ItemId, PlanId, ProbeId, RunId, StepId};
 use super::incident::Severity;
 use super::plan::StepSpec;
 use super::readiness::Brief;
@@ -55,6 +56,27 @@ pub enum Ask {
     },
     CloseIncident {
         note: String,
+        /// Why items of the checklist that are open stay so.
+        #[serde(default)]
+        despite: String,
+    },
+    /// Mayday looks at it anew first.
+    TickItem {
+        item: ItemId,
+        /// The reason, where what Mayday sees stands against it.
+        #[serde(default)]
+        note: String,
+    },
+    SkipItem {
+        item: ItemId,
+        reason: String,
+    },
+    ReopenItem {
+        item: ItemId,
+        reason: String,
+    },
+    LookAtItem {
+        item: ItemId,
     },
     StartRun {
         plan: PlanId,
@@ -137,6 +159,15 @@ pub enum Report {
     },
     Readiness {
         plans: Vec<Brief>,
+    },
+    ItemSeen {
+        item: ItemId,
+        evidence: Evidence,
+        detail: String,
+    },
+    /// How things are while they are well.
+    BaselineTaken {
+        baseline: Baseline,
     },
     /// Time has passed, and a rule of the plan is met by now.
     TriggerMet {},

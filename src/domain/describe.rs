@@ -114,7 +114,19 @@ pub fn describe(record: &Record) -> Said {
             (Warn, with(format!("{item}: ticked AGAINST “{evidence}”"), note))
         }
         E::ItemSkipped { item, reason } => (Warn, with(format!("{item}: skipped"), reason)),
-        E::ItemReopened { item, reason } => (Plain, with(format!("{item}: open again"), reason)),
+        E::ItemReopened { item, reason } => (Warn, with(format!("{item}: open again"), reason)),
+        E::ChecklistFixed { items, baseline } => {
+            let known = format!("{} latencies and {} counts", baseline.latencies.len(), baseline.tallies.len());
+            (Quiet, format!("{} items to check before the end; known of better times: {known}", items.len()))
+        }
+        E::BaselineTaken { baseline } => (
+            Quiet,
+            format!(
+                "remembers how {} probes and {} counts are while all is well",
+                baseline.latencies.len(),
+                baseline.tallies.len()
+            ),
+        ),
         E::DrillEnded { drill, result } => drilled(drill.as_str(), result),
         E::DrillBegun { name } => (Busy, format!("the drill {name} is due: it begins by itself")),
         E::DrillLost { name, fault } => (Bad, format!("the drill {name} came to nothing: {}", fault.what)),

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::backup::BackupSpec;
+use super::checklist::ItemSpec;
 use super::contacts::Contacts;
 use super::ids::{ProbeId, RegionId, ServiceId, SystemId};
 use super::params::Params;
@@ -127,6 +128,13 @@ pub struct ProbeSpec {
     pub params: Params,
 }
 
+impl ProbeSpec {
+    /// So many seconds after it was taken, a reading says something: one look may be missed, and one may be late.
+    pub fn stays_fresh(&self) -> f64 {
+        self.every.as_secs_f64() * 3.0 + self.timeout.as_secs_f64() + 2.0
+    }
+}
+
 /// What was promised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Objectives {
@@ -238,6 +246,9 @@ pub struct Estate {
     /// What is rehearsed, and how often.
     #[serde(default)]
     pub drills: Vec<DrillSpec>,
+    /// What has to be true before an incident is over.
+    #[serde(default)]
+    pub checklist: Vec<ItemSpec>,
     pub objectives: Objectives,
     pub policy: Policy,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
 use super::backup::Worth;
-use super::checklist::Evidence;
+use super::checklist::{Baseline, Evidence, Item};
 use super::comms::Message;
 use super::drill::DrillResult;
 use super::estate::words;
@@ -126,6 +126,15 @@ pub enum Event {
         message: MessageId,
         channel: ChannelId,
         reason: String,
+    },
+    /// How things were while they were well.
+    BaselineTaken {
+        baseline: Box<Baseline>,
+    },
+    /// The items in force for the incident that was just declared, and what is known of better times.
+    ChecklistFixed {
+        items: Vec<Item>,
+        baseline: Box<Baseline>,
     },
     /// What Mayday sees of an item of the checklist has changed.
     ItemSeen {

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
+use super::checklist::Checklist;
 use super::estate::{Tier, words};
 use super::ids::{IncidentId, RegionId, SystemId};
 use super::recovery::RecoveryPoint;
 use super::time::At;
+use super::told::Told;
 
 words! {
     /// How bad it is; `sev1` is worst.
@@ -59,4 +61,8 @@ pub struct Incident {
     /// It is practice.
     #[serde(default)]
     pub drill: bool,
+    #[serde(default)]
+    pub checklist: Checklist,
+    #[serde(default)]
+    pub told: Told,
 }

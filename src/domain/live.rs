@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::backup::BackupLive;
+use super::checklist::ItemLook;
 use super::contacts::OnCallLive;
 use super::health::{Reading, Status};
-use super::ids::{BackupId, PlanId, ProbeId, SessionId, StepId, SystemId};
+use super::ids::{BackupId, ItemId, PlanId, ProbeId, SessionId, StepId, SystemId};
 use super::readiness::Assessment;
 use super::recovery::Survey;
 use super::time::At;
@@ -66,6 +67,9 @@ pub struct Live {
     pub readiness: BTreeMap<PlanId, Assessment>,
     #[serde(default)]
     pub on_call: OnCallLive,
+    /// The latest look at each item of the checklist.
+    #[serde(default)]
+    pub checklist: BTreeMap<ItemId, ItemLook>,
     pub logs: BTreeMap<StepId, VecDeque<LogLine>>,
     pub attached: BTreeMap<SessionId, Attached>,
     /// Why the journal cannot be written, while it cannot.
@@ -99,6 +103,12 @@ pub enum LiveChange {
     OnCall {
         taken: OnCallLive,
     },
+    Item {
+        item: ItemId,
+        look: ItemLook,
+    },
+    /// A new incident begins: what was seen for the last one goes.
+    ItemsCleared {},
     Log {
         step: StepId,
         line: LogLine,
@@ -141,6 +151,10 @@ impl Live {
                 self.readiness.extend(assessments.into_iter().map(|it| (it.plan.clone(), it)));
             }
             LiveChange::OnCall { taken } => self.on_call = taken,
+            LiveChange::Item { item, look } => {
+                self.checklist.insert(item, look);
+            }
+            LiveChange::ItemsCleared {} => self.checklist.clear(),
             LiveChange::Log { step, line } => {
                 let lines = self.logs.entry(step).or_default();
                 lines.push_back(line);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use super::backup::Worth;
 use super::drill::DrillResult;
+use super::checklist::{Baseline, Checklist};
 use super::event::{Event, Prepared, Record};
 use super::health::Status;
 use super::ids::{BackupId, DrillId, IncidentId, PlanId, ProbeId, RegionId, SessionId, StepId};
@@ -17,6 +18,7 @@ use super::run::{LastTime, Mode, Outcome, Run, StepPhase, StepRun};
 use super::schedule::Drill;
 use super::system::Begun;
 use super::time::{At, seconds_between};
+use super::told::Told;
 
 /// So many closed incidents are remembered by the state; the journal keeps all.
 const PAST: usize = 50;
@@ -95,6 +97,9 @@ pub struct State {
     /// How ready the plans were, the newest last.
     #[serde(default)]
     pub readiness: VecDeque<ReadinessState>,
+    /// How things were while they were well.
+    #[serde(default)]
+    pub baseline: Baseline,
     pub hold: Option<Hold>,
     pub armed: BTreeMap<SessionId, Armed>,
     /// The open incident.
@@ -171,6 +176,7 @@ impl State {
                 self.drilling.take_if(|known| known == name);
             }
             Event::DrillEnded { drill, result } => self.end_drill(drill, result, at),
+            Event::BaselineTaken { baseline } => self.baseline = Baseline::clone(baseline),
             _ => {
                 self.apply_to_incident(record);
                 self.apply_to_run(record);
@@ -220,9 +226,13 @@ impl State {
                 points: points.clone(),
                 closed_at: None,
                 drill: *drill,
+                checklist: Checklist::default(),
+                told: Told::default(),
             });
         }
         let Some(incident) = &mut self.incident else { return };
+        incident.checklist.apply(record);
+        incident.told.apply(record);
         match &record.event {
             Event::SeverityChanged { severity, .. } => incident.severity = *severity,
             Event::CommandTaken {} => incident.commander = Some(record.actor.clone()),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::backup::{BackupLook, BackupSpec};
+use super::checklist::Tally;
 use super::estate::{Estate, ProbeSpec, SystemSpec};
 use super::health::Reading;
 use super::ids::RegionId;
@@ -117,6 +118,19 @@ pub trait System: Send + Sync {
     /// When the copies could not be looked at: then nothing is known of them.
     async fn backup(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
         Err(Fault::permanent(&*spec.kind, "cannot be looked at here").next("run `mayday check`"))
+    }
+
+    /// Whether a probe of this kind counts what is held, and can be asked by [`tally`](Self::tally).
+    fn tallies(&self, _kind: &str) -> bool {
+        false
+    }
+
+    /// Counts what is held of everything that was written until a moment: the same before and after a failover, or something is wrong.
+    ///
+    /// # Errors
+    /// When it could not be counted: then nothing is known.
+    async fn tally(&self, spec: &ProbeSpec, _until: At) -> Result<Tally, Fault> {
+        Err(Fault::permanent(&*spec.kind, "counts nothing").next("run `mayday check`"))
     }
 
     /// What ought to be the same in both regions: versions, parameters, images. Empty where nothing has two sides.

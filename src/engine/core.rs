@@ -90,8 +90,9 @@ impl Writer {
 
     fn decide(&self, envelope: &Envelope) -> Result<Decision, crate::domain::command::Refusal> {
         let shared = &self.engine.shared;
-        let (state, points) = (shared.state(), shared.points());
-        let cx = Context { estate: &shared.estate, plans: &shared.plans, now: shared.now(), points: &points };
+        let (state, points, baseline) = (shared.state(), shared.points(), shared.baseline());
+        let (estate, plans, now) = (&shared.estate, &shared.plans, shared.now());
+        let cx = Context { estate, plans, now, points: &points, baseline: &baseline };
         decide(&cx, &state, envelope)
     }
 
@@ -103,6 +104,7 @@ impl Writer {
             let gate =
                 events.iter().any(|(_, event)| matches!(event, Event::StepPrepared { verdict: Prepared::Gate, .. }));
             let fresh_run = events.iter().any(|(_, event)| matches!(event, Event::RunStarted { .. }));
+            let fresh_incident = events.iter().any(|(_, event)| matches!(event, Event::IncidentDeclared { .. }));
             match shared.journal.append(shared.now(), events).await {
                 Ok(records) => {
                     if shared.journal_fault().is_some() {
@@ -110,6 +112,9 @@ impl Writer {
                     }
                     if fresh_run {
                         shared.live(LiveChange::LogsCleared {});
+                    }
+                    if fresh_incident {
+                        shared.live(LiveChange::ItemsCleared {});
                     }
                     shared.records(records);
                     if gate && let Some(run) = &shared.state().run {

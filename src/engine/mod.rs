@@ -3,7 +3,9 @@
 
 mod archive;
 mod backups;
+mod baseline;
 pub mod builtin;
+mod checklist;
 mod contacts;
 mod core;
 mod drills;
@@ -112,6 +114,8 @@ impl Handle {
         backups::start(&handle);
         contacts::start(&handle);
         herald::start(&handle);
+        baseline::start(&handle);
+        checklist::start(&handle);
         readiness::start(&handle, asked);
         drills::start(&handle);
         Ok(handle)
@@ -122,6 +126,10 @@ impl Handle {
     /// # Errors
     /// When it is refused, or cannot be made durable. Nothing happened then.
     pub async fn ask(&self, actor: Actor, origin: Origin, ask: Ask) -> Result<Accepted, Denied> {
+        // Nobody answers for what was true a while ago.
+        if let Ask::TickItem { item, .. } | Ask::LookAtItem { item } = &ask {
+            self.look_at_item(item.clone()).await;
+        }
         let (reply, answer) = oneshot::channel();
         let envelope = Envelope { actor, origin, command: Command::Ask(ask) };
         self.inputs.send(Input::Ask(Box::new(envelope), reply)).await.map_err(|_| Denied::Stopped)?;

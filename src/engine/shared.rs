@@ -8,10 +8,11 @@ use tokio::sync::{broadcast, watch};
 
 use super::archive::Archive;
 use super::{Parts, builtin};
+use crate::domain::checklist::Baseline;
 use crate::domain::contacts::Rota;
-use crate::domain::estate::Estate;
+use crate::domain::estate::{Estate, ProbeSpec};
 use crate::domain::event::Record;
-use crate::domain::ids::SystemId;
+use crate::domain::ids::{ProbeId, SystemId};
 use crate::domain::journal::Journal;
 use crate::domain::live::{Live, LiveChange};
 use crate::domain::plan::Plan;
@@ -43,6 +44,8 @@ struct Published {
     live: Live,
     /// The newest recovery point known of each datastore: kept when later surveys know none.
     points: BTreeMap<SystemId, RecoveryPoint>,
+    /// How things were while they were well.
+    baseline: Baseline,
 }
 
 impl Shared {
@@ -53,6 +56,11 @@ impl Shared {
         let (states, watched) = watch::channel(Arc::new(state));
         systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, archive.clone()));
         let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new() });
+        let Parts { estate, plans, journal, state, mut systems, rota, records } = parts;
+        let baseline = state.baseline.clone();
+        let (states, watched) = watch::channel(Arc::new(state));
+        systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, records));
+        let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new(), baseline });
         let updates = broadcast::channel(UPDATES).0;
         Self { estate, plans, journal, systems, rota, driller, published, states, updates }
         Self { estate, plans, journal, systems, rota, archive, published, states, updates }
@@ -72,6 +80,19 @@ impl Shared {
 
     pub fn points(&self) -> BTreeMap<SystemId, RecoveryPoint> {
         self.published().points.clone()
+    }
+
+    pub fn baseline(&self) -> Baseline {
+        self.published().baseline.clone()
+    }
+
+    pub fn keep(&self, baseline: Baseline) {
+        self.published().baseline = baseline;
+    }
+
+    /// A check of the checklist.
+    pub fn check(&self, id: &ProbeId) -> Option<&ProbeSpec> {
+        self.estate.checklist.iter().flat_map(|it| &it.checks).find(|check| &check.id == id)
     }
 
     /// Why the journal could not be written the last time it was tried.

@@ -14,11 +14,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Site;
 use super::faults::Condition;
 use super::kubernetes::{SERVICES, Service};
 use super::net::{GatedListener, Place};
+use super::rows::Held;
 use super::world::{FRONT_DOORS, REGIONS, Truth, World};
+use super::{Site, login};
 
 /// The place of the front doors.
 pub const APP: &str = "app";
@@ -64,6 +65,18 @@ impl Store {
             Self::Neo4j => truth.neo4j.newest(region, &truth.faults),
             Self::Redis => truth.redis.newest(region, &truth.faults),
             Self::S3 => truth.s3.newest(region, &truth.faults),
+        }
+    }
+}
+
+impl Store {
+    /// What the copy that `region` uses holds of what was written until then.
+    fn held(self, truth: &Truth, region: &str, until: Timestamp) -> Option<Held> {
+        match self {
+            Self::Rds => truth.rds.held(region, until, &truth.faults),
+            Self::Neo4j => truth.neo4j.held(region, until, &truth.faults),
+            Self::Redis => truth.redis.held(region, &truth.faults),
+            Self::S3 => truth.s3.held(region, until, &truth.faults),
         }
     }
 }
@@ -133,7 +146,7 @@ pub fn transact(truth: &mut Truth, region: &'static str, tier: &Tier, at: Timest
     Ok(Receipt { region, tier: tier.name, written: at, read })
 }
 
-fn ready(truth: &Truth, region: &str, service: &str) -> usize {
+pub fn ready(truth: &Truth, region: &str, service: &str) -> usize {
     truth.kubernetes.get(region).map_or(0, |cluster| cluster.ready(service))
 }
 
@@ -166,9 +179,9 @@ pub fn serving(truth: &Truth) -> Vec<&'static str> {
 }
 
 #[derive(Clone)]
-struct Door {
-    world: World,
-    region: &'static str,
+pub struct Door {
+    pub world: World,
+    pub region: &'static str,
 }
 
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
@@ -184,6 +197,9 @@ pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
             .route("/healthz/{service}", get(health))
             .route("/recovery-point", get(recovery_point))
             .route("/transaction", post(transaction))
+            .route("/integrity", get(integrity))
+            .route("/login", post(login::sign_in))
+            .route("/session", get(login::session))
             .layer(from_fn_with_state(door.clone(), admit))
             .with_state(door);
         site.tasks.spawn(async move {
@@ -244,6 +260,22 @@ async fn all_health(State(door): State<Door>) -> Response {
 
 async fn recovery_point(State(door): State<Door>) -> Response {
     Json(recovery_points(&door.world.truth(), door.region)).into_response()
+}
+
+/// Counts what each store holds of everything that was written until a moment, and sums it up; `null` is a store that cannot be read.
+async fn integrity(State(door): State<Door>, Query(asked): Query<BTreeMap<String, String>>) -> Response {
+    let until = match asked.get("until").map(|text| text.parse::<Timestamp>()) {
+        None => Timestamp::now(),
+        Some(Ok(until)) => until,
+        Some(Err(error)) => {
+            return (StatusCode::BAD_REQUEST, Json(json!({ "error": error.to_string() }))).into_response();
+        }
+    };
+    let truth = door.world.truth();
+    let sum = |held: Held| json!({ "count": held.count, "checksum": format!("{:016x}", held.digest) });
+    let of = |store: Store| (store.word().to_owned(), json!(store.held(&truth, door.region, until).map(sum)));
+    let stores: serde_json::Map<String, Value> = Store::ALL.into_iter().map(of).collect();
+    Json(json!({ "region": door.region, "until": until, "stores": stores })).into_response()
 }
 
 /// Not in the ledger: transactions are what clients do all day, not what an operator changes.

@@ -43,6 +43,8 @@ pub enum Condition {
     CutOff,
     /// What runs there is an older version than elsewhere.
     Drift,
+    /// What was stored there is damaged: a row is lost, for good.
+    Corrupt,
 }
 
 impl Condition {
@@ -82,7 +84,7 @@ impl Condition {
 }
 
 /// The words of `break`: name, what it does.
-pub const CONDITIONS: [(&str, Condition, &str); 13] = [
+pub const CONDITIONS: [(&str, Condition, &str); 14] = [
     ("dark", Condition::Dark, "packets are lost: connections hang"),
     ("refused", Condition::Refused, "nothing listens: connections are refused"),
     ("slow", Condition::Slow(Duration::from_secs(2)), "every answer takes two seconds longer, or as long as `by` says"),
@@ -96,6 +98,7 @@ pub const CONDITIONS: [(&str, Condition, &str); 13] = [
     ("lagging", Condition::Lagging, "everything answers, and no data is replicated to or from it"),
     ("cut-off", Condition::CutOff, "its peers no longer reach it; its clients do"),
     ("drift", Condition::Drift, "an older version is deployed than elsewhere"),
+    ("corrupt", Condition::Corrupt, "a row that the database (rds) holds there is lost, once and for good"),
 ];
 
 /// Every place that can be broken: systems without a region, zones, whole regions, what each region has, and members.

@@ -63,6 +63,12 @@ impl App {
             Action::Help => self.read("help", Text::Keys(self.context())),
             Action::Contacts => self.read("whom to call", Text::Contacts),
             Action::Theme => self.switch_theme(self.theme.next()),
+            Action::Walk => self.walk(),
+            Action::GoOn => return self.go_on(),
+            Action::SkipItem | Action::ReopenItem => self.answer_item(action),
+            Action::LookAtItem => return self.look_at_item(),
+            Action::NextPage => self.turn(1),
+            Action::PreviousPage => self.turn(-1),
             Action::NextField | Action::PreviousField | Action::Less | Action::More => self.in_form(action),
         }
         Vec::new()
@@ -242,10 +248,8 @@ impl App {
                 (Ask::Note { text: "-".into() }, form)
             }
             Action::CloseIncident => {
-                let form = Form::new("close the incident", Purpose::Close, vec![Field::text("note", "")])
-                    .about(["How it ended, in a sentence: it stays in the journal.".to_owned()])
-                    .said("the incident is closed");
-                (Ask::CloseIncident { note: "-".into() }, form)
+                let form = self.closing();
+                (Ask::CloseIncident { note: "-".into(), despite: "-".into() }, form)
             }
             Action::SetSeverity => {
                 let known = self.mirror.as_ref().and_then(|mirror| mirror.state.incident.as_ref());

@@ -11,6 +11,7 @@ use super::app::{App, Link};
 use super::format::{age, clock};
 use super::health;
 use super::keymap::{self, Action, Context};
+use super::layers::{Layer, walk};
 use super::panes::Pane;
 use super::theme::Role;
 
@@ -46,6 +47,11 @@ pub fn advice(app: &App) -> Advice {
     if let Some(hold) = &mirror.state.hold {
         let text = format!("release the HOLD of {}: nothing new starts until then", hold.by);
         return ready(app, Action::Hold, Role::Warn, text);
+    }
+    if let Some(Layer::Walk(walk)) = app.layers.last()
+        && let Some(advice) = walk::advice(app, walk)
+    {
+        return advice;
     }
     if let Some(run) = app.run().filter(|run| run.is_open()) {
         return in_run(app, run);
@@ -109,8 +115,14 @@ fn under_way(app: &App, run: &Run) -> Advice {
 }
 
 fn after_or_before_run(app: &App, incident: &str) -> Advice {
+    let checklist = app.mirror.as_ref().and_then(|mirror| mirror.state.incident.as_ref()).map(|it| &it.checklist);
+    let (open, all) = checklist.map_or((0, 0), |checklist| (checklist.open().count(), checklist.items.len()));
     let run = app.shown_run().filter(|run| run.mode.acts());
     match run.map(|run| run.outcome) {
+        Some(Some(Outcome::Completed)) if open > 0 => {
+            let text = format!("walk through the checklist, then close {incident}: {open} of {all} are open");
+            press(Action::Walk, Role::Warn, text)
+        }
         Some(Some(Outcome::Completed)) => {
             ready(app, Action::CloseIncident, Role::Good, format!("close {incident}: the run is complete"))
         }

@@ -305,6 +305,9 @@ impl App {
                 if matches!(record.event, Event::RunStarted { .. }) {
                     self.selected = None;
                 }
+                if let Event::ItemTicked { item, .. } | Event::ItemSkipped { item, .. } = &record.event {
+                    self.leave_page(item);
+                }
                 self.records.push_back(record.clone());
                 while self.records.len() > RECORDS {
                     self.records.pop_front();
@@ -434,8 +437,14 @@ impl App {
     /// The refusal that the engine would give.
     pub fn may(&self, ask: &Ask) -> Result<(), Refusal> {
         let Some(mirror) = &self.mirror else { return Ok(()) };
-        let points = std::collections::BTreeMap::new();
-        let around = Around { estate: &mirror.estate, plans: &mirror.plans, now: self.now(), points: &points };
+        let (points, baseline) = (std::collections::BTreeMap::new(), Default::default());
+        let around = Around {
+            estate: &mirror.estate,
+            plans: &mirror.plans,
+            now: self.now(),
+            points: &points,
+            baseline: &baseline,
+        };
         let origin = Origin::Cockpit { session: self.session.clone(), read_only: self.read_only };
         let who = mirror.live.attached.get(&self.session);
         let actor = Actor {

@@ -58,8 +58,7 @@ fn status<'a>(snap: &'a Snapshot, now: At, probe: &ProbeSpec) -> (Status, &'a st
             _ => (Status::Unknown, "not looked at yet"),
         };
     };
-    let fresh = probe.every.as_secs_f64() * 3.0 + probe.timeout.as_secs_f64() + 2.0;
-    if seconds_between(live.at, now) > fresh {
+    if seconds_between(live.at, now) > probe.stays_fresh() {
         return (Status::Unknown, "the last reading is too old");
     }
     (live.status, &live.reading.detail)

@@ -27,7 +27,7 @@ impl App {
         let mut rows: Vec<_> = keymap::rows(context)
             .filter(|row| !quiet.contains(&row.action) && self.unbound(row).is_none() && self.helps(row.action))
             .collect();
-        let first = [Action::Help, Action::Hold, Action::Arm, Action::Detach];
+        let first = [Action::Help, Action::Hold, Action::Arm, Action::Detach, Action::Walk];
         rows.sort_by_key(|row| first.iter().position(|action| *action == row.action).unwrap_or(first.len()));
         rows.dedup_by_key(|row| row.action);
         if context == Context::Main { rows } else { Vec::new() }
@@ -53,6 +53,7 @@ impl App {
         match action {
             Action::Declare => !incident,
             Action::TakeCommand | Action::SetSeverity | Action::CloseIncident => incident && !open,
+            Action::Walk => incident,
             Action::Abandon => open,
             Action::RunPlan => !open,
             Action::NextWaiting => !self.waiting().is_empty(),

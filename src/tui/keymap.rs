@@ -56,6 +56,13 @@ words! {
         Redraw = "redraw",
         Suspend = "suspend",
         Detach = "detach",
+        Walk = "walk",
+        GoOn = "go-on",
+        SkipItem = "skip-item",
+        ReopenItem = "reopen-item",
+        LookAtItem = "look-at-item",
+        NextPage = "next-page",
+        PreviousPage = "previous-page",
     }
 }
 
@@ -69,6 +76,7 @@ words! {
         Question = "a question",
         Form = "a form",
         Palette = "the palette",
+        Walk = "the walkthrough",
     }
 }
 
@@ -98,7 +106,7 @@ pub struct Binding {
 }
 
 use Action as A;
-use Context::{Card, Form, Main, Palette, Plans, Question, Reader};
+use Context::{Card, Form, Main, Palette, Plans, Question, Reader, Walk};
 use Danger::{Changes, Looks, Speaks};
 
 const fn row(
@@ -113,7 +121,10 @@ const fn row(
 }
 
 const SCROLLS: &[Context] = &[Main, Card, Plans, Reader];
-const ANYWHERE: &[Context] = &[Main, Card, Plans, Reader, Question];
+const ANYWHERE: &[Context] = &[Main, Card, Plans, Reader, Question, Walk];
+/// What is about the incident as a whole is done from the walkthrough too.
+const INCIDENT: &[Context] = &[Main, Walk];
+const ANYWHERE_BUT_TEXT: &[Context] = &[Main, Card, Plans, Question, Walk];
 const STEP: &[Context] = &[Main, Card];
 
 /// The table, in the order in which help and palette show it.
@@ -136,13 +147,13 @@ pub const TABLE: &[Binding] = &[
         &[Card],
         Changes,
     ),
-    row(A::Declare, &["D"], "declare incident", "Declare an incident: the clocks start counting.", &[Main], Speaks),
+    row(A::Declare, &["D"], "declare incident", "Declare an incident: the clocks start counting.", INCIDENT, Speaks),
     row(
         A::Arm,
         &["A"],
         "arm / disarm",
         "Arm this cockpit so that it may change the world, or make it only look again.",
-        &[Main, Card, Plans],
+        &[Main, Card, Plans, Walk],
         Speaks,
     ),
     row(
@@ -158,7 +169,7 @@ pub const TABLE: &[Binding] = &[
         &["r"],
         "run a plan",
         "Choose a plan and run it, live or as a rehearsal that changes nothing.",
-        &[Main],
+        INCIDENT,
         Speaks,
     ),
     row(
@@ -195,7 +206,7 @@ pub const TABLE: &[Binding] = &[
         &["o"],
         "whom to call",
         "Show who is on call, the escalation path and the cloud's support.",
-        &[Main],
+        INCIDENT,
         Looks,
     ),
     row(
@@ -208,9 +219,11 @@ pub const TABLE: &[Binding] = &[
     ),
     row(A::Note, &["i"], "note", "Write a note into the journal.", &[Main], Speaks),
     row(A::CloseIncident, &["C"], "close incident", "Close the incident, with a note.", &[Main], Changes),
+    row(A::Note, &["i"], "note", "Write a note into the journal.", INCIDENT, Speaks),
+    row(A::CloseIncident, &["C"], "close incident", "Close the incident, with a note.", INCIDENT, Changes),
     row(A::Abandon, &["X"], "abandon run", "End the run before it is complete, with a reason.", &[Main], Changes),
-    row(A::TakeCommand, &["K"], "take command", "Become the commander of the incident.", &[Main], Speaks),
-    row(A::SetSeverity, &["S"], "severity", "Change the severity of the incident, with a reason.", &[Main], Speaks),
+    row(A::TakeCommand, &["K"], "take command", "Become the commander of the incident.", INCIDENT, Speaks),
+    row(A::SetSeverity, &["S"], "severity", "Change the severity of the incident, with a reason.", INCIDENT, Speaks),
     row(A::Down, &["j", "Down"], "down", "Move down.", SCROLLS, Looks),
     row(A::Up, &["k", "Up"], "up", "Move up.", SCROLLS, Looks),
     row(A::PageDown, &["PageDown", "Ctrl-d"], "page down", "Move down by a page.", SCROLLS, Looks),
@@ -225,7 +238,7 @@ pub const TABLE: &[Binding] = &[
     row(A::Zoom, &["z"], "zoom", "Give the pane all the room, or give it back.", &[Main], Looks),
     row(A::Filter, &["/"], "filter", "Show only the lines of this pane that hold a text.", &[Main], Looks),
     row(A::Palette, &[":"], "palette", "Find anything that can be done by its name.", &[Main, Card], Looks),
-    row(A::Help, &["?", "F1"], "help", "Show what the keys do where you are.", &[Main, Card, Plans, Question], Looks),
+    row(A::Help, &["?", "F1"], "help", "Show what the keys do where you are.", ANYWHERE_BUT_TEXT, Looks),
     row(A::Theme, &["T"], "theme", "Switch to the next theme.", &[Main], Looks),
     row(A::Copy, &["y"], "copy", "Copy the text to the clipboard of your terminal (OSC 52).", &[Reader], Looks),
     row(A::Yes, &["y"], "yes", "Do it.", &[Question], Looks),
@@ -234,9 +247,9 @@ pub const TABLE: &[Binding] = &[
     row(A::PreviousField, &["Shift-Tab", "Up"], "field before", "Go to the field before.", &[Form], Looks),
     row(A::Less, &["Left"], "previous choice", "Choose the one before, or move in the text.", &[Form], Looks),
     row(A::More, &["Right"], "next choice", "Choose the next one, or move in the text.", &[Form], Looks),
-    row(A::Back, &["Esc"], "back", "Step back.", &[Main, Card, Plans, Reader, Question, Form, Palette], Looks),
+    row(A::Back, &["Esc"], "back", "Step back.", &[Main, Card, Plans, Reader, Question, Form, Palette, Walk], Looks),
     row(A::Back, &["q", "n"], "no", "Step back; nothing is done.", &[Question], Looks),
-    row(A::Back, &["q"], "back", "Step back.", &[Card, Plans, Reader], Looks),
+    row(A::Back, &["q"], "back", "Step back.", &[Card, Plans, Reader, Walk], Looks),
     row(A::Redraw, &["Ctrl-l"], "redraw", "Draw the whole screen anew.", &[Main], Looks),
     row(
         A::Suspend,
@@ -252,9 +265,32 @@ pub const TABLE: &[Binding] = &[
         &["Ctrl-c"],
         "detach",
         "Leave the cockpit from anywhere.",
-        &[Main, Card, Plans, Reader, Question, Form, Palette],
+        &[Main, Card, Plans, Reader, Question, Form, Palette, Walk],
         Looks,
     ),
+    row(
+        A::Walk,
+        &["w"],
+        "walk through",
+        "Walk through the incident: what to do, why, and what Mayday sees, one page at a time.",
+        &[Main],
+        Looks,
+    ),
+    row(
+        A::GoOn,
+        &["Enter", "Space"],
+        "do it",
+        "Do what this page is about: tick the item, or take the next step.",
+        &[Walk],
+        Looks,
+    ),
+    row(A::SkipItem, &["s"], "skip", "Leave the item out, with a reason.", &[Walk], Speaks),
+    row(A::ReopenItem, &["x"], "reopen", "Open the item again, with a reason.", &[Walk], Speaks),
+    row(A::LookAtItem, &["f"], "look again", "Let Mayday look at the item anew.", &[Walk], Speaks),
+    row(A::NextPage, &["n", "Right", "l", "Tab"], "next page", "Go to the next page.", &[Walk], Looks),
+    row(A::PreviousPage, &["p", "Left", "h", "Shift-Tab"], "page before", "Go to the page before.", &[Walk], Looks),
+    row(A::Down, &["j", "Down"], "down", "Move down.", &[Walk], Looks),
+    row(A::Up, &["k", "Up"], "up", "Move up.", &[Walk], Looks),
 ];
 
 /// The row that a key has where the operator is.
@@ -282,6 +318,7 @@ pub fn name(key: KeyEvent) -> String {
     let control = if key.modifiers.contains(KeyModifiers::CONTROL) { "Ctrl-" } else { "" };
     let alt = if key.modifiers.contains(KeyModifiers::ALT) { "Alt-" } else { "" };
     let base = match key.code {
+        KeyCode::Char(' ') => "Space".into(),
         KeyCode::Char(c) => c.to_string(),
         KeyCode::BackTab => "Shift-Tab".into(),
         KeyCode::F(number) => format!("F{number}"),

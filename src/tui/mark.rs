@@ -1,6 +1,7 @@
 //! How a state is shown: always a glyph, a word and a colour together, so that none of them has to be trusted alone.
 
 use crate::domain::backup::Worth;
+use crate::domain::checklist::{Evidence, Standing};
 use crate::domain::describe::{self, Tone};
 use crate::domain::health::Status;
 use crate::domain::kinds::Undo;
@@ -10,6 +11,7 @@ use crate::domain::recovery::Role as Part;
 use crate::domain::run::StepPhase;
 use crate::domain::schedule::Standing;
 use crate::domain::system::GuardVerdict;
+use crate::domain::walkthrough::Progress;
 
 use super::theme::Role;
 
@@ -120,6 +122,34 @@ pub fn guard(verdict: GuardVerdict) -> Mark {
         GuardVerdict::Pass => mark("✓", "pass", Role::Good),
         GuardVerdict::Warn => mark("!", "warn", Role::Warn),
         GuardVerdict::Block => mark("✗", "BLOCK", Role::Bad),
+    }
+}
+
+/// What Mayday sees of an item of the checklist.
+pub fn evidence(evidence: Evidence) -> Mark {
+    match evidence {
+        Evidence::Pass => mark("✓", "pass", Role::Good),
+        Evidence::Unknown => mark("?", "unknown", Role::Unknown),
+        Evidence::Fail => mark("✗", "FAIL", Role::Bad),
+    }
+}
+
+/// Where an item of the checklist stands.
+pub fn standing(standing: Standing) -> Mark {
+    match standing {
+        Standing::Open => mark("○", "open", Role::Warn),
+        Standing::Reopened => mark("!", "OPEN AGAIN", Role::Bad),
+        Standing::Ticked => mark("✓", "ticked", Role::Good),
+        Standing::Skipped => mark("»", "skipped", Role::Dim),
+    }
+}
+
+/// How far a stage of the walkthrough has come.
+pub fn progress(progress: Progress) -> Mark {
+    match progress {
+        Progress::Done => mark("✓", "done", Role::Good),
+        Progress::Now => mark("▸", "now", Role::Strong),
+        Progress::Ahead => mark("○", "ahead", Role::Dim),
     }
 }
 

@@ -4,6 +4,7 @@
 //! the [`panes`] and what lies over them ([`layers`]); [`edge`] is the last look at every cell before the terminal gets it.
 
 mod act;
+mod act_walk;
 pub mod advice;
 pub mod app;
 pub mod connection;

@@ -10,6 +10,7 @@ use super::app::App;
 use super::edge;
 use super::format::{fit, width};
 use super::keymap::Context;
+use super::layers::Layer;
 use super::layout;
 use super::look::Look;
 use super::panes::header::{self, CLOCKS};
@@ -53,8 +54,12 @@ fn draw_all(look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
     }
     draw_advice(look, next, frame);
     draw_foot(look, foot, frame);
-    if let Some(layer) = look.app.layers.last() {
-        layer.draw(look, frame, body);
+    // The walkthrough takes all the room: what is asked over it is read together with it.
+    let top = look.app.layers.len().saturating_sub(1);
+    for (at, layer) in look.app.layers.iter().enumerate() {
+        if at == top || matches!(layer, Layer::Walk(_)) {
+            layer.draw(look, frame, body);
+        }
     }
 }
 

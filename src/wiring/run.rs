@@ -12,10 +12,11 @@ use super::{demo, engine, follow, journals, kinds, lab, reports};
 use crate::api::client::Client;
 use crate::cli::args::{
     Cli, Command, Common, DrillCommand, EngineCommand, FailoverCommand, Format, HoldCommand, IncidentCommand,
+    ChecklistCommand, Cli, Command, Common, EngineCommand, FailoverCommand, Format, HoldCommand, IncidentCommand,
     PlanCommand, RunArgs, StepCommand,
 };
 use crate::cli::exit::Exit;
-use crate::cli::{self, backups, check, contacts, init, plan, ready, status};
+use crate::cli::{self, backups, check, checklist, contacts, init, plan, ready, status};
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::ids::{PlanId, RunId};
@@ -117,6 +118,7 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
             say(format, &ready::json(&found), ready::text(&found, args.all))?;
             Ok(if ready::fails(&found) { Exit::NotReady } else { Exit::Ok })
         }
+        Command::Checklist(args) => checks(client, args.command, format).await,
         Command::Contacts => {
             let view = client.snapshot().await?;
             say(format, &contacts::json(&view), contacts::text(&view))
@@ -199,6 +201,34 @@ async fn step(client: &Client, command: StepCommand, format: Format) -> Result<E
     ask(client, asked, format).await
 }
 
+/// Answers for an item, then shows the list: the exit code says whether anything is open.
+async fn checks(client: &Client, command: Option<ChecklistCommand>, format: Format) -> Result<Exit, Failure> {
+    match command {
+        None | Some(ChecklistCommand::List) => {}
+        Some(ChecklistCommand::Look { item: Some(item) }) => {
+            client.ask(&Ask::LookAtItem { item: item.into() }).await?;
+        }
+        Some(ChecklistCommand::Look { item: None }) => {
+            let view = client.snapshot().await?;
+            for it in view.state.incident.iter().flat_map(|incident| &incident.checklist.items) {
+                client.ask(&Ask::LookAtItem { item: it.item.id.clone() }).await?;
+            }
+        }
+        Some(ChecklistCommand::Tick { item, note }) => {
+            client.ask(&Ask::TickItem { item: item.into(), note }).await?;
+        }
+        Some(ChecklistCommand::Skip { item, reason }) => {
+            client.ask(&Ask::SkipItem { item: item.into(), reason }).await?;
+        }
+        Some(ChecklistCommand::Reopen { item, reason }) => {
+            client.ask(&Ask::ReopenItem { item: item.into(), reason }).await?;
+        }
+    }
+    let view = client.snapshot().await?;
+    say(format, &checklist::json(&view), checklist::text(&view))?;
+    Ok(if checklist::is_open(&view) { Exit::OpenItems } else { Exit::Ok })
+}
+
 async fn incident(client: &Client, command: IncidentCommand, format: Format) -> Result<Exit, Failure> {
     match command {
         IncidentCommand::Declare { title, severity, drill } => {
@@ -206,6 +236,10 @@ async fn incident(client: &Client, command: IncidentCommand, format: Format) -> 
         }
         IncidentCommand::Close { note } => return ask(client, Ask::CloseIncident { note }, format).await,
         IncidentCommand::Show { .. } | IncidentCommand::List => {}
+        IncidentCommand::Close { note, despite } => {
+            return ask(client, Ask::CloseIncident { note, despite }, format).await;
+        }
+        IncidentCommand::Show => {}
     }
     let view = client.snapshot().await?;
     let text = match &view.state.incident {

@@ -53,6 +53,7 @@ pub fn estate() -> Arc<Estate> {
         contacts: Default::default(),
         dependencies: Vec::new(),
         drills: Vec::new(),
+        checklist: Vec::new(),
         objectives: Objectives { rto: Default::default(), rpo: Default::default() },
         policy: Policy::default(),
     })

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use mayday::config::{self, Config, Mistakes};
+use mayday::domain::checklist::Sight;
 use mayday::domain::estate::{DataClass, Subject, Tier};
 use mayday::domain::kinds::{Kinds, Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
 use mayday::domain::time::Span;
@@ -123,6 +124,61 @@ fn a_good_config_is_an_estate() {
     let system = &estate.systems[0];
     assert_eq!(system.params.text("port_name").unwrap(), "main");
     assert_eq!(system.params.secret("password"), Some(mayday::domain::params::SecretRef::Env("DB_PASSWORD".into())));
+}
+
+#[test]
+fn the_checklist_is_the_plans_until_the_config_says_otherwise() {
+    let ids = |text: &str| -> Vec<String> {
+        parse(text).unwrap().estate.checklist.iter().map(|it| it.item.id.to_string()).collect()
+    };
+    let five = ["services-healthy", "data-integrity", "performance-normal", "user-access", "monitoring-operational"];
+    assert_eq!(ids(GOOD), five);
+    let own = "[[checklist]]\nid = \"support\"\ntitle = \"Support\"\nwhat = \"Ask.\"\n";
+    assert_eq!(ids(&format!("{GOOD}\n{own}"))[5], "support");
+    assert_eq!(ids(&format!("{GOOD}\n[[checklist]]\nid = \"user-access\"\noff = true\n")).len(), 4);
+    let changed = "[[checklist]]\nid = \"user-access\"\nwhy = \"They pay.\"\nsees = [\"latency\"]\n\n[[checklist.check]]\nkind = \"web.get\"\nurl = \"https://shop.example/login\"\n";
+    let estate = parse(&format!("{GOOD}\n{changed}")).unwrap().estate;
+    let item = &estate.checklist[3];
+    assert_eq!((item.item.title.as_str(), item.item.why.as_str()), ("User access restored", "They pay."));
+    assert_eq!(item.item.sees, [Sight::Latency]);
+    assert_eq!((item.checks[0].id.as_str(), item.checks[0].system.as_str()), ("user-access.web.get", "web"));
+    assert_eq!(item.item.checks, [item.checks[0].id.clone()]);
+}
+
+#[test]
+fn every_slip_in_a_checklist_is_said_at_once() {
+    let wrong = r#"
+[[checklist]]
+id = "mine"
+
+[[checklist]]
+id = "user-access"
+sees = ["latancy"]
+of = true
+
+[[checklist.check]]
+kind = "web.gte"
+
+[[checklist]]
+id = "user-access"
+
+[[checklist]]
+id = "nobodys"
+off = true
+"#;
+    let found = parse(&format!("{GOOD}{wrong}")).unwrap_err();
+    let said: Vec<String> = found.0.iter().map(|it| format!("{}; {}", it.what, it.help)).collect();
+    assert_eq!(
+        said,
+        [
+            "the item `mine` needs a `title` and `what` to do; an item of your own says both; `why` is well spent too",
+            "Mayday cannot look at `latancy` by itself; did you mean `latency`?",
+            "[[checklist]] has no key `of`; did you mean `off`?",
+            "there is no kind of probe `web.gte`; did you mean `web.get`?",
+            "there is another [[checklist]] `user-access`; every id is used once",
+            "there is no item `nobodys` to turn off; only an item of the plan can be turned off",
+        ]
+    );
 }
 
 /// Each slip, as `from` → `to` in the good config, and what is said about it.

@@ -170,3 +170,58 @@ async fn a_port_takes_connections_or_does_not() {
     assert_eq!(look(&closed).await, Status::Down);
     assert_eq!(look("nobody.invalid:1").await, Status::Unknown);
 }
+
+#[tokio::test]
+async fn what_the_stores_hold_until_a_moment_is_the_same_whenever_it_is_asked() {
+    let lab = lab().await;
+    let given = json!({ "url": format!("{}/integrity", lab.endpoints["app.us-east-1"]) });
+    let (http, spec) = (connect("http", None, json!({})), probe("http.integrity", given));
+    assert!(http.tallies(&spec.kind) && !http.tallies("http.get"));
+    let until = eventually("something was written", async || {
+        let newest = mayday::lab::app::recovery_points(&lab.world.truth(), PRIMARY)["rds"];
+        newest.filter(|_| lab.world.truth().client.succeeded > 3)
+    })
+    .await;
+    let first = http.tally(&spec, until).await.unwrap();
+    let before = lab.world.truth().client.succeeded;
+    eventually("more is written", async || (lab.world.truth().client.succeeded > before + 3).then_some(())).await;
+    assert_eq!(http.tally(&spec, until).await.unwrap(), first);
+    assert_eq!(first.keys().collect::<Vec<_>>(), ["neo4j", "rds", "redis", "s3"]);
+    assert!(first["rds"].count > 0 && first["s3"].count > 0, "{first:?}");
+
+    lab.world.truth().faults.set(&format!("rds@{PRIMARY}"), Condition::Corrupt);
+    eventually("a row is lost", async || {
+        let now = http.tally(&spec, until).await.unwrap();
+        (now["rds"] != first["rds"] && now["s3"] == first["s3"]).then_some(())
+    })
+    .await;
+    lab.world.truth().faults.set(&format!("s3@{PRIMARY}"), Condition::Dark);
+    let fault = http.tally(&spec, until).await.unwrap_err();
+    assert!(fault.what.contains("s3 cannot be counted"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_synthetic_user_signs_in_or_it_is_said_why_not() {
+    let lab = lab().await;
+    let door = &lab.endpoints["app.us-east-1"];
+    let given = |password: &str| {
+        json!({
+            "url": format!("{door}/login"), "session_url": format!("{door}/session"), "username": "synthetic",
+            "password": { "command": ["printf", password] },
+        })
+    };
+    let http = connect("http", None, json!({}));
+    let look = async |given: Value| http.probe(&probe("http.login", given)).await;
+    let well = look(given("labpassword")).await;
+    assert_eq!(well.status, Status::Healthy, "{well:?}");
+    let wrong = look(given("guessed")).await;
+    assert!(wrong.status == Status::Down && wrong.detail.contains("wrong username or password"), "{wrong:?}");
+    assert!(!wrong.detail.contains("guessed"), "a secret: {wrong:?}");
+    lab.world.truth().faults.set(&format!("auth@{PRIMARY}"), Condition::Refused);
+    let down = eventually("sign-in has no pod", async || {
+        let down = look(given("labpassword")).await;
+        (down.status == Status::Down).then_some(down)
+    })
+    .await;
+    assert!(down.detail.contains("auth"), "{down:?}");
+}

@@ -5,6 +5,7 @@ mod app;
 mod architecture;
 mod broken;
 mod channels;
+mod checklist;
 mod cli;
 mod common;
 mod config;

@@ -34,6 +34,19 @@ async fn a_probe_reads_exit_codes_as_nagios_does() {
 }
 
 #[tokio::test]
+async fn a_command_counts_what_is_held_until_a_moment() {
+    let system = connect("script", None, json!({}));
+    let until = "2026-11-23T03:00:00Z".parse().unwrap();
+    let count =
+        async |script: &str| system.tally(&probe("script.count", json!({ "command": sh(script) })), until).await;
+    let tally = count(r#"printf '{"%s": {"count": 7}}' "$MAYDAY_UNTIL""#).await.unwrap();
+    assert_eq!(tally["2026-11-23T03:00:00Z"].count, 7);
+    for wrong in ["echo '{}'", "echo nothing", "echo '{\"a\": {\"count\": 1}}'; exit 1"] {
+        assert_eq!(count(wrong).await.unwrap_err().class, FaultClass::Transient, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn a_step_converges_by_its_own_commands() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("done").display().to_string();

@@ -19,7 +19,7 @@ use super::super::time::{At, seconds_between};
 use super::super::trigger::{Trigger, triggers};
 use super::super::verdict::Promise;
 use super::advance::{is_stale, prepare};
-use super::{Context, Draft, refuse, session};
+use super::{Context, Draft, checklist, refuse, session};
 
 /// What a command needs of its sender.
 #[derive(PartialEq)]
@@ -39,6 +39,10 @@ fn needs(ask: &Ask) -> Needs {
         | Ask::TakeCommand {}
         | Ask::Note { .. }
         | Ask::Refresh { .. } => Needs::Attached,
+        // What is said of an item is said for the record; closing over it needs an armed cockpit.
+        Ask::TickItem { .. } | Ask::SkipItem { .. } | Ask::ReopenItem { .. } | Ask::LookAtItem { .. } => {
+            Needs::Attached
+        }
         Ask::StartRun { mode: Mode::Rehearsal, .. } => Needs::Attached,
         Ask::Release { .. }
         | Ask::CloseIncident { .. }
@@ -105,7 +109,11 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
             draft.event(Event::CommandTaken {});
         }
         Ask::Note { text } => draft.event(Event::NoteAdded { text: clean(text) }),
-        Ask::CloseIncident { note } => close(draft, note)?,
+        Ask::CloseIncident { note, despite } => close(draft, note, despite)?,
+        Ask::TickItem { item, note } => checklist::tick(draft, item, note)?,
+        Ask::SkipItem { item, reason } => checklist::skip(draft, item, reason)?,
+        Ask::ReopenItem { item, reason } => checklist::reopen(draft, item, reason)?,
+        Ask::LookAtItem { item } => checklist::look(draft, item)?,
         Ask::StartRun { plan, mode, reason, unattended } => start(draft, plan, *mode, reason, *unattended)?,
         Ask::Abandon { run, reason } => abandon(draft, run, reason)?,
         Ask::RecordDrill { result } => super::drills::record(draft, result)?,
@@ -152,6 +160,8 @@ fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) 
     let points = cx.points.clone();
     let promise = Some(Box::new(Promise::of(cx.estate)));
     draft.event(Event::IncidentDeclared { incident, title, severity, clocks, region, points, drill, promise });
+    draft.event(Event::IncidentDeclared { incident, title, severity, clocks, region, points, drill });
+    checklist::fix(draft);
     Ok(())
 }
 
@@ -196,12 +206,13 @@ fn clocks(estate: &Estate, state: &State, now: At) -> Clocks {
     }
 }
 
-fn close(draft: &mut Draft<'_>, note: &str) -> Result<(), Refusal> {
+fn close(draft: &mut Draft<'_>, note: &str, despite: &str) -> Result<(), Refusal> {
     open_incident(draft)?;
     if let Some(run) = draft.state().run.as_ref().filter(|run| run.is_open() && run.mode.acts()) {
         let why = format!("the run {} of {} is still open", run.id, run.plan.id);
         return refuse(Why::Conflict, why, "let it end, or abandon it with a reason");
     }
+    checklist::leave_open(draft, despite)?;
     draft.event(Event::IncidentClosed { note: clean(note) });
     Ok(())
 }

@@ -7,6 +7,7 @@
 mod advance;
 mod ask;
 mod drills;
+mod checklist;
 mod report;
 mod safety;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::actor::{Actor, Origin};
+use super::checklist::Baseline;
 use super::command::{Command, Effect, Envelope, Job, Refusal, RefusalReason};
 use super::estate::Estate;
 use super::event::{Event, Record};
@@ -25,6 +27,8 @@ use super::recovery::RecoveryPoint;
 use super::state::State;
 use super::time::At;
 
+pub use checklist::has_to_be_walked;
+
 /// What is true around a decision but not part of the journal.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
@@ -33,6 +37,8 @@ pub struct Context<'a> {
     pub now: At,
     /// The latest known recovery points outside the serving region: journalled when an incident is declared.
     pub points: &'a BTreeMap<SystemId, RecoveryPoint>,
+    /// How things were while they were well: journalled with it.
+    pub baseline: &'a Baseline,
 }
 
 /// What was decided.

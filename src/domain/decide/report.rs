@@ -10,7 +10,7 @@ use super::super::plan::{Gate, StepSpec};
 use super::super::run::{GateCard, Mode, Run, StepPhase, StepRun};
 use super::super::system::{Fault, FaultClass, GuardVerdict, Observed, Receipt, Verified};
 use super::super::time::after;
-use super::{Draft, safety};
+use super::{Draft, checklist, safety};
 
 pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
     match report {
@@ -25,6 +25,8 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
             draft.event(Event::BackupChanged { backup: backup.clone(), to: *to, detail: detail.clone() });
         }
         Report::Readiness { plans } => draft.event(Event::ReadinessAssessed { plans: plans.clone() }),
+        Report::ItemSeen { item, evidence, detail } => checklist::seen(draft, item, *evidence, detail),
+        Report::BaselineTaken { baseline } => checklist::baseline(draft, baseline),
         Report::TriggerMet {} => super::ask::declare_met(draft),
         Report::DrillsDue {} => super::drills::begin_due(draft),
         Report::DrillOver { name, outcome } => super::drills::over(draft, name, outcome),

@@ -39,6 +39,7 @@ fn estate() -> Estate {
         contacts: Default::default(),
         dependencies: Vec::new(),
         drills: Vec::new(),
+        checklist: Vec::new(),
         objectives: Objectives { rto: Default::default(), rpo: Default::default() },
         policy: Policy::default(),
     }

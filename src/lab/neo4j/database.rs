@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::age;
+use crate::lab::rows::Held;
 use crate::lab::world::Tick;
 
 /// A lost leader is noticed after 20 to 23 s, and an election takes 3 to 6 s.
@@ -19,6 +20,14 @@ const SECONDARY: Duration = Duration::from_secs(3);
 const RECREATION: Duration = Duration::from_secs(5);
 /// So many transactions are kept for hosts that come back.
 const LOG: usize = 20_000;
+
+/// A transaction, and all that a host holds that has applied it.
+#[derive(Clone, Copy, Debug)]
+struct Logged {
+    tx: u64,
+    at: Timestamp,
+    held: Held,
+}
 
 /// A server's part in a database.
 #[derive(Clone, Debug)]
@@ -54,7 +63,7 @@ pub struct Database {
     /// Since when there is no working leader.
     leaderless: Option<Timestamp>,
     pub committed: u64,
-    log: VecDeque<(u64, Timestamp)>,
+    log: VecDeque<Logged>,
 }
 
 impl Database {
@@ -98,7 +107,11 @@ impl Database {
     /// A transaction, applied at the leader at once.
     pub fn commit(&mut self, at: Timestamp) {
         self.committed += 1;
-        self.log.push_back((self.committed, at));
+        // None is older than the one before it: the leader gives them their order.
+        let written = self.log.back().map_or(at, |last| last.at.max(at));
+        let before = self.log.back().map_or(Held { count: self.committed - 1, ..Held::NOTHING }, |last| last.held);
+        let held = before.and(&written.as_nanosecond().to_be_bytes());
+        self.log.push_back(Logged { tx: self.committed, at: written, held });
         if self.log.len() > LOG {
             self.log.pop_front();
         }
@@ -106,6 +119,13 @@ impl Database {
         if let Some(host) = self.hosts.iter_mut().find(|host| leader == Some(host.server)) {
             (host.applied, host.newest) = (committed, Some(at));
         }
+    }
+
+    /// What `server` holds of what was written until then; `None` when that is too long ago to be told, or it is no host.
+    pub fn held(&self, server: usize, until: Timestamp) -> Option<Held> {
+        let applied = self.host(server)?.applied;
+        let known = self.log.iter().take_while(|logged| logged.at <= until && logged.tx <= applied);
+        known.last().map(|logged| logged.held)
     }
 
     pub fn tick(&mut self, up: &[bool], flows: &[bool], regions: &[&str], tick: &Tick<'_>) {
@@ -138,7 +158,7 @@ impl Database {
             // Whoever leads holds all that was committed: a majority had it, and a majority elects.
             let candidates = self.hosts.iter_mut().filter(|host| host.primary && up[host.server]);
             if let Some(host) = candidates.max_by_key(|host| (host.applied, usize::MAX - host.server)) {
-                let newest = self.log.back().map(|(_, at)| *at);
+                let newest = self.log.back().map(|last| last.at);
                 (host.applied, host.newest) = (self.committed, newest.or(host.newest));
                 self.leader = Some(host.server);
                 self.term += 1;
@@ -158,9 +178,9 @@ impl Database {
                 (true, false) => FAR,
             };
             let until = tick.now.saturating_sub(tick.pace.scale(delay)).unwrap_or(tick.now);
-            let from = self.log.partition_point(|(tx, _)| *tx <= host.applied);
-            if let Some((tx, at)) = self.log.range(from..).take_while(|(_, at)| *at <= until).last() {
-                (host.applied, host.newest) = (*tx, Some(*at));
+            let from = self.log.partition_point(|logged| logged.tx <= host.applied);
+            if let Some(logged) = self.log.range(from..).take_while(|logged| logged.at <= until).last() {
+                (host.applied, host.newest) = (logged.tx, Some(logged.at));
             }
         }
     }
@@ -170,7 +190,7 @@ impl Database {
         let held = self.host(seed).map_or((0, None), |host| (host.applied, host.newest));
         self.hosts = hosts.into_iter().map(|host| Host { applied: held.0, newest: held.1, ..host }).collect();
         self.committed = held.0;
-        self.log.retain(|(tx, _)| *tx <= held.0);
+        self.log.retain(|logged| logged.tx <= held.0);
         self.leader = None;
         self.leaderless = None;
         self.recreating = tick.now.saturating_add(tick.pace.scale(RECREATION)).ok();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::faults::{Condition, Faults};
+use super::rows::Held;
 use super::world::{PRIMARY, STANDBY, Tick};
 use database::{Database, Host};
 use query::Failure;
@@ -141,10 +142,22 @@ impl Cluster {
 
     /// The newest write that the application in `region` can read from the copy it uses; `None` when that cannot be read.
     pub fn newest(&self, region: &str, faults: &Faults) -> Option<Timestamp> {
+        let (database, server) = self.read_from(region, faults)?;
+        database.host(server)?.newest
+    }
+
+    /// What the copy that the application in `region` uses holds of what was written until then; `None` when that cannot be told.
+    pub fn held(&self, region: &str, until: Timestamp, faults: &Faults) -> Option<Held> {
+        let (database, server) = self.read_from(region, faults)?;
+        database.held(server, until)
+    }
+
+    /// The server that the application in `region` reads from: the leader, else one nearby.
+    fn read_from(&self, region: &str, faults: &Faults) -> Option<(&Database, usize)> {
         let database = self.database(DATABASE).filter(|_| faults.reachable(NEO4J, region))?;
         let leader = database.leader.filter(|leader| self.is_up(*leader, faults));
         let near = || database.hosts.iter().find(|host| self.servers[host.server].region == region);
-        database.host(leader.or_else(|| near().map(|host| host.server))?)?.newest
+        Some((database, leader.or_else(|| near().map(|host| host.server))?))
     }
 
     /// A transaction at `server`.

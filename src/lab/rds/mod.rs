@@ -17,6 +17,7 @@ use jiff::Timestamp;
 
 use super::Site;
 use super::faults::{Condition, Faults};
+use super::rows::{Held, Rows};
 use super::world::{PRIMARY, Pace, STANDBY, Tick};
 
 /// The writer, and its replica in the other region.
@@ -85,6 +86,9 @@ pub struct Instance {
     zones_shown_late_until: Option<Timestamp>,
     pub created: Timestamp,
     newest: Option<Timestamp>,
+    rows: Rows,
+    /// Its storage was damaged.
+    damaged: bool,
 }
 
 impl Instance {
@@ -96,7 +100,22 @@ impl Instance {
         created: Timestamp,
     ) -> Self {
         let (state, zones_shown_late_until, newest) = (State::Available, None, None);
-        Self { name, region, state, source, zones, zones_shown_late_until, created, newest }
+        let (rows, damaged) = (Rows::default(), false);
+        Self { name, region, state, source, zones, zones_shown_late_until, created, newest, rows, damaged }
+    }
+
+    fn take(&mut self, written: Timestamp) {
+        self.newest = Some(written);
+        self.rows.push(written);
+    }
+
+    /// What damages its storage damages it once.
+    fn suffer(&mut self, faults: &Faults) {
+        if faults.condition("rds", Some(self.region)) != Condition::Corrupt {
+            self.damaged = false;
+        } else if !std::mem::replace(&mut self.damaged, true) {
+            self.rows.lose_one();
+        }
     }
 
     /// The zones as the API tells them.
@@ -172,6 +191,7 @@ impl Databases {
         for nth in 0..self.instances.len() {
             self.flee(nth, tick);
             self.move_on(nth, tick.now);
+            self.instances[nth].suffer(tick.faults);
         }
         self.replicate(tick);
         self.measure(tick);
@@ -232,7 +252,7 @@ impl Databases {
         }
         while let Some((_, written)) = self.on_the_way.pop_front_if(|(due, _)| *due <= tick.now) {
             if let Some(replica) = self.instance_mut(REPLICA) {
-                replica.newest = Some(written);
+                replica.take(written);
             }
         }
     }
@@ -350,7 +370,7 @@ impl Databases {
         }
         let name = used.name;
         if let Some(used) = self.instance_mut(name) {
-            used.newest = Some(at);
+            used.take(at);
         }
         if self.instances.iter().any(|instance| instance.source == Some(name)) {
             self.on_the_way.push_back((at + self.pace.scale(REPLICATION), at));
@@ -361,6 +381,11 @@ impl Databases {
     /// The newest write that the application in `region` can read from the copy it uses; `None` when that cannot be read.
     pub fn newest(&self, region: &str, faults: &Faults) -> Option<Timestamp> {
         self.used(region, faults).ok()?.newest
+    }
+
+    /// What the copy that the application in `region` uses holds of what was written until then; `None` when that cannot be told.
+    pub fn held(&self, region: &str, until: Timestamp, faults: &Faults) -> Option<Held> {
+        self.used(region, faults).ok()?.rows.until(until)
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::faults::{Condition, Faults};
+use super::rows::Held;
 use super::world::{PRIMARY, STANDBY, Tick};
 use node::{Dataset, Entry, Node};
 use sentinel::Sentinel;
@@ -121,10 +122,48 @@ impl Deployment {
 
     /// The newest write that the application in `region` can read from the copy it uses; `None` when that cannot be read.
     pub fn newest(&self, region: &str, faults: &Faults) -> Option<Timestamp> {
-        let near = || self.nodes.iter().position(|node| node.region == region && node.condition(faults).reachable());
-        let copy = self.writer_for(region, faults).ok().or_else(near)?;
+        let copy = self.read_from(region, faults)?;
         let entry = self.nodes[copy].data.get(HEARTBEAT.as_bytes(), Timestamp::now())?;
         std::str::from_utf8(&entry.value).ok()?.parse().ok()
+    }
+
+    /// What the copy that the application in `region` uses holds, but for the heartbeat, which changes all the time; `None` when that
+    /// cannot be read.
+    pub fn held(&self, region: &str, faults: &Faults) -> Option<Held> {
+        let data = &self.nodes[self.read_from(region, faults)?].data;
+        let kept = data.lasting().filter(|(key, _)| *key != HEARTBEAT.as_bytes());
+        Some(kept.fold(Held::NOTHING, |held, (key, value)| held.and(&[key, b"=", value, b"\n"].concat())))
+    }
+
+    /// Keeps a value for a while, as the application in `region` does.
+    ///
+    /// # Errors
+    /// Why it was not taken, in a few words.
+    pub fn set(
+        &mut self,
+        region: &str,
+        key: &str,
+        value: &str,
+        expires: Timestamp,
+        faults: &Faults,
+    ) -> Result<(), String> {
+        let found = self.writer_for(region, faults)?;
+        let entry = Entry { value: value.into(), expires: Some(expires) };
+        self.nodes[found].data.put(key.as_bytes(), Some(entry), Timestamp::now());
+        Ok(())
+    }
+
+    /// The value of a key, as the application in `region` reads it.
+    pub fn get(&self, region: &str, key: &str, faults: &Faults) -> Option<String> {
+        let copy = self.read_from(region, faults)?;
+        let entry = self.nodes[copy].data.get(key.as_bytes(), Timestamp::now())?;
+        String::from_utf8(entry.value.clone()).ok()
+    }
+
+    /// The writer, else a copy nearby.
+    fn read_from(&self, region: &str, faults: &Faults) -> Option<usize> {
+        let near = || self.nodes.iter().position(|node| node.region == region && node.condition(faults).reachable());
+        self.writer_for(region, faults).ok().or_else(near)
     }
 
     /// The writer as the application finds it: the master beside it that it never lost, when that is cut off from its peers only;

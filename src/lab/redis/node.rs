@@ -61,6 +61,12 @@ impl Dataset {
         self.keys.keys().filter(|key| self.get(key, now).is_some()).count()
     }
 
+    /// All that is meant to stay: what expires goes by itself, and is no loss.
+    pub fn lasting(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let stays = self.keys.iter().filter(|(_, entry)| entry.expires.is_none());
+        stays.map(|(key, entry)| (key.as_slice(), entry.value.as_slice()))
+    }
+
     /// A write at the master: `None` deletes.
     pub fn put(&mut self, key: &[u8], entry: Option<Entry>, at: Timestamp) {
         let bytes = key.len() + entry.as_ref().map_or(0, |entry| entry.value.len()) + 30;

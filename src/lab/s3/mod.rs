@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::Site;
 use super::faults::Faults;
+use super::rows::Held;
 use super::world::{PRIMARY, REGIONS, STANDBY, Tick};
 
 /// How long an object needs to the other region.
@@ -24,6 +25,12 @@ const KEPT: usize = 64;
 
 /// The most a bucket holds in bytes: it all lies in memory.
 const ROOM: usize = 64 << 20;
+
+/// How much users have stored when the world begins.
+const USERS_OBJECTS: u64 = 24;
+
+/// What users store lies below this.
+const USERS: &str = "users/";
 
 /// Where the application leaves its heartbeats, one key for each region that writes.
 const HEARTBEAT: &str = "heartbeat/";
@@ -151,8 +158,31 @@ impl Buckets {
             Bucket::new(backups::BUCKET, STANDBY, None, now),
         ];
         let mut all = Self { buckets, serial: 0, lag: REPLICATION, missed: BTreeMap::new() };
+        all.seed_data(now);
         all.seed_backups(now);
         all
+    }
+
+    /// What users have stored, in both regions for long.
+    fn seed_data(&mut self, now: Timestamp) {
+        for nth in 1..=USERS_OBJECTS {
+            let (key, body) =
+                (format!("users/{nth:04}/network.json"), Bytes::from(format!("{{\"edges\": {}}}", nth * 7)));
+            for (region, replication) in [(PRIMARY, Replication::Completed), (STANDBY, Replication::Replica)] {
+                self.serial += 1;
+                let version = Version {
+                    id: format!("{:032x}", self.serial),
+                    at: now,
+                    body: Some(body.clone()),
+                    content_type: Some("application/json".into()),
+                    metadata: BTreeMap::new(),
+                    replication: Some(replication),
+                };
+                if let Some(bucket) = self.bucket_mut(Self::data_bucket(region)) {
+                    bucket.push(&key, version);
+                }
+            }
+        }
     }
 
     pub fn tick(&mut self, tick: &Tick<'_>) {
@@ -246,6 +276,22 @@ impl Buckets {
         let bucket = self.bucket(Self::data_bucket(region))?;
         let beats = REGIONS.iter().filter_map(|region| bucket.latest(&format!("{HEARTBEAT}{region}")));
         beats.map(|version| version.at).max()
+    }
+
+    /// What the bucket that the application in `region` uses holds of users' objects written until then; `None` when that cannot be
+    /// read.
+    pub fn held(&self, region: &str, until: Timestamp, faults: &Faults) -> Option<Held> {
+        if !faults.reachable("s3", region) {
+            return None;
+        }
+        let bucket = self.bucket(Self::data_bucket(region))?;
+        let newest = |versions: &VecDeque<Version>| versions.iter().rev().find(|it| it.at <= until).cloned();
+        let all = bucket.objects.range(USERS.to_owned()..).take_while(|(key, _)| key.starts_with(USERS));
+        let stored = all.filter_map(|(key, versions)| Some((key, newest(versions)?)));
+        let stored = stored.filter(|(_, version)| version.body.is_some());
+        Some(
+            stored.fold(Held::NOTHING, |held, (key, version)| held.and(format!("{key}={}", version.etag()).as_bytes())),
+        )
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, Method, RequestBuilder, Url};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -65,13 +65,26 @@ impl Target {
     /// # Errors
     /// Why there is no answer, in a few words; never the URL, which may hold a secret.
     pub async fn ask(&self, method: Method, patience: Duration) -> Result<Reply, String> {
+        self.send(method, patience, |request| request).await
+    }
+
+    /// The same, with what `with` adds to the request.
+    ///
+    /// # Errors
+    /// As for [`ask`](Self::ask).
+    pub async fn send(
+        &self,
+        method: Method,
+        patience: Duration,
+        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Reply, String> {
         let started = Instant::now();
         let asking = async {
             let client = match &self.resolver {
                 Some(resolver) => self.pinned(resolver, patience).await?,
                 None => client()?,
             };
-            let sent = client.request(method, self.url.clone()).send().await;
+            let sent = with(client.request(method, self.url.clone())).send().await;
             let response = sent.map_err(|error| root(&error.without_url()))?;
             let status = response.status().as_u16();
             Ok(Reply { status, body: body(response).await?, took: started.elapsed() })

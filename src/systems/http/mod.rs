@@ -1,6 +1,8 @@
 //! HTTP as clients see it: is it there, does it serve, and how new is what it serves.
 
 mod exchange;
+mod integrity;
+mod login;
 mod steps;
 
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use reqwest::Method;
 use self::exchange::{HOST, Reply, Target};
 use self::steps::{Measure, Transaction};
 use super::looking::Looking;
+use crate::domain::checklist::Tally;
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
@@ -18,7 +21,7 @@ use crate::domain::params::Params;
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
-use crate::domain::time::Span;
+use crate::domain::time::{At, Span};
 
 const URL: Param = Param::required("url", ParamType::Url, "what is asked for");
 const RESOLVER: Param = Param::default(
@@ -33,17 +36,64 @@ pub static KIND: SystemKind = SystemKind {
     title: "HTTP as clients see it",
     ambient: true,
     params: &[],
-    probes: &[ProbeKind {
-        name: "http.get",
-        title: "A URL answers as it should",
-        params: &[
-            URL,
-            Param::optional("expect_status", ParamType::Integer, "the status that is right; 200 to 299 when left out"),
-            Param::optional("body_contains", ParamType::Text, "what has to stand in the body"),
-            Param::optional("slow", ParamType::Span, "an answer that takes longer is degraded"),
-            RESOLVER,
-        ],
-    }],
+    probes: &[
+        ProbeKind {
+            name: "http.get",
+            title: "A URL answers as it should",
+            params: &[
+                URL,
+                Param::optional(
+                    "expect_status",
+                    ParamType::Integer,
+                    "the status that is right; 200 to 299 when left out",
+                ),
+                Param::optional("body_contains", ParamType::Text, "what has to stand in the body"),
+                Param::optional("slow", ParamType::Span, "an answer that takes longer is degraded"),
+                RESOLVER,
+            ],
+        },
+        ProbeKind {
+            name: integrity::INTEGRITY,
+            title: "The application counts and sums up what its stores hold: compared with the time before an incident",
+            params: &[
+                Param::required(
+                    "url",
+                    ParamType::Url,
+                    "what answers with a count, and a checksum if it can, for each store",
+                ),
+                RESOLVER,
+                Param::default(
+                    "until",
+                    ParamType::Text,
+                    "until",
+                    "the query parameter that limits it to what was written until a moment (RFC 3339)",
+                ),
+                Param::default(
+                    "pointer",
+                    ParamType::Text,
+                    "/stores",
+                    "where the answer holds the stores, as a JSON pointer: { name: { count, checksum } }",
+                ),
+            ],
+        },
+        ProbeKind {
+            name: login::LOGIN,
+            title: "A synthetic user signs in, and the session is good for something",
+            params: &[
+                Param::required("url", ParamType::Url, "what takes a username and a password, as JSON, by POST"),
+                Param::required("username", ParamType::Text, "a user made for this, who may do nothing"),
+                Param::required("password", ParamType::Secret, "where the password of that user is kept"),
+                Param::default("token_pointer", ParamType::Text, "/token", "where the answer holds the token"),
+                Param::required(
+                    "session_url",
+                    ParamType::Url,
+                    "what says who is signed in, to the bearer of that token",
+                ),
+                Param::default("user_pointer", ParamType::Text, "/user", "where that answer says who it is"),
+                RESOLVER,
+            ],
+        },
+    ],
     steps: &[
         StepKind {
             name: "http.transaction",
@@ -102,6 +152,11 @@ struct Http;
 #[async_trait]
 impl System for Http {
     async fn probe(&self, spec: &ProbeSpec) -> Reading {
+        match spec.kind.as_str() {
+            integrity::INTEGRITY => return integrity::probe(spec).await,
+            login::LOGIN => return login::probe(spec).await,
+            _ => {}
+        }
         let params = &spec.params;
         let target = match params.text("url").map_err(|fault| fault.what) {
             Ok(url) => Target::new(url, params.opt_text("resolver")),
@@ -120,6 +175,14 @@ impl System for Http {
     async fn survey(&self) -> Result<Survey, Fault> {
         Err(Fault::permanent(KIND.name, "HTTP holds no data of yours")
             .next("remove `class` from it, and run `mayday check`"))
+    }
+
+    fn tallies(&self, kind: &str) -> bool {
+        kind == integrity::INTEGRITY
+    }
+
+    async fn tally(&self, spec: &ProbeSpec, until: At) -> Result<Tally, Fault> {
+        integrity::tally(spec, Some(until), spec.timeout.0.mul_f64(0.9)).await
     }
 
     fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {

@@ -14,12 +14,15 @@ use async_trait::async_trait;
 
 use self::process::{Ended, run};
 use self::step::Script;
+use crate::domain::checklist::Tally;
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::{Reading, Status};
 use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
+use crate::domain::text::clean;
+use crate::domain::time::At;
 
 const COMMAND: Param = Param::required(
     "command",
@@ -37,16 +40,29 @@ const VERIFY: Param = Param::optional(
     "tells whether the effect is there: 0 yes, 1 or 2 not yet, 3 never; `observe` when left out",
 );
 
+const COUNT: &str = "script.count";
+
 pub static KIND: SystemKind = SystemKind {
     name: "script",
     title: "Commands of your own",
     ambient: true,
     params: &[],
-    probes: &[ProbeKind {
-        name: "script.run",
-        title: "A check that exits as Nagios plugins do: 0 ok, 1 warning, 2 critical, 3 unknown",
-        params: &[Param::required("command", ParamType::List, "program and arguments")],
-    }],
+    probes: &[
+        ProbeKind {
+            name: "script.run",
+            title: "A check that exits as Nagios plugins do: 0 ok, 1 warning, 2 critical, 3 unknown",
+            params: &[Param::required("command", ParamType::List, "program and arguments")],
+        },
+        ProbeKind {
+            name: COUNT,
+            title: "A command counts and sums up what stores hold: compared with the time before an incident",
+            params: &[Param::required(
+                "command",
+                ParamType::List,
+                "program and arguments; prints { name: { count, checksum } } as JSON, of what was written until $MAYDAY_UNTIL (RFC 3339)",
+            )],
+        },
+    ],
     steps: &[
         StepKind {
             name: "script.run",
@@ -108,6 +124,14 @@ impl System for Scripts {
         Reading::new(status, detail).took(started.elapsed())
     }
 
+    fn tallies(&self, kind: &str) -> bool {
+        kind == COUNT
+    }
+
+    async fn tally(&self, spec: &ProbeSpec, until: At) -> Result<Tally, Fault> {
+        count(spec, until).await
+    }
+
     async fn survey(&self) -> Result<Survey, Fault> {
         Err(Fault::permanent(KIND.name, "a command holds no data of yours")
             .next("remove `class` from it, and run `mayday check`"))
@@ -118,5 +142,23 @@ impl System for Scripts {
             "script.run" | "script.run-reversible" => Ok(Arc::new(Script::new(spec))),
             other => Err(Fault::permanent(KIND.name, format!("there is no step `{other}`")).next("run `mayday kinds`")),
         }
+    }
+}
+
+/// What a command counts.
+async fn count(spec: &ProbeSpec, until: At) -> Result<Tally, Fault> {
+    let printed = Mutex::new(String::new());
+    let keep = |line: &str| printed.lock().unwrap_or_else(PoisonError::into_inner).push_str(line);
+    let around = BTreeMap::from([("MAYDAY_UNTIL", until.to_string())]);
+    let lost = |why: String| Fault::transient(KIND.name, format!("what the stores hold was not counted: {why}"));
+    let ended = run(&spec.params.list("command"), &around, spec.timeout.0.mul_f64(0.9), &keep).await.map_err(lost)?;
+    if !matches!(ended, Ended::Exited(Ok(0))) {
+        return Err(lost(format!("it {}", ended.words())));
+    }
+    let printed = printed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let tally: Tally = serde_json::from_str(&printed).map_err(|error| lost(clean(&error.to_string())))?;
+    match tally.is_empty() {
+        true => Err(lost("it counted nothing".into())),
+        false => Ok(tally.into_iter().map(|(name, sum)| (clean(&name), sum)).collect()),
     }
 }

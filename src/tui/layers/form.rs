@@ -5,7 +5,7 @@ use ratatui::text::Line;
 use tui_textarea::TextArea;
 
 use crate::domain::command::Ask;
-use crate::domain::ids::{RunId, StepId};
+use crate::domain::ids::{ItemId, RunId, StepId};
 use crate::domain::incident::Severity;
 
 use super::super::format::{column, width, wrap};
@@ -58,6 +58,9 @@ pub enum Purpose {
     Override(RunId, StepId),
     /// Retry, skip, mark done or revert.
     Verb(Action, RunId, StepId),
+    Tick(ItemId),
+    SkipItem(ItemId),
+    ReopenItem(ItemId),
     /// Only what is shown changes.
     Filter,
 }
@@ -256,11 +259,14 @@ impl Purpose {
             Self::Declare => Ask::Declare { severity: severity(0), title: value(1), drill: false },
             Self::Severity => Ask::SetSeverity { severity: severity(0), reason: value(1) },
             Self::Note => Ask::Note { text: value(0) },
-            Self::Close => Ask::CloseIncident { note: value(0) },
+            Self::Close => Ask::CloseIncident { note: value(0), despite: value(1) },
             Self::Abandon(run) => Ask::Abandon { run, reason: value(0) },
             Self::Confirm(run, step) => Ask::Confirm { run, step, phrase: value(0) },
             Self::Override(run, step) => Ask::Override { run, step, phrase: value(0), reason: value(1) },
             Self::Verb(action, run, step) => verb(action, run, step, value(0))?,
+            Self::Tick(item) => Ask::TickItem { item, note: value(0) },
+            Self::SkipItem(item) => Ask::SkipItem { item, reason: value(0) },
+            Self::ReopenItem(item) => Ask::ReopenItem { item, reason: value(0) },
             Self::Filter => return None,
         })
     }

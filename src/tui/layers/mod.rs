@@ -7,6 +7,7 @@ pub mod help;
 pub mod markdown;
 pub mod palette;
 pub mod plans;
+pub mod walk;
 
 use ratatui::Frame;
 use ratatui::crossterm::event::KeyEvent;
@@ -24,6 +25,7 @@ use super::look::Look;
 use super::theme::Role;
 
 pub use form::{Field, Form, Purpose};
+pub use walk::Walk;
 
 /// One layer.
 pub enum Layer {
@@ -33,6 +35,7 @@ pub enum Layer {
     Plans(Plans),
     Reader(Reader),
     Palette(Box<palette::Palette>),
+    Walk(walk::Walk),
 }
 
 /// The card of a step.
@@ -82,6 +85,7 @@ impl Layer {
             Self::Plans(_) => Context::Plans,
             Self::Reader(_) => Context::Reader,
             Self::Palette(_) => Context::Palette,
+            Self::Walk(_) => Context::Walk,
         }
     }
 
@@ -118,6 +122,7 @@ impl Layer {
         match self {
             Self::Card(card) => Some(&card.scroll),
             Self::Reader(reader) => Some(&reader.scroll),
+            Self::Walk(walk) => Some(&walk.scroll),
             _ => None,
         }
     }
@@ -132,6 +137,7 @@ impl Layer {
             Self::Plans(plans) => plans::sheet(look, plans, most),
             Self::Reader(reader) => reader.sheet(look, most),
             Self::Palette(palette) => palette.sheet(look, most, usize::from(area.height)),
+            Self::Walk(walk) => return walk::draw(look, walk, frame, area),
         };
         sheet.draw(look, frame, area, self.scroll());
     }
@@ -198,7 +204,7 @@ impl Sheet {
 }
 
 /// Keys with what they do, flowing over as many lines as they need.
-fn key_lines(look: &Look<'_>, keys: &[(&'static str, String)], columns: usize) -> Vec<Line<'static>> {
+pub fn key_lines(look: &Look<'_>, keys: &[(&'static str, String)], columns: usize) -> Vec<Line<'static>> {
     let (mut lines, mut line, mut used) = (Vec::new(), Vec::new(), 0);
     for (key, what) in keys {
         let needs = width(key) + 1 + width(what) + 3;

@@ -5,6 +5,7 @@
 //! and zoom follow from it.
 
 pub mod backups;
+pub mod checklist;
 pub mod datastores;
 pub mod drills;
 pub mod header;
@@ -69,6 +70,7 @@ panes! {
     backups    Backups    "backups"    "7" Peace;
     readiness  Readiness  "readiness"  "8" Peace;
     drills     Drills     "drills"     "-" Page;
+    checklist  Checklist  "checklist"  "0" Page;
 }
 
 /// The cells that a pane has for its lines, below its title.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::backup::BackupSpec;
+use crate::domain::checklist::{Item, ItemSpec, Sight};
 use crate::domain::contacts::{Contact, Contacts, PagerDuty, Support};
 use crate::domain::estate::{
     DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Service, Subject, SystemSpec, Tier,
@@ -54,6 +55,7 @@ pub fn estate() -> Estate {
         contacts: contacts(),
         dependencies: Vec::new(),
         drills: Vec::new(),
+        checklist: checklist(),
         objectives: Objectives {
             rto: [(Tier::Critical, 300), (Tier::Standard, 900), (Tier::Platform, 1800)]
                 .map(|(tier, secs)| (tier, Span::secs(secs)))
@@ -64,6 +66,63 @@ pub fn estate() -> Estate {
         },
         policy: Policy::default(),
     }
+}
+
+/// The plan's post-recovery checks, in short.
+fn checklist() -> Vec<ItemSpec> {
+    let item = |id: &str, title: &str, what: &str, why: &str, sees: &[Sight], checks: &[&str]| ItemSpec {
+        item: Item {
+            id: id.into(),
+            title: title.into(),
+            what: what.into(),
+            why: why.into(),
+            sees: sees.to_vec(),
+            checks: checks.iter().map(|check| (*check).into()).collect(),
+        },
+        checks: Vec::new(),
+    };
+    vec![
+        item(
+            "services-healthy",
+            "All services healthy",
+            "Look at every service in the region that serves now. Use the two or three that matter most yourself, as a client would.",
+            "One green front page hides a worker that is down. What is closed half recovered burns again within the hour.",
+            &[Sight::Services],
+            &[],
+        ),
+        item(
+            "data-integrity",
+            "Data integrity verified",
+            "Compare what the promoted stores hold with what they held before: counts, checksums, and how far each had come. Look up a few records that were written just before the disruption.",
+            "A copy can be up and wrong. Whatever is written on top of damaged data makes it harder to mend; now is the cheapest moment to find out.",
+            &[Sight::RecoveryPoints, Sight::Tallies],
+            &["data-integrity.http.integrity"],
+        ),
+        item(
+            "performance-normal",
+            "Performance metrics normal",
+            "Compare latencies and error rates with those from before.",
+            "The standby has cold caches and may be smaller.",
+            &[Sight::Latency],
+            &[],
+        ),
+        item(
+            "user-access",
+            "User access restored",
+            "Sign in as a user, from outside, along the path that users take.",
+            "Users come through DNS, certificates, sessions and sign-in.",
+            &[Sight::ClientPath],
+            &["user-access.http.login"],
+        ),
+        item(
+            "support-asked",
+            "Support was asked",
+            "Ask the support desk whether complaints still come in.",
+            "They hear first what no probe looks at.",
+            &[],
+            &[],
+        ),
+    ]
 }
 
 fn backups() -> Vec<BackupSpec> {

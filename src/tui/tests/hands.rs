@@ -36,6 +36,9 @@ fn stage_in(context: Context, read_only: bool) -> Stage {
         Context::Palette => {
             stage.keys(": \"e\"");
         }
+        Context::Walk => {
+            stage.keys("w");
+        }
     }
     stage.requests.clear();
     stage
@@ -67,7 +70,12 @@ fn every_key_of_the_help_acts() {
                             }
                             (
                                 Some(way),
-                                Context::Main | Context::Card | Context::Plans | Context::Reader | Context::Palette,
+                                Context::Main
+                                | Context::Card
+                                | Context::Plans
+                                | Context::Reader
+                                | Context::Palette
+                                | Context::Walk,
                             ) => {
                                 stage.keys(way);
                             }
@@ -156,8 +164,21 @@ fn a_whole_failover_by_keys_alone() {
     assert_eq!(state.run.as_ref().unwrap().outcome, Some(Outcome::Completed), "{}", stage.text(80, 24));
     assert_eq!(state.incident.as_ref().unwrap().phase, Phase::Recovered);
     let text = stage.text(80, 24);
-    assert!(text.contains("✓ met") && text.contains("▸ C  close"), "{text}");
-    stage.keys("C \"all in the west\" Enter");
+    assert!(text.contains("✓ met") && text.contains("▸ w  walk through the checklist"), "{text}");
+    stage.keys("w n");
+    while stage.scene.snap.state.incident.as_ref().unwrap().checklist.open().next().is_some() {
+        let open = stage.scene.snap.state.incident.as_ref().unwrap().checklist.open().count();
+        stage.scene.look_at_items();
+        stage.sync();
+        stage.keys("Enter");
+        if stage.app.context() == Context::Form {
+            stage.keys("\"seen by hand\" Enter");
+        }
+        let left = stage.scene.snap.state.incident.as_ref().unwrap().checklist.open().count();
+        assert_eq!(left, open - 1, "{}", stage.text(80, 24));
+    }
+    assert!(stage.text(80, 24).contains("Review what happened"), "{}", stage.text(80, 24));
+    stage.keys("Enter \"all in the west\" Enter");
     assert!(stage.scene.snap.state.incident.is_none());
     assert!(stage.text(80, 24).contains("no incident"));
 }

@@ -8,4 +8,5 @@ mod look;
 pub mod scene;
 mod screens;
 mod stage;
+mod walk;
 mod wire;

@@ -7,17 +7,19 @@ use serde_json::json;
 
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::backup::{BackupCopy, BackupLive, BackupLook, CopyState};
+use crate::domain::checklist::{self, Baseline, Evidence, ItemLook, Sight};
 use crate::domain::command::{Ask, Command, Effect, Envelope, Job, Preparation, Report};
 use crate::domain::contacts::{OnCall, OnCallLive};
 use crate::domain::decide::{Context, decide};
 use crate::domain::estate::Subject;
 use crate::domain::event::Record;
 use crate::domain::health::{Reading, Status};
-use crate::domain::ids::{ProbeId, RegionId, SessionId, StepId, SystemId};
+use crate::domain::ids::{ItemId, ProbeId, RegionId, SessionId, StepId, SystemId};
 use crate::domain::kinds::StepRole;
-use crate::domain::live::{Attached, Live, LiveChange, LogLine, SurveyLive};
+use crate::domain::live::{Attached, Live, LiveChange, LogLine, ProbeLive, SurveyLive};
 use crate::domain::readiness::{Assessment, Finding, Finds};
 use crate::domain::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
+use crate::domain::sight::{self, median};
 use crate::domain::state::State;
 use crate::domain::system::{Checked, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Verified};
 use crate::domain::time::{At, after, before};
@@ -34,6 +36,9 @@ pub struct Scene {
     pub session: SessionId,
     pub alice: Actor,
     points: BTreeMap<SystemId, RecoveryPoint>,
+    baseline: Baseline,
+    /// What Mayday would see of these checks; of the others, that all is well.
+    pub seen: BTreeMap<String, (Evidence, String)>,
     pub old_writer: OldWriter,
     dark: bool,
 }
@@ -58,6 +63,8 @@ impl Scene {
             session: "tty1".into(),
             alice: Actor { name: "alice".into(), uid: Some(1000) },
             points: BTreeMap::new(),
+            baseline: Baseline::default(),
+            seen: BTreeMap::new(),
             old_writer: OldWriter::Unreachable,
             dark: false,
         };
@@ -67,6 +74,11 @@ impl Scene {
         for _ in 0..20 {
             scene.pass(5);
         }
+        let known = scene.snap.live.probes.iter();
+        let latency = |(id, live): (&ProbeId, &ProbeLive)| {
+            Some((id.clone(), median(live.history.iter().flatten().copied().collect())?))
+        };
+        scene.baseline.latencies = known.filter_map(latency).collect();
         scene.look_at_backups();
         scene.assess();
         scene.name_who_is_on_call();
@@ -160,6 +172,53 @@ impl Scene {
         scene.perform_all();
         scene.pass(8);
         scene
+    }
+
+    /// Recovered, and looked at: one item is ticked and failed after that, one fails, one is left out.
+    pub fn walked() -> Self {
+        let mut scene = Self::recovered();
+        scene.look_at_items();
+        let tick = |item: &str| Ask::TickItem { item: item.into(), note: String::new() };
+        scene.ask(tick("services-healthy"));
+        scene.ask(tick("user-access"));
+        scene.ask(Ask::SkipItem { item: "support-asked".into(), reason: "their desk opens at eight".into() });
+        let lost = "of what was written until 14:01:30 UTC, rds misses 1 of 4127 that it held";
+        scene.seen.insert("data-integrity.http.integrity".into(), (Evidence::Fail, lost.into()));
+        let login = "nobody can sign in: 503 the session cannot be kept";
+        scene.seen.insert("user-access.http.login".into(), (Evidence::Fail, login.into()));
+        scene.pass(5);
+        scene.look_at_items();
+        scene.pass(7);
+        scene
+    }
+
+    pub fn look_at_items(&mut self) {
+        let incident = self.snap.state.incident.as_ref();
+        let items: Vec<ItemId> =
+            incident.iter().flat_map(|it| &it.checklist.items).map(|it| it.item.id.clone()).collect();
+        items.iter().for_each(|item| self.look_at_item(item));
+    }
+
+    /// What follows from what is known is seen as the engine sees it; only the answers of the outside world are made up.
+    fn look_at_item(&mut self, id: &ItemId) {
+        let Some(incident) = &self.snap.state.incident else { return };
+        let Some(known) = incident.checklist.item(id).filter(|it| it.item.is_watched()) else { return };
+        let (now, mut findings) = (self.snap.now, Vec::new());
+        for sight in known.item.sees.iter().filter(|it| **it != Sight::Tallies) {
+            let path = || {
+                checklist::Finding::new(sight.word(), Evidence::Pass, "3 transactions along the client's path succeed")
+            };
+            findings.push(sight::look(*sight, &self.snap, now).unwrap_or_else(path));
+        }
+        for check in &known.item.checks {
+            let well = (Evidence::Pass, "as it should be".to_owned());
+            let (evidence, detail) = self.seen.get(check.as_str()).cloned().unwrap_or(well);
+            findings.push(checklist::Finding::new(check.as_str(), evidence, detail));
+        }
+        let look = ItemLook { at: now, findings };
+        let (evidence, detail) = (look.evidence(), look.detail());
+        self.live(LiveChange::Item { item: id.clone(), look });
+        self.report(Report::ItemSeen { item: id.clone(), evidence, detail });
     }
 
     /// Time passes; probes and surveys are taken.
@@ -348,8 +407,9 @@ impl Scene {
     }
 
     fn command(&mut self, actor: Actor, origin: Origin, command: Command) -> Result<Option<String>, String> {
-        let (estate, plans) = (self.snap.estate.clone(), self.snap.plans.clone());
-        let cx = Context { estate: &estate, plans: &plans, now: self.snap.now, points: &self.points };
+        let (estate, plans, baseline) = (self.snap.estate.clone(), self.snap.plans.clone(), self.baseline.clone());
+        let cx =
+            Context { estate: &estate, plans: &plans, now: self.snap.now, points: &self.points, baseline: &baseline };
         let envelope = Envelope { actor, origin, command };
         let decision = decide(&cx, &self.snap.state, &envelope).map_err(|refusal| refusal.to_string())?;
         for (actor, event) in decision.events {
@@ -364,6 +424,9 @@ impl Scene {
     }
 
     pub fn try_ask(&mut self, ask: Ask) -> Result<Option<String>, String> {
+        if let Ask::TickItem { item, .. } | Ask::LookAtItem { item } = &ask {
+            self.look_at_item(item);
+        }
         let origin = Origin::Cockpit { session: self.session.clone(), read_only: false };
         self.command(self.alice.clone(), origin, Command::Ask(ask))
     }

@@ -20,7 +20,7 @@ const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 type View = (&'static str, fn() -> Scene, &'static str);
 
 /// Every state that the main view is looked at in.
-const VIEWS: [View; 11] = [
+const VIEWS: [View; 13] = [
     ("peacetime", Scene::peace, ""),
     ("backups", Scene::peace, "7"),
     ("readiness", Scene::peace, "8"),
@@ -32,6 +32,8 @@ const VIEWS: [View; 11] = [
     ("held", Scene::held, ""),
     ("recovered", Scene::recovered, "6"),
     ("incident", Scene::running, "6"),
+    ("checklist", Scene::walked, "0"),
+    ("checklist-peace", Scene::peace, "0"),
 ];
 
 #[test]
@@ -88,8 +90,32 @@ fn every_layer() {
 }
 
 #[test]
+fn the_walkthrough_page_by_page() {
+    let pages: [View; 10] = [
+        ("peace", Scene::peace, "w"),
+        ("alert", Scene::declared, "w p p p p"),
+        ("assess", Scene::declared, "w p p p p n"),
+        ("execute", Scene::gates, "w"),
+        ("communicate", Scene::recovered, "w"),
+        ("failing", Scene::walked, "w n n"),
+        ("open-again", Scene::walked, "w n n n n"),
+        ("by-eye", Scene::walked, "w n n n n n"),
+        ("reason", Scene::walked, "w n n Enter"),
+        ("review", Scene::walked, "w n n n n n n"),
+    ];
+    for (name, scene, keys) in pages {
+        let mut stage = Stage::new(scene());
+        stage.keys(keys);
+        insta::assert_snapshot!(format!("walk-{name}"), stage.text(80, 24));
+        if name == "failing" {
+            insta::assert_snapshot!("walk-failing-120", stage.text(120, 40));
+        }
+    }
+}
+
+#[test]
 fn clocks_and_advice_are_seen_whatever_lies_over_the_cockpit() {
-    for keys in ["Enter", "?", ":", "b", "s", "z", "z ?"] {
+    for keys in ["Enter", "?", ":", "b", "s", "z", "z ?", "w"] {
         let mut stage = Stage::new(Scene::gates());
         stage.keys(keys);
         for (columns, rows) in SIZES {

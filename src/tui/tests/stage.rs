@@ -154,6 +154,7 @@ pub fn event(name: &str) -> KeyEvent {
         "PageDown" => KeyCode::PageDown,
         "Backspace" => KeyCode::Backspace,
         "F1" => KeyCode::F(1),
+        "Space" => KeyCode::Char(' '),
         other => KeyCode::Char(other.chars().next().unwrap()),
     };
     KeyEvent::new(code, modifiers)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::super::actor::{Actor, Origin};
+use super::super::super::checklist::Baseline;
 use super::super::super::command::{Ask, Command, Effect, Envelope, Preparation, Refusal, Report};
 use super::super::super::estate::{
     DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Service, Subject, SystemSpec, Tier,
@@ -60,6 +61,7 @@ pub fn estate() -> Estate {
         contacts: Default::default(),
         dependencies: Vec::new(),
         drills: Vec::new(),
+        checklist: Vec::new(),
         objectives: Objectives {
             rto: [(Tier::Critical, Span::secs(300))].into(),
             rpo: [(DataClass::Database, Span::secs(3600))].into(),
@@ -115,6 +117,7 @@ pub struct Bench {
     pub estate: Estate,
     pub plans: Vec<Arc<Plan>>,
     pub state: State,
+    pub baseline: Baseline,
     pub now: At,
     pub records: Vec<Record>,
     /// Effects in the order in which they were asked for.
@@ -125,7 +128,8 @@ impl Bench {
     pub fn new() -> Self {
         let now = "2026-11-23T03:00:00Z".parse().unwrap();
         let plans = vec![Arc::new(plan())];
-        Self { estate: estate(), plans, state: State::default(), now, records: Vec::new(), effects: Vec::new() }
+        let (state, baseline) = (State::default(), Baseline::default());
+        Self { estate: estate(), plans, state, baseline, now, records: Vec::new(), effects: Vec::new() }
     }
 
     /// A bench with a healthy standby, a primary that went down, a declared incident and a live run.
@@ -178,7 +182,8 @@ impl Bench {
 
     fn send(&mut self, envelope: Envelope) -> Result<Decision, Refusal> {
         let points = BTreeMap::new();
-        let cx = Context { estate: &self.estate, plans: &self.plans, now: self.now, points: &points };
+        let baseline = &self.baseline;
+        let cx = Context { estate: &self.estate, plans: &self.plans, now: self.now, points: &points, baseline };
         let decision = decide(&cx, &self.state, &envelope)?;
         for (actor, event) in &decision.events {
             let record = Record { seq: self.state.seq + 1, at: self.now, actor: actor.clone(), event: event.clone() };

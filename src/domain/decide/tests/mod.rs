@@ -2,5 +2,7 @@
 
 pub mod bench;
 mod drills;
+mod bench;
+mod checklist;
 mod histories;
 mod rules;

@@ -94,7 +94,10 @@ fn a_live_run_needs_an_incident_and_an_incident_stays_open_during_one() {
     let mut bench = Bench::new();
     assert_eq!(bench.start(Mode::Live, false).unwrap_err().reason, Why::Conflict);
     let mut bench = Bench::running();
-    assert_eq!(bench.ask(Ask::CloseIncident { note: String::new() }).unwrap_err().reason, Why::Conflict);
+    assert_eq!(
+        bench.ask(Ask::CloseIncident { note: String::new(), despite: String::new() }).unwrap_err().reason,
+        Why::Conflict
+    );
 }
 
 fn blocks(bench: &Bench, step: &str) -> Vec<String> {
@@ -451,7 +454,7 @@ fn a_rule_that_is_met_declares_only_where_the_policy_says_so_and_not_what_was_cl
     assert_eq!((incident.severity, incident.commander), (Severity::Sev1, None));
     assert!(bench.state.run.is_none(), "no run begins by itself");
 
-    bench.ask(Ask::CloseIncident { note: "a false alarm".into() }).unwrap();
+    bench.ask(Ask::CloseIncident { note: "a false alarm".into(), despite: String::new() }).unwrap();
     bench.pass(600);
     bench.report(Report::TriggerMet {});
     assert!(bench.state.incident.is_none(), "a human has looked at this one");

@@ -1,0 +1,311 @@
+//! What Mayday sees of the items of the checklist, as far as it follows from what is known: the roll-up of services, recovery points,
+//! latencies against better times, and whether anybody is watching. Unknown is never a pass.
+
+use super::checklist::{Baseline, Evidence, Finding, Sight, Tallied, Tally};
+use super::estate::{DataClass, ProbeSpec, Subject};
+use super::health::Status;
+use super::ids::RegionId;
+use super::incident::Incident;
+use super::kinds::StepRole;
+use super::live::ProbeLive;
+use super::recovery::{Loss, Role};
+use super::run::{Run, StepPhase};
+use super::time::{At, Span, seconds_between};
+use super::verdict;
+use super::view::Snapshot;
+
+/// So many of the latest looks make "now": one slow answer is no slowness.
+const LATEST: usize = 5;
+
+/// What is added to a latency below this many milliseconds is not felt (Nielsen's limit for what seems instantaneous).
+const UNFELT: u32 = 100;
+
+/// A latency above so many times what it was is not normal.
+const NORMAL: u32 = 2;
+
+/// Who is on call is asked on a schedule; what is older than so many rounds says nothing any more.
+const ROUNDS: f64 = 3.0;
+
+/// What is seen of one thing, where that follows from what is known already; `None` where somebody has to be asked.
+pub fn look(sight: Sight, view: &Snapshot, now: At) -> Option<Finding> {
+    let (evidence, detail) = match sight {
+        Sight::Services => services(view, now),
+        Sight::RecoveryPoints => recovery_points(view),
+        Sight::Latency => latency(view, now),
+        Sight::Watching => watching(view, now),
+        Sight::Tallies | Sight::ClientPath => return None,
+    };
+    Some(Finding::new(sight.word(), evidence, detail))
+}
+
+type Seen = (Evidence, String);
+
+/// The latest reading of a probe, unless it is too old to say anything.
+fn fresh<'v>(view: &'v Snapshot, probe: &ProbeSpec, now: At) -> Option<&'v ProbeLive> {
+    let live = view.live.probes.get(&probe.id)?;
+    (seconds_between(live.at, now) <= probe.stays_fresh()).then_some(live)
+}
+
+fn in_region<'v>(view: &'v Snapshot, region: &'v RegionId) -> impl Iterator<Item = &'v ProbeSpec> {
+    view.estate.probes.iter().filter(move |probe| probe.region.as_ref() == Some(region))
+}
+
+fn is_of_service(probe: &&ProbeSpec) -> bool {
+    matches!(probe.subject, Subject::Service(_))
+}
+
+fn services(view: &Snapshot, now: At) -> Seen {
+    let region = view.state.serving(&view.estate);
+    let (mut ill, mut blind, mut since) = (Vec::new(), Vec::new(), None::<At>);
+    for service in &view.estate.services {
+        let own = |probe: &&ProbeSpec| probe.subject == Subject::Service(service.id.clone());
+        let mut probes = 0;
+        let mut status = Status::Healthy;
+        for probe in in_region(view, &region).filter(own) {
+            probes += 1;
+            status = status.max(fresh(view, probe, now).map_or(Status::Unknown, |live| live.status));
+            since = since.max(view.state.probes.get(&probe.id).map(|known| known.since));
+        }
+        match status {
+            _ if probes == 0 => blind.push(format!("{} is not probed", service.id)),
+            Status::Healthy => {}
+            Status::Unknown => blind.push(format!("{} is unknown", service.id)),
+            status => ill.push(format!("{} is {status}", service.id)),
+        }
+    }
+    if !ill.is_empty() {
+        return (Evidence::Fail, format!("in {region}, {}", ill.join(", ")));
+    }
+    let (Some(since), true) = (since, blind.is_empty()) else {
+        let what = if blind.is_empty() { "no service is probed".into() } else { blind.join(", ") };
+        return (Evidence::Unknown, format!("in {region}, {what}"));
+    };
+    let (healthy_for, settle) = (seconds_between(since, now), view.estate.policy.settle);
+    if healthy_for < settle.as_secs_f64() {
+        return (Evidence::Unknown, format!("all healthy in {region}, but not for {settle} yet"));
+    }
+    (Evidence::Pass, format!("all {} services in {region} are healthy", view.estate.services.len()))
+}
+
+/// The run of the open incident that changed something, or tried to.
+fn acting<'v>(view: &'v Snapshot, incident: &Incident) -> Option<&'v Run> {
+    view.state.run.as_ref().filter(|run| run.mode.acts() && run.incident.as_ref() == Some(&incident.id))
+}
+
+fn recovery_points(view: &Snapshot) -> Seen {
+    let Some(incident) = &view.state.incident else { return (Evidence::Unknown, "no incident is open".into()) };
+    if let Some((store, writers)) = view.split() {
+        return (Evidence::Fail, format!("{store} has {} writers: {}", writers.len(), writers.join(", ")));
+    }
+    let run = acting(view, incident);
+    let Some(run) = run.filter(|run| promoted(run) || view.state.serving(&view.estate) != incident.region) else {
+        return where_they_were(view, incident);
+    };
+    let touched = |class: DataClass| {
+        let role = |role| matches!(role, StepRole::Promotes | StepRole::Measures);
+        run.plan.steps.iter().any(|step| step.class == Some(class) && role(step.role))
+    };
+    let (mut told, mut worst) = (Vec::new(), Evidence::Pass);
+    for verdict in verdict::rpo(&view.estate, incident, Some(run)).into_iter().filter(|it| touched(it.class)) {
+        let (class, target) = (verdict.class, Span(std::time::Duration::from_secs_f64(verdict.target)));
+        let (evidence, words) = match (verdict.loss, verdict.met) {
+            (Loss::Measured { seconds }, Some(true)) => (Evidence::Pass, format!("{class} lost {seconds:.1} s")),
+            (Loss::Measured { seconds }, _) => {
+                (Evidence::Fail, format!("{class} lost {seconds:.0} s, and its RPO allows {target}"))
+            }
+            (Loss::Estimated { seconds }, _) => {
+                (Evidence::Unknown, format!("{class}: about {seconds:.0} s lost, estimated and not measured"))
+            }
+            (Loss::Unknown, _) => (Evidence::Unknown, format!("{class}: how much was lost is unknown")),
+        };
+        worst = worst.max(evidence);
+        told.push((evidence, words));
+    }
+    if told.is_empty() {
+        return (Evidence::Unknown, "no RPO is set for what was promoted".into());
+    }
+    told.extend(apart(view, run, touched));
+    let worst = told.iter().map(|(evidence, _)| *evidence).max().unwrap_or(worst);
+    let words: Vec<String> = told.into_iter().filter(|(it, _)| *it == worst).map(|(_, words)| words).collect();
+    (worst, words.join(", "))
+}
+
+fn promoted(run: &Run) -> bool {
+    run.in_order().any(|(spec, step)| spec.role == StepRole::Promotes && step.phase.is_in_effect())
+}
+
+/// Nothing was promoted by a run: then every store has to be the copy that it was.
+fn where_they_were(view: &Snapshot, incident: &Incident) -> Seen {
+    let strays = |store: &super::ids::SystemId| {
+        let survey = &view.live.surveys.get(store)?.survey;
+        let writer = survey.members.iter().find(|member| member.role == Role::Writer)?;
+        writer.region.clone().filter(|region| *region != incident.region)
+    };
+    let strayed: Vec<String> = view
+        .estate
+        .datastores()
+        .filter_map(|store| strays(&store.id).map(|region| format!("{} is written to in {region}", store.id)))
+        .collect();
+    match strayed.is_empty() {
+        true => (
+            Evidence::Pass,
+            format!("nothing was promoted: the stores of {} are the copies they were", incident.region),
+        ),
+        false => {
+            (Evidence::Unknown, format!("{}, and how far that copy had come was not measured", strayed.join(", ")))
+        }
+    }
+}
+
+/// How far the measured copies lie apart: no further than the strictest RPO among them, or they contradict each other.
+fn apart(view: &Snapshot, run: &Run, touched: impl Fn(DataClass) -> bool) -> Option<Seen> {
+    let measured =
+        run.in_order().filter(|(spec, step)| spec.role == StepRole::Measures && step.phase == StepPhase::Done);
+    let mut points: Vec<At> = measured.filter_map(|(_, step)| step.point.as_ref().map(|point| point.at)).collect();
+    points.sort();
+    let apart = seconds_between(*points.first()?, *points.last()?);
+    let strictest =
+        DataClass::ALL.iter().filter(|class| touched(**class)).filter_map(|class| view.estate.rpo(*class)).min()?;
+    Some(match apart > strictest.as_secs_f64() {
+        true => (Evidence::Fail, format!("the stores lie {apart:.0} s apart, and {strictest} is allowed")),
+        false => (Evidence::Pass, format!("the stores agree within {apart:.1} s")),
+    })
+}
+
+/// The median of the latest looks; `None` if too few of them got an answer.
+fn recently(live: &ProbeLive) -> Option<u32> {
+    let latest = live.history.iter().rev().take(LATEST).copied();
+    let answered: Vec<u32> = latest.flatten().collect();
+    (answered.len() > LATEST / 2).then(|| median(answered)).flatten()
+}
+
+/// The middle one.
+pub fn median(mut values: Vec<u32>) -> Option<u32> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}
+
+/// How fast it was for clients: the probe of the region that served then, else its own.
+fn normal(view: &Snapshot, incident: &Incident, baseline: &Baseline, probe: &ProbeSpec) -> Option<u32> {
+    let same = |other: &&ProbeSpec| other.subject == probe.subject && other.kind == probe.kind;
+    let then = in_region(view, &incident.region).find(same).and_then(|other| baseline.latencies.get(&other.id));
+    then.or_else(|| baseline.latencies.get(&probe.id)).copied()
+}
+
+fn latency(view: &Snapshot, now: At) -> Seen {
+    let Some(incident) = &view.state.incident else { return (Evidence::Unknown, "no incident is open".into()) };
+    let (region, baseline) = (view.state.serving(&view.estate), &incident.checklist.baseline);
+    let (mut slow, mut blind, mut judged, mut slowest) = (Vec::new(), Vec::new(), 0, None::<(u32, u32, String)>);
+    for probe in in_region(view, &region).filter(is_of_service) {
+        let Some(live) = fresh(view, probe, now) else {
+            blind.push(format!("{} does not report", probe.id));
+            continue;
+        };
+        let Some(then) = normal(view, incident, baseline, probe) else {
+            // Some probes say nothing of how fast their target is.
+            if live.reading.latency_ms.is_some() {
+                blind.push(format!("how fast {} was is not known", probe.id));
+            }
+            continue;
+        };
+        let Some(current) = recently(live) else {
+            blind.push(format!("{} got too few answers", probe.id));
+            continue;
+        };
+        judged += 1;
+        if current > then.saturating_mul(NORMAL).max(then + UNFELT) {
+            slow.push(format!("{} takes {current} ms, and took {then} ms", probe.id));
+        }
+        if slowest.as_ref().is_none_or(|(known, ..)| current > *known) {
+            slowest = Some((current, then, probe.id.to_string()));
+        }
+    }
+    match (slow.is_empty(), blind.is_empty(), slowest) {
+        (false, ..) => (Evidence::Fail, slow.join(", ")),
+        (true, true, Some((current, then, probe))) => {
+            (Evidence::Pass, format!("{judged} probes as before; the slowest is {probe}: {current} ms, was {then} ms"))
+        }
+        (true, true, None) => (Evidence::Unknown, format!("no probe of a service in {region} tells how fast it is")),
+        (true, false, _) => (Evidence::Unknown, some(&blind)),
+    }
+}
+
+/// The first few, and how many more.
+fn some(all: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = all.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if all.len() > SHOWN { format!("{shown} and {} more", all.len() - SHOWN) } else { shown }
+}
+
+fn watching(view: &Snapshot, now: At) -> Seen {
+    if let Some(fault) = &view.live.journal_fault {
+        return (Evidence::Fail, format!("Mayday's own journal cannot be written: {fault}"));
+    }
+    // What was not looked at since this engine started is not silent: it is not known.
+    let silent = |it: &&ProbeSpec| view.live.probes.contains_key(&it.id) && fresh(view, it, now).is_none();
+    let silent: Vec<String> = view.estate.probes.iter().filter(silent).map(|it| it.id.to_string()).collect();
+    if !silent.is_empty() {
+        return (Evidence::Fail, format!("these probes do not report any more: {}", some(&silent)));
+    }
+    if view.estate.probes.iter().any(|it| !view.live.probes.contains_key(&it.id)) {
+        return (Evidence::Unknown, "not every probe has looked yet".into());
+    }
+    let region = view.state.serving(&view.estate);
+    let blind: Vec<String> = in_region(view, &region)
+        .filter(|it| fresh(view, it, now).is_none_or(|live| live.status == Status::Unknown))
+        .map(|it| it.id.to_string())
+        .collect();
+    if !blind.is_empty() {
+        return (Evidence::Unknown, format!("what these probes look at in {region} is unknown: {}", some(&blind)));
+    }
+    let probes = format!("all {} probes report", view.estate.probes.len());
+    let Some(pagerduty) = &view.estate.contacts.pagerduty else {
+        return (
+            Evidence::Unknown,
+            format!("{probes}, but nobody can be asked whether alerts arrive: no PagerDuty is configured"),
+        );
+    };
+    let rota = &view.live.on_call;
+    let limit = pagerduty.every.as_secs_f64() * ROUNDS + 10.0;
+    match (&rota.fault, rota.at) {
+        (Some(fault), _) => (Evidence::Fail, format!("{probes}, but PagerDuty does not answer: {fault}")),
+        (None, Some(at)) if seconds_between(at, now) <= limit => match rota.people.first() {
+            Some(person) => (Evidence::Pass, format!("{probes}; PagerDuty answers, and {} is on call", person.name)),
+            None => (Evidence::Fail, format!("{probes}, but PagerDuty says that nobody is on call")),
+        },
+        _ => (Evidence::Unknown, format!("{probes}, but PagerDuty was not heard of lately")),
+    }
+}
+
+/// What is held now of what was written until the moment of the baseline, against what was held then.
+pub fn compare(check: &str, then: &Tallied, now: &Tally) -> Finding {
+    let (mut wrong, mut blind, mut rows) = (Vec::new(), Vec::new(), 0);
+    for (store, before) in &then.tally {
+        let Some(after) = now.get(store) else {
+            blind.push(format!("{store} is not counted any more"));
+            continue;
+        };
+        rows += after.count;
+        if after.count < before.count {
+            wrong.push(format!("{store} misses {} of {} that it held", before.count - after.count, before.count));
+        } else if before.checksum.is_some() && after.checksum.is_none() {
+            blind.push(format!("{store} has no checksum any more"));
+        } else if before.checksum.is_some() && after.checksum != before.checksum {
+            wrong
+                .push(format!("{store} holds something else than it did ({} then, {} now)", before.count, after.count));
+        }
+    }
+    let until = then.until.strftime("%H:%M:%S UTC");
+    let (evidence, words) = match (wrong.is_empty(), blind.is_empty()) {
+        (false, _) => (Evidence::Fail, format!("of what was written until {until}, {}", wrong.join(", "))),
+        (true, false) => (Evidence::Unknown, blind.join(", ")),
+        (true, true) => (
+            Evidence::Pass,
+            format!("all {rows} that {} stores held at {until} are there, unchanged", then.tally.len()),
+        ),
+    };
+    Finding::new(check, evidence, words)
+}
+
+#[cfg(test)]
+mod tests;

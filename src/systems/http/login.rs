@@ -1,0 +1,56 @@
+//! Signing in as a user does: the credentials are taken, and the session that they open is good for something.
+
+use reqwest::{Method, RequestBuilder, header};
+use serde_json::{Value, json};
+
+use super::KIND;
+use super::exchange::{Reply, Target};
+use crate::domain::estate::ProbeSpec;
+use crate::domain::health::Reading;
+use crate::domain::text::clean;
+use crate::outbound::secret;
+
+/// The name of the kind.
+pub const LOGIN: &str = "http.login";
+
+/// Signs in once, then asks who is signed in. Whoever is held back has learnt nothing; whatever a user would be told, is down.
+pub async fn probe(spec: &ProbeSpec) -> Reading {
+    match sign_in(spec).await {
+        Ok(reading) | Err(reading) => reading,
+    }
+}
+
+async fn sign_in(spec: &ProbeSpec) -> Result<Reading, Reading> {
+    let params = &spec.params;
+    let text = |name| params.text(name).map_err(|fault| Reading::unknown(fault.to_string()));
+    let target = |name| Target::new(text(name)?, params.opt_text("resolver")).map_err(Reading::unknown);
+    let username = text("username")?;
+    let place = params.secret("password").ok_or_else(|| Reading::unknown("no place of a password is known"))?;
+    let password = secret::read(&place, KIND.name).await.map_err(|fault| Reading::unknown(fault.to_string()))?;
+    let patience = spec.timeout.0.mul_f64(0.45);
+    let body = json!({ "username": username, "password": password.expose() }).to_string();
+    let with = |it: RequestBuilder| it.header(header::CONTENT_TYPE, "application/json").body(body);
+    let opened = target("url")?.send(Method::POST, patience, with).await.map_err(Reading::down)?;
+    let token = found(&opened, text("token_pointer")?, "nobody can sign in")?;
+    let with = |it: RequestBuilder| it.bearer_auth(&token);
+    let asked = target("session_url")?.send(Method::GET, patience, with).await.map_err(Reading::down)?;
+    let who = found(&asked, text("user_pointer")?, "the session that was opened is not known")?;
+    if who != username {
+        return Err(Reading::down(format!("signed in as {username}, and is taken for {}", clean(&who))));
+    }
+    let took = opened.took + asked.took;
+    Ok(Reading::healthy(format!("{username} signs in, in {} ms", took.as_millis())).took(took))
+}
+
+/// A text of the answer; the answer itself may hold a token, and is only shown when it is an error.
+fn found(reply: &Reply, pointer: &str, otherwise: &str) -> Result<String, Reading> {
+    if reply.status == 429 {
+        return Err(Reading::unknown(format!("Mayday is held back: {}", reply.status)));
+    }
+    if !reply.is_success() {
+        return Err(Reading::down(format!("{otherwise}: {}", reply.words())));
+    }
+    let body = reply.json().unwrap_or_default();
+    let text = body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    text.ok_or_else(|| Reading::down(format!("{otherwise}: the answer says nothing at {pointer}")))
+}
