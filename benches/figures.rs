@@ -1,6 +1,8 @@
 //! The figures that Mayday promises, measured on this machine: `cargo bench`, or `cargo bench -- replay` for those whose name has a
 //! word in it. Ends with 1 if one is missed.
 
+mod terminal;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -82,6 +84,9 @@ async fn measure(wanted: &impl Fn(&str) -> bool) -> Result<bool> {
     }
     if wanted("idle") {
         idle().await?.into_iter().for_each(&mut show);
+    }
+    if wanted("cockpit") {
+        terminal::measure().await?.into_iter().for_each(&mut show);
     }
     if wanted("failover") {
         for speed in [5.0, 10.0, 20.0, 50.0] {

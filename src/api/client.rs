@@ -19,6 +19,7 @@ use crate::domain::command::Ask;
 use crate::domain::event::Record;
 use crate::domain::ids::{IncidentId, PlanId, SessionId};
 use crate::domain::journal::Chain;
+use crate::domain::live::Gaze;
 use crate::domain::readiness::Assessment;
 use crate::domain::review::Documents;
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
@@ -62,6 +63,12 @@ impl Client {
     /// Also when it is refused; nothing happened then.
     pub async fn ask(&self, ask: &Ask) -> Result<Accepted, ApiError> {
         self.call(routes::COMMANDS, routes::COMMANDS.path, Some(ask)).await
+    }
+
+    /// # Errors
+    /// Also when this cockpit is not attached.
+    pub async fn looks(&self, at: &Gaze) -> Result<Accepted, ApiError> {
+        self.call(routes::LOOKS, routes::LOOKS.path, Some(at)).await
     }
 
     /// # Errors

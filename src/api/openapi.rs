@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::protocol::{COMMANDS, READ_ONLY, ROUTES, Route, SESSION};
+use super::protocol::{COMMANDS, LOOKS, READ_ONLY, ROUTES, Route, SESSION};
 
 /// OpenAPI 3.1.
 pub fn document() -> Value {
@@ -46,7 +46,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     let parameter = |place: &str, name: &str, ty: &str| json!({ "name": name, "in": place, "required": place == "path", "schema": { "type": ty } });
     let id = route.path.contains("{id}").then(|| parameter("path", "id", "string"));
     let query = route.query.iter().map(|(name, ty)| parameter("query", name, ty));
-    let headers = (*route == COMMANDS)
+    let headers = matches!(*route, COMMANDS | LOOKS)
         .then(|| [parameter("header", SESSION, "string"), parameter("header", READ_ONLY, "boolean")]);
     id.into_iter().chain(query).chain(headers.into_iter().flatten()).collect()
 }
@@ -76,6 +76,7 @@ fn schemas() -> Value {
             "required": ["seq"],
             "properties": { "seq": { "type": "integer" }, "note": { "type": ["string", "null"] } },
         },
+        "Gaze": object("What a cockpit looks at: a pane, and a step if one is chosen", &["pane"]),
         "StepPreviews": list("A step", &["step", "title", "kind", "observed", "preview", "checked"]),
         "StepsByHand": list("A step; `lines` are for a shell", &["step", "title", "lines"]),
         "Assessments": list("A plan held against reality", &["plan", "at", "findings"]),

@@ -44,12 +44,18 @@ pub struct CockpitArgs {
     /// Look, and never be able to change anything
     #[arg(long)]
     pub read_only: bool,
-    /// The colours: dark, light, high-contrast, colour-blind, mono
+    /// The colours; `mayday themes` lists them
     #[arg(long, env = "MAYDAY_THEME")]
     pub theme: Option<String>,
     /// Draw with plain ASCII characters
     #[arg(long)]
     pub ascii: bool,
+    /// Let the mouse choose and scroll; the terminal's own selection then needs Shift
+    #[arg(long)]
+    pub mouse: bool,
+    /// Draw nothing that moves without saying more
+    #[arg(long, env = "MAYDAY_REDUCED_MOTION", value_parser = clap::builder::FalseyValueParser::new())]
+    pub reduced_motion: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -118,11 +124,31 @@ pub enum Command {
     },
     /// Whether the config and the plans are sound: every mistake at once
     Check,
+    /// Follow everything in plain lines, for a screen reader, a pipe or a log: a line a change, and the clocks
+    Watch(WatchArgs),
+    /// The keys of the cockpit, with the names that cockpit.toml gives other keys to
+    Keys,
+    /// The themes of the cockpit, and what is wrong with them
+    Themes,
+    /// Write a script that lets a shell complete commands
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page, in roff
+    Man,
     /// What can be watched and failed over
     Kinds {
         /// A system, probe or step kind
         name: Option<String>,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct WatchArgs {
+    /// How often the clocks are told while an incident is open, in seconds; 0 for never
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub clocks: u64,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -265,6 +291,9 @@ pub struct EngineArgs {
     /// End when standard input is closed: for an engine that belongs to the process that started it
     #[arg(long)]
     pub until_stdin_closes: bool,
+    /// Let the members of this group attach, too: the socket gets it, and mode 0660
+    #[arg(long, env = "MAYDAY_SOCKET_GROUP", value_name = "GROUP")]
+    pub socket_group: Option<String>,
     /// Serve the metrics on this loopback address too, at /metrics
     #[arg(long, env = "MAYDAY_METRICS", value_name = "HOST:PORT")]
     pub metrics: Option<std::net::SocketAddr>,

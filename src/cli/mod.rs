@@ -19,6 +19,7 @@ pub mod ready;
 pub mod report;
 pub mod status;
 pub mod text;
+pub mod watch;
 
 /// The scenario of a demo that names none; the lab's table has it first.
 pub const DEFAULT_SCENARIO: &str = "region-dark";

@@ -5,6 +5,7 @@
 
 mod backups;
 mod checklist;
+pub mod cockpit;
 mod contacts;
 mod drills;
 mod estate;

@@ -47,6 +47,18 @@ pub struct Attached {
     pub uid: u32,
     pub since: At,
     pub read_only: bool,
+    /// What this cockpit says it looks at: for the others to see, nothing is decided by it.
+    #[serde(default)]
+    pub looks_at: Option<Gaze>,
+}
+
+/// What somebody looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gaze {
+    pub pane: String,
+    /// The step that is chosen, while a run is shown.
+    #[serde(default)]
+    pub step: Option<StepId>,
 }
 
 /// A line of a step's log.
@@ -122,6 +134,10 @@ pub enum LiveChange {
     Detached {
         session: SessionId,
     },
+    Looks {
+        session: SessionId,
+        at: Gaze,
+    },
     Journal {
         fault: Option<String>,
     },
@@ -168,6 +184,11 @@ impl Live {
             }
             LiveChange::Detached { session } => {
                 self.attached.remove(&session);
+            }
+            LiveChange::Looks { session, at } => {
+                if let Some(who) = self.attached.get_mut(&session) {
+                    who.looks_at = Some(at);
+                }
             }
             LiveChange::Journal { fault } => self.journal_fault = fault,
             LiveChange::Refused {} => self.refused += 1,

@@ -17,6 +17,7 @@ pub mod incident;
 pub mod journal;
 pub mod kinds;
 pub mod live;
+pub mod outlook;
 pub mod params;
 pub mod plan;
 pub mod readiness;

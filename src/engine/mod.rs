@@ -29,12 +29,13 @@ use crate::domain::contacts::Rota;
 use crate::domain::estate::Estate;
 use crate::domain::ids::{IncidentId, PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
-use crate::domain::live::{Attached, LiveChange};
+use crate::domain::live::{Attached, Gaze, LiveChange};
 use crate::domain::plan::Plan;
 use crate::domain::schedule::Driller;
 use crate::domain::review::{Documents, Reporter};
 use crate::domain::state::State;
 use crate::domain::system::{Fault, System};
+use crate::domain::text::clean;
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
 
 use self::core::Input;
@@ -147,6 +148,17 @@ impl Handle {
 
     pub fn attach(&self, session: SessionId, who: Attached) {
         self.shared.live(LiveChange::Attached { session, who });
+    }
+
+    /// Tells the others what an attached cockpit looks at, if it is this user's; says whether it is.
+    pub fn looks(&self, session: &SessionId, uid: Option<u32>, at: Gaze) -> bool {
+        let own = self.shared.snapshot().live.attached.get(session).is_some_and(|who| Some(who.uid) == uid);
+        if own {
+            let step = at.step.map(|step| StepId::from(clean(step.as_str())));
+            let at = Gaze { pane: clean(&at.pane), step };
+            self.shared.live(LiveChange::Looks { session: session.clone(), at });
+        }
+        own
     }
 
     /// A cockpit that is gone is no longer armed.

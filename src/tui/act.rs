@@ -6,7 +6,6 @@ use crate::domain::incident::Severity;
 use crate::domain::plan::{Gate, StepSpec};
 use crate::domain::review::Documents;
 use crate::domain::run::{Mode, Run};
-use crate::domain::time::after;
 use crate::domain::view::StepByHand;
 
 use super::app::{App, Request, Scroll};
@@ -15,8 +14,9 @@ use super::keymap::{self, Action};
 use super::layers::form::verb;
 use super::layers::palette::{Does, Palette};
 use super::layers::{Card, Field, Form, Layer, Plans, Purpose, Question, Reader, Text, card};
+use super::look::Look;
 use super::panes::Pane;
-use super::theme::{Role, Theme};
+use super::theme::Role;
 
 /// How far a page goes.
 const PAGE: isize = 10;
@@ -69,6 +69,7 @@ impl App {
             Action::LookAtItem => return self.look_at_item(),
             Action::NextPage => self.turn(1),
             Action::PreviousPage => self.turn(-1),
+            Action::Theme => self.switch_theme(&self.options.themes.after(&self.theme.name)),
             Action::NextField | Action::PreviousField | Action::Less | Action::More => self.in_form(action),
         }
         Vec::new()
@@ -88,7 +89,10 @@ impl App {
 
     fn hold(&mut self) -> Vec<Request> {
         if self.mirror.as_ref().is_none_or(|mirror| mirror.state.hold.is_none()) {
-            return self.ask(Ask::Hold { reason: String::new() }, "HOLD: nothing new starts → H releases");
+            return self.ask(
+                Ask::Hold { reason: String::new() },
+                format!("HOLD: nothing new starts → {} releases", keymap::key(Action::Hold)),
+            );
         }
         let ask = Ask::Release { reason: String::new() };
         let question = Question {
@@ -113,7 +117,7 @@ impl App {
                 format!("It falls back to looking after {} without an answer.", expires.unwrap_or_default()),
             ],
             ask: Ask::Arm {},
-            said: "armed → A disarms".into(),
+            said: format!("armed → {} disarms", keymap::key(Action::Arm)),
         }));
         Vec::new()
     }
@@ -127,7 +131,7 @@ impl App {
     fn target(&mut self) -> Option<(&Run, &StepSpec)> {
         let id = self.step();
         if id.is_none() {
-            self.say(Role::Dim, "no plan is running → r runs one");
+            self.say(Role::Dim, format!("no plan is running → {} runs one", keymap::key(Action::RunPlan)));
         }
         let run = self.shown_run()?;
         Some((run, run.plan.step(&id?)?))
@@ -214,7 +218,11 @@ impl App {
         let fields = vec![Field::choice("severity", Severity::WORDS, at), Field::text("title", &title)];
         let form = Form::new("declare an incident", Purpose::Declare, fields)
             .about(["The clocks count from the last healthy reading before the failure.".to_owned()])
-            .said("declared → A arms, r runs a plan");
+            .said(format!(
+                "declared → {} arms, {} runs a plan",
+                keymap::key(Action::Arm),
+                keymap::key(Action::RunPlan)
+            ));
         let ask = Ask::Declare { title: "-".into(), severity, drill: false };
         self.push_if(&ask, Layer::Form(Box::new(form)));
     }
@@ -261,7 +269,7 @@ impl App {
             }
             _ => {
                 let Some(run) = self.run().map(|run| run.id.clone()) else {
-                    self.say(Role::Dim, "nothing was run yet → r runs a plan");
+                    self.say(Role::Dim, format!("nothing was run yet → {} runs a plan", keymap::key(Action::RunPlan)));
                     return;
                 };
                 let form = Form::new(format!("abandon {run}"), Purpose::Abandon(run.clone()), vec![reason()])
@@ -339,7 +347,7 @@ impl App {
     fn do_item(&mut self, does: Does) -> Vec<Request> {
         match does {
             Does::Act(action) => return self.act(action, ""),
-            Does::Theme(name) => self.switch_theme(name),
+            Does::Theme(name) => self.switch_theme(&name),
             Does::Pane(pane) => self.focus_on(pane),
             Does::Plan(at) => self.choose_plan(Some(at)),
         }
@@ -357,7 +365,7 @@ impl App {
     }
 
     /// Moves in whatever is on top.
-    fn go(&mut self, by: isize) {
+    pub(super) fn go(&mut self, by: isize) {
         if let Some(layer) = self.layers.last() {
             if let Some(scroll) = layer.scroll() {
                 scroll.by(by);
@@ -396,18 +404,22 @@ impl App {
         } else if self.zoomed {
             self.zoomed = false;
         } else if self.selected.take().is_none() {
-            self.say(Role::Dim, "nothing to step back from → q detaches; the engine and a run go on");
+            let detach = keymap::key(Action::Detach);
+            self.say(Role::Dim, format!("nothing to step back from → {detach} detaches; the engine and a run go on"));
         }
     }
 
-    fn open(&mut self) {
+    pub(super) fn open(&mut self) {
         let waiting = self.waiting();
         let chosen = self.focus == Pane::Plan || self.focus == Pane::Step || self.selected.is_some();
         let step = if chosen { self.step() } else { waiting.first().cloned().or_else(|| self.step()) };
         match step {
             Some(step) => self.layers.push(Layer::Card(Card { step, scroll: Scroll::default() })),
             None if self.focus == Pane::Plan => self.choose_plan(None),
-            None => self.say(Role::Dim, "no step waits, and no plan is running → r runs one"),
+            None => {
+                let run = keymap::key(Action::RunPlan);
+                self.say(Role::Dim, format!("no step waits, and no plan is running → {run} runs one"));
+            }
         }
     }
 
@@ -425,7 +437,7 @@ impl App {
         }
     }
 
-    fn focus_on(&mut self, pane: Pane) {
+    pub(super) fn focus_on(&mut self, pane: Pane) {
         self.focus = pane;
         if self.shares_a_place(pane) {
             self.asked_aside = Some(pane);
@@ -455,7 +467,7 @@ impl App {
     }
 
     fn switch_theme(&mut self, name: &str) {
-        match Theme::load(name, self.options.depth) {
+        match self.options.themes.load(name, self.options.depth) {
             Ok(theme) => {
                 self.say(Role::Dim, format!("theme {}", theme.name));
                 self.theme = theme;
@@ -476,7 +488,8 @@ impl App {
         };
         let mut text = vec![format!("# {}", found.title)];
         text.extend(found.lines.iter().cloned());
-        text.extend([String::new(), "# done? then m marks the step done, with a reason".to_owned()]);
+        let done = keymap::key(Action::MarkDone);
+        text.extend([String::new(), format!("# done? then {done} marks the step done, with a reason")]);
         let reader = Reader { title: format!("{step} by hand"), text: Text::Plain(text), scroll: Scroll::default() };
         self.layers.push(Layer::Reader(reader));
     }
@@ -495,6 +508,19 @@ impl App {
             text: "copied to the clipboard of your terminal, if it allows that".into(),
             until: after(self.at, std::time::Duration::from_secs(20)),
         });
+        let Some(snap) = &self.mirror else { return Vec::new() };
+        let look = Look { app: self, snap, now: self.now() };
+        let (what, text) = match self.layers.last() {
+            Some(layer) => ("this", layer.text(&look)),
+            None => (self.focus.word(), self.focus.text(&look)),
+        };
+        if text.is_empty() {
+            self.say(Role::Dim, "there is nothing to copy here");
+            return Vec::new();
+        }
+        let said =
+            format!("{what}: {} lines copied to your terminal's clipboard, if it allows that", text.lines().count());
+        self.say(Role::Good, said);
         vec![Request::Copy(text)]
     }
 }

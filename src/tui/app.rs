@@ -1,11 +1,12 @@
 //! The cockpit's model. It holds no truth: a mirror of what the engine says, and what the operator is looking at.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use ratatui::crossterm::event::KeyEvent;
+use ratatui::crossterm::event::{KeyEvent, MouseEvent};
+use ratatui::layout::Rect;
 
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Ask, Command, Envelope, Refusal};
@@ -15,15 +16,16 @@ use crate::domain::health::Status;
 use crate::domain::ids::{SessionId, StepId};
 use crate::domain::live::LiveChange;
 use crate::domain::review::Documents;
+use crate::domain::live::{Gaze, LiveChange};
 use crate::domain::run::{Run, StepPhase};
 use crate::domain::time::{At, after, seconds_between};
 use crate::domain::view::{Snapshot, StepByHand, Update};
 
 use super::connection::Arrival;
-use super::keymap::{self, Binding, Context, Danger};
+use super::keymap::{self, Action, Binding, Context, Danger};
 use super::layers::Layer;
 use super::panes::{Pane, Place};
-use super::theme::{Depth, Role, Theme};
+use super::theme::{Depth, Library, Role, Theme};
 
 /// So many records are kept for the timeline.
 pub const RECORDS: usize = 500;
@@ -38,21 +40,30 @@ pub struct Options {
     /// Only ASCII is drawn.
     pub ascii: bool,
     pub mouse: bool,
+    /// Nothing is drawn that moves without saying more: no history of latencies, no big digits.
+    pub reduced_motion: bool,
+    /// The themes there are.
+    pub themes: Library,
+    /// Said when the cockpit opens.
+    pub notice: Option<String>,
     /// Where the operator is.
     pub zone: TimeZone,
 }
 
 impl Options {
-    /// What the environment asks for: `NO_COLOR`, `COLORTERM`, `TERM`, the locale, `TZ`, `MAYDAY_THEME`.
+    /// What the environment asks for: `NO_COLOR`, `COLORTERM`, `TERM`, the locale, `TZ`.
     pub fn of_environment() -> Self {
         let var = |name: &str| std::env::var(name).ok();
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| var(name).filter(|it| !it.is_empty()));
         let utf8 = locale.is_some_and(|it| it.to_ascii_lowercase().replace('-', "").contains("utf8"));
         Self {
-            theme: var("MAYDAY_THEME").filter(|it| !it.is_empty()).unwrap_or_else(|| "dark".into()),
+            theme: "dark".into(),
             depth: Depth::of_environment(var),
             ascii: !utf8,
             mouse: false,
+            reduced_motion: false,
+            themes: Library::default(),
+            notice: None,
             zone: TimeZone::system(),
         }
     }
@@ -62,6 +73,7 @@ impl Options {
 #[derive(Debug)]
 pub enum Msg {
     Key(KeyEvent),
+    Mouse(MouseEvent),
     Paste(String),
     Arrival(Arrival),
     Answer(Answer),
@@ -87,6 +99,8 @@ pub enum Request {
     /// The review of the open or the latest incident.
     Report,
     Resync,
+    /// Tells the others what is looked at here.
+    Looks(Gaze),
     Copy(String),
     Redraw,
     Suspend,
@@ -148,6 +162,10 @@ impl Scroll {
         self.top.set(line);
         self.ended.set(false);
     }
+    /// The first line that was shown when it was drawn last.
+    pub fn top(&self) -> usize {
+        self.top.get()
+    }
     /// The first line that is shown, of `len` lines in a window of `height`.
     pub fn clamp(&self, len: usize, height: usize) -> usize {
         let last = len.saturating_sub(height);
@@ -198,8 +216,12 @@ pub struct App {
     /// The plan chosen while nothing runs.
     pub plan_at: usize,
     pub scrolls: [Scroll; Pane::ALL.len()],
+    /// Where the panes were drawn last: what the mouse points at.
+    pub drawn: RefCell<Vec<(Pane, Rect)>>,
     pub filter: Option<(Pane, String)>,
     pub layers: Vec<Layer>,
+    /// What the others were told is looked at here.
+    told: Option<Gaze>,
     pub message: Option<Message>,
     pub dirty: Dirty,
 }
@@ -208,7 +230,8 @@ impl App {
     /// # Errors
     /// When the theme cannot be loaded.
     pub fn new(session: SessionId, read_only: bool, options: Options, at: At) -> Result<Self, String> {
-        let theme = Theme::load(&options.theme, options.depth)?;
+        let theme = options.themes.load(&options.theme, options.depth)?;
+        let message = options.notice.clone().map(|text| Message { role: Role::Warn, text, until: after(at, MESSAGE) });
         Ok(Self {
             mirror: None,
             link: Link::Connecting,
@@ -226,9 +249,11 @@ impl App {
             selected: None,
             plan_at: 0,
             scrolls: Default::default(),
+            drawn: RefCell::default(),
             filter: None,
             layers: Vec::new(),
-            message: None,
+            told: None,
+            message,
             dirty: Dirty::Now,
         })
     }
@@ -244,6 +269,10 @@ impl App {
                 self.dirty = Dirty::Now;
                 self.key(key)
             }
+            Msg::Mouse(event) => {
+                self.mouse(event);
+                Vec::new()
+            }
             Msg::Paste(text) => {
                 self.dirty = Dirty::Now;
                 self.paste(&text);
@@ -255,11 +284,26 @@ impl App {
                 self.answered(answer);
                 Vec::new()
             }
-            Msg::Tick | Msg::Resize => {
+            Msg::Resize => {
                 self.dirty = Dirty::Now;
                 Vec::new()
             }
+            Msg::Tick => {
+                self.dirty = Dirty::Now;
+                self.tell_gaze()
+            }
         }
+    }
+
+    /// What is looked at here, if the others do not know it yet: once a second at most.
+    fn tell_gaze(&mut self) -> Vec<Request> {
+        let step = self.shown_run().and(self.step());
+        let gaze = Gaze { pane: self.focus.word().to_owned(), step };
+        if self.link != Link::Live || self.told.as_ref() == Some(&gaze) {
+            return Vec::new();
+        }
+        self.told = Some(gaze.clone());
+        vec![Request::Looks(gaze)]
     }
 
     fn arrived(&mut self, arrival: Arrival) -> Vec<Request> {
@@ -271,6 +315,7 @@ impl App {
                 let after = snapshot.state.seq.saturating_sub(RECORDS as u64);
                 self.mirror = Some(*snapshot);
                 self.records.clear();
+                self.told = None;
                 if first && self.run().is_some_and(Run::is_open) {
                     self.focus = Pane::Plan;
                 }
@@ -457,14 +502,17 @@ impl App {
     }
 
     /// Why a row of the keymap does not count now; `None` if it does.
-    pub fn unbound(&self, row: &Binding) -> Option<&'static str> {
+    pub fn unbound(&self, row: &Binding) -> Option<String> {
         match row.danger {
             Danger::Looks => None,
-            _ if self.read_only => Some("this cockpit is read-only → attach one without --read-only"),
-            _ if self.link != Link::Live => {
-                Some("the engine does not answer, so nothing can be asked of it → wait, or b: by hand")
+            _ if self.read_only => Some("this cockpit is read-only → attach one without --read-only".into()),
+            _ if self.link != Link::Live => Some(format!(
+                "the engine does not answer, so nothing can be asked of it → wait, or {}: by hand",
+                keymap::key(Action::ByHand)
+            )),
+            Danger::Changes if self.armed().is_none() => {
+                Some(format!("this cockpit only looks → {} arms it", keymap::key(Action::Arm)))
             }
-            Danger::Changes if self.armed().is_none() => Some("this cockpit only looks → A arms it"),
             Danger::Speaks | Danger::Changes => None,
         }
     }
@@ -486,7 +534,7 @@ impl App {
             return Vec::new();
         }
         let Some(row) = row else {
-            self.say(Role::Dim, format!("{name} does nothing here → ? shows what does"));
+            self.say(Role::Dim, format!("{name} does nothing here → {} shows what does", keymap::key(Action::Help)));
             return Vec::new();
         };
         if let Some(why) = self.unbound(row) {

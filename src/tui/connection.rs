@@ -7,6 +7,7 @@ use crate::domain::command::Ask;
 use crate::domain::event::Record;
 use crate::domain::ids::{PlanId, SessionId};
 use crate::domain::review::Documents;
+use crate::domain::live::Gaze;
 use crate::domain::view::{Snapshot, StepByHand, Update};
 
 /// What arrives from the engine, in order.
@@ -50,6 +51,8 @@ pub trait Connection: Send + Sync + 'static {
     /// # Errors
     /// In words for the operator.
     async fn report(&self) -> Result<Documents, String>;
+    /// Tells the others what this cockpit looks at. Nobody has to hear it.
+    async fn looks(&self, at: Gaze);
     /// The whole once more, after updates were missed; it arrives as [`Arrival::Connected`].
     async fn resync(&self);
 }

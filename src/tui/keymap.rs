@@ -1,4 +1,7 @@
-//! The table of everything a key can do. Dispatch, help, footer, palette and the tests read it; nothing else knows a key.
+//! The table of everything a key can do. Dispatch, help, footer, palette, the operator's own keys and the tests read it; nothing else
+//! knows a key.
+
+use std::sync::OnceLock;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -80,6 +83,13 @@ words! {
     }
 }
 
+impl Context {
+    /// Whether letters are typed there.
+    pub fn takes_text(self) -> bool {
+        matches!(self, Self::Form | Self::Palette)
+    }
+}
+
 /// What an action can do to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Danger {
@@ -92,7 +102,7 @@ pub enum Danger {
 }
 
 /// One row.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Binding {
     pub action: Action,
     /// As [`name`] writes them; the first is the one that is shown.
@@ -240,7 +250,14 @@ pub const TABLE: &[Binding] = &[
     row(A::Palette, &[":"], "palette", "Find anything that can be done by its name.", &[Main, Card], Looks),
     row(A::Help, &["?", "F1"], "help", "Show what the keys do where you are.", ANYWHERE_BUT_TEXT, Looks),
     row(A::Theme, &["T"], "theme", "Switch to the next theme.", &[Main], Looks),
-    row(A::Copy, &["y"], "copy", "Copy the text to the clipboard of your terminal (OSC 52).", &[Reader], Looks),
+    row(
+        A::Copy,
+        &["y"],
+        "copy",
+        "Copy the text of this pane to the clipboard of your terminal (OSC 52).",
+        &[Main, Card, Reader],
+        Looks,
+    ),
     row(A::Yes, &["y"], "yes", "Do it.", &[Question], Looks),
     row(A::Submit, &["Enter"], "submit", "Send it, or go to the next field.", &[Form, Palette], Looks),
     row(A::NextField, &["Tab", "Down"], "next field", "Go to the next field.", &[Form], Looks),
@@ -293,6 +310,19 @@ pub const TABLE: &[Binding] = &[
     row(A::Up, &["k", "Up"], "up", "Move up.", &[Walk], Looks),
 ];
 
+/// The table with the operator's own keys in it.
+static BOUND: OnceLock<Vec<Binding>> = OnceLock::new();
+
+/// Puts the operator's own keys in place of [`TABLE`]'s: once, before the cockpit starts. Says whether that came in time.
+pub fn bind(rows: Vec<Binding>) -> bool {
+    BOUND.set(rows).is_ok()
+}
+
+/// The rows that count.
+pub fn table() -> &'static [Binding] {
+    BOUND.get().map_or(TABLE, Vec::as_slice)
+}
+
 /// The row that a key has where the operator is.
 pub fn find(context: Context, key: &str) -> Option<&'static Binding> {
     rows(context).find(|row| row.keys.contains(&key))
@@ -300,12 +330,12 @@ pub fn find(context: Context, key: &str) -> Option<&'static Binding> {
 
 /// The rows that count somewhere, in the order of the table.
 pub fn rows(context: Context) -> impl Iterator<Item = &'static Binding> {
-    TABLE.iter().filter(move |row| row.contexts.contains(&context))
+    table().iter().filter(move |row| row.contexts.contains(&context))
 }
 
 /// The row of an action, wherever it is bound first.
 pub fn of(action: Action) -> &'static Binding {
-    TABLE.iter().find(|row| row.action == action).unwrap_or(&TABLE[0])
+    table().iter().find(|row| row.action == action).unwrap_or(&TABLE[0])
 }
 
 /// The key that is shown for an action.
@@ -329,6 +359,35 @@ pub fn name(key: KeyEvent) -> String {
         other => format!("{other:?}"),
     };
     format!("{control}{alt}{base}")
+}
+
+/// Keys with a name of their own.
+const NAMED: &[&str] = &[
+    "Space",
+    "Enter",
+    "Esc",
+    "Tab",
+    "Shift-Tab",
+    "Up",
+    "Down",
+    "Left",
+    "Right",
+    "Home",
+    "End",
+    "PageUp",
+    "PageDown",
+    "Backspace",
+    "Delete",
+    "Insert",
+];
+
+/// Whether a text is a key as [`name`] writes it.
+pub fn is_key(text: &str) -> bool {
+    let text = text.strip_prefix("Ctrl-").unwrap_or(text);
+    let base = text.strip_prefix("Alt-").unwrap_or(text);
+    let function = base.strip_prefix('F').and_then(|number| number.parse().ok());
+    let single = base.chars().count() == 1 && base.chars().all(|c| !c.is_control() && !c.is_whitespace());
+    single || NAMED.contains(&base) || function.is_some_and(|number: u8| (1..=12).contains(&number))
 }
 
 #[cfg(test)]
@@ -371,5 +430,12 @@ mod tests {
         assert_eq!(key(KeyCode::Char('l'), KeyModifiers::CONTROL), "Ctrl-l");
         assert_eq!(key(KeyCode::BackTab, KeyModifiers::SHIFT), "Shift-Tab");
         assert_eq!(key(KeyCode::Home, KeyModifiers::NONE), "Home");
+        assert_eq!(key(KeyCode::Char(' '), KeyModifiers::NONE), "Space");
+        for key in TABLE.iter().flat_map(|row| row.keys).chain(&["Space", "Ctrl-Alt-x", "F12"]) {
+            assert!(is_key(key), "{key}");
+        }
+        for wrong in ["", "Hyper-x", "F13", "ab", " ", "Ctrl-"] {
+            assert!(!is_key(wrong), "{wrong}");
+        }
     }
 }

@@ -19,11 +19,20 @@ fn fits(body: Rect, size: (u16, u16)) -> bool {
 
 pub fn places(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     match () {
-        () if look.app.zoomed => vec![(look.app.focus, body)],
+        () if look.app.zoomed => zoomed(look.app, body),
         () if fits(body, LARGE) => large(look, body),
         () if fits(body, WIDE) => wide(look, body),
         () => small(look.app, body),
     }
+}
+
+/// All the room for one pane; plan and step belong together where both fit.
+fn zoomed(app: &App, body: Rect) -> Vec<(Pane, Rect)> {
+    if matches!(app.focus, Pane::Plan | Pane::Step) && fits(body, WIDE) {
+        let [left, right] = columns(body, [Constraint::Fill(1), Constraint::Fill(1)]);
+        return vec![(Pane::Plan, left), (Pane::Step, right)];
+    }
+    vec![(app.focus, body)]
 }
 
 /// Whether the services are on none of the panes shown.
@@ -131,6 +140,7 @@ fn stores_height(look: &Look<'_>) -> u16 {
 
 fn plan_height(app: &App, most: u16) -> u16 {
     let plans = app.mirror.as_ref().map_or(0, |mirror| mirror.plans.len());
-    let rows = app.shown_run().map_or(plans, |run| run.plan.steps.len());
-    u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2).min(most * 3 / 5)
+    // With the budget, the line of no return, and a line of air.
+    let rows = app.shown_run().map_or(plans, |run| run.plan.steps.len() + 2);
+    u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(2).min(most * 2 / 3)
 }

@@ -176,7 +176,7 @@ pub fn gate(gate: Gate) -> &'static str {
 pub fn undo(undo: Undo) -> Mark {
     match undo {
         Undo::Nothing => mark("·", "changes nothing", Role::Dim),
-        Undo::Revert => mark("↶", "can be reverted (v)", Role::Good),
+        Undo::Revert => mark("↶", "can be reverted", Role::Good),
         Undo::PointOfNoReturn => mark("!", "POINT OF NO RETURN", Role::Warn),
     }
 }

@@ -17,6 +17,8 @@ pub mod layers;
 mod layout;
 pub mod look;
 pub mod mark;
+mod mouse;
+pub mod overrides;
 pub mod panes;
 pub mod screen;
 pub mod socket;
@@ -44,8 +46,10 @@ use terminal::Terminal;
 
 /// No more than thirty frames a second, however much happens.
 const FRAME: Duration = Duration::from_millis(33);
+/// A key is answered sooner than news; even so, keys that are held down cost no more than this.
+const KEY_FRAME: Duration = Duration::from_millis(8);
 /// So many events are taken in before a key may wait for a frame.
-const BURST: usize = 4096;
+const BURST: usize = 512;
 /// How long an answer may take before the cockpit gives up waiting for it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -97,9 +101,9 @@ pub async fn run(connection: impl Connection, options: Options) -> Result<Exit, 
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut drawn = Instant::now().checked_sub(FRAME).unwrap_or_else(Instant::now);
-    let mut listening = true;
+    let (mut listening, mut keyed) = (true, false);
     loop {
-        let due = tokio::time::Instant::from_std(drawn + FRAME);
+        let due = tokio::time::Instant::from_std(drawn + if keyed { KEY_FRAME } else { FRAME });
         let woken = tokio::select! {
             biased;
             key = keys.next() => Woken::Key(key),
@@ -114,7 +118,10 @@ pub async fn run(connection: impl Connection, options: Options) -> Result<Exit, 
         let now = At::now();
         let requests = match woken {
             Woken::Signal | Woken::Key(None | Some(Err(_))) => return Ok(Exit::Gone),
-            Woken::Key(Some(Ok(event))) => message(event).map(|msg| app.update(msg, now)).unwrap_or_default(),
+            Woken::Key(Some(Ok(event))) => {
+                keyed = true;
+                message(event).map(|msg| app.update(msg, now)).unwrap_or_default()
+            }
             Woken::Answer(answer) => app.update(Msg::Answer(answer), now),
             Woken::Second => app.update(Msg::Tick, now),
             Woken::Stop => vec![Request::Suspend],
@@ -125,7 +132,7 @@ pub async fn run(connection: impl Connection, options: Options) -> Result<Exit, 
             }
             Woken::Frame => {
                 terminal.draw(&app)?;
-                (app.dirty, drawn) = (Dirty::No, Instant::now());
+                (app.dirty, drawn, keyed) = (Dirty::No, Instant::now(), false);
                 Vec::new()
             }
         };
@@ -159,6 +166,7 @@ fn message(event: Event) -> Option<Msg> {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
         Event::Paste(text) => Some(Msg::Paste(text)),
+        Event::Mouse(mouse) => Some(Msg::Mouse(mouse)),
         Event::Resize(..) => Some(Msg::Resize),
         _ => None,
     }
@@ -188,6 +196,7 @@ fn perform(request: Request, connection: Arc<impl Connection>, answers: mpsc::Se
                 Answer::Report(result.unwrap_or_else(|_| Err(slow.into())).map(Box::new))
             }
             Request::Resync => return connection.resync().await,
+            Request::Looks(at) => return connection.looks(at).await,
             _ => return,
         };
         // Nobody listens any more only when the cockpit is being left.

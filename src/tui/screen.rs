@@ -49,9 +49,11 @@ fn draw_all(look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
     header::clocks(look, clocks, frame.buffer_mut());
     let margin = u16::from(area.width >= 100);
     let body = Rect { x: body.x + margin, width: body.width - 2 * margin, ..body };
-    for (pane, place) in layout::places(look, draw_strip(look, body, frame)) {
-        pane.draw(look, place, frame.buffer_mut());
+    let places = layout::places(look, draw_strip(look, body, frame));
+    for (pane, place) in &places {
+        pane.draw(look, *place, frame.buffer_mut());
     }
+    look.app.drawn.replace(places);
     draw_advice(look, next, frame);
     draw_foot(look, foot, frame);
     // The walkthrough takes all the room: what is asked over it is read together with it.

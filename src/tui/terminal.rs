@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::clipboard::CopyToClipboard;
-use ratatui::crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
+use ratatui::crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste};
+use ratatui::crossterm::style::Print;
 use ratatui::crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
     enable_raw_mode,
@@ -19,6 +20,11 @@ use super::screen;
 /// Whether the terminal is ours now: what is given back twice would leave somebody else's screen.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 static PANICS: Once = Once::new();
+/// As the runtime has it for a panic of the main thread.
+const PANICKED: i32 = 101;
+
+/// Buttons and the wheel, in SGR form. Not every movement, which would be what goes over a bad line most.
+const BUTTONS: &str = "\x1b[?1000h\x1b[?1006h";
 
 /// The terminal, while it is ours.
 pub struct Terminal {
@@ -33,8 +39,12 @@ impl Terminal {
         PANICS.call_once(|| {
             let then = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |panic| {
-                give_back();
+                let ours = give_back();
                 then(panic);
+                // Whichever task it was: a cockpit that goes on without a part of itself, on somebody else's screen, helps nobody.
+                if ours {
+                    std::process::exit(PANICKED);
+                }
             }));
         });
         let terminal = Self { inner: ratatui::Terminal::new(CrosstermBackend::new(stdout()))?, mouse };
@@ -47,7 +57,7 @@ impl Terminal {
         enable_raw_mode()?;
         execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
         if self.mouse {
-            execute!(stdout(), EnableMouseCapture)?;
+            execute!(stdout(), Print(BUTTONS))?;
         }
         Ok(())
     }
@@ -97,9 +107,10 @@ impl Drop for Terminal {
     }
 }
 
-/// Gives the terminal back if it is ours. What cannot be written any more is not worth a word: the terminal is gone.
-fn give_back() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
+/// Gives the terminal back if it is ours, which it says. What cannot be written any more is not worth a word: the terminal is gone.
+fn give_back() -> bool {
+    let ours = TAKEN.swap(false, Ordering::SeqCst);
+    if ours {
         let _ = execute!(
             stdout(),
             EndSynchronizedUpdate,
@@ -110,4 +121,5 @@ fn give_back() {
         );
         let _ = disable_raw_mode();
     }
+    ours
 }

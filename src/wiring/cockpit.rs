@@ -4,10 +4,12 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use super::failure::Failure;
+use super::settings;
 use crate::cli::args::CockpitArgs;
 use crate::cli::exit::Exit;
+use crate::config::cockpit::Cockpit;
 use crate::tui::socket::Socket;
-use crate::tui::{self, Options, TuiError};
+use crate::tui::{self, Options, TuiError, keymap, overrides};
 
 /// Whether there is a terminal to run in: asked before an engine is started for nothing.
 ///
@@ -27,13 +29,36 @@ pub fn needs_terminal() -> Result<(), Failure> {
 /// When there is no terminal to run in, or the options are not right.
 pub async fn run(socket: &Path, args: &CockpitArgs) -> Result<Exit, Failure> {
     needs_terminal()?;
-    let mut options = Options::of_environment();
-    options.ascii |= args.ascii;
-    if let Some(theme) = &args.theme {
-        options.theme.clone_from(theme);
-    }
-    tui::run(Socket::new(socket, args.read_only), options).await?;
+    #[cfg(debug_assertions)]
+    super::crash::of_cockpit();
+    tui::run(Socket::new(socket, args.read_only), options(args)).await?;
     Ok(Exit::Ok)
+}
+
+/// What flags, environment and the operator's own file ask for, in this order. A mistake in that file is no reason to keep anybody out
+/// of the cockpit: it is passed over as a whole, and said.
+fn options(args: &CockpitArgs) -> Options {
+    let folder = settings::folder();
+    let mut options = Options::of_environment();
+    let own = settings::themes(folder.as_deref()).and_then(|library| {
+        options.themes = library;
+        settings::wanted(folder.as_deref(), &options.themes)
+    });
+    let own = own.unwrap_or_else(|mistakes| {
+        let count = mistakes.0.len();
+        options.notice = Some(format!("your cockpit.toml is passed over, {count} wrong in it → mayday check"));
+        Cockpit::default()
+    });
+    if let Ok(table) = overrides::rebound(&own.keys) {
+        keymap::bind(table);
+    }
+    options.ascii |= args.ascii || own.ascii.unwrap_or(false);
+    options.mouse = args.mouse || own.mouse.unwrap_or(false);
+    options.reduced_motion = args.reduced_motion || own.reduced_motion.unwrap_or(false);
+    if let Some(theme) = args.theme.clone().filter(|theme| !theme.is_empty()).or(own.theme) {
+        options.theme = theme;
+    }
+    options
 }
 
 impl From<TuiError> for Failure {

@@ -60,3 +60,13 @@ impl Records for Crashing {
         self.journal.hash(seq).await
     }
 }
+
+/// Lets a cockpit panic soon after it has begun, in a task of its own, if a test asks for it.
+pub(super) fn of_cockpit() {
+    if std::env::var_os("MAYDAY_COCKPIT_PANIC").is_some() {
+        tokio::spawn(async {
+            tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+            std::panic::panic_any("as the test asked");
+        });
+    }
+}

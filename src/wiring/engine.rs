@@ -47,6 +47,11 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let driller = Arc::new(Child::new(places.clone()));
     let parts = assemble(config, Arc::new(journal), state, places.records(), Some(driller));
     let engine = Handle::start(parts).await?;
+    let group = match &args.socket_group {
+        Some(group) => Some(server::share(&places.socket, group).map_err(|why| Failure::shared(group, &why))?),
+        None => None,
+    };
+    let engine = Handle::start(assemble(config, Arc::new(journal), state, places.records())).await?;
     tracing::info!(socket = %places.socket.display(), "the engine runs");
     let stop = CancellationToken::new();
     if let Some(listener) = metrics {
@@ -60,7 +65,7 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
         }
         ended.cancel();
     });
-    server::serve(listener, places.socket.clone(), engine.clone(), Limits::default(), stop).await;
+    server::serve(listener, places.socket.clone(), engine.clone(), Limits { group, ..Limits::default() }, stop).await;
     engine.stop().await;
     tracing::info!("the engine has stopped");
     Ok(())

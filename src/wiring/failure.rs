@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use crate::api::protocol::ApiError;
+use crate::api::server::NotShared;
 use crate::cli::exit::Exit;
 use crate::config::Mistakes;
 use crate::domain::journal::JournalFault;
@@ -29,6 +30,9 @@ impl Failure {
     }
     pub fn socket(path: &Path, error: &io::Error) -> Self {
         Self::unreachable(format!("cannot listen on {}: {error} → choose another --state-dir", path.display()))
+    }
+    pub fn shared(group: &str, why: &NotShared) -> Self {
+        Self::new(Exit::Usage, format!("the engine cannot be shared with the group {group}: {why}"))
     }
     pub fn metrics(address: std::net::SocketAddr, error: &io::Error) -> Self {
         Self::new(Exit::Usage, format!("metrics cannot be served on {address}: {error} → choose another --metrics"))

@@ -1,5 +1,6 @@
 //! The one place, with `main`, that knows every room: it joins tables, connects systems and assembles engines.
 
+mod about;
 mod cockpit;
 #[cfg(debug_assertions)]
 mod crash;
@@ -14,7 +15,9 @@ mod places;
 mod reports;
 mod run;
 mod stage;
+mod settings;
 mod visit;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::places::Places;
 use super::{demo, drill, engine, follow, journals, kinds, lab};
 use super::{demo, engine, follow, journals, kinds, lab, reports};
+use super::{about, demo, engine, follow, journals, kinds, lab, settings, watch};
 use crate::api::client::Client;
 use crate::cli::args::{
     Cli, Command, Common, DrillCommand, EngineCommand, FailoverCommand, Format, HoldCommand, IncidentCommand,
@@ -38,6 +39,10 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
             cli::kinds::kinds(&kinds(), name.as_deref(), common.output == Format::Json, &mut io::stdout())?;
             Ok(Exit::Ok)
         }
+        Some(Command::Keys) => about::keys(common.output),
+        Some(Command::Themes) => about::themes(common.output),
+        Some(Command::Completions { shell }) => about::completions(shell),
+        Some(Command::Man) => about::man(),
         command => with_places(&common, command, &cli.cockpit).await,
     }
 }
@@ -55,7 +60,7 @@ async fn with_places(
             Ok(Exit::Ok)
         }
         Some(Command::Check) => {
-            let loaded = config::load(&places.config, &kinds());
+            let loaded = check_all(&places);
             match format {
                 Format::Json => check::check_json(&loaded, &mut io::stdout())?,
                 Format::Text => check::check(&loaded, &mut io::stdout())?,
@@ -86,6 +91,20 @@ async fn with_places(
     }
 }
 
+/// The config, its plans, and the operator's own cockpit.toml.
+fn check_all(places: &Places) -> Result<config::Config, config::Mistakes> {
+    let folder = settings::folder();
+    let own = settings::themes(folder.as_deref()).and_then(|library| settings::wanted(folder.as_deref(), &library));
+    match (config::load(&places.config, &kinds()), own) {
+        (loaded, Ok(_)) => loaded,
+        (Ok(_), Err(own)) => Err(own),
+        (Err(mut mistakes), Err(own)) => {
+            mistakes.0.extend(own.0);
+            Err(mistakes)
+        }
+    }
+}
+
 async fn with_engine(client: &Client, command: Command, format: Format) -> Result<Exit, Failure> {
     match command {
         Command::Plan(command) => plans(client, command, format).await,
@@ -103,6 +122,7 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
             say(format, &steps, plan::by_hand(&steps))
         }
         Command::Incident(command) => incident(client, command, format).await,
+        Command::Watch(args) => watch::run(client, &args, format).await,
         Command::Metrics => {
             write!(io::stdout(), "{}", client.metrics().await?)?;
             Ok(Exit::Ok)

@@ -42,6 +42,7 @@ const BRIEF: Limits = Limits {
     head: 32 * 1024,
     body: 64 * 1024,
     sending: Duration::from_millis(200),
+    group: None,
     taking: Duration::from_millis(200),
 };
 
@@ -101,7 +102,13 @@ impl Site {
 
     /// Something changes that is not journalled.
     fn stir(&self, number: u32) {
-        let who = Attached { name: "a".repeat(200), uid: number, since: jiff::Timestamp::now(), read_only: true };
+        let who = Attached {
+            name: "a".repeat(200),
+            uid: number,
+            since: jiff::Timestamp::now(),
+            read_only: true,
+            looks_at: None,
+        };
         self.engine.attach("stirring".into(), who);
     }
 }

@@ -29,3 +29,4 @@ mod scenarios;
 mod script;
 mod shipped;
 mod traps;
+mod terminal;

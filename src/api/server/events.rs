@@ -78,7 +78,8 @@ impl Attachment {
     fn new(engine: &Handle, session: SessionId, peer: &Peer, read_only: bool) -> Self {
         let actor = peer.actor();
         let since = engine.snapshot().now;
-        let who = Attached { name: actor.name.clone(), uid: peer.uid.unwrap_or(u32::MAX), since, read_only };
+        let who =
+            Attached { name: actor.name.clone(), uid: peer.uid.unwrap_or(u32::MAX), since, read_only, looks_at: None };
         engine.attach(session.clone(), who);
         Self { engine: engine.clone(), session, actor }
     }

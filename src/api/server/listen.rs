@@ -23,7 +23,7 @@ use super::patient::Patient;
 use super::{Peer, Site, router};
 use crate::engine::Handle;
 
-/// How much is borne with. A peer is a program of the same user, so what goes beyond is a mistake, and still must not harm.
+/// How much is borne with. A peer is a program of a trusted user, so what goes beyond is a mistake, and still must not harm.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections at once; more wait until one ends.
@@ -36,6 +36,8 @@ pub struct Limits {
     pub body: usize,
     /// The longest that the head of a request may take from its beginning, and its body after that.
     pub sending: Duration,
+    /// The group that the socket is shared with, as [`super::share`] said.
+    pub group: Option<u32>,
     /// The longest that a peer may take none of what it is sent: a stopped terminal keeps no connection for good.
     pub taking: Duration,
 }
@@ -48,6 +50,7 @@ impl Default for Limits {
             head: 32 * 1024,
             body: 64 * 1024,
             sending: Duration::from_secs(5),
+            group: None,
             taking: Duration::from_secs(60),
         }
     }
@@ -121,7 +124,8 @@ async fn accept(listener: &UnixListener, connections: &Arc<Semaphore>) -> (UnixS
 
 /// One connection from its first byte to its last.
 async fn talk(stream: UnixStream, app: Router, limits: Limits, stop: CancellationToken) {
-    let peer = Peer { uid: stream.peer_cred().ok().map(|peer| peer.uid()) };
+    let peer = stream.peer_cred().ok();
+    let peer = Peer { uid: peer.map(|peer| peer.uid()), gid: peer.map(|peer| peer.gid()) };
     let service = TowerToHyperService::new(app.layer(Extension(peer)));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.sending).max_buf_size(limits.head);

@@ -1,5 +1,6 @@
-//! The server: bounded, and only for the owner of the socket.
+//! The server: bounded, and only for the owner of the socket, or for the group that the owner shares it with.
 
+mod admission;
 mod events;
 mod listen;
 mod patient;
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+pub use self::admission::{NotShared, share};
 use self::events::Feed;
 pub use self::listen::{Limits, listen, serve};
 use super::openapi;
@@ -34,6 +36,7 @@ use super::protocol::{
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Ask, Refusal, RefusalReason};
 use crate::domain::ids::{PlanId, SessionId};
+use crate::domain::live::Gaze;
 use crate::domain::view::Snapshot;
 use crate::engine::{Denied, Handle};
 
@@ -57,6 +60,7 @@ struct Site {
 #[derive(Clone, Debug)]
 struct Peer {
     uid: Option<u32>,
+    gid: Option<u32>,
 }
 
 impl Peer {
@@ -72,6 +76,7 @@ fn router(site: Site) -> Router {
         (routes::SNAPSHOT, get(snapshot)),
         (routes::EVENTS, get(events)),
         (routes::COMMANDS, post(commands)),
+        (routes::LOOKS, post(looks)),
         (routes::PREVIEW, post(preview)),
         (routes::BY_HAND, get(by_hand)),
         (routes::READINESS, post(readiness)),
@@ -92,7 +97,7 @@ fn router(site: Site) -> Router {
         .fallback(lost)
         .method_not_allowed_fallback(lost)
         .layer(middleware::from_fn_with_state(site.limits, gather))
-        .layer(middleware::from_fn(admit))
+        .layer(middleware::from_fn_with_state(site.limits.group, admission::admit))
         .with_state(site)
 }
 
@@ -107,16 +112,6 @@ impl IntoResponse for ApiError {
         };
         (status, Json(self)).into_response()
     }
-}
-
-/// Only the engine's own user, and root, may talk to it: the mode of the socket says so too.
-async fn admit(Extension(peer): Extension<Peer>, request: Request, next: Next) -> Response {
-    let own = rustix::process::getuid().as_raw();
-    if peer.uid.is_some_and(|uid| uid == own || uid == 0) {
-        return next.run(request).await;
-    }
-    let next = "ask its owner, or run your own engine";
-    ApiError::new(ErrorCode::Forbidden, "this engine belongs to another user", next).into_response()
 }
 
 /// Takes the body of a request in before anything is done about it: it has to be small, and to arrive.
@@ -160,6 +155,22 @@ async fn commands(
         }
     })?;
     Ok(Json(Accepted { seq: accepted.seq, note: accepted.note }))
+}
+
+async fn looks(
+    State(site): State<Site>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Result<Json<Gaze>, JsonRejection>,
+) -> Result<Json<Accepted>, ApiError> {
+    let Json(at) = body.map_err(|error| {
+        ApiError::new(ErrorCode::BadRequest, error.body_text(), "the fields are listed by GET /v1/openapi.json")
+    })?;
+    let session = headers.get(routes::SESSION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if site.engine.looks(&SessionId::from(session), peer.uid, at) {
+        return Ok(Json(Accepted { seq: site.engine.snapshot().state.seq, note: None }));
+    }
+    Err(ApiError::new(ErrorCode::Refused, "no cockpit of yours is attached by this name", "attach first"))
 }
 
 async fn preview(State(site): State<Site>, id: Result<UrlPath<String>, PathRejection>) -> Result<Response, ApiError> {

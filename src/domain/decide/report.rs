@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::command::{Effect, Preparation, Report};
 use super::super::event::{Event, Prepared};
 use super::super::ids::{RunId, StepId};
+use super::super::outlook::outlook;
 use super::super::plan::{Gate, StepSpec};
 use super::super::run::{GateCard, Mode, Run, StepPhase, StepRun};
 use super::super::system::{Fault, FaultClass, GuardVerdict, Observed, Receipt, Verified};
@@ -143,20 +144,9 @@ fn card(draft: &Draft<'_>, run: &Run, spec: &StepSpec, found: &Preparation) -> G
         loss,
         undo: spec.undo,
         last: history.and_then(|steps| steps.get(&spec.id)).cloned(),
-        projected: projected(state, run),
+        projected: outlook(run, history, |_| true, cx.now).projected(),
         pre_image: found.preview.pre_image.clone(),
     }
-}
-
-/// Seconds to the end of the plan from what is left of it, by how long each step took the last time.
-fn projected(state: &super::super::state::State, run: &Run) -> Option<f64> {
-    let history = state.history.get(&run.plan.id)?;
-    let left = |spec: &StepSpec| !run.phase(&spec.id).is_over();
-    if run.plan.steps.iter().any(|spec| left(spec) && !history.contains_key(&spec.id)) {
-        return None;
-    }
-    let cost = |spec: &StepSpec| if left(spec) { history.get(&spec.id).map_or(0.0, |last| last.seconds) } else { 0.0 };
-    Some(run.plan.longest_chain(cost).into_iter().map(|(_, at)| at).fold(0.0, f64::max))
 }
 
 fn judge(run: &Run, spec: &StepSpec, known: &StepRun, card: &GateCard) -> Prepared {

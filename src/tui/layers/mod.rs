@@ -20,12 +20,15 @@ use crate::domain::ids::StepId;
 
 use super::app::Scroll;
 use super::format::{column, width, wrap};
-use super::keymap::{Action, Context};
+use super::keymap::{self, Action, Context};
 use super::look::Look;
 use super::theme::Role;
 
 pub use form::{Field, Form, Purpose};
 pub use walk::Walk;
+
+/// How wide a layer is whose text is copied.
+const COPIED: usize = 120;
 
 /// One layer.
 pub enum Layer {
@@ -127,6 +130,18 @@ impl Layer {
         }
     }
 
+    /// What it shows, as text: for the clipboard.
+    pub fn text(&self, look: &Look<'_>) -> String {
+        let columns = COPIED;
+        let lines = match self {
+            Self::Card(card) => card::sheet(look, card, columns, usize::MAX).lines,
+            Self::Reader(Reader { text: Text::Plain(text), .. }) => return text.join("\n"),
+            Self::Reader(reader) => reader.sheet(look, columns).lines,
+            _ => Vec::new(),
+        };
+        lines.iter().map(|line| line.to_string().trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    }
+
     /// Draws itself in the middle of `area`, which leaves the clocks free.
     pub fn draw(&self, look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
         let most = usize::from(area.width.saturating_sub(4)).max(1);
@@ -191,7 +206,8 @@ impl Sheet {
         Paragraph::new(shown).render(text, frame.buffer_mut());
         if more && inner.height > text.height {
             let mark = Rect { y: text.bottom(), height: 1, ..inner };
-            Line::from(look.span("… j: more", Role::Accent)).right_aligned().render(mark, frame.buffer_mut());
+            let words = format!("… {}: more", keymap::key(Action::Down));
+            Line::from(look.span(words, Role::Accent)).right_aligned().render(mark, frame.buffer_mut());
         }
         let below = u16::try_from(keys.len()).unwrap_or(0).min(inner.height);
         let foot = Rect { y: inner.bottom() - below, height: below, ..inner };
@@ -234,7 +250,7 @@ impl Question {
         let text = self.lines.iter().flat_map(|line| wrap(line, columns));
         let lines = text.map(|line| Line::from(look.span(line, Role::Text))).collect();
         let mut sheet = Sheet::new(self.title.clone(), lines, columns);
-        sheet.keys = vec![("y", "yes".into()), ("Esc", "no".into())];
+        sheet.keys = vec![(keymap::key(Action::Yes), "yes".into()), ("Esc", "no".into())];
         sheet
     }
 }
@@ -245,17 +261,17 @@ impl Reader {
             Text::Keys(context) => (help::lines(look, *context, most.min(92)), most.min(92), false),
             Text::Markdown(text) => (markdown::lines(look, text, most.min(110)), most.min(110), true),
             Text::Contacts => (contacts::lines(look, most.min(100)), most.min(100), false),
+        let (lines, columns) = match &self.text {
+            Text::Keys(context) => (help::lines(look, *context, most.min(92)), most.min(92)),
+            Text::Contacts => (contacts::lines(look, most.min(100)), most.min(100)),
             Text::Plain(text) => {
                 let columns = text.iter().map(|line| width(line)).max().unwrap_or(0).clamp(40, most.max(40)).min(most);
-                (plain(look, text, columns), columns, true)
+                (plain(look, text, columns), columns)
             }
         };
         let mut sheet = Sheet::new(self.title.clone(), lines, columns);
-        sheet.keys = vec![("j/k", "scroll".into())];
-        if copies {
-            sheet.keys.push(("y", "copy".into()));
-        }
-        sheet.keys.push(("Esc", "back".into()));
+        let word = |action| (keymap::key(action), keymap::of(action).title.to_owned());
+        sheet.keys = vec![word(Action::Down), word(Action::Up), word(Action::Copy), ("Esc", "back".into())];
         sheet
     }
 }

@@ -1,7 +1,10 @@
 //! The palette: everything that can be done, found by a few letters of its name.
 
+use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
 use ratatui::crossterm::event::KeyEvent;
-use ratatui::text::Line;
+use ratatui::style::Modifier;
+use ratatui::text::{Line, Span};
 use tui_textarea::TextArea;
 
 use super::super::app::App;
@@ -9,9 +12,12 @@ use super::super::format::{column, fit, width};
 use super::super::keymap::{self, Action, Context};
 use super::super::look::Look;
 use super::super::panes::Pane;
-use super::super::theme::{BUILT_IN, Role};
+use super::super::theme::Role;
 use super::Sheet;
 use super::form::window;
+
+/// The columns of the titles, with their mark.
+const TITLE: usize = 26;
 
 /// What is being looked for.
 pub struct Palette {
@@ -26,13 +32,15 @@ pub struct Item {
     pub key: &'static str,
     pub help: String,
     pub does: Does,
+    /// The characters of the title that were looked for.
+    pub matched: Vec<u32>,
 }
 
 /// What choosing it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Does {
     Act(Action),
-    Theme(&'static str),
+    Theme(String),
     Pane(Pane),
     /// Opens the list with this plan chosen.
     Plan(usize),
@@ -59,10 +67,13 @@ impl Palette {
 
     /// What matches, best first.
     pub fn found(&self, app: &App) -> Vec<Item> {
-        let query = self.query();
-        let mut scored: Vec<(u32, Item)> =
-            items(app).into_iter().filter_map(|item| Some((score(&query, &item.title)?, item))).collect();
-        scored.sort_by_key(|(score, _)| *score);
+        let mut finder = Finder::new(&self.query());
+        let found = items(app).into_iter().filter_map(|item| {
+            let (score, matched) = finder.find(&item.title)?;
+            Some((score, Item { matched, ..item }))
+        });
+        let mut scored: Vec<(u32, Item)> = found.collect();
+        scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
         scored.into_iter().map(|(_, item)| item).collect()
     }
 
@@ -77,13 +88,12 @@ impl Palette {
         for (at, item) in found.iter().enumerate().skip(top).take(room) {
             let role = if at == self.at { Role::Selected } else { Role::Text };
             let mark = if at == self.at { "▸" } else { " " };
-            let title = column(&format!("{mark} {}", item.title), 26);
-            let help = column(&item.help, columns.saturating_sub(26 + 8));
-            lines.push(Line::from(vec![
-                look.span(title, role),
-                look.span(help, if at == self.at { Role::Selected } else { Role::Dim }),
-                look.span(format!(" {}", fit(item.key, 7)), Role::Key),
-            ]));
+            let help = column(&item.help, columns.saturating_sub(TITLE + 8));
+            let mut line = vec![look.span(format!("{mark} "), role)];
+            line.extend(title(look, item, role));
+            line.push(look.span(help, if at == self.at { Role::Selected } else { Role::Dim }));
+            line.push(look.span(format!(" {}", fit(item.key, 7)), Role::Key));
+            lines.push(Line::from(line));
         }
         if found.is_empty() {
             lines.push(Line::from(look.span("  nothing is called that", Role::Dim)));
@@ -98,6 +108,17 @@ impl Palette {
     }
 }
 
+/// The title in its column, what was looked for underlined as well as coloured.
+fn title(look: &Look<'_>, item: &Item, role: Role) -> Vec<Span<'static>> {
+    let found = look.style(role).patch(look.style(Role::Key)).add_modifier(Modifier::UNDERLINED);
+    let shown = column(&item.title, TITLE - 2);
+    let spans = (0u32..).zip(shown.chars()).map(|(at, c)| {
+        let style = if item.matched.contains(&at) { found } else { look.style(role) };
+        Span::styled(c.to_string(), style)
+    });
+    spans.collect()
+}
+
 /// Everything that is bound in the cockpit now, the themes, the panes and the plans.
 fn items(app: &App) -> Vec<Item> {
     let plain = [Action::Up, Action::Down, Action::FocusPane, Action::Palette, Action::Back];
@@ -108,9 +129,10 @@ fn items(app: &App) -> Vec<Item> {
             key: row.keys[0],
             help: row.help.into(),
             does: Does::Act(row.action),
+            matched: Vec::new(),
         })
         .collect();
-    let extra = |title: String, help: String, does| Item { title, key: "", help, does };
+    let extra = |title: String, help: String, does| Item { title, key: "", help, does, matched: Vec::new() };
     if !app.read_only {
         let plans = app.mirror.iter().flat_map(|mirror| mirror.plans.iter().enumerate());
         items.extend(plans.map(|(at, plan)| extra(format!("run {}", plan.id), plan.title.clone(), Does::Plan(at))));
@@ -119,38 +141,50 @@ fn items(app: &App) -> Vec<Item> {
         key: pane.key(),
         ..extra(format!("pane {pane}"), format!("Go to the pane of {pane}."), Does::Pane(*pane))
     }));
-    let themes = BUILT_IN.iter().map(|(name, _)| *name);
-    items.extend(
-        themes.map(|name| extra(format!("theme {name}"), format!("Switch to the theme {name}."), Does::Theme(name))),
-    );
+    let theme = |name: &str| {
+        extra(format!("theme {name}"), format!("Switch to the theme {name}."), Does::Theme(name.to_owned()))
+    };
+    items.extend(app.options.themes.names().map(theme));
     items
 }
 
-/// How well a text matches: the letters have to occur in their order; fewer and earlier gaps are better. Lower is better.
-fn score(query: &str, text: &str) -> Option<u32> {
-    let text = text.to_lowercase();
-    let (mut at, mut score, mut last) = (0, 0u32, None);
-    for c in query.to_lowercase().chars().filter(|c| !c.is_whitespace()) {
-        let found = text[at..].find(c)? + at;
-        let gap = last.map_or(found * 2, |last: usize| found - last);
-        let starts_word = found == 0 || !text[..found].ends_with(char::is_alphanumeric);
-        score += u32::try_from(gap).unwrap_or(u32::MAX / 1024) * if starts_word { 1 } else { 3 };
-        at = found + c.len_utf8();
-        last = Some(at);
+/// Finds titles by a few letters of theirs, in any words' order; keeps its memory between titles.
+struct Finder {
+    pattern: Pattern,
+    matcher: Matcher,
+    buffer: Vec<char>,
+}
+
+impl Finder {
+    fn new(query: &str) -> Self {
+        let pattern = Pattern::new(query, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy);
+        Self { pattern, matcher: Matcher::new(Config::DEFAULT), buffer: Vec::new() }
     }
-    Some(score)
+
+    /// How well a title matches, higher is better, and which of its characters do; `None` if it does not.
+    fn find(&mut self, title: &str) -> Option<(u32, Vec<u32>)> {
+        let mut at = Vec::new();
+        let score = self.pattern.indices(Utf32Str::new(title, &mut self.buffer), &mut self.matcher, &mut at)?;
+        at.sort_unstable();
+        Some((score, at))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn score(query: &str, title: &str) -> Option<u32> {
+        Finder::new(query).find(title).map(|(score, _)| score)
+    }
+
     #[test]
     fn letters_in_their_order_are_found_and_whole_words_first() {
         assert!(score("hld", "hold / release").is_some());
         assert!(score("xyz", "hold / release").is_none());
-        assert!(score("hold", "hold / release") < score("hold", "something that has old things held"));
-        assert!(score("rel", "hold / release").is_some());
+        assert!(score("hold", "hold / release") > score("hold", "something that has old things held"));
+        assert!(score("release hold", "hold / release").is_some(), "words in any order");
         assert!(score("日", "日本").is_some());
+        assert_eq!(Finder::new("th").find("switch theme").unwrap().1, [7, 8]);
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::run::Mode;
 
 use super::super::app::App;
 use super::super::format::{column, wrap};
+use super::super::keymap::{self, Action};
 use super::super::look::Look;
 use super::super::theme::Role;
 use super::{Plans, Sheet};
@@ -36,9 +37,9 @@ pub fn sheet(look: &Look<'_>, plans: &Plans, most: usize) -> Sheet {
     }
     let mut sheet = Sheet::new("run a plan", lines, columns);
     sheet.keys = vec![
-        ("Enter", "run live".into()),
-        ("p", "rehearse, nothing is changed".into()),
-        ("A", "arm".into()),
+        (keymap::key(Action::StartLive), "run live".into()),
+        (keymap::key(Action::Rehearse), "rehearse, nothing is changed".into()),
+        (keymap::key(Action::Arm), "arm".into()),
         ("Esc", "back".into()),
     ];
     sheet.reveal = Some(plans.at);
@@ -49,13 +50,13 @@ pub fn sheet(look: &Look<'_>, plans: &Plans, most: usize) -> Sheet {
 fn how(look: &Look<'_>) -> Line<'static> {
     let app: &App = look.app;
     let (words, role) = if app.run().is_some_and(crate::domain::run::Run::is_open) {
-        ("a run is open already: one at a time", Role::Warn)
+        ("a run is open already: one at a time".to_owned(), Role::Warn)
     } else if look.snap.state.incident.is_none() {
-        ("a live run needs an incident: Esc, then D", Role::Warn)
+        (format!("a live run needs an incident: Esc, then {}", keymap::key(Action::Declare)), Role::Warn)
     } else if app.armed().is_none() {
-        ("a live run needs an armed cockpit: A", Role::Warn)
+        (format!("a live run needs an armed cockpit: {}", keymap::key(Action::Arm)), Role::Warn)
     } else {
-        ("ready to run live: every gate still asks", Role::Good)
+        ("ready to run live: every gate still asks".to_owned(), Role::Good)
     };
     Line::from(look.span(format!("{}: {words}", Mode::Live), role))
 }

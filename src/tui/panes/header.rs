@@ -24,6 +24,8 @@ pub const CLOCKS: u16 = 3;
 const FRESH: f64 = 8.0;
 /// From this width on there is room for big digits.
 const BIG: u16 = 116;
+/// From this width on the name of the estate is shown beside an incident.
+const NAMED: u16 = 100;
 /// What is said where there is no room for the word.
 const SHORT: &[(&str, &str)] = &[("estimated", "est."), ("measured", "meas"), ("exposed", "now")];
 
@@ -34,7 +36,10 @@ pub fn bar(app: &App, look: Option<&Look<'_>>, area: Rect, buffer: &mut Buffer) 
     let strong = app.theme.of(Role::Strong);
     let mut left = vec![Span::styled(" MAYDAY ", bar.patch(strong))];
     if let Some(look) = look {
-        left.push(Span::styled(format!("{}  ", look.snap.estate.name), bar.patch(app.theme.of(Role::Dim))));
+        // Where there is little room, what has happened matters more than where.
+        if area.width >= NAMED || look.snap.state.incident.is_none() {
+            left.push(Span::styled(format!("{}  ", look.snap.estate.name), bar.patch(app.theme.of(Role::Dim))));
+        }
         left.extend(incident(look, bar));
     }
     let right = status(app, bar);
@@ -73,6 +78,10 @@ fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
         out.push(Span::styled(" HOLD ", theme.of(Role::BadgeWarn)));
         out.push(Span::styled(" ", bar));
     }
+    let here = app.mirror.as_ref().map_or(0, |mirror| mirror.live.attached.len());
+    if here > 1 {
+        out.push(Span::styled(format!(" {here} here "), bar.patch(theme.of(Role::Dim))));
+    }
     out.push(match app.armed() {
         _ if app.read_only => Span::styled(" read-only ", theme.of(Role::BadgeCalm)),
         Some(left) => Span::styled(format!(" ARMED {}m ", (left / 60.0).ceil()), theme.of(Role::BadgeArmed)),
@@ -103,7 +112,7 @@ fn cut(spans: Vec<Span<'static>>, columns: usize) -> Vec<Span<'static>> {
 
 /// The three rows of clocks: RTO per tier on the left, RPO per data class on the right; big digits where there is room.
 pub fn clocks(look: &Look<'_>, area: Rect, buffer: &mut Buffer) {
-    let big = if area.width >= BIG { big(look, area, buffer) } else { 0 };
+    let big = if area.width >= BIG && !look.app.options.reduced_motion { big(look, area, buffer) } else { 0 };
     let area = Rect { x: area.x + big, width: area.width - big, ..area };
     let columns = usize::from(area.width);
     let rpo = columns * 9 / 20;

@@ -4,9 +4,10 @@ use ratatui::text::Line;
 
 use crate::domain::estate::Tier;
 use crate::domain::incident::Incident;
+use crate::domain::live::Gaze;
 use crate::domain::time::{At, seconds_between};
 
-use super::super::format::{age, clock, column, fit, moment, wrap};
+use super::super::format::{clock, column, fit, moment, rough_age, wrap};
 use super::super::look::Look;
 use super::super::theme::Role;
 use super::{Body, Room};
@@ -82,7 +83,12 @@ fn attached(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
             _ => "looking",
         };
         let you = if *session == look.app.session { " (you)" } else { "" };
-        let text = format!("{}{you}, {what}, for {}", who.name, age(look.since(who.since)));
+        let sees = match &who.looks_at {
+            Some(Gaze { pane, step: Some(step) }) => format!(", at {pane}, {step}"),
+            Some(Gaze { pane, step: None }) => format!(", at {pane}"),
+            None => String::new(),
+        };
+        let text = format!("{}{you}, {what}{sees}, for {}", who.name, rough_age(look.since(who.since)));
         row(look, "attached", fit(&text, columns.saturating_sub(LABEL)).into_owned(), Role::Text)
     })
     .collect()

@@ -24,6 +24,7 @@ use ratatui::widgets::{Paragraph, Widget};
 use crate::domain::estate::words;
 
 use super::format::width;
+use super::keymap::{self, Action};
 use super::look::Look;
 use super::theme::Role;
 
@@ -42,7 +43,6 @@ pub enum Place {
 
 /// What is known of a pane besides its name.
 struct Row {
-    key: &'static str,
     place: Place,
     body: fn(&Look<'_>, Room) -> Body,
 }
@@ -53,8 +53,8 @@ macro_rules! panes {
             /// The panes, in the order in which `Tab` goes through them.
             Pane { $($pane = $word,)+ }
         }
-        const TABLE: &[Row] = &[$(Row { key: $key, place: Place::$place, body: $module::body },)+];
-        /// The keys that go to a pane, in the order of the table.
+        const TABLE: &[Row] = &[$(Row { place: Place::$place, body: $module::body },)+];
+        /// The keys that go to a pane, in the order of the table; the operator may have given others.
         pub const KEYS: &[&str] = &[$($key),+];
     };
 }
@@ -80,6 +80,9 @@ pub struct Room {
     pub height: usize,
 }
 
+/// How wide a pane is whose text is copied.
+const COPIED: usize = 120;
+
 /// What a pane shows.
 #[derive(Default)]
 pub struct Body {
@@ -99,7 +102,7 @@ pub struct Body {
 impl Pane {
     /// The key that goes to it.
     pub fn key(self) -> &'static str {
-        TABLE[self as usize].key
+        keymap::of(Action::FocusPane).keys[self as usize]
     }
 
     /// The pane that a key goes to.
@@ -119,6 +122,14 @@ impl Pane {
 
     fn body(self, look: &Look<'_>, room: Room) -> Body {
         (TABLE[self as usize].body)(look, room)
+    }
+
+    /// What it would show if it had all the room it wants, as text.
+    pub fn text(self, look: &Look<'_>) -> String {
+        let mut body = self.body(look, Room { columns: COPIED, height: usize::MAX });
+        self.filter(look, &mut body);
+        let lines = body.head.into_iter().chain(body.lines);
+        lines.map(|line| line.to_string().trim_end().to_owned()).collect::<Vec<_>>().join("\n")
     }
 
     /// Draws the pane: a title line, then its lines.

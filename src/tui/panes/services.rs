@@ -66,7 +66,8 @@ fn status(look: &Look<'_>, seen: &Seen<'_>, cell: usize) -> Vec<Span<'static>> {
         out.push(look.span(right(&format!("{latency}ms"), 6), Role::Dim));
         used += 6;
     }
-    if let Some(history) = seen.history.filter(|_| cell >= used + 9) {
+    let still = look.app.options.reduced_motion;
+    if let Some(history) = seen.history.filter(|_| cell >= used + 9 && !still) {
         let room = (cell - used - 3).min(24);
         out.push(look.span(format!(" {}", sparkline(history, room)), Role::Faint));
         used += room + 1;

@@ -50,13 +50,15 @@ fn dump() {
     let dir = std::env::var("MAYDAY_LOOK").unwrap();
     let theme = std::env::var("MAYDAY_THEME").unwrap_or_else(|_| "dark".into());
     type Row = (&'static str, fn() -> Scene, &'static str);
-    let scenes: [Row; 14] = [
+    let scenes: [Row; 16] = [
         ("peace", Scene::peace, ""),
         ("dark", Scene::dark, ""),
         ("declared", Scene::declared, ""),
         ("gates", Scene::gates, ""),
         ("running", Scene::running, ""),
         ("blocked", Scene::blocked, ""),
+        ("practised", Scene::practised, "3"),
+        ("failover", Scene::practised, "3 z"),
         ("held", Scene::held, ""),
         ("recovered", Scene::recovered, ""),
         ("card", Scene::running, "n Enter"),

@@ -20,6 +20,7 @@ use crate::domain::live::{Attached, Live, LiveChange, LogLine, ProbeLive, Survey
 use crate::domain::readiness::{Assessment, Finding, Finds};
 use crate::domain::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
 use crate::domain::sight::{self, median};
+use crate::domain::run::{LastTime, Mode};
 use crate::domain::state::State;
 use crate::domain::system::{Checked, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Verified};
 use crate::domain::time::{At, after, before};
@@ -69,7 +70,7 @@ impl Scene {
             dark: false,
         };
         scene.report(Report::Started { version: "0.1.0".into() });
-        let who = Attached { name: "alice".into(), uid: 1000, since: now, read_only: false };
+        let who = Attached { name: "alice".into(), uid: 1000, since: now, read_only: false, looks_at: None };
         scene.live(LiveChange::Attached { session: scene.session.clone(), who });
         for _ in 0..20 {
             scene.pass(5);
@@ -138,6 +139,23 @@ impl Scene {
         scene.pass(5);
         scene.log("promote-database", "status modifying, still a replica of gennet-db");
         scene.pass(5);
+        scene
+    }
+
+    /// The same by people who have done it before: every step was timed, and the critical path is known.
+    pub fn practised() -> Self {
+        let mut scene = Self::running();
+        let run = scene.snap.state.run.as_ref().unwrap();
+        let (plan, steps) = (run.plan.id.clone(), run.plan.steps.clone());
+        let seconds = |step: &str| match step {
+            "promote-database" => 74.0,
+            "scale-standby" => 31.0,
+            "move-dns" => 62.0,
+            _ => 4.0,
+        };
+        let last = |step: &str| LastTime { at: scene.snap.now, mode: Mode::Drill, seconds: seconds(step) };
+        let timed = steps.iter().map(|spec| (spec.id.clone(), last(spec.id.as_str()))).collect();
+        scene.snap.state.history.insert(plan, timed);
         scene
     }
 
@@ -445,7 +463,7 @@ impl Scene {
     }
 
     pub fn start(&mut self, plan: &str) {
-        let mode = crate::domain::run::Mode::Live;
+        let mode = Mode::Live;
         self.ask(Ask::StartRun { plan: plan.into(), mode, reason: String::new(), unattended: false });
     }
 

@@ -34,6 +34,8 @@ const VIEWS: [View; 13] = [
     ("incident", Scene::running, "6"),
     ("checklist", Scene::walked, "0"),
     ("checklist-peace", Scene::peace, "0"),
+    ("practised", Scene::practised, "3"),
+    ("failover", Scene::practised, "3 z"),
 ];
 
 #[test]

@@ -11,7 +11,7 @@ use crate::domain::view::StepByHand;
 use crate::tui::app::{Answer, App, Msg, Options, Request};
 use crate::tui::connection::Arrival;
 use crate::tui::screen;
-use crate::tui::theme::Depth;
+use crate::tui::theme::{Depth, Library};
 
 use super::scene::{Scene, by_hand};
 
@@ -24,7 +24,16 @@ pub struct Stage {
 }
 
 pub fn options() -> Options {
-    Options { theme: "dark".into(), depth: Depth::True, ascii: false, mouse: false, zone: TimeZone::UTC }
+    Options {
+        theme: "dark".into(),
+        depth: Depth::True,
+        ascii: false,
+        mouse: false,
+        reduced_motion: false,
+        themes: Library::default(),
+        notice: None,
+        zone: TimeZone::UTC,
+    }
 }
 
 impl Stage {

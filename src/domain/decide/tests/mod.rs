@@ -5,4 +5,5 @@ mod drills;
 mod bench;
 mod checklist;
 mod histories;
+mod outlook;
 mod rules;

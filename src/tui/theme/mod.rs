@@ -1,4 +1,7 @@
-//! Themes: a palette, and what each role looks like in it. A theme is a TOML file in `themes/` and a row of [`BUILT_IN`].
+//! Themes: a palette, and what each role looks like in it. A theme is a TOML file in `themes/` and a row of [`BUILT_IN`], or a file of
+//! the operator's own. [`lint`] says whether it can be read, by whom and on what.
+
+pub mod lint;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -10,11 +13,11 @@ use crate::domain::estate::words;
 
 /// Every theme that is built in, by name; the first is the default.
 pub const BUILT_IN: &[(&str, &str)] = &[
-    ("dark", include_str!("../../themes/dark.toml")),
-    ("light", include_str!("../../themes/light.toml")),
-    ("high-contrast", include_str!("../../themes/high-contrast.toml")),
-    ("colour-blind", include_str!("../../themes/colour-blind.toml")),
-    ("mono", include_str!("../../themes/mono.toml")),
+    ("dark", include_str!("../../../themes/dark.toml")),
+    ("light", include_str!("../../../themes/light.toml")),
+    ("high-contrast", include_str!("../../../themes/high-contrast.toml")),
+    ("colour-blind", include_str!("../../../themes/colour-blind.toml")),
+    ("mono", include_str!("../../../themes/mono.toml")),
 ];
 
 words! {
@@ -78,37 +81,84 @@ impl Depth {
 /// What every role looks like, on this terminal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Theme {
-    pub name: &'static str,
+    pub name: String,
     styles: BTreeMap<Role, Style>,
 }
 
 impl Theme {
-    /// A built-in theme. Without colours it is `mono`, whatever was asked for.
-    ///
-    /// # Errors
-    /// When there is no theme of this name, or its file is not right.
-    pub fn load(name: &str, depth: Depth) -> Result<Self, String> {
-        let name = if depth == Depth::None { "mono" } else { name };
-        let Some((name, _)) = BUILT_IN.iter().find(|(known, _)| *known == name) else {
-            let known: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-            return Err(format!("there is no theme `{name}`; choose one of {}", known.join(", ")));
-        };
-        let file = ThemeFile::resolve(name, 0)?;
-        let style = |role: &Role| {
-            let spec = file.styles.get(role).ok_or_else(|| format!("theme {name} says nothing of `{role}`"))?;
-            Ok((*role, spec.style(&file.palette, depth)?))
-        };
-        Ok(Self { name, styles: Role::ALL.iter().map(style).collect::<Result<_, String>>()? })
-    }
-
     pub fn of(&self, role: Role) -> Style {
         self.styles.get(&role).copied().unwrap_or_default()
     }
+}
+
+/// The themes there are: those built in, and the operator's own.
+#[derive(Clone, Debug)]
+pub struct Library(Vec<(String, String)>);
+
+impl Default for Library {
+    fn default() -> Self {
+        Self(BUILT_IN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect())
+    }
+}
+
+impl Library {
+    /// Adds a theme. One of a name that is there takes its place, and may inherit from it.
+    pub fn add(&mut self, name: String, text: String) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = text,
+            None => self.0.push((name, text)),
+        }
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
 
     /// The name of the theme after this one.
-    pub fn next(&self) -> &'static str {
-        let at = BUILT_IN.iter().position(|(name, _)| *name == self.name).unwrap_or(0);
-        BUILT_IN[(at + 1) % BUILT_IN.len()].0
+    pub fn after(&self, name: &str) -> String {
+        let at = self.names().position(|known| known == name).map_or(0, |at| at + 1);
+        self.0[at % self.0.len()].0.clone()
+    }
+
+    /// A theme on a terminal of this depth. Without colours it is `mono`, whatever was asked for.
+    ///
+    /// # Errors
+    /// When there is no theme of this name, or its file is not right.
+    pub fn load(&self, name: &str, depth: Depth) -> Result<Theme, String> {
+        let name = if depth == Depth::None { "mono" } else { name };
+        let file = self.resolve(name)?;
+        let style = |role: &Role| {
+            let spec = file.styles.get(role).ok_or_else(|| format!("theme {name} says nothing of `{role}`"))?;
+            Ok((*role, spec.style(&file.palette, depth).map_err(|why| format!("theme {name}, {role}: {why}"))?))
+        };
+        Ok(Theme { name: name.into(), styles: Role::ALL.iter().map(style).collect::<Result<_, String>>()? })
+    }
+
+    /// A theme with all that it inherits.
+    fn resolve(&self, name: &str) -> Result<ThemeFile, String> {
+        let Some((_, text)) = self.0.iter().find(|(known, _)| known == name) else {
+            return Err(format!(
+                "there is no theme `{name}`; choose one of {}",
+                self.names().collect::<Vec<_>>().join(", ")
+            ));
+        };
+        let mut whole = ThemeFile::read(name, text)?;
+        let mut seen = vec![name.to_owned()];
+        while let Some(parent) = whole.inherits.take() {
+            let own = seen.contains(&parent);
+            let found = self.0.iter().find(|(known, _)| *known == parent && !own).map(|(_, text)| text.as_str());
+            // A theme that has taken the place of a built-in one inherits from that.
+            let built_in = || BUILT_IN.iter().find(|(known, _)| *known == parent).map(|(_, text)| *text);
+            let circle = seen.iter().filter(|known| **known == parent).count() > 1;
+            let Some(text) = found.or_else(built_in).filter(|_| !circle) else {
+                let why = if own { "inherits in a circle, by" } else { "inherits from a theme that is not there," };
+                return Err(format!("theme {name} {why} `{parent}`"));
+            };
+            let older = ThemeFile::read(&parent, text)?;
+            seen.push(parent);
+            whole = whole.over(older);
+        }
+        Ok(whole)
     }
 }
 
@@ -118,6 +168,8 @@ impl Theme {
 struct ThemeFile {
     /// The theme whose palette and styles count where this one is silent.
     inherits: Option<String>,
+    /// The least contrast of what has to be read: 4.5 when left out, as WCAG AA has it; AAA is 7.
+    contrast: Option<f64>,
     #[serde(default)]
     palette: BTreeMap<String, Paint>,
     #[serde(default)]
@@ -150,23 +202,16 @@ struct StyleSpec {
     reverse: bool,
 }
 
-/// A theme may inherit from one that inherits, so far and no farther.
-const GENERATIONS: u8 = 4;
-
 impl ThemeFile {
-    fn resolve(name: &str, generation: u8) -> Result<Self, String> {
-        let (_, text) = BUILT_IN.iter().find(|(known, _)| *known == name).ok_or(format!("no theme `{name}`"))?;
-        let mut file: Self = toml::from_str(text).map_err(|error| format!("theme {name}: {error}"))?;
-        if let Some(parent) = &file.inherits {
-            if generation == GENERATIONS {
-                return Err(format!("theme {name} inherits in a circle"));
-            }
-            let mut whole = Self::resolve(parent, generation + 1)?;
-            whole.palette.extend(std::mem::take(&mut file.palette));
-            whole.styles.extend(std::mem::take(&mut file.styles));
-            return Ok(whole);
-        }
-        Ok(file)
+    fn read(name: &str, text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| format!("theme {name}: {}", error.to_string().trim_end()))
+    }
+
+    /// This one where it says something, the older one where it is silent.
+    fn over(self, mut older: Self) -> Self {
+        older.palette.extend(self.palette);
+        older.styles.extend(self.styles);
+        Self { contrast: self.contrast.or(older.contrast), ..older }
     }
 }
 
@@ -236,12 +281,6 @@ mod tests {
 
     const DEPTHS: [Depth; 4] = [Depth::None, Depth::Sixteen, Depth::Indexed, Depth::True];
 
-    fn themes() -> impl Iterator<Item = (Depth, Theme)> {
-        BUILT_IN
-            .iter()
-            .flat_map(|(name, _)| DEPTHS.iter().map(move |depth| (*depth, Theme::load(name, *depth).unwrap())))
-    }
-
     #[test]
     fn every_file_of_the_folder_is_a_row() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("themes");
@@ -252,61 +291,45 @@ mod tests {
     }
 
     #[test]
-    fn states_can_be_told_apart_in_every_theme() {
-        let apart = [Role::Text, Role::Good, Role::Warn, Role::Bad];
-        for (depth, theme) in themes().filter(|(depth, theme)| *depth != Depth::None && theme.name != "mono") {
-            for (at, one) in apart.iter().enumerate() {
-                for other in &apart[at + 1..] {
-                    assert_ne!(theme.of(*one), theme.of(*other), "{} {depth:?}: {one} looks like {other}", theme.name);
-                }
-            }
-        }
-        for (_, theme) in themes() {
-            for badge in [Role::BadgeBad, Role::BadgeWarn, Role::BadgeArmed, Role::Selected] {
-                assert_ne!(theme.of(badge), theme.of(Role::Text), "{}: {badge} does not stand out", theme.name);
-            }
-        }
-    }
-
-    #[test]
     fn without_colour_nothing_is_coloured() {
         let plain = |colour: Option<Color>| colour.is_none_or(|colour| colour == Color::Reset);
-        for (_, theme) in themes().filter(|(depth, theme)| *depth == Depth::None || theme.name == "mono") {
-            for role in Role::ALL {
+        let library = Library::default();
+        for (name, depth) in library.names().flat_map(|name| DEPTHS.map(|depth| (name, depth))) {
+            let theme = library.load(name, depth).unwrap();
+            for role in Role::ALL.iter().filter(|_| depth == Depth::None || name == "mono") {
                 let style = theme.of(*role);
-                assert!(plain(style.fg) && plain(style.bg), "{role} is coloured in mono");
+                assert!(plain(style.fg) && plain(style.bg), "{role} is coloured in {name} at {depth:?}");
             }
         }
     }
 
-    fn luminance(colour: Color) -> Option<f64> {
-        let Color::Rgb(r, g, b) = colour else { return None };
-        let linear = |value: u8| {
-            let value = f64::from(value) / 255.0;
-            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
-        };
-        Some(0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b))
-    }
-
-    /// WCAG: 4.5 for what has to be read, 3 for what only accompanies it; 7 in high contrast.
     #[test]
-    fn text_is_readable_on_its_background() {
-        for (_, theme) in themes().filter(|(depth, _)| *depth == Depth::True) {
-            let base = theme.of(Role::Screen).bg;
-            for role in Role::ALL {
-                let style = theme.of(*role);
-                let (Some(fg), Some(bg)) = (style.fg, style.bg.or(base)) else { continue };
-                let (Some(one), Some(other)) = (luminance(fg), luminance(bg)) else { continue };
-                let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
-                let needed = match role {
-                    Role::Rule | Role::LayerBorder => 1.2,
-                    Role::Faint => 3.0,
-                    _ if theme.name == "high-contrast" => 7.0,
-                    _ => 4.5,
-                };
-                assert!(contrast >= needed, "{}: {role} has a contrast of {contrast:.1}", theme.name);
-            }
-        }
+    fn a_theme_of_ones_own_inherits_and_takes_places() {
+        let mut library = Library::default();
+        library.add("dusk".into(), "inherits = \"dark\"\n[styles]\ntext = { fg = \"amber\" }".into());
+        library.add("dark".into(), "inherits = \"dark\"\n[styles]\ndim = { fg = \"red\" }".into());
+        let (dusk, dark) = (library.load("dusk", Depth::True).unwrap(), library.load("dark", Depth::True).unwrap());
+        let built_in = Library::default().load("dark", Depth::True).unwrap();
+        assert_eq!(dusk.of(Role::Text).fg, built_in.of(Role::Warn).fg);
+        assert_eq!(dusk.of(Role::Dim).fg, built_in.of(Role::Bad).fg, "what dark has become is what dusk inherits");
+        assert_eq!(dark.of(Role::Text), built_in.of(Role::Text));
+        assert_eq!((library.after("mono"), library.after("dusk")), ("dusk".into(), "dark".into()));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_theme_is_said() {
+        let wrong = |text: &str| {
+            let mut library = Library::default();
+            library.add("own".into(), text.into());
+            library.add("other".into(), "inherits = \"own\"".into());
+            library.load("own", Depth::True).unwrap_err()
+        };
+        assert!(wrong("inherits = \"other\"").contains("in a circle"));
+        assert!(wrong("inherits = \"nobody\"").contains("`nobody`"));
+        assert!(wrong("").contains("says nothing of `screen`"));
+        assert!(wrong("inherits = \"dark\"\n[styles]\ntext = { fg = \"pink\" }").contains("own, text: `pink`"));
+        assert!(wrong("inherits = \"dark\"\n[styles]\ntxet = {}").contains("txet"));
+        assert!(Library::default().load("solarized", Depth::True).unwrap_err().contains("high-contrast"));
     }
 
     #[test]
@@ -321,11 +344,6 @@ mod tests {
         assert_eq!(depth(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")]), Depth::True);
         assert_eq!(depth(&[("TERM", "xterm-256color"), ("NO_COLOR", "1")]), Depth::None);
         assert_eq!(depth(&[("TERM", "xterm-256color"), ("NO_COLOR", "")]), Depth::Indexed);
-    }
-
-    #[test]
-    fn an_unknown_theme_says_which_there_are() {
-        assert!(Theme::load("solarized", Depth::True).unwrap_err().contains("high-contrast"));
     }
 
     #[test]

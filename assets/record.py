@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Plays the demo as an operator would and records it: assets/record.py MAYDAY OUT.cast [COLUMNS ROWS] [--shots DIR]
+
+Needs tmux and python 3 only. The operator here is a loop: it reads the screen, and presses what the last two lines say."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+SERVER = ["tmux", "-L", f"mayday-record-{os.getpid()}", "-f", "/dev/null"]
+
+
+def tmux(*words):
+    return subprocess.run([*SERVER, *words], check=True, capture_output=True, text=True).stdout
+
+
+def screen():
+    return tmux("capture-pane", "-p", "-t", "0")
+
+
+def shot(name):
+    if SHOTS:
+        with open(os.path.join(SHOTS, f"{name}.sgr"), "w") as out:
+            out.write(tmux("capture-pane", "-e", "-p", "-N", "-t", "0"))
+
+
+def until(what, holds, patience=180):
+    deadline = time.time() + patience
+    while not holds(screen()):
+        if time.time() > deadline:
+            sys.exit(f"never saw {what}:\n{screen()}")
+        time.sleep(0.1)
+
+
+def press(*keys, pause=0.8):
+    for key in keys:
+        tmux("send-keys", "-t", "0", key)
+        time.sleep(pause)
+
+
+def type_text(text):
+    for letter in text:
+        tmux("send-keys", "-l", "-t", "0", letter)
+        time.sleep(0.06)
+
+
+def answer(gate):
+    """Opens the card of a gate, reads it, and answers."""
+    press("Enter", pause=1.5)
+    shot(f"gate-{gate}")
+    press("c")
+    phrase = re.search(r"Type (\S+) to", screen())
+    if phrase:
+        type_text(phrase.group(1))
+        press("Enter")
+
+
+def play():
+    until("the lab healthy", lambda text: "● live" in text and "all quiet" in text)
+    shot("peacetime")
+    until("the region down", lambda text: "declare an incident" in text and "6 of 6" in text)
+    shot("region-down")
+    press("D", "Enter", "Enter", "A", "y", "r", pause=1.2)
+    press("Enter")
+    while "close INC-" not in screen():
+        last = screen()
+        gate = re.search(r"answer the gate of (\S+)", last)
+        if gate:
+            answer(gate.group(1))
+        elif re.search(r"▸ .*(blocks|say whether|decide)", last):
+            sys.exit(f"it does not go by itself:\n{last}")
+        if "no way back since" in last:
+            shot("running")
+        time.sleep(0.4)
+    press("6", pause=4)
+    shot("recovered")
+    press("C")
+    type_text("the region is gone; the west serves")
+    press("Enter", pause=2)
+    press("q", pause=0.5)
+
+
+def write(raw, out, columns, rows):
+    """The pieces of `raw` (time and bytes a line) as an asciinema v2 cast."""
+    decoder = __import__("codecs").getincrementaldecoder("utf-8")("replace")
+    with open(raw) as pieces, open(out, "w") as cast:
+        title = "Mayday: a region goes dark, and comes back on the other side"
+        head = {"version": 2, "width": columns, "height": rows, "title": title, "env": {"TERM": "xterm-256color"}}
+        cast.write(json.dumps(head) + "\n")
+        start = None
+        for line in pieces:
+            at, data = line.split(" ", 1)
+            start = float(at) if start is None else start
+            text = decoder.decode(bytes.fromhex(data))
+            if text:
+                cast.write(json.dumps([round(float(at) - start, 3), "o", text], ensure_ascii=False) + "\n")
+
+
+TAP = """
+import os, sys, time
+with open(sys.argv[1], "w") as out:
+    while True:
+        piece = os.read(0, 65536)
+        if not piece:
+            break
+        out.write(f"{time.time()} {piece.hex()}\\n")
+        out.flush()
+"""
+
+if __name__ == "__main__":
+    SHOTS = sys.argv[sys.argv.index("--shots") + 1] if "--shots" in sys.argv else None
+    words = [word for word in sys.argv[1:] if word not in ("--shots", SHOTS)]
+    mayday, out = os.path.abspath(words[0]), words[1]
+    columns, rows = (int(words[2]), int(words[3])) if len(words) > 3 else (120, 40)
+    with tempfile.TemporaryDirectory() as folder:
+        tap, raw = os.path.join(folder, "tap.py"), os.path.join(folder, "raw")
+        with open(tap, "w") as file:
+            file.write(TAP)
+        command = f"sleep 1; exec env COLORTERM=truecolor LANG=C.UTF-8 '{mayday}' demo {os.environ.get('DEMO', '')}"
+        tmux("new-session", "-d", "-x", str(columns), "-y", str(rows), command, ";", "set", "-g", "status", "off")
+        tmux("set", "-g", "default-terminal", "tmux-256color", ";", "resize-window", "-x", str(columns), "-y", str(rows))
+        tmux("pipe-pane", "-o", "-t", "0", f"exec python3 {tap} {raw}")
+        try:
+            play()
+            time.sleep(2)
+        finally:
+            subprocess.run([*SERVER, "kill-server"], capture_output=True)
+        write(raw, out, columns, rows)
+    print(f"{out}: {os.path.getsize(out) // 1024} KB")
