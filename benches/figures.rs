@@ -87,6 +87,8 @@ async fn measure(wanted: &impl Fn(&str) -> bool) -> Result<bool> {
     }
     if wanted("cockpit") {
         terminal::measure().await?.into_iter().for_each(&mut show);
+    if wanted("probes") {
+        many_probes().await?.into_iter().for_each(&mut show);
     }
     if wanted("failover") {
         for speed in [5.0, 10.0, 20.0, 50.0] {
@@ -167,7 +169,7 @@ async fn replayed() -> Result<Figure> {
 /// An engine in a process of its own, on a lab in this one.
 struct Stage {
     lab: Lab,
-    engine: Child,
+    engine: Ended,
     client: Client,
     _dir: TempDir,
 }
@@ -175,37 +177,50 @@ struct Stage {
 impl Stage {
     async fn set(pace: Pace) -> Result<Self> {
         let lab = Lab::start(pace).await?;
-        let dir = scratch()?;
-        let (config, state) = (dir.path().join("config.toml"), dir.path().join("state"));
-        fs::write(&config, estate::config_for(&lab.endpoints, pace)?)?;
-        let mut command = Command::new(MAYDAY);
-        command.arg("engine").arg("--config").arg(config).arg("--state-dir").arg(&state).arg("--until-stdin-closes");
-        let engine = command.env("MAYDAY_LOG", "warn").stdin(Stdio::piped()).spawn()?;
-        let client = Client::new(socket(&state)?);
+        let (engine, client, dir) = engine(&estate::config_for(&lab.endpoints, pace)?)?;
         let stage = Self { lab, engine, client, _dir: dir };
         stage.until("the lab healthy", is_ready).await?;
         Ok(stage)
     }
 
     async fn until(&self, what: &str, holds: impl Fn(&Snapshot) -> bool) -> Result<Snapshot> {
-        let since = Instant::now();
-        while since.elapsed() < PATIENCE {
-            if let Ok(view) = self.client.snapshot().await
-                && holds(&view)
-            {
-                return Ok(view);
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        Err(format!("the engine did not see {what}").into())
+        until(&self.client, what, Duration::from_millis(50), holds).await
     }
 }
 
-impl Drop for Stage {
+/// A process that ends with the value.
+struct Ended(Child);
+
+impl Drop for Ended {
     fn drop(&mut self) {
-        let _ = self.engine.kill();
-        let _ = self.engine.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
+}
+
+/// An engine of a config, in a directory of its own.
+fn engine(config: &str) -> Result<(Ended, Client, TempDir)> {
+    let dir = scratch()?;
+    let (path, state) = (dir.path().join("config.toml"), dir.path().join("state"));
+    fs::write(&path, config)?;
+    let mut command = Command::new(MAYDAY);
+    command.arg("engine").arg("--config").arg(path).arg("--state-dir").arg(&state).arg("--until-stdin-closes");
+    let engine = command.env("MAYDAY_LOG", "warn").stdin(Stdio::piped()).spawn()?;
+    Ok((Ended(engine), Client::new(socket(&state)?), dir))
+}
+
+/// Looks once in `every` until something holds.
+async fn until(client: &Client, what: &str, every: Duration, holds: impl Fn(&Snapshot) -> bool) -> Result<Snapshot> {
+    let since = Instant::now();
+    while since.elapsed() < PATIENCE {
+        if let Ok(view) = client.snapshot().await
+            && holds(&view)
+        {
+            return Ok(view);
+        }
+        sleep(every).await;
+    }
+    Err(format!("the engine did not see {what}").into())
 }
 
 /// A socket's path has to be short, and the build's may be long.
@@ -228,7 +243,7 @@ fn is_ready(view: &Snapshot) -> bool {
 async fn idle() -> Result<[Figure; 2]> {
     const LONG: Duration = Duration::from_secs(20);
     let stage = Stage::set(Pace(1.0)).await?;
-    let pid = stage.engine.id();
+    let pid = stage.engine.0.id();
     let (since, before) = (Instant::now(), cpu_seconds(pid)?);
     sleep(LONG).await;
     let share = (cpu_seconds(pid)? - before) / since.elapsed().as_secs_f64() * 100.0;
@@ -237,6 +252,67 @@ async fn idle() -> Result<[Figure; 2]> {
         Figure::below("idle engine: share of a core over 20 s", 1.0, share, "%"),
     ])
 }
+
+/// An estate of 10,000 probes, each an HTTP request over a connection of its own, every ten seconds.
+async fn many_probes() -> Result<[Figure; 3]> {
+    const SERVICES: usize = 100;
+    const PROBES: usize = 10_000;
+    const LONG: Duration = Duration::from_secs(30);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    let router = axum::Router::new().route("/", axum::routing::get(|| async { "fine" }));
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut config = MANY.to_owned();
+    for service in 0..SERVICES {
+        config += &format!("[[service]]\nid = \"service-{service}\"\ntier = \"standard\"\n");
+        for probe in 0..PROBES / SERVICES {
+            let region = if probe % 2 == 0 { "east" } else { "west" };
+            config += &format!(
+                "[[service.probe]]\nid = \"probe-{service}-{probe}\"\nkind = \"http.get\"\nregion = \"{region}\"\nurl = \"{url}\"\n"
+            );
+        }
+    }
+    let (engine, client, _dir) = engine(&config)?;
+    let healthy = |view: &Snapshot| view.live.probes.values().filter(|it| it.status == Status::Healthy).count();
+    until(&client, "10,000 healthy probes", Duration::from_secs(1), |view| healthy(view) == PROBES).await?;
+    let pid = engine.0.id();
+    let (since, before, seen) = (Instant::now(), cpu_seconds(pid)?, Timestamp::now());
+    sleep(LONG).await;
+    let share = (cpu_seconds(pid)? - before) / since.elapsed().as_secs_f64() * 100.0;
+    let memory = resident_megabytes(pid)?;
+    let view = client.snapshot().await?;
+    let late = view.live.probes.values().map(|it| seconds_between(it.at, view.now)).fold(0.0, f64::max);
+    if view.live.probes.values().any(|it| it.at <= seen || it.status != Status::Healthy) {
+        return Err("a probe was left out".into());
+    }
+    server.abort();
+    Ok([
+        Figure::below("10,000 probes every 10 s: share of a core", 100.0, share, "%"),
+        Figure::below("10,000 probes every 10 s: resident memory", 150.0, memory, "MB"),
+        Figure::below("10,000 probes every 10 s: oldest reading", 13.0, late, "s"),
+    ])
+}
+
+/// What the estate of many probes begins with.
+const MANY: &str = r#"
+[estate]
+name = "Many"
+environment = "test"
+[objectives.rto]
+critical = "5m"
+standard = "15m"
+platform = "30m"
+[objectives.rpo]
+[probe]
+every = "10s"
+timeout = "2s"
+[[region]]
+id = "east"
+role = "primary"
+[[region]]
+id = "west"
+role = "standby"
+"#;
 
 /// Linux tells programs their times in hundredths of a second, whatever its own clock does.
 const USER_HZ: f64 = 100.0;

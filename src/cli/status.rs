@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::text::{self, clock, table};
-use crate::domain::estate::{RegionRole, Service, Subject, Tier};
+use crate::domain::estate::{Estate, Region, RegionRole, Service, Subject, Tier};
 use crate::domain::health::Status;
 use crate::domain::ids::PlanId;
 use crate::domain::readiness::Brief;
@@ -46,6 +46,7 @@ pub fn json(view: &Snapshot) -> Value {
         "triggers": view.triggers(),
         "rto": rto(view),
         "rpo": rpo(view),
+        "regions": view.estate.regions.iter().map(|region| region_json(view, region)).collect::<Vec<_>>(),
         "services": services,
         "datastores": stores,
         "backups": super::backups::json(view)["backups"],
@@ -55,18 +56,38 @@ pub fn json(view: &Snapshot) -> Value {
     })
 }
 
+fn region_json(view: &Snapshot, region: &Region) -> Value {
+    let of = |tier: &Tier| (tier.to_string(), json!(tier_status(view, *tier, region)));
+    let tiers: serde_json::Map<String, Value> = Tier::ALL.iter().map(of).collect();
+    json!({ "id": region.id, "role": region.role, "status": region_status(view, region), "tiers": tiers })
+}
+
 fn service_json(view: &Snapshot, service: &Service) -> Value {
-    let of =
-        |region: &crate::domain::estate::Region| (region.id.to_string(), json!(service_status(view, service, region)));
+    let of = |region: &Region| (region.id.to_string(), json!(service_status(view, service, region)));
     let regions: serde_json::Map<String, Value> = view.estate.regions.iter().map(of).collect();
     json!({ "id": service.id, "tier": service.tier, "regions": regions })
 }
 
-/// The roll-up of a service's probes in a region, from what is true now.
-fn service_status(view: &Snapshot, service: &Service, region: &crate::domain::estate::Region) -> Status {
-    let subject = Subject::Service(service.id.clone());
-    let probes = view.estate.probes.iter().filter(|it| it.subject == subject && it.region.as_ref() == Some(&region.id));
+/// The roll-up of a subject's probes in a region, from what is true now.
+fn rolled_up(view: &Snapshot, subject: &Subject, region: &Region) -> Status {
+    let probes =
+        view.estate.probes.iter().filter(|it| it.subject == *subject && it.region.as_ref() == Some(&region.id));
     Status::worst(probes.map(|probe| view.live.probes.get(&probe.id).map_or(Status::Unknown, |known| known.status)))
+}
+
+fn service_status(view: &Snapshot, service: &Service, region: &Region) -> Status {
+    rolled_up(view, &Subject::Service(service.id.clone()), region)
+}
+
+/// A tier is as well as the worst of its services.
+fn tier_status(view: &Snapshot, tier: Tier, region: &Region) -> Status {
+    let services = view.estate.services.iter().filter(|service| Estate::counts_for(service.tier, tier));
+    Status::worst(services.map(|service| service_status(view, service, region)))
+}
+
+/// What is asked of the region itself: its front door.
+fn region_status(view: &Snapshot, region: &Region) -> Status {
+    rolled_up(view, &Subject::Region(region.id.clone()), region)
 }
 
 /// For people.
@@ -176,7 +197,15 @@ fn services(out: &mut String, view: &Snapshot) -> std::fmt::Result {
         cells
     };
     let of_tier = |tier: Tier| view.estate.services.iter().filter(move |service| service.tier == tier);
-    let rows: Vec<Vec<String>> = Tier::ALL.iter().flat_map(|tier| of_tier(*tier)).map(row).collect();
+    let total = |name: &str, tier: &str, of: &dyn Fn(&Region) -> Status| {
+        let statuses = regions.iter().map(|region| of(region).to_string());
+        [name.to_owned(), tier.to_owned()].into_iter().chain(statuses).collect::<Vec<String>>()
+    };
+    let mut rows = vec![total("the region itself", "", &|region| region_status(view, region))];
+    for tier in [Tier::Critical, Tier::Standard] {
+        rows.push(total("all of a tier", tier.word(), &|region| tier_status(view, tier, region)));
+        rows.extend(of_tier(tier).map(row));
+    }
     write!(out, "{}", table(&head, &rows))
 }
 
@@ -190,7 +219,11 @@ fn stores(out: &mut String, view: &Snapshot) -> std::fmt::Result {
         for member in live.iter().flat_map(|live| &live.survey.members) {
             let region = member.region.as_ref().map_or("?".to_owned(), ToString::to_string);
             let role = format!("{:?}", member.role).to_lowercase();
-            let lag = if member.lag.is_none() && role == "writer" { String::new() } else { text::lag(member.lag) };
+            let lag = if member.lag.is_none() && ["writer", "other"].contains(&&*role) {
+                String::new()
+            } else {
+                text::lag(member.lag)
+            };
             rows.push(vec![
                 store.id.to_string(),
                 member.name.clone(),

@@ -19,14 +19,15 @@ pub struct Pace {
     every: Span,
     timeout: Span,
     fall: u8,
+    window: Option<u8>,
     rise: u8,
 }
 
 /// Detection takes at most `fall` × `every` + `timeout`: 17 s of the five minutes that critical services have.
-const DEFAULT: Pace = Pace { every: Span::secs(5), timeout: Span::secs(2), fall: 3, rise: 2 };
+const DEFAULT: Pace = Pace { every: Span::secs(5), timeout: Span::secs(2), fall: 3, window: None, rise: 2 };
 
-/// The most readings in a row that a change of status may wait for.
-const MOST_IN_A_ROW: i64 = 100;
+/// The most readings that a change of status may wait for.
+const MOST: i64 = 100;
 
 impl Pace {
     /// The `[probe]` table.
@@ -42,17 +43,26 @@ impl Pace {
     /// The same, but for what `table` says otherwise.
     fn with(self, table: &Table<'_>) -> Self {
         let span = |key, before| table.get(key).and_then(|it| it.span()).unwrap_or(before);
-        let count = |key, before| table.get(key).and_then(|it| it.integer(1..=MOST_IN_A_ROW)).unwrap_or(before);
+        let count = |key, before| table.get(key).and_then(|it| it.integer(1..=MOST)).unwrap_or(before);
         let pace = Self {
             every: span("every", self.every),
             timeout: span("timeout", self.timeout),
             fall: count("fall", self.fall),
+            window: table.get("window").and_then(|it| it.integer(1..=MOST)).or(self.window),
             rise: count("rise", self.rise),
         };
         if pace.timeout > pace.every {
             let what = format!("the timeout ({}) is longer than the interval ({})", pace.timeout, pace.every);
             let help = "a probe has to end before its next look: shorten `timeout` or lengthen `every`";
             match table.get("timeout").or_else(|| table.get("every")) {
+                Some(field) => field.say(what, help),
+                None => table.say(what, help),
+            }
+        }
+        if let Some(window) = pace.window.filter(|window| *window < pace.fall) {
+            let what = format!("the latest {window} readings never hold {} failures", pace.fall);
+            let help = "make `window` as large as `fall` at least, or leave it out: they have to be in a row then";
+            match table.get("window").or_else(|| table.get("fall")) {
                 Some(field) => field.say(what, help),
                 None => table.say(what, help),
             }
@@ -120,6 +130,7 @@ fn read_one(
         every: pace.every,
         timeout: pace.timeout,
         fall: pace.fall,
+        window: pace.window,
         rise: pace.rise,
         params,
     })

@@ -261,7 +261,7 @@ fn size(look: &BackupLook) -> Option<(Worth, String)> {
 }
 
 /// A length of time for people: its two largest units.
-fn rough(seconds: f64) -> String {
+pub fn rough(seconds: f64) -> String {
     let seconds = seconds.max(0.0) as u64;
     let unit = match seconds {
         0..60 => 1,

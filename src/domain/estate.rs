@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::backup::BackupSpec;
 use super::checklist::ItemSpec;
 use super::contacts::Contacts;
+use super::health::Hysteresis;
 use super::ids::{ProbeId, RegionId, ServiceId, SystemId};
 use super::params::Params;
 use super::schedule::DrillSpec;
@@ -121,8 +122,11 @@ pub struct ProbeSpec {
     pub region: Option<RegionId>,
     pub every: Span,
     pub timeout: Span,
-    /// So many failures in a row make it down.
+    /// So many failures of the latest `window` readings make it down.
     pub fall: u8,
+    /// `None`: they have to be in a row.
+    #[serde(default)]
+    pub window: Option<u8>,
     /// So many successes in a row make it healthy again.
     pub rise: u8,
     pub params: Params,
@@ -132,6 +136,8 @@ impl ProbeSpec {
     /// So many seconds after it was taken, a reading says something: one look may be missed, and one may be late.
     pub fn stays_fresh(&self) -> f64 {
         self.every.as_secs_f64() * 3.0 + self.timeout.as_secs_f64() + 2.0
+    pub fn hysteresis(&self) -> Hysteresis {
+        Hysteresis { fall: self.fall, window: self.window.unwrap_or(self.fall), rise: self.rise }
     }
 }
 

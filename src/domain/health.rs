@@ -1,5 +1,7 @@
 //! Health: readings become a status by hysteresis, statuses roll up. Unknown is never healthy.
 
+use std::cmp::Reverse;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -51,52 +53,79 @@ impl Reading {
     pub fn unknown(detail: impl AsRef<str>) -> Self {
         Self::new(Status::Unknown, detail)
     }
+    /// Of a target that works: how long one was waited for that does not is no latency, and a line of such waits looks like one.
     pub fn took(mut self, time: Duration) -> Self {
-        self.latency_ms = Some(u32::try_from(time.as_millis()).unwrap_or(u32::MAX));
+        let works = matches!(self.status, Status::Healthy | Status::Degraded);
+        self.latency_ms = works.then(|| u32::try_from(time.as_millis()).unwrap_or(u32::MAX));
         self
     }
 }
 
+/// How many readings it takes to believe that something changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hysteresis {
+    /// So many of the latest `window` readings have to be worse than what is believed, for it to get worse.
+    pub fall: u8,
+    /// As many as `fall` when all of them have to be in a row.
+    pub window: u8,
+    /// So many in a row have to be better, for it to get better.
+    pub rise: u8,
+}
+
 /// What hysteresis needs to remember of a probe between readings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Track {
     pub status: Status,
-    /// The status that the latest readings ask for, and how many in a row did.
-    pub candidate: Status,
-    pub streak: u8,
+    /// The latest readings since the status last changed, the oldest first; no more than hysteresis asks about.
+    recent: VecDeque<Status>,
     /// When the latest healthy reading was taken: the earliest moment a disruption can have begun.
     pub last_healthy: Option<At>,
 }
 
-impl Default for Track {
-    fn default() -> Self {
-        Self { status: Status::Unknown, candidate: Status::Unknown, streak: 0, last_healthy: None }
-    }
-}
-
 impl Track {
-    /// Takes a reading in; says the new status if this reading changed it. From unknown the first reading decides; otherwise
-    /// `fall` readings in a row are needed to get worse and `rise` to get better.
-    pub fn take(&mut self, reading: &Reading, at: At, fall: u8, rise: u8) -> Option<Status> {
+    /// What was believed when the last engine ended.
+    pub fn new(status: Status, last_healthy: Option<At>) -> Self {
+        Self { status, recent: VecDeque::new(), last_healthy }
+    }
+
+    /// Takes a reading in; says the new status if this reading changed it. From unknown the first reading decides.
+    pub fn take(&mut self, reading: &Reading, at: At, hysteresis: Hysteresis) -> Option<Status> {
         if reading.status == Status::Healthy {
             self.last_healthy = Some(at);
         }
-        self.streak = if reading.status == self.candidate { self.streak.saturating_add(1) } else { 1 };
-        self.candidate = reading.status;
-        if self.candidate == self.status {
-            return None;
+        let Hysteresis { fall, window, rise } = hysteresis;
+        self.recent.push_back(reading.status);
+        while self.recent.len() > usize::from(window.max(fall).max(rise).max(1)) {
+            self.recent.pop_front();
         }
-        let needed = if self.status == Status::Unknown {
-            1
-        } else if self.candidate > self.status {
-            fall
-        } else {
-            rise
+        let changed = match self.status {
+            Status::Unknown => Some(reading.status),
+            believed => self.worse(fall, window).filter(|to| *to > believed).or_else(|| self.better(rise)),
         };
-        (self.streak >= needed.max(1)).then(|| {
-            self.status = self.candidate;
-            self.status
-        })
+        let to = changed.filter(|to| *to != self.status)?;
+        self.recent.clear();
+        self.status = to;
+        Some(to)
+    }
+
+    /// As bad as so many of the latest readings at least: two that are down and one that is unknown are three that are not healthy.
+    fn worse(&self, fall: u8, window: u8) -> Option<Status> {
+        let mut latest: Vec<Status> = self.recent.iter().rev().take(usize::from(window.max(fall))).copied().collect();
+        latest.sort_unstable_by_key(|status| Reverse(*status));
+        latest.get(usize::from(fall.max(1)) - 1).copied()
+    }
+
+    /// The worst of the latest readings, when every one of them is better than what is believed.
+    fn better(&self, rise: u8) -> Option<Status> {
+        let needed = usize::from(rise.max(1));
+        let latest = || self.recent.iter().rev().take(needed);
+        latest().max().copied().filter(|worst| latest().count() == needed && *worst < self.status)
+    }
+}
+
+impl Default for Track {
+    fn default() -> Self {
+        Self::new(Status::Unknown, None)
     }
 }
 
@@ -104,9 +133,14 @@ impl Track {
 mod tests {
     use super::*;
 
+    fn feed_by(track: &mut Track, window: u8, statuses: &[Status]) -> Vec<Status> {
+        let hysteresis = Hysteresis { fall: 3, window, rise: 2 };
+        let take = |status: &Status| track.take(&Reading::new(*status, ""), At::UNIX_EPOCH, hysteresis);
+        statuses.iter().filter_map(take).collect()
+    }
+
     fn feed(track: &mut Track, statuses: &[Status]) -> Vec<Status> {
-        let at = At::UNIX_EPOCH;
-        statuses.iter().filter_map(|status| track.take(&Reading::new(*status, ""), at, 3, 2)).collect()
+        feed_by(track, 3, statuses)
     }
 
     #[test]
@@ -117,6 +151,36 @@ mod tests {
         assert_eq!(feed(&mut track, &[Down, Down, Healthy, Down, Healthy]), []);
         assert_eq!(feed(&mut track, &[Down, Down, Down]), [Down]);
         assert_eq!(feed(&mut track, &[Healthy, Down, Healthy, Healthy]), [Healthy]);
+    }
+
+    #[test]
+    fn three_of_five_are_enough_where_five_are_looked_at() {
+        use Status::*;
+        let mut track = Track::default();
+        feed_by(&mut track, 5, &[Healthy]);
+        assert_eq!(feed_by(&mut track, 5, &[Down, Healthy, Healthy, Down, Healthy, Healthy, Down]), []);
+        assert_eq!(feed_by(&mut track, 5, &[Healthy, Down]), [], "the first of these three is too long ago");
+        assert_eq!(feed_by(&mut track, 5, &[Down]), [Down]);
+        assert_eq!(feed_by(&mut track, 5, &[Healthy, Down, Healthy, Healthy]), [Healthy]);
+        assert_eq!(feed_by(&mut track, 5, &[Down, Down]), [], "what led to the last outage does not count again");
+    }
+
+    #[test]
+    fn readings_that_are_ill_in_different_ways_are_ill() {
+        use Status::*;
+        let mut track = Track::default();
+        feed(&mut track, &[Healthy]);
+        assert_eq!(feed(&mut track, &[Down, Unknown, Down]), [Unknown]);
+        assert_eq!(feed(&mut track, &[Down]), [Down], "from unknown the first reading decides");
+        assert_eq!(feed(&mut track, &[Degraded, Healthy]), [Degraded]);
+        assert_eq!(feed(&mut track, &[Healthy, Degraded, Healthy, Healthy]), [Healthy]);
+    }
+
+    #[test]
+    fn waiting_in_vain_is_no_latency() {
+        let took = |reading: Reading| reading.took(Duration::from_secs(2)).latency_ms;
+        assert_eq!(took(Reading::degraded("slow")), Some(2000));
+        assert_eq!((took(Reading::down("no answer")), took(Reading::unknown("no answer"))), (None, None));
     }
 
     #[test]

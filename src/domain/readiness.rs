@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::Worth;
 use super::estate::{Estate, words};
-use super::ids::{PlanId, RegionId, StepId};
+use super::ids::{ChannelId, PlanId, RegionId, StepId};
 use super::kinds::StepRole;
 use super::plan::{Plan, StepSpec};
 use super::recovery::Loss;
@@ -40,7 +40,7 @@ words! {
 pub struct Finding {
     /// `None`: the whole plan depends on it.
     pub step: Option<StepId>,
-    /// Short and stable: `target`, `access`, `quorum`, `loss`, `parity`, `backup`, `control-plane`.
+    /// Short and stable: `target`, `access`, `quorum`, `loss`, `parity`, `backup`, `control-plane`, `channel`.
     pub name: String,
     pub finds: Finds,
     pub detail: String,
@@ -149,6 +149,8 @@ pub struct Evidence<'e> {
     pub steps: Vec<(&'e StepPreview, &'e Result<Fitness, Fault>)>,
     /// For each pair of sides that ought to be alike: what was seen, or why nothing could be.
     pub parity: Vec<Result<Vec<Fact>, Fault>>,
+    /// For each way to reach people: what it said when it was asked, or why nobody would be reached by it.
+    pub reach: Vec<(ChannelId, Result<String, Fault>)>,
     /// Plans are about leaving this region.
     pub threatened: RegionId,
 }
@@ -176,6 +178,7 @@ pub fn assess(view: &Snapshot, plan: &Plan, evidence: &Evidence<'_>) -> Assessme
     }
     findings.extend(backups(view, plan));
     findings.extend(own_needs(view, plan, &evidence.threatened));
+    findings.extend(evidence.reach.iter().map(channel));
     Assessment { plan: plan.id.clone(), at: view.now, findings }
 }
 
@@ -245,6 +248,15 @@ fn promotion_ready(
         });
     }
     found.into_iter()
+}
+
+/// A way to reach people: without it they learn later, and nothing is recovered any later.
+fn channel((channel, reached): &(ChannelId, Result<String, Fault>)) -> Finding {
+    let (finds, detail) = match reached {
+        Ok(words) => (Finds::Pass, format!("{channel}: {words}")),
+        Err(fault) => (Finds::Warn, format!("nobody would be reached by {channel}: {fault}")),
+    };
+    Finding { step: None, name: "channel".into(), finds, detail }
 }
 
 fn span(seconds: f64) -> Span {

@@ -25,9 +25,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Report};
+use crate::domain::comms::Channel;
 use crate::domain::contacts::Rota;
 use crate::domain::estate::Estate;
 use crate::domain::ids::{IncidentId, PlanId, SessionId, StepId, SystemId};
+use crate::domain::ids::{ChannelId, PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
 use crate::domain::live::{Attached, Gaze, LiveChange};
 use crate::domain::plan::Plan;
@@ -54,6 +56,8 @@ pub struct Parts {
     pub rota: Option<Arc<dyn Rota>>,
     /// Plays the drills that are due by themselves, where that is possible.
     pub driller: Option<Arc<dyn Driller>>,
+    /// The ways to reach people.
+    pub channels: BTreeMap<ChannelId, Arc<dyn Channel>>,
     /// Where the records of runs are written.
     /// Who writes reviews, and where they are kept.
     pub reporter: Arc<dyn Reporter>,

@@ -45,12 +45,7 @@ pub(super) fn schedule(name: &str, every: Duration) -> tokio::time::Interval {
 
 async fn watch(engine: Handle, probe: ProbeSpec, permits: Arc<Semaphore>) {
     let known = engine.shared.state().probes.get(&probe.id).cloned();
-    let mut track = known.map_or_else(Track::default, |known| Track {
-        status: known.status,
-        candidate: known.status,
-        streak: 0,
-        last_healthy: known.last_healthy,
-    });
+    let mut track = known.map_or_else(Track::default, |known| Track::new(known.status, known.last_healthy));
     let mut beats = schedule(probe.id.as_str(), probe.every.0);
     loop {
         beats.tick().await;
@@ -59,7 +54,7 @@ async fn watch(engine: Handle, probe: ProbeSpec, permits: Arc<Semaphore>) {
         drop(permit);
         let at = engine.shared.now();
         let healthy_before = track.last_healthy;
-        let changed = track.take(&reading, at, probe.fall, probe.rise);
+        let changed = track.take(&reading, at, probe.hysteresis());
         if let Some(to) = changed {
             let detail = reading.detail.clone();
             engine.report(Report::Probe { probe: probe.id.clone(), to, detail, last_healthy: healthy_before }).await;

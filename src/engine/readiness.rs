@@ -1,6 +1,7 @@
 //! Holds the plans against reality, on a schedule and at every gate. Nothing is changed by it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -9,7 +10,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::{Handle, runner};
 use crate::domain::command::Report;
-use crate::domain::ids::PlanId;
+use crate::domain::comms::Channel;
+use crate::domain::ids::{ChannelId, PlanId};
 use crate::domain::live::LiveChange;
 use crate::domain::plan::{Plan, StepSpec};
 use crate::domain::readiness::{Assessment, Evidence, Fact, assess};
@@ -21,6 +23,9 @@ const SETTLE: Duration = Duration::from_secs(20);
 
 /// The longest that a question about the fitness of a step, or about facts, may take.
 const ASK: Duration = Duration::from_secs(15);
+
+/// The longest that a way to reach people may take to say that it could.
+const REACH: Duration = Duration::from_secs(5);
 
 pub(super) fn start(engine: &Handle, gates: mpsc::Receiver<PlanId>) {
     engine.spawn(run(engine.clone(), gates));
@@ -63,9 +68,10 @@ impl Handle {
         let plans = self.plans().iter().filter(|plan| only.is_none_or(|only| &plan.id == only));
         let mut assessments = Vec::new();
         let mut facts = BTreeMap::new();
+        let reach = self.reach().await;
         // One after the other: the rates of the APIs belong to everybody, most of all in an incident.
         for plan in plans {
-            assessments.push(one(self, plan, &mut facts).await);
+            assessments.push(one(self, plan, &mut facts, &reach).await);
         }
         if assessments.is_empty() {
             return assessments;
@@ -77,9 +83,23 @@ impl Handle {
     }
 }
 
+/// What each way to reach people said.
+type Reach = Vec<(ChannelId, Result<String, Fault>)>;
+
+impl Handle {
+    /// Asks every way to reach people whether it could, without telling anybody anything.
+    async fn reach(&self) -> Reach {
+        let ask = async |(id, channel): (&ChannelId, &Arc<dyn Channel>)| {
+            let late = || Fault::transient(id.as_str(), format!("no answer within {} s", REACH.as_secs()));
+            (id.clone(), timeout(REACH, channel.reach()).await.unwrap_or_else(|_| Err(late())))
+        };
+        join_all(self.shared.channels.iter().map(ask)).await
+    }
+}
+
 type Facts = BTreeMap<String, Result<Vec<Fact>, Fault>>;
 
-async fn one(engine: &Handle, plan: &Plan, facts: &mut Facts) -> Assessment {
+async fn one(engine: &Handle, plan: &Plan, facts: &mut Facts, reach: &Reach) -> Assessment {
     let shared = &engine.shared;
     let previews = join_all(plan.steps.iter().map(|spec| runner::preview(shared, spec))).await;
     let fitness = join_all(plan.steps.iter().map(|spec| fitness(engine, spec))).await;
@@ -94,6 +114,7 @@ async fn one(engine: &Handle, plan: &Plan, facts: &mut Facts) -> Assessment {
     let evidence = Evidence {
         steps,
         parity: kinds.iter().filter_map(|kind| facts.get(kind).cloned()).collect(),
+        reach: reach.clone(),
         threatened: view.state.serving(&view.estate),
     };
     assess(&view, plan, &evidence)

@@ -9,10 +9,12 @@ use tokio::sync::{broadcast, watch};
 use super::archive::Archive;
 use super::{Parts, builtin};
 use crate::domain::checklist::Baseline;
+use crate::domain::comms::Channel;
 use crate::domain::contacts::Rota;
 use crate::domain::estate::{Estate, ProbeSpec};
 use crate::domain::event::Record;
 use crate::domain::ids::{ProbeId, SystemId};
+use crate::domain::ids::{ChannelId, SystemId};
 use crate::domain::journal::Journal;
 use crate::domain::live::{Live, LiveChange};
 use crate::domain::plan::Plan;
@@ -34,6 +36,7 @@ pub(super) struct Shared {
     pub rota: Option<Arc<dyn Rota>>,
     pub driller: Option<Arc<dyn Driller>>,
     pub archive: Arc<Archive>,
+    pub channels: BTreeMap<ChannelId, Arc<dyn Channel>>,
     published: Mutex<Published>,
     states: watch::Sender<Arc<State>>,
     updates: broadcast::Sender<Update>,
@@ -58,12 +61,14 @@ impl Shared {
         let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new() });
         let Parts { estate, plans, journal, state, mut systems, rota, records } = parts;
         let baseline = state.baseline.clone();
+        let Parts { estate, plans, journal, state, mut systems, rota, channels, records } = parts;
         let (states, watched) = watch::channel(Arc::new(state));
         systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, records));
         let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new(), baseline });
         let updates = broadcast::channel(UPDATES).0;
         Self { estate, plans, journal, systems, rota, driller, published, states, updates }
         Self { estate, plans, journal, systems, rota, archive, published, states, updates }
+        Self { estate, plans, journal, systems, rota, channels, published, states, updates }
     }
 
     fn builtin(estate: &Arc<Estate>, watched: watch::Receiver<Arc<State>>, archive: Arc<Archive>) -> Arc<dyn System> {

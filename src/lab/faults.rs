@@ -45,6 +45,8 @@ pub enum Condition {
     Drift,
     /// What was stored there is damaged: a row is lost, for good.
     Corrupt,
+    /// Its quota is used up.
+    Full,
 }
 
 impl Condition {
@@ -99,6 +101,7 @@ pub const CONDITIONS: [(&str, Condition, &str); 14] = [
     ("cut-off", Condition::CutOff, "its peers no longer reach it; its clients do"),
     ("drift", Condition::Drift, "an older version is deployed than elsewhere"),
     ("corrupt", Condition::Corrupt, "a row that the database (rds) holds there is lost, once and for good"),
+    ("full", Condition::Full, "a quota is used up: nothing more is started"),
 ];
 
 /// Every place that can be broken: systems without a region, zones, whole regions, what each region has, and members.

@@ -32,8 +32,10 @@ pub mod xml;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use axum::Router;
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use net::{GatedListener, Place};
@@ -48,6 +50,8 @@ pub struct Lab {
     pub world: World,
     pub endpoints: Endpoints,
     _tasks: JoinSet<()>,
+    /// Removed at once with the lab: a task may outlive it by a moment, and the program may end in that moment.
+    _files: TempDir,
 }
 
 /// What a wire server is given to start with: it adds its tasks and its endpoints.
@@ -55,6 +59,8 @@ pub struct Site<'a> {
     pub world: &'a World,
     pub tasks: &'a mut JoinSet<()>,
     pub endpoints: &'a mut Endpoints,
+    /// Where files may be left for clients; they go with the lab.
+    pub files: &'a Path,
 }
 
 impl Site<'_> {
@@ -81,7 +87,8 @@ impl Lab {
     pub async fn start(pace: Pace) -> io::Result<Self> {
         let world = World::new(pace);
         let (mut tasks, mut endpoints) = (JoinSet::new(), Endpoints::new());
-        let mut site = Site { world: &world, tasks: &mut tasks, endpoints: &mut endpoints };
+        let files = TempDir::with_prefix("mayday-lab-")?;
+        let mut site = Site { world: &world, tasks: &mut tasks, endpoints: &mut endpoints, files: files.path() };
         route53::start(&mut site).await?;
         dns::start(&mut site).await?;
         rds::start(&mut site).await?;
@@ -97,6 +104,6 @@ impl Lab {
         app::start(&mut site).await?;
         control::start(&mut site).await?;
         tasks.spawn(world.clone().live());
-        Ok(Self { world, endpoints, _tasks: tasks })
+        Ok(Self { world, endpoints, _tasks: tasks, _files: files })
     }
 }

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::tls::TlsInfo;
+use reqwest::{Certificate, Client, Response};
+use x509_cert::der::Decode;
 
 use crate::domain::text::clean;
 
@@ -26,31 +28,47 @@ pub fn client() -> Result<Client, String> {
     static MADE: OnceLock<Client> = OnceLock::new();
     match MADE.get() {
         Some(client) => Ok(client.clone()),
-        None => make(None).map(|client| MADE.get_or_init(|| client).clone()),
+        None => make(&Way::default()).map(|client| MADE.get_or_init(|| client).clone()),
     }
 }
 
-/// A client for which `name` is at `address`, whatever the host's resolver says.
-///
-/// # Errors
-/// When the host's trusted certificates cannot be read.
-pub fn pinned(name: &str, address: SocketAddr) -> Result<Client, String> {
-    make(Some((name, address)))
+/// How a client differs from others.
+#[derive(Default)]
+pub struct Way<'w> {
+    /// This name is at this address, whatever the host's resolver says.
+    pub pinned: Option<(&'w str, SocketAddr)>,
+    /// Only these authorities are trusted, in PEM; those of the host when left out.
+    pub authorities: Option<&'w [u8]>,
 }
 
 /// A client that goes where it is told: no redirects, no proxies of the environment, no connections kept from before an incident.
-fn make(pinned: Option<(&str, SocketAddr)>) -> Result<Client, String> {
+///
+/// # Errors
+/// When the trusted certificates cannot be read.
+pub fn make(way: &Way<'_>) -> Result<Client, String> {
     install_tls();
-    let builder = Client::builder()
+    let unusable = |error| format!("no client can be made: {}", root(&error));
+    let mut builder = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT)
+        .tls_info(true)
         .pool_max_idle_per_host(0);
-    let builder = match pinned {
-        Some((name, address)) => builder.resolve(name, address),
-        None => builder,
-    };
-    builder.build().map_err(|error| format!("no client can be made: {}", root(&error)))
+    if let Some((name, address)) = way.pinned {
+        builder = builder.resolve(name, address);
+    }
+    if let Some(pem) = way.authorities {
+        builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(unusable)?);
+    }
+    builder.build().map_err(unusable)
+}
+
+/// Until when the certificate is good that a server showed; `None` without TLS.
+pub fn certificate_ends(response: &Response) -> Option<jiff::Timestamp> {
+    let shown = response.extensions().get::<TlsInfo>()?.peer_certificate()?;
+    let certificate = x509_cert::Certificate::from_der(shown).ok()?;
+    let since_1970 = certificate.tbs_certificate().validity().not_after.to_unix_duration();
+    jiff::Timestamp::from_second(i64::try_from(since_1970.as_secs()).ok()?).ok()
 }
 
 /// The innermost cause: `connection refused`.

@@ -71,6 +71,7 @@ pub fn assemble(
     Parts { estate, plans, journal, state, systems, rota, driller, records }
     let reporter = Arc::new(Reports);
     Parts { estate, plans, journal, state, systems, rota, reporter, records }
+    Parts { estate, plans, journal, state, systems, rota, channels: BTreeMap::new(), records }
 }
 
 /// Whoever knows who is on call.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mayday::api::client::{Fed, Feed};
+use mayday::domain::backup::{BackupLook, BackupSpec};
 use mayday::domain::estate::{
     DataClass, Environment, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Subject, SystemSpec,
 };
@@ -92,9 +93,29 @@ pub fn probe(kind: &str, given: Value) -> ProbeSpec {
         every: Span::secs(5),
         timeout: Span::secs(5),
         fall: 1,
+        window: None,
         rise: 1,
         params: params(row.params, given),
     }
+}
+
+/// One look at a backup of `kind`.
+pub async fn looked_at(system: &Arc<dyn System>, kind: &str, given: Value) -> Result<BackupLook, Fault> {
+    let (of, row) = kinds().backup(kind).expect("there is such a backup");
+    let spec = BackupSpec {
+        id: kind.into(),
+        title: row.title.into(),
+        kind: kind.into(),
+        subject: of.name.into(),
+        system: of.name.into(),
+        class: None,
+        region: None,
+        every: Span::secs(60),
+        max_age: None,
+        retention: None,
+        params: params(row.params, given),
+    };
+    system.backup(&spec).await
 }
 
 /// A step of `kind` that makes `region` the serving one.

@@ -234,6 +234,11 @@ const SLIPS: &[(&str, &str, &str)] = &[
         "the timeout (2s) is longer than the interval (1s); a probe has to end before its next look: shorten `timeout` or lengthen `every`",
     ),
     ("kind = \"db.ping\"", "kind = \"db.ping\"\nfall = 0", "`fall` has to be a whole number from 1 to 100; "),
+    (
+        "kind = \"db.ping\"",
+        "kind = \"db.ping\"\nfall = 4\nwindow = 3",
+        "the latest 3 readings never hold 4 failures; make `window` as large as `fall` at least, or leave it out: they have to be in a row then",
+    ),
     ("region = \"east\"\naddress", "region = \"esat\"\naddress", "there is no region `esat`; did you mean `east`?"),
     (
         "class = \"database\"",

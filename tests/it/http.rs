@@ -1,6 +1,7 @@
 //! The http and tcp drivers against the lab's front doors, and against servers that lie.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +11,13 @@ use mayday::domain::health::{Reading, Status};
 use mayday::domain::system::{Step, Verified};
 use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
+use rcgen::{CertificateParams, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::common::{Log, begun, connect, eventually, probe, step};
 
@@ -46,7 +53,7 @@ async fn pending(step: &dyn Step) -> String {
 
 /// A server on loopback that is not the lab's.
 async fn server(router: Router) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
@@ -73,6 +80,55 @@ async fn a_front_door_is_healthy_down_or_not_to_be_known() {
         let reading = looked(json!({ "url": url })).await;
         assert_eq!(reading.status, expected, "{condition:?}: {}", reading.detail);
     }
+}
+
+/// A server that shows a certificate which ends at the beginning of a year, and the file with the authority to trust for it.
+async fn secured(dir: &Path, year: i32) -> (SocketAddr, String) {
+    let mut about = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    about.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let certificate = about.self_signed(&key).unwrap();
+    let pem = dir.join(format!("{year}.pem"));
+    std::fs::write(&pem, certificate.pem()).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key))
+        .unwrap();
+    let (acceptor, listener) = (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Who does not trust it goes away in the middle.
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (address, pem.display().to_string())
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_about_to_end_is_seen_before_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (good, trusted) = secured(dir.path(), 2100).await;
+    let look = async |at: SocketAddr, trusted: &str, least: &str| {
+        let url = format!("https://{at}/");
+        looked(json!({ "url": url, "certificate_authority": trusted, "certificate": least })).await
+    };
+    let well = look(good, &trusted, "30d").await;
+    assert_eq!(well.status, Status::Healthy, "{}", well.detail);
+    let soon = look(good, &trusted, "50000d").await;
+    assert_eq!(soon.status, Status::Degraded, "{}", soon.detail);
+    assert!(soon.detail.contains("its certificate ends in"), "{}", soon.detail);
+    let (ended, also_trusted) = secured(dir.path(), 2001).await;
+    let over = look(ended, &also_trusted, "30d").await;
+    assert_eq!(over.status, Status::Down, "{}", over.detail);
+    assert!(over.detail.contains("expired"), "{}", over.detail);
+    assert_eq!(look(good, &also_trusted, "30d").await.status, Status::Down, "nobody has signed it that is trusted");
+    let missing = look(good, "/nowhere.pem", "30d").await;
+    assert!(missing.detail.contains("/nowhere.pem cannot be read"), "{}", missing.detail);
 }
 
 #[tokio::test]

@@ -129,6 +129,33 @@ async fn missing_room_is_told_before_and_after() {
 }
 
 #[tokio::test]
+async fn a_quota_that_would_refuse_pods_is_told_long_before() {
+    let lab = lab().await;
+    let k8s = cluster(&lab, STANDBY, full());
+    let scale = step(&*k8s, "kubernetes.scale", STANDBY, json!({}));
+    let quota = async || {
+        let guards = scale.fitness().await.unwrap().guards;
+        guards.into_iter().find(|guard| guard.name == "quota").unwrap()
+    };
+    assert_eq!(quota().await.verdict, GuardVerdict::Pass);
+    set(&lab, "kubernetes@us-west-2", Condition::Full);
+    let refused = eventually("the quota is cut", async || {
+        Some(quota().await).filter(|guard| guard.verdict == GuardVerdict::Block)
+    })
+    .await;
+    assert!(refused.detail.contains("no room for 12 pods more: pods 6 of 8 used"), "{refused:?}");
+    let guards = scale.check().await.unwrap().guards;
+    let told = guards.iter().find(|guard| guard.name == "quota").unwrap();
+    assert_eq!(told.verdict, GuardVerdict::Warn, "in an outage some pods are better than none");
+    let preview = scale.preview().await.unwrap();
+    scale.apply(&preview.pre_image, &Log::default()).await.unwrap();
+    let pods = || SERVICES.iter().map(|it| lab.world.truth().kubernetes[STANDBY].ready(it.name)).sum::<usize>();
+    eventually("as many as the quota allows", async || (pods() == 8).then_some(())).await;
+    set(&lab, "kubernetes@us-west-2", Condition::Up);
+    holds(&*scale, &begun(preview.pre_image, Receipt::new())).await;
+}
+
+#[tokio::test]
 async fn a_fence_stops_what_runs_and_gives_it_back() {
     // Slow enough for pods to be seen ending.
     let lab = Lab::start(Pace(20.0)).await.unwrap();

@@ -29,10 +29,13 @@ async fn bed(pace: f64) -> Bed {
         json!({
             "master_name": "gennet-cache",
             "sentinels": SENTINELS.map(at),
-            "nodes": { "redis-1": at("redis-1"), "redis-2": at("redis-2"), "redis-3": at("redis-3") },
+            "nodes": {
+                "redis-1": at("redis-1"), "redis-2": at("redis-2"), "redis-3": at("redis-3"),
+                "sentinel-1": at("sentinel-1"), "sentinel-2": at("sentinel-2"), "sentinel-3": at("sentinel-3"),
+            },
             "regions": {
                 "redis-1": PRIMARY, "redis-2": PRIMARY, "redis-3": STANDBY,
-                at("sentinel-1"): PRIMARY, at("sentinel-2"): STANDBY, at("sentinel-3"): STANDBY,
+                "sentinel-1": PRIMARY, "sentinel-2": STANDBY, "sentinel-3": STANDBY,
             },
             "heartbeat_key": "heartbeat",
             "timeout": "1s",
@@ -109,6 +112,8 @@ async fn all_is_well_in_a_healthy_deployment() {
     assert_eq!(member("redis-1").lag, None);
     assert_eq!(member("redis-3").role, Role::Replica);
     assert!(matches!(member("redis-3").lag, Some(Lag::Seconds(_))), "{:?}", member("redis-3"));
+    assert_eq!((member("sentinel-1").role, member("sentinel-1").region.clone()), (Role::Other, Some(PRIMARY.into())));
+    assert_eq!(survey.members.len(), 6, "a Sentinel that has a name is no server: {:#?}", survey.members);
     let point = survey.standby_point.expect("the replica in the standby region has a recovery point");
     assert!(point.measured && point.region == Some(STANDBY.into()), "{point:?}");
 }

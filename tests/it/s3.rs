@@ -11,7 +11,7 @@ use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 use serde_json::json;
 
-use crate::common::{Log, begun, connect, eventually, probe, step};
+use crate::common::{Log, begun, connect, eventually, looked_at, probe, step};
 
 async fn lab() -> Lab {
     Lab::start(Pace(200.0)).await.unwrap()
@@ -120,6 +120,23 @@ async fn replication_is_made_sure_of_by_a_canary() {
     .await;
     let puts = lab.world.truth().ledger.iter().filter(|it| it.action == "PutObject").count();
     assert_eq!(puts, 1, "asked again it looks for the one it wrote");
+}
+
+#[tokio::test]
+async fn a_canary_times_the_way_of_an_object_to_the_other_region() {
+    let lab = lab().await;
+    let s3 = buckets(&lab);
+    let look = async || looked_at(&s3, "s3.canary", json!({ "wait": "2s" })).await.unwrap();
+    let before = At::now();
+    let crossed = look().await;
+    assert_eq!((crossed.guards[0].verdict, &crossed.regions[..]), (GuardVerdict::Pass, &[STANDBY.into()][..]));
+    assert!(crossed.guards[0].detail.starts_with("crossed in "), "{:?}", crossed.guards);
+    assert!(crossed.restorable().is_some_and(|at| at >= before), "{crossed:?}");
+    set(&lab, "s3@us-west-2", Condition::Lagging);
+    let stuck = look().await;
+    assert_eq!(stuck.guards[0].verdict, GuardVerdict::Warn, "{:?}", stuck.guards);
+    let told = stuck.restorable().unwrap();
+    assert!(seconds_between(told, crossed.restorable().unwrap()) < 1.0, "the one before is what there is: {stuck:?}");
 }
 
 #[tokio::test]

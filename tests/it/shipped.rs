@@ -2,14 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
 
 use mayday::cli::init::EXAMPLE;
 use mayday::config::{self, BUILT_IN, Config, Mistakes};
-use mayday::domain::estate::Estate;
+use mayday::domain::estate::{Estate, SystemSpec};
 use mayday::domain::kinds::{StepRole, Undo};
-use mayday::domain::plan::Plan;
+use mayday::domain::params::Params;
+use mayday::domain::plan::{Plan, StepSpec};
+use mayday::domain::system::Surroundings;
 use mayday::lab::estate::config_for;
 use mayday::lab::{Lab, Pace};
+use mayday::systems::FACTORIES;
 use mayday::wiring::kinds;
 
 fn example() -> Result<Config, Mistakes> {
@@ -88,6 +93,42 @@ fn every_step_says_in_a_few_words_what_it_does() {
             assert!(step.title.starts_with(char::is_uppercase), "{}/{}: {}", plan.id, step.id, step.title);
             assert!(step.undo != Undo::PointOfNoReturn || step.role.mutates(), "{}/{}", plan.id, step.id);
         }
+    }
+}
+
+/// What an engineer would paste for a step of the example's estate, which nobody can reach from here.
+fn by_hand(estate: &Arc<Estate>, step: &StepSpec) -> Vec<String> {
+    let kind = step.kind.split('.').next().unwrap();
+    let ambient = SystemSpec {
+        id: kind.into(),
+        kind: kind.into(),
+        title: kind.into(),
+        region: None,
+        class: None,
+        params: Params::default(),
+    };
+    let spec = estate.system(&step.system).unwrap_or(&ambient);
+    let factory = FACTORIES.iter().find(|factory| factory.kind().name == kind).unwrap();
+    let system = factory.connect(spec, &Surroundings { estate: estate.clone() }).unwrap();
+    system.step(step).unwrap().by_hand()
+}
+
+#[test]
+fn what_is_to_be_done_by_hand_is_shell_without_a_gap_and_goes_to_what_is_left() {
+    let config = sound(example());
+    let estate = Arc::new(config.estate);
+    let steps = config.plans.iter().flat_map(|plan| plan.steps.iter().map(move |step| (plan, step)));
+    for (plan, step) in steps.filter(|(_, step)| !step.kind.starts_with("mayday.")) {
+        let lines = by_hand(&estate, step);
+        let place = format!("{}/{}:\n{}", plan.id, step.id, lines.join("\n"));
+        let read = Command::new("bash").arg("-n").arg("-c").arg(lines.join("\n")).output().unwrap();
+        assert!(read.status.success(), "{place}\n{}", String::from_utf8_lossy(&read.stderr));
+        for gap in ["HOST", "PORT", "`NAME`"] {
+            assert!(!lines.iter().any(|line| line.contains(gap)), "{gap} has to be filled in: {place}");
+        }
+        // Every server is asked who leads; whatever is told to one goes to a survivor.
+        let lost = |line: &&String| line.contains("neo4j-1.us-east-1") && !line.contains("statusCheck");
+        assert_eq!(lines.iter().find(lost), None, "it is sent to the server that is lost: {place}");
     }
 }
 

@@ -5,17 +5,16 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use mayday::domain::backup::{BackupLook, BackupSpec, CopyState};
+use mayday::domain::backup::{BackupLook, CopyState};
 use mayday::domain::estate::DataClass;
 use mayday::domain::health::{Reading, Status};
 use mayday::domain::recovery::Role;
-use mayday::domain::system::{Fault, Guard, GuardVerdict, System};
-use mayday::domain::time::{At, Span, seconds_between};
+use mayday::domain::system::{Guard, GuardVerdict, System};
+use mayday::domain::time::{At, seconds_between};
 use mayday::lab::{PRIMARY, STANDBY};
-use mayday::wiring::kinds;
 use serde_json::{Value, json};
 
-use crate::common::{Log, connect, eventually, params, probe, step};
+use crate::common::{Log, connect, eventually, looked_at, probe, step};
 use crate::python::{interpreter, run};
 use crate::server::{Server, free_port};
 
@@ -128,24 +127,6 @@ async fn read(system: &Arc<dyn System>, kind: &str, given: Value) -> Reading {
 #[track_caller]
 fn is(reading: &Reading, status: Status, part: &str) {
     assert!(reading.status == status && reading.detail.contains(part), "{status:?} with `{part}`, but {reading:?}");
-}
-
-async fn looked_at(system: &Arc<dyn System>, kind: &str, given: Value) -> Result<BackupLook, Fault> {
-    let (of, row) = kinds().backup(kind).expect("there is such a backup");
-    let spec = BackupSpec {
-        id: kind.into(),
-        title: row.title.into(),
-        kind: kind.into(),
-        subject: of.name.into(),
-        system: of.name.into(),
-        class: None,
-        region: None,
-        every: Span::secs(60),
-        max_age: None,
-        retention: None,
-        params: params(row.params, given),
-    };
-    system.backup(&spec).await
 }
 
 fn verdicts(look: &BackupLook, name: &str) -> Vec<GuardVerdict> {

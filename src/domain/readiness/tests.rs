@@ -54,3 +54,13 @@ fn denied_actions_block() {
     assert_eq!(denied.verdict, GuardVerdict::Block);
     assert!(denied.detail.contains("rds:PromoteReadReplica"));
 }
+
+#[test]
+fn a_way_to_reach_people_that_is_shut_is_a_risk_and_stops_no_recovery() {
+    let shut = Fault::transient("slack", "invalid_auth");
+    let found = |reached| channel(&("ops".into(), reached));
+    assert_eq!(found(Ok("signed in as mayday".into())).finds, Finds::Pass);
+    let told = found(Err(shut));
+    assert_eq!(told.finds, Finds::Warn);
+    assert!(told.detail.contains("by ops") && told.detail.contains("invalid_auth"), "{told:?}");
+}

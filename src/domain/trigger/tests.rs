@@ -21,6 +21,7 @@ fn estate() -> Estate {
         every: Span::secs(5),
         timeout: Span::secs(2),
         fall: 3,
+        window: None,
         rise: 2,
         params: Params::default(),
     };

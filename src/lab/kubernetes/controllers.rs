@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use super::super::faults::Condition;
 use super::super::world::{Pace, Tick};
-use super::{Cluster, Deployment, Kind, NODE_CPU, Node, OLDER, PLACE, POD_CPU, Pod, VERSION, image};
+use super::{
+    CUT, Cluster, Deployment, Kind, NAMESPACE, NODE_CPU, Node, OLDER, PLACE, POD_CPU, Pod, QUOTA, VERSION, image,
+};
 
 /// How long the controller needs to notice a changed deployment.
 const NOTICE: Duration = Duration::from_secs(1);
@@ -26,6 +28,7 @@ const SLOTS: usize = (NODE_CPU / POD_CPU) as usize;
 pub fn tick(cluster: &mut Cluster, tick: &Tick<'_>) {
     cluster.autoscale(tick);
     cluster.drift(tick);
+    cluster.limit(tick);
     cluster.notice(tick);
     for at in 0..cluster.deployments.len() {
         cluster.reconcile(at, tick.now);
@@ -100,6 +103,15 @@ impl Cluster {
         }
     }
 
+    /// The quota is cut, or given back. What runs already goes on.
+    fn limit(&mut self, tick: &Tick<'_>) {
+        let full = tick.faults.condition(PLACE, Some(self.region)) == Condition::Full;
+        let quota = if full { CUT } else { QUOTA };
+        if quota != std::mem::replace(&mut self.quota, quota) {
+            self.touch(Kind::Quota, NAMESPACE);
+        }
+    }
+
     fn notice(&mut self, tick: &Tick<'_>) {
         for at in 0..self.deployments.len() {
             let deployment = &mut self.deployments[at];
@@ -137,7 +149,9 @@ impl Cluster {
             self.pods[pod].leaving = Some(now);
             self.pod_changed(pod);
         }
-        (0..missing).for_each(|_| self.create(name, revision, now));
+        // Beyond the quota the API server refuses to make pods; the controller tries again for ever.
+        let allowed = usize::try_from(self.quota).unwrap_or(usize::MAX).saturating_sub(self.pods.len());
+        (0..missing.min(allowed)).for_each(|_| self.create(name, revision, now));
     }
 
     fn lives(&self, pod: usize, service: &str) -> bool {
@@ -156,6 +170,7 @@ impl Cluster {
         let (name, service) = (self.pods[pod].name.clone(), self.pods[pod].service);
         self.touched.insert((Kind::Pod, name));
         self.touch(Kind::Deployment, service);
+        self.touch(Kind::Quota, NAMESPACE);
     }
 
     /// Gives each waiting pod the emptiest node that has room; without room it stays Pending.

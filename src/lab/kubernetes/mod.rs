@@ -62,6 +62,10 @@ const POD_MEMORY: u64 = 512;
 const NODE_CPU: u64 = 3500;
 const NODE_MEMORY: u64 = 14 * 1024;
 
+/// How many pods the namespace's quota allows, and how many where somebody has cut it.
+const QUOTA: u64 = 60;
+const CUT: u64 = 8;
+
 /// A warm standby runs one replica of everything.
 const WARM: u64 = 1;
 const MOST: u64 = 10;
@@ -75,6 +79,7 @@ pub enum Kind {
     Autoscaler,
     Pod,
     Claim,
+    Quota,
     Snapshot,
     Backup,
     Schedule,
@@ -140,6 +145,8 @@ pub struct Cluster {
     nodes: Vec<Node>,
     /// Whether an older version is deployed than elsewhere.
     drifted: bool,
+    /// How many pods there may be.
+    quota: u64,
     /// Objects that changed since they were last published.
     touched: BTreeSet<(Kind, String)>,
     view: View,
@@ -184,6 +191,7 @@ impl Cluster {
             pods: Vec::new(),
             nodes: nodes(region, created),
             drifted: false,
+            quota: QUOTA,
             touched: BTreeSet::new(),
             view: View::default(),
             serial: 0,
@@ -191,6 +199,7 @@ impl Cluster {
         cluster.settle(created);
         cluster.back_up(&Faults::default());
         cluster.touch(Kind::Namespace, NAMESPACE);
+        cluster.touch(Kind::Quota, NAMESPACE);
         cluster.touch(Kind::Namespace, backups::VELERO_NAMESPACE);
         NODES.into_iter().for_each(|name| cluster.touch(Kind::Node, name));
         SERVICES.iter().filter(|it| it.autoscaled).for_each(|it| cluster.touch(Kind::Autoscaler, it.name));

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::backups::VELERO_NAMESPACE;
 use super::resources::Resource;
-use super::{Autoscaler, Cluster, Deployment, Kind, NAMESPACE, NODE_CPU, NODE_MEMORY, Node, Pod};
+use super::{Autoscaler, Cluster, Deployment, Kind, NAMESPACE, NODE_CPU, NODE_MEMORY, Node, POD_CPU, POD_MEMORY, Pod};
 
 /// A moment as Kubernetes writes it.
 pub fn moment(at: Timestamp) -> String {
@@ -28,6 +28,12 @@ fn condition(kind: &str, holds: bool, reason: &str, since: Timestamp) -> Value {
     })
 }
 
+/// What so many pods ask for.
+fn amounts(pods: u64) -> Value {
+    let (cpu, memory) = (format!("{}m", pods * POD_CPU), format!("{}Mi", pods * POD_MEMORY));
+    json!({ "pods": pods.to_string(), "requests.cpu": cpu, "requests.memory": memory })
+}
+
 impl Cluster {
     /// The object as the API serves it, but for its resource version; `None` if there is none.
     pub(super) fn object(&self, kind: Kind, name: &str) -> Option<Value> {
@@ -40,6 +46,12 @@ impl Cluster {
             Kind::Node => self.nodes.iter().find(|it| it.name == name).map(|node| self.node(node)),
             Kind::Deployment => self.deployments.iter().find(|it| it.name == name).map(|it| self.deployment(it)),
             Kind::Autoscaler => self.autoscalers.iter().find(|it| it.name == name).map(|it| self.autoscaler(it)),
+            Kind::Quota => (name == NAMESPACE).then(|| {
+                let mut object = self.frame(kind, name, self.created);
+                object["spec"] = json!({ "hard": amounts(self.quota) });
+                object["status"] = json!({ "hard": amounts(self.quota), "used": amounts(self.pods.len() as u64) });
+                object
+            }),
             Kind::Claim | Kind::Snapshot | Kind::Backup | Kind::Schedule | Kind::BackupLocation => {
                 let mut own = self.backups.objects.iter().filter(|(of, named, _)| *of == kind && named == name);
                 own.next().map(|(_, _, object)| object.clone())

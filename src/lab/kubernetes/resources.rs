@@ -32,7 +32,8 @@ const fn readable(
     object: &'static str,
     short: &'static [&'static str],
 ) -> Resource {
-    let (group, version, namespaced, namespace) = ("", "v1", matches!(kind, Kind::Pod | Kind::Claim), NAMESPACE);
+    let (group, version, namespaced, namespace) =
+        ("", "v1", matches!(kind, Kind::Pod | Kind::Claim | Kind::Quota), NAMESPACE);
     let (writable, scalable) = (false, false);
     Resource { kind, group, version, plural, singular, object, namespaced, namespace, short, writable, scalable }
 }
@@ -51,11 +52,12 @@ const fn custom(
 const VELERO: (&str, &str) = ("velero.io", VELERO_NAMESPACE);
 const SNAPSHOTS: (&str, &str) = ("snapshot.storage.k8s.io", NAMESPACE);
 
-pub const RESOURCES: [Resource; 10] = [
+pub const RESOURCES: [Resource; 11] = [
     readable(Kind::Namespace, "namespaces", "namespace", "Namespace", &["ns"]),
     readable(Kind::Node, "nodes", "node", "Node", &["no"]),
     readable(Kind::Pod, "pods", "pod", "Pod", &["po"]),
     readable(Kind::Claim, "persistentvolumeclaims", "persistentvolumeclaim", "PersistentVolumeClaim", &["pvc"]),
+    readable(Kind::Quota, "resourcequotas", "resourcequota", "ResourceQuota", &["quota"]),
     custom(Kind::Snapshot, SNAPSHOTS, "volumesnapshots", "volumesnapshot", "VolumeSnapshot"),
     custom(Kind::Backup, VELERO, "backups", "backup", "Backup"),
     custom(Kind::Schedule, VELERO, "schedules", "schedule", "Schedule"),

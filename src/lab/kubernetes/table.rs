@@ -29,6 +29,9 @@ fn columns(kind: Kind) -> Vec<Column> {
             ("Replicas", |it| number(&it["status"]["currentReplicas"]).into()),
         ],
         Kind::Claim => &[("Status", |it| it["status"]["phase"].clone())],
+        Kind::Quota => &[("Request", |it| {
+            format!("pods: {}/{}", words(&it["status"]["used"]["pods"]), words(&it["status"]["hard"]["pods"])).into()
+        })],
         Kind::Snapshot => &[
             ("ReadyToUse", |it| it["status"]["readyToUse"].as_bool().map_or(Value::Null, |it| it.to_string().into())),
             ("SourcePVC", |it| it["spec"]["source"]["persistentVolumeClaimName"].clone()),

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -73,17 +72,14 @@ impl Greylist {
 struct Server {
     world: World,
     tls: TlsAcceptor,
-    /// Where the authority's certificate lies, for as long as the server runs.
-    _files: TempDir,
 }
 
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
     let (tls, authority) = tls::make(HOST)?;
-    let files = TempDir::with_prefix("mayday-lab-")?;
-    let file = files.path().join("ca.pem");
+    let file = site.files.join("ca.pem");
     std::fs::write(&file, authority)?;
     site.endpoints.insert(AUTHORITY_ENDPOINT.into(), file.display().to_string());
-    let server = Arc::new(Server { world: site.world.clone(), tls, _files: files });
+    let server = Arc::new(Server { world: site.world.clone(), tls });
     for (endpoint, secure) in [(PLACE, false), (TLS_ENDPOINT, true)] {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
         // The answer that is broken off is the one to a letter: a greeting that is broken off would only ever say that nothing happened.

@@ -8,7 +8,8 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::domain::text::clean;
-use crate::outbound::http::{client, pinned, root};
+use crate::domain::time::At;
+use crate::outbound::http::{Way, certificate_ends, client, make, root};
 use crate::systems::dns::addresses;
 use crate::systems::dns::ask::{Question, ask};
 
@@ -23,6 +24,8 @@ pub struct Reply {
     pub status: u16,
     pub body: String,
     pub took: Duration,
+    /// Until when the server's certificate is good; `None` without TLS.
+    pub certificate_ends: Option<At>,
 }
 
 impl Reply {
@@ -47,6 +50,8 @@ pub struct Target {
     pub url: Url,
     /// `host:port` of a DNS server; `None` is this host's own resolver.
     resolver: Option<String>,
+    /// A PEM file with the authorities that are trusted; `None`: those of this host.
+    authority: Option<String>,
 }
 
 impl Target {
@@ -57,7 +62,13 @@ impl Target {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(format!("`{}` is not an http or https URL", clean(url.as_str())));
         }
-        Ok(Self { url, resolver: resolver.filter(|resolver| *resolver != HOST).map(str::to_owned) })
+        let resolver = resolver.filter(|resolver| *resolver != HOST).map(str::to_owned);
+        Ok(Self { url, resolver, authority: None })
+    }
+
+    pub fn trusting(mut self, authority: Option<&str>) -> Self {
+        self.authority = authority.map(str::to_owned);
+        self
     }
 
     /// Asks once. `patience` bounds all of it, name resolution included.
@@ -85,16 +96,37 @@ impl Target {
                 None => client()?,
             };
             let sent = with(client.request(method, self.url.clone())).send().await;
+            let client = self.client(patience).await?;
+            let sent = client.request(method, self.url.clone()).send().await;
             let response = sent.map_err(|error| root(&error.without_url()))?;
-            let status = response.status().as_u16();
-            Ok(Reply { status, body: body(response).await?, took: started.elapsed() })
+            let (status, certificate_ends) = (response.status().as_u16(), certificate_ends(&response));
+            Ok(Reply { status, body: body(response).await?, took: started.elapsed(), certificate_ends })
         };
         timeout(patience, asking)
             .await
             .unwrap_or_else(|_| Err(format!("no answer within {:.1} s", patience.as_secs_f64())))
     }
 
-    async fn pinned(&self, resolver: &str, patience: Duration) -> Result<Client, String> {
+    async fn client(&self, patience: Duration) -> Result<Client, String> {
+        if self.resolver.is_none() && self.authority.is_none() {
+            return client();
+        }
+        let authorities = match &self.authority {
+            Some(path) => {
+                let unread = |error| format!("the authorities in {} cannot be read: {error}", clean(path));
+                Some(tokio::fs::read(path).await.map_err(unread)?)
+            }
+            None => None,
+        };
+        let host = self.url.host_str().unwrap_or_default();
+        let pinned = match &self.resolver {
+            Some(resolver) => Some((host, self.resolved(resolver, patience).await?)),
+            None => None,
+        };
+        make(&Way { pinned, authorities: authorities.as_deref() })
+    }
+
+    async fn resolved(&self, resolver: &str, patience: Duration) -> Result<SocketAddr, String> {
         let host = self.url.host_str().unwrap_or_default();
         let port = self.url.port_or_known_default().unwrap_or(80);
         let mut why = format!("the resolver {} has no address", clean(resolver));
@@ -103,7 +135,7 @@ impl Target {
             for server in addresses(resolver).await? {
                 match ask(server, &question, patience / 2).await {
                     Ok(reply) => match reply.values.iter().find_map(|value| value.parse().ok()) {
-                        Some(ip) => return pinned(host, SocketAddr::new(ip, port)),
+                        Some(ip) => return Ok(SocketAddr::new(ip, port)),
                         None => why = format!("{server} answers for {host}: {}", reply.words()),
                     },
                     Err(silence) => why = silence,

@@ -14,6 +14,7 @@ use self::exchange::{HOST, Reply, Target};
 use self::steps::{Measure, Transaction};
 use super::looking::Looking;
 use crate::domain::checklist::Tally;
+use crate::domain::backup::rough;
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
@@ -22,6 +23,7 @@ use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 use crate::domain::time::{At, Span};
+use crate::domain::time::{At, Span, seconds_between};
 
 const URL: Param = Param::required("url", ParamType::Url, "what is asked for");
 const RESOLVER: Param = Param::default(
@@ -94,6 +96,28 @@ pub static KIND: SystemKind = SystemKind {
             ],
         },
     ],
+    probes: &[ProbeKind {
+        name: "http.get",
+        title: "A URL answers as it should",
+        params: &[
+            URL,
+            Param::optional("expect_status", ParamType::Integer, "the status that is right; 200 to 299 when left out"),
+            Param::optional("body_contains", ParamType::Text, "what has to stand in the body"),
+            Param::optional("slow", ParamType::Span, "an answer that takes longer is degraded"),
+            Param::default(
+                "certificate",
+                ParamType::Span,
+                "14d",
+                "with https: a certificate that ends sooner than this from now is degraded",
+            ),
+            Param::optional(
+                "certificate_authority",
+                ParamType::Text,
+                "a PEM file with the only authorities to trust; those of this host when left out",
+            ),
+            RESOLVER,
+        ],
+    }],
     steps: &[
         StepKind {
             name: "http.transaction",
@@ -159,13 +183,14 @@ impl System for Http {
         }
         let params = &spec.params;
         let target = match params.text("url").map_err(|fault| fault.what) {
-            Ok(url) => Target::new(url, params.opt_text("resolver")),
+            Ok(url) => Target::new(url, params.opt_text("resolver"))
+                .map(|target| target.trusting(params.opt_text("certificate_authority"))),
             Err(why) => Err(why),
         };
         match target {
             // A little sooner than the caller, so that the reading can say what happened.
             Ok(target) => match target.ask(Method::GET, spec.timeout.0.mul_f64(0.9)).await {
-                Ok(reply) => judge(&reply, params),
+                Ok(reply) => judge(&reply, params, At::now()),
                 Err(why) => Reading::down(why),
             },
             Err(why) => Reading::unknown(why),
@@ -195,23 +220,34 @@ impl System for Http {
 }
 
 /// Whoever is refused or held back has learnt nothing about the service.
-fn judge(reply: &Reply, params: &Params) -> Reading {
+fn judge(reply: &Reply, params: &Params, now: At) -> Reading {
     let (expected, contains) = (params.opt_integer("expect_status"), params.opt_text("body_contains"));
-    let late = params.opt_span("slow").filter(|slow| reply.took > *slow);
     let right = expected.map_or_else(|| reply.is_success(), |status| u64::from(reply.status) == status);
-    let reading = match (right, contains, late) {
-        (true, Some(part), _) if !reply.body.contains(part) => {
+    let reading = match (right, contains) {
+        (true, Some(part)) if !reply.body.contains(part) => {
             Reading::down(format!("`{part}` is not in the answer: {}", reply.words()))
         }
-        (true, _, Some(slow)) => {
-            let took = reply.took.as_millis();
-            Reading::degraded(format!("{} in {took} ms; up to {} is well", reply.status, Span(slow)))
-        }
-        (true, _, None) => Reading::healthy(format!("{} in {} ms", reply.status, reply.took.as_millis())),
-        (false, ..) if matches!(reply.status, 401 | 403 | 429) => {
+        (true, _) => match late(reply, params).or_else(|| ending(reply, params, now)) {
+            Some(why) => Reading::degraded(format!("{} {why}", reply.status)),
+            None => Reading::healthy(format!("{} in {} ms", reply.status, reply.took.as_millis())),
+        },
+        (false, _) if matches!(reply.status, 401 | 403 | 429) => {
             Reading::unknown(format!("Mayday is refused: {}", reply.words()))
         }
-        (false, ..) => Reading::down(reply.words()),
+        (false, _) => Reading::down(reply.words()),
     };
     reading.took(reply.took)
+}
+
+fn late(reply: &Reply, params: &Params) -> Option<String> {
+    let slow = params.opt_span("slow").filter(|slow| reply.took > *slow)?;
+    Some(format!("in {} ms; up to {} is well", reply.took.as_millis(), Span(slow)))
+}
+
+/// Of a certificate that is about to end. One that has ended, or that nobody here trusts, gets no answer in the first place.
+fn ending(reply: &Reply, params: &Params, now: At) -> Option<String> {
+    let (ends, least) = (reply.certificate_ends?, params.opt_span("certificate")?);
+    let left = seconds_between(now, ends);
+    let soon = left < least.as_secs_f64();
+    soon.then(|| format!("and its certificate ends in {}; {} is well", rough(left), Span(least)))
 }

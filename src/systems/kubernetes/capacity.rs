@@ -1,11 +1,13 @@
 //! Whether more pods would find room: what the nodes have left, pod by pod. A server-side dry run cannot tell; only the scheduler knows
-//! for sure (taints, affinity, other clients), so this warns and never blocks.
+//! for sure (taints, affinity, other clients), so this warns and never blocks. And whether quotas would let them be made.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Node, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, ResourceQuota};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use crate::domain::text::clean;
 
 /// The resources that decide.
 const RESOURCES: [&str; 2] = ["cpu", "memory"];
@@ -30,7 +32,7 @@ const SUFFIXES: [(&str, f64); 14] = [
 ];
 
 /// Amounts, in the order of [`RESOURCES`].
-type Amount = [f64; RESOURCES.len()];
+pub type Amount = [f64; RESOURCES.len()];
 
 fn quantity(text: &str) -> Option<f64> {
     let (suffix, factor) = SUFFIXES.iter().find(|(suffix, _)| text.ends_with(suffix))?;
@@ -91,6 +93,40 @@ pub fn fitting(mut left: Vec<Amount>, pods: impl Iterator<Item = Amount>) -> usi
     fit
 }
 
+/// The names by which quotas know what pods use, and how much of each so many pods more would use
+/// (<https://kubernetes.io/docs/concepts/policy/resource-quotas/>).
+fn uses(pods: &[Amount]) -> [(&'static str, f64); 6] {
+    let of = |nth: usize| pods.iter().map(|pod| pod[nth]).sum::<f64>();
+    let (count, cpu, memory) = (pods.len() as f64, of(0), of(1));
+    [
+        ("pods", count),
+        ("count/pods", count),
+        ("cpu", cpu),
+        ("requests.cpu", cpu),
+        ("memory", memory),
+        ("requests.memory", memory),
+    ]
+}
+
+/// What a quota would not allow of so many pods more: `quota gennet leaves no room for 12 pods more: pods 6 of 8 used`. One with a scope is
+/// passed over: it is for other pods than those of deployments.
+pub fn beyond(quota: &ResourceQuota, pods: &[Amount]) -> Option<String> {
+    if quota.spec.as_ref().is_some_and(|it| it.scopes.is_some() || it.scope_selector.is_some()) {
+        return None;
+    }
+    let status = quota.status.as_ref()?;
+    let known = |of: &Option<BTreeMap<String, Quantity>>, name: &str| of.as_ref().and_then(|of| of.get(name)).cloned();
+    let over = |(name, more): (&'static str, f64)| {
+        let (hard, used) = (known(&status.hard, name)?, known(&status.used, name)?);
+        let left = quantity(&hard.0)? - quantity(&used.0)?;
+        // A little less than nothing is the rounding of milli-units.
+        (more > left + 1e-6).then(|| format!("{name} {} of {} used", clean(&used.0), clean(&hard.0)))
+    };
+    let words = uses(pods).into_iter().find_map(over)?;
+    let name = clean(quota.metadata.name.as_deref().unwrap_or_default());
+    Some(format!("quota {name} leaves no room for {} pods more: {words}", pods.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +153,22 @@ mod tests {
         assert_eq!(fitting(left.clone(), std::iter::once([1.5, 1e9])), 0);
         assert_eq!(fitting(left.clone(), std::iter::repeat_n([0.5, 1e9], 5)), 4);
         assert_eq!(fitting(left, std::iter::repeat_n([0.1, 3e9], 5)), 2, "memory decides too");
+    }
+
+    #[test]
+    fn a_quota_is_what_is_left_of_it_and_its_names_are_many() {
+        let quota = |hard: serde_json::Value, used: serde_json::Value| -> ResourceQuota {
+            let object = serde_json::json!({ "metadata": { "name": "q" }, "spec": {}, "status": { "hard": hard, "used": used } });
+            serde_json::from_value(object).unwrap()
+        };
+        let pods = [[0.5, 536_870_912.0]; 4];
+        let says = |hard, used| beyond(&quota(hard, used), &pods);
+        assert_eq!(says(serde_json::json!({ "pods": "10" }), serde_json::json!({ "pods": "6" })), None);
+        let over = says(serde_json::json!({ "pods": "9" }), serde_json::json!({ "pods": "6" })).unwrap();
+        assert_eq!(over, "quota q leaves no room for 4 pods more: pods 6 of 9 used");
+        let over = says(serde_json::json!({ "requests.cpu": "3" }), serde_json::json!({ "requests.cpu": "1500m" }));
+        assert!(over.unwrap().ends_with("requests.cpu 1500m of 3 used"));
+        let memory = |hard: &str| says(serde_json::json!({ "memory": hard }), serde_json::json!({ "memory": "1Gi" }));
+        assert_eq!((memory("3Gi"), memory("2Gi").is_some()), (None, true));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, ResourceQuota};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Config, Error};
@@ -203,6 +203,14 @@ impl Client {
     pub async fn nodes(&self) -> Result<Vec<Node>, Fault> {
         let all = ListParams::default().limit(MOST);
         self.read("list nodes", async |client| Api::all(client).list(&all).await).await.map(|list| list.items)
+    }
+
+    /// What the namespace may use.
+    pub async fn quotas(&self) -> Result<Vec<ResourceQuota>, Fault> {
+        let (namespace, all) = (&self.namespace, ListParams::default().limit(MOST));
+        self.read("list quotas", async |client| Api::namespaced(client, namespace).list(&all).await)
+            .await
+            .map(|list| list.items)
     }
 
     pub fn namespace(&self) -> &str {

@@ -136,8 +136,12 @@ impl Client {
 
     /// The command that asks the same by hand; it asks for the password itself.
     pub fn by_hand(&self, url: &str, database: &str, query: &str) -> String {
-        let words = ["cypher-shell", "-a", url, "-u", &self.username, "-d", database, query];
-        words.map(quoted).join(" ")
+        format!("{} {}", self.shell(url, database), quoted(query))
+    }
+
+    /// What a command for a shell begins with; the query follows.
+    pub fn shell(&self, url: &str, database: &str) -> String {
+        ["cypher-shell", "-a", url, "-u", &self.username, "-d", database].map(quoted).join(" ")
     }
 }
 

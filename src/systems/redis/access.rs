@@ -16,7 +16,7 @@ impl Redis {
     pub async fn fitness(&self, peer: Peer, command: &[&str]) -> Result<Fitness, Fault> {
         let addresses: Vec<&String> = match peer {
             Peer::Sentinel => self.sentinels.iter().collect(),
-            Peer::Server => self.nodes.values().collect(),
+            Peer::Server => self.servers_named().collect(),
         };
         let (mut denied, mut asked, mut silent) = (Vec::new(), 0, None);
         for address in addresses {

@@ -22,7 +22,7 @@ impl Redis {
         if spec.kind != KINDS[0].name {
             return Err(Fault::permanent(&self.id, format!("there is no backup kind `{}`", spec.kind)));
         }
-        let addresses: Vec<&String> = self.nodes.values().collect();
+        let addresses: Vec<&String> = self.servers_named().collect();
         let asked = join_all(addresses.iter().map(|address| self.saved(address))).await;
         let (mut copies, mut look, mut silent) = (Vec::new(), BackupLook::default(), None);
         for (address, outcome) in addresses.iter().zip(asked) {

@@ -47,7 +47,13 @@ impl Client {
     /// The command that asks the same by hand. Passwords are asked for, never printed.
     pub fn by_hand(&self, peer: Peer, address: &str, words: &[&str]) -> String {
         let (host, port) = address.rsplit_once(':').unwrap_or((address, "6379"));
-        let mut all = vec!["redis-cli", "-h", host.trim_matches(['[', ']']), "-p", port];
+        let place = format!("-h {} -p {}", quoted(host.trim_matches(['[', ']'])), quoted(port));
+        self.by_hand_at(peer, &place, words)
+    }
+
+    /// The same, where `place` is written as a shell reads it.
+    pub fn by_hand_at(&self, peer: Peer, place: &str, words: &[&str]) -> String {
+        let mut all = Vec::new();
         let password = if peer == Peer::Server { &self.password } else { &self.sentinel_password };
         if let Some(username) = self.username.as_ref().filter(|_| peer == Peer::Server) {
             all.extend(["--user", username]);
@@ -56,7 +62,7 @@ impl Client {
             all.push("--askpass");
         }
         all.extend(words);
-        all.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
+        format!("redis-cli {place} {}", all.into_iter().map(quoted).collect::<Vec<_>>().join(" "))
     }
 
     /// A connection for one look or one change.

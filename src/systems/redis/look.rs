@@ -102,7 +102,7 @@ impl Sight {
             .views
             .iter()
             .flat_map(|view| std::iter::once(&view.master).chain(view.replicas.iter().map(|replica| &replica.address)));
-        known.chain(redis.nodes.values()).cloned().collect()
+        known.chain(redis.servers_named()).cloned().collect()
     }
 
     /// What to do about those that do not answer: as the first says that knows.

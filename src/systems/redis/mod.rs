@@ -39,8 +39,16 @@ pub static KIND: SystemKind = SystemKind {
     params: &[
         Param::required("master_name", ParamType::Text, "what the Sentinels call the master"),
         Param::required("sentinels", ParamType::List, "every Sentinel, as host:port"),
-        Param::required("regions", ParamType::Map, "the region of each server, by its address or its name in `nodes`"),
-        Param::optional("nodes", ParamType::Map, "names for the servers' addresses, and servers no Sentinel knows yet"),
+        Param::required(
+            "regions",
+            ParamType::Map,
+            "the region of each server and Sentinel, by its address or its name in `nodes`",
+        ),
+        Param::optional(
+            "nodes",
+            ParamType::Map,
+            "names for the addresses of servers and Sentinels, and servers that no Sentinel knows yet",
+        ),
         Param::optional("username", ParamType::Text, "the ACL user on the servers"),
         Param::optional("password", ParamType::Secret, "its password"),
         Param::optional("sentinel_password", ParamType::Secret, "the password of the Sentinels"),
@@ -153,7 +161,12 @@ impl Redis {
         })
     }
 
-    /// The name of the server at `address`, or the address.
+    /// The servers that the config names, by their addresses; it names Sentinels beside them.
+    fn servers_named(&self) -> impl Iterator<Item = &String> {
+        self.nodes.values().filter(|address| !self.sentinels.contains(address))
+    }
+
+    /// The name of the server or Sentinel at `address`, or the address.
     fn name<'a>(&'a self, address: &'a str) -> &'a str {
         self.nodes.iter().find(|(_, at)| *at == address).map_or(address, |(name, _)| name)
     }

@@ -76,7 +76,7 @@ impl Redis {
             return vec![self.address(node).to_owned()];
         }
         let here = |address: &String| spec.region.is_none() || self.region(address) == spec.region.as_ref();
-        let configured: Vec<_> = self.nodes.values().filter(|address| here(address)).cloned().collect();
+        let configured: Vec<_> = self.servers_named().filter(|address| here(address)).cloned().collect();
         if !configured.is_empty() {
             return configured;
         }

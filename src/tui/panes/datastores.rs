@@ -19,13 +19,16 @@ pub fn body(look: &Look<'_>, Room { columns, height }: Room) -> Body {
         |store: &&SystemSpec| look.snap.live.surveys.get(&store.id).map_or(1, |known| rows(&known.survey.members));
     let needed: usize = stores.iter().map(|store| 1 + members(store)).sum();
     let roomy = needed + stores.len() <= height;
+    let all =
+        |store: &&SystemSpec| look.snap.live.surveys.get(&store.id).map_or(1, |it| it.survey.members.len().max(1));
+    let each = stores.iter().map(|store| 2 + all(store)).sum::<usize>() <= height;
     let mut lines = Vec::new();
     for (index, store) in stores.iter().enumerate() {
         if roomy && index > 0 {
             lines.push(Line::default());
         }
         lines.push(title(look, store, columns));
-        lines.extend(self::members(look, store, columns));
+        lines.extend(self::members(look, store, columns, each));
     }
     Body { lines, aside: "what survives the serving region".into(), ..Body::default() }
 }
@@ -72,12 +75,13 @@ fn seen_words(seconds: f64) -> String {
     if steps < 5.0 { "seen now".into() } else { format!("seen {} ago", age(steps)) }
 }
 
-fn members(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Vec<Line<'static>> {
+/// Who holds data has a line of its own, and so has everybody `each` there is room for.
+fn members(look: &Look<'_>, store: &SystemSpec, columns: usize, each: bool) -> Vec<Line<'static>> {
     let Some(known) = look.snap.live.surveys.get(&store.id) else {
         return vec![Line::from(look.span("  ? not surveyed yet", Role::Unknown))];
     };
     let (others, data): (Vec<&Member>, Vec<&Member>) =
-        known.survey.members.iter().partition(|member| member.role == Part::Other && member.lag.is_none());
+        known.survey.members.iter().partition(|member| !each && member.role == Part::Other && member.lag.is_none());
     let mut lines: Vec<Line<'static>> = data.into_iter().map(|found| member(look, found, columns)).collect();
     lines.extend(self::others(look, &others, columns));
     if let Some(fault) = &known.fault {
@@ -94,7 +98,10 @@ fn others(look: &Look<'_>, others: &[&Member], columns: usize) -> Option<Line<'s
     let ill: Vec<&str> =
         others.iter().filter(|member| member.status != Status::Healthy).map(|member| member.name.as_str()).collect();
     let words = match ill.is_empty() {
-        true => format!("{} of {} healthy", others.len(), others.len()),
+        true => {
+            let names: Vec<&str> = others.iter().map(|member| member.name.as_str()).collect();
+            format!("{} of {} healthy: {}", others.len(), others.len(), names.join(", "))
+        }
         false => format!("{} of {} healthy, not {}", others.len() - ill.len(), others.len(), ill.join(", ")),
     };
     let room = columns.saturating_sub(3 + 8);
@@ -116,10 +123,10 @@ pub fn rows(members: &[Member]) -> usize {
 fn member(look: &Look<'_>, member: &Member, columns: usize) -> Line<'static> {
     let state = mark::status(member.status);
     let writes = member.role == Part::Writer;
-    let behind = match (writes, member.lag) {
-        (true, _) => String::new(),
-        (false, Some(behind)) => format!("lag {}", lag(behind)),
-        (false, None) => "lag ?".into(),
+    let behind = match (member.role, member.lag) {
+        (Part::Writer, _) | (Part::Other, None) => String::new(),
+        (_, Some(behind)) => format!("lag {}", lag(behind)),
+        (_, None) => "lag ?".into(),
     };
     let region = member.region.as_ref().map_or("?", |region| region.as_str());
     let wide = columns >= 50;

@@ -56,18 +56,24 @@ fn role_word(region: &Region) -> String {
     region.role.word().to_owned()
 }
 
-/// Glyph, word, and what else there is room for.
+/// Glyph, word, and what else there is room for: how fast it answers, or, of what serves nobody, what was seen of it.
 fn status(look: &Look<'_>, seen: &Seen<'_>, cell: usize) -> Vec<Span<'static>> {
     let mark = mark::status(seen.status);
     let word = if seen.status == Status::Healthy { Role::Text } else { mark.role };
     let mut out = vec![look.span(format!("{} ", mark.glyph), mark.role), look.span(column(mark.word, 9), word)];
     let mut used = 11;
-    if let Some(latency) = seen.latency.filter(|_| cell >= used + 7 && seen.status != Status::Down) {
+    let serves = seen.status < Status::Unknown;
+    if !serves && cell >= used + 8 {
+        out.push(look.span(column(seen.detail, cell - used - 2), Role::Faint));
+        used = cell - 2;
+    }
+    if let Some(latency) = seen.latency.filter(|_| serves && cell >= used + 7) {
         out.push(look.span(right(&format!("{latency}ms"), 6), Role::Dim));
         used += 6;
     }
     let still = look.app.options.reduced_motion;
     if let Some(history) = seen.history.filter(|_| cell >= used + 9 && !still) {
+    if let Some(history) = seen.history.filter(|_| serves && cell >= used + 9) {
         let room = (cell - used - 3).min(24);
         out.push(look.span(format!(" {}", sparkline(history, room)), Role::Faint));
         used += room + 1;

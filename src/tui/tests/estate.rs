@@ -184,6 +184,7 @@ fn probes() -> Vec<ProbeSpec> {
         every: Span::secs(5),
         timeout: Span::secs(2),
         fall: 3,
+        window: None,
         rise: 2,
         params: Params::default(),
     };

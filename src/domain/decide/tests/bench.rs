@@ -40,6 +40,7 @@ pub fn estate() -> Estate {
         every: Span::secs(5),
         timeout: Span::secs(2),
         fall: 3,
+        window: None,
         rise: 2,
         params: Params::default(),
     };

@@ -465,3 +465,25 @@ fn a_rule_that_is_met_declares_only_where_the_policy_says_so_and_not_what_was_cl
     bench.report(Report::TriggerMet {});
     assert!(bench.state.incident.is_some(), "this is another one");
 }
+
+#[test]
+fn a_region_that_returns_takes_nothing_back_by_itself() {
+    let mut bench = Bench::running();
+    bench.estate.policy.on_trigger = OnTrigger::Declare;
+    for (name, phrase) in
+        [("fence", ""), ("scale", ""), ("promote", "db"), ("measure", ""), ("dns", ""), ("client", "")]
+    {
+        bench.finish(name, phrase);
+    }
+    bench.ask(Ask::CloseIncident { note: "over".into() }).unwrap();
+    let (effects, run) = (bench.effects.len(), bench.run());
+    // It comes back with stale data, and goes again: no rule is about a region that does not serve.
+    for status in [Status::Healthy, Status::Down, Status::Healthy] {
+        bench.probe("us-east-1", status);
+        bench.pass(3600);
+        bench.report(Report::TriggerMet {});
+    }
+    assert_eq!((bench.effects.len(), bench.run()), (effects, run));
+    assert_eq!(bench.state.serving(&bench.estate).as_str(), STANDBY);
+    assert!(bench.state.incident.as_ref().is_none_or(|incident| incident.phase == Phase::Closed));
+}

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::super::Cluster;
-use super::super::capacity::{asked_for, fitting, left};
+use super::super::capacity::{Amount, asked_for, beyond, fitting, left};
 use super::super::workload::Workload;
 use super::{noted, restore};
 use crate::domain::system::{
@@ -33,23 +33,35 @@ impl Scale {
         Ok(workloads.into_iter().filter_map(|it| full.get(&it.name).map(|full| (it, *full))).collect())
     }
 
-    /// How many of the missing pods would find room.
-    async fn room(&self, targets: &[(Workload, u64)]) -> Result<Guard, Fault> {
-        let client = &self.0.client;
-        let (nodes, pods, deployments) = tokio::join!(client.nodes(), client.all_pods(), client.deployments());
-        let (nodes, pods, deployments) = (nodes?, pods?, deployments?);
+    /// What the pods ask for that are missing.
+    async fn missing(&self, targets: &[(Workload, u64)]) -> Result<Vec<Amount>, Fault> {
+        let deployments = self.0.client.deployments().await?;
         let missing = targets.iter().flat_map(|(it, full)| {
             let deployment = deployments.iter().find(|one| one.metadata.name.as_deref() == Some(&it.name));
             let asked = deployment.map(asked_for).unwrap_or_default();
             std::iter::repeat_n(asked, usize::try_from(full.saturating_sub(it.all)).unwrap_or(0))
         });
-        let missing: Vec<_> = missing.collect();
+        Ok(missing.collect())
+    }
+
+    /// How many of the missing pods would find room.
+    async fn room(&self, missing: &[Amount]) -> Result<Guard, Fault> {
+        let (nodes, pods) = tokio::try_join!(self.0.client.nodes(), self.0.client.all_pods())?;
         let (fit, all) = (fitting(left(&nodes, &pods), missing.iter().copied()), missing.len());
         Ok(match fit == all {
             true => Guard::pass("room", format!("the nodes have room for the {all} pods that are missing")),
             false => {
                 Guard::warn("room", format!("the nodes have room for {fit} of {all} pods, unless nodes are added"))
             }
+        })
+    }
+
+    /// What the namespace's quotas would refuse of the missing pods: `Err` says it.
+    async fn quota(&self, missing: &[Amount]) -> Result<Result<String, String>, Fault> {
+        let quotas = self.0.client.quotas().await?;
+        Ok(match quotas.iter().find_map(|quota| beyond(quota, missing)) {
+            Some(why) => Err(why),
+            None => Ok(format!("{} quotas allow the {} pods that are missing", quotas.len(), missing.len())),
         })
     }
 }
@@ -97,8 +109,13 @@ impl Step for Scale {
     }
 
     async fn check(&self) -> Result<Checked, Fault> {
-        let targets = self.targets().await?;
-        Ok(Checked { guards: vec![self.room(&targets).await?], promotion: None })
+        let missing = self.missing(&self.targets().await?).await?;
+        let mut guards = vec![self.room(&missing).await?];
+        // Some pods are better than none: here it is told, and long before, by `fitness`, it counts.
+        if let Ok(Err(why)) = self.quota(&missing).await {
+            guards.push(Guard::warn("quota", why).situational());
+        }
+        Ok(Checked { guards, promotion: None })
     }
 
     async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
@@ -140,13 +157,19 @@ impl Step for Scale {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.0
-            .fitness(&[
-                ("apps", "deployments", "patch"),
-                ("apps", "deployments/scale", "patch"),
-                ("autoscaling", "horizontalpodautoscalers", "patch"),
-            ])
-            .await
+        let asked = [
+            ("apps", "deployments", "patch"),
+            ("apps", "deployments/scale", "patch"),
+            ("autoscaling", "horizontalpodautoscalers", "patch"),
+        ];
+        let mut fitness = self.0.fitness(&asked).await?;
+        let missing = self.missing(&self.targets().await?).await?;
+        fitness.guards.push(match self.quota(&missing).await {
+            Ok(Ok(words)) => Guard::pass("quota", words),
+            Ok(Err(why)) => Guard::block("quota", why),
+            Err(fault) => Guard::warn("quota", format!("the namespace's quotas cannot be read: {fault}")),
+        });
+        Ok(fitness)
     }
 
     fn by_hand(&self) -> Vec<String> {

@@ -19,6 +19,8 @@ pub struct Leads {
     pub region: Option<RegionId>,
     /// Whether the newest write is read, too.
     pub measures: bool,
+    /// Where the commands go that an engineer pastes.
+    pub hand: String,
 }
 
 #[async_trait]
@@ -89,8 +91,8 @@ impl Step for Leads {
         ];
         lines.extend(check);
         if self.measures {
-            lines.push("# On the leader:".to_owned());
-            lines.extend(neo4j.by_hand(&neo4j.database, &neo4j.heartbeat_query));
+            lines.push("# On the leader, or on a server that has caught up with it:".to_owned());
+            lines.push(neo4j.by_hand(&self.hand, &neo4j.database, &neo4j.heartbeat_query));
         }
         lines
     }

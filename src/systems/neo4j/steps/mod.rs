@@ -23,21 +23,25 @@ pub fn step(neo4j: &Arc<Neo4j>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault>
     let region = spec.region.clone().or_else(|| params.opt_text("region").map(RegionId::from));
     let verb = spec.kind.strip_prefix("neo4j.").unwrap_or_default();
     if let Some(verb) = server::VERBS.iter().find(|known| known.name == verb) {
-        return Ok(Arc::new(server::ServerStep { neo4j, verb, server: params.text("server")?.to_owned() }));
+        let server = params.text("server")?.to_owned();
+        let hand = neo4j.survivor(region.as_ref(), Some(&server));
+        return Ok(Arc::new(server::ServerStep { neo4j, verb, server, hand }));
     }
+    let hand = neo4j.survivor(region.as_ref(), None);
     Ok(match verb {
         "leader" => {
             let region = region.map_or_else(|| params.text("region").map(RegionId::from), Ok)?;
-            Arc::new(leader::Leads { neo4j, region: Some(region), measures: false })
+            Arc::new(leader::Leads { neo4j, region: Some(region), measures: false, hand })
         }
-        "recovery-point" => Arc::new(leader::Leads { neo4j, region, measures: true }),
-        "start-databases" => Arc::new(start::Start { neo4j, only: params.list("databases") }),
+        "recovery-point" => Arc::new(leader::Leads { neo4j, region, measures: true, hand }),
+        "start-databases" => Arc::new(start::Start { neo4j, only: params.list("databases"), hand }),
         "recreate-database" => Arc::new(recreate::Recreate {
             database: params.opt_text("database").unwrap_or(&neo4j.database).to_owned(),
             seeding_servers: params.list("seeding_servers"),
             primaries: params.opt_integer("primaries"),
             secondaries: params.opt_integer("secondaries"),
             neo4j,
+            hand,
         }),
         _ => return Err(Fault::permanent(&neo4j.id, format!("neo4j has no step `{}`", spec.kind))),
     })
@@ -84,15 +88,27 @@ impl Neo4j {
         }
     }
 
-    /// Any server, for commands that an engineer pastes; the leader has to be looked up first.
-    fn by_hand(&self, database: &str, query: &str) -> Vec<String> {
-        self.servers.values().take(1).map(|url| self.client.by_hand(url, database, query)).collect()
+    /// The server to paste commands for: not the lost one, and one of this region if there is one; which of them leads has to be looked
+    /// up first.
+    fn survivor(&self, region: Option<&RegionId>, lost: Option<&str>) -> String {
+        let left = || self.servers.iter().filter(|(name, _)| Some(name.as_str()) != lost);
+        let near = left().find(|(name, _)| region.is_some() && self.region(name) == region);
+        near.or_else(|| left().next()).map_or_else(|| "bolt://HOST:7687".to_owned(), |(_, url)| url.clone())
     }
 
-    fn administer_by_hand(&self, command: &str) -> Vec<String> {
-        let mut lines = vec!["# Who leads the system database (writer = TRUE); send what follows there:".to_owned()];
-        lines.extend(self.by_hand(SYSTEM, "SHOW DATABASE system"));
-        lines.extend(self.by_hand(SYSTEM, command));
+    fn by_hand(&self, at: &str, database: &str, query: &str) -> String {
+        self.client.by_hand(at, database, query)
+    }
+
+    /// How to find out whom to send administration to.
+    fn find_system_by_hand(&self, at: &str) -> [String; 2] {
+        let words = "# Who leads the system database (writer = TRUE); send what follows there:".to_owned();
+        [words, self.by_hand(at, SYSTEM, "SHOW DATABASE system")]
+    }
+
+    fn administer_by_hand(&self, at: &str, command: &str) -> Vec<String> {
+        let mut lines = self.find_system_by_hand(at).to_vec();
+        lines.push(self.by_hand(at, SYSTEM, command));
         lines
     }
 }

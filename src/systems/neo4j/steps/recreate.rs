@@ -29,6 +29,8 @@ pub struct Recreate {
     pub seeding_servers: Vec<String>,
     pub primaries: Option<u64>,
     pub secondaries: Option<u64>,
+    /// Where the commands go that an engineer pastes.
+    pub hand: String,
 }
 
 #[async_trait]
@@ -106,11 +108,11 @@ impl Step for Recreate {
         let mut lines =
             vec!["# The store with the largest lastCommittedTxn is the newest; an older one loses more.".to_owned()];
         let stores = "SHOW DATABASES YIELD name, address, currentStatus, lastCommittedTxn";
-        lines.extend(self.neo4j.by_hand(SYSTEM, stores));
+        lines.push(self.neo4j.by_hand(&self.hand, SYSTEM, stores));
         lines.push(format!("# Before Neo4j 2025.04 the procedure is called {OLD_NAME}."));
-        lines.extend(self.neo4j.administer_by_hand(&self.words(NEW_NAME)));
+        lines.extend(self.neo4j.administer_by_hand(&self.hand, &self.words(NEW_NAME)));
         lines.push("# Verify: it has a writer, and a write succeeds.".to_owned());
-        lines.extend(self.neo4j.by_hand(SYSTEM, "SHOW DATABASES"));
+        lines.push(self.neo4j.by_hand(&self.hand, SYSTEM, "SHOW DATABASES"));
         lines
     }
 }

@@ -65,6 +65,8 @@ pub struct ServerStep {
     pub neo4j: Arc<Neo4j>,
     pub verb: &'static Verb,
     pub server: String,
+    /// Where the commands go that an engineer pastes.
+    pub hand: String,
 }
 
 #[async_trait]
@@ -144,11 +146,11 @@ impl Step for ServerStep {
         let mut lines = Vec::new();
         if self.verb.dry_run {
             lines.push("# What would move, and where to:".to_owned());
-            lines.extend(self.neo4j.by_hand(SYSTEM, &format!("DRYRUN {command}")));
+            lines.push(self.neo4j.by_hand(&self.hand, SYSTEM, &format!("DRYRUN {command}")));
         }
-        lines.extend(self.neo4j.administer_by_hand(&command));
+        lines.extend(self.neo4j.administer_by_hand(&self.hand, &command));
         lines.push("# Verify its state:".to_owned());
-        lines.extend(self.neo4j.by_hand(SYSTEM, "SHOW SERVERS"));
+        lines.push(self.neo4j.by_hand(&self.hand, SYSTEM, "SHOW SERVERS"));
         lines
     }
 }

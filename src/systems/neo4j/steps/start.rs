@@ -11,11 +11,14 @@ use super::super::Neo4j;
 use super::super::client::SYSTEM;
 use super::super::look::Sight;
 use crate::domain::system::{Begun, Checked, Fault, Fitness, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::systems::shell::quoted;
 
 pub struct Start {
     pub neo4j: Arc<Neo4j>,
     /// Which; empty means all that are stopped.
     pub only: Vec<String>,
+    /// Where the commands go that an engineer pastes.
+    pub hand: String,
 }
 
 #[async_trait]
@@ -67,11 +70,23 @@ impl Step for Start {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        let name = self.only.first().map_or("NAME", String::as_str);
-        let mut lines = self.neo4j.by_hand(SYSTEM, "SHOW DATABASES YIELD name, requestedStatus, currentStatus");
-        lines.extend(self.neo4j.administer_by_hand(&format!("START DATABASE `{}`", name.replace('`', "``"))));
+        let (neo4j, at) = (&self.neo4j, self.hand.as_str());
+        let look = neo4j.by_hand(at, SYSTEM, "SHOW DATABASES YIELD name, requestedStatus, currentStatus");
+        let mut lines = vec![look.clone()];
+        lines.extend(neo4j.find_system_by_hand(at));
+        let shell = neo4j.client.shell(at, SYSTEM);
+        if self.only.is_empty() {
+            let stopped = quoted(
+                "SHOW DATABASES YIELD name, requestedStatus WHERE requestedStatus = 'stopped' RETURN DISTINCT name",
+            );
+            lines.push(format!(
+                "for name in $({shell} --format plain {stopped} | tail -n +2 | tr -d '\"'); do {shell} \"START DATABASE \\`$name\\`\"; done"
+            ));
+        }
+        let start = |name: &String| quoted(&format!("START DATABASE `{}`", name.replace('`', "``")));
+        lines.extend(self.only.iter().map(|name| format!("{shell} {}", start(name))));
         lines.push("# Verify: currentStatus is online.".to_owned());
-        lines.extend(self.neo4j.by_hand(SYSTEM, "SHOW DATABASES YIELD name, requestedStatus, currentStatus"));
+        lines.push(look);
         lines
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step,
     StepLog, Verified,
 };
+use crate::systems::shell::quoted;
 
 pub struct Promote(pub Arc<Rds>);
 
@@ -116,8 +117,23 @@ impl Step for Promote {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        let replica = &self.0.replica;
+        let (primary, replica) = (&self.0.primary, &self.0.replica);
         vec![
+            format!(
+                "# Is data corrupt rather than lost? {} repeats every write, wrong ones too: do not promote it, but",
+                replica.name
+            ),
+            "# restore a new database to a moment before, with the backups that are kept in this region:".to_owned(),
+            format!(
+                "# aws rds describe-db-instance-automated-backups --region {} --db-instance-identifier {}",
+                quoted(replica.region.as_str()),
+                quoted(&primary.name)
+            ),
+            format!(
+                "# aws rds restore-db-instance-to-point-in-time --region {} --source-db-instance-automated-backups-arn ARN --target-db-instance-identifier {} --restore-time 2026-01-31T12:00:00Z",
+                quoted(replica.region.as_str()),
+                quoted(&format!("{}-restored", primary.name))
+            ),
             format!("# {} must be a replica and `available`; a backup that runs has to end first", replica.name),
             describe(replica, "DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier"),
             "# Once. There is no way back.".to_owned(),

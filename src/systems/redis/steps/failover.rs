@@ -13,7 +13,7 @@ use super::super::Redis;
 use super::super::client::Peer;
 use super::super::look::{Sight, View};
 use super::super::node::two_writers;
-use super::{MASTER, no_way_back, noted};
+use super::{no_way_back, noted};
 use crate::domain::ids::RegionId;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::system::{
@@ -179,12 +179,14 @@ impl Step for Failover {
         lines.extend(redis.ask_all("CKQUORUM"));
         lines
             .push(format!("# FAILOVER takes no target: replicas outside {region} need a larger slave-priority, or 0."));
-        lines.extend(redis.ask_all("REPLICAS").take(1));
+        let near = redis.sentinel_near(Some(region));
+        lines.extend(near.map(|at| redis.ask_by_hand(at, "REPLICAS")));
         lines.push("# Once, on one Sentinel. A second call goes back.".to_owned());
-        lines.extend(redis.ask_all("FAILOVER").last());
+        lines.extend(near.map(|at| redis.ask_by_hand(at, "FAILOVER")));
         lines.push(format!("# Verify: all name the same address in {region}, and it says `master`."));
         lines.extend(redis.ask_all("GET-MASTER-ADDR-BY-NAME"));
-        lines.push(redis.server_by_hand(MASTER, &["ROLE"]));
+        lines.extend(redis.find_master_by_hand(Some(region)));
+        lines.push(redis.master_by_hand(&["ROLE"]));
         lines
     }
 }

@@ -40,8 +40,8 @@ fn noted<'a>(pre_image: &'a Value, key: &str) -> Option<&'a str> {
     pre_image.get(key)?.as_str()
 }
 
-/// Where an engineer has to fill in what only the answer before tells.
-const MASTER: &str = "HOST:PORT";
+/// Where a shell reads the master's host and port, once [`Redis::find_master_by_hand`] has put them there.
+const MASTER: &str = "-h \"$1\" -p \"$2\"";
 
 /// A step that changes nothing has nothing to apply or to revert.
 fn nothing_to_change(redis: &Redis) -> Result<Receipt, Fault> {
@@ -62,6 +62,22 @@ impl Redis {
 
     fn ask_by_hand(&self, sentinel: &str, subcommand: &str) -> String {
         self.client.by_hand(Peer::Sentinel, sentinel, &["SENTINEL", subcommand, &self.master_name])
+    }
+
+    /// A Sentinel to paste commands for: one of this region, which is not the one that is left, if there is one.
+    fn sentinel_near(&self, region: Option<&RegionId>) -> Option<&str> {
+        let near = self.sentinels.iter().find(|at| region.is_some() && self.region(at) == region);
+        near.or(self.sentinels.last()).map(String::as_str)
+    }
+
+    /// Asks whom clients are sent to, and keeps it for the commands that follow.
+    fn find_master_by_hand(&self, region: Option<&RegionId>) -> Option<String> {
+        let ask = self.ask_by_hand(self.sentinel_near(region)?, "GET-MASTER-ADDR-BY-NAME");
+        Some(format!("set -- $({ask})"))
+    }
+
+    fn master_by_hand(&self, words: &[&str]) -> String {
+        self.client.by_hand_at(Peer::Server, MASTER, words)
     }
 
     fn server_by_hand(&self, address: &str, words: &[&str]) -> String {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::Redis;
 use super::super::look::Sight;
-use super::{MASTER, nothing_to_change};
+use super::nothing_to_change;
 use crate::domain::ids::RegionId;
 use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, Verified};
 use crate::domain::time::{At, before};
@@ -70,7 +70,8 @@ impl Step for Point {
         lines.extend(self.redis.ask_all("GET-MASTER-ADDR-BY-NAME"));
         lines.push("# Its newest heartbeat, before the application writes again:".to_owned());
         let key = self.redis.heartbeat_key.as_deref().unwrap_or("HEARTBEAT_KEY");
-        lines.push(self.redis.server_by_hand(MASTER, &["GET", key]));
+        lines.extend(self.redis.find_master_by_hand(self.region.as_ref()));
+        lines.push(self.redis.master_by_hand(&["GET", key]));
         lines
     }
 }

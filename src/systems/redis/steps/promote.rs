@@ -10,7 +10,7 @@ use super::super::Redis;
 use super::super::client::Peer;
 use super::super::look::Sight;
 use super::super::node::Server;
-use super::{MASTER, no_way_back, noted};
+use super::{no_way_back, noted};
 use crate::domain::ids::RegionId;
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
@@ -117,7 +117,9 @@ impl Step for Promote {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        let node = self.node.as_deref().map_or(MASTER, |node| self.redis.address(node));
+        let here = || self.redis.servers_named().find(|at| self.redis.region(at) == Some(&self.region));
+        let named = self.node.as_deref().map(|node| self.redis.address(node));
+        let node = named.or_else(|| here().map(String::as_str)).unwrap_or("HOST:PORT");
         let mut lines = vec![
             format!("# Only without a majority of Sentinels, on the replica in {}.", self.region),
             self.redis.server_by_hand(node, &["REPLICAOF", "NO", "ONE"]),

@@ -85,7 +85,7 @@ impl Step for Steer {
     fn by_hand(&self) -> Vec<String> {
         let outside = |address: &&String| self.redis.region(address) != Some(&self.region);
         let mut lines = vec![format!("# On every replica outside {}; note the old value first.", self.region)];
-        for address in self.redis.nodes.values().filter(outside) {
+        for address in self.redis.servers_named().filter(outside) {
             lines.push(self.redis.server_by_hand(address, &["CONFIG", "GET", "replica-priority"]));
             lines.push(self.redis.server_by_hand(address, &["CONFIG", "SET", "replica-priority", "0"]));
         }

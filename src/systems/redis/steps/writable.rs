@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::Redis;
 use super::super::client::{Peer, text};
-use super::{MASTER, nothing_to_change};
+use super::nothing_to_change;
 use crate::domain::ids::RegionId;
 use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, Verified};
 use crate::domain::time::At;
@@ -66,8 +66,9 @@ impl Step for Writable {
 
     fn by_hand(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.redis.ask_all("GET-MASTER-ADDR-BY-NAME").collect();
-        lines.push(self.redis.server_by_hand(MASTER, &["SET", CANARY, "1", "EX", LIVES]));
-        lines.push(self.redis.server_by_hand(MASTER, &["GET", CANARY]));
+        lines.extend(self.redis.find_master_by_hand(self.region.as_ref()));
+        lines.push(self.redis.master_by_hand(&["SET", CANARY, "1", "EX", LIVES]));
+        lines.push(self.redis.master_by_hand(&["GET", CANARY]));
         lines
     }
 }
