@@ -9,6 +9,7 @@ use super::probes::{self, Pace};
 use super::read::{Doc, Table, Text};
 use super::suggest::one_of;
 use super::{backups, checklist, contacts};
+use super::{backups, channels, contacts};
 use crate::domain::backup::BackupSpec;
 use crate::domain::estate::{
     DataClass, Environment, Estate, Objectives, OnTrigger, Policy, ProbeSpec, Region, RegionRole, Service, Subject,
@@ -130,6 +131,8 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
     let dependencies = contacts::read_dependencies(root, &known.params());
     let checklist = checklist::read(root, &known);
     checklist::unique(doc, &checklist);
+    let channels = channels::read(root, kinds, &known.params());
+    let comms = channels::read_comms(root, &services);
     (
         Estate {
             name,
@@ -144,6 +147,8 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
             // They are read once it is known which plans there are.
             drills: Vec::new(),
             checklist,
+            channels,
+            comms,
             objectives,
             policy,
         },

@@ -6,6 +6,7 @@
 mod backups;
 mod checklist;
 pub mod cockpit;
+mod channels;
 mod contacts;
 mod drills;
 mod estate;
@@ -92,5 +93,6 @@ fn secret_names(kinds: &Kinds) -> Vec<&'static str> {
         let steps = system.steps.iter().map(|it| it.params);
         std::iter::once(system.params).chain(probes).chain(steps).flatten()
     });
+    let rows = rows.chain(kinds.1.iter().flat_map(|channel| channel.params));
     rows.filter(|row| row.ty == ParamType::Secret).map(|row| row.name).collect()
 }

@@ -11,6 +11,9 @@ use super::checklist::ItemSpec;
 use super::contacts::Contacts;
 use super::health::Hysteresis;
 use super::ids::{ProbeId, RegionId, ServiceId, SystemId};
+use super::comms::{ChannelSpec, Comms};
+use super::contacts::Contacts;
+use super::ids::{ChannelId, ProbeId, RegionId, ServiceId, SystemId};
 use super::params::Params;
 use super::schedule::DrillSpec;
 use super::time::Span;
@@ -255,6 +258,11 @@ pub struct Estate {
     /// What has to be true before an incident is over.
     #[serde(default)]
     pub checklist: Vec<ItemSpec>,
+    /// The ways to reach people.
+    #[serde(default)]
+    pub channels: Vec<ChannelSpec>,
+    #[serde(default)]
+    pub comms: Comms,
     pub objectives: Objectives,
     pub policy: Policy,
 }
@@ -279,6 +287,9 @@ impl Estate {
     }
     pub fn probe(&self, id: &ProbeId) -> Option<&ProbeSpec> {
         self.probes.iter().find(|probe| &probe.id == id)
+    }
+    pub fn channel(&self, id: &ChannelId) -> Option<&ChannelSpec> {
+        self.channels.iter().find(|channel| &channel.id == id)
     }
     /// Systems with a data class, in the order of the config.
     pub fn datastores(&self) -> impl Iterator<Item = &SystemSpec> {

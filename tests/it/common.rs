@@ -55,6 +55,8 @@ pub fn estate() -> Arc<Estate> {
         dependencies: Vec::new(),
         drills: Vec::new(),
         checklist: Vec::new(),
+        channels: Vec::new(),
+        comms: Default::default(),
         objectives: Objectives { rto: Default::default(), rpo: Default::default() },
         policy: Policy::default(),
     })

@@ -41,6 +41,8 @@ fn estate() -> Estate {
         dependencies: Vec::new(),
         drills: Vec::new(),
         checklist: Vec::new(),
+        channels: Vec::new(),
+        comms: Default::default(),
         objectives: Objectives { rto: Default::default(), rpo: Default::default() },
         policy: Policy::default(),
     }

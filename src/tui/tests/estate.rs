@@ -56,6 +56,8 @@ pub fn estate() -> Estate {
         dependencies: Vec::new(),
         drills: Vec::new(),
         checklist: checklist(),
+        channels: Vec::new(),
+        comms: Default::default(),
         objectives: Objectives {
             rto: [(Tier::Critical, 300), (Tier::Standard, 900), (Tier::Platform, 1800)]
                 .map(|(tier, secs)| (tier, Span::secs(secs)))
