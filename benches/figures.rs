@@ -28,7 +28,7 @@ use mayday::lab::{Lab, PRIMARY, Pace, estate};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const MAYDAY: &str = env!("CARGO_BIN_EXE_mayday");
 /// How long anything is waited for before the measurement counts as failed.
@@ -87,6 +87,7 @@ async fn measure(wanted: &impl Fn(&str) -> bool) -> Result<bool> {
     }
     if wanted("cockpit") {
         terminal::measure().await?.into_iter().for_each(&mut show);
+    }
     if wanted("probes") {
         many_probes().await?.into_iter().for_each(&mut show);
     }

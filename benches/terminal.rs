@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use mayday::api::server::{self, Limits};
-use mayday::config;
 use mayday::domain::command::Ask;
 use mayday::domain::estate::{ProbeSpec, Subject};
 use mayday::domain::health::Reading;
@@ -21,7 +20,7 @@ use mayday::domain::time::Span;
 use mayday::engine::Handle;
 use mayday::journal::SqliteJournal;
 use mayday::lab::{Lab, Pace, estate};
-use mayday::wiring;
+use mayday::{config, wiring};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
@@ -187,11 +186,12 @@ impl Crowd {
             every: Span::secs(5),
             timeout: Span::secs(2),
             fall: 3,
+            window: None,
             rise: 2,
             params: Params::default(),
         }));
         let journal = Arc::new(SqliteJournal::open(dir.path()).await?);
-        let mut parts = wiring::assemble(config, journal, State::default(), dir.path().join("records"));
+        let mut parts = wiring::assemble(config, journal, State::default(), dir.path().join("records"), None);
         parts.systems.insert("crowd".into(), Arc::new(Talker));
         let socket = socket(dir.path())?;
         let listener = server::listen(&socket)?;

@@ -21,4 +21,3 @@ pub const FACTORIES: &[&dyn ChannelFactory] = &[
     &statuspage::StatuspageFactory,
     &webhook::WebhookFactory,
 ];
-pub const FACTORIES: &[&dyn ChannelFactory] = &[];

@@ -4,10 +4,9 @@ use std::ops::Range;
 
 use super::estate::Known;
 use super::mistake::Source;
-use super::params;
-use super::probes;
 use super::read::{Doc, Field, Table, Text};
 use super::suggest::one_of;
+use super::{params, probes};
 use crate::domain::checklist::{Item, ItemSpec, Sight};
 use crate::domain::estate::{ProbeSpec, Subject};
 use crate::domain::ids::ItemId;
@@ -114,6 +113,7 @@ fn read_check(table: Table<'_>, item: Option<&ItemId>, known: &Known<'_>) -> Opt
         every: timeout,
         timeout,
         fall: 1,
+        window: None,
         rise: 1,
         params,
     })

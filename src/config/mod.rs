@@ -4,9 +4,9 @@
 //! the rows of its kind, and what refers to something (a region, a system, a step) is checked where its position is known.
 
 mod backups;
+mod channels;
 mod checklist;
 pub mod cockpit;
-mod channels;
 mod contacts;
 mod drills;
 mod estate;

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::{Actor, Origin};
 use super::backup::Worth;
-use super::drill::DrillResult;
 use super::checklist::{Baseline, Evidence};
+use super::drill::DrillResult;
 use super::health::Status;
 use super::ids::{BackupId, ItemId, PlanId, ProbeId, RunId, StepId};
 use super::incident::Severity;

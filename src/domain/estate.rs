@@ -8,11 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::BackupSpec;
 use super::checklist::ItemSpec;
-use super::contacts::Contacts;
-use super::health::Hysteresis;
-use super::ids::{ProbeId, RegionId, ServiceId, SystemId};
 use super::comms::{ChannelSpec, Comms};
 use super::contacts::Contacts;
+use super::health::Hysteresis;
 use super::ids::{ChannelId, ProbeId, RegionId, ServiceId, SystemId};
 use super::params::Params;
 use super::schedule::DrillSpec;
@@ -139,6 +137,7 @@ impl ProbeSpec {
     /// So many seconds after it was taken, a reading says something: one look may be missed, and one may be late.
     pub fn stays_fresh(&self) -> f64 {
         self.every.as_secs_f64() * 3.0 + self.timeout.as_secs_f64() + 2.0
+    }
     pub fn hysteresis(&self) -> Hysteresis {
         Hysteresis { fall: self.fall, window: self.window.unwrap_or(self.fall), rise: self.rise }
     }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
 use super::backup::Worth;
-use super::drill::DrillResult;
 use super::checklist::{Baseline, Checklist};
+use super::drill::DrillResult;
 use super::event::{Event, Prepared, Record};
 use super::health::Status;
 use super::ids::{BackupId, DrillId, IncidentId, PlanId, ProbeId, RegionId, SessionId, StepId};

@@ -28,13 +28,12 @@ use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Rep
 use crate::domain::comms::Channel;
 use crate::domain::contacts::Rota;
 use crate::domain::estate::Estate;
-use crate::domain::ids::{IncidentId, PlanId, SessionId, StepId, SystemId};
-use crate::domain::ids::{ChannelId, PlanId, SessionId, StepId, SystemId};
+use crate::domain::ids::{ChannelId, IncidentId, PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
 use crate::domain::live::{Attached, Gaze, LiveChange};
 use crate::domain::plan::Plan;
-use crate::domain::schedule::Driller;
 use crate::domain::review::{Documents, Reporter};
+use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Fault, System};
 use crate::domain::text::clean;
@@ -58,9 +57,9 @@ pub struct Parts {
     pub driller: Option<Arc<dyn Driller>>,
     /// The ways to reach people.
     pub channels: BTreeMap<ChannelId, Arc<dyn Channel>>,
-    /// Where the records of runs are written.
-    /// Who writes reviews, and where they are kept.
+    /// Writes reviews ...
     pub reporter: Arc<dyn Reporter>,
+    /// ... which are kept here.
     pub records: PathBuf,
 }
 

@@ -13,8 +13,7 @@ use crate::domain::comms::Channel;
 use crate::domain::contacts::Rota;
 use crate::domain::estate::{Estate, ProbeSpec};
 use crate::domain::event::Record;
-use crate::domain::ids::{ProbeId, SystemId};
-use crate::domain::ids::{ChannelId, SystemId};
+use crate::domain::ids::{ChannelId, ProbeId, SystemId};
 use crate::domain::journal::Journal;
 use crate::domain::live::{Live, LiveChange};
 use crate::domain::plan::Plan;
@@ -53,22 +52,14 @@ struct Published {
 
 impl Shared {
     pub fn new(parts: Parts) -> Self {
-        let Parts { estate, plans, journal, state, mut systems, rota, driller, records } = parts;
-        let Parts { estate, plans, journal, state, mut systems, rota, reporter, records } = parts;
+        let Parts { estate, plans, journal, state, mut systems, rota, driller, reporter, channels, records } = parts;
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
+        let baseline = state.baseline.clone();
         let (states, watched) = watch::channel(Arc::new(state));
         systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, archive.clone()));
-        let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new() });
-        let Parts { estate, plans, journal, state, mut systems, rota, records } = parts;
-        let baseline = state.baseline.clone();
-        let Parts { estate, plans, journal, state, mut systems, rota, channels, records } = parts;
-        let (states, watched) = watch::channel(Arc::new(state));
-        systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, records));
         let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new(), baseline });
         let updates = broadcast::channel(UPDATES).0;
-        Self { estate, plans, journal, systems, rota, driller, published, states, updates }
-        Self { estate, plans, journal, systems, rota, archive, published, states, updates }
-        Self { estate, plans, journal, systems, rota, channels, published, states, updates }
+        Self { estate, plans, journal, systems, rota, driller, archive, channels, published, states, updates }
     }
 
     fn builtin(estate: &Arc<Estate>, watched: watch::Receiver<Arc<State>>, archive: Arc<Archive>) -> Arc<dyn System> {

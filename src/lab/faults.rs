@@ -86,7 +86,7 @@ impl Condition {
 }
 
 /// The words of `break`: name, what it does.
-pub const CONDITIONS: [(&str, Condition, &str); 14] = [
+pub const CONDITIONS: [(&str, Condition, &str); 15] = [
     ("dark", Condition::Dark, "packets are lost: connections hang"),
     ("refused", Condition::Refused, "nothing listens: connections are refused"),
     ("slow", Condition::Slow(Duration::from_secs(2)), "every answer takes two seconds longer, or as long as `by` says"),

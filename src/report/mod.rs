@@ -50,7 +50,10 @@ mod tests {
         scene.ask(Ask::Note { text: "the traffic is back at its usual height".into() });
         scene.ask(Ask::SetSeverity { severity: Severity::Sev2, reason: "clients are served".into() });
         scene.pass(20);
-        scene.ask(Ask::CloseIncident { note: "us-east-1 came back; we stay in us-west-2".into() });
+        scene.ask(Ask::CloseIncident {
+            note: "us-east-1 came back; we stay in us-west-2".into(),
+            despite: String::new(),
+        });
         scene.pass(60);
         scene
     }

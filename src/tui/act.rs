@@ -62,14 +62,13 @@ impl App {
             Action::Palette => self.layers.push(Layer::Palette(Box::default())),
             Action::Help => self.read("help", Text::Keys(self.context())),
             Action::Contacts => self.read("whom to call", Text::Contacts),
-            Action::Theme => self.switch_theme(self.theme.next()),
+            Action::Theme => self.switch_theme(&self.options.themes.after(&self.theme.name)),
             Action::Walk => self.walk(),
             Action::GoOn => return self.go_on(),
             Action::SkipItem | Action::ReopenItem => self.answer_item(action),
             Action::LookAtItem => return self.look_at_item(),
             Action::NextPage => self.turn(1),
             Action::PreviousPage => self.turn(-1),
-            Action::Theme => self.switch_theme(&self.options.themes.after(&self.theme.name)),
             Action::NextField | Action::PreviousField | Action::Less | Action::More => self.in_form(action),
         }
         Vec::new()
@@ -495,19 +494,6 @@ impl App {
     }
 
     fn copy(&mut self) -> Vec<Request> {
-        let text = match self.layers.last() {
-            Some(Layer::Reader(Reader { text: Text::Plain(lines), .. })) => lines.join("\n"),
-            Some(Layer::Reader(Reader { text: Text::Markdown(text), .. })) => text.clone(),
-            _ => {
-                self.say(Role::Dim, "there is nothing to copy here");
-                return Vec::new();
-            }
-        };
-        self.message = Some(super::app::Message {
-            role: Role::Good,
-            text: "copied to the clipboard of your terminal, if it allows that".into(),
-            until: after(self.at, std::time::Duration::from_secs(20)),
-        });
         let Some(snap) = &self.mirror else { return Vec::new() };
         let look = Look { app: self, snap, now: self.now() };
         let (what, text) = match self.layers.last() {

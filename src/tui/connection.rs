@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 use crate::domain::command::Ask;
 use crate::domain::event::Record;
 use crate::domain::ids::{PlanId, SessionId};
-use crate::domain::review::Documents;
 use crate::domain::live::Gaze;
+use crate::domain::review::Documents;
 use crate::domain::view::{Snapshot, StepByHand, Update};
 
 /// What arrives from the engine, in order.

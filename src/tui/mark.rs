@@ -9,7 +9,7 @@ use crate::domain::plan::Gate;
 use crate::domain::readiness::{Finds, Ready};
 use crate::domain::recovery::Role as Part;
 use crate::domain::run::StepPhase;
-use crate::domain::schedule::Standing;
+use crate::domain::schedule;
 use crate::domain::system::GuardVerdict;
 use crate::domain::walkthrough::Progress;
 
@@ -57,12 +57,13 @@ pub fn status(status: Status) -> Mark {
     said(glyph, describe::status(status))
 }
 
-pub fn standing(standing: Standing) -> Mark {
+/// How a drill stands against its schedule.
+pub fn due(standing: schedule::Standing) -> Mark {
     match standing {
-        Standing::Fresh => mark("✓", "fresh", Role::Good),
-        Standing::Untried => mark("○", "untried", Role::Dim),
-        Standing::Due => mark("!", "due", Role::Warn),
-        Standing::Overdue => mark("✗", "OVERDUE", Role::Bad),
+        schedule::Standing::Fresh => mark("✓", "fresh", Role::Good),
+        schedule::Standing::Untried => mark("○", "untried", Role::Dim),
+        schedule::Standing::Due => mark("!", "due", Role::Warn),
+        schedule::Standing::Overdue => mark("✗", "OVERDUE", Role::Bad),
     }
 }
 

@@ -7,15 +7,14 @@ use ratatui::widgets::{Paragraph, Widget};
 
 use super::advice::advice;
 use super::app::App;
-use super::edge;
 use super::format::{fit, width};
 use super::keymap::Context;
 use super::layers::Layer;
-use super::layout;
 use super::look::Look;
 use super::panes::header::{self, CLOCKS};
 use super::panes::services;
 use super::theme::Role;
+use super::{edge, layout};
 
 /// Below this nothing sensible can be shown.
 const LEAST: (u16, u16) = (60, 16);

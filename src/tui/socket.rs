@@ -11,8 +11,8 @@ use crate::api::client::{Client, Fed};
 use crate::domain::command::Ask;
 use crate::domain::event::Record;
 use crate::domain::ids::{PlanId, SessionId};
-use crate::domain::review::Documents;
 use crate::domain::live::Gaze;
+use crate::domain::review::Documents;
 use crate::domain::view::StepByHand;
 
 /// Changes that may wait for the screen; more make the engine's stream wait, which ends in a new snapshot.
@@ -87,6 +87,8 @@ impl Connection for Socket {
 
     async fn report(&self) -> Result<Documents, String> {
         self.client.report(None).await.map_err(|error| error.to_string())
+    }
+
     async fn looks(&self, at: Gaze) {
         // An engine that does not hear it shows less of this cockpit, and is otherwise told of as lost.
         let _ = self.client.looks(&at).await;

@@ -46,12 +46,11 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     };
     let driller = Arc::new(Child::new(places.clone()));
     let parts = assemble(config, Arc::new(journal), state, places.records(), Some(driller));
-    let engine = Handle::start(parts).await?;
     let group = match &args.socket_group {
         Some(group) => Some(server::share(&places.socket, group).map_err(|why| Failure::shared(group, &why))?),
         None => None,
     };
-    let engine = Handle::start(assemble(config, Arc::new(journal), state, places.records())).await?;
+    let engine = Handle::start(parts).await?;
     tracing::info!(socket = %places.socket.display(), "the engine runs");
     let stop = CancellationToken::new();
     if let Some(listener) = metrics {

@@ -14,8 +14,8 @@ mod lab;
 mod places;
 mod reports;
 mod run;
-mod stage;
 mod settings;
+mod stage;
 mod visit;
 mod watch;
 
@@ -72,10 +72,9 @@ pub fn assemble(
     #[cfg(debug_assertions)]
     let journal = crash::armed(journal);
     let rota = rota(&estate);
-    Parts { estate, plans, journal, state, systems, rota, driller, records }
     let reporter = Arc::new(Reports);
-    Parts { estate, plans, journal, state, systems, rota, reporter, records }
-    Parts { estate, plans, journal, state, systems, rota, channels: BTreeMap::new(), records }
+    let channels = BTreeMap::new();
+    Parts { estate, plans, journal, state, systems, rota, driller, reporter, channels, records }
 }
 
 /// Whoever knows who is on call.

@@ -7,14 +7,11 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::places::Places;
-use super::{demo, drill, engine, follow, journals, kinds, lab};
-use super::{demo, engine, follow, journals, kinds, lab, reports};
-use super::{about, demo, engine, follow, journals, kinds, lab, settings, watch};
+use super::{about, demo, drill, engine, follow, journals, kinds, lab, reports, settings, watch};
 use crate::api::client::Client;
 use crate::cli::args::{
-    Cli, Command, Common, DrillCommand, EngineCommand, FailoverCommand, Format, HoldCommand, IncidentCommand,
-    ChecklistCommand, Cli, Command, Common, EngineCommand, FailoverCommand, Format, HoldCommand, IncidentCommand,
-    PlanCommand, RunArgs, StepCommand,
+    ChecklistCommand, Cli, Command, Common, DrillCommand, EngineCommand, FailoverCommand, Format, HoldCommand,
+    IncidentCommand, PlanCommand, RunArgs, StepCommand,
 };
 use crate::cli::exit::Exit;
 use crate::cli::{self, backups, check, checklist, contacts, init, plan, ready, status};
@@ -254,12 +251,10 @@ async fn incident(client: &Client, command: IncidentCommand, format: Format) -> 
         IncidentCommand::Declare { title, severity, drill } => {
             ask(client, Ask::Declare { title, severity, drill }, format).await?;
         }
-        IncidentCommand::Close { note } => return ask(client, Ask::CloseIncident { note }, format).await,
         IncidentCommand::Show { .. } | IncidentCommand::List => {}
         IncidentCommand::Close { note, despite } => {
             return ask(client, Ask::CloseIncident { note, despite }, format).await;
         }
-        IncidentCommand::Show => {}
     }
     let view = client.snapshot().await?;
     let text = match &view.state.incident {

@@ -13,10 +13,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::engine;
 use super::failure::Failure;
-use super::lab;
 use super::places::Places;
+use super::{engine, lab};
 use crate::api::client::Client;
 use crate::domain::estate::{Environment, ProbeSpec};
 use crate::domain::health::Status;

@@ -39,7 +39,9 @@ fn try_connect(kind: &str, audience: Audience, given: Value) -> Result<Arc<dyn C
     let factory = FACTORIES.iter().find(|factory| factory.kind().name == kind).expect("there is such a kind");
     let params = params(factory.kind().params, given);
     let (id, kind, title) = (kind.into(), kind.to_owned(), kind.to_owned());
-    factory.connect(&ChannelSpec { id, kind, title, audience, drills: false, escalation: false, params })
+    let (carries, doubles) = (factory.kind().carries.to_vec(), factory.kind().doubles);
+    let spec = ChannelSpec { id, kind, title, audience, drills: false, escalation: false, carries, doubles, params };
+    factory.connect(&spec)
 }
 
 fn connect(kind: &str, audience: Audience, given: Value) -> Arc<dyn Channel> {

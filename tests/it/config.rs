@@ -196,6 +196,8 @@ off = true
             "there is no item `nobodys` to turn off; only an item of the plan can be turned off",
         ]
     );
+}
+
 /// Channels, each with what is said about it.
 const CHANNELS: &[(&str, &str)] = &[
     ("kind = \"chat\"\naudience = \"internal\"\ndrills = true\nroom = \"#r\"", ""),

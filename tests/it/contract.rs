@@ -39,6 +39,8 @@ fn every_channel_kind_keeps_the_contract() {
             audience: row.audiences[0],
             drills: false,
             escalation: false,
+            carries: row.carries.to_vec(),
+            doubles: row.doubles,
             params: Default::default(),
         };
         match factory.connect(&spec) {

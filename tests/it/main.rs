@@ -28,5 +28,5 @@ mod s3;
 mod scenarios;
 mod script;
 mod shipped;
-mod traps;
 mod terminal;
+mod traps;

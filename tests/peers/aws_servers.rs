@@ -10,7 +10,7 @@ use mayday::domain::estate::DataClass;
 use mayday::domain::health::{Reading, Status};
 use mayday::domain::recovery::Role;
 use mayday::domain::system::{Guard, GuardVerdict, System};
-use mayday::domain::time::{At, seconds_between};
+use mayday::domain::time::{At, Span, seconds_between};
 use mayday::lab::{PRIMARY, STANDBY};
 use serde_json::{Value, json};
 

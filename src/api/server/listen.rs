@@ -1,13 +1,12 @@
 //! The socket and its connections: each is bounded in size and in time, so that none of them can harm the engine or the others.
 
-use std::fs;
-use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;

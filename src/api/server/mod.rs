@@ -72,7 +72,7 @@ impl Peer {
 }
 
 fn router(site: Site) -> Router {
-    let table: [(Route, MethodRouter<Site>); 12] = [
+    let table: [(Route, MethodRouter<Site>); 13] = [
         (routes::SNAPSHOT, get(snapshot)),
         (routes::EVENTS, get(events)),
         (routes::COMMANDS, post(commands)),

@@ -160,7 +160,6 @@ fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) 
     let points = cx.points.clone();
     let promise = Some(Box::new(Promise::of(cx.estate)));
     draft.event(Event::IncidentDeclared { incident, title, severity, clocks, region, points, drill, promise });
-    draft.event(Event::IncidentDeclared { incident, title, severity, clocks, region, points, drill });
     checklist::fix(draft);
     Ok(())
 }

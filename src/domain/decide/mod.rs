@@ -6,8 +6,8 @@
 
 mod advance;
 mod ask;
-mod drills;
 mod checklist;
+mod drills;
 mod report;
 mod safety;
 #[cfg(test)]

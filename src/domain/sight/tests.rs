@@ -29,6 +29,7 @@ fn estate() -> Estate {
         every: Span::secs(5),
         timeout: Span::secs(2),
         fall: 3,
+        window: None,
         rise: 2,
         params: Params::default(),
     };
@@ -56,6 +57,9 @@ fn estate() -> Estate {
         contacts: Contacts { pagerduty: Some(pagerduty), ..Contacts::default() },
         dependencies: Vec::new(),
         checklist: Vec::new(),
+        channels: Vec::new(),
+        comms: Default::default(),
+        drills: Vec::new(),
         objectives: Objectives { rto: Default::default(), rpo: [(DataClass::Database, Span::secs(3600))].into() },
         policy: Policy::default(),
     }
@@ -98,6 +102,7 @@ impl Stage {
             region: EAST.into(),
             points: Default::default(),
             drill: false,
+            promise: None,
         });
         stage.event(Event::ChecklistFixed { items: Vec::new(), baseline: Box::new(baseline) });
         stage.pass(60);

@@ -91,13 +91,8 @@ impl Target {
     ) -> Result<Reply, String> {
         let started = Instant::now();
         let asking = async {
-            let client = match &self.resolver {
-                Some(resolver) => self.pinned(resolver, patience).await?,
-                None => client()?,
-            };
-            let sent = with(client.request(method, self.url.clone())).send().await;
             let client = self.client(patience).await?;
-            let sent = client.request(method, self.url.clone()).send().await;
+            let sent = with(client.request(method, self.url.clone())).send().await;
             let response = sent.map_err(|error| root(&error.without_url()))?;
             let (status, certificate_ends) = (response.status().as_u16(), certificate_ends(&response));
             Ok(Reply { status, body: body(response).await?, took: started.elapsed(), certificate_ends })

@@ -13,8 +13,8 @@ use reqwest::Method;
 use self::exchange::{HOST, Reply, Target};
 use self::steps::{Measure, Transaction};
 use super::looking::Looking;
-use crate::domain::checklist::Tally;
 use crate::domain::backup::rough;
+use crate::domain::checklist::Tally;
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
@@ -22,7 +22,6 @@ use crate::domain::params::Params;
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
-use crate::domain::time::{At, Span};
 use crate::domain::time::{At, Span, seconds_between};
 
 const URL: Param = Param::required("url", ParamType::Url, "what is asked for");
@@ -51,6 +50,17 @@ pub static KIND: SystemKind = SystemKind {
                 ),
                 Param::optional("body_contains", ParamType::Text, "what has to stand in the body"),
                 Param::optional("slow", ParamType::Span, "an answer that takes longer is degraded"),
+                Param::default(
+                    "certificate",
+                    ParamType::Span,
+                    "14d",
+                    "with https: a certificate that ends sooner than this from now is degraded",
+                ),
+                Param::optional(
+                    "certificate_authority",
+                    ParamType::Text,
+                    "a PEM file with the only authorities to trust; those of this host when left out",
+                ),
                 RESOLVER,
             ],
         },
@@ -96,28 +106,6 @@ pub static KIND: SystemKind = SystemKind {
             ],
         },
     ],
-    probes: &[ProbeKind {
-        name: "http.get",
-        title: "A URL answers as it should",
-        params: &[
-            URL,
-            Param::optional("expect_status", ParamType::Integer, "the status that is right; 200 to 299 when left out"),
-            Param::optional("body_contains", ParamType::Text, "what has to stand in the body"),
-            Param::optional("slow", ParamType::Span, "an answer that takes longer is degraded"),
-            Param::default(
-                "certificate",
-                ParamType::Span,
-                "14d",
-                "with https: a certificate that ends sooner than this from now is degraded",
-            ),
-            Param::optional(
-                "certificate_authority",
-                ParamType::Text,
-                "a PEM file with the only authorities to trust; those of this host when left out",
-            ),
-            RESOLVER,
-        ],
-    }],
     steps: &[
         StepKind {
             name: "http.transaction",

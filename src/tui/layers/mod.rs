@@ -257,13 +257,10 @@ impl Question {
 
 impl Reader {
     fn sheet(&self, look: &Look<'_>, most: usize) -> Sheet {
-        let (lines, columns, copies) = match &self.text {
-            Text::Keys(context) => (help::lines(look, *context, most.min(92)), most.min(92), false),
-            Text::Markdown(text) => (markdown::lines(look, text, most.min(110)), most.min(110), true),
-            Text::Contacts => (contacts::lines(look, most.min(100)), most.min(100), false),
         let (lines, columns) = match &self.text {
             Text::Keys(context) => (help::lines(look, *context, most.min(92)), most.min(92)),
             Text::Contacts => (contacts::lines(look, most.min(100)), most.min(100)),
+            Text::Markdown(text) => (markdown::lines(look, text, most.min(110)), most.min(110)),
             Text::Plain(text) => {
                 let columns = text.iter().map(|line| width(line)).max().unwrap_or(0).clamp(40, most.max(40)).min(most);
                 (plain(look, text, columns), columns)

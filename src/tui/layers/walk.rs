@@ -7,7 +7,7 @@ use ratatui::widgets::{Clear, Paragraph, Widget};
 
 use crate::domain::checklist::Standing;
 use crate::domain::ids::ItemId;
-use crate::domain::walkthrough::{self, Act, Fact, Key, Page, Progress, Stage};
+use crate::domain::walkthrough::{self, Act, Fact, Key, Page, Stage};
 
 use super::super::advice::Advice;
 use super::super::app::{App, Scroll};

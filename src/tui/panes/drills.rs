@@ -55,13 +55,13 @@ pub fn notice(look: &Look<'_>) -> Option<(String, Role)> {
     let all = schedule(&look.snap.estate, &look.snap.state, look.now);
     let of = |standing| all.iter().find(|it| it.standing == standing);
     let due = of(Standing::Overdue).or_else(|| of(Standing::Due))?;
-    let mark = mark::standing(due.standing);
+    let mark = mark::due(due.standing);
     Some((format!("{} {} drill {}", mark.glyph, due.spec.name, mark.word), mark.role))
 }
 
 /// `✓ monthly   fresh     due 2026-12-25  passed 3d ago`
 fn stands(look: &Look<'_>, due: &Due, columns: usize) -> Line<'static> {
-    let mark = mark::standing(due.standing);
+    let mark = mark::due(due.standing);
     let mut row = Row::new(columns);
     row.left(look.span(format!(" {} ", mark.glyph), mark.role));
     row.left(look.span(column(&due.spec.name, 12.min(columns / 4)), Role::Strong));

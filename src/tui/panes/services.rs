@@ -72,8 +72,7 @@ fn status(look: &Look<'_>, seen: &Seen<'_>, cell: usize) -> Vec<Span<'static>> {
         used += 6;
     }
     let still = look.app.options.reduced_motion;
-    if let Some(history) = seen.history.filter(|_| cell >= used + 9 && !still) {
-    if let Some(history) = seen.history.filter(|_| serves && cell >= used + 9) {
+    if let Some(history) = seen.history.filter(|_| serves && cell >= used + 9 && !still) {
         let room = (cell - used - 3).min(24);
         out.push(look.span(format!(" {}", sparkline(history, room)), Role::Faint));
         used += room + 1;

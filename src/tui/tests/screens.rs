@@ -5,11 +5,10 @@ use ratatui::layout::Rect;
 use crate::domain::health::Status;
 use crate::tui::app::Msg;
 use crate::tui::connection::Arrival;
-use crate::tui::layout;
 use crate::tui::look::Look;
 use crate::tui::panes::Pane;
 use crate::tui::theme::Depth;
-use crate::tui::{Options, theme};
+use crate::tui::{Options, layout, theme};
 
 use super::scene::Scene;
 use super::stage::{Stage, options};
@@ -20,7 +19,7 @@ const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 type View = (&'static str, fn() -> Scene, &'static str);
 
 /// Every state that the main view is looked at in.
-const VIEWS: [View; 13] = [
+const VIEWS: [View; 15] = [
     ("peacetime", Scene::peace, ""),
     ("backups", Scene::peace, "7"),
     ("readiness", Scene::peace, "8"),

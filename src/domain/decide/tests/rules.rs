@@ -475,7 +475,7 @@ fn a_region_that_returns_takes_nothing_back_by_itself() {
     {
         bench.finish(name, phrase);
     }
-    bench.ask(Ask::CloseIncident { note: "over".into() }).unwrap();
+    bench.ask(Ask::CloseIncident { note: "over".into(), despite: String::new() }).unwrap();
     let (effects, run) = (bench.effects.len(), bench.run());
     // It comes back with stale data, and goes again: no rule is about a region that does not serve.
     for status in [Status::Healthy, Status::Down, Status::Healthy] {
