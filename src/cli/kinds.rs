@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use crate::config::suggest::one_of;
+use crate::domain::comms::{ChannelKind, Doubles};
 use crate::domain::kinds::{Kinds, Need, Param, ProbeKind, StepKind, SystemKind, Undo};
 use crate::domain::system::Fault;
 
@@ -13,6 +14,7 @@ enum Row {
     System(&'static SystemKind),
     Probe(&'static ProbeKind),
     Step(&'static StepKind),
+    Channel(&'static ChannelKind),
 }
 
 /// Prints the list of systems, or all there is about one system, probe or step; as JSON if `json`.
@@ -22,11 +24,13 @@ enum Row {
 pub fn kinds(kinds: &Kinds, name: Option<&str>, json: bool, out: &mut impl Write) -> Result<(), Fault> {
     let row = name.map(|name| find(kinds, name)).transpose()?;
     let said = match (row, json) {
-        (None, true) => print_json(serde_json::to_value(kinds), out),
+        (None, true) => print_json(all(kinds), out),
         (None, false) => list(kinds, out),
         (Some(Row::System(row)), true) => print_json(serde_json::to_value(row), out),
         (Some(Row::Probe(row)), true) => print_json(serde_json::to_value(row), out),
         (Some(Row::Step(row)), true) => print_json(serde_json::to_value(row), out),
+        (Some(Row::Channel(row)), true) => print_json(serde_json::to_value(row), out),
+        (Some(Row::Channel(row)), false) => channel(row, out),
         (Some(Row::System(row)), false) => system(row, out),
         (Some(Row::Probe(row)), false) => probe(row, out),
         (Some(Row::Step(row)), false) => step(row, out),
@@ -38,8 +42,10 @@ fn find(kinds: &Kinds, name: &str) -> Result<Row, Fault> {
     let system = kinds.system(name).map(Row::System);
     let probe = || kinds.probe(name).map(|(_, row)| Row::Probe(row));
     let step = || kinds.step(name).map(|(_, row)| Row::Step(row));
-    system.or_else(probe).or_else(step).ok_or_else(|| {
-        let names: Vec<&str> = kinds.0.iter().flat_map(|it| names_of(it)).collect();
+    let channel = || kinds.channel(name).map(Row::Channel);
+    system.or_else(probe).or_else(step).or_else(channel).ok_or_else(|| {
+        let systems = kinds.0.iter().flat_map(|it| names_of(it));
+        let names: Vec<&str> = systems.chain(kinds.1.iter().map(|it| it.name)).collect();
         Fault::permanent("kinds", format!("there is no kind `{name}`")).next(one_of(name, &names))
     })
 }
@@ -47,6 +53,12 @@ fn find(kinds: &Kinds, name: &str) -> Result<Row, Fault> {
 fn names_of(system: &SystemKind) -> impl Iterator<Item = &'static str> {
     let inner = system.probes.iter().map(|it| it.name).chain(system.steps.iter().map(|it| it.name));
     std::iter::once(system.name).chain(inner)
+}
+
+/// A list of rows: systems first, then channels.
+fn all(kinds: &Kinds) -> serde_json::Result<Value> {
+    let systems = kinds.0.iter().map(serde_json::to_value);
+    systems.chain(kinds.1.iter().map(serde_json::to_value)).collect()
 }
 
 fn print_json(value: serde_json::Result<Value>, out: &mut impl Write) -> io::Result<()> {
@@ -62,6 +74,9 @@ fn list(kinds: &Kinds, out: &mut impl Write) -> io::Result<()> {
         for step in system.steps {
             writeln!(out, "  step  {:<28} {}", step.name, step.title)?;
         }
+    }
+    for channel in kinds.1 {
+        writeln!(out, "{:<18} channel: {}", channel.name, channel.title)?;
     }
     writeln!(out, "\n`mayday kinds NAME` tells all about one of them.")
 }
@@ -96,6 +111,19 @@ fn step(row: &StepKind, out: &mut impl Write) -> io::Result<()> {
         Undo::PointOfNoReturn => format!("no way back; instead: {}", row.instead),
     };
     writeln!(out, "  {}; {undo}", row.role)?;
+    params(row.params, out)
+}
+
+fn channel(row: &ChannelKind, out: &mut impl Write) -> io::Result<()> {
+    let words = |words: Vec<&str>| words.join(", ");
+    writeln!(out, "channel {}: {}", row.name, row.title)?;
+    writeln!(out, "  for {}", words(row.audiences.iter().map(|it| it.word()).collect()))?;
+    writeln!(out, "  carries {}", words(row.carries.iter().map(|it| it.word()).collect()))?;
+    let doubles = match row.doubles {
+        Doubles::Recognised => "looks before it sends again: at least once, and a double is recognised",
+        Doubles::Undetectable => "nobody can look: at most once; what is not known is not sent again by itself",
+    };
+    writeln!(out, "  {doubles}")?;
     params(row.params, out)
 }
 

@@ -8,7 +8,7 @@ use super::params;
 use super::probes::{self, Pace};
 use super::read::{Doc, Table, Text};
 use super::suggest::one_of;
-use super::{backups, contacts};
+use super::{backups, channels, contacts};
 use crate::domain::backup::BackupSpec;
 use crate::domain::estate::{
     DataClass, Environment, Estate, Objectives, OnTrigger, Policy, ProbeSpec, Region, RegionRole, Service, Subject,
@@ -128,6 +128,8 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
     let backups = backups::unique(doc, backups, policy.backups_every);
     let contacts = contacts::read(root, &known.params());
     let dependencies = contacts::read_dependencies(root, &known.params());
+    let channels = channels::read(root, kinds, &known.params());
+    let comms = channels::read_comms(root, &services);
     (
         Estate {
             name,
@@ -141,6 +143,8 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
             dependencies,
             // They are read once it is known which plans there are.
             drills: Vec::new(),
+            channels,
+            comms,
             objectives,
             policy,
         },

@@ -4,6 +4,7 @@
 //! the rows of its kind, and what refers to something (a region, a system, a step) is checked where its position is known.
 
 mod backups;
+mod channels;
 mod contacts;
 mod drills;
 mod estate;
@@ -90,5 +91,6 @@ fn secret_names(kinds: &Kinds) -> Vec<&'static str> {
         let steps = system.steps.iter().map(|it| it.params);
         std::iter::once(system.params).chain(probes).chain(steps).flatten()
     });
+    let rows = rows.chain(kinds.1.iter().flat_map(|channel| channel.params));
     rows.filter(|row| row.ty == ParamType::Secret).map(|row| row.name).collect()
 }

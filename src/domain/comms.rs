@@ -5,6 +5,8 @@
 //! journalled before it is tried and after; a part whose outcome is not known is looked for before it is sent again, and where nobody
 //! can look, it is not sent again by itself.
 
+mod policy;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -17,6 +19,8 @@ use super::kinds::Param;
 use super::params::Params;
 use super::system::{Fault, Receipt};
 use super::time::At;
+
+pub use policy::Comms;
 
 words! {
     /// Who reads it.
@@ -101,6 +105,11 @@ pub struct ChannelSpec {
     /// Paged only when nobody has acknowledged in time.
     #[serde(default)]
     pub escalation: bool,
+    /// What its kind can carry.
+    #[serde(default)]
+    pub carries: Vec<Purpose>,
+    /// What can be done about an attempt whose outcome is not known.
+    pub doubles: Doubles,
     pub params: Params,
 }
 

@@ -7,8 +7,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::backup::BackupSpec;
+use super::comms::{ChannelSpec, Comms};
 use super::contacts::Contacts;
-use super::ids::{ProbeId, RegionId, ServiceId, SystemId};
+use super::ids::{ChannelId, ProbeId, RegionId, ServiceId, SystemId};
 use super::params::Params;
 use super::schedule::DrillSpec;
 use super::time::Span;
@@ -238,6 +239,11 @@ pub struct Estate {
     /// What is rehearsed, and how often.
     #[serde(default)]
     pub drills: Vec<DrillSpec>,
+    /// The ways to reach people.
+    #[serde(default)]
+    pub channels: Vec<ChannelSpec>,
+    #[serde(default)]
+    pub comms: Comms,
     pub objectives: Objectives,
     pub policy: Policy,
 }
@@ -262,6 +268,9 @@ impl Estate {
     }
     pub fn probe(&self, id: &ProbeId) -> Option<&ProbeSpec> {
         self.probes.iter().find(|probe| &probe.id == id)
+    }
+    pub fn channel(&self, id: &ChannelId) -> Option<&ChannelSpec> {
+        self.channels.iter().find(|channel| &channel.id == id)
     }
     /// Systems with a data class, in the order of the config.
     pub fn datastores(&self) -> impl Iterator<Item = &SystemSpec> {

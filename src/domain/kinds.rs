@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::comms::ChannelKind;
 use super::estate::words;
 
 /// What a parameter holds; config validation refuses anything else.
@@ -178,14 +179,16 @@ words! {
     }
 }
 
-/// Every kind that this build knows.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(transparent)]
-pub struct Kinds(pub &'static [&'static SystemKind]);
+/// Every kind that this build knows: of systems, and of channels.
+#[derive(Clone, Copy, Debug)]
+pub struct Kinds(pub &'static [&'static SystemKind], pub &'static [&'static ChannelKind]);
 
 impl Kinds {
     pub fn system(&self, name: &str) -> Option<&'static SystemKind> {
         self.0.iter().find(|kind| kind.name == name).copied()
+    }
+    pub fn channel(&self, name: &str) -> Option<&'static ChannelKind> {
+        self.1.iter().find(|kind| kind.name == name).copied()
     }
     pub fn probe(&self, name: &str) -> Option<(&'static SystemKind, &'static ProbeKind)> {
         self.0

@@ -21,8 +21,9 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 
-use crate::channels::pagerduty::PagerDuty;
+use crate::channels::{self, pagerduty::PagerDuty};
 use crate::config::Config;
+use crate::domain::comms::ChannelKind;
 use crate::domain::contacts::Rota;
 use crate::domain::estate::{Estate, ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
@@ -44,9 +45,12 @@ pub use run::run;
 static ROWS: LazyLock<Vec<&'static SystemKind>> =
     LazyLock::new(|| FACTORIES.iter().map(|factory| factory.kind()).chain([&builtin::KIND]).collect());
 
+static CHANNELS: LazyLock<Vec<&'static ChannelKind>> =
+    LazyLock::new(|| channels::FACTORIES.iter().map(|factory| factory.kind()).collect());
+
 /// Every kind that this build knows, the built-in ones included.
 pub fn kinds() -> Kinds {
-    Kinds(&ROWS)
+    Kinds(&ROWS, &CHANNELS)
 }
 
 /// What an engine of this config is made of.

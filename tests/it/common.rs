@@ -53,6 +53,8 @@ pub fn estate() -> Arc<Estate> {
         contacts: Default::default(),
         dependencies: Vec::new(),
         drills: Vec::new(),
+        channels: Vec::new(),
+        comms: Default::default(),
         objectives: Objectives { rto: Default::default(), rpo: Default::default() },
         policy: Policy::default(),
     })

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use mayday::config::{self, Config, Mistakes};
+use mayday::domain::comms::{Audience, ChannelKind, Doubles, Purpose};
 use mayday::domain::estate::{DataClass, Subject, Tier};
 use mayday::domain::kinds::{Kinds, Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
 use mayday::domain::time::Span;
@@ -62,7 +63,23 @@ const WEB: SystemKind = SystemKind {
     ],
     backups: &[],
 };
-const KINDS: Kinds = Kinds(&[&DB, &WEB]);
+const CHAT: ChannelKind = ChannelKind {
+    name: "chat",
+    title: "a chat",
+    audiences: &[Audience::Internal, Audience::Public],
+    carries: &[Purpose::Investigating],
+    doubles: Doubles::Recognised,
+    params: &[Param::required("room", ParamType::Text, "where")],
+};
+const MAIL: ChannelKind = ChannelKind {
+    name: "mail",
+    title: "mail",
+    audiences: &[Audience::Customers],
+    carries: &[Purpose::Investigating],
+    doubles: Doubles::Undetectable,
+    params: &[],
+};
+const KINDS: Kinds = Kinds(&[&DB, &WEB], &[&CHAT, &MAIL]);
 
 const GOOD: &str = r#"
 [estate]
@@ -123,6 +140,56 @@ fn a_good_config_is_an_estate() {
     let system = &estate.systems[0];
     assert_eq!(system.params.text("port_name").unwrap(), "main");
     assert_eq!(system.params.secret("password"), Some(mayday::domain::params::SecretRef::Env("DB_PASSWORD".into())));
+}
+
+/// Channels, each with what is said about it.
+const CHANNELS: &[(&str, &str)] = &[
+    ("kind = \"chat\"\naudience = \"internal\"\ndrills = true\nroom = \"#r\"", ""),
+    ("kind = \"mail\"", ""),
+    (
+        "kind = \"mail\"\ndrills = true",
+        "a drill never reaches the customers audience; leave `drills` out: in a drill this channel does not exist",
+    ),
+    (
+        "kind = \"chat\"\naudience = \"public\"\ndrills = true\nroom = \"#r\"",
+        "a drill never reaches the public audience; leave `drills` out: in a drill this channel does not exist",
+    ),
+    (
+        "kind = \"chat\"\naudience = \"customers\"\nroom = \"#r\"",
+        "a channel of kind `chat` is not for the customers audience; there are `internal`, `public`",
+    ),
+    ("kind = \"chat\"\nroom = \"#r\"", "a channel of kind `chat` needs `audience`; say who reads it: internal, public"),
+    ("kind = \"chat\"\naudience = \"public\"", "a channel of kind `chat` needs `room`; room: where"),
+    ("kind = \"chta\"", "there is no kind of channel `chta`; did you mean `chat`?"),
+    (
+        "kind = \"mail\"\n[[channel]]\nid = \"it\"\nkind = \"mail\"",
+        "there is another channel `it`; every id is used once",
+    ),
+    (
+        "kind = \"mail\"\n[comms]\ntake_back = 5",
+        "`take_back` is a whole number, but has to be a length of time; write it with its unit, like \"5s\"",
+    ),
+    ("kind = \"mail\"\n[comms.components]\nshp = \"Shop\"", "there is no service `shp`; did you mean `shop`?"),
+    (
+        "kind = \"mail\"\n[comms.update_every]\nsev5 = \"5m\"",
+        "[comms.update_every] has no key `sev5`; did you mean `sev1`?",
+    ),
+];
+
+#[test]
+fn channels_are_held_against_their_kinds_and_a_drill_reaches_nobody_outside() {
+    for (channel, expected) in CHANNELS {
+        let text = format!("{GOOD}\n[[channel]]\nid = \"it\"\n{channel}\n");
+        let said = match parse(&text) {
+            Ok(config) => {
+                let [spec] = &config.estate.channels[..] else { panic!("{:?}", config.estate.channels) };
+                assert_eq!(spec.carries, [Purpose::Investigating]);
+                String::new()
+            }
+            Err(found) => found.0.iter().map(|it| format!("{}; {}", it.what, it.help)).collect::<Vec<_>>().join("\n"),
+        };
+        assert_eq!(said, *expected, "of {channel}");
+    }
 }
 
 /// Each slip, as `from` → `to` in the good config, and what is said about it.

@@ -39,6 +39,8 @@ fn estate() -> Estate {
         contacts: Default::default(),
         dependencies: Vec::new(),
         drills: Vec::new(),
+        channels: Vec::new(),
+        comms: Default::default(),
         objectives: Objectives { rto: Default::default(), rpo: Default::default() },
         policy: Policy::default(),
     }

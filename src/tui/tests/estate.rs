@@ -54,6 +54,8 @@ pub fn estate() -> Estate {
         contacts: contacts(),
         dependencies: Vec::new(),
         drills: Vec::new(),
+        channels: Vec::new(),
+        comms: Default::default(),
         objectives: Objectives {
             rto: [(Tier::Critical, 300), (Tier::Standard, 900), (Tier::Platform, 1800)]
                 .map(|(tier, secs)| (tier, Span::secs(secs)))

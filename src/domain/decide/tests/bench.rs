@@ -60,6 +60,8 @@ pub fn estate() -> Estate {
         contacts: Default::default(),
         dependencies: Vec::new(),
         drills: Vec::new(),
+        channels: Vec::new(),
+        comms: Default::default(),
         objectives: Objectives {
             rto: [(Tier::Critical, Span::secs(300))].into(),
             rpo: [(DataClass::Database, Span::secs(3600))].into(),
