@@ -110,7 +110,7 @@ fn the_text_of_a_pane_and_of_a_card_can_be_taken_along() {
     assert!(text.contains("declared INC-") && !text.contains("armed a cockpit"), "what the filter shows: {text}");
     stage.keys("Esc Enter y");
     let Some(Request::Copy(text)) = stage.requests.last() else { panic!("{:?}", stage.requests) };
-    assert!(text.contains("Stop the writers") && text.contains("guards"), "{text}");
+    assert!(text.contains("Stop the writers") && text.contains("undo"), "{text}");
 }
 
 #[test]
@@ -152,8 +152,8 @@ fn whoever_else_is_here_is_shown() {
 #[test]
 fn with_reduced_motion_nothing_moves_without_saying_more() {
     let calm = Options { reduced_motion: true, ..options() };
-    let still = Stage::with(Scene::declared(), calm, false).text(200, 60);
-    let moving = Stage::new(Scene::declared()).text(200, 60);
+    let still = Stage::with(Scene::declared(), calm, false).text(250, 70);
+    let moving = Stage::new(Scene::declared()).text(250, 70);
     let digits = |text: &str| text.contains("▀▀▀");
     assert!(digits(&moving) && !digits(&still), "no big digits: {still}");
     let history = |text: &str| text.contains(['▁', '▃', '▆']);
