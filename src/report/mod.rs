@@ -52,7 +52,7 @@ mod tests {
         scene.pass(20);
         scene.ask(Ask::CloseIncident {
             note: "us-east-1 came back; we stay in us-west-2".into(),
-            despite: String::new(),
+            despite: "walked by the morning shift".into(),
         });
         scene.pass(60);
         scene

@@ -33,7 +33,8 @@ fn cut(text: &str, taken: usize) -> String {
 
 /// The message, with a link to the incident's own channel if there is one.
 pub fn message(parcel: &Parcel, room: Option<&str>) -> String {
-    let head = cut(&format!("*{}*\n", escaped(&parcel.text.subject)), 0);
+    // A subject without end must leave room for what is said.
+    let head = format!("*{}*\n", cut(&escaped(&parcel.text.subject), LONGEST / 2));
     let tail = room.map(|id| format!("\nWe work in <#{id}>")).unwrap_or_default();
     let taken = head.chars().count() + tail.chars().count();
     format!("{head}{}{tail}", cut(&escaped(&parcel.text.body), taken))
