@@ -8,6 +8,7 @@ use super::text::{self, clock, table};
 use crate::domain::estate::{Estate, Region, RegionRole, Service, Subject, Tier};
 use crate::domain::health::Status;
 use crate::domain::ids::PlanId;
+use crate::domain::incident::Phase;
 use crate::domain::readiness::Brief;
 use crate::domain::recovery::Loss;
 use crate::domain::time::{At, seconds_between};
@@ -52,6 +53,7 @@ pub fn json(view: &Snapshot) -> Value {
         "backups": super::backups::json(view)["backups"],
         "exposure": super::backups::exposure(view),
         "readiness": view.state.readiness_by_plan().into_values().map(|(at, brief)| json!({ "at": at, "plan": brief })).collect::<Vec<_>>(),
+        "checklist": super::checklist::json(view),
         "journal_fault": view.live.journal_fault,
     })
 }
@@ -125,6 +127,10 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
         Some(it) => {
             writeln!(out, "{} {} {}: {}", it.id, it.severity, it.phase, it.title)?;
             out.push_str(&verdicts(view));
+            let (open, all) = (it.checklist.open().count(), it.checklist.items.len());
+            if open > 0 && it.phase == Phase::Recovered {
+                writeln!(out, "{open} of {all} items of the checklist are open; see: mayday checklist")?;
+            }
         }
     }
     if let Some(run) = view.state.run.as_ref().filter(|run| run.is_open()) {

@@ -427,6 +427,6 @@ fn review(view: &Snapshot, incident: Option<&Incident>, now: At) -> Page {
             None,
         );
     }
-    page.acts = vec![Act::Close];
+    page.acts = vec![Act::Close, Act::Report];
     page
 }

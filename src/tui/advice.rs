@@ -48,9 +48,12 @@ pub fn advice(app: &App) -> Advice {
         let text = format!("release the HOLD of {}: nothing new starts until then", hold.by);
         return ready(app, Action::Hold, Role::Warn, text);
     }
-    if let Some(Layer::Walk(walk)) = app.layers.last()
-        && let Some(advice) = walk::advice(app, walk)
-    {
+    let walk = app.layers.iter().rev().find_map(|layer| match layer {
+        Layer::Walk(walk) => Some(walk),
+        _ => None,
+    });
+    // A card that was opened from the walkthrough has advice of its own.
+    if let Some(advice) = walk.filter(|_| app.context() != Context::Card).and_then(|walk| walk::advice(app, walk)) {
         return advice;
     }
     if let Some(run) = app.run().filter(|run| run.is_open()) {

@@ -85,7 +85,8 @@ pub fn action(act: Act) -> Option<Action> {
         Act::Release => Action::Hold,
         Act::Close => Action::CloseIncident,
         Act::Tick => Action::GoOn,
-        Act::Acknowledge | Act::Tell | Act::Report => return None,
+        Act::Report => Action::Report,
+        Act::Acknowledge | Act::Tell => return None,
     })
 }
 
@@ -114,7 +115,8 @@ fn words(page: &Page, act: Act) -> String {
         Act::Release => "release the HOLD".into(),
         Act::Close => "close the incident".into(),
         Act::Tick => format!("tick “{}”", page.title),
-        Act::Acknowledge | Act::Tell | Act::Report => "go on".into(),
+        Act::Report => "read the report".into(),
+        Act::Acknowledge | Act::Tell => "go on".into(),
     }
 }
 
