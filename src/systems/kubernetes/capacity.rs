@@ -158,7 +158,10 @@ mod tests {
     #[test]
     fn a_quota_is_what_is_left_of_it_and_its_names_are_many() {
         let quota = |hard: serde_json::Value, used: serde_json::Value| -> ResourceQuota {
-            let object = serde_json::json!({ "metadata": { "name": "q" }, "spec": {}, "status": { "hard": hard, "used": used } });
+            let object = serde_json::json!({
+                "apiVersion": "v1", "kind": "ResourceQuota", "metadata": { "name": "q" }, "spec": {},
+                "status": { "hard": hard, "used": used },
+            });
             serde_json::from_value(object).unwrap()
         };
         let pods = [[0.5, 536_870_912.0]; 4];
