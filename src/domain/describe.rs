@@ -169,6 +169,7 @@ pub fn describe(record: &Record) -> Said {
 pub fn is_passing(event: &Event) -> bool {
     match event {
         Event::CockpitArmed { .. } | Event::CockpitDisarmed { .. } | Event::ReadinessAssessed { .. } => true,
+        Event::BaselineTaken { .. } | Event::ChecklistFixed { .. } => true,
         Event::StepPreparing { .. } | Event::DeliveryTrying { .. } => true,
         Event::StepPrepared { verdict, .. } => *verdict == Prepared::Clear,
         _ => false,

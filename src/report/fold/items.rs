@@ -11,6 +11,11 @@ pub struct Items(Vec<ItemReview>);
 impl Items {
     pub fn take(&mut self, record: &Record) {
         match &record.event {
+            Event::ChecklistFixed { items, .. } => {
+                for item in items {
+                    self.item(&item.id).title = tidy(&item.title);
+                }
+            }
             Event::ItemSeen { item, evidence, detail } => {
                 let known = self.item(item);
                 (known.evidence, known.detail, known.seen_at) = (Some(*evidence), tidy(detail), Some(record.at));
