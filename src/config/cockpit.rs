@@ -124,7 +124,9 @@ mod tests {
     fn every_mistake_is_told_at_once_in_its_place() {
         let text = "theme = \"drak\"\nmouse = 1\nmuose = true\n[keys]\nhodl = [\"H\"]\narm = [\"Hyper-x\"]\nhold = 7\n";
         let said = read(text).unwrap_err().to_string();
-        for word in ["did you mean `dark`", "`mouse` is", "no key `muose`", "did you mean `hold`", "error: no key", ":6:"] {
+        for word in
+            ["did you mean `dark`", "`mouse` is", "no key `muose`", "did you mean `hold`", "error: no key", ":6:"]
+        {
             assert!(said.contains(word), "no {word} in {said}");
         }
         assert!(said.ends_with("6 mistakes"), "{said}");
