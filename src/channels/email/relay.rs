@@ -339,11 +339,21 @@ async fn give_up(mut connection: AsyncSmtpConnection) {
 }
 
 /// Whether the relay showed a certificate that is not trusted. lettre calls a handshake that fails a failed connection, and what it
-/// failed for lies two errors deeper.
+/// failed for lies deeper.
 fn is_distrusted(error: &Error) -> bool {
-    let handshake = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    let cause = handshake.and_then(std::io::Error::get_ref).and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
+            return true;
+        }
+        // An I/O error keeps what it was made of beside its source.
+        let within = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = match within {
+            Some(within) => Some(within),
+            None => cause.source(),
+        };
+    }
+    false
 }
 
 fn plain(error: &Error) -> String {
