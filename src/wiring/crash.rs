@@ -11,7 +11,7 @@ use crate::domain::journal::{Chain, Journal, JournalFault, Records};
 use crate::domain::time::At;
 
 /// `before:N` or `after:N`: die just before, or just after, the N-th append of this process is durable, counted from the one that
-/// starts a run.
+/// starts a run or composes an update.
 const VARIABLE: &str = "MAYDAY_CRASH";
 
 /// Wraps `journal` if the environment asks for a crash.
@@ -20,6 +20,15 @@ pub(super) fn armed(journal: Arc<dyn Journal>) -> Arc<dyn Journal> {
     let Some((when, number)) = wish.as_deref().and_then(|wish| wish.split_once(':')) else { return journal };
     let Ok(at) = number.parse() else { return journal };
     Arc::new(Crashing { journal, before: when == "before", at, appends: AtomicU64::new(0) })
+}
+
+/// What a test dies in: a run, or the telling of an update.
+fn begins(event: &Event) -> bool {
+    match event {
+        Event::RunStarted { .. } => true,
+        Event::MessageComposed { message } => message.purpose.is_update(),
+        _ => false,
+    }
 }
 
 struct Crashing {
@@ -32,8 +41,7 @@ struct Crashing {
 #[async_trait]
 impl Journal for Crashing {
     async fn append(&self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
-        let counts = self.appends.load(Ordering::SeqCst) > 0
-            || events.iter().any(|(_, event)| matches!(event, Event::RunStarted { .. }));
+        let counts = self.appends.load(Ordering::SeqCst) > 0 || events.iter().any(|(_, event)| begins(event));
         let due = counts && self.appends.fetch_add(1, Ordering::SeqCst) + 1 == self.at;
         if due && self.before {
             std::process::abort();
