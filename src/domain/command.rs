@@ -171,14 +171,12 @@ pub enum Ask {
     TakeCommunications {},
     /// Tell the team who is to take over, with a brief of how things stand.
     HandOver {
-        #[serde(flatten)]
         hand_over: HandOver,
         #[serde(default)]
         note: String,
     },
     /// Give the severity that the answers come to.
     AssessSeverity {
-        #[serde(flatten)]
         answers: Answers,
     },
 }

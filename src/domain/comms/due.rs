@@ -1,6 +1,6 @@
 //! When the next update is due, and which one the state of things calls for: one reading for header, pane and command line.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::super::estate::Estate;
 use super::super::incident::{Incident, Phase};
@@ -10,7 +10,7 @@ use super::super::time::{At, after};
 use super::{Audience, Purpose};
 
 /// The next update.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Proposal {
     /// When it is due by what was promised.
     pub at: At,

@@ -119,7 +119,7 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
         }
         Ask::Tell { purpose, texts, audiences, note } => {
             let take_back = draft.cx.estate.comms.take_back;
-            let wish = Wish { texts: Some(texts), audiences, note, take_back, ..Wish::default() };
+            let wish = Wish { texts: Some(texts), audiences, note, take_back: take_back.0, ..Wish::default() };
             let id = tell(draft, *purpose, &wish)?;
             draft.decision.note = Some(format!("{id} goes out in {take_back}"));
             touch(draft);

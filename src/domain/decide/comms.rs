@@ -14,7 +14,7 @@ use super::super::ids::{ChannelId, MessageId};
 use super::super::state::State;
 use super::super::system::{Fault, FaultClass, Receipt};
 use super::super::text::clean_lines;
-use super::super::time::{At, Span, after, seconds_between};
+use super::super::time::{At, after, seconds_between};
 use super::ask::need_reason;
 use super::{Draft, refuse};
 
@@ -29,7 +29,7 @@ pub(super) struct Wish<'w> {
     /// It is for the escalation.
     pub escalated: bool,
     /// It can be taken back for so long.
-    pub take_back: Span,
+    pub take_back: Duration,
 }
 
 /// The channels that a message goes out by. In a drill, those that are not for drills are not there.
@@ -56,7 +56,7 @@ fn channels<'d>(draft: &'d Draft<'_>, purpose: Purpose, wish: &Wish<'_>) -> Vec<
 pub(super) fn draft_message(draft: &Draft<'_>, purpose: Purpose, wish: &Wish<'_>) -> Option<Message> {
     let (cx, state) = (draft.cx, draft.state());
     let incident = state.incident.as_ref()?;
-    let send_at = after(cx.now, wish.take_back.0);
+    let send_at = after(cx.now, wish.take_back);
     let next_due = (purpose.is_update() && purpose != Purpose::Resolved)
         .then(|| after(send_at, cx.estate.comms.every(incident.severity).0));
     let beside =
@@ -263,8 +263,8 @@ fn next_of(draft: &Draft<'_>, channel: &ChannelId) -> Option<Next> {
         may && open && posted.recalled.is_none() && posted.message.send_at <= now
     };
     // What was begun before a HOLD is still awaited.
-    let phases = state.outbox.messages.iter().filter_map(|it| it.deliveries.get(channel)).flat_map(|it| &it.parts);
-    if phases.into_iter().any(|part| part.phase == PartPhase::Trying) {
+    let mut parts = state.outbox.messages.iter().filter_map(|it| it.deliveries.get(channel)).flat_map(|it| &it.parts);
+    if parts.any(|part| part.phase == PartPhase::Trying) {
         return None;
     }
     let mut queue = state.outbox.messages.iter().filter(goes);

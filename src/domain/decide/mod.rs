@@ -80,7 +80,7 @@ pub use comms::wakes;
 pub fn preview(cx: &Context<'_>, state: &State, purpose: Purpose, note: &str) -> Option<Message> {
     let command = Command::Report(super::command::Report::CommsDue {});
     let envelope = Envelope { actor: Actor::engine(), origin: Origin::Engine, command };
-    let take_back = cx.estate.comms.take_back;
+    let take_back = cx.estate.comms.take_back.0;
     comms::draft_message(
         &Draft::new(*cx, state, &envelope),
         purpose,
