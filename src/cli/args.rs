@@ -472,7 +472,7 @@ pub struct SeverityArgs {
     /// Who is hit: nobody-yet, some, most
     #[arg(long, conflicts_with = "severity")]
     pub affected: Option<Affected>,
-    /// What does not work: a-nuisance, standard-service, critical-degraded, critical-down
+    /// What does not work: nuisance, standard-down, critical-slow, critical-down
     #[arg(long, conflicts_with = "severity")]
     pub broken: Option<Broken>,
     /// Is data lost, or about to be: safe, unsure, at-risk

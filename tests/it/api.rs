@@ -80,7 +80,6 @@ impl Site {
             state,
             systems: BTreeMap::new(),
             reporter: Arc::new(mayday::report::Reports),
-            channels: BTreeMap::new(),
             records: dir.path().join("records"),
         };
         let engine = Handle::start(parts).await.unwrap();

@@ -17,9 +17,9 @@ words! {
 words! {
     /// What does not work?
     Broken {
-        Nuisance = "a-nuisance",
-        Standard = "standard-service",
-        CriticalSlow = "critical-degraded",
+        Nuisance = "nuisance",
+        Standard = "standard-down",
+        CriticalSlow = "critical-slow",
         CriticalDown = "critical-down",
     }
 }

@@ -146,6 +146,7 @@ impl Scene {
             plans: &self.snap.plans,
             now: self.snap.now,
             points: &self.points,
+            baseline: &self.baseline,
             voice,
         };
         let updates = Purpose::ALL.iter().filter(|it| it.is_update());
