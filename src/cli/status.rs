@@ -52,6 +52,7 @@ pub fn json(view: &Snapshot) -> Value {
         "backups": super::backups::json(view)["backups"],
         "exposure": super::backups::exposure(view),
         "readiness": view.state.readiness_by_plan().into_values().map(|(at, brief)| json!({ "at": at, "plan": brief })).collect::<Vec<_>>(),
+        "way_back": super::wayback::json(view),
         "journal_fault": view.live.journal_fault,
     })
 }

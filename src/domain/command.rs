@@ -137,6 +137,13 @@ pub enum Ask {
     RecordDrill {
         result: Box<DrillResult>,
     },
+    /// Take back all that a run did, as far as that is possible.
+    RevertRun {
+        run: RunId,
+        /// `revert ` and the plan; `override revert ` and the plan against what speaks against it.
+        phrase: String,
+        reason: String,
+    },
 }
 
 /// What effects report back.

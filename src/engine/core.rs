@@ -91,8 +91,8 @@ impl Writer {
     fn decide(&self, envelope: &Envelope) -> Result<Decision, crate::domain::command::Refusal> {
         let shared = &self.engine.shared;
         let (state, points, baseline) = (shared.state(), shared.points(), shared.baseline());
-        let (estate, plans, now) = (&shared.estate, &shared.plans, shared.now());
-        let cx = Context { estate, plans, now, points: &points, baseline: &baseline };
+        let (estate, plans, now, surveys) = (&shared.estate, &shared.plans, shared.now(), shared.surveys());
+        let cx = Context { estate, plans, now, points: &points, baseline: &baseline, surveys: &surveys };
         decide(&cx, &state, envelope)
     }
 

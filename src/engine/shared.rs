@@ -15,7 +15,7 @@ use crate::domain::estate::{Estate, ProbeSpec};
 use crate::domain::event::Record;
 use crate::domain::ids::{ChannelId, ProbeId, SystemId};
 use crate::domain::journal::Journal;
-use crate::domain::live::{Live, LiveChange};
+use crate::domain::live::{Live, LiveChange, SurveyLive};
 use crate::domain::plan::Plan;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::schedule::Driller;
@@ -56,14 +56,20 @@ impl Shared {
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
         let baseline = state.baseline.clone();
         let (states, watched) = watch::channel(Arc::new(state));
-        systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, archive.clone()));
+        let builtin = Self::builtin(&estate, watched, archive.clone(), systems.clone());
+        systems.insert(builtin::KIND.name.into(), builtin);
         let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new(), baseline });
         let updates = broadcast::channel(UPDATES).0;
         Self { estate, plans, journal, systems, rota, driller, archive, channels, published, states, updates }
     }
 
-    fn builtin(estate: &Arc<Estate>, watched: watch::Receiver<Arc<State>>, archive: Arc<Archive>) -> Arc<dyn System> {
-        Arc::new(builtin::Mayday::new(estate.clone(), watched, archive))
+    fn builtin(
+        estate: &Arc<Estate>,
+        watched: watch::Receiver<Arc<State>>,
+        archive: Arc<Archive>,
+        systems: builtin::Systems,
+    ) -> Arc<dyn System> {
+        Arc::new(builtin::Mayday::new(estate.clone(), watched, archive, systems))
     }
 
     fn published(&self) -> MutexGuard<'_, Published> {
@@ -89,6 +95,10 @@ impl Shared {
     /// A check of the checklist.
     pub fn check(&self, id: &ProbeId) -> Option<&ProbeSpec> {
         self.estate.checklist.iter().flat_map(|it| &it.checks).find(|check| &check.id == id)
+    }
+
+    pub fn surveys(&self) -> BTreeMap<SystemId, SurveyLive> {
+        self.published().live.surveys.clone()
     }
 
     /// Why the journal could not be written the last time it was tried.

@@ -123,11 +123,21 @@ fn after_or_before_run(app: &App, incident: &str) -> Advice {
             let text = format!("walk through the checklist, then close {incident}: {open} of {all} are open");
             press(Action::Walk, Role::Warn, text)
         }
+        Some(Some(Outcome::Completed)) if unprotected(app) => {
+            press(Action::WayBack, Role::Warn, "see what is unprotected now, and how clients come home".to_owned())
+        }
         Some(Some(Outcome::Completed)) => {
             ready(app, Action::CloseIncident, Role::Good, format!("close {incident}: the run is complete"))
         }
         _ => ready(app, Action::RunPlan, Role::Warn, "run a plan: regional-failover is the first".into()),
     }
+}
+
+/// Clients are away from home, and something holds no longer.
+fn unprotected(app: &App) -> bool {
+    let Some(mirror) = app.mirror.as_ref().filter(|mirror| mirror.state.moved.is_some()) else { return false };
+    let gaps = crate::domain::wayback::unprotected(&mirror.estate, &mirror.state, &mirror.live.surveys, app.now());
+    gaps.iter().any(|it| it.gap.blocks())
 }
 
 fn in_peace(app: &App) -> Advice {

@@ -488,6 +488,7 @@ impl App {
             now: self.now(),
             points: &points,
             baseline: &baseline,
+            surveys: &mirror.live.surveys,
         };
         let origin = Origin::Cockpit { session: self.session.clone(), read_only: self.read_only };
         let who = mirror.live.attached.get(&self.session);

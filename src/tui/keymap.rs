@@ -66,6 +66,9 @@ words! {
         LookAtItem = "look-at-item",
         NextPage = "next-page",
         PreviousPage = "previous-page",
+        WayBack = "way-back",
+        RevertRun = "revert-run",
+        BringBack = "bring-back",
     }
 }
 
@@ -234,6 +237,23 @@ pub const TABLE: &[Binding] = &[
     row(A::Abandon, &["X"], "abandon run", "End the run before it is complete, with a reason.", &[Main], Changes),
     row(A::TakeCommand, &["K"], "take command", "Become the commander of the incident.", INCIDENT, Speaks),
     row(A::SetSeverity, &["S"], "severity", "Change the severity of the incident, with a reason.", INCIDENT, Speaks),
+    row(A::WayBack, &["W"], "way back", "Show what is unprotected, and how clients come home.", &[Main], Looks),
+    row(
+        A::BringBack,
+        &["B"],
+        "fail back",
+        "Bring clients back to the primary region by a plan that is made for it; every gate asks.",
+        &[Main],
+        Changes,
+    ),
+    row(
+        A::RevertRun,
+        &["V"],
+        "revert run",
+        "Take back what the run did, from its end to the point of no return: a typed phrase and a reason.",
+        &[Main],
+        Changes,
+    ),
     row(A::Down, &["j", "Down"], "down", "Move down.", SCROLLS, Looks),
     row(A::Up, &["k", "Up"], "up", "Move up.", SCROLLS, Looks),
     row(A::PageDown, &["PageDown", "Ctrl-d"], "page down", "Move down by a page.", SCROLLS, Looks),

@@ -13,6 +13,7 @@ mod journals;
 mod lab;
 mod places;
 mod reports;
+mod revert;
 mod run;
 mod settings;
 mod stage;

@@ -30,3 +30,4 @@ mod script;
 mod shipped;
 mod terminal;
 mod traps;
+mod wayback;

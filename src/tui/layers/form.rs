@@ -61,6 +61,7 @@ pub enum Purpose {
     Tick(ItemId),
     SkipItem(ItemId),
     ReopenItem(ItemId),
+    RevertRun(RunId),
     /// Only what is shown changes.
     Filter,
 }
@@ -267,6 +268,7 @@ impl Purpose {
             Self::Tick(item) => Ask::TickItem { item, note: value(0) },
             Self::SkipItem(item) => Ask::SkipItem { item, reason: value(0) },
             Self::ReopenItem(item) => Ask::ReopenItem { item, reason: value(0) },
+            Self::RevertRun(run) => Ask::RevertRun { run, phrase: value(0), reason: value(1) },
             Self::Filter => return None,
         })
     }

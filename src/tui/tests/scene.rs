@@ -426,8 +426,14 @@ impl Scene {
 
     fn command(&mut self, actor: Actor, origin: Origin, command: Command) -> Result<Option<String>, String> {
         let (estate, plans, baseline) = (self.snap.estate.clone(), self.snap.plans.clone(), self.baseline.clone());
-        let cx =
-            Context { estate: &estate, plans: &plans, now: self.snap.now, points: &self.points, baseline: &baseline };
+        let cx = Context {
+            estate: &estate,
+            plans: &plans,
+            now: self.snap.now,
+            points: &self.points,
+            baseline: &baseline,
+            surveys: &self.snap.live.surveys,
+        };
         let envelope = Envelope { actor, origin, command };
         let decision = decide(&cx, &self.snap.state, &envelope).map_err(|refusal| refusal.to_string())?;
         for (actor, event) in decision.events {

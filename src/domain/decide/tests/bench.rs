@@ -12,9 +12,10 @@ use super::super::super::estate::{
 };
 use super::super::super::event::{Event, Record};
 use super::super::super::health::Status;
-use super::super::super::ids::{RunId, SessionId, StepId};
+use super::super::super::ids::{RunId, SessionId, StepId, SystemId};
 use super::super::super::incident::Severity;
 use super::super::super::kinds::{StepRole, Undo};
+use super::super::super::live::SurveyLive;
 use super::super::super::params::Params;
 use super::super::super::plan::{Gate, Plan, StepSpec};
 use super::super::super::recovery::RecoveryPoint;
@@ -125,14 +126,23 @@ pub struct Bench {
     pub records: Vec<Record>,
     /// Effects in the order in which they were asked for.
     pub effects: Vec<Effect>,
+    pub surveys: BTreeMap<SystemId, SurveyLive>,
 }
 
 impl Bench {
     pub fn new() -> Self {
         let now = "2026-11-23T03:00:00Z".parse().unwrap();
         let plans = vec![Arc::new(plan())];
-        let (state, baseline) = (State::default(), Baseline::default());
-        Self { estate: estate(), plans, state, baseline, now, records: Vec::new(), effects: Vec::new() }
+        Self {
+            estate: estate(),
+            plans,
+            state: State::default(),
+            baseline: Baseline::default(),
+            now,
+            records: Vec::new(),
+            effects: Vec::new(),
+            surveys: BTreeMap::new(),
+        }
     }
 
     /// A bench with a healthy standby, a primary that went down, a declared incident and a live run.
@@ -185,8 +195,14 @@ impl Bench {
 
     fn send(&mut self, envelope: Envelope) -> Result<Decision, Refusal> {
         let points = BTreeMap::new();
-        let baseline = &self.baseline;
-        let cx = Context { estate: &self.estate, plans: &self.plans, now: self.now, points: &points, baseline };
+        let cx = Context {
+            estate: &self.estate,
+            plans: &self.plans,
+            now: self.now,
+            points: &points,
+            baseline: &self.baseline,
+            surveys: &self.surveys,
+        };
         let decision = decide(&cx, &self.state, &envelope)?;
         for (actor, event) in &decision.events {
             let record = Record { seq: self.state.seq + 1, at: self.now, actor: actor.clone(), event: event.clone() };

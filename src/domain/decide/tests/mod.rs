@@ -6,3 +6,4 @@ mod drills;
 mod histories;
 mod outlook;
 mod rules;
+mod undo;
