@@ -245,7 +245,7 @@ impl Relay {
             // More recipients than it takes (RFC 5321, 4.5.3.1.10), or more of everything.
             Some(_) if error.is_transient() => self.voice.later(what).retry_after(super::CALM),
             Some(_) => self.voice.broken(what),
-            None if error.is_tls() => {
+            None if is_distrusted(error) => {
                 self.voice.broken(what).next("look at the relay's certificate, and at `ca` of the channel")
             }
             None => self.voice.later(what),
@@ -336,6 +336,14 @@ enum Unsaid {
 /// Ends a connection that is of no more use; its transaction ends with it.
 async fn give_up(mut connection: AsyncSmtpConnection) {
     let _ = timeout(ANSWER, connection.abort()).await;
+}
+
+/// Whether the relay showed a certificate that is not trusted. lettre calls a handshake that fails a failed connection, and what it
+/// failed for lies two errors deeper.
+fn is_distrusted(error: &Error) -> bool {
+    let handshake = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    let cause = handshake.and_then(std::io::Error::get_ref).and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 fn plain(error: &Error) -> String {
