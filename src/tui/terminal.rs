@@ -78,7 +78,9 @@ impl Terminal {
     /// # Errors
     /// When the terminal is gone.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.inner.clear()
+        // `Terminal::clear` asks the terminal where its cursor is: on a slow line the answer comes too late, and that is an error.
+        let area = self.inner.size()?.into();
+        self.inner.resize(area)
     }
 
     /// Puts a text into the clipboard of the operator's terminal (OSC 52), over SSH too.

@@ -439,7 +439,6 @@ async fn a_letter_whose_answer_was_lost_is_not_known_to_have_arrived() {
     assert_eq!(inbox(&lab, "smtp").len(), 1);
 }
 
-#[ignore = "not seen to pass yet on the joined tree"]
 #[tokio::test]
 async fn mail_trusts_only_whom_it_should() {
     let lab = lab(FAST).await;

@@ -73,7 +73,6 @@ fn refused(said: &Said, words: &[&str]) {
     said.is(i32::from(Exit::Refused.code()), words);
 }
 
-#[ignore = "not seen to pass yet on the joined tree"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failover_every_item_is_seen_ticked_and_the_incident_is_closed() {
     let _crowd = ONE_CROWD.lock().await;
@@ -109,7 +108,6 @@ async fn after_a_failover_every_item_is_seen_ticked_and_the_incident_is_closed()
     assert!(view.state.incident.is_none());
 }
 
-#[ignore = "not seen to pass yet on the joined tree"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_promoted_copy_that_lost_a_row_is_seen_before_and_after_the_tick() {
     let _crowd = ONE_CROWD.lock().await;
@@ -131,7 +129,6 @@ async fn a_promoted_copy_that_lost_a_row_is_seen_before_and_after_the_tick() {
     note.is(open_items(), &["restored-by-hand", "against fail"]);
 }
 
-#[ignore = "not seen to pass yet on the joined tree"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_who_cannot_sign_in_and_a_pager_that_is_deaf_are_seen_at_the_tick() {
     let _crowd = ONE_CROWD.lock().await;
@@ -155,7 +152,6 @@ async fn users_who_cannot_sign_in_and_a_pager_that_is_deaf_are_seen_at_the_tick(
     assert!(seconds_between(look.at, view.now) < 300.0 && look.findings.len() == 2, "{look:?}");
 }
 
-#[ignore = "not seen to pass yet on the joined tree"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_normal_survives_the_engine_that_knew_it() {
     let _crowd = ONE_CROWD.lock().await;

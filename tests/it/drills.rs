@@ -80,7 +80,6 @@ async fn a_place_of_the_lab_is_broken_and_healed_by_hand() {
     home.says("lab heal --dir /nonexistent").await.is(unreachable, &["no lab is known", "--control"]);
 }
 
-#[ignore = "not seen to pass yet on the joined tree"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drill_is_played_judged_documented_and_taken_down_and_nothing_of_it_is_left() {
     let _turn = TURN.lock().await;
@@ -135,7 +134,6 @@ async fn no_drill_is_played_on_production_or_under_a_name_that_nobody_knows() {
     assert!(!home.state().join("drills").exists());
 }
 
-#[ignore = "not seen to pass yet on the joined tree"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_test_estate_is_broken_by_its_own_command_and_put_back_by_another() {
     let _turn = TURN.lock().await;
@@ -180,7 +178,6 @@ async fn a_test_estate_is_broken_by_its_own_command_and_put_back_by_another() {
     assert!(up.exists(), "it was put back");
 }
 
-#[ignore = "not seen to pass yet on the joined tree"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_plays_an_automatic_drill_that_is_due_once() {
     let _turn = TURN.lock().await;
@@ -205,7 +202,6 @@ async fn the_engine_plays_an_automatic_drill_that_is_due_once() {
     assert_eq!(begun.out.matches("drill-begun").count(), 1, "{}", begun.out);
 }
 
-#[ignore = "not seen to pass yet on the joined tree"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_game_ends_in_a_score_card_and_its_seed_plays_it_again() {
     let _turn = TURN.lock().await;

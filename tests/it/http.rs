@@ -227,7 +227,6 @@ async fn a_port_takes_connections_or_does_not() {
     assert_eq!(look("nobody.invalid:1").await, Status::Unknown);
 }
 
-#[ignore = "not seen to pass yet on the joined tree"]
 #[tokio::test]
 async fn what_the_stores_hold_until_a_moment_is_the_same_whenever_it_is_asked() {
     let lab = lab().await;

@@ -471,7 +471,6 @@ fn every_trap_has_a_file_and_every_file_says_what_it_is_about() {
     }
 }
 
-#[ignore = "not seen to pass yet on the joined tree"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_trap_is_fallen_into() {
     let _crowd = ONE_CROWD.lock().await;

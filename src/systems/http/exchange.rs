@@ -1,6 +1,7 @@
 //! One request as a client makes it: resolved by whom the plan says, followed nowhere, read up to a bound.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, RequestBuilder, Url};
@@ -52,6 +53,35 @@ pub struct Target {
     resolver: Option<String>,
     /// A PEM file with the authorities that are trusted; `None`: those of this host.
     authority: Option<String>,
+    kept: Kept,
+}
+
+/// The client that was made last. Each new one reads all of the host's trusted certificates, so it is kept for as long as the host is
+/// at the same address and the same authorities are trusted.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Option<(Known, Client)>>>);
+
+/// Where the host is, if a resolver was asked, and the authorities that are trusted, in PEM.
+type Known = (Option<(String, SocketAddr)>, Option<Vec<u8>>);
+
+impl Kept {
+    fn get(&self, known: Known, make: impl FnOnce(&Known) -> Result<Client, String>) -> Result<Client, String> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((before, client)) if *before == known => Ok(client.clone()),
+            _ => {
+                let client = make(&known)?;
+                *kept = Some((known, client.clone()));
+                Ok(client)
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("Kept")
+    }
 }
 
 impl Target {
@@ -63,7 +93,7 @@ impl Target {
             return Err(format!("`{}` is not an http or https URL", clean(url.as_str())));
         }
         let resolver = resolver.filter(|resolver| *resolver != HOST).map(str::to_owned);
-        Ok(Self { url, resolver, authority: None })
+        Ok(Self { url, resolver, authority: None, kept: Kept::default() })
     }
 
     pub fn trusting(mut self, authority: Option<&str>) -> Self {
@@ -118,7 +148,11 @@ impl Target {
             Some(resolver) => Some((host, self.resolved(resolver, patience).await?)),
             None => None,
         };
-        make(&Way { pinned, authorities: authorities.as_deref() })
+        let way = (pinned.map(|(host, at)| (host.to_owned(), at)), authorities);
+        self.kept.get(way, |(pinned, authorities)| {
+            let pinned = pinned.as_ref().map(|(host, at)| (host.as_str(), *at));
+            make(&Way { pinned, authorities: authorities.as_deref() })
+        })
     }
 
     async fn resolved(&self, resolver: &str, patience: Duration) -> Result<SocketAddr, String> {
