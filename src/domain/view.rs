@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::backup::{self, BackupSpec, Judged};
 use super::estate::{DataClass, Estate};
 use super::event::Record;
+use super::health::Status;
 use super::ids::{StepId, SystemId};
 use super::live::{Live, LiveChange};
 use super::plan::Plan;
-use super::recovery::Role;
+use super::recovery::{Member, Role};
 use super::state::State;
 use super::system::{Checked, Fault, Observed, Preview};
 use super::time::{At, seconds_between};
@@ -50,11 +51,13 @@ impl Snapshot {
         exposures.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)
     }
 
-    /// A datastore in which more than one member takes writes, and these members: what each of them takes is lost to the others.
+    /// A datastore in which more than one member is seen to take writes, and these members: what each of them takes is lost to the
+    /// others. A writer that cannot be seen, because its region is gone for instance, is not one of them.
     pub fn split(&self) -> Option<(&SystemId, Vec<&str>)> {
         let writers = |store: &SystemId| -> Vec<&str> {
             let known = self.live.surveys.get(store).into_iter().flat_map(|known| &known.survey.members);
-            known.filter(|member| member.role == Role::Writer).map(|member| member.name.as_str()).collect()
+            let writes = |member: &&Member| member.role == Role::Writer && member.status < Status::Unknown;
+            known.filter(writes).map(|member| member.name.as_str()).collect()
         };
         self.estate.datastores().map(|store| (&store.id, writers(&store.id))).find(|(_, writers)| writers.len() > 1)
     }

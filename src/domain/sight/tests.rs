@@ -225,6 +225,9 @@ fn stores_that_nobody_promoted_have_to_be_where_they_were() {
     stage.is(Sight::RecoveryPoints, Evidence::Unknown, "db is written to in us-west-2");
     writers(&mut stage, &[EAST, WEST]);
     stage.is(Sight::RecoveryPoints, Evidence::Fail, "2 writers");
+    let known = stage.view.live.surveys.values_mut().next().unwrap();
+    known.survey.members[0].status = Status::Unknown;
+    stage.is(Sight::RecoveryPoints, Evidence::Unknown, "db is written to in us-west-2");
 }
 
 #[test]

@@ -21,12 +21,11 @@ use crate::cli::text::length;
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::drill::{Check, Stage as Part};
-use crate::domain::estate::{Environment, Estate, SystemSpec};
+use crate::domain::estate::{Environment, Estate};
 use crate::domain::event::Record;
-use crate::domain::health::Status;
 use crate::domain::incident::Severity;
 use crate::domain::journal::Chain;
-use crate::domain::recovery::{Loss, Member, Role};
+use crate::domain::recovery::Loss;
 use crate::domain::run::{Mode, Run};
 use crate::domain::schedule::{DrillSpec, forbidden};
 use crate::domain::verdict::RpoVerdict;
@@ -304,12 +303,7 @@ fn known_loss(view: &Snapshot) -> Check {
 
 /// Of the members of a datastore that answer, one takes writes.
 fn one_writer(view: &Snapshot) -> Check {
-    let writers = |store: &SystemSpec| {
-        let known = view.live.surveys.get(&store.id).into_iter().flat_map(|known| &known.survey.members);
-        let writes = |it: &&Member| it.role == Role::Writer && it.status < Status::Unknown;
-        known.filter(writes).map(|it| it.name.clone()).collect::<Vec<_>>()
-    };
-    let split = view.estate.datastores().map(|store| (&store.id, writers(store))).find(|(_, all)| all.len() > 1);
+    let split = view.split();
     Check {
         what: "no datastore has two writers that answer".into(),
         held: Some(split.is_none()),
