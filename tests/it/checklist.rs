@@ -1,9 +1,12 @@
 //! The post-recovery checks against the lab: after a failover each item shows what is so, and what is broken there is seen to be.
 
+use std::time::Duration;
+
 use mayday::api::client::Client;
 use mayday::cli::exit::Exit;
-use mayday::domain::checklist::{Evidence, ItemState, Standing};
+use mayday::domain::checklist::{Evidence, Finding, ItemState, Standing};
 use mayday::domain::command::Ask;
+use mayday::domain::ids::ItemId;
 use mayday::domain::incident::Phase;
 use mayday::domain::time::seconds_between;
 use mayday::domain::view::Snapshot;
@@ -16,6 +19,9 @@ use crate::process::{Engine, Home, Said};
 
 const ITEMS: [&str; 5] =
     ["services-healthy", "data-integrity", "performance-normal", "user-access", "monitoring-operational"];
+
+/// So long at most until an item is seen as it is: it is looked at every second.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 struct Site {
     lab: Lab,
@@ -56,8 +62,31 @@ impl Site {
     }
 
     async fn evidence(&self, id: &str, evidence: Evidence) -> ItemState {
-        let view = self.sees(&format!("{id} is {evidence}"), |view| item(view, id).evidence() == Some(evidence)).await;
-        item(&view, id).clone()
+        let what = format!("{id} is {evidence}");
+        let seen = self.sees(&what, |view| item(view, id).evidence() == Some(evidence));
+        match tokio::time::timeout(PATIENCE, seen).await {
+            Ok(view) => item(&view, id).clone(),
+            Err(_) => {
+                let view = self.client.snapshot().await.unwrap();
+                panic!(
+                    "{id} is not {evidence}: {:#?} {:#?}",
+                    item(&view, id),
+                    view.live.checklist.get::<ItemId>(&id.into())
+                );
+            }
+        }
+    }
+
+    /// What the stores hold is what they held. Of the cache it is chance whether a client has written to it before its loss could be
+    /// measured: then that is estimated, and the item as a whole unknown.
+    async fn counts(&self) {
+        self.sees("nothing speaks against the data, and what is held was compared", |view| {
+            let look = view.live.checklist.get("data-integrity");
+            let compared = |it: &Finding| it.of == "data-integrity.http.integrity" && it.evidence == Evidence::Pass;
+            let seen = item(view, "data-integrity").evidence();
+            look.is_some_and(|look| look.findings.iter().any(compared)) && seen.is_some_and(|it| it != Evidence::Fail)
+        })
+        .await;
     }
 }
 
@@ -79,7 +108,8 @@ async fn after_a_failover_every_item_is_seen_ticked_and_the_incident_is_closed()
     let site = Site::well().await;
     site.home.says("checklist").await.is(0, &["No incident is open", "All services healthy"]);
     site.fail_over().await;
-    for id in ITEMS {
+    site.counts().await;
+    for id in ITEMS.into_iter().filter(|id| *id != "data-integrity") {
         let seen = site.evidence(id, Evidence::Pass).await;
         assert!(!seen.seen.unwrap().detail.is_empty(), "{id}");
     }
@@ -97,7 +127,7 @@ async fn after_a_failover_every_item_is_seen_ticked_and_the_incident_is_closed()
     );
     refused(&site.home.says("checklist tick nothing").await, &["no item `nothing`", "services-healthy"]);
     for id in &ITEMS[..4] {
-        site.home.says(&format!("checklist tick {id}")).await.is(open_items(), &["ticked"]);
+        site.home.says(&format!("checklist tick {id} --note looked-up")).await.is(open_items(), &["ticked"]);
     }
     site.home
         .says("checklist skip monitoring-operational --reason tomorrow")
@@ -113,8 +143,8 @@ async fn a_promoted_copy_that_lost_a_row_is_seen_before_and_after_the_tick() {
     let _crowd = ONE_CROWD.lock().await;
     let site = Site::well().await;
     site.fail_over().await;
-    site.evidence("data-integrity", Evidence::Pass).await;
-    site.home.says("checklist tick data-integrity").await.is(open_items(), &["ticked"]);
+    site.counts().await;
+    site.home.says("checklist tick data-integrity --note looked-up").await.is(open_items(), &["ticked"]);
     site.lab.world.truth().faults.set(&format!("rds@{STANDBY}"), Condition::Corrupt);
     let failing = site.evidence("data-integrity", Evidence::Fail).await;
     assert!(failing.seen.as_ref().unwrap().detail.contains("rds"), "{failing:?}");
