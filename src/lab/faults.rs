@@ -25,6 +25,8 @@ pub enum Condition {
     Slow(Duration),
     /// The connection breaks in the middle of an answer.
     Half,
+    /// What is changed is changed, and the answer to it is lost; whoever only looks is answered.
+    LostAnswers,
     /// What answers does not speak the protocol.
     Garbage,
     /// Credentials are refused (403, NOPERM, Unauthorized).
@@ -86,11 +88,12 @@ impl Condition {
 }
 
 /// The words of `break`: name, what it does.
-pub const CONDITIONS: [(&str, Condition, &str); 15] = [
+pub const CONDITIONS: [(&str, Condition, &str); 16] = [
     ("dark", Condition::Dark, "packets are lost: connections hang"),
     ("refused", Condition::Refused, "nothing listens: connections are refused"),
     ("slow", Condition::Slow(Duration::from_secs(2)), "every answer takes two seconds longer, or as long as `by` says"),
     ("half", Condition::Half, "connections break in the middle of an answer"),
+    ("lost-answers", Condition::LostAnswers, "changes are made, and the answers to them are lost (APIs of RDS)"),
     ("garbage", Condition::Garbage, "what answers does not speak the protocol"),
     ("denied", Condition::Denied, "credentials are refused"),
     ("throttled", Condition::Throttled, "too many requests"),

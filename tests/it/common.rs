@@ -22,7 +22,7 @@ use mayday::wiring::kinds;
 use serde_json::Value;
 
 /// How long a condition may take to come true: only a bound for a test that fails.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Held by a test that plays many labs at once: two of those would starve each other on a small machine, until what only waits looks
 /// broken.

@@ -142,7 +142,7 @@ async fn a_test_estate_is_broken_by_its_own_command_and_put_back_by_another() {
     fs::write(&up, "").unwrap();
     let looks = |region: &str, command: &str| {
         format!(
-            "[[service.probe]]\nkind = \"script.run\"\ncommand = {command}\nevery = \"200ms\"\nregion = \"{region}\"\n"
+            "[[service.probe]]\nkind = \"script.run\"\ncommand = {command}\nevery = \"200ms\"\ntimeout = \"150ms\"\nregion = \"{region}\"\n"
         )
     };
     let is_up = format!("[\"test\", \"-e\", {up:?}]");

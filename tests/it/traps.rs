@@ -29,6 +29,8 @@ use crate::process::{Engine, Home, unhurried};
 
 /// Files that are played at once: most of their time is waiting.
 const AT_ONCE: usize = 2;
+/// So much of the journal is shown of what went wrong.
+const LATEST: usize = 25;
 const SPEED: f64 = 200.0;
 /// So many traps are known.
 const TRAPS: usize = 15;
@@ -443,8 +445,8 @@ fn read(file: &Path) -> Scenario {
 /// Plays one; says what was not as it should be, a panic of its own included.
 async fn play(file: &Path) -> (Vec<String>, Duration) {
     let (scenario, start) = (read(file), std::time::Instant::now());
+    let mut stage = Stage::set(&scenario).await;
     let played = async {
-        let mut stage = Stage::set(&scenario).await;
         for act in &scenario.acts {
             stage.act(act).await;
         }
@@ -455,7 +457,13 @@ async fn play(file: &Path) -> (Vec<String>, Duration) {
         let text = panic.downcast_ref::<String>().cloned();
         vec![text.or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned())).unwrap_or_default()]
     };
-    (wrong.unwrap_or_else(words), start.elapsed())
+    let mut wrong = wrong.unwrap_or_else(words);
+    if !wrong.is_empty() {
+        let records = stage.records().await;
+        let latest = records.iter().skip(records.len().saturating_sub(LATEST));
+        wrong.extend(latest.map(|record| format!("{} {:?}", record.seq, record.event)));
+    }
+    (wrong, start.elapsed())
 }
 
 #[test]
