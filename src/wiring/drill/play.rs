@@ -206,8 +206,8 @@ async fn simulate(spec: &DrillSpec, ground: &mut Ground) -> Result<String, Failu
         }
         None => {
             command(&spec.fail).await.map_err(Failure::failed)?;
-            // What it broke stays broken until it is restored.
-            tokio::spawn(std::future::pending())
+            // All of it has happened: what it broke stays broken until it is restored.
+            tokio::spawn(async {})
         }
     };
     let play = ground.play.insert(play);
