@@ -10,8 +10,8 @@ use crate::domain::event::{Event, Record};
 use crate::domain::journal::{Chain, Journal, JournalFault, Records};
 use crate::domain::time::At;
 
-/// `before:N` or `after:N`: die just before, or just after, the N-th append of this process is durable, counted from the one that
-/// starts a run.
+/// `before:N` or `after:N`: die just before, or just after, the N-th append of this process is durable that says what is done, counted
+/// from the one that starts a run. What is only seen may come in between at any time, and nothing depends on it.
 const VARIABLE: &str = "MAYDAY_CRASH";
 
 /// Wraps `journal` if the environment asks for a crash.
@@ -32,8 +32,18 @@ struct Crashing {
 #[async_trait]
 impl Journal for Crashing {
     async fn append(&self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
-        let counts = self.appends.load(Ordering::SeqCst) > 0
-            || events.iter().any(|(_, event)| matches!(event, Event::RunStarted { .. }));
+        let begins = |(_, event): &(Actor, Event)| matches!(event, Event::RunStarted { .. });
+        let is_only_seen = |(_, event): &(Actor, Event)| {
+            matches!(
+                event,
+                Event::ProbeChanged { .. }
+                    | Event::BackupChanged { .. }
+                    | Event::ReadinessAssessed { .. }
+                    | Event::ItemSeen { .. }
+            )
+        };
+        let counts = events.iter().any(begins)
+            || self.appends.load(Ordering::SeqCst) > 0 && !events.iter().all(is_only_seen);
         let due = counts && self.appends.fetch_add(1, Ordering::SeqCst) + 1 == self.at;
         if due && self.before {
             std::process::abort();

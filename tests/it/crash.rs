@@ -57,7 +57,7 @@ async fn play(crash: Option<&str>) -> Played {
         client.snapshot().await.ok().filter(|view| is_ready(view) && is_known(view))
     })
     .await;
-    lab.world.truth().faults.set(&format!("neo4j@{PRIMARY}"), Condition::Dark);
+    lab.world.truth().faults.set(&format!("neo4j@{PRIMARY}"), Condition::Refused);
     client
         .ask(&Ask::Declare { title: "leave the region".into(), severity: Severity::Sev2, drill: false })
         .await
