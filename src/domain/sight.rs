@@ -138,8 +138,9 @@ fn promoted(run: &Run) -> bool {
 fn where_they_were(view: &Snapshot, incident: &Incident) -> Seen {
     let strays = |store: &super::ids::SystemId| {
         let survey = &view.live.surveys.get(store)?.survey;
-        let writer = survey.members.iter().find(|member| member.role == Role::Writer)?;
-        writer.region.clone().filter(|region| *region != incident.region)
+        // The one that was there before may still pass for a writer, only because nobody sees it.
+        let mut writers = survey.members.iter().filter(|member| member.role == Role::Writer);
+        writers.find_map(|writer| writer.region.clone().filter(|region| *region != incident.region))
     };
     let strayed: Vec<String> = view
         .estate

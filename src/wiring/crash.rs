@@ -42,8 +42,8 @@ impl Journal for Crashing {
                     | Event::ItemSeen { .. }
             )
         };
-        let counts = events.iter().any(begins)
-            || self.appends.load(Ordering::SeqCst) > 0 && !events.iter().all(is_only_seen);
+        let counts =
+            events.iter().any(begins) || self.appends.load(Ordering::SeqCst) > 0 && !events.iter().all(is_only_seen);
         let due = counts && self.appends.fetch_add(1, Ordering::SeqCst) + 1 == self.at;
         if due && self.before {
             std::process::abort();

@@ -22,10 +22,10 @@ use mayday::wiring::kinds;
 use serde_json::Value;
 
 /// How long a condition may take to come true: only a bound for a test that fails.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Held by a test that plays many labs at once: two of those would starve each other on a small machine, until what only waits looks
-/// broken.
+/// Held by a test that plays a lab through an incident: two of those would starve each other on a small machine, until what only waits
+/// looks broken, and what is slow there has to be so by the lab's doing.
 pub static ONE_CROWD: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Waits until `holds` answers something.

@@ -20,13 +20,10 @@ use mayday::lab::faults::Condition;
 use mayday::lab::scenario::{self, Scenario};
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY, estate};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::MutexGuard;
 
-use crate::common::eventually;
+use crate::common::{ONE_CROWD, eventually};
 use crate::process::{Engine, Home, said, unhurried};
-
-/// One at a time: what is slow here has to be so by the lab's doing.
-static TURN: Semaphore = Semaphore::const_new(1);
 
 /// A lab, the engine that watches it, and a scenario.
 struct Stage {
@@ -35,7 +32,7 @@ struct Stage {
     client: Client,
     scenario: Scenario,
     _engine: Engine,
-    _turn: SemaphorePermit<'static>,
+    _crowd: MutexGuard<'static, ()>,
 }
 
 impl Stage {
@@ -46,7 +43,7 @@ impl Stage {
     /// With a config that is a little different; and with patience, for a machine that may have much else to do.
     async fn tuned(name: &str, pace: f64, tune: impl FnOnce(&mut toml::Table)) -> Self {
         let scenario = scenario::all().unwrap().into_iter().find(|it| it.name == name).unwrap();
-        let turn = TURN.acquire().await.unwrap();
+        let crowd = ONE_CROWD.lock().await;
         let lab = Lab::start(Pace(pace)).await.unwrap();
         let mut config: toml::Table = estate::config_for(&lab.endpoints, lab.world.pace).unwrap().parse().unwrap();
         unhurried(&mut config, "2s");
@@ -54,7 +51,7 @@ impl Stage {
         let home = Home::new(&config.to_string());
         let engine = home.engine().await;
         let client = home.client();
-        let stage = Self { lab, home, client, scenario, _engine: engine, _turn: turn };
+        let stage = Self { lab, home, client, scenario, _engine: engine, _crowd: crowd };
         let mut well = BTreeSet::new();
         // Not all at the same moment: a busy machine is not what is looked for.
         eventually("everything well", async || {
@@ -398,7 +395,7 @@ async fn a_release_that_the_standby_has_not_got_is_found_before_it_is_needed() {
 
 #[tokio::test]
 async fn the_demo_lists_every_scenario_and_tells_how_things_stand_when_nothing_has_to_be_failed_over() {
-    let _turn = TURN.acquire().await.unwrap();
+    let _crowd = ONE_CROWD.lock().await;
     let home = Home::new(crate::process::EMPTY);
     let listed = said(home.mayday("demo --list")).await;
     for scenario in scenario::all().unwrap() {
