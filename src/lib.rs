@@ -23,12 +23,13 @@
 //! In the order of dependency; `tests/it/architecture.rs` enforces who may import whom.
 //!
 //! - [`domain`]: the words, the rules and the decisions. No I/O, no clock, no randomness.
+//! - [`messages`]: the texts of messages, by template. It reads templates and nothing else.
 //! - [`config`]: TOML to a validated estate and its plans; every mistake at once, in its place.
 //! - [`outbound`]: what every way out needs: secrets, and one HTTP client.
 //! - [`systems`]: one room per system that can be watched or failed over. A row in a table each.
 //! - [`channels`]: one file per way to reach people. PagerDuty says who is on call.
 //! - [`journal`]: the durable, hash-chained event log.
-//! - [`engine`]: the single writer, the runner of steps, the monitor. It is handed trait objects and never names a vendor.
+//! - [`engine`]: the single writer, the runner of steps, the monitor, the courier of messages. It is handed trait objects and never names a vendor.
 //! - [`api`]: HTTP and JSON over a Unix socket: protocol, server, client.
 //! - [`report`]: the review of an incident and the evidence of a drill, from the journal alone: Markdown, HTML, JSON, JUnit.
 //! - [`tui`]: the cockpit. It holds no truth, only a mirror of the engine's.
@@ -45,6 +46,7 @@ pub mod domain;
 pub mod engine;
 pub mod journal;
 pub mod lab;
+pub mod messages;
 pub mod outbound;
 pub mod report;
 pub mod systems;

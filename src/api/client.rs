@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::protocol::{self as routes, Accepted, ApiError, ErrorCode, READ_ONLY, Route, SESSION};
 use crate::domain::command::Ask;
+use crate::domain::comms::Message;
 use crate::domain::event::Record;
 use crate::domain::ids::{IncidentId, PlanId, SessionId};
 use crate::domain::journal::Chain;
@@ -92,6 +93,15 @@ impl Client {
     pub async fn report(&self, incident: Option<&IncidentId>) -> Result<Documents, ApiError> {
         let query = incident.map(|id| format!("?incident={}", encode(id.as_str()))).unwrap_or_default();
         self.call(routes::REPORT, &format!("{}{query}", routes::REPORT.path), None::<&()>).await
+    }
+
+    /// Every update as it would be sent now.
+    ///
+    /// # Errors
+    /// When no engine answers.
+    pub async fn drafts(&self, note: &str) -> Result<Vec<Message>, ApiError> {
+        let path = format!("{}?note={}", routes::DRAFTS.path, encode(note));
+        self.call(routes::DRAFTS, &path, None::<&()>).await
     }
 
     /// The metrics in the Prometheus text format.

@@ -80,6 +80,7 @@ fn schemas() -> Value {
         "StepPreviews": list("A step", &["step", "title", "kind", "observed", "preview", "checked"]),
         "StepsByHand": list("A step; `lines` are for a shell", &["step", "title", "lines"]),
         "Assessments": list("A plan held against reality", &["plan", "at", "findings"]),
+        "Messages": list("A message with its text for each audience", &["id", "purpose", "texts", "deliveries"]),
         "Metrics": { "type": "string", "description": "the Prometheus text format" },
         "Records": list("An event as it is journalled", &["seq", "at", "actor", "event"]),
         "Documents": object("The review of an incident, each form a text", &["incident", "markdown", "html", "json", "files"]),

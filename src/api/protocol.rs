@@ -47,6 +47,7 @@ routes! {
     READINESS = "POST" "/v1/readiness" [("plan", "string")],
         "Hold one plan, or all, against reality now; nothing is changed", "" => "Assessments";
     METRICS = "GET" "/v1/metrics" [], "Freshness, exposure, readiness and clocks in the Prometheus text format", "" => "Metrics";
+    DRAFTS = "GET" "/v1/drafts" [("note", "string")], "Every update as it would be sent now; nothing is sent", "" => "Messages";
     JOURNAL = "GET" "/v1/journal" [("after", "integer"), ("limit", "integer")],
         "Records after a number, in order", "" => "Records";
     VERIFY = "GET" "/v1/journal/verify" [], "Recompute the journal's chain", "" => "Chain";
@@ -101,6 +102,14 @@ pub struct ByHandQuery {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReadinessQuery {
     pub plan: Option<PlanId>,
+}
+
+/// The query of [`DRAFTS`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct DraftsQuery {
+    /// Put into what is written.
+    #[serde(default)]
+    pub note: String,
 }
 
 /// The media type of Prometheus' text format.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit;
+use crate::domain::comms::{Affected, Audience, Broken, Data, Duty, Purpose};
 use crate::domain::incident::Severity;
 use crate::domain::run::Mode;
 
@@ -117,6 +118,11 @@ pub enum Command {
     Report(ReportArgs),
     /// The post-recovery checks of the open incident: what Mayday sees, and what people said
     Checklist(ChecklistArgs),
+    /// Tell everyone how things stand
+    Notify(NotifyArgs),
+    /// What was said, and how it fares
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Write an example config
     Init {
         /// Where; the usual place when left out
@@ -390,6 +396,41 @@ pub enum StepCommand {
     },
 }
 
+#[derive(Clone, Debug, Args)]
+pub struct NotifyArgs {
+    /// investigating, identified, monitoring or resolved; the one that is due when left out
+    pub status: Option<Purpose>,
+    /// Put into what Mayday writes
+    #[arg(long, default_value = "")]
+    pub message: String,
+    /// These only: internal, public, customers
+    #[arg(long, value_name = "WHO")]
+    pub audience: Vec<Audience>,
+    /// Show every text, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not wait until every channel has answered
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum OutboxCommand {
+    /// Every message and its deliveries
+    List,
+    /// Try once more what failed; what is unknown needs a reason that says what you saw when you looked
+    Retry {
+        message: String,
+        /// This channel only; all that have failed when left out
+        #[arg(long)]
+        channel: Option<String>,
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Take a message back before it goes out
+    Recall { message: String },
+}
+
 #[derive(Clone, Debug, Subcommand)]
 pub enum HoldCommand {
     /// No new step starts; what is in flight finishes
@@ -421,6 +462,24 @@ pub enum JournalCommand {
     Export,
 }
 
+#[derive(Clone, Debug, Args)]
+pub struct SeverityArgs {
+    /// sev1, sev2, sev3 or sev4
+    #[arg(required_unless_present_all = ["affected", "broken", "data"])]
+    pub severity: Option<Severity>,
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// Who is hit: nobody-yet, some, most
+    #[arg(long, conflicts_with = "severity")]
+    pub affected: Option<Affected>,
+    /// What does not work: nuisance, standard-down, critical-slow, critical-down
+    #[arg(long, conflicts_with = "severity")]
+    pub broken: Option<Broken>,
+    /// Is data lost, or about to be: safe, unsure, at-risk
+    #[arg(long, conflicts_with = "severity")]
+    pub data: Option<Data>,
+}
+
 #[derive(Clone, Debug, Subcommand)]
 pub enum IncidentCommand {
     /// Declare one: the clocks start
@@ -445,6 +504,20 @@ pub enum IncidentCommand {
         #[arg(long, default_value = "", value_name = "REASON")]
         despite: String,
     },
+    /// You work on it: the page needs nobody else
+    Ack,
+    /// Take command, or take communications
+    Lead { duty: Duty },
+    /// Tell the team who is to take over, with a brief of how things stand
+    Handoff {
+        duty: Duty,
+        /// Who is to take it
+        to: String,
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Say how bad it is: by its name with a reason, or by answering three questions
+    Severity(SeverityArgs),
 }
 
 #[derive(Clone, Debug, Args)]

@@ -1,7 +1,9 @@
 //! `[[channel]]`: the ways to reach people; and `[comms]`: how soon they are told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use super::mistake::{Mistake, Place};
 use super::params;
 use super::read::{Table, Text};
 use super::suggest::one_of;
@@ -12,6 +14,7 @@ use crate::domain::incident::Severity;
 use crate::domain::kinds::Kinds;
 use crate::domain::text::clean;
 use crate::domain::time::Span;
+use crate::messages::Templates;
 
 /// Reads every channel; those with mistakes are left out, and said.
 pub fn read(root: &Table<'_>, kinds: &Kinds, context: &params::Context<'_>) -> Vec<ChannelSpec> {
@@ -106,10 +109,12 @@ const BY_SEVERITY: &[(&str, &str, BySeverity)] = &[
     ("acknowledge_within", "[comms.acknowledge_within]", |it| &mut it.acknowledge_within),
 ];
 
-/// How the estate speaks.
-pub fn read_comms(root: &Table<'_>, services: &[Service]) -> Comms {
+/// How the estate speaks, and its templates.
+pub fn read_comms(root: &Table<'_>, services: &[Service], dir: &Path) -> (Comms, Templates) {
     let mut comms = Comms::default();
-    let Some(table) = root.get("comms").and_then(|it| it.table("[comms]")) else { return comms };
+    let Some(table) = root.get("comms").and_then(|it| it.table("[comms]")) else {
+        return (comms, Templates::default());
+    };
     for (name, of) in SPANS {
         if let Some(span) = table.get(name).and_then(|it| it.span()) {
             *of(&mut comms) = span;
@@ -129,8 +134,27 @@ pub fn read_comms(root: &Table<'_>, services: &[Service]) -> Comms {
     }
     let components = table.get("components").and_then(|it| it.table("[comms.components]"));
     comms.components = components.map(|it| read_components(&it, services)).unwrap_or_default();
+    let folder = table.get("templates").and_then(|it| it.text());
+    let templates = folder.map(|it| read_templates(&table, &dir.join(it.into_inner()))).unwrap_or_default();
     table.close();
-    comms
+    (comms, templates)
+}
+
+fn read_templates(table: &Table<'_>, dir: &Path) -> Templates {
+    let wrong = match Templates::load(dir) {
+        Ok(templates) => return templates,
+        Err(wrong) => wrong,
+    };
+    for it in wrong {
+        let place = it.line.map(|line| Place {
+            line,
+            column: 1,
+            length: it.text.chars().count().max(1),
+            text: clean(&it.text),
+        });
+        table.doc().push(Mistake { file: it.file.display().to_string(), place, what: it.what, help: it.help });
+    }
+    Templates::default()
 }
 
 fn read_components(table: &Table<'_>, services: &[Service]) -> BTreeMap<ServiceId, String> {

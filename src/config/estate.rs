@@ -17,6 +17,7 @@ use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::{Kinds, SystemKind};
 use crate::domain::text::clean;
 use crate::domain::time::Span;
+use crate::messages::Templates;
 
 /// What the rest of a config may refer to. Holds also what has mistakes of its own, so that one mistake is said once.
 pub struct Known<'k> {
@@ -26,6 +27,8 @@ pub struct Known<'k> {
     pub systems: Vec<KnownSystem>,
     /// What `{name}` stands for in the texts of plans.
     pub values: Values,
+    /// Those of the messages.
+    pub templates: Templates,
 }
 
 /// A system that probes and steps may name.
@@ -88,7 +91,14 @@ impl Known<'_> {
 pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) -> (Estate, Known<'k>) {
     let doc = root.doc();
     let (name, environment) = read_identity(root);
-    let mut known = Known { kinds, dir, regions: Vec::new(), systems: Vec::new(), values: Values::new() };
+    let mut known = Known {
+        kinds,
+        dir,
+        regions: Vec::new(),
+        systems: Vec::new(),
+        values: Values::new(),
+        templates: Templates::default(),
+    };
     let pace = Pace::read(root);
 
     let tables_of_regions: Vec<Table<'_>> = tables(root, "region").collect();
@@ -130,7 +140,8 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
     let checklist = checklist::read(root, &known);
     checklist::unique(doc, &checklist);
     let channels = channels::read(root, kinds, &known.params());
-    let comms = channels::read_comms(root, &services);
+    let (comms, templates) = channels::read_comms(root, &services, dir);
+    known.templates = templates;
     (
         Estate {
             name,

@@ -28,6 +28,7 @@ pub use plans::{BUILT_IN, LeftOut};
 use crate::domain::estate::Estate;
 use crate::domain::kinds::{Kinds, ParamType};
 use crate::domain::plan::Plan;
+use crate::messages::Templates;
 use mistake::Source;
 use read::{Doc, Table};
 
@@ -39,6 +40,8 @@ pub struct Config {
     pub plans: Vec<Plan>,
     /// Built-in plans that do not fit this estate.
     pub left_out: Vec<LeftOut>,
+    /// The texts of messages.
+    pub templates: Templates,
     /// The file it was read from.
     pub origin: PathBuf,
 }
@@ -83,7 +86,7 @@ pub fn parse(text: &str, origin: &Path, kinds: &Kinds) -> Result<Config, Mistake
     if !mistakes.is_empty() {
         return Err(Mistakes(mistakes));
     }
-    Ok(Config { estate, plans: read.plans, left_out: read.left_out, origin: origin.into() })
+    Ok(Config { estate, plans: read.plans, left_out: read.left_out, templates: known.templates, origin: origin.into() })
 }
 
 /// The names of all parameters that are secrets: what is written in their place is never shown.

@@ -44,7 +44,8 @@ impl<'t> Doc<'t> {
         self.push(Mistake { file: self.source.file.clone(), place: None, what: what.into(), help: help.into() });
     }
 
-    fn push(&self, mistake: Mistake) {
+    /// For what is wrong in another file that this one leads to.
+    pub fn push(&self, mistake: Mistake) {
         self.mistakes.borrow_mut().push(mistake);
     }
 

@@ -1,13 +1,16 @@
 //! Commands: what is asked of the engine, by people and by its own effects; and why one is refused.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::actor::{Actor, Origin};
 use super::backup::Worth;
 use super::checklist::{Baseline, Evidence};
+use super::comms::{Answers, Audience, Found, HandOver, Parcel, Purpose, Text};
 use super::drill::DrillResult;
 use super::health::Status;
-use super::ids::{BackupId, ItemId, PlanId, ProbeId, RunId, StepId};
+use super::ids::{BackupId, ChannelId, ItemId, MessageId, PlanId, ProbeId, RunId, StepId};
 use super::incident::Severity;
 use super::plan::StepSpec;
 use super::readiness::Brief;
@@ -137,6 +140,45 @@ pub enum Ask {
     RecordDrill {
         result: Box<DrillResult>,
     },
+
+    /// Tell everyone how things stand. It goes out when it can no longer be taken back.
+    Tell {
+        purpose: Purpose,
+        /// In place of what Mayday would write.
+        #[serde(default)]
+        texts: BTreeMap<Audience, Text>,
+        /// All when empty.
+        #[serde(default)]
+        audiences: Vec<Audience>,
+        /// Put into what Mayday writes.
+        #[serde(default)]
+        note: String,
+    },
+    /// Take a message back before it goes out.
+    Recall {
+        message: MessageId,
+    },
+    /// Try once more what failed or is not known, after somebody has looked.
+    RetryDelivery {
+        message: MessageId,
+        channel: ChannelId,
+        #[serde(default)]
+        reason: String,
+    },
+    /// Work on it: the page needs nobody else.
+    Acknowledge {},
+    /// Become the one who speaks for the incident.
+    TakeCommunications {},
+    /// Tell the team who is to take over, with a brief of how things stand.
+    HandOver {
+        hand_over: HandOver,
+        #[serde(default)]
+        note: String,
+    },
+    /// Give the severity that the answers come to.
+    AssessSeverity {
+        answers: Answers,
+    },
 }
 
 /// What effects report back.
@@ -210,6 +252,24 @@ pub enum Report {
         name: String,
         outcome: Result<(), Fault>,
     },
+
+    /// What became of an attempt to deliver a part.
+    Delivered {
+        message: MessageId,
+        channel: ChannelId,
+        part: u32,
+        attempt: u32,
+        outcome: Result<Receipt, Fault>,
+    },
+    /// Whether a part is with the vendor already.
+    Looked {
+        message: MessageId,
+        channel: ChannelId,
+        part: u32,
+        outcome: Result<Found, Fault>,
+    },
+    /// Time has passed, and something of communications is due.
+    CommsDue {},
 }
 
 /// What the preparation of a step found.
@@ -242,6 +302,19 @@ pub enum Effect {
 
     /// Play the drill of this name, and report `DrillOver`.
     Drill(String),
+
+    /// Make one attempt to deliver a part.
+    Deliver(Errand),
+    /// Look whether a part has arrived.
+    Find(Errand),
+}
+
+/// One part of one delivery, with all that is needed to make it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Errand {
+    pub channel: ChannelId,
+    pub attempt: u32,
+    pub parcel: Parcel,
 }
 
 /// Which step an effect is for, with all it needs to act.

@@ -5,7 +5,13 @@
 //! journalled before it is tried and after; a part whose outcome is not known is looked for before it is sent again, and where nobody
 //! can look, it is not sent again by itself.
 
+mod due;
+mod facts;
+mod outbox;
 mod policy;
+mod severity;
+mod standing;
+mod voice;
 
 use std::collections::BTreeMap;
 
@@ -20,7 +26,13 @@ use super::params::Params;
 use super::system::{Fault, Receipt};
 use super::time::At;
 
+pub use due::{Proposal, audiences, due};
+pub use facts::{Bare, Beside, Duty, Facts, HandOver, Wording, components, facts, length, moment};
+pub use outbox::{Acknowledged, Delivery, Outbox, Part, PartPhase, Posted};
 pub use policy::Comms;
+pub use severity::{Affected, Answers, Broken, Data};
+pub use standing::standing;
+pub use voice::{Counts, Voice};
 
 words! {
     /// Who reads it.
@@ -111,6 +123,14 @@ pub struct ChannelSpec {
     /// What can be done about an attempt whose outcome is not known.
     pub doubles: Doubles,
     pub params: Params,
+}
+
+impl ChannelSpec {
+    /// Whether it is there at all. In a drill only what was marked for drills is, and never what reaches the public or customers,
+    /// however it was marked.
+    pub fn exists_in(&self, drill: bool) -> bool {
+        !drill || (self.drills && self.audience == Audience::Internal)
+    }
 }
 
 /// What one audience reads.

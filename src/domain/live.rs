@@ -8,9 +8,10 @@ use super::backup::BackupLive;
 use super::checklist::ItemLook;
 use super::contacts::OnCallLive;
 use super::health::{Reading, Status};
-use super::ids::{BackupId, ItemId, PlanId, ProbeId, SessionId, StepId, SystemId};
+use super::ids::{BackupId, ChannelId, ItemId, PlanId, ProbeId, SessionId, StepId, SystemId};
 use super::readiness::Assessment;
 use super::recovery::Survey;
+use super::system::Fault;
 use super::time::At;
 
 /// So many latencies are kept a probe.
@@ -61,6 +62,15 @@ pub struct Gaze {
     pub step: Option<StepId>,
 }
 
+/// Whether a channel could deliver now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelLive {
+    pub at: Option<At>,
+    pub reach: Result<String, Fault>,
+    /// Into how many parts it splits a message; `None` when its recipients are not known.
+    pub parts: Option<u32>,
+}
+
 /// A line of a step's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogLine {
@@ -82,6 +92,8 @@ pub struct Live {
     /// The latest look at each item of the checklist.
     #[serde(default)]
     pub checklist: BTreeMap<ItemId, ItemLook>,
+    #[serde(default)]
+    pub channels: BTreeMap<ChannelId, ChannelLive>,
     pub logs: BTreeMap<StepId, VecDeque<LogLine>>,
     pub attached: BTreeMap<SessionId, Attached>,
     /// Why the journal cannot be written, while it cannot.
@@ -121,6 +133,10 @@ pub enum LiveChange {
     },
     /// A new incident begins: what was seen for the last one goes.
     ItemsCleared {},
+    Channel {
+        channel: ChannelId,
+        taken: ChannelLive,
+    },
     Log {
         step: StepId,
         line: LogLine,
@@ -171,6 +187,9 @@ impl Live {
                 self.checklist.insert(item, look);
             }
             LiveChange::ItemsCleared {} => self.checklist.clear(),
+            LiveChange::Channel { channel, taken } => {
+                self.channels.insert(channel, taken);
+            }
             LiveChange::Log { step, line } => {
                 let lines = self.logs.entry(step).or_default();
                 lines.push_back(line);

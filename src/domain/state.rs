@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use super::backup::Worth;
 use super::checklist::{Baseline, Checklist};
+use super::comms::Outbox;
 use super::drill::DrillResult;
 use super::event::{Event, Prepared, Record};
 use super::health::Status;
@@ -128,6 +129,10 @@ pub struct State {
     /// The one that it began and that has not ended yet.
     #[serde(default)]
     pub drilling: Option<String>,
+
+    /// What was said, and how it fares.
+    #[serde(default)]
+    pub outbox: Outbox,
 }
 
 impl State {
@@ -178,6 +183,7 @@ impl State {
             Event::DrillEnded { drill, result } => self.end_drill(drill, result, at),
             Event::BaselineTaken { baseline } => self.baseline = Baseline::clone(baseline),
             _ => {
+                self.outbox.apply(record);
                 self.apply_to_incident(record);
                 self.apply_to_run(record);
             }

@@ -23,6 +23,26 @@ pub fn clean(text: &str) -> String {
     out
 }
 
+/// The longest text of several lines that is kept.
+const LONGEST_TEXT: usize = 8000;
+
+/// The same for a text of several lines, which keeps its line breaks and the spaces at the beginning of a line.
+pub fn clean_lines(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let kept: String =
+            line.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !is_harmful(*c)).collect();
+        out.push_str(kept.trim_end());
+        out.push('\n');
+        if out.len() > LONGEST_TEXT {
+            out.truncate(out.floor_char_boundary(LONGEST_TEXT));
+            out.push('…');
+            break;
+        }
+    }
+    out.trim().to_owned()
+}
+
 /// Controls, and marks that turn or hide the text around them.
 pub fn is_harmful(c: char) -> bool {
     c.is_control()

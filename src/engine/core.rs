@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Accepted, Denied, Handle, runner};
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Command, Envelope, Report};
-use crate::domain::decide::{Context, Decision, decide};
+use crate::domain::decide::{Decision, decide};
 use crate::domain::event::{Event, Prepared};
 use crate::domain::ids::PlanId;
 use crate::domain::journal::JournalFault;
@@ -91,9 +91,7 @@ impl Writer {
     fn decide(&self, envelope: &Envelope) -> Result<Decision, crate::domain::command::Refusal> {
         let shared = &self.engine.shared;
         let (state, points, baseline) = (shared.state(), shared.points(), shared.baseline());
-        let (estate, plans, now) = (&shared.estate, &shared.plans, shared.now());
-        let cx = Context { estate, plans, now, points: &points, baseline: &baseline };
-        decide(&cx, &state, envelope)
+        shared.in_context(&points, &baseline, |cx| decide(cx, &state, envelope))
     }
 
     /// Durable first, then applied and published, then performed.

@@ -8,6 +8,7 @@ pub mod builtin;
 mod checklist;
 mod contacts;
 mod core;
+mod courier;
 mod drills;
 mod herald;
 mod monitor;
@@ -26,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Report};
 use crate::domain::comms::Channel;
+use crate::domain::comms::{Message, Purpose, Wording};
 use crate::domain::contacts::Rota;
 use crate::domain::estate::Estate;
 use crate::domain::ids::{ChannelId, IncidentId, PlanId, SessionId, StepId, SystemId};
@@ -38,6 +40,8 @@ use crate::domain::state::State;
 use crate::domain::system::{Fault, System};
 use crate::domain::text::clean;
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
+
+pub use self::courier::Channels;
 
 use self::core::Input;
 use self::shared::Shared;
@@ -56,7 +60,9 @@ pub struct Parts {
     /// Plays the drills that are due by themselves, where that is possible.
     pub driller: Option<Arc<dyn Driller>>,
     /// The ways to reach people.
-    pub channels: BTreeMap<ChannelId, Arc<dyn Channel>>,
+    pub channels: Channels,
+    /// Who writes the texts.
+    pub wording: Arc<dyn Wording>,
     /// Writes reviews ...
     pub reporter: Arc<dyn Reporter>,
     /// ... which are kept here.
@@ -120,6 +126,7 @@ impl Handle {
         herald::start(&handle);
         baseline::start(&handle);
         checklist::start(&handle);
+        courier::start(&handle);
         readiness::start(&handle, asked);
         drills::start(&handle);
         Ok(handle)
@@ -134,10 +141,20 @@ impl Handle {
         if let Ask::TickItem { item, .. } | Ask::LookAtItem { item } = &ask {
             self.look_at_item(item.clone()).await;
         }
+        if matches!(ask, Ask::Tell { .. } | Ask::Declare { .. } | Ask::HandOver { .. } | Ask::Acknowledge {}) {
+            self.count_recipients().await;
+        }
         let (reply, answer) = oneshot::channel();
         let envelope = Envelope { actor, origin, command: Command::Ask(ask) };
         self.inputs.send(Input::Ask(Box::new(envelope), reply)).await.map_err(|_| Denied::Stopped)?;
         answer.await.map_err(|_| Denied::Stopped)?
+    }
+
+    /// Every update as it would be sent now, for all who hear of it; empty when no incident is open. Nothing is sent.
+    pub async fn drafts(&self, note: &str) -> Vec<Message> {
+        self.count_recipients().await;
+        let updates = Purpose::ALL.iter().copied().filter(|purpose| purpose.is_update());
+        updates.filter_map(|purpose| self.shared.draft(purpose, note)).collect()
     }
 
     pub fn snapshot(&self) -> Snapshot {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::shared::Shared;
-use super::{Handle, no_system};
+use super::{Handle, courier, no_system};
 use crate::domain::command::{Effect, Job, Preparation, Report};
 use crate::domain::ids::StepId;
 use crate::domain::live::{LiveChange, LogLine};
@@ -37,6 +37,8 @@ pub(super) fn perform(engine: &Handle, effect: Effect) {
                 Some(Report::RetryDue { run: job.run, step: job.step.id })
             }
             Effect::Drill(name) => Some(super::drills::play(&handle, name).await),
+            Effect::Deliver(errand) => Some(courier::deliver(&handle, errand).await),
+            Effect::Find(errand) => Some(courier::find(&handle, errand).await),
         };
         if let Some(report) = report {
             handle.report(report).await;

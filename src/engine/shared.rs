@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 
 use super::archive::Archive;
-use super::{Parts, builtin};
+use super::{Channels, Parts, builtin};
 use crate::domain::checklist::Baseline;
-use crate::domain::comms::Channel;
+use crate::domain::comms::{Counts, Message, Purpose, Voice, Wording};
 use crate::domain::contacts::Rota;
+use crate::domain::decide::{Context, preview, wakes};
 use crate::domain::estate::{Estate, ProbeSpec};
 use crate::domain::event::Record;
 use crate::domain::ids::{ChannelId, ProbeId, SystemId};
@@ -20,7 +21,7 @@ use crate::domain::plan::Plan;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::schedule::Driller;
 use crate::domain::state::State;
-use crate::domain::system::System;
+use crate::domain::system::{Fault, System};
 use crate::domain::time::At;
 use crate::domain::view::{Snapshot, Update};
 
@@ -35,7 +36,9 @@ pub(super) struct Shared {
     pub rota: Option<Arc<dyn Rota>>,
     pub driller: Option<Arc<dyn Driller>>,
     pub archive: Arc<Archive>,
-    pub channels: BTreeMap<ChannelId, Arc<dyn Channel>>,
+    pub channels: Channels,
+    wording: Arc<dyn Wording>,
+    counts: Mutex<Counts>,
     published: Mutex<Published>,
     states: watch::Sender<Arc<State>>,
     updates: broadcast::Sender<Update>,
@@ -52,14 +55,30 @@ struct Published {
 
 impl Shared {
     pub fn new(parts: Parts) -> Self {
-        let Parts { estate, plans, journal, state, mut systems, rota, driller, reporter, channels, records } = parts;
+        let Parts { estate, plans, journal, state, mut systems, .. } = parts;
+        let Parts { rota, driller, reporter, channels, wording, records, .. } = parts;
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
         let baseline = state.baseline.clone();
         let (states, watched) = watch::channel(Arc::new(state));
         systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, archive.clone()));
         let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new(), baseline });
         let updates = broadcast::channel(UPDATES).0;
-        Self { estate, plans, journal, systems, rota, driller, archive, channels, published, states, updates }
+        let counts = Mutex::default();
+        Self {
+            estate,
+            plans,
+            journal,
+            systems,
+            rota,
+            driller,
+            archive,
+            channels,
+            wording,
+            counts,
+            published,
+            states,
+            updates,
+        }
     }
 
     fn builtin(estate: &Arc<Estate>, watched: watch::Receiver<Arc<State>>, archive: Arc<Archive>) -> Arc<dyn System> {
@@ -72,6 +91,50 @@ impl Shared {
 
     pub fn state(&self) -> Arc<State> {
         self.states.borrow().clone()
+    }
+
+    /// Every state from now on.
+    pub fn watch(&self) -> watch::Receiver<Arc<State>> {
+        self.states.subscribe()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps into how many parts a channel splits a message; a count that fails does not undo an earlier one.
+    pub fn counted(&self, channel: &ChannelId, parts: Result<u32, Fault>) {
+        let mut counts = self.counts();
+        if parts.is_ok() || !matches!(counts.get(channel), Some(Ok(_))) {
+            counts.insert(channel.clone(), parts);
+        }
+    }
+
+    pub fn parts(&self, channel: &ChannelId) -> Option<u32> {
+        self.counts().get(channel)?.as_ref().ok().copied()
+    }
+
+    /// Decides on something with all that is true around it.
+    pub fn in_context<T>(
+        &self,
+        points: &BTreeMap<SystemId, RecoveryPoint>,
+        baseline: &Baseline,
+        then: impl FnOnce(&Context<'_>) -> T,
+    ) -> T {
+        let counts = self.counts().clone();
+        let voice = Voice { wording: &*self.wording, counts: Some(&counts) };
+        then(&Context { estate: &self.estate, plans: &self.plans, now: self.now(), points, baseline, voice })
+    }
+
+    /// An update as it would be sent now.
+    pub fn draft(&self, purpose: Purpose, note: &str) -> Option<Message> {
+        let state = self.state();
+        self.in_context(&BTreeMap::new(), &Baseline::default(), |cx| preview(cx, &state, purpose, note))
+    }
+
+    /// When the next thing of communications after `since` comes due by itself.
+    pub fn comms_wake(&self, since: At) -> Option<At> {
+        wakes(&self.estate, &self.state(), since)
     }
 
     pub fn points(&self) -> BTreeMap<SystemId, RecoveryPoint> {

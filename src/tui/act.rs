@@ -36,7 +36,7 @@ impl App {
             Action::LookAgain => return self.look_again(),
             Action::StartLive => return self.start(Mode::Live),
             Action::Rehearse => return self.start(Mode::Rehearsal),
-            Action::TakeCommand => return self.take_command(),
+            Action::TakeCommand => return self.ask_if(Ask::TakeCommand {}, "you are the commander"),
             Action::ByHand => return self.by_hand(),
             Action::Copy => return self.copy(),
             Action::Report => return vec![Request::Report],
@@ -46,10 +46,17 @@ impl App {
             Action::PageDown => self.go(PAGE),
             Action::Top => self.go(isize::MIN),
             Action::Bottom => self.go(isize::MAX),
-            Action::Back => self.back(),
+            Action::Back => return self.back(),
+            Action::Tell => return self.tell(),
+            Action::SendUpdate => return self.send_update(),
+            Action::ChooseStatus | Action::EditText | Action::KeepText => self.on_message(action, key),
+            Action::Acknowledge => return self.ask_if(Ask::Acknowledge {}, "acknowledged: you work on it"),
+            Action::TakeCommunications => return self.ask_if(Ask::TakeCommunications {}, "you speak for the incident"),
+            Action::HandOver => self.hand_over(),
             Action::Open => self.open(),
             Action::NextWaiting => self.next_waiting(),
             Action::Override => self.override_guards(),
+            Action::Retry if self.focus == Pane::Communications && self.layers.is_empty() => self.retry_delivery(),
             Action::Retry | Action::Skip | Action::MarkDone | Action::Revert => self.verb(action),
             Action::Declare => self.declare(),
             Action::RunPlan => self.choose_plan(None),
@@ -69,17 +76,20 @@ impl App {
             Action::LookAtItem => return self.look_at_item(),
             Action::NextPage => self.turn(1),
             Action::PreviousPage => self.turn(-1),
-            Action::NextField | Action::PreviousField | Action::Less | Action::More => self.in_form(action),
+            Action::NextField | Action::PreviousField | Action::Less | Action::More => {
+                self.in_form(action);
+                self.on_message(action, key);
+            }
         }
         Vec::new()
     }
 
-    fn ask(&self, ask: Ask, said: impl Into<String>) -> Vec<Request> {
+    pub(super) fn ask(&self, ask: Ask, said: impl Into<String>) -> Vec<Request> {
         vec![Request::Ask { ask, said: said.into() }]
     }
 
     /// Pushes a layer if the rules would let its command through; says why not otherwise.
-    fn push_if(&mut self, ask: &Ask, layer: Layer) {
+    pub(super) fn push_if(&mut self, ask: &Ask, layer: Layer) {
         match self.may(ask) {
             Ok(()) => self.layers.push(layer),
             Err(refusal) => self.say(Role::Warn, refusal.to_string()),
@@ -237,9 +247,10 @@ impl App {
         self.read(&format!("review of {}", documents.incident), Text::Markdown(text));
     }
 
-    fn take_command(&mut self) -> Vec<Request> {
-        match self.may(&Ask::TakeCommand {}) {
-            Ok(()) => self.ask(Ask::TakeCommand {}, "you are the commander"),
+    /// Asks if the rules would let it through; says why not otherwise.
+    pub(super) fn ask_if(&mut self, ask: Ask, said: impl Into<String>) -> Vec<Request> {
+        match self.may(&ask) {
+            Ok(()) => self.ask(ask, said),
             Err(refusal) => {
                 self.say(Role::Warn, refusal.to_string());
                 Vec::new()
@@ -259,12 +270,8 @@ impl App {
                 (Ask::CloseIncident { note: "-".into(), despite: "-".into() }, form)
             }
             Action::SetSeverity => {
-                let known = self.mirror.as_ref().and_then(|mirror| mirror.state.incident.as_ref());
-                let severity = known.map_or(Severity::Sev1, |incident| incident.severity);
-                let at = Severity::ALL.iter().position(|known| *known == severity).unwrap_or(0);
-                let fields = vec![Field::choice("severity", Severity::WORDS, at), reason()];
-                let form = Form::new("change the severity", Purpose::Severity, fields).said("severity changed");
-                (Ask::SetSeverity { severity, reason: "-".into() }, form)
+                let form = super::tell::severity_form();
+                (Ask::SetSeverity { severity: Severity::Sev1, reason: "-".into() }, form)
             }
             _ => {
                 let Some(run) = self.run().map(|run| run.id.clone()) else {
@@ -394,7 +401,18 @@ impl App {
         }
     }
 
-    fn back(&mut self) {
+    fn back(&mut self) -> Vec<Request> {
+        if self.layers.is_empty()
+            && let Some(recall) = self.recall()
+        {
+            return recall;
+        }
+        if let Some(Layer::Tell(tell)) = self.layers.last_mut()
+            && tell.is_editing()
+        {
+            tell.drop_edit();
+            return Vec::new();
+        }
         if let Some(layer) = self.layers.pop() {
             if matches!(&layer, Layer::Form(form) if form.purpose == Purpose::Filter) {
                 self.filter = None;
@@ -406,6 +424,7 @@ impl App {
             let detach = keymap::key(Action::Detach);
             self.say(Role::Dim, format!("nothing to step back from → {detach} detaches; the engine and a run go on"));
         }
+        Vec::new()
     }
 
     pub(super) fn open(&mut self) {

@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Ask, Command, Envelope, Refusal};
+use crate::domain::comms::Voice;
 use crate::domain::decide::{Context as Around, decide};
 use crate::domain::event::{Event, Record};
 use crate::domain::health::Status;
@@ -92,6 +93,8 @@ pub enum Request {
         step: StepId,
         plan: crate::domain::ids::PlanId,
     },
+    /// Every update as it would be sent now.
+    Drafts,
     Records {
         after: u64,
     },
@@ -113,6 +116,7 @@ pub enum Answer {
     ByHand { step: StepId, result: Result<Vec<StepByHand>, String> },
     Records(Result<Vec<Record>, String>),
     Report(Result<Box<Documents>, String>),
+    Drafts(Result<Vec<crate::domain::comms::Message>, String>),
 }
 
 /// How the engine is reached.
@@ -377,10 +381,12 @@ impl App {
             }
             Answer::Asked { result: Err(why), .. }
             | Answer::ByHand { result: Err(why), .. }
+            | Answer::Drafts(Err(why))
             | Answer::Records(Err(why))
             | Answer::Report(Err(why)) => self.say(Role::Bad, why),
             Answer::ByHand { step, result: Ok(steps) } => self.show_by_hand(&step, &steps),
             Answer::Report(Ok(documents)) => self.show_report(&documents),
+            Answer::Drafts(Ok(drafts)) => self.show_drafts(drafts),
             Answer::Records(Ok(records)) => {
                 let oldest = self.records.front().map_or(u64::MAX, |record| record.seq);
                 let before: Vec<_> = records.into_iter().filter(|record| record.seq < oldest).map(Arc::new).collect();
@@ -488,6 +494,7 @@ impl App {
             now: self.now(),
             points: &points,
             baseline: &baseline,
+            voice: Voice::mute(),
         };
         let origin = Origin::Cockpit { session: self.session.clone(), read_only: self.read_only };
         let who = mirror.live.attached.get(&self.session);

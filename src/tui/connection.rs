@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::domain::command::Ask;
+use crate::domain::comms::Message;
 use crate::domain::event::Record;
 use crate::domain::ids::{PlanId, SessionId};
 use crate::domain::live::Gaze;
@@ -41,6 +42,11 @@ pub trait Connection: Send + Sync + 'static {
     /// # Errors
     /// In words for the operator.
     async fn by_hand(&self, plan: PlanId) -> Result<Vec<StepByHand>, String>;
+    /// Every update as it would be sent now.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    async fn drafts(&self) -> Result<Vec<Message>, String>;
     /// At most `limit` records after `seq`, in order.
     ///
     /// # Errors

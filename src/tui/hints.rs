@@ -49,9 +49,12 @@ impl App {
     fn helps(&self, action: Action) -> bool {
         let state = self.mirror.as_ref().map(|mirror| &mirror.state);
         let incident = state.is_some_and(|state| state.incident.is_some());
+        let speaks = self.mirror.as_ref().is_some_and(|mirror| !mirror.estate.channels.is_empty());
         let open = self.run().is_some_and(Run::is_open);
         match action {
             Action::Declare => !incident,
+            Action::Tell | Action::TakeCommunications | Action::HandOver => incident && speaks,
+            Action::Acknowledge => incident && speaks && state.is_some_and(|state| state.outbox.acknowledged.is_none()),
             Action::TakeCommand | Action::SetSeverity | Action::CloseIncident => incident && !open,
             Action::Walk => incident,
             Action::Abandon => open,

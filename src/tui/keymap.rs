@@ -66,6 +66,14 @@ words! {
         LookAtItem = "look-at-item",
         NextPage = "next-page",
         PreviousPage = "previous-page",
+        Tell = "tell",
+        SendUpdate = "send-update",
+        ChooseStatus = "choose-status",
+        EditText = "edit-text",
+        KeepText = "keep-text",
+        Acknowledge = "acknowledge",
+        TakeCommunications = "take-communications",
+        HandOver = "hand-over",
     }
 }
 
@@ -80,13 +88,15 @@ words! {
         Form = "a form",
         Palette = "the palette",
         Walk = "the walkthrough",
+        Tell = "a message",
+        Editor = "the editor",
     }
 }
 
 impl Context {
     /// Whether letters are typed there.
     pub fn takes_text(self) -> bool {
-        matches!(self, Self::Form | Self::Palette)
+        matches!(self, Self::Form | Self::Palette | Self::Editor)
     }
 }
 
@@ -116,7 +126,7 @@ pub struct Binding {
 }
 
 use Action as A;
-use Context::{Card, Form, Main, Palette, Plans, Question, Reader, Walk};
+use Context::{Card, Editor, Form, Main, Palette, Plans, Question, Reader, Tell as Telling, Walk};
 use Danger::{Changes, Looks, Speaks};
 
 const fn row(
@@ -130,11 +140,11 @@ const fn row(
     Binding { action, keys, title, help, contexts, danger }
 }
 
-const SCROLLS: &[Context] = &[Main, Card, Plans, Reader];
+const SCROLLS: &[Context] = &[Main, Card, Plans, Reader, Telling];
 const ANYWHERE: &[Context] = &[Main, Card, Plans, Reader, Question, Walk];
 /// What is about the incident as a whole is done from the walkthrough too.
 const INCIDENT: &[Context] = &[Main, Walk];
-const ANYWHERE_BUT_TEXT: &[Context] = &[Main, Card, Plans, Question, Walk];
+const ANYWHERE_BUT_TEXT: &[Context] = &[Main, Card, Plans, Question, Walk, Telling];
 const STEP: &[Context] = &[Main, Card];
 
 /// The table, in the order in which help and palette show it.
@@ -163,7 +173,7 @@ pub const TABLE: &[Binding] = &[
         &["A"],
         "arm / disarm",
         "Arm this cockpit so that it may change the world, or make it only look again.",
-        &[Main, Card, Plans, Walk],
+        &[Main, Card, Plans, Walk, Telling],
         Speaks,
     ),
     row(
@@ -232,6 +242,42 @@ pub const TABLE: &[Binding] = &[
     row(A::Abandon, &["X"], "abandon run", "End the run before it is complete, with a reason.", &[Main], Changes),
     row(A::TakeCommand, &["K"], "take command", "Become the commander of the incident.", INCIDENT, Speaks),
     row(A::SetSeverity, &["S"], "severity", "Change the severity of the incident, with a reason.", INCIDENT, Speaks),
+    row(
+        A::Tell,
+        &["u"],
+        "tell everyone",
+        "Show what would be told to everyone now; while a message can be taken back, take it back.",
+        ANYWHERE,
+        Speaks,
+    ),
+    row(
+        A::SendUpdate,
+        &["Enter"],
+        "send",
+        "Send it to everyone; it can be taken back for a few seconds.",
+        &[Telling],
+        Changes,
+    ),
+    row(A::ChooseStatus, &["1", "2", "3", "4"], "status", "Choose what is said by its number.", &[Telling], Looks),
+    row(A::EditText, &["e"], "edit", "Write the text of the chosen audience by hand.", &[Telling], Looks),
+    row(A::KeepText, &["Ctrl-s"], "keep", "Keep what was written.", &[Editor], Looks),
+    row(A::Acknowledge, &["a"], "acknowledge", "Say that you work on it: the page needs nobody else.", &[Main], Speaks),
+    row(
+        A::TakeCommunications,
+        &["M"],
+        "take communications",
+        "Become the one who speaks for the incident.",
+        &[Main],
+        Speaks,
+    ),
+    row(
+        A::HandOver,
+        &["O"],
+        "hand over",
+        "Tell the team who is to take command or communications, with a brief of how things stand.",
+        &[Main],
+        Speaks,
+    ),
     row(A::Down, &["j", "Down"], "down", "Move down.", SCROLLS, Looks),
     row(A::Up, &["k", "Up"], "up", "Move up.", SCROLLS, Looks),
     row(A::PageDown, &["PageDown", "Ctrl-d"], "page down", "Move down by a page.", SCROLLS, Looks),
@@ -259,12 +305,23 @@ pub const TABLE: &[Binding] = &[
     row(A::Yes, &["y"], "yes", "Do it.", &[Question], Looks),
     row(A::Submit, &["Enter"], "submit", "Send it, or go to the next field.", &[Form, Palette], Looks),
     row(A::NextField, &["Tab", "Down"], "next field", "Go to the next field.", &[Form], Looks),
+    row(A::NextField, &["Tab"], "next audience", "Choose the next audience.", &[Telling], Looks),
+    row(A::PreviousField, &["Shift-Tab"], "audience before", "Choose the audience before.", &[Telling], Looks),
+    row(A::Less, &["Left", "h"], "status before", "Choose the status before.", &[Telling], Looks),
+    row(A::More, &["Right", "l"], "next status", "Choose the next status.", &[Telling], Looks),
     row(A::PreviousField, &["Shift-Tab", "Up"], "field before", "Go to the field before.", &[Form], Looks),
     row(A::Less, &["Left"], "previous choice", "Choose the one before, or move in the text.", &[Form], Looks),
     row(A::More, &["Right"], "next choice", "Choose the next one, or move in the text.", &[Form], Looks),
-    row(A::Back, &["Esc"], "back", "Step back.", &[Main, Card, Plans, Reader, Question, Form, Palette, Walk], Looks),
+    row(
+        A::Back,
+        &["Esc"],
+        "back",
+        "Step back.",
+        &[Main, Card, Plans, Reader, Question, Form, Palette, Walk, Telling, Editor],
+        Looks,
+    ),
     row(A::Back, &["q", "n"], "no", "Step back; nothing is done.", &[Question], Looks),
-    row(A::Back, &["q"], "back", "Step back.", &[Card, Plans, Reader, Walk], Looks),
+    row(A::Back, &["q"], "back", "Step back.", &[Card, Plans, Reader, Walk, Telling], Looks),
     row(A::Redraw, &["Ctrl-l"], "redraw", "Draw the whole screen anew.", &[Main], Looks),
     row(
         A::Suspend,
@@ -280,7 +337,7 @@ pub const TABLE: &[Binding] = &[
         &["Ctrl-c"],
         "detach",
         "Leave the cockpit from anywhere.",
-        &[Main, Card, Plans, Reader, Question, Form, Palette, Walk],
+        &[Main, Card, Plans, Reader, Question, Form, Palette, Walk, Telling, Editor],
         Looks,
     ),
     row(

@@ -22,6 +22,7 @@ pub mod overrides;
 pub mod panes;
 pub mod screen;
 pub mod socket;
+mod tell;
 mod terminal;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -185,6 +186,10 @@ fn perform(request: Request, connection: Arc<impl Connection>, answers: mpsc::Se
             Request::ByHand { step, plan } => {
                 let result = tokio::time::timeout(PATIENCE, connection.by_hand(plan)).await;
                 Answer::ByHand { step, result: result.unwrap_or_else(|_| Err(late.into())) }
+            }
+            Request::Drafts => {
+                let result = tokio::time::timeout(PATIENCE, connection.drafts()).await;
+                Answer::Drafts(result.unwrap_or_else(|_| Err(late.into())))
             }
             Request::Records { after } => {
                 let result = tokio::time::timeout(PATIENCE, connection.records(after, RECORDS)).await;

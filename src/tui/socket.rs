@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use super::connection::{Arrival, Connection};
 use crate::api::client::{Client, Fed};
 use crate::domain::command::Ask;
+use crate::domain::comms::Message;
 use crate::domain::event::Record;
 use crate::domain::ids::{PlanId, SessionId};
 use crate::domain::live::Gaze;
@@ -79,6 +80,10 @@ impl Connection for Socket {
 
     async fn by_hand(&self, plan: PlanId) -> Result<Vec<StepByHand>, String> {
         self.client.by_hand(&plan, true).await.map_err(|error| error.to_string())
+    }
+
+    async fn drafts(&self) -> Result<Vec<Message>, String> {
+        self.client.drafts("").await.map_err(|error| error.to_string())
     }
 
     async fn records(&self, after: u64, limit: usize) -> Result<Vec<Record>, String> {

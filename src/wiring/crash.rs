@@ -11,7 +11,7 @@ use crate::domain::journal::{Chain, Journal, JournalFault, Records};
 use crate::domain::time::At;
 
 /// `before:N` or `after:N`: die just before, or just after, the N-th append of this process is durable that says what is done, counted
-/// from the one that starts a run. What is only seen may come in between at any time, and nothing depends on it.
+/// from the one that starts a run or composes an update. What is only seen may come in between at any time, and nothing depends on it.
 const VARIABLE: &str = "MAYDAY_CRASH";
 
 /// Wraps `journal` if the environment asks for a crash.
@@ -20,6 +20,25 @@ pub(super) fn armed(journal: Arc<dyn Journal>) -> Arc<dyn Journal> {
     let Some((when, number)) = wish.as_deref().and_then(|wish| wish.split_once(':')) else { return journal };
     let Ok(at) = number.parse() else { return journal };
     Arc::new(Crashing { journal, before: when == "before", at, appends: AtomicU64::new(0) })
+}
+
+/// What a test dies in: a run, or the telling of an update.
+fn begins(event: &Event) -> bool {
+    match event {
+        Event::RunStarted { .. } => true,
+        Event::MessageComposed { message } => message.purpose.is_update(),
+        _ => false,
+    }
+}
+
+fn is_only_seen(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::ProbeChanged { .. }
+            | Event::BackupChanged { .. }
+            | Event::ReadinessAssessed { .. }
+            | Event::ItemSeen { .. }
+    )
 }
 
 struct Crashing {
@@ -32,18 +51,8 @@ struct Crashing {
 #[async_trait]
 impl Journal for Crashing {
     async fn append(&self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
-        let begins = |(_, event): &(Actor, Event)| matches!(event, Event::RunStarted { .. });
-        let is_only_seen = |(_, event): &(Actor, Event)| {
-            matches!(
-                event,
-                Event::ProbeChanged { .. }
-                    | Event::BackupChanged { .. }
-                    | Event::ReadinessAssessed { .. }
-                    | Event::ItemSeen { .. }
-            )
-        };
-        let counts =
-            events.iter().any(begins) || self.appends.load(Ordering::SeqCst) > 0 && !events.iter().all(is_only_seen);
+        let counts = events.iter().any(|(_, event)| begins(event))
+            || self.appends.load(Ordering::SeqCst) > 0 && !events.iter().all(|(_, event)| is_only_seen(event));
         let due = counts && self.appends.fetch_add(1, Ordering::SeqCst) + 1 == self.at;
         if due && self.before {
             std::process::abort();

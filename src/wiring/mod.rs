@@ -11,6 +11,7 @@ mod failure;
 mod follow;
 mod journals;
 mod lab;
+mod notices;
 mod places;
 mod reports;
 mod run;
@@ -27,11 +28,11 @@ use async_trait::async_trait;
 
 use crate::channels::{self, pagerduty::PagerDuty};
 use crate::config::Config;
-use crate::domain::comms::ChannelKind;
+use crate::domain::comms::{Channel, ChannelKind, ChannelSpec, Found, Parcel};
 use crate::domain::contacts::Rota;
 use crate::domain::estate::{Estate, ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
-use crate::domain::ids::SystemId;
+use crate::domain::ids::{ChannelId, SystemId};
 use crate::domain::journal::Journal;
 use crate::domain::kinds::{Kinds, SystemKind};
 use crate::domain::params::Params;
@@ -39,8 +40,8 @@ use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::schedule::Driller;
 use crate::domain::state::State;
-use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
-use crate::engine::{Parts, builtin};
+use crate::domain::system::{Factory, Fault, Receipt, Step, Surroundings, System};
+use crate::engine::{Channels, Parts, builtin};
 use crate::report::Reports;
 use crate::systems::FACTORIES;
 
@@ -73,8 +74,40 @@ pub fn assemble(
     let journal = crash::armed(journal);
     let rota = rota(&estate);
     let reporter = Arc::new(Reports);
-    let channels = BTreeMap::new();
-    Parts { estate, plans, journal, state, systems, rota, driller, reporter, channels, records }
+    let channels = Channels::new(&estate, reach(&estate));
+    let wording = Arc::new(config.templates);
+    Parts { estate, plans, journal, state, systems, rota, driller, reporter, channels, wording, records }
+}
+
+/// Connects every channel. One that cannot be says so whenever it is used.
+fn reach(estate: &Estate) -> BTreeMap<ChannelId, Arc<dyn Channel>> {
+    let connect = |spec: &ChannelSpec| -> Arc<dyn Channel> {
+        let unknown = || Fault::permanent(spec.id.as_str(), format!("there is no channel kind `{}`", spec.kind));
+        let factory = channels::FACTORIES.iter().find(|factory| factory.kind().name == spec.kind);
+        factory.ok_or_else(unknown).and_then(|factory| factory.connect(spec)).unwrap_or_else(|fault| {
+            tracing::error!(%fault, "a channel cannot be used");
+            Arc::new(Mute(fault))
+        })
+    };
+    estate.channels.iter().map(|spec| (spec.id.clone(), connect(spec))).collect()
+}
+
+/// Stands for a channel whose parameters can never work.
+struct Mute(Fault);
+
+#[async_trait]
+impl Channel for Mute {
+    async fn deliver(&self, _: &Parcel) -> Result<Receipt, Fault> {
+        Err(self.0.clone())
+    }
+
+    async fn find(&self, _: &Parcel) -> Result<Found, Fault> {
+        Ok(Found::NotThere)
+    }
+
+    async fn reach(&self) -> Result<String, Fault> {
+        Err(self.0.clone())
+    }
 }
 
 /// Whoever knows who is on call.

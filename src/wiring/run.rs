@@ -7,16 +7,17 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::places::Places;
-use super::{about, demo, drill, engine, follow, journals, kinds, lab, reports, settings, watch};
+use super::{about, demo, drill, engine, follow, journals, kinds, lab, notices, reports, settings, watch};
 use crate::api::client::Client;
 use crate::cli::args::{
     ChecklistCommand, Cli, Command, Common, DrillCommand, EngineCommand, FailoverCommand, Format, HoldCommand,
-    IncidentCommand, PlanCommand, RunArgs, StepCommand,
+    IncidentCommand, PlanCommand, RunArgs, SeverityArgs, StepCommand,
 };
 use crate::cli::exit::Exit;
 use crate::cli::{self, backups, check, checklist, contacts, init, plan, ready, status};
 use crate::config;
 use crate::domain::command::Ask;
+use crate::domain::comms::{Answers, Duty, HandOver};
 use crate::domain::ids::{PlanId, RunId};
 use crate::domain::plan::Plan;
 use crate::domain::run::Mode;
@@ -120,6 +121,8 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
         }
         Command::Incident(command) => incident(client, command, format).await,
         Command::Watch(args) => watch::run(client, &args, format).await,
+        Command::Notify(args) => notices::notify(client, args, format).await,
+        Command::Outbox(command) => notices::outbox(client, command, format).await,
         Command::Metrics => {
             write!(io::stdout(), "{}", client.metrics().await?)?;
             Ok(Exit::Ok)
@@ -157,7 +160,7 @@ pub fn say(format: Format, json: &impl Serialize, text: String) -> Result<Exit, 
     Ok(Exit::Ok)
 }
 
-async fn ask(client: &Client, ask: Ask, format: Format) -> Result<Exit, Failure> {
+pub(super) async fn ask(client: &Client, ask: Ask, format: Format) -> Result<Exit, Failure> {
     let accepted = client.ask(&ask).await?;
     let note = accepted.note.clone().unwrap_or_else(|| "done".into());
     say(format, &accepted, note)
@@ -255,6 +258,15 @@ async fn incident(client: &Client, command: IncidentCommand, format: Format) -> 
         IncidentCommand::Close { note, despite } => {
             return ask(client, Ask::CloseIncident { note, despite }, format).await;
         }
+        IncidentCommand::Ack => return ask(client, Ask::Acknowledge {}, format).await,
+        IncidentCommand::Lead { duty: Duty::Command } => return ask(client, Ask::TakeCommand {}, format).await,
+        IncidentCommand::Lead { duty: Duty::Communications } => {
+            return ask(client, Ask::TakeCommunications {}, format).await;
+        }
+        IncidentCommand::Handoff { duty, to, note } => {
+            return ask(client, Ask::HandOver { hand_over: HandOver { duty, to }, note }, format).await;
+        }
+        IncidentCommand::Severity(args) => return ask(client, severity(args)?, format).await,
     }
     let view = client.snapshot().await?;
     let text = match &view.state.incident {
@@ -262,4 +274,14 @@ async fn incident(client: &Client, command: IncidentCommand, format: Format) -> 
         None => "No incident is open.".into(),
     };
     say(format, &view.state.incident, text)
+}
+
+fn severity(args: SeverityArgs) -> Result<Ask, Failure> {
+    match (args.severity, args.affected, args.broken, args.data) {
+        (Some(severity), ..) => Ok(Ask::SetSeverity { severity, reason: args.reason }),
+        (None, Some(affected), Some(broken), Some(data)) => {
+            Ok(Ask::AssessSeverity { answers: Answers { affected, broken, data } })
+        }
+        _ => Err(Failure::new(Exit::Usage, "say a severity, or answer --affected, --broken and --data")),
+    }
 }

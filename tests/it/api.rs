@@ -16,11 +16,12 @@ use mayday::api::openapi;
 use mayday::api::protocol::{EVENTS, ErrorCode, LOOKS, REPORT, ROUTES, Route, STOP};
 use mayday::api::server::{self, Limits};
 use mayday::domain::command::Ask;
+use mayday::domain::comms::Bare;
 use mayday::domain::ids::SessionId;
 use mayday::domain::live::Attached;
 use mayday::domain::plan::Plan;
 use mayday::domain::view::Update;
-use mayday::engine::{Handle, Parts};
+use mayday::engine::{Channels, Handle, Parts};
 use mayday::journal::{SqliteJournal, replay};
 use mayday::lab::STANDBY;
 use serde_json::{Value, json};
@@ -71,13 +72,14 @@ impl Site {
         let parts = Parts {
             rota: None,
             driller: None,
+            channels: Channels::none(),
+            wording: Arc::new(Bare),
             estate: estate(),
             plans: vec![Arc::new(plan)],
             journal: Arc::new(journal),
             state,
             systems: BTreeMap::new(),
             reporter: Arc::new(mayday::report::Reports),
-            channels: BTreeMap::new(),
             records: dir.path().join("records"),
         };
         let engine = Handle::start(parts).await.unwrap();

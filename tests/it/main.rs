@@ -8,6 +8,7 @@ mod channels;
 mod checklist;
 mod cli;
 mod common;
+mod comms;
 mod config;
 mod contract;
 mod crash;

@@ -30,7 +30,7 @@ use self::events::Feed;
 pub use self::listen::{Limits, listen, serve};
 use super::openapi;
 use super::protocol::{
-    self as routes, Accepted, ApiError, ByHandQuery, ErrorCode, EventsQuery, JournalQuery, METRICS_MEDIA,
+    self as routes, Accepted, ApiError, ByHandQuery, DraftsQuery, ErrorCode, EventsQuery, JournalQuery, METRICS_MEDIA,
     ReadinessQuery, ReportQuery, Route,
 };
 use crate::domain::actor::{Actor, Origin};
@@ -72,7 +72,7 @@ impl Peer {
 }
 
 fn router(site: Site) -> Router {
-    let table: [(Route, MethodRouter<Site>); 13] = [
+    let table: [(Route, MethodRouter<Site>); 14] = [
         (routes::SNAPSHOT, get(snapshot)),
         (routes::EVENTS, get(events)),
         (routes::COMMANDS, post(commands)),
@@ -81,6 +81,7 @@ fn router(site: Site) -> Router {
         (routes::BY_HAND, get(by_hand)),
         (routes::READINESS, post(readiness)),
         (routes::METRICS, get(metrics)),
+        (routes::DRAFTS, get(drafts)),
         (routes::JOURNAL, get(journal)),
         (routes::VERIFY, get(verify)),
         (routes::REPORT, get(report)),
@@ -194,6 +195,13 @@ async fn readiness(
         site.engine.plan(plan)?;
     }
     Ok(Json(site.engine.assess(asked.as_ref()).await).into_response())
+}
+
+async fn drafts(
+    State(site): State<Site>,
+    query: Result<Query<DraftsQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    Ok(Json(site.engine.drafts(&asked(query)?.note).await).into_response())
 }
 
 async fn metrics(State(site): State<Site>) -> Response {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::super::actor::Origin;
 use super::super::command::{Ask, Effect, Envelope, Refusal, RefusalReason as Why};
+use super::super::comms::Purpose;
 use super::super::estate::{Environment, Estate, OnTrigger, Subject, Tier};
 use super::super::event::Event;
 use super::super::health::Status;
-use super::super::ids::{IncidentId, PlanId, RunId, StepId};
+use super::super::ids::{IncidentId, MessageId, PlanId, RunId, StepId};
 use super::super::incident::{Clocks, Severity};
 use super::super::kinds::Undo;
 use super::super::plan::{Gate, StepSpec};
@@ -19,6 +20,7 @@ use super::super::time::{At, seconds_between};
 use super::super::trigger::{Trigger, triggers};
 use super::super::verdict::Promise;
 use super::advance::{is_stale, prepare};
+use super::comms::{self, Wish};
 use super::{Context, Draft, checklist, refuse, session};
 
 /// What a command needs of its sender.
@@ -38,6 +40,11 @@ fn needs(ask: &Ask) -> Needs {
         | Ask::SetSeverity { .. }
         | Ask::TakeCommand {}
         | Ask::Note { .. }
+        | Ask::Recall { .. }
+        | Ask::Acknowledge {}
+        | Ask::TakeCommunications {}
+        | Ask::HandOver { .. }
+        | Ask::AssessSeverity { .. }
         | Ask::Refresh { .. } => Needs::Attached,
         // What is said of an item is said for the record; closing over it needs an armed cockpit.
         Ask::TickItem { .. } | Ask::SkipItem { .. } | Ask::ReopenItem { .. } | Ask::LookAtItem { .. } => {
@@ -53,6 +60,8 @@ fn needs(ask: &Ask) -> Needs {
         | Ask::Skip { .. }
         | Ask::MarkDone { .. }
         | Ask::Revert { .. }
+        | Ask::Tell { .. }
+        | Ask::RetryDelivery { .. }
         | Ask::Abandon { .. } => Needs::Armed,
 
         Ask::RecordDrill { .. } => Needs::Armed,
@@ -108,6 +117,22 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
             open_incident(draft)?;
             draft.event(Event::CommandTaken {});
         }
+        Ask::Tell { purpose, texts, audiences, note } => {
+            let take_back = draft.cx.estate.comms.take_back;
+            let wish = Wish { texts: Some(texts), audiences, note, take_back: take_back.0, ..Wish::default() };
+            let id = tell(draft, *purpose, &wish)?;
+            draft.decision.note = Some(format!("{id} goes out in {take_back}"));
+            touch(draft);
+        }
+        Ask::Recall { message } => comms::recall(draft, message)?,
+        Ask::RetryDelivery { message, channel, reason } => comms::retry(draft, message, channel, reason)?,
+        Ask::Acknowledge {} => comms::acknowledge(draft)?,
+        Ask::TakeCommunications {} => {
+            open_incident(draft)?;
+            draft.event(Event::CommunicationsTaken {});
+        }
+        Ask::HandOver { hand_over, note } => comms::hand_over(draft, hand_over, note)?,
+        Ask::AssessSeverity { answers } => comms::assess(draft, *answers)?,
         Ask::Note { text } => draft.event(Event::NoteAdded { text: clean(text) }),
         Ask::CloseIncident { note, despite } => close(draft, note, despite)?,
         Ask::TickItem { item, note } => checklist::tick(draft, item, note)?,
@@ -128,13 +153,25 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn open_incident(draft: &Draft<'_>) -> Result<(), Refusal> {
+pub(super) fn open_incident(draft: &Draft<'_>) -> Result<(), Refusal> {
     match draft.state().incident {
         Some(_) => Ok(()),
         None => {
             refuse(Why::Conflict, "no incident is open", "declare one first: press D, or `mayday incident declare`")
         }
     }
+}
+
+/// Only what tells how things stand is told by hand; the rest is said by what it belongs to.
+fn tell(draft: &mut Draft<'_>, purpose: Purpose, wish: &Wish<'_>) -> Result<MessageId, Refusal> {
+    if !purpose.is_update() {
+        return refuse(
+            Why::Conflict,
+            format!("`{purpose}` is not an update"),
+            "say investigating, identified, monitoring or resolved",
+        );
+    }
+    comms::compose(draft, purpose, wish)
 }
 
 fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) -> Result<(), Refusal> {
@@ -161,6 +198,7 @@ fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) 
     let promise = Some(Box::new(Promise::of(cx.estate)));
     draft.event(Event::IncidentDeclared { incident, title, severity, clocks, region, points, drill, promise });
     checklist::fix(draft);
+    comms::page(draft);
     Ok(())
 }
 
@@ -285,7 +323,7 @@ fn abandon(draft: &mut Draft<'_>, run: &RunId, reason: &str) -> Result<(), Refus
     Ok(())
 }
 
-fn need_reason(reason: &str) -> Result<(), Refusal> {
+pub(super) fn need_reason(reason: &str) -> Result<(), Refusal> {
     if clean(reason).is_empty() {
         refuse(Why::ReasonMissing, "this needs a reason", "say why, for the record")
     } else {

@@ -7,6 +7,7 @@
 mod advance;
 mod ask;
 mod checklist;
+mod comms;
 mod drills;
 mod report;
 mod safety;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use super::actor::{Actor, Origin};
 use super::checklist::Baseline;
 use super::command::{Command, Effect, Envelope, Job, Refusal, RefusalReason};
+use super::comms::{Message, Purpose, Voice};
 use super::estate::Estate;
 use super::event::{Event, Record};
 use super::ids::{StepId, SystemId};
@@ -39,6 +41,7 @@ pub struct Context<'a> {
     pub points: &'a BTreeMap<SystemId, RecoveryPoint>,
     /// How things were while they were well: journalled with it.
     pub baseline: &'a Baseline,
+    pub voice: Voice<'a>,
 }
 
 /// What was decided.
@@ -66,7 +69,23 @@ pub fn decide(cx: &Context<'_>, state: &State, envelope: &Envelope) -> Result<De
         Command::Report(report) => report::report(&mut draft, report),
     }
     advance::advance(&mut draft);
+    comms::advance(&mut draft);
     Ok(draft.decision)
+}
+
+/// When something of communications comes due by itself.
+pub use comms::wakes;
+
+/// The message that would be composed for a purpose now; `None` when no incident is open.
+pub fn preview(cx: &Context<'_>, state: &State, purpose: Purpose, note: &str) -> Option<Message> {
+    let command = Command::Report(super::command::Report::CommsDue {});
+    let envelope = Envelope { actor: Actor::engine(), origin: Origin::Engine, command };
+    let take_back = cx.estate.comms.take_back.0;
+    comms::draft_message(
+        &Draft::new(*cx, state, &envelope),
+        purpose,
+        &comms::Wish { take_back, note, ..Default::default() },
+    )
 }
 
 /// A decision in the making: the state as it will be once the events so far are folded in.

@@ -11,7 +11,7 @@ use super::super::plan::{Gate, StepSpec};
 use super::super::run::{GateCard, Mode, Run, StepPhase, StepRun};
 use super::super::system::{Fault, FaultClass, GuardVerdict, Observed, Receipt, Verified};
 use super::super::time::after;
-use super::{Draft, checklist, safety};
+use super::{Draft, checklist, comms, safety};
 
 pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
     match report {
@@ -28,6 +28,12 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
         Report::Readiness { plans } => draft.event(Event::ReadinessAssessed { plans: plans.clone() }),
         Report::ItemSeen { item, evidence, detail } => checklist::seen(draft, item, *evidence, detail),
         Report::BaselineTaken { baseline } => checklist::baseline(draft, baseline),
+        Report::Delivered { message, channel, part, attempt, outcome } => {
+            comms::delivered(draft, (message, channel, *part), *attempt, outcome);
+        }
+        Report::Looked { message, channel, part, outcome } => comms::found(draft, (message, channel, *part), outcome),
+        // What is due is started by `advance`.
+        Report::CommsDue {} => {}
         Report::TriggerMet {} => super::ask::declare_met(draft),
         Report::DrillsDue {} => super::drills::begin_due(draft),
         Report::DrillOver { name, outcome } => super::drills::over(draft, name, outcome),
@@ -76,6 +82,7 @@ fn attempts(draft: &Draft<'_>, step: &StepId) -> u32 {
 /// After a replay: whatever was under way is looked at again; nothing is assumed to have happened or not.
 fn started(draft: &mut Draft<'_>, version: &str) {
     draft.event(Event::EngineStarted { version: version.to_owned() });
+    comms::started(draft);
     let Some(run) = draft.state().run.clone() else { return };
     for (spec, step) in run.in_order() {
         let id = &spec.id;

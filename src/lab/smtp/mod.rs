@@ -28,6 +28,9 @@ pub const PLACE: &str = "smtp";
 /// The endpoint with TLS from the first byte, and the file with the authority that signed the certificate of both.
 const TLS_ENDPOINT: &str = "smtps";
 const AUTHORITY_ENDPOINT: &str = "smtp.ca";
+/// The file with the addresses of GenNet's customers.
+const CUSTOMERS_ENDPOINT: &str = "smtp.customers";
+const CUSTOMERS: usize = 1000;
 
 /// These open nothing but the lab.
 pub const USER: &str = "lab";
@@ -79,6 +82,10 @@ pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
     let file = site.files.join("ca.pem");
     std::fs::write(&file, authority)?;
     site.endpoints.insert(AUTHORITY_ENDPOINT.into(), file.display().to_string());
+    let customers = site.files.join("customers.txt");
+    let list: String = (1..=CUSTOMERS).map(|at| format!("customer-{at}@customers.example\n")).collect();
+    std::fs::write(&customers, list)?;
+    site.endpoints.insert(CUSTOMERS_ENDPOINT.into(), customers.display().to_string());
     let server = Arc::new(Server { world: site.world.clone(), tls });
     for (endpoint, secure) in [(PLACE, false), (TLS_ENDPOINT, true)] {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -5,7 +5,8 @@ use ratatui::text::Line;
 use tui_textarea::TextArea;
 
 use crate::domain::command::Ask;
-use crate::domain::ids::{ItemId, RunId, StepId};
+use crate::domain::comms::{Answers, HandOver};
+use crate::domain::ids::{ChannelId, ItemId, MessageId, RunId, StepId};
 use crate::domain::incident::Severity;
 
 use super::super::format::{column, width, wrap};
@@ -61,6 +62,8 @@ pub enum Purpose {
     Tick(ItemId),
     SkipItem(ItemId),
     ReopenItem(ItemId),
+    HandOver,
+    RetryDelivery(MessageId, ChannelId),
     /// Only what is shown changes.
     Filter,
 }
@@ -175,7 +178,11 @@ impl Form {
             self.at = at;
             return Err(wrong);
         }
-        Ok(Some(self.fields.iter().map(Field::value).collect()))
+        Ok(Some(self.values()))
+    }
+
+    fn values(&self) -> Vec<String> {
+        self.fields.iter().map(Field::value).collect()
     }
 
     pub fn sheet(&self, look: &Look<'_>, most: usize) -> Sheet {
@@ -217,6 +224,10 @@ impl Form {
                 lines.push(Line::default());
             }
         }
+        if let Some(answers) = (self.purpose == Purpose::Severity).then(|| answers(&self.values())).flatten() {
+            let words = format!("By the answers it is {}.", answers.severity());
+            lines.push(Line::from(look.span(words, Role::Accent)));
+        }
         let mut sheet = Sheet::new(self.title.clone(), lines, columns);
         let last = self.at + 1 == self.fields.len();
         sheet.keys = vec![("Enter", if last { "send".into() } else { "next field".to_owned() })];
@@ -257,7 +268,15 @@ impl Purpose {
         let severity = |at: usize| value(at).parse().unwrap_or(Severity::Sev1);
         Some(match self.clone() {
             Self::Declare => Ask::Declare { severity: severity(0), title: value(1), drill: false },
-            Self::Severity => Ask::SetSeverity { severity: severity(0), reason: value(1) },
+            Self::Severity => match value(3).parse() {
+                Ok(severity) => Ask::SetSeverity { severity, reason: value(4) },
+                Err(_) => Ask::AssessSeverity { answers: answers(values)? },
+            },
+            Self::HandOver => {
+                let hand_over = HandOver { duty: value(0).parse().ok()?, to: value(1) };
+                Ask::HandOver { hand_over, note: value(2) }
+            }
+            Self::RetryDelivery(message, channel) => Ask::RetryDelivery { message, channel, reason: value(0) },
             Self::Note => Ask::Note { text: value(0) },
             Self::Close => Ask::CloseIncident { note: value(0), despite: value(1) },
             Self::Abandon(run) => Ask::Abandon { run, reason: value(0) },
@@ -270,6 +289,15 @@ impl Purpose {
             Self::Filter => return None,
         })
     }
+}
+
+/// What there is to choose instead of the answers.
+pub const SEVERITIES: &[&str] = &["by the answers", "sev1", "sev2", "sev3", "sev4"];
+
+/// The answers to the three questions.
+fn answers(values: &[String]) -> Option<Answers> {
+    let [affected, broken, data, ..] = values else { return None };
+    Some(Answers { affected: affected.parse().ok()?, broken: broken.parse().ok()?, data: data.parse().ok()? })
 }
 
 /// The command of an action on a step that takes a reason.

@@ -7,6 +7,7 @@ pub mod help;
 pub mod markdown;
 pub mod palette;
 pub mod plans;
+pub mod tell;
 pub mod walk;
 
 use ratatui::Frame;
@@ -29,6 +30,7 @@ pub use walk::Walk;
 
 /// How wide a layer is whose text is copied.
 const COPIED: usize = 120;
+pub use tell::Tell;
 
 /// One layer.
 pub enum Layer {
@@ -39,6 +41,7 @@ pub enum Layer {
     Reader(Reader),
     Palette(Box<palette::Palette>),
     Walk(walk::Walk),
+    Tell(Box<Tell>),
 }
 
 /// The card of a step.
@@ -89,6 +92,8 @@ impl Layer {
             Self::Reader(_) => Context::Reader,
             Self::Palette(_) => Context::Palette,
             Self::Walk(_) => Context::Walk,
+            Self::Tell(tell) if tell.is_editing() => Context::Editor,
+            Self::Tell(_) => Context::Tell,
         }
     }
 
@@ -101,6 +106,7 @@ impl Layer {
                 Some(_) => false,
             },
             Self::Palette(_) => action.is_none(),
+            Self::Tell(tell) => tell.is_editing() && action.is_none(),
             _ => false,
         }
     }
@@ -109,6 +115,7 @@ impl Layer {
         match self {
             Self::Form(form) => form.type_key(key),
             Self::Palette(palette) => palette.type_key(key),
+            Self::Tell(tell) => tell.type_key(key),
             _ => {}
         }
     }
@@ -117,6 +124,7 @@ impl Layer {
         match self {
             Self::Form(form) => form.type_text(text),
             Self::Palette(palette) => palette.type_text(text),
+            Self::Tell(tell) => tell.type_text(text),
             _ => {}
         }
     }
@@ -126,6 +134,7 @@ impl Layer {
             Self::Card(card) => Some(&card.scroll),
             Self::Reader(reader) => Some(&reader.scroll),
             Self::Walk(walk) => Some(&walk.scroll),
+            Self::Tell(tell) => Some(&tell.scroll),
             _ => None,
         }
     }
@@ -153,6 +162,7 @@ impl Layer {
             Self::Reader(reader) => reader.sheet(look, most),
             Self::Palette(palette) => palette.sheet(look, most, usize::from(area.height)),
             Self::Walk(walk) => return walk::draw(look, walk, frame, area),
+            Self::Tell(tell) => tell.sheet(look, most),
         };
         sheet.draw(look, frame, area, self.scroll());
     }

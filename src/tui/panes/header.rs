@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget};
 
+use crate::domain::comms::due;
 use crate::domain::estate::{DataClass, Tier};
 use crate::domain::incident::Severity;
 use crate::domain::recovery::Loss;
@@ -82,6 +83,7 @@ fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     if here > 1 {
         out.push(Span::styled(format!(" {here} here "), bar.patch(theme.of(Role::Dim))));
     }
+    out.extend(update(app, bar));
     out.push(match app.armed() {
         _ if app.read_only => Span::styled(" read-only ", theme.of(Role::BadgeCalm)),
         Some(left) => Span::styled(format!(" ARMED {}m ", (left / 60.0).ceil()), theme.of(Role::BadgeArmed)),
@@ -96,6 +98,22 @@ fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
         Link::Lost { .. } => Span::styled(format!(" ✗ ENGINE LOST, {old} old "), theme.of(Role::BadgeBad)),
     });
     out
+}
+
+/// What is about to go out and can be taken back, or when the next update is due: amber, then red.
+fn update(app: &App, bar: ratatui::style::Style) -> Option<Span<'static>> {
+    let (mirror, now, theme) = (app.mirror.as_ref()?, app.now(), &app.theme);
+    if let Some(posted) = mirror.state.outbox.recallable(now) {
+        let left = seconds_between(now, posted.message.send_at).ceil();
+        return Some(Span::styled(format!(" SENDING in {left:.0}s, u takes back "), theme.of(Role::BadgeWarn)));
+    }
+    let next = due(&mirror.estate, &mirror.state)?;
+    let left = seconds_between(now, next.at);
+    Some(match left {
+        left if left < 0.0 => Span::styled(format!(" UPDATE OVERDUE {} ", age(-left)), theme.of(Role::BadgeBad)),
+        left if left < 120.0 => Span::styled(format!(" update due {} ", clock(left)), theme.of(Role::BadgeWarn)),
+        left => Span::styled(format!(" update {}m ", (left / 60.0).floor()), bar.patch(theme.of(Role::Dim))),
+    })
 }
 
 /// Spans in at most `columns`.

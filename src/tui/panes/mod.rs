@@ -6,6 +6,7 @@
 
 pub mod backups;
 pub mod checklist;
+pub mod communications;
 pub mod datastores;
 pub mod drills;
 pub mod header;
@@ -69,6 +70,7 @@ panes! {
     incident   Incident   "incident"   "6" Aside;
     backups    Backups    "backups"    "7" Peace;
     readiness  Readiness  "readiness"  "8" Peace;
+    communications Communications "communications" "9" Page;
     drills     Drills     "drills"     "-" Page;
     checklist  Checklist  "checklist"  "0" Page;
 }

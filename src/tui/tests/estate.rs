@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::backup::BackupSpec;
 use crate::domain::checklist::{Item, ItemSpec, Sight};
+use crate::domain::comms::{Audience, ChannelSpec, Doubles, Purpose};
 use crate::domain::contacts::{Contact, Contacts, PagerDuty, Support};
 use crate::domain::estate::{
     DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Service, Subject, SystemSpec, Tier,
@@ -345,4 +346,26 @@ pub fn plans() -> Vec<Plan> {
             regional,
         ),
     ]
+}
+
+/// A chat, a pager, a status page and mail to customers.
+pub fn channels() -> Vec<ChannelSpec> {
+    let rows = [
+        ("chat", Audience::Internal, &Purpose::ALL[2..], Doubles::Recognised),
+        ("pager", Audience::Internal, &Purpose::ALL[..2], Doubles::Recognised),
+        ("status-page", Audience::Public, &Purpose::ALL[2..6], Doubles::Recognised),
+        ("customers", Audience::Customers, &Purpose::ALL[2..6], Doubles::Undetectable),
+    ];
+    let spec = |(id, audience, carries, doubles): (&str, Audience, &[Purpose], Doubles)| ChannelSpec {
+        id: id.into(),
+        kind: "test".into(),
+        title: id.into(),
+        audience,
+        drills: audience == Audience::Internal,
+        escalation: false,
+        carries: carries.to_vec(),
+        doubles,
+        params: Params::default(),
+    };
+    rows.into_iter().map(spec).collect()
 }

@@ -12,7 +12,11 @@ use super::stage::{Stage, options};
 
 /// A cockpit in which a context is on top, and enough is going on for its keys to matter.
 fn stage_in(context: Context, read_only: bool) -> Stage {
-    let scene = if context == Context::Plans { Scene::declared() } else { Scene::gates() };
+    let scene = match context {
+        Context::Plans => Scene::declared(),
+        Context::Tell | Context::Editor => Scene::paged(),
+        _ => Scene::gates(),
+    };
     let mut stage = Stage::with(scene, options(), read_only);
     match context {
         Context::Main => {
@@ -38,6 +42,12 @@ fn stage_in(context: Context, read_only: bool) -> Stage {
         }
         Context::Walk => {
             stage.keys("w");
+        }
+        Context::Tell => {
+            stage.keys("u 2 Tab");
+        }
+        Context::Editor => {
+            stage.keys("u e");
         }
     }
     stage.requests.clear();
@@ -75,7 +85,8 @@ fn every_key_of_the_help_acts() {
                                 | Context::Plans
                                 | Context::Reader
                                 | Context::Palette
-                                | Context::Walk,
+                                | Context::Walk
+                                | Context::Tell,
                             ) => {
                                 stage.keys(way);
                             }
@@ -294,4 +305,42 @@ fn a_message_stays_until_a_key_or_for_a_while() {
     stage.keys("t");
     stage.pass(21);
     assert!(stage.app.message.is_none());
+}
+
+#[test]
+fn one_key_shows_what_everyone_is_told_and_another_one_sends_it_until_it_is_taken_back() {
+    let mut stage = Stage::new(Scene::paged());
+    stage.keys("u");
+    let text = stage.text(160, 44);
+    for audience in ["internal", "public", "customers", "Dear customer"] {
+        assert!(text.contains(audience), "{text}");
+    }
+    stage.keys("Enter");
+    let posted = stage.scene.snap.state.outbox.messages.last().unwrap();
+    assert_eq!(posted.message.purpose, crate::domain::comms::Purpose::Investigating);
+    stage.sync();
+    assert!(stage.text(80, 24).contains("SENDING in 5s"), "{}", stage.text(80, 24));
+    stage.keys("u");
+    assert!(stage.scene.snap.state.outbox.messages.last().unwrap().recalled.is_some());
+    assert!(stage.scene.errands.is_empty(), "nothing of it goes out");
+}
+
+#[test]
+fn a_text_is_edited_for_one_audience_and_the_others_stay() {
+    let mut stage = Stage::new(Scene::paged());
+    stage.keys("u Tab e").keys("\"Hello \"").keys("Ctrl-s Enter");
+    let posted = stage.scene.snap.state.outbox.messages.last().unwrap();
+    let subjects: Vec<&str> = posted.message.texts.values().map(|it| it.subject.as_str()).collect();
+    assert!(subjects[1].starts_with("Hello ") && !subjects[0].starts_with("Hello "), "{subjects:?}");
+}
+
+#[test]
+fn a_cockpit_that_only_looks_sees_the_texts_and_sends_nothing() {
+    let mut stage = Stage::new(Scene::paged());
+    stage.scene.ask(Ask::Disarm {});
+    stage.sync();
+    let before = stage.scene.snap.state.outbox.messages.len();
+    stage.keys("u Enter");
+    assert_eq!(stage.scene.snap.state.outbox.messages.len(), before);
+    assert!(stage.app.message.as_ref().unwrap().text.contains("A arms it"));
 }

@@ -8,9 +8,10 @@ use serde_json::json;
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::backup::{BackupCopy, BackupLive, BackupLook, CopyState};
 use crate::domain::checklist::{self, Baseline, Evidence, ItemLook, Sight};
-use crate::domain::command::{Ask, Command, Effect, Envelope, Job, Preparation, Report};
+use crate::domain::command::{Ask, Command, Effect, Envelope, Errand, Job, Preparation, Report};
+use crate::domain::comms::{Found, Message, Purpose, Voice};
 use crate::domain::contacts::{OnCall, OnCallLive};
-use crate::domain::decide::{Context, decide};
+use crate::domain::decide::{Context, decide, preview};
 use crate::domain::estate::Subject;
 use crate::domain::event::Record;
 use crate::domain::health::{Reading, Status};
@@ -22,7 +23,7 @@ use crate::domain::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
 use crate::domain::run::{LastTime, Mode};
 use crate::domain::sight::{self, median};
 use crate::domain::state::State;
-use crate::domain::system::{Checked, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Verified};
+use crate::domain::system::{Checked, Fault, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Verified};
 use crate::domain::time::{At, after, before};
 use crate::domain::view::{Snapshot, Update};
 
@@ -32,6 +33,8 @@ pub struct Scene {
     pub snap: Snapshot,
     pub records: Vec<Record>,
     pub effects: VecDeque<Effect>,
+    /// What the courier has to carry.
+    pub errands: VecDeque<Errand>,
     /// Everything that a cockpit would have been sent.
     pub sent: Vec<Update>,
     pub session: SessionId,
@@ -60,6 +63,7 @@ impl Scene {
             snap,
             records: Vec::new(),
             effects: VecDeque::new(),
+            errands: VecDeque::new(),
             sent: Vec::new(),
             session: "tty1".into(),
             alice: Actor { name: "alice".into(), uid: Some(1000) },
@@ -102,6 +106,68 @@ impl Scene {
         scene.ask(Ask::Declare { title: "us-east-1 is down: 6 of 6 services".into(), severity, drill: false });
         scene.pass(5);
         scene
+    }
+
+    /// People can be told; the incident is declared, and whoever is on call is paged.
+    pub fn paged() -> Self {
+        let mut scene = Self::dark();
+        Arc::make_mut(&mut scene.snap.estate).channels = super::estate::channels();
+        let severity = crate::domain::incident::Severity::Sev1;
+        scene.ask(Ask::Declare { title: "us-east-1 is down: 6 of 6 services".into(), severity, drill: false });
+        scene.pass(1);
+        scene.carry();
+        scene.ask(Ask::Arm {});
+        scene
+    }
+
+    /// A first update is out: one channel is slow, one does not say what became of it.
+    pub fn told() -> Self {
+        let mut scene = Self::paged();
+        scene.pass(30);
+        scene.tell();
+        scene.pass(6);
+        scene.report(Report::CommsDue {});
+        scene.pass(1);
+        scene.carry();
+        scene
+    }
+
+    pub fn tell(&mut self) {
+        let purpose = crate::domain::comms::Purpose::Investigating;
+        self.ask(Ask::Tell { purpose, texts: BTreeMap::new(), audiences: Vec::new(), note: String::new() });
+    }
+
+    /// What would be told now.
+    pub fn drafts(&self) -> Vec<Message> {
+        let wording = crate::messages::Templates::default();
+        let voice = Voice { wording: &wording, counts: None };
+        let cx = Context {
+            estate: &self.snap.estate,
+            plans: &self.snap.plans,
+            now: self.snap.now,
+            points: &self.points,
+            baseline: &self.baseline,
+            voice,
+        };
+        let updates = Purpose::ALL.iter().filter(|it| it.is_update());
+        updates.filter_map(|it| preview(&cx, &self.snap.state, *it, "")).collect()
+    }
+
+    /// What the vendors say.
+    fn carry(&mut self) {
+        while let Some(Errand { channel, attempt, parcel }) = self.errands.pop_front() {
+            let (message, part) = (parcel.message, parcel.part);
+            let outcome = match channel.as_str() {
+                "status-page" => Err(Fault::transient("status-page", "HTTP 503")),
+                "customers" => {
+                    let outcome = Ok(Found::Untold("the connection was cut after the text was sent".into()));
+                    self.report(Report::Looked { message, channel, part, outcome });
+                    continue;
+                }
+                name => Ok(Receipt::from([("link".to_owned(), format!("https://{name}.example/{message}"))])),
+            };
+            self.report(Report::Delivered { message, channel, part, attempt, outcome });
+        }
     }
 
     pub fn gates() -> Self {
@@ -426,8 +492,10 @@ impl Scene {
 
     fn command(&mut self, actor: Actor, origin: Origin, command: Command) -> Result<Option<String>, String> {
         let (estate, plans, baseline) = (self.snap.estate.clone(), self.snap.plans.clone(), self.baseline.clone());
-        let cx =
-            Context { estate: &estate, plans: &plans, now: self.snap.now, points: &self.points, baseline: &baseline };
+        let wording = crate::messages::Templates::default();
+        let voice = Voice { wording: &wording, counts: None };
+        let (now, points) = (self.snap.now, &self.points);
+        let cx = Context { estate: &estate, plans: &plans, now, points, baseline: &baseline, voice };
         let envelope = Envelope { actor, origin, command };
         let decision = decide(&cx, &self.snap.state, &envelope).map_err(|refusal| refusal.to_string())?;
         for (actor, event) in decision.events {
@@ -437,7 +505,12 @@ impl Scene {
             self.records.push(record);
             self.sent.push(update);
         }
-        self.effects.extend(decision.effects);
+        for effect in decision.effects {
+            match effect {
+                Effect::Deliver(errand) | Effect::Find(errand) => self.errands.push_back(errand),
+                effect => self.effects.push_back(effect),
+            }
+        }
         Ok(decision.note)
     }
 
@@ -510,6 +583,7 @@ impl Scene {
             Effect::Verify(_) => Report::Verified { run, step, outcome: Ok(self.verified(job)) },
             Effect::Revert(_) => Report::Reverted { run, step, outcome: Ok(Receipt::new()) },
             Effect::RetryAt(..) | Effect::Drill(_) => Report::RetryDue { run, step },
+            Effect::Deliver(_) | Effect::Find(_) => unreachable!("errands are kept by themselves"),
         }
     }
 
@@ -588,6 +662,7 @@ pub fn job(effect: &Effect) -> &Job {
         | Effect::Revert(job)
         | Effect::RetryAt(job, _) => job,
         Effect::Drill(name) => panic!("the drill {name} is no step"),
+        Effect::Deliver(_) | Effect::Find(_) => unreachable!("errands are kept by themselves"),
     }
 }
 

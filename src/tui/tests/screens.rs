@@ -19,7 +19,7 @@ const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 type View = (&'static str, fn() -> Scene, &'static str);
 
 /// Every state that the main view is looked at in.
-const VIEWS: [View; 15] = [
+const VIEWS: [View; 16] = [
     ("peacetime", Scene::peace, ""),
     ("backups", Scene::peace, "7"),
     ("readiness", Scene::peace, "8"),
@@ -35,6 +35,7 @@ const VIEWS: [View; 15] = [
     ("checklist-peace", Scene::peace, "0"),
     ("practised", Scene::practised, "3"),
     ("failover", Scene::practised, "3 z"),
+    ("communications", Scene::told, "9"),
 ];
 
 #[test]
@@ -67,7 +68,7 @@ fn a_lost_engine_is_seen_at_once_with_the_age_of_what_is_on_screen() {
 
 #[test]
 fn every_layer() {
-    let layers: [View; 14] = [
+    let layers: [View; 17] = [
         ("contacts", Scene::peace, "o"),
         ("card", Scene::gates, "Enter"),
         ("card-blocked", Scene::blocked, "n n Enter"),
@@ -81,6 +82,9 @@ fn every_layer() {
         ("palette", Scene::running, ": \"the\""),
         ("help", Scene::gates, "?"),
         ("by-hand", Scene::gates, "b"),
+        ("tell", Scene::paged, "u"),
+        ("editor", Scene::paged, "u e"),
+        ("severity", Scene::paged, "S"),
         ("filter", Scene::gates, "5 / \"auth\""),
     ];
     for (name, scene, keys) in layers {
@@ -112,6 +116,13 @@ fn the_walkthrough_page_by_page() {
             insta::assert_snapshot!("walk-failing-120", stage.text(120, 40));
         }
     }
+}
+
+#[test]
+fn audiences_are_side_by_side_where_there_is_room() {
+    let mut stage = Stage::new(Scene::paged());
+    stage.keys("u");
+    insta::assert_snapshot!("layer-tell-160", stage.text(160, 44));
 }
 
 #[test]

@@ -68,6 +68,7 @@ impl Stage {
                     let steps = vec![StepByHand { title: step.to_string(), lines: by_hand(&step), step: step.clone() }];
                     Answer::ByHand { step, result: Ok(steps) }
                 }
+                Request::Drafts => Answer::Drafts(Ok(self.scene.drafts())),
                 Request::Records { after } => {
                     let after = usize::try_from(after).unwrap();
                     Answer::Records(Ok(self.scene.records[after..].to_vec()))

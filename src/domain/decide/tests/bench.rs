@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::super::super::actor::{Actor, Origin};
 use super::super::super::checklist::Baseline;
 use super::super::super::command::{Ask, Command, Effect, Envelope, Preparation, Refusal, Report};
+use super::super::super::comms::{Counts, Voice};
 use super::super::super::estate::{
     DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Service, Subject, SystemSpec, Tier,
 };
@@ -125,6 +126,8 @@ pub struct Bench {
     pub records: Vec<Record>,
     /// Effects in the order in which they were asked for.
     pub effects: Vec<Effect>,
+    /// The parts of each channel; one each when nobody counts.
+    pub counts: Option<Counts>,
 }
 
 impl Bench {
@@ -132,7 +135,8 @@ impl Bench {
         let now = "2026-11-23T03:00:00Z".parse().unwrap();
         let plans = vec![Arc::new(plan())];
         let (state, baseline) = (State::default(), Baseline::default());
-        Self { estate: estate(), plans, state, baseline, now, records: Vec::new(), effects: Vec::new() }
+        let (records, effects) = (Vec::new(), Vec::new());
+        Self { estate: estate(), plans, state, baseline, now, records, effects, counts: None }
     }
 
     /// A bench with a healthy standby, a primary that went down, a declared incident and a live run.
@@ -186,7 +190,8 @@ impl Bench {
     fn send(&mut self, envelope: Envelope) -> Result<Decision, Refusal> {
         let points = BTreeMap::new();
         let baseline = &self.baseline;
-        let cx = Context { estate: &self.estate, plans: &self.plans, now: self.now, points: &points, baseline };
+        let voice = Voice { counts: self.counts.as_ref(), ..Voice::mute() };
+        let cx = Context { estate: &self.estate, plans: &self.plans, now: self.now, points: &points, baseline, voice };
         let decision = decide(&cx, &self.state, &envelope)?;
         for (actor, event) in &decision.events {
             let record = Record { seq: self.state.seq + 1, at: self.now, actor: actor.clone(), event: event.clone() };

@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod checklist;
+mod comms;
 mod drills;
 mod histories;
 mod outlook;

@@ -1,0 +1,263 @@
+//! The facts that a message is written from: read from the journal, and nothing else.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::actor::Actor;
+use super::super::estate::{Estate, Subject, words};
+use super::super::health::Status;
+use super::super::incident::Incident;
+use super::super::recovery::Loss;
+use super::super::run::Run;
+use super::super::state::State;
+use super::super::time::{At, seconds_between};
+use super::super::verdict;
+use super::{ComponentStatus, Purpose, Text};
+
+words! {
+    /// What is handed over.
+    Duty { Command = "command", Communications = "communications", }
+}
+
+/// What somebody who hands over says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandOver {
+    pub duty: Duty,
+    /// Who is to take it.
+    pub to: String,
+}
+
+/// What a template can use. Times are UTC, lengths of time are written out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    pub estate: String,
+    pub incident: String,
+    pub title: String,
+    pub severity: String,
+    pub phase: String,
+    pub drill: bool,
+    pub purpose: String,
+    /// `14:05 UTC`
+    pub now: String,
+    pub declared: String,
+    /// `12m 30s` since the disruption; empty when it is not known.
+    pub lasting: String,
+    pub region: String,
+    /// Where clients are sent now.
+    pub serving: String,
+    /// Titles of services that are down in the serving region, and of those that are degraded or not known.
+    pub down: Vec<String>,
+    pub impaired: Vec<String>,
+    pub components: Vec<Component>,
+    pub commander: String,
+    pub lead: String,
+    pub acknowledged: String,
+    pub run: Option<RunFacts>,
+    pub clocks: Vec<Clock>,
+    pub losses: Vec<LossFacts>,
+    /// `14:20 UTC`; empty when no further update is promised.
+    pub next_update: String,
+    /// What the sender added.
+    pub note: String,
+    pub hand_over: Option<HandOver>,
+    pub escalated: bool,
+}
+
+/// A component of the platform, as the status page calls it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Component {
+    pub name: String,
+    /// `major outage`
+    pub status: String,
+    pub affected: bool,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunFacts {
+    pub id: String,
+    pub plan: String,
+    pub done: usize,
+    pub steps: usize,
+    /// What is under way or waits for somebody; empty when nothing does.
+    pub step: String,
+    /// The words on that step.
+    pub detail: String,
+    pub ended: bool,
+}
+
+/// How a tier stands against its RTO.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Clock {
+    pub tier: String,
+    pub elapsed: String,
+    pub target: String,
+    /// `met`, `MISSED`, `running` or `OVER`
+    pub standing: String,
+}
+
+/// What is lost of a class of data.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossFacts {
+    pub class: String,
+    /// `about 42s (estimated)`, or `unknown`
+    pub lost: String,
+    pub target: String,
+}
+
+/// What is said besides the state of things.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Beside {
+    pub next_due: Option<At>,
+    pub note: String,
+    pub hand_over: Option<HandOver>,
+    pub escalated: bool,
+}
+
+/// Writes the text for one audience.
+pub trait Wording: Send + Sync {
+    fn write(&self, purpose: Purpose, audience: super::Audience, facts: &Facts) -> Text;
+}
+
+/// The shortest true text: what is said where templates cannot be had.
+pub struct Bare;
+
+impl Wording for Bare {
+    fn write(&self, purpose: Purpose, _: super::Audience, facts: &Facts) -> Text {
+        Text { subject: format!("{}: {purpose}", facts.incident), body: facts.note.clone() }
+    }
+}
+
+/// `14:05 UTC`
+pub fn moment(at: At) -> String {
+    at.strftime("%H:%M UTC").to_string()
+}
+
+/// `1h 05m`, `12m 30s`, `40s`
+pub fn length(seconds: f64) -> String {
+    let seconds = seconds.max(0.0).round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m {seconds:02}s"),
+        (hours, minutes, _) => format!("{hours}h {minutes:02}m"),
+    }
+}
+
+/// The facts as of `now`.
+pub fn facts(estate: &Estate, state: &State, incident: &Incident, purpose: Purpose, beside: &Beside, now: At) -> Facts {
+    let name = |actor: Option<&Actor>| actor.map_or_else(|| "nobody yet".to_owned(), ToString::to_string);
+    let t0 = incident.clocks.t0.values().min().copied();
+    let run = state.run.as_ref().filter(|run| run.incident.as_ref() == Some(&incident.id));
+    let services = |wanted: fn(Option<Status>) -> bool| -> Vec<String> {
+        let fits = estate.services.iter().filter(|it| wanted(service_status(estate, state, &it.id)));
+        fits.map(|it| it.title.clone()).collect()
+    };
+    Facts {
+        estate: estate.name.clone(),
+        incident: incident.id.to_string(),
+        title: incident.title.clone(),
+        severity: incident.severity.to_string(),
+        phase: incident.phase.to_string(),
+        drill: incident.drill,
+        purpose: purpose.to_string(),
+        now: moment(now),
+        declared: incident.clocks.t2.map(moment).unwrap_or_default(),
+        lasting: t0.map(|t0| length(seconds_between(t0, now))).unwrap_or_default(),
+        region: incident.region.to_string(),
+        serving: state.serving(estate).to_string(),
+        down: services(|status| status == Some(Status::Down)),
+        impaired: services(|status| matches!(status, None | Some(Status::Degraded | Status::Unknown))),
+        components: component_facts(estate, state),
+        commander: name(incident.commander.as_ref()),
+        lead: name(state.outbox.lead.as_ref()),
+        acknowledged: state.outbox.acknowledged.as_ref().map(|it| it.by.clone()).unwrap_or_default(),
+        run: run.map(run_facts),
+        clocks: verdict::rto(estate, incident, now).iter().map(clock).collect(),
+        losses: verdict::rpo(estate, incident, run).iter().map(loss).collect(),
+        next_update: beside.next_due.map(moment).unwrap_or_default(),
+        note: beside.note.clone(),
+        hand_over: beside.hand_over.clone(),
+        escalated: beside.escalated,
+    }
+}
+
+fn run_facts(run: &Run) -> RunFacts {
+    let current = run
+        .in_order()
+        .find(|(_, step)| step.phase.waits_for_human())
+        .or_else(|| run.in_order().find(|(_, step)| step.phase.is_in_flight()));
+    RunFacts {
+        id: run.id.to_string(),
+        plan: run.plan.title.clone(),
+        done: run.in_order().filter(|(_, step)| step.phase.is_over()).count(),
+        steps: run.plan.steps.len(),
+        step: current.map(|(spec, step)| format!("{} ({})", spec.title, step.phase)).unwrap_or_default(),
+        detail: current.map(|(_, step)| step.detail.clone()).unwrap_or_default(),
+        ended: !run.is_open(),
+    }
+}
+
+fn clock(it: &verdict::RtoVerdict) -> Clock {
+    let standing = match (it.recovered, it.met) {
+        (true, Some(true)) => "met",
+        (true, _) => "MISSED",
+        (false, Some(false)) => "OVER",
+        (false, _) => "running",
+    };
+    Clock {
+        tier: it.tier.to_string(),
+        elapsed: it.elapsed.map_or_else(|| "unknown".into(), length),
+        target: length(it.target),
+        standing: standing.into(),
+    }
+}
+
+fn loss(it: &verdict::RpoVerdict) -> LossFacts {
+    let lost = match it.loss {
+        Loss::Unknown => "unknown".into(),
+        Loss::Estimated { seconds } => format!("about {} (estimated)", length(seconds)),
+        Loss::Measured { seconds } => format!("{} (measured)", length(seconds)),
+    };
+    LossFacts { class: it.class.to_string(), lost, target: length(it.target) }
+}
+
+/// How a service stands in the region that serves, by its worst probe; `None` if it is not probed there.
+fn service_status(estate: &Estate, state: &State, service: &super::super::ids::ServiceId) -> Option<Status> {
+    let serving = state.serving(estate);
+    let own = |subject: &Subject| matches!(subject, Subject::Service(id) if id == service);
+    let here = estate.probes.iter().filter(|it| own(&it.subject) && it.region.as_ref().is_none_or(|at| *at == serving));
+    let known = here.map(|it| state.probes.get(&it.id).map_or(Status::Unknown, |known| known.status));
+    let all: Vec<Status> = known.collect();
+    (!all.is_empty()).then(|| Status::worst(all))
+}
+
+/// Every component whose state is known. Nothing is said of one that is not: a status page knows no “unknown”.
+pub fn components(estate: &Estate, state: &State) -> BTreeMap<String, ComponentStatus> {
+    let mut by_name: BTreeMap<&str, Vec<Option<Status>>> = BTreeMap::new();
+    for (service, component) in &estate.comms.components {
+        by_name.entry(component).or_default().push(service_status(estate, state, service));
+    }
+    let status = |all: &[Option<Status>]| {
+        let count = |wanted: Status| all.iter().filter(|it| **it == Some(wanted)).count();
+        match (count(Status::Down), count(Status::Degraded), count(Status::Healthy)) {
+            (down, ..) if down == all.len() => Some(ComponentStatus::MajorOutage),
+            (1.., ..) => Some(ComponentStatus::PartialOutage),
+            (_, 1.., _) => Some(ComponentStatus::Degraded),
+            (_, _, healthy) if healthy == all.len() => Some(ComponentStatus::Operational),
+            _ => None,
+        }
+    };
+    by_name.iter().filter_map(|(name, all)| Some(((*name).to_owned(), status(all)?))).collect()
+}
+
+fn component_facts(estate: &Estate, state: &State) -> Vec<Component> {
+    let known = components(estate, state).into_iter();
+    known
+        .map(|(name, status)| Component {
+            name,
+            status: status.word().replace('-', " "),
+            affected: status != ComponentStatus::Operational,
+        })
+        .collect()
+}

@@ -1,0 +1,303 @@
+//! The outbox: what was said in the incident, and how each part of it fares on its way. A fold of the journal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::actor::Actor;
+use super::super::estate::words;
+use super::super::event::{Event, Record};
+use super::super::ids::{ChannelId, IncidentId, MessageId};
+use super::super::system::{Fault, Receipt};
+use super::super::time::{At, seconds_between};
+use super::{Message, Parcel, Purpose};
+
+words! {
+    /// How a part fares.
+    PartPhase {
+        /// Not begun.
+        Waiting = "waiting",
+        /// Begun; what became of it is not known yet.
+        Trying = "trying",
+        /// Nothing was sent; tried again at `next`.
+        Retrying = "retrying",
+        Sent = "sent",
+        /// Nothing was sent, and it is not tried again by itself.
+        Failed = "failed",
+        /// It may have been sent, and nobody can look.
+        Unknown = "unknown",
+    }
+}
+
+/// One part of a delivery: a batch of recipients, or all of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    pub phase: PartPhase,
+    pub attempts: u32,
+    /// When it was first tried, counted anew when a human asks for another try.
+    pub began: Option<At>,
+    /// When it was settled.
+    pub ended: Option<At>,
+    /// When it is tried again.
+    pub next: Option<At>,
+    pub receipt: Receipt,
+    pub fault: Option<Fault>,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self {
+            phase: PartPhase::Waiting,
+            attempts: 0,
+            began: None,
+            ended: None,
+            next: None,
+            receipt: Receipt::new(),
+            fault: None,
+        }
+    }
+}
+
+impl Part {
+    /// Nothing more happens to it by itself.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.phase, PartPhase::Sent | PartPhase::Failed | PartPhase::Unknown)
+    }
+}
+
+/// One channel's part of a message.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Empty when the recipients could not be read: then nobody is told by this channel.
+    pub parts: Vec<Part>,
+    /// Why there are no parts.
+    pub fault: Option<Fault>,
+}
+
+impl Delivery {
+    pub fn is_settled(&self) -> bool {
+        self.parts.iter().all(Part::is_settled)
+    }
+
+    /// The phase that speaks for all of it: what needs a human first, then what is under way.
+    pub fn phase(&self) -> PartPhase {
+        use PartPhase::{Failed, Retrying, Sent, Trying, Unknown, Waiting};
+        let any = |phase: PartPhase| self.parts.iter().any(|part| part.phase == phase);
+        let worst = [Unknown, Failed, Retrying, Trying, Waiting].into_iter().find(|phase| any(*phase));
+        worst.unwrap_or(if self.parts.is_empty() { Failed } else { Sent })
+    }
+
+    pub fn sent(&self) -> usize {
+        self.parts.iter().filter(|part| part.phase == PartPhase::Sent).count()
+    }
+
+    /// Why it is not all sent.
+    pub fn trouble(&self) -> Option<&Fault> {
+        let open = self.parts.iter().filter(|part| part.phase != PartPhase::Sent);
+        open.filter_map(|part| part.fault.as_ref()).next().or(self.fault.as_ref())
+    }
+
+    /// When its last part was sent, once all are.
+    pub fn done(&self) -> Option<At> {
+        (self.phase() == PartPhase::Sent).then(|| self.parts.iter().filter_map(|part| part.ended).max()).flatten()
+    }
+
+    /// Seconds from the first try to the last answer, once all is sent.
+    pub fn took(&self) -> Option<f64> {
+        let began = self.parts.iter().filter_map(|part| part.began).min()?;
+        Some(seconds_between(began, self.done()?))
+    }
+
+    /// When something of it is tried again by itself.
+    pub fn next(&self) -> Option<At> {
+        self.parts.iter().filter_map(|part| part.next).min()
+    }
+
+    /// The newest value that the vendor gave for a name.
+    pub fn receipt(&self, name: &str) -> Option<&str> {
+        self.parts.iter().rev().find_map(|part| part.receipt.get(name)).map(String::as_str)
+    }
+}
+
+/// A message, and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Posted {
+    pub message: Arc<Message>,
+    pub by: Actor,
+    pub at: At,
+    /// Who took it back, and when; nothing of it was sent.
+    pub recalled: Option<(Actor, At)>,
+    pub deliveries: BTreeMap<ChannelId, Delivery>,
+}
+
+impl Posted {
+    pub fn is_settled(&self) -> bool {
+        self.recalled.is_some() || self.deliveries.values().all(Delivery::is_settled)
+    }
+
+    /// It can still be taken back.
+    pub fn is_recallable(&self, now: At) -> bool {
+        self.recalled.is_none() && now < self.message.send_at
+    }
+
+    fn said(&self) -> bool {
+        self.recalled.is_none()
+    }
+}
+
+/// Somebody works on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    pub by: String,
+    pub at: At,
+}
+
+/// Everything about communications that follows from the journal.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outbox {
+    /// The oldest first: those of the latest incident, and of earlier ones what is not settled.
+    pub messages: Vec<Posted>,
+    /// Composed so far in the incident: it numbers the next.
+    pub composed: u32,
+    /// Who speaks for the incident.
+    pub lead: Option<Actor>,
+    pub acknowledged: Option<Acknowledged>,
+}
+
+impl Outbox {
+    pub fn get(&self, id: &MessageId) -> Option<&Posted> {
+        self.messages.iter().find(|it| &it.message.id == id)
+    }
+
+    pub fn part(&self, id: &MessageId, channel: &ChannelId, part: u32) -> Option<&Part> {
+        self.get(id)?.deliveries.get(channel)?.parts.get(part as usize)
+    }
+
+    /// What was said of an incident and not taken back, the oldest first.
+    pub fn of<'o>(&'o self, incident: &'o IncidentId) -> impl DoubleEndedIterator<Item = &'o Posted> {
+        self.messages.iter().filter(move |it| &it.message.incident == incident && it.said())
+    }
+
+    /// The latest update on the state of an incident.
+    pub fn latest(&self, incident: &IncidentId) -> Option<&Posted> {
+        self.of(incident).rfind(|it| it.message.purpose.is_update())
+    }
+
+    /// The first page of an incident.
+    pub fn page(&self, incident: &IncidentId) -> Option<&Posted> {
+        self.of(incident).find(|it| it.message.purpose == Purpose::Page)
+    }
+
+    /// The message that can still be taken back, the newest first.
+    pub fn recallable(&self, now: At) -> Option<&Posted> {
+        self.messages.iter().rfind(|it| it.is_recallable(now))
+    }
+
+    /// What a channel is handed for a part; what earlier deliveries on the channel left comes with it.
+    pub fn parcel(
+        &self,
+        id: &MessageId,
+        channel: &ChannelId,
+        title: &str,
+        audience: super::Audience,
+        part: u32,
+    ) -> Option<Parcel> {
+        let posted = self.get(id)?;
+        let message = &posted.message;
+        let mut thread = Receipt::new();
+        for earlier in self.of(&message.incident) {
+            let parts = earlier.deliveries.get(channel).into_iter().flat_map(|it| &it.parts);
+            thread.extend(parts.flat_map(|part| part.receipt.clone()));
+        }
+        Some(Parcel {
+            message: id.clone(),
+            incident: message.incident.clone(),
+            title: title.to_owned(),
+            purpose: message.purpose,
+            severity: message.severity,
+            drill: message.drill,
+            text: message.texts.get(&audience)?.clone(),
+            components: message.components.clone(),
+            part,
+            parts: u32::try_from(posted.deliveries.get(channel)?.parts.len()).unwrap_or(u32::MAX),
+            thread,
+        })
+    }
+
+    /// Folds one record in.
+    pub fn apply(&mut self, record: &Record) {
+        let at = record.at;
+        match &record.event {
+            Event::IncidentDeclared { .. } => {
+                self.messages.retain(|it| !it.is_settled());
+                (self.composed, self.lead, self.acknowledged) = (0, None, None);
+            }
+            Event::CommunicationsTaken {} => self.lead = Some(record.actor.clone()),
+            Event::PageAcknowledged { by } => {
+                self.acknowledged.get_or_insert_with(|| Acknowledged { by: by.clone(), at });
+            }
+            Event::MessageComposed { message } => {
+                self.composed += 1;
+                let of = |parts: &u32| Delivery { parts: vec![Part::default(); *parts as usize], fault: None };
+                let deliveries = message.deliveries.iter().map(|(id, parts)| (id.clone(), of(parts))).collect();
+                let (by, message) = (record.actor.clone(), Arc::new(Message::clone(message)));
+                self.messages.push(Posted { message, by, at, recalled: None, deliveries });
+            }
+            Event::MessageRecalled { message } => {
+                if let Some(posted) = self.messages.iter_mut().find(|it| &it.message.id == message) {
+                    posted.recalled = Some((record.actor.clone(), at));
+                }
+            }
+            Event::DeliveryTrying { message, channel, part, .. }
+            | Event::DeliverySent { message, channel, part, .. }
+            | Event::DeliveryFailed { message, channel, part, .. }
+            | Event::DeliveryUnknown { message, channel, part, .. } => {
+                self.apply_to_part(message, channel, *part, record);
+            }
+            Event::DeliveryRetried { message, channel, .. } => {
+                let parts = self.delivery(message, channel).into_iter().flat_map(|it| &mut it.parts);
+                for part in parts.filter(|part| !matches!(part.phase, PartPhase::Sent | PartPhase::Trying)) {
+                    (part.phase, part.began, part.ended, part.next) = (PartPhase::Waiting, None, None, None);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn delivery(&mut self, message: &MessageId, channel: &ChannelId) -> Option<&mut Delivery> {
+        self.messages.iter_mut().find(|it| &it.message.id == message)?.deliveries.get_mut(channel)
+    }
+
+    fn apply_to_part(&mut self, message: &MessageId, channel: &ChannelId, number: u32, record: &Record) {
+        let Some(delivery) = self.delivery(message, channel) else { return };
+        let Some(part) = delivery.parts.get_mut(number as usize) else {
+            if let Event::DeliveryFailed { fault, .. } = &record.event {
+                delivery.fault = Some(fault.clone());
+            }
+            return;
+        };
+        let ended = Some(record.at);
+        match &record.event {
+            Event::DeliveryTrying { attempt, .. } => {
+                (part.phase, part.attempts, part.next) = (PartPhase::Trying, *attempt, None);
+                part.began.get_or_insert(record.at);
+            }
+            Event::DeliverySent { receipt, .. } => {
+                (part.phase, part.ended, part.fault) = (PartPhase::Sent, ended, None);
+                part.receipt.clone_from(receipt);
+            }
+            Event::DeliveryFailed { fault, at: Some(next), .. } => {
+                (part.phase, part.next, part.fault) = (PartPhase::Retrying, Some(*next), Some(fault.clone()));
+            }
+            Event::DeliveryFailed { fault, at: None, .. } => {
+                (part.phase, part.ended, part.next) = (PartPhase::Failed, ended, None);
+                part.fault = Some(fault.clone());
+            }
+            Event::DeliveryUnknown { fault, .. } => {
+                (part.phase, part.ended, part.fault) = (PartPhase::Unknown, ended, Some(fault.clone()));
+            }
+            _ => {}
+        }
+    }
+}

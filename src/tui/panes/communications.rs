@@ -1,0 +1,188 @@
+//! Communications: the next update, who speaks and who answered the page, and how every message fares on every channel.
+
+use ratatui::text::{Line, Span};
+
+use crate::domain::comms::{Posted, Purpose, due, moment, standing};
+use crate::domain::incident::Incident;
+use crate::domain::time::{At, after, seconds_between};
+
+use super::super::format::{age, clock, column, fit, width};
+use super::super::keymap::{self, Action};
+use super::super::look::Look;
+use super::super::mark;
+use super::super::theme::Role;
+use super::{Body, Room};
+
+const LABEL: usize = 11;
+
+pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
+    let mut lines = Vec::new();
+    let speaks = !look.snap.estate.channels.is_empty();
+    if let Some(incident) = look.snap.state.incident.as_ref().filter(|_| speaks) {
+        lines.extend(next(look, columns));
+        lines.extend(page(look, incident, columns));
+        lines.extend(people(look, incident, columns));
+        lines.push(Line::default());
+    }
+    let messages = look.snap.state.outbox.messages.iter().rev();
+    let said: Vec<Line<'static>> = messages.flat_map(|posted| message(look, posted, columns)).collect();
+    if said.is_empty() {
+        lines.extend(ways(look, columns));
+    }
+    lines.extend(said);
+    let open = look.snap.state.outbox.messages.iter().filter(|posted| !posted.is_settled()).count();
+    let aside = if open > 0 { format!("{open} on the way") } else { String::new() };
+    Body { lines, aside, ..Body::default() }
+}
+
+/// How soon the next update is due: the words and how they are meant. Amber comes before red.
+pub fn countdown(look: &Look<'_>, at: At) -> (String, Role) {
+    match -look.since(at) {
+        left if left < 0.0 => (format!("OVERDUE {}", clock(-left)), Role::Bad),
+        left if left < 120.0 => (format!("due in {}", clock(left)), Role::Warn),
+        left => (format!("due in {}m", (left / 60.0).floor()), Role::Text),
+    }
+}
+
+fn next(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
+    let key = keymap::key(Action::Tell);
+    if let Some(posted) = look.snap.state.outbox.recallable(look.now) {
+        let left = seconds_between(look.now, posted.message.send_at).ceil();
+        let words = format!("{} goes out in {left:.0} s → {key} or Esc takes it back", posted.message.id);
+        return vec![row(look, "sending", &words, Role::Warn, columns)];
+    }
+    let Some(next) = due(&look.snap.estate, &look.snap.state) else {
+        return vec![row(look, "next", "nothing is due: the end has been told", Role::Good, columns)];
+    };
+    let (when, role) = countdown(look, next.at);
+    let moved = if next.moved { "! " } else { "" };
+    vec![
+        row(look, "next", &format!("{when}, at {}", moment(next.at)), role, columns),
+        row(look, "say", &format!("{moved}{}: {} → {key} shows it", next.purpose, next.why), Role::Accent, columns),
+    ]
+}
+
+fn page(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'static>> {
+    let outbox = &look.snap.state.outbox;
+    if let Some(known) = &outbox.acknowledged {
+        let words = format!("acknowledged by {} at {}", known.by, moment(known.at));
+        return vec![row(look, "page", &words, Role::Good, columns)];
+    }
+    let key = keymap::key(Action::Acknowledge);
+    let Some(page) = outbox.page(&incident.id) else {
+        return vec![row(
+            look,
+            "page",
+            &format!("nobody was paged → o: whom to call, {key} acknowledges"),
+            Role::Warn,
+            columns,
+        )];
+    };
+    let within = look.snap.estate.comms.acknowledge(incident.severity);
+    let left = -look.since(after(page.message.send_at, within.0));
+    let (words, role) = if left > 0.0 {
+        (format!("nobody has acknowledged; escalates in {} → {key}", clock(left)), Role::Warn)
+    } else {
+        (
+            format!(
+                "NOBODY has acknowledged for {} → {key}, or o: whom to call",
+                age(look.since(page.message.send_at))
+            ),
+            Role::Bad,
+        )
+    };
+    vec![row(look, "page", &words, role, columns)]
+}
+
+fn people(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'static>> {
+    let name = |actor: Option<String>, key: Action| {
+        let known = actor.is_some();
+        let words = actor.unwrap_or_else(|| format!("nobody → {} takes it", keymap::key(key)));
+        (words, if known { Role::Text } else { Role::Warn })
+    };
+    let (commander, command) = name(incident.commander.as_ref().map(ToString::to_string), Action::TakeCommand);
+    let lead = look.snap.state.outbox.lead.as_ref().map(ToString::to_string);
+    let (lead, leads) = name(lead, Action::TakeCommunications);
+    let mut lines =
+        vec![row(look, "commander", &commander, command, columns), row(look, "speaks", &lead, leads, columns)];
+    if let Some(first) = look.snap.live.on_call.people.first() {
+        lines.push(row(look, "on call", &first.name, Role::Text, columns));
+    }
+    lines
+}
+
+fn message(look: &Look<'_>, posted: &Posted, columns: usize) -> Vec<Line<'static>> {
+    let message = &posted.message;
+    let drill = if message.drill { " DRILL" } else { "" };
+    let what = if message.purpose == Purpose::Page { "page".into() } else { message.purpose.to_string() };
+    let short = message.id.as_str().rsplit('.').next().unwrap_or_default();
+    let head = format!("{short} {what}{drill} · {} by {}", look.time_of_day(message.send_at), posted.by);
+    let mut lines = vec![Line::from(look.span(fit(&head, columns).into_owned(), Role::Strong))];
+    if let Some((by, _)) = &posted.recalled {
+        lines.push(Line::from(look.span(format!("  – taken back by {by}; nothing was sent"), Role::Dim)));
+        return lines;
+    }
+    let names = posted.deliveries.keys().map(|id| width(id.as_str())).max().unwrap_or(0).min(20);
+    for (channel, delivery) in &posted.deliveries {
+        let (tone, words) = standing(delivery, look.now);
+        let role = mark::tone(tone);
+        let link = delivery.receipt("link").or(delivery.receipt("id")).map(|it| format!("  {it}")).unwrap_or_default();
+        let at = delivery.done().map(|at| format!(" at {}", look.time_of_day(at))).unwrap_or_default();
+        let room = columns.saturating_sub(names + 5);
+        let words = fit(&format!("{words}{at}"), room).into_owned();
+        let left = room.saturating_sub(width(&words));
+        lines.push(Line::from(vec![
+            Span::raw("  "),
+            look.span(format!("{} ", glyph(role)), role),
+            look.span(format!("{} ", column(channel.as_str(), names)), Role::Dim),
+            look.span(words, role),
+            look.span(fit(&link, left).into_owned(), Role::Faint),
+        ]));
+    }
+    lines
+}
+
+fn glyph(role: Role) -> &'static str {
+    match role {
+        Role::Good => "✓",
+        Role::Bad => "✗",
+        Role::Warn => "!",
+        Role::Unknown => "?",
+        Role::Busy => "◔",
+        _ => "○",
+    }
+}
+
+/// In peace: whether each channel could deliver.
+fn ways(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
+    let channels = &look.snap.estate.channels;
+    if channels.is_empty() {
+        return vec![Line::from(
+            look.span("No channel is set up: nobody can be told → [[channel]] in the config", Role::Warn),
+        )];
+    }
+    let names = channels.iter().map(|it| width(it.id.as_str())).max().unwrap_or(0).min(20);
+    let line = |spec: &crate::domain::comms::ChannelSpec| {
+        let (role, words) = match look.snap.live.channels.get(&spec.id) {
+            None => (Role::Unknown, "not asked yet".to_owned()),
+            Some(known) => match &known.reach {
+                Ok(words) => (Role::Good, words.clone()),
+                Err(fault) => (Role::Bad, fault.what.clone()),
+            },
+        };
+        let who = column(spec.audience.word(), 10);
+        let room = columns.saturating_sub(names + 14);
+        Line::from(vec![
+            look.span(format!("{} ", glyph(role)), role),
+            look.span(format!("{} ", column(spec.id.as_str(), names)), Role::Text),
+            look.span(who, Role::Dim),
+            look.span(fit(&words, room).into_owned(), if role == Role::Good { Role::Dim } else { role }),
+        ])
+    };
+    channels.iter().map(line).collect()
+}
+
+fn row(look: &Look<'_>, label: &str, text: &str, role: Role, columns: usize) -> Line<'static> {
+    let text = fit(text, columns.saturating_sub(LABEL)).into_owned();
+    Line::from(vec![look.span(column(label, LABEL), Role::Dim), look.span(text, role)])
+}

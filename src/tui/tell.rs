@@ -1,0 +1,123 @@
+//! Speaking to people from the cockpit: one key shows what would be told, one sends it, one takes it back.
+
+use crate::domain::command::Ask;
+use crate::domain::comms::{Affected, Broken, Data, Duty, Message, PartPhase, due};
+
+use super::app::{App, Request};
+use super::keymap::Action;
+use super::layers::form::SEVERITIES;
+use super::layers::{Field, Form, Layer, Purpose, Tell};
+use super::theme::Role;
+
+/// The three questions, and a severity that overrides them.
+pub(super) fn severity_form() -> Form {
+    let fields = vec![
+        Field::choice("affected", Affected::WORDS, 1),
+        Field::choice("broken", Broken::WORDS, 3),
+        Field::choice("data", Data::WORDS, 0),
+        Field::choice("severity", SEVERITIES, 0),
+        Field::optional("reason", ""),
+    ];
+    Form::new("how bad is it?", Purpose::Severity, fields)
+        .about(["Who is hit, what does not work, is data lost or about to be?".to_owned()])
+        .said("severity set")
+}
+
+impl App {
+    /// Takes back what can still be taken back, or asks for what would be told now.
+    pub(super) fn tell(&mut self) -> Vec<Request> {
+        if let Some(recall) = self.recall() {
+            return recall;
+        }
+        if !self.has_incident() {
+            self.say(Role::Warn, "no incident is open, so there is nothing to tell → D declares one");
+            return Vec::new();
+        }
+        vec![Request::Drafts]
+    }
+
+    /// Takes back the newest message that has not gone out yet.
+    pub(super) fn recall(&self) -> Option<Vec<Request>> {
+        if self.read_only {
+            return None;
+        }
+        let message = self.mirror.as_ref()?.state.outbox.recallable(self.now())?.message.id.clone();
+        let said = format!("{message} taken back: nothing was sent");
+        Some(self.ask(Ask::Recall { message }, said))
+    }
+
+    pub(super) fn show_drafts(&mut self, drafts: Vec<Message>) {
+        if drafts.is_empty() {
+            self.say(Role::Warn, "the engine has nothing to tell: no incident is open");
+            return;
+        }
+        let due = self.mirror.as_ref().and_then(|mirror| due(&mirror.estate, &mirror.state)).map(|it| it.purpose);
+        let at = drafts.iter().position(|it| Some(it.purpose) == due).unwrap_or(0);
+        self.layers.retain(|layer| !matches!(layer, Layer::Tell(_)));
+        self.layers.push(Layer::Tell(Box::new(Tell::new(drafts, at))));
+    }
+
+    pub(super) fn send_update(&mut self) -> Vec<Request> {
+        let Some(Layer::Tell(tell)) = self.layers.last() else { return Vec::new() };
+        let Some(ask) = tell.ask() else { return Vec::new() };
+        if let Err(refusal) = self.may(&ask) {
+            self.say(Role::Warn, refusal.to_string());
+            return Vec::new();
+        }
+        self.layers.pop();
+        self.ask(ask, "")
+    }
+
+    /// A key of the preview.
+    pub(super) fn on_message(&mut self, action: Action, key: &str) {
+        let Some(Layer::Tell(tell)) = self.layers.last_mut() else { return };
+        match action {
+            Action::ChooseStatus => tell.choose(key.parse::<usize>().unwrap_or(1) - 1),
+            Action::Less => tell.choose(tell.at.saturating_sub(1)),
+            Action::More => tell.choose(tell.at + 1),
+            Action::NextField => tell.next_audience(1),
+            Action::PreviousField => tell.next_audience(-1),
+            Action::EditText => tell.edit(),
+            Action::KeepText => tell.keep(),
+            _ => {}
+        }
+    }
+
+    pub(super) fn hand_over(&mut self) {
+        let fields = vec![Field::choice("what", Duty::WORDS, 0), Field::text("to", ""), Field::optional("note", "")];
+        let form = Form::new("hand over", Purpose::HandOver, fields)
+            .about(["The team is told, with a brief of how things stand. It stays yours until the other one takes it."
+                .to_owned()])
+            .said("handed over: the brief is on its way");
+        let hand_over = crate::domain::comms::HandOver { duty: Duty::Command, to: "-".into() };
+        self.push_if(&Ask::HandOver { hand_over, note: String::new() }, Layer::Form(Box::new(form)));
+    }
+
+    /// Tries the newest delivery again that did not get through.
+    pub(super) fn retry_delivery(&mut self) {
+        let stuck = |phase| matches!(phase, PartPhase::Failed | PartPhase::Unknown | PartPhase::Retrying);
+        let messages = self.mirror.as_ref().into_iter().flat_map(|mirror| mirror.state.outbox.messages.iter().rev());
+        let mut all =
+            messages.flat_map(|it| it.deliveries.iter().map(|(id, way)| (it.message.id.clone(), id.clone(), way)));
+        let Some((message, channel, delivery)) = all.find(|(.., way)| stuck(way.phase())) else {
+            self.say(Role::Good, "everything that was said has arrived");
+            return;
+        };
+        let unknown = delivery.phase() == PartPhase::Unknown;
+        let field = if unknown { Field::text("you saw", "") } else { Field::optional("reason", "") };
+        let about = if unknown {
+            "It may have been sent. Look whether it has arrived, and say what you saw."
+        } else {
+            "Nothing of it was sent."
+        };
+        let form = Form::new(
+            format!("send {message} to {channel} again"),
+            Purpose::RetryDelivery(message.clone(), channel.clone()),
+            vec![field],
+        )
+        .about([about.to_owned()])
+        .said("on its way again");
+        let ask = Ask::RetryDelivery { message, channel, reason: "-".into() };
+        self.push_if(&ask, Layer::Form(Box::new(form)));
+    }
+}

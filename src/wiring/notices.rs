@@ -1,0 +1,102 @@
+//! `mayday notify` and `mayday outbox`.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::failure::Failure;
+use super::run::{ask, say};
+use crate::api::client::Client;
+use crate::cli::args::{Format, NotifyArgs, OutboxCommand};
+use crate::cli::exit::Exit;
+use crate::cli::outbox;
+use crate::domain::command::Ask;
+use crate::domain::comms::{PartPhase, Posted, due};
+use crate::domain::ids::{ChannelId, MessageId};
+
+/// How often it is looked whether all has been sent, and for how long.
+const LOOK: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Tells everyone, and waits until every channel has answered.
+///
+/// # Errors
+/// When it is refused, or the engine is lost.
+pub async fn notify(client: &Client, args: NotifyArgs, format: Format) -> Result<Exit, Failure> {
+    let view = client.snapshot().await?;
+    let none = || Failure::new(Exit::Refused, "no update is due → name one: mayday notify investigating");
+    let purpose = match args.status {
+        Some(purpose) => purpose,
+        None => due(&view.estate, &view.state).ok_or_else(none)?.purpose,
+    };
+    if args.dry_run {
+        let drafts = client.drafts(&args.message).await?;
+        let missing = || Failure::new(Exit::Refused, format!("there is nothing to say as `{purpose}` now"));
+        let draft = drafts.into_iter().find(|it| it.purpose == purpose).ok_or_else(missing)?;
+        return say(format, &draft, outbox::draft(&draft, &args.audience));
+    }
+    let known: Vec<MessageId> = view.state.outbox.messages.iter().map(|it| it.message.id.clone()).collect();
+    let told = Ask::Tell { purpose, texts: Default::default(), audiences: args.audience, note: args.message };
+    let accepted = client.ask(&told).await?;
+    if args.no_wait {
+        return say(format, &accepted, accepted.note.clone().unwrap_or_default());
+    }
+    if let (Some(note), Format::Text) = (&accepted.note, format) {
+        writeln!(io::stderr(), "{note}")?;
+    }
+    let begun = Instant::now();
+    loop {
+        let view = client.snapshot().await?;
+        let own = |it: &&Posted| !known.contains(&it.message.id) && it.message.purpose == purpose;
+        let posted = view.state.outbox.messages.iter().find(own);
+        let settled = posted.is_none_or(Posted::is_settled);
+        if settled || begun.elapsed() > PATIENCE {
+            let all = posted.is_some_and(|it| it.deliveries.values().all(|it| it.phase() == PartPhase::Sent));
+            say(format, &outbox::json(&view), outbox::text(&view))?;
+            return Ok(if all { Exit::Ok } else { Exit::Failed });
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// Shows the outbox, or acts on it.
+///
+/// # Errors
+/// When it is refused, or the engine is lost.
+pub async fn outbox(client: &Client, command: OutboxCommand, format: Format) -> Result<Exit, Failure> {
+    match command {
+        OutboxCommand::List => {
+            let view = client.snapshot().await?;
+            say(format, &outbox::json(&view), outbox::text(&view))
+        }
+        OutboxCommand::Recall { message } => ask(client, Ask::Recall { message: message.into() }, format).await,
+        OutboxCommand::Retry { message, channel, reason } => {
+            let message = MessageId::from(message);
+            let channels = match channel {
+                Some(channel) => vec![ChannelId::from(channel)],
+                None => open(client, &message).await?,
+            };
+            for channel in channels {
+                let asked = Ask::RetryDelivery { message: message.clone(), channel, reason: reason.clone() };
+                client.ask(&asked).await?;
+            }
+            let view = client.snapshot().await?;
+            say(format, &outbox::json(&view), outbox::text(&view))
+        }
+    }
+}
+
+/// The channels by which a message did not go out.
+async fn open(client: &Client, message: &MessageId) -> Result<Vec<ChannelId>, Failure> {
+    let view = client.snapshot().await?;
+    let missing = || Failure::new(Exit::Refused, format!("there is no message {message} → see `mayday outbox list`"));
+    let posted = view.state.outbox.get(message).ok_or_else(missing)?;
+    let stuck = |phase| matches!(phase, PartPhase::Failed | PartPhase::Unknown | PartPhase::Retrying);
+    let open: Vec<ChannelId> =
+        posted.deliveries.iter().filter(|(_, it)| stuck(it.phase())).map(|(id, _)| id.clone()).collect();
+    if open.is_empty() {
+        return Err(Failure::new(Exit::Refused, format!("nothing of {message} has failed")));
+    }
+    Ok(open)
+}
