@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use mayday::channels::FACTORIES;
-use mayday::domain::comms::{Audience, Channel, ChannelSpec, ComponentStatus, Doubles, Found, Parcel, Purpose, Text};
+use mayday::domain::comms::{Audience, Channel, ComponentStatus, Doubles, Found, Parcel, Purpose, Text};
 use mayday::domain::incident::Severity;
 use mayday::domain::system::{Fault, FaultClass, Receipt};
 use mayday::lab::faults::Condition;
@@ -18,7 +18,7 @@ use mayday::lab::inbox::Message;
 use mayday::lab::{Lab, Pace, pagerduty, slack, smtp, statuspage};
 use serde_json::{Value, json};
 
-use crate::common::{eventually, params};
+use crate::common::{eventually, try_channel};
 
 /// One in which no limit is felt, and one in which a second is longer than any test: limits show.
 const FAST: Pace = Pace(10_000.0);
@@ -35,17 +35,8 @@ fn secret(value: &str) -> Value {
     json!({ "command": ["printf", "%s", value] })
 }
 
-fn try_connect(kind: &str, audience: Audience, given: Value) -> Result<Arc<dyn Channel>, Fault> {
-    let factory = FACTORIES.iter().find(|factory| factory.kind().name == kind).expect("there is such a kind");
-    let params = params(factory.kind().params, given);
-    let (id, kind, title) = (kind.into(), kind.to_owned(), kind.to_owned());
-    let (carries, doubles) = (factory.kind().carries.to_vec(), factory.kind().doubles);
-    let spec = ChannelSpec { id, kind, title, audience, drills: false, escalation: false, carries, doubles, params };
-    factory.connect(&spec)
-}
-
 fn connect(kind: &str, audience: Audience, given: Value) -> Arc<dyn Channel> {
-    try_connect(kind, audience, given).expect("it can be connected")
+    try_channel(kind, audience, given).expect("it can be connected")
 }
 
 fn slack(url: &str, more: Value) -> Arc<dyn Channel> {
@@ -460,7 +451,7 @@ async fn mail_trusts_only_whom_it_should() {
         json!({ "batch": 51 }),
         json!({ "user": "me" }),
     ] {
-        let fault = try_connect("email", Audience::Internal, given(wrong.clone())).err();
+        let fault = try_channel("email", Audience::Internal, given(wrong.clone())).err();
         assert_eq!(fault.map(|it| it.class), Some(FaultClass::Permanent), "{wrong}");
     }
 }
@@ -516,7 +507,7 @@ async fn a_webhook_says_why_not_and_whether_a_double_would_do_harm() {
         json!({ "expect_status": 9999 }),
     ] {
         let given = merged(json!({ "url": "https://hooks.example" }), wrong.clone());
-        assert!(try_connect("webhook", Audience::Public, given).is_err(), "{wrong}");
+        assert!(try_channel("webhook", Audience::Public, given).is_err(), "{wrong}");
     }
 }
 
@@ -609,4 +600,36 @@ async fn all_are_told_at_once() {
     for service in ["slack", "smtp", "statuspage", "pagerduty", "webhook"] {
         assert!(!inbox(&lab, service).is_empty(), "{service}");
     }
+}
+
+/// The templates that the example config has for other vendors make what those vendors take.
+#[tokio::test]
+async fn the_examples_templates_can_be_rendered() {
+    let text: String = mayday::cli::init::EXAMPLE
+        .lines()
+        .skip_while(|line| !line.starts_with("# The ways to reach people"))
+        .take_while(|line| line.starts_with('#'))
+        .filter(|line| !line.starts_with("# A webhook sends"))
+        .map(|line| line.trim_start_matches('#').strip_prefix(' ').unwrap_or_default())
+        .skip_while(|line| !line.starts_with("[[channel]]"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let file: toml::Table = text.parse().unwrap();
+    let channels = file["channel"].as_array().unwrap();
+    let lab = lab(FAST).await;
+    for channel in channels.iter().filter(|it| it["kind"].as_str() == Some("webhook")) {
+        let name = channel["id"].as_str().unwrap();
+        let mut given = serde_json::to_value(channel).unwrap();
+        let given_as = given.as_object_mut().unwrap();
+        given_as.retain(|name, _| !["id", "kind", "audience", "secret_url", "secret", "url"].contains(&name.as_str()));
+        given_as.insert("url".into(), format!("{}/hook/{name}", lab.endpoints["webhook"]).into());
+        let made = connect("webhook", Audience::Public, given);
+        made.deliver(&parcel(1, Purpose::Monitoring, &Receipt::new())).await.unwrap();
+    }
+    let said = inbox(&lab, "webhook");
+    let of = |name: &str| said.iter().find(|it| it.to == [name]).map(|it| it.details.clone()).unwrap();
+    assert_eq!(of("teams")["attachments"][0]["content"]["body"][0]["text"], "monitoring <1>");
+    assert_eq!((&of("cachet")["status"], &of("cachet")["name"]), (&json!(3), &json!("monitoring <1>")));
+    assert_eq!(of("instatus")["status"], "MONITORING");
+    assert_eq!(channels.len(), 8);
 }

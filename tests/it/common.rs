@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use mayday::api::client::{Fed, Feed};
 use mayday::domain::backup::{BackupLook, BackupSpec};
+use mayday::domain::comms::{Audience, Channel, ChannelKind, ChannelSpec};
 use mayday::domain::estate::{
     DataClass, Environment, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Subject, SystemSpec,
 };
@@ -82,6 +83,28 @@ pub fn connect(kind: &str, class: Option<DataClass>, given: Value) -> Arc<dyn Sy
     let params = params(factory.kind().params, given);
     let spec = SystemSpec { id: kind.into(), kind: kind.into(), title: kind.into(), region: None, class, params };
     factory.connect(&spec, &Surroundings { estate: estate() }).expect("it can be connected")
+}
+
+/// A channel's spec as config validation would hand it over; its id is its kind.
+pub fn channel_spec(row: &ChannelKind, audience: Audience, params: Params) -> ChannelSpec {
+    ChannelSpec {
+        id: row.name.into(),
+        kind: row.name.into(),
+        title: row.title.into(),
+        audience,
+        drills: false,
+        escalation: false,
+        carries: row.carries.to_vec(),
+        doubles: row.doubles,
+        params,
+    }
+}
+
+/// A channel of `kind`, by its own factory.
+pub fn try_channel(kind: &str, audience: Audience, given: Value) -> Result<Arc<dyn Channel>, Fault> {
+    let found = mayday::channels::FACTORIES.iter().find(|factory| factory.kind().name == kind);
+    let factory = found.expect("there is such a kind");
+    factory.connect(&channel_spec(factory.kind(), audience, params(factory.kind().params, given)))
 }
 
 pub fn probe(kind: &str, given: Value) -> ProbeSpec {

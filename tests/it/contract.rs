@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use mayday::channels::FACTORIES;
 use mayday::config::params::default_value;
-use mayday::domain::comms::{Audience, ChannelKind, ChannelSpec, Purpose};
+use mayday::domain::comms::{Audience, ChannelKind, Purpose};
 use mayday::domain::kinds::{Need, Param, ParamType, StepKind, StepRole, SystemKind, Undo};
 use mayday::wiring::kinds;
+
+use crate::common::channel_spec;
 
 /// Keys of `[[system]]`, `[[….probe]]` and `[[step]]` themselves. A row may declare `region` or `class` too: then both see the value.
 const SYSTEM_KEYS: &[&str] = &["id", "kind", "title", "probe"];
@@ -32,17 +34,7 @@ fn every_channel_kind_keeps_the_contract() {
         let row = factory.kind();
         check_channel(row, &mut names, &mut broken);
         // Without what it requires it cannot be connected, and says so.
-        let spec = ChannelSpec {
-            id: row.name.into(),
-            kind: row.name.into(),
-            title: row.title.into(),
-            audience: row.audiences[0],
-            drills: false,
-            escalation: false,
-            carries: row.carries.to_vec(),
-            doubles: row.doubles,
-            params: Default::default(),
-        };
+        let spec = channel_spec(row, row.audiences[0], Default::default());
         match factory.connect(&spec) {
             Ok(_) => broken.push(format!("{}: it takes a config that says nothing", row.name)),
             Err(fault) if fault.next.is_empty() => broken.push(format!("{}: {fault} says nothing to do", row.name)),

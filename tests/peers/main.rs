@@ -8,8 +8,11 @@ mod bolt_server;
 #[path = "../it/common.rs"]
 mod common;
 mod kubectl;
+mod mail_server;
 mod neo4j_python;
 mod python;
 mod redis_cli;
 mod redis_server;
 mod server;
+mod slack_emulator;
+mod vendors;

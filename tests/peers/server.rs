@@ -1,7 +1,7 @@
 //! Servers that tests start for themselves: each on a port of its own on loopback, and ended with the value that stands for it.
 
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// A port below the range that outgoing connections are given: a server that is killed and started again still finds it free.
@@ -27,6 +27,14 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         Self { child, address: format!("127.0.0.1:{port}") }
+    }
+
+    /// Starts what ends with its input, and says itself where it listens. Answers what it prints.
+    pub fn talking(command: &mut Command) -> (Self, ChildStdout) {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        let said = child.stdout.take().expect("it was piped");
+        (Self { child, address: String::new() }, said)
     }
 
     pub fn kill(&mut self) {
