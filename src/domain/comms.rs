@@ -27,7 +27,10 @@ use super::system::{Fault, Receipt};
 use super::time::At;
 
 pub use due::{Proposal, audiences, due};
-pub use facts::{Bare, Beside, Duty, Facts, HandOver, Wording, components, facts, length, moment};
+pub use facts::{
+    Bare, Beside, Clock, Component, Duty, Facts, HandOver, LossFacts, RunFacts, Wording, components, facts, length,
+    moment,
+};
 pub use outbox::{Acknowledged, Delivery, Outbox, Part, PartPhase, Posted};
 pub use policy::Comms;
 pub use severity::{Affected, Answers, Broken, Data};

@@ -26,11 +26,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Report};
-use crate::domain::comms::Channel;
 use crate::domain::comms::{Message, Purpose, Wording};
 use crate::domain::contacts::Rota;
 use crate::domain::estate::Estate;
-use crate::domain::ids::{ChannelId, IncidentId, PlanId, SessionId, StepId, SystemId};
+use crate::domain::ids::{IncidentId, PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
 use crate::domain::live::{Attached, Gaze, LiveChange};
 use crate::domain::plan::Plan;

@@ -6,6 +6,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
 use crate::domain::comms::{
@@ -124,11 +126,10 @@ impl Templates {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
+        environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(fault)?);
         environment.set_fuel(Some(FUEL));
         let template = environment.template_from_named_str(name, source).map_err(fault)?;
-        let whole = template.render(facts).map_err(fault)?;
+        let whole = template.render(Serde(facts)).map_err(fault)?;
         let (first, rest) = whole.trim_start().split_once('\n').unwrap_or((whole.as_str(), ""));
         let whole = |what: &str| Fault { line: Some(1), text: line(1), what: what.into() };
         let subject = first.strip_prefix("Subject:").ok_or_else(|| whole("it has to begin with `Subject:`"))?.trim();

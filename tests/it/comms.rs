@@ -121,7 +121,7 @@ async fn one_dead_channel_delays_no_other() {
         (open == 1).then_some(posted)
     })
     .await;
-    let slack = &posted.deliveries[&"slack".into()];
+    let slack = &posted.deliveries["slack"];
     assert_eq!(slack.phase(), PartPhase::Retrying, "{:?}", slack.trouble());
     lab.world.truth().faults.set("slack", Condition::Up);
     eventually("the dead one is told too", async || update(&client).await.filter(Posted::is_settled)).await;
@@ -182,10 +182,10 @@ async fn play(crash: Option<&str>) -> Played {
     let mailed = mailed(&lab);
     assert!(mailed.values().all(|count| *count == 1), "{what}: somebody was mailed twice: {mailed:?}");
     for (service, channel) in [("slack", "slack"), ("statuspage", "statuspage")] {
-        let phase = posted.deliveries[&channel.into()].phase();
+        let phase = posted.deliveries[channel].phase();
         assert_eq!((phase, told(&lab, service)), (PartPhase::Sent, 1), "{what}: {service}");
     }
-    let customers = &posted.deliveries[&"customers".into()];
+    let customers = &posted.deliveries["customers"];
     let open: Vec<_> = customers.parts.iter().filter(|part| part.phase != PartPhase::Sent).collect();
     assert!(open.len() <= 1, "{what}: only what was being sent can be unknown: {open:?}");
     assert!(open.iter().all(|part| part.phase == PartPhase::Unknown), "{what}: {open:?}");

@@ -180,12 +180,12 @@ impl Outbox {
     }
 
     /// The latest update on the state of an incident.
-    pub fn latest(&self, incident: &IncidentId) -> Option<&Posted> {
+    pub fn latest<'o>(&'o self, incident: &'o IncidentId) -> Option<&'o Posted> {
         self.of(incident).rfind(|it| it.message.purpose.is_update())
     }
 
     /// The first page of an incident.
-    pub fn page(&self, incident: &IncidentId) -> Option<&Posted> {
+    pub fn page<'o>(&'o self, incident: &'o IncidentId) -> Option<&'o Posted> {
         self.of(incident).find(|it| it.message.purpose == Purpose::Page)
     }
 

@@ -408,7 +408,7 @@ impl Scene {
     }
 
     /// Tells of a probe whatever the outside world might say.
-    pub fn tell(&mut self, probe: &str, status: Status, detail: &str) {
+    pub fn hear(&mut self, probe: &str, status: Status, detail: &str) {
         let (now, reading) = (self.snap.now, Reading { status, detail: detail.into(), latency_ms: None });
         self.live(LiveChange::Probe { probe: ProbeId::from(probe), at: now, status, reading });
     }

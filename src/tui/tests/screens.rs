@@ -150,7 +150,7 @@ fn text_from_outside_is_harmless() {
         "\r\n\t\u{0}",
     ] {
         scene.log("promote-database", text);
-        scene.tell("auth@us-east-1", Status::Degraded, text);
+        scene.hear("auth@us-east-1", Status::Degraded, text);
         scene.ask(crate::domain::command::Ask::Note { text: text.into() });
         if let Some(incident) = &mut scene.snap.state.incident {
             incident.title = text.into();

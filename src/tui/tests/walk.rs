@@ -94,7 +94,7 @@ fn evidence_that_turned_bad_a_moment_ago_is_seen_before_the_tick_counts() {
     let mut stage = at(Scene::recovered(), "services-healthy");
     stage.scene.look_at_items();
     stage.sync();
-    stage.scene.tell("auth@us-west-2", crate::domain::health::Status::Down, "503");
+    stage.scene.hear("auth@us-west-2", crate::domain::health::Status::Down, "503");
     stage.keys("Enter");
     assert_eq!(standing(&stage, "services-healthy"), Standing::Open);
     assert!(stage.app.message.as_ref().unwrap().text.contains("auth is down"));

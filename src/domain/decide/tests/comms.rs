@@ -261,7 +261,7 @@ fn recipients_that_are_not_known_are_said_and_the_others_are_told() {
     let fault = Fault::permanent("mail", "the list cannot be read");
     bench.counts = Some([("mail".into(), Err(fault.clone())), ("chat".into(), Ok(1))].into());
     bench.ask(tell(Purpose::Investigating)).unwrap();
-    let delivery = bench.state.outbox.messages.last().unwrap().deliveries[&"mail".into()].clone();
+    let delivery = bench.state.outbox.messages.last().unwrap().deliveries["mail"].clone();
     assert_eq!((delivery.phase(), delivery.trouble()), (PartPhase::Failed, Some(&fault)));
     out(&mut bench);
     assert_eq!(on(&bench, "chat").parcel.purpose, Purpose::Investigating);
@@ -444,7 +444,7 @@ fn play(bench: &mut Bench, (what, how): Move) -> Option<Refusal> {
         6 => Ask::HandOver { hand_over: HandOver { duty: Duty::Command, to: "b".into() }, note: String::new() },
         7 => Ask::Hold { reason: String::new() },
         8 => Ask::Release { reason: String::new() },
-        9 if how == 0 => Ask::CloseIncident { note: String::new() },
+        9 if how == 0 => Ask::CloseIncident { note: String::new(), despite: String::new() },
         9 => Ask::Declare { title: "x".into(), severity: Severity::Sev1, drill: how % 2 == 0 },
         10 | 11 => {
             let outcome = match how % 4 {
