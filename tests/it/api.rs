@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use mayday::api::client::{Client, Fed, Feed};
 use mayday::api::openapi;
-use mayday::api::protocol::{EVENTS, ErrorCode, LOOKS, REPORT, ROUTES, Route, STOP};
+use mayday::api::protocol::{DRAFTS, EVENTS, ErrorCode, LOOKS, REPORT, ROUTES, Route, STOP};
 use mayday::api::server::{self, Limits};
 use mayday::domain::command::Ask;
 use mayday::domain::comms::Bare;
@@ -261,6 +261,8 @@ async fn every_route_answers_as_the_document_says() {
             .unwrap_or_else(|why| panic!("{}: {why}", route.path));
         assert!(
             value.is_object()
+                // Without an incident there is nothing to tell.
+                || *route == DRAFTS && value == json!([])
                 || value.as_array().is_some_and(|it| !it.is_empty())
                 || value.as_str().is_some_and(|it| !it.is_empty()),
             "{}: an empty answer proves nothing",

@@ -67,6 +67,7 @@ impl Tell {
     pub fn next_audience(&mut self, by: isize) {
         let len = self.audiences().len().max(1);
         self.chosen = (self.chosen + len).saturating_add_signed(by) % len;
+        self.scroll.to(0);
     }
 
     pub fn edit(&mut self) {
@@ -184,7 +185,10 @@ impl Tell {
 
     fn stacked(&self, look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         let mut lines = Vec::new();
-        for (at, audience) in self.audiences().into_iter().enumerate() {
+        let audiences = self.audiences();
+        // The chosen one first: on a small screen there is room for no other.
+        for at in (self.chosen..audiences.len()).chain(0..self.chosen) {
+            let audience = audiences[at];
             lines.push(Line::from(self.title(look, at, audience, columns)));
             let text = written(&self.text(audience), columns);
             lines.extend(text.into_iter().map(|(line, role)| Line::from(look.span(line, role))));

@@ -429,7 +429,12 @@ fn play(bench: &mut Bench, (what, how): Move) -> Option<Refusal> {
     let audience = Audience::ALL[usize::from(how) % 3];
     let message = bench.state.outbox.messages.get(usize::from(how) % 5).map(|it| it.message.id.clone());
     let message = message.unwrap_or_else(|| "none".into());
-    let open: Vec<Errand> = errands(bench).into_iter().filter(|it| phase(bench, it) == PartPhase::Trying).collect();
+    // What was said of an earlier incident is no longer in the outbox.
+    let is_open = |it: &Errand| {
+        let part = bench.state.outbox.part(&it.parcel.message, &it.channel, it.parcel.part);
+        part.is_some_and(|part| part.phase == PartPhase::Trying)
+    };
+    let open: Vec<Errand> = errands(bench).into_iter().filter(is_open).collect();
     let errand = open.get(usize::from(how) % open.len().max(1)).cloned();
     let text = Text { subject: "s".into(), body: "b".into() };
     let ask = match what {
