@@ -91,6 +91,9 @@ pub enum Command {
     /// Run a plan
     #[command(subcommand)]
     Failover(FailoverCommand),
+    /// After a failover: what is unprotected, and the plan that brings clients back
+    #[command(subcommand)]
+    Wayback(WaybackCommand),
     /// Decide on a step of the run under way
     #[command(subcommand)]
     Step(StepCommand),
@@ -327,11 +330,27 @@ pub enum FailoverCommand {
     Run(RunArgs),
     /// Follow the run under way
     Follow,
+    /// Take back what the latest run did, from its end to the point of no return
+    Revert {
+        #[arg(long)]
+        reason: String,
+        /// `revert ` and the plan; asked for when left out
+        #[arg(long, default_value = "")]
+        phrase: String,
+    },
     /// End the run under way before its end
     Abandon {
         #[arg(long)]
         reason: String,
     },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum WaybackCommand {
+    /// What is unprotected now, until when a run can be reverted, whether clients could be brought back
+    Status,
+    /// The plan that would bring clients back, made from what the failover did
+    Plan,
 }
 
 #[derive(Clone, Debug, Args)]

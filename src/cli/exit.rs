@@ -31,8 +31,11 @@ pub const TABLE: &[(Exit, u8, &str)] = &[
     (Exit::Unreachable, 6, "no engine answers, and none could be started"),
     (Exit::Config, 7, "the config or a plan is wrong"),
     (Exit::Journal, 8, "the journal cannot be written, or was altered"),
-    (Exit::NotReady, 9, "a plan would not work now, a backup would not do or a drill is due, or that is not known"),
-    (Exit::NotReady, 9, "a plan would not work now or a backup would not do, or that is not known"),
+    (
+        Exit::NotReady,
+        9,
+        "a plan would not work now, a backup would not do, a drill is due or something is unprotected, or that is not known",
+    ),
     (Exit::OpenItems, 10, "items of the checklist are open"),
 ];
 

@@ -150,7 +150,7 @@ pub fn summary_json(view: &Snapshot, run: &Run) -> Value {
 pub fn judge(view: &Snapshot, run: &Run) -> Exit {
     match run.outcome {
         None => Exit::WaitsForHuman,
-        Some(Outcome::Abandoned) => Exit::Failed,
+        Some(Outcome::Abandoned | Outcome::Reverted) => Exit::Failed,
         Some(Outcome::Completed) if run.mode == Mode::Rehearsal => Exit::Ok,
         Some(Outcome::Completed) => {
             let touched =

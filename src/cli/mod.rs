@@ -21,6 +21,7 @@ pub mod report;
 pub mod status;
 pub mod text;
 pub mod watch;
+pub mod wayback;
 
 /// The scenario of a demo that names none; the lab's table has it first.
 pub const DEFAULT_SCENARIO: &str = "region-dark";

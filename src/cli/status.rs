@@ -54,6 +54,7 @@ pub fn json(view: &Snapshot) -> Value {
         "exposure": super::backups::exposure(view),
         "readiness": view.state.readiness_by_plan().into_values().map(|(at, brief)| json!({ "at": at, "plan": brief })).collect::<Vec<_>>(),
         "checklist": super::checklist::json(view),
+        "way_back": super::wayback::json(view),
         "journal_fault": view.live.journal_fault,
     })
 }

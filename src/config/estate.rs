@@ -377,6 +377,7 @@ const POLICY_SPANS: &[(&str, SpanOf)] = &[
     ("readiness_every", |it| &mut it.readiness_every),
     ("region_down", |it| &mut it.region_down),
     ("checks_down", |it| &mut it.checks_down),
+    ("commit_window", |it| &mut it.commit_window),
 ];
 
 /// Those that are numbers.

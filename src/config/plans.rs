@@ -26,6 +26,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("neo4j-failover", include_str!("../../assets/plans/neo4j-failover.toml")),
     ("neo4j-drop-server", include_str!("../../assets/plans/neo4j-drop-server.toml")),
     ("redis-failover", include_str!("../../assets/plans/redis-failover.toml")),
+    ("reprotect", include_str!("../../assets/plans/reprotect.toml")),
     ("service-failover", include_str!("../../assets/plans/service-failover.toml")),
 ];
 

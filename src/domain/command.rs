@@ -179,6 +179,13 @@ pub enum Ask {
     AssessSeverity {
         answers: Answers,
     },
+    /// Take back all that a run did, as far as that is possible.
+    RevertRun {
+        run: RunId,
+        /// `revert ` and the plan; `override revert ` and the plan against what speaks against it.
+        phrase: String,
+        reason: String,
+    },
 }
 
 /// What effects report back.

@@ -161,6 +161,8 @@ pub fn describe(record: &Record) -> Said {
         E::StepDoneByHand { step, reason, .. } => on(step, Good, with("done by hand", reason)),
         E::StepReverting { step, reason, .. } => on(step, Warn, with("reverting", reason)),
         E::StepReverted { step, .. } => on(step, Warn, "reverted"),
+        E::RunReverting { run, reason } => (Warn, with(format!("{run} is taken back"), reason)),
+        E::RunRevertStopped { run, step, why } => (Bad, format!("{run} could not be taken back at {step}: {why}")),
         E::RunEnded { run, outcome, reason } => (Accent, with(format!("{run} {outcome}"), reason)),
     }
 }

@@ -180,6 +180,9 @@ pub struct Policy {
     pub readiness_every: Span,
     /// How many probes may be under way at once.
     pub probe_concurrency: u32,
+    /// For so long after clients were moved the run that did it may be reverted.
+    #[serde(default = "commit_window")]
+    pub commit_window: Span,
     /// What a rule of the plan does that is met.
     pub on_trigger: OnTrigger,
 }
@@ -192,6 +195,10 @@ words! {
         /// The engine declares the incident, so that the clocks and the people are called at once.
         Declare = "declare",
     }
+}
+
+fn commit_window() -> Span {
+    Span::secs(30 * 60)
 }
 
 impl Default for Policy {
@@ -211,6 +218,7 @@ impl Default for Policy {
             backups_every: Span::secs(60),
             readiness_every: Span::secs(15 * 60),
             probe_concurrency: 64,
+            commit_window: commit_window(),
             on_trigger: OnTrigger::Propose,
         }
     }

@@ -292,6 +292,17 @@ pub enum Event {
         outcome: Outcome,
         reason: String,
     },
+    /// The whole run is taken back, step by step; an ended one is open again until it is.
+    RunReverting {
+        run: RunId,
+        reason: String,
+    },
+    /// A step could not be taken back: a human decides how it goes on.
+    RunRevertStopped {
+        run: RunId,
+        step: StepId,
+        why: String,
+    },
 }
 
 impl Event {

@@ -36,3 +36,4 @@ pub mod trigger;
 pub mod verdict;
 pub mod view;
 pub mod walkthrough;
+pub mod wayback;

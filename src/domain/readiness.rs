@@ -196,8 +196,8 @@ fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Resul
         Ok(seen) => made("target", Finds::Pass, seen.words().to_owned()),
         Err(fault) => made("target", Finds::Unknown, fault.to_string()),
     });
-    // A fault that was told already need not be told three times.
-    if seen.observed.is_ok() {
+    // A fault that was told already need not be told three times, and what is done needs nothing any more.
+    if !matches!(seen.observed, Ok(Observed::Done { .. }) | Err(_)) {
         findings.extend(seen.preview.as_ref().err().map(|fault| made("preview", Finds::Unknown, fault.to_string())));
         match &seen.checked {
             Ok(Checked { guards, promotion }) => {

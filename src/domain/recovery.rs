@@ -53,6 +53,16 @@ pub struct Member {
     pub detail: String,
 }
 
+impl Member {
+    /// `gennet-db in us-east-1`
+    pub fn placed(&self) -> String {
+        match &self.region {
+            Some(region) => format!("{} in {region}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
 /// What a datastore looked like.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Survey {

@@ -183,7 +183,19 @@ words! {
         Completed = "completed",
         /// Ended by an operator before that.
         Abandoned = "abandoned",
+        /// Taken back as far as it can be.
+        Reverted = "reverted",
     }
+}
+
+/// A run that is being taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reverting {
+    pub by: Actor,
+    pub at: At,
+    pub reason: String,
+    /// A step could not be taken back; nothing goes on until somebody has decided.
+    pub stopped: bool,
 }
 
 /// One execution of a plan.
@@ -202,6 +214,8 @@ pub struct Run {
     pub ended_at: Option<At>,
     pub outcome: Option<Outcome>,
     pub steps: BTreeMap<StepId, StepRun>,
+    #[serde(default)]
+    pub reverting: Option<Reverting>,
 }
 
 impl Run {
@@ -214,13 +228,22 @@ impl Run {
     pub fn is_open(&self) -> bool {
         self.ended_at.is_none()
     }
+    /// It is being taken back, and nothing has stopped that.
+    pub fn goes_back(&self) -> bool {
+        self.is_open() && self.reverting.as_ref().is_some_and(|it| !it.stopped)
+    }
     /// Steps in the order of the plan, with what became of them.
     pub fn in_order(&self) -> impl Iterator<Item = (&StepSpec, &StepRun)> {
         self.plan.steps.iter().filter_map(|spec| self.steps.get(&spec.id).map(|step| (spec, step)))
     }
     /// Open, but nothing is under way and nothing will start by itself: a human has to act. Under HOLD (`held`) nothing starts.
     pub fn waits_for_human(&self, held: bool) -> bool {
+        if self.goes_back() {
+            return held && !self.steps.values().any(|step| step.phase.is_in_flight());
+        }
         let starts = |spec: &StepSpec, step: &StepRun| match step.phase {
+            // A run that stopped on its way back starts nothing by itself.
+            _ if self.reverting.is_some() => false,
             StepPhase::Ready | StepPhase::Retrying => true,
             StepPhase::Waiting => spec.needs.iter().all(|need| self.phase(need).satisfies()),
             _ => false,

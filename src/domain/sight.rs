@@ -2,14 +2,14 @@
 //! latencies against better times, and whether anybody is watching. Unknown is never a pass.
 
 use super::checklist::{Baseline, Evidence, Finding, Sight, Tallied, Tally};
-use super::estate::{DataClass, ProbeSpec, Subject};
+use super::estate::{ProbeSpec, Subject};
 use super::health::Status;
 use super::ids::RegionId;
 use super::incident::Incident;
 use super::kinds::StepRole;
 use super::live::ProbeLive;
 use super::recovery::{Loss, Role};
-use super::run::{Run, StepPhase};
+use super::run::Run;
 use super::time::{At, Span, seconds_between};
 use super::verdict;
 use super::view::Snapshot;
@@ -98,15 +98,13 @@ fn recovery_points(view: &Snapshot) -> Seen {
         return (Evidence::Fail, format!("{store} has {} writers: {}", writers.len(), writers.join(", ")));
     }
     let run = acting(view, incident);
-    let Some(run) = run.filter(|run| promoted(run) || view.state.serving(&view.estate) != incident.region) else {
+    let elsewhere = view.state.serving(&view.estate) != incident.region;
+    if !run.is_some_and(promoted) && !elsewhere && incident.measured.is_empty() {
         return where_they_were(view, incident);
-    };
-    let touched = |class: DataClass| {
-        let role = |role| matches!(role, StepRole::Promotes | StepRole::Measures);
-        run.plan.steps.iter().any(|step| step.class == Some(class) && role(step.role))
-    };
+    }
     let (mut told, mut worst) = (Vec::new(), Evidence::Pass);
-    for verdict in verdict::rpo(&view.estate, incident, Some(run)).into_iter().filter(|it| touched(it.class)) {
+    let verdicts = verdict::rpo(&view.estate, incident, run).into_iter();
+    for verdict in verdicts.filter(|it| incident.touched.contains(&it.class)) {
         let (class, target) = (verdict.class, Span(std::time::Duration::from_secs_f64(verdict.target)));
         let (evidence, words) = match (verdict.loss, verdict.met) {
             (Loss::Measured { seconds }, Some(true)) => (Evidence::Pass, format!("{class} lost {seconds:.1} s")),
@@ -124,7 +122,7 @@ fn recovery_points(view: &Snapshot) -> Seen {
     if told.is_empty() {
         return (Evidence::Unknown, "no RPO is set for what was promoted".into());
     }
-    told.extend(apart(view, run, touched));
+    told.extend(apart(view, incident));
     let worst = told.iter().map(|(evidence, _)| *evidence).max().unwrap_or(worst);
     let words: Vec<String> = told.into_iter().filter(|(it, _)| *it == worst).map(|(_, words)| words).collect();
     (worst, words.join(", "))
@@ -159,14 +157,11 @@ fn where_they_were(view: &Snapshot, incident: &Incident) -> Seen {
 }
 
 /// How far the measured copies lie apart: no further than the strictest RPO among them, or they contradict each other.
-fn apart(view: &Snapshot, run: &Run, touched: impl Fn(DataClass) -> bool) -> Option<Seen> {
-    let measured =
-        run.in_order().filter(|(spec, step)| spec.role == StepRole::Measures && step.phase == StepPhase::Done);
-    let mut points: Vec<At> = measured.filter_map(|(_, step)| step.point.as_ref().map(|point| point.at)).collect();
+fn apart(view: &Snapshot, incident: &Incident) -> Option<Seen> {
+    let mut points: Vec<At> = incident.measured.values().flatten().map(|point| point.at).collect();
     points.sort();
     let apart = seconds_between(*points.first()?, *points.last()?);
-    let strictest =
-        DataClass::ALL.iter().filter(|class| touched(**class)).filter_map(|class| view.estate.rpo(*class)).min()?;
+    let strictest = incident.measured.keys().filter_map(|class| view.estate.rpo(*class)).min()?;
     Some(match apart > strictest.as_secs_f64() {
         true => (Evidence::Fail, format!("the stores lie {apart:.0} s apart, and {strictest} is allowed")),
         false => (Evidence::Pass, format!("the stores agree within {apart:.1} s")),

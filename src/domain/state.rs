@@ -1,6 +1,6 @@
 //! State: the fold of the journal. `apply` is total and never fails: an event is a fact.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +15,12 @@ use super::ids::{BackupId, DrillId, IncidentId, PlanId, ProbeId, RegionId, Sessi
 use super::incident::{Incident, Phase, Severity};
 use super::kinds::StepRole;
 use super::readiness::Brief;
-use super::run::{LastTime, Mode, Outcome, Run, StepPhase, StepRun};
+use super::run::{LastTime, Mode, Outcome, Reverting, Run, StepPhase, StepRun};
 use super::schedule::Drill;
 use super::system::Begun;
 use super::time::{At, seconds_between};
 use super::told::Told;
+use super::wayback::Moved;
 
 /// So many closed incidents are remembered by the state; the journal keeps all.
 const PAST: usize = 50;
@@ -111,6 +112,9 @@ pub struct State {
     /// Incidents declared so far, and runs of the open one: they number the next.
     pub incidents: u32,
     pub runs: u32,
+    /// The run that sent clients to where they are, once one did.
+    #[serde(default)]
+    pub moved: Option<Moved>,
     /// How each step went the last time, by plan.
     pub history: BTreeMap<PlanId, BTreeMap<StepId, LastTime>>,
 
@@ -230,6 +234,8 @@ impl State {
                 clocks: clocks.clone(),
                 region: region.clone(),
                 points: points.clone(),
+                touched: BTreeSet::new(),
+                measured: BTreeMap::new(),
                 closed_at: None,
                 drill: *drill,
                 checklist: Checklist::default(),
@@ -260,7 +266,7 @@ impl State {
     fn apply_to_run(&mut self, record: &Record) {
         if let Event::RunStarted { run, plan, mode, reason, unattended } = &record.event {
             self.runs += 1;
-            self.run = Some(Run {
+            let run = Run {
                 id: run.clone(),
                 incident: self.incident.as_ref().map(|incident| incident.id.clone()),
                 plan: plan.clone(),
@@ -272,16 +278,41 @@ impl State {
                 ended_at: None,
                 outcome: None,
                 steps: plan.steps.iter().map(|step| (step.id.clone(), StepRun::default())).collect(),
-            });
+                reverting: None,
+            };
+            if let Some(incident) = &mut self.incident {
+                incident.note_run(&run);
+            }
+            self.run = Some(run);
         }
         if let Event::RunEnded { outcome, .. } = &record.event {
             self.end_run(*outcome, record.at);
         }
+        self.turn(record);
         let Some((run, step)) = record.event.step() else { return };
         let Some(current) = self.run.as_mut().filter(|current| &current.id == run) else { return };
         let Some(known) = current.steps.get_mut(step) else { return };
         known.apply(record);
         self.note_progress(record, &step.clone());
+    }
+
+    /// A run is taken back, stops on the way, or goes forward again.
+    fn turn(&mut self, record: &Record) {
+        let Some(current) = &mut self.run else { return };
+        match &record.event {
+            Event::RunReverting { run, reason } if *run == current.id => {
+                (current.ended_at, current.outcome) = (None, None);
+                let (by, at, reason) = (record.actor.clone(), record.at, reason.clone());
+                current.reverting = Some(Reverting { by, at, reason, stopped: false });
+            }
+            Event::RunRevertStopped { run, .. } if *run == current.id => {
+                if let Some(reverting) = &mut current.reverting {
+                    reverting.stopped = true;
+                }
+            }
+            Event::StepRetried { run, .. } if *run == current.id => current.reverting = None,
+            _ => {}
+        }
     }
 
     fn end_run(&mut self, outcome: Outcome, at: At) {
@@ -316,7 +347,13 @@ impl State {
             Event::StepDoneByHand { .. } => self.note_recovery(id, at),
             Event::StepReverting { .. } => self.send_back(id),
             Event::StepReverted { .. } if spec.role == StepRole::Traffic => {
-                self.serving = self.incident.as_ref().map(|incident| incident.region.clone());
+                let moved = self.moved.take_if(|moved| moved.run == run.id).map(|moved| moved.from);
+                self.serving = moved.or_else(|| self.incident.as_ref().map(|incident| incident.region.clone()));
+            }
+            Event::StepReverted { .. } => {
+                if let Some(moved) = self.moved.as_mut().filter(|moved| moved.run == run.id) {
+                    moved.done.remove(id);
+                }
             }
             _ => {}
         }
@@ -328,9 +365,23 @@ impl State {
         if spec.role == StepRole::Traffic
             && let Some(region) = &spec.region
         {
+            let from = self.serving.clone().or_else(|| self.incident.as_ref().map(|incident| incident.region.clone()));
+            if let Some(from) = from.filter(|from| from != region) {
+                self.moved = Some(moved(run, from, region.clone(), at));
+            }
             self.serving = Some(region.clone());
         }
+        if let Some(moved) = &mut self.moved {
+            if moved.run == run.id {
+                moved.done.insert(id.clone());
+            } else if spec.role == StepRole::Fences {
+                moved.fenced = true;
+            }
+        }
         let Some(incident) = &mut self.incident else { return };
+        if let (StepRole::Measures, Some(class)) = (spec.role, spec.class) {
+            incident.note_measured(run, class);
+        }
         let technical = |role| matches!(role, StepRole::Promotes | StepRole::Capacity | StepRole::Traffic);
         let is_up = |step: &&super::plan::StepSpec| !technical(step.role) || run.phase(&step.id).satisfies();
         if technical(spec.role) && run.plan.steps.iter().all(|step| is_up(&step)) {
@@ -360,6 +411,16 @@ impl State {
     pub fn serving(&self, estate: &super::estate::Estate) -> RegionId {
         self.serving.clone().unwrap_or_else(|| estate.primary())
     }
+}
+
+/// What a run has moved by now.
+fn moved(run: &Run, from: RegionId, to: RegionId, at: At) -> Moved {
+    let in_effect = |step: &&super::plan::StepSpec| run.phase(&step.id).is_in_effect();
+    let done = run.plan.steps.iter().filter(in_effect).map(|step| step.id.clone()).collect();
+    let mut fences = run.in_order().filter(|(spec, _)| spec.role == StepRole::Fences);
+    // Without an attempt the region was only found silent.
+    let fenced = fences.all(|(_, step)| step.phase == StepPhase::ByHand || step.attempts > 0);
+    Moved { run: run.id.clone(), plan: run.plan.clone(), from, to, at, done, fenced }
 }
 
 impl StepRun {

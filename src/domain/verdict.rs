@@ -8,8 +8,9 @@ use super::estate::{DataClass, Environment, Estate, Objectives, Tier};
 use super::ids::SystemId;
 use super::incident::Incident;
 use super::kinds::StepRole;
-use super::recovery::{Loss, RecoveryPoint};
-use super::run::{Run, StepPhase, StepRun};
+use super::plan::StepSpec;
+use super::recovery::Loss;
+use super::run::Run;
 use super::time::{At, seconds_between};
 
 /// How a tier stands against its RTO. All lengths are in seconds.
@@ -78,9 +79,9 @@ impl Promise {
         Tier::ALL.iter().filter_map(|tier| of_tier(*tier)).collect()
     }
 
-    /// The RPO of every data class that has one. The loss is measured once every measuring step of the run for that class is done;
-    /// until then, and when clients wrote to the copy before it was measured, it is estimated from what was known at the declaration,
-    /// the worst datastore counting.
+    /// The RPO of every data class that has one. The loss is measured once every measuring step of a run for that class was done; until
+    /// then, and when clients wrote to the copy before it was measured, it is estimated from what was known at the declaration and from
+    /// what `run` has measured so far, the worst datastore counting.
     pub fn rpo(&self, incident: &Incident, run: Option<&Run>) -> Vec<RpoVerdict> {
         let of_class = |class: DataClass| {
             let target = self.objectives.rpo.get(&class)?.as_secs_f64();
@@ -95,19 +96,13 @@ impl Promise {
         let Some(t0) = clocks.t0.values().min().copied() else { return Loss::Unknown };
         // A region that is left on purpose takes writes until the first step stops them.
         let disruption = if clocks.t0_is_declaration { clocks.t3.unwrap_or(t0) } else { t0 };
-        // What was written after the failure was seen is a client's of the new copy: it hides how far the copy had come.
-        let tells = |point: &&RecoveryPoint| clocks.t0_is_declaration || clocks.t1.is_none_or(|t1| point.at <= t1);
-        let measures = || {
-            let of_class = move |role, its: Option<DataClass>| role == StepRole::Measures && its == Some(class);
-            run.into_iter().flat_map(|run| run.in_order()).filter(move |(spec, _)| of_class(spec.role, spec.class))
-        };
-        let point = |step: &'_ StepRun| step.point.clone().filter(|point| tells(&point));
-        let all_measured = measures().next().is_some()
-            && measures().all(|(_, step)| step.phase == StepPhase::Done && point(step).is_some());
-        let measured = measures().filter_map(|(_, step)| point(step)).map(|point| Loss::of(Some(&point), disruption));
-        if all_measured {
-            return worst(measured);
+        if let Some(points) = incident.measured.get(&class) {
+            return worst(points.iter().map(|point| Loss::of(Some(point), disruption)));
         }
+        let of_class = |spec: &StepSpec| spec.role == StepRole::Measures && spec.class == Some(class);
+        let steps = run.into_iter().flat_map(Run::in_order).filter(|(spec, _)| of_class(spec));
+        let points = steps.filter_map(|(_, step)| step.point.as_ref()).filter(|point| incident.tells(point));
+        let measured = points.map(|point| Loss::of(Some(point), disruption));
         let stores = self.stores.iter().filter(|(_, its)| **its == class);
         let estimated = stores.map(|(store, _)| Loss::of(incident.points.get(store), disruption));
         match worst(estimated.chain(measured)) {

@@ -245,7 +245,7 @@ fn execute(view: &Snapshot, incident: Option<&Incident>) -> Page {
     let over = run.steps.values().filter(|step| step.phase.is_over()).count();
     let evidence = match run.outcome {
         Some(Outcome::Completed) => Evidence::Pass,
-        Some(Outcome::Abandoned) => Evidence::Fail,
+        Some(Outcome::Abandoned | Outcome::Reverted) => Evidence::Fail,
         None => Evidence::Unknown,
     };
     let state = run.outcome.map_or("under way", Outcome::word);
@@ -272,7 +272,7 @@ fn execute(view: &Snapshot, incident: Option<&Incident>) -> Page {
         }
     }
     page.done = incident.phase >= Phase::Recovered || run.outcome == Some(Outcome::Completed);
-    if run.outcome == Some(Outcome::Abandoned) {
+    if matches!(run.outcome, Some(Outcome::Abandoned | Outcome::Reverted)) {
         page.acts.push(Act::RunPlan);
     }
     page

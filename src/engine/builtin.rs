@@ -1,5 +1,6 @@
 //! The steps that need nothing but Mayday itself: waiting until services are healthy, and writing the review of the incident so far.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,18 +8,25 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::archive::{Archive, ArchiveFault};
+use super::stores::{Wanted, Watch};
 use crate::domain::estate::{Estate, ProbeSpec, Subject, Tier};
 use crate::domain::health::{Reading, Status};
-use crate::domain::ids::RegionId;
+use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::{Param, ParamType, StepKind, StepRole, SystemKind, Undo};
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::state::State;
 use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, System, Verified};
 use crate::domain::time::{At, seconds_between};
+use crate::domain::wayback::{CAUGHT_UP, STORE};
 
 const HEALTHY: &str = "mayday.healthy";
 const RECORD: &str = "mayday.record";
+const PROTECTED: &str = "mayday.protected";
+const WHOSE: Param = Param::required(STORE, ParamType::Text, "the id of the datastore");
+
+/// What this engine is connected to, by id.
+pub(super) type Systems = BTreeMap<SystemId, Arc<dyn System>>;
 
 /// The row of the built-in system.
 pub const KIND: SystemKind = SystemKind {
@@ -45,6 +53,22 @@ pub const KIND: SystemKind = SystemKind {
             ],
         },
         StepKind {
+            name: CAUGHT_UP,
+            title: "wait until a datastore's copy has everything of its drained writer",
+            role: StepRole::Measures,
+            undo: Undo::Nothing,
+            instead: "",
+            params: &[WHOSE],
+        },
+        StepKind {
+            name: PROTECTED,
+            title: "wait until a healthy copy of a datastore follows in a region",
+            role: StepRole::Checks,
+            undo: Undo::Nothing,
+            instead: "",
+            params: &[WHOSE],
+        },
+        StepKind {
             name: RECORD,
             title: "write the review of the incident so far, as the record of the run",
             role: StepRole::Records,
@@ -61,11 +85,17 @@ pub(super) struct Mayday {
     estate: Arc<Estate>,
     states: watch::Receiver<Arc<State>>,
     archive: Arc<Archive>,
+    stores: Systems,
 }
 
 impl Mayday {
-    pub fn new(estate: Arc<Estate>, states: watch::Receiver<Arc<State>>, archive: Arc<Archive>) -> Self {
-        Self { estate, states, archive }
+    pub fn new(
+        estate: Arc<Estate>,
+        states: watch::Receiver<Arc<State>>,
+        archive: Arc<Archive>,
+        stores: Systems,
+    ) -> Self {
+        Self { estate, states, archive, stores }
     }
 }
 
@@ -87,6 +117,13 @@ impl System for Mayday {
                 let tier = spec.params.opt_text("tier").and_then(|tier| tier.parse().ok()).unwrap_or(Tier::Platform);
                 let hold = spec.params.opt_span("hold").unwrap_or(estate.policy.settle.0).as_secs_f64();
                 Ok(Arc::new(Healthy { estate, states, region, tier, hold }))
+            }
+            CAUGHT_UP | PROTECTED => {
+                let id = SystemId::from(spec.params.text(STORE)?);
+                let store = self.stores.get(&id).cloned().ok_or_else(|| super::no_system(&id))?;
+                let region = spec.region.clone().unwrap_or_else(|| estate.standby());
+                let wanted = if spec.kind == CAUGHT_UP { Wanted::CaughtUp } else { Wanted::Protected };
+                Ok(Arc::new(Watch { wanted, id, store, region, states }))
             }
             RECORD => Ok(Arc::new(Record { states, archive: self.archive.clone() })),
             other => {

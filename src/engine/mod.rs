@@ -15,6 +15,7 @@ mod monitor;
 mod readiness;
 mod runner;
 mod shared;
+mod stores;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ use crate::domain::state::State;
 use crate::domain::system::{Fault, System};
 use crate::domain::text::clean;
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
+use crate::domain::wayback;
 
 pub use self::courier::Channels;
 
@@ -240,18 +242,13 @@ impl Handle {
         self.tasks.wait().await;
     }
 
+    /// The plan of that name as things stand: one for the way back is made for this moment.
+    ///
     /// # Errors
-    /// When there is no such plan.
-    pub fn plan(&self, id: &PlanId) -> Result<&Arc<Plan>, Refusal> {
-        let known = || self.plans().iter().map(|plan| plan.id.as_str()).collect::<Vec<_>>().join(", ");
-        let missing = || {
-            Refusal::new(
-                RefusalReason::NotFound,
-                format!("there is no plan `{id}`"),
-                format!("choose one of {}", known()),
-            )
-        };
-        self.plans().iter().find(|plan| &plan.id == id).ok_or_else(missing)
+    /// When there is none.
+    pub fn plan(&self, id: &PlanId) -> Result<Arc<Plan>, Refusal> {
+        let missing = |why| Refusal::new(RefusalReason::NotFound, why, "see `mayday plan list`");
+        wayback::plan(&self.shared.estate, &self.shared.state(), self.plans(), id).map_err(missing)
     }
 
     /// Runs a task that ends with the engine.

@@ -65,7 +65,12 @@ async fn first_looks(engine: &Handle) {
 impl Handle {
     /// Holds one plan, or all, against reality; publishes and journals what was found.
     pub async fn assess(&self, only: Option<&PlanId>) -> Vec<Assessment> {
-        let plans = self.plans().iter().filter(|plan| only.is_none_or(|only| &plan.id == only));
+        // In peacetime there is nothing to protect again: asked for by name it is looked at, and else it says nothing of readiness.
+        let counts = |plan: &&std::sync::Arc<Plan>| match only {
+            Some(only) => &plan.id == only,
+            None => plan.id.as_str() != crate::domain::wayback::REPROTECT,
+        };
+        let plans = self.plans().iter().filter(counts);
         let mut assessments = Vec::new();
         let mut facts = BTreeMap::new();
         let reach = self.reach().await;

@@ -16,7 +16,7 @@ use crate::domain::estate::{Estate, ProbeSpec};
 use crate::domain::event::Record;
 use crate::domain::ids::{ChannelId, ProbeId, SystemId};
 use crate::domain::journal::Journal;
-use crate::domain::live::{Live, LiveChange};
+use crate::domain::live::{Live, LiveChange, SurveyLive};
 use crate::domain::plan::Plan;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::schedule::Driller;
@@ -60,7 +60,8 @@ impl Shared {
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
         let baseline = state.baseline.clone();
         let (states, watched) = watch::channel(Arc::new(state));
-        systems.insert(builtin::KIND.name.into(), Self::builtin(&estate, watched, archive.clone()));
+        let builtin = Self::builtin(&estate, watched, archive.clone(), systems.clone());
+        systems.insert(builtin::KIND.name.into(), builtin);
         let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new(), baseline });
         let updates = broadcast::channel(UPDATES).0;
         let counts = Mutex::default();
@@ -81,8 +82,13 @@ impl Shared {
         }
     }
 
-    fn builtin(estate: &Arc<Estate>, watched: watch::Receiver<Arc<State>>, archive: Arc<Archive>) -> Arc<dyn System> {
-        Arc::new(builtin::Mayday::new(estate.clone(), watched, archive))
+    fn builtin(
+        estate: &Arc<Estate>,
+        watched: watch::Receiver<Arc<State>>,
+        archive: Arc<Archive>,
+        systems: builtin::Systems,
+    ) -> Arc<dyn System> {
+        Arc::new(builtin::Mayday::new(estate.clone(), watched, archive, systems))
     }
 
     fn published(&self) -> MutexGuard<'_, Published> {
@@ -123,7 +129,8 @@ impl Shared {
     ) -> T {
         let counts = self.counts().clone();
         let voice = Voice { wording: &*self.wording, counts: Some(&counts) };
-        then(&Context { estate: &self.estate, plans: &self.plans, now: self.now(), points, baseline, voice })
+        let (estate, plans, now, surveys) = (&self.estate, &self.plans, self.now(), &self.surveys());
+        then(&Context { estate, plans, now, points, baseline, voice, surveys })
     }
 
     /// An update as it would be sent now.
@@ -152,6 +159,10 @@ impl Shared {
     /// A check of the checklist.
     pub fn check(&self, id: &ProbeId) -> Option<&ProbeSpec> {
         self.estate.checklist.iter().flat_map(|it| &it.checks).find(|check| &check.id == id)
+    }
+
+    pub fn surveys(&self) -> BTreeMap<SystemId, SurveyLive> {
+        self.published().live.surveys.clone()
     }
 
     /// Why the journal could not be written the last time it was tried.

@@ -1,12 +1,14 @@
 //! What each action of the keymap does to the model, and what it asks of the shell.
 
-use crate::domain::command::Ask;
+use crate::domain::command::{Ask, RefusalReason};
+use crate::domain::decide::revert_phrase;
 use crate::domain::ids::StepId;
 use crate::domain::incident::Severity;
 use crate::domain::plan::{Gate, StepSpec};
 use crate::domain::review::Documents;
 use crate::domain::run::{Mode, Run};
 use crate::domain::view::StepByHand;
+use crate::domain::wayback::{FAILBACK, undoing};
 
 use super::app::{App, Request, Scroll};
 use super::health;
@@ -76,6 +78,9 @@ impl App {
             Action::LookAtItem => return self.look_at_item(),
             Action::NextPage => self.turn(1),
             Action::PreviousPage => self.turn(-1),
+            Action::WayBack => self.read("the way back", Text::WayBack),
+            Action::RevertRun => self.revert_run(),
+            Action::BringBack => self.bring_back(),
             Action::NextField | Action::PreviousField | Action::Less | Action::More => {
                 self.in_form(action);
                 self.on_message(action, key);
@@ -286,6 +291,41 @@ impl App {
             }
         };
         self.push_if(&ask, Layer::Form(Box::new(form)));
+    }
+
+    /// The whole run is taken back behind one typed phrase.
+    fn revert_run(&mut self) {
+        let Some(run) = self.run().cloned() else {
+            return self.say(Role::Dim, "nothing was run yet → r runs a plan");
+        };
+        let (found, plain) = (undoing(&run), revert_phrase(&run));
+        let ask = |phrase: &str| Ask::RevertRun { run: run.id.clone(), phrase: phrase.into(), reason: "-".into() };
+        // What speaks against it can be overridden, and then a longer phrase is asked for.
+        let against = self.may(&ask(&plain)).err().filter(|refusal| refusal.reason == RefusalReason::Unsafe);
+        let phrase = if against.is_some() { format!("override {plain}") } else { plain };
+        let back = found.back.iter().map(|step| format!("goes back: {step}"));
+        let stays = found.stays.iter().map(|(step, why)| format!("stays: {step}, {why}"));
+        let fields = vec![Field::phrase("phrase", &phrase), Field::text("reason", "")];
+        let form = Form::new(format!("revert {}", run.id), Purpose::RevertRun(run.id.clone()), fields)
+            .about(against.map(|refusal| refusal.why).into_iter().chain(back).chain(stays))
+            .dangerous()
+            .said("the run is taken back");
+        self.push_if(&ask(&phrase), Layer::Form(Box::new(form)));
+    }
+
+    /// The plan is made by the engine, of what the failover did.
+    fn bring_back(&mut self) {
+        let ask = Ask::StartRun { plan: FAILBACK.into(), mode: self.mode(), reason: String::new(), unattended: false };
+        let lines = vec!["Made from what the failover did; nothing is lost, and every gate asks.".to_owned()];
+        let question =
+            Question { title: "fail back".into(), lines, ask: ask.clone(), said: "the way back has begun".into() };
+        self.push_if(&ask, Layer::Question(question));
+    }
+
+    /// A drill's incident is met by drills.
+    fn mode(&self) -> Mode {
+        let incident = self.mirror.as_ref().and_then(|mirror| mirror.state.incident.as_ref());
+        if incident.is_some_and(|incident| incident.drill) { Mode::Drill } else { Mode::Live }
     }
 
     fn choose_plan(&mut self, at: Option<usize>) {

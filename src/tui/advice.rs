@@ -126,11 +126,21 @@ fn after_or_before_run(app: &App, incident: &str) -> Advice {
             let text = format!("walk through the checklist, then close {incident}: {open} of {all} are open");
             press(Action::Walk, Role::Warn, text)
         }
+        Some(Some(Outcome::Completed)) if unprotected(app) => {
+            press(Action::WayBack, Role::Warn, "see what is unprotected now, and how clients come home".to_owned())
+        }
         Some(Some(Outcome::Completed)) => {
             ready(app, Action::CloseIncident, Role::Good, format!("close {incident}: the run is complete"))
         }
         _ => ready(app, Action::RunPlan, Role::Warn, "run a plan: regional-failover is the first".into()),
     }
+}
+
+/// Clients are away from home, and something holds no longer.
+fn unprotected(app: &App) -> bool {
+    let Some(mirror) = app.mirror.as_ref().filter(|mirror| mirror.state.moved.is_some()) else { return false };
+    let gaps = crate::domain::wayback::unprotected(&mirror.estate, &mirror.state, &mirror.live.surveys, app.now());
+    gaps.iter().any(|it| it.gap.blocks())
 }
 
 fn in_peace(app: &App) -> Advice {
@@ -149,6 +159,13 @@ fn quiet(app: &App) -> Advice {
     if let Some((store, writers)) = mirror.split() {
         let text = format!("{store} has {} writers, fence all but one: {}", writers.len(), writers.join(", "));
         return pane(Pane::Datastores, Role::Bad, text);
+    }
+    if unprotected(app) {
+        return press(
+            Action::WayBack,
+            Role::Warn,
+            "see what is unprotected since the failover, and how clients come home",
+        );
     }
     if let Some(text) = ill(mirror) {
         return pane(Pane::Services, Role::Warn, text);
@@ -169,6 +186,11 @@ fn quiet(app: &App) -> Advice {
     if !unready.is_empty() {
         let text = format!("no region is in trouble, but these plans are not ready: {}", unready.join(", "));
         return pane(Pane::Readiness, Role::Warn, text);
+    }
+    let serving = mirror.state.serving(&mirror.estate);
+    if serving != mirror.estate.primary() {
+        let text = format!("all quiet, and {serving} serves: see how clients come home to {}", mirror.estate.primary());
+        return press(Action::WayBack, Role::Good, text);
     }
     if app.read_only {
         return wait(Role::Good, "all quiet; this cockpit is read-only");

@@ -495,6 +495,7 @@ impl App {
             points: &points,
             baseline: &baseline,
             voice: Voice::mute(),
+            surveys: &mirror.live.surveys,
         };
         let origin = Origin::Cockpit { session: self.session.clone(), read_only: self.read_only };
         let who = mirror.live.attached.get(&self.session);

@@ -74,6 +74,9 @@ words! {
         Acknowledge = "acknowledge",
         TakeCommunications = "take-communications",
         HandOver = "hand-over",
+        WayBack = "way-back",
+        RevertRun = "revert-run",
+        BringBack = "bring-back",
     }
 }
 
@@ -277,6 +280,23 @@ pub const TABLE: &[Binding] = &[
         "Tell the team who is to take command or communications, with a brief of how things stand.",
         &[Main],
         Speaks,
+    ),
+    row(A::WayBack, &["W"], "way back", "Show what is unprotected, and how clients come home.", &[Main], Looks),
+    row(
+        A::BringBack,
+        &["B"],
+        "fail back",
+        "Bring clients back to the primary region by a plan that is made for it; every gate asks.",
+        &[Main],
+        Changes,
+    ),
+    row(
+        A::RevertRun,
+        &["V"],
+        "revert run",
+        "Take back what the run did, from its end to the point of no return: a typed phrase and a reason.",
+        &[Main],
+        Changes,
     ),
     row(A::Down, &["j", "Down"], "down", "Move down.", SCROLLS, Looks),
     row(A::Up, &["k", "Up"], "up", "Move up.", SCROLLS, Looks),

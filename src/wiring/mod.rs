@@ -14,6 +14,7 @@ mod lab;
 mod notices;
 mod places;
 mod reports;
+mod revert;
 mod run;
 mod settings;
 mod stage;

@@ -11,10 +11,10 @@ use super::{about, demo, drill, engine, follow, journals, kinds, lab, notices, r
 use crate::api::client::Client;
 use crate::cli::args::{
     ChecklistCommand, Cli, Command, Common, DrillCommand, EngineCommand, FailoverCommand, Format, HoldCommand,
-    IncidentCommand, PlanCommand, RunArgs, SeverityArgs, StepCommand,
+    IncidentCommand, PlanCommand, RunArgs, SeverityArgs, StepCommand, WaybackCommand,
 };
 use crate::cli::exit::Exit;
-use crate::cli::{self, backups, check, checklist, contacts, init, plan, ready, status};
+use crate::cli::{self, backups, check, checklist, contacts, init, plan, ready, status, wayback};
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::comms::{Answers, Duty, HandOver};
@@ -22,6 +22,7 @@ use crate::domain::ids::{PlanId, RunId};
 use crate::domain::plan::Plan;
 use crate::domain::run::Mode;
 use crate::domain::view::Snapshot;
+use crate::domain::wayback::FAILBACK;
 
 /// Runs the program.
 ///
@@ -112,6 +113,19 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
             let run = current_run(&client.snapshot().await?)?;
             ask(client, Ask::Abandon { run, reason }, format).await
         }
+        Command::Failover(FailoverCommand::Revert { reason, phrase }) => {
+            super::revert::revert(client, reason, phrase, format).await
+        }
+        Command::Wayback(WaybackCommand::Status) => {
+            let view = client.snapshot().await?;
+            say(format, &wayback::json(&view), wayback::text(&view))?;
+            Ok(if wayback::fails(&view) { Exit::NotReady } else { Exit::Ok })
+        }
+        Command::Wayback(WaybackCommand::Plan) => {
+            let view = client.snapshot().await?;
+            let made = find(&view, FAILBACK)?;
+            say(format, &*made, plan::show(&made))
+        }
         Command::Step(command) => step(client, command, format).await,
         Command::Hold(HoldCommand::On { reason }) => ask(client, Ask::Hold { reason }, format).await,
         Command::Hold(HoldCommand::Off { reason }) => ask(client, Ask::Release { reason }, format).await,
@@ -166,10 +180,9 @@ pub(super) async fn ask(client: &Client, ask: Ask, format: Format) -> Result<Exi
     say(format, &accepted, note)
 }
 
-fn find<'v>(view: &'v Snapshot, name: &str) -> Result<&'v Arc<Plan>, Failure> {
-    let known = || view.plans.iter().map(|plan| plan.id.as_str()).collect::<Vec<_>>().join(", ");
-    let missing = || Failure::new(Exit::Refused, format!("there is no plan `{name}` → choose one of {}", known()));
-    view.plans.iter().find(|plan| plan.id.as_str() == name).ok_or_else(missing)
+fn find(view: &Snapshot, name: &str) -> Result<Arc<Plan>, Failure> {
+    let made = crate::domain::wayback::plan(&view.estate, &view.state, &view.plans, &PlanId::from(name));
+    made.map_err(|why| Failure::new(Exit::Refused, why))
 }
 
 async fn plans(client: &Client, command: PlanCommand, format: Format) -> Result<Exit, Failure> {
@@ -178,7 +191,7 @@ async fn plans(client: &Client, command: PlanCommand, format: Format) -> Result<
         PlanCommand::List => say(format, &plan::list_json(&view), plan::list(&view)),
         PlanCommand::Show { name } => {
             let found = find(&view, &name)?;
-            say(format, found, plan::show(found))
+            say(format, &*found, plan::show(&found))
         }
         PlanCommand::Preview { name } => {
             let steps = client.preview(&find(&view, &name)?.id).await?;

@@ -31,3 +31,4 @@ mod script;
 mod shipped;
 mod terminal;
 mod traps;
+mod wayback;

@@ -5,7 +5,7 @@ use super::super::event::Event;
 use super::super::ids::{RunId, StepId};
 use super::super::run::{Outcome, Run, StepPhase, StepRun};
 use super::super::time::seconds_between;
-use super::{Context, Draft};
+use super::{Context, Draft, undo};
 
 /// What is next for a step that can go on.
 enum Next {
@@ -19,6 +19,9 @@ enum Next {
 pub(super) fn advance(draft: &mut Draft<'_>) {
     let Some(run) = draft.state().run.as_ref().filter(|run| run.is_open()) else { return };
     let id = run.id.clone();
+    if run.reverting.is_some() {
+        return undo::go_on(draft, &id);
+    }
     if run.steps.values().all(|step| step.phase.is_over() && step.phase != StepPhase::Reverted) {
         draft.event(Event::RunEnded { run: id, outcome: Outcome::Completed, reason: String::new() });
         return;

@@ -11,7 +11,7 @@ use super::super::health::Status;
 use super::super::ids::{IncidentId, MessageId, PlanId, RunId, StepId};
 use super::super::incident::{Clocks, Severity};
 use super::super::kinds::Undo;
-use super::super::plan::{Gate, StepSpec};
+use super::super::plan::{Gate, Plan, StepSpec};
 use super::super::run::{Mode, Outcome, Run, StepPhase, StepRun};
 use super::super::state::State;
 use super::super::system::Observed;
@@ -19,9 +19,10 @@ use super::super::text::clean;
 use super::super::time::{At, seconds_between};
 use super::super::trigger::{Trigger, triggers};
 use super::super::verdict::Promise;
+use super::super::wayback;
 use super::advance::{is_stale, prepare};
 use super::comms::{self, Wish};
-use super::{Context, Draft, checklist, refuse, session};
+use super::{Context, Draft, checklist, refuse, session, undo};
 
 /// What a command needs of its sender.
 #[derive(PartialEq)]
@@ -62,6 +63,7 @@ fn needs(ask: &Ask) -> Needs {
         | Ask::Revert { .. }
         | Ask::Tell { .. }
         | Ask::RetryDelivery { .. }
+        | Ask::RevertRun { .. }
         | Ask::Abandon { .. } => Needs::Armed,
 
         Ask::RecordDrill { .. } => Needs::Armed,
@@ -142,6 +144,11 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
         Ask::StartRun { plan, mode, reason, unattended } => start(draft, plan, *mode, reason, *unattended)?,
         Ask::Abandon { run, reason } => abandon(draft, run, reason)?,
         Ask::RecordDrill { result } => super::drills::record(draft, result)?,
+        Ask::RevertRun { run, phrase, reason } => {
+            need_reason(reason)?;
+            let run = the_run(draft, run)?.clone();
+            undo::begin(draft, &run, phrase, reason)?;
+        }
         Ask::Refresh { run, step }
         | Ask::Confirm { run, step, .. }
         | Ask::Override { run, step, .. }
@@ -255,14 +262,10 @@ fn close(draft: &mut Draft<'_>, note: &str, despite: &str) -> Result<(), Refusal
 }
 
 fn start(draft: &mut Draft<'_>, plan: &PlanId, mode: Mode, reason: &str, unattended: bool) -> Result<(), Refusal> {
-    let Some(found) = draft.cx.plans.iter().find(|known| &known.id == plan).cloned() else {
-        let known: Vec<&str> = draft.cx.plans.iter().map(|plan| plan.id.as_str()).collect();
-        return refuse(
-            Why::NotFound,
-            format!("there is no plan `{plan}`"),
-            format!("choose one of {}", known.join(", ")),
-        );
-    };
+    let cx = draft.cx;
+    let found = wayback::plan(cx.estate, draft.state(), cx.plans, plan);
+    let found =
+        found.or_else(|why| refuse(Why::NotFound, why, "see `mayday plan list` and `mayday wayback status`"))?;
     let state = draft.state();
     if let Some(run) = state.run.as_ref().filter(|run| run.is_open()) {
         let why = format!("the run {} of {} is still open: one run at a time", run.id, run.plan.id);
@@ -272,6 +275,7 @@ fn start(draft: &mut Draft<'_>, plan: &PlanId, mode: Mode, reason: &str, unatten
     if mode.acts() {
         open_incident(draft)?;
         as_declared(state, mode)?;
+        may_come_home(&cx, state, &found)?;
         if unattended && reason.is_empty() {
             return refuse(Why::ReasonMissing, "an unattended live run needs a reason", "give one with --reason");
         }
@@ -283,6 +287,16 @@ fn start(draft: &mut Draft<'_>, plan: &PlanId, mode: Mode, reason: &str, unatten
     };
     draft.event(Event::RunStarted { run, plan: found, mode, reason, unattended });
     Ok(())
+}
+
+/// Clients are brought home only when home is whole: nothing unprotected, and the region well for a while.
+fn may_come_home(cx: &Context<'_>, state: &State, plan: &Plan) -> Result<(), Refusal> {
+    if plan.id.as_str() != wayback::FAILBACK {
+        return Ok(());
+    }
+    let home = state.moved.as_ref().map_or_else(|| cx.estate.primary(), |moved| moved.from.clone());
+    let sound = wayback::home_is_sound(cx.estate, state, cx.surveys, &home, cx.now);
+    sound.or_else(|why| refuse(Why::Unsafe, why, "protect the data first: mayday failover run reprotect"))
 }
 
 /// A drill's incident is met by drills, and a real one by live runs.
@@ -343,6 +357,9 @@ fn on_step(draft: &mut Draft<'_>, ask: &Ask, run: &RunId, step: &StepId) -> Resu
     };
     if !current.is_open() && !matches!(ask, Ask::Revert { .. }) {
         return refuse(Why::Conflict, format!("{run} has ended"), "only a revert is possible now");
+    }
+    if current.goes_back() {
+        return refuse(Why::Conflict, format!("{run} is being taken back"), "wait, or hold (H)");
     }
     let (run, step) = (run.clone(), step.clone());
     match ask {
@@ -484,6 +501,7 @@ fn revert(draft: &mut Draft<'_>, run: &Run, spec: &StepSpec, known: &StepRun, re
             format!("see `mayday kinds {}` for what there is instead", spec.kind),
         );
     }
+    undo::window(draft, run)?;
     let later = run.plan.descendants(&spec.id);
     if let Some(acting) = later.iter().find(|id| run.phase(id).is_acting()) {
         let why = format!("`{acting}`, which comes after it, is changing something right now");

@@ -13,6 +13,7 @@ mod report;
 mod safety;
 #[cfg(test)]
 pub(super) mod tests;
+mod undo;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,12 +25,16 @@ use super::comms::{Message, Purpose, Voice};
 use super::estate::Estate;
 use super::event::{Event, Record};
 use super::ids::{StepId, SystemId};
+use super::live::SurveyLive;
 use super::plan::Plan;
 use super::recovery::RecoveryPoint;
 use super::state::State;
 use super::time::At;
 
 pub use checklist::has_to_be_walked;
+#[cfg(test)]
+pub(in crate::domain) use tests::bench;
+pub use undo::phrase as revert_phrase;
 
 /// What is true around a decision but not part of the journal.
 #[derive(Clone, Copy)]
@@ -42,6 +47,8 @@ pub struct Context<'a> {
     /// How things were while they were well: journalled with it.
     pub baseline: &'a Baseline,
     pub voice: Voice<'a>,
+    /// What the datastores looked like the last time: a way home is refused on what is not known.
+    pub surveys: &'a BTreeMap<SystemId, SurveyLive>,
 }
 
 /// What was decided.

@@ -55,10 +55,10 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
         }
         Report::Reverted { run, step, outcome } if is(draft, run, step, StepPhase::Reverting) => {
             let (run, step) = (run.clone(), step.clone());
-            draft.event(match outcome {
-                Ok(receipt) => Event::StepReverted { run, step, receipt: receipt.clone() },
-                Err(fault) => Event::StepFailed { run, step, fault: fault.clone() },
-            });
+            match outcome {
+                Ok(receipt) => draft.event(Event::StepReverted { run, step, receipt: receipt.clone() }),
+                Err(fault) => not_reverted(draft, run, step, fault),
+            }
         }
         Report::RetryDue { run, step } if is(draft, run, step, StepPhase::Retrying) => {
             // A timer may fire a moment early; what is due by now is started by `advance`.
@@ -68,6 +68,14 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
             }
         }
         _ => {}
+    }
+}
+
+/// One that cannot be taken back stops the way back of the whole run.
+fn not_reverted(draft: &mut Draft<'_>, run: RunId, step: StepId, fault: &Fault) {
+    draft.event(Event::StepFailed { run: run.clone(), step: step.clone(), fault: fault.clone() });
+    if draft.state().run.as_ref().is_some_and(Run::goes_back) {
+        draft.event(Event::RunRevertStopped { run, step, why: fault.what.clone() });
     }
 }
 
@@ -140,7 +148,8 @@ fn card(draft: &Draft<'_>, run: &Run, spec: &StepSpec, found: &Preparation) -> G
         GuardVerdict::Pass => 2,
     });
     let promotes = spec.role == super::super::kinds::StepRole::Promotes;
-    let loss = spec.class.filter(|_| promotes).map(|class| (class, safety::expected_loss(state, facts, cx.now)));
+    let loss =
+        spec.class.filter(|_| promotes).map(|class| (class, safety::expected_loss(state, run, spec, facts, cx.now)));
     let history = state.history.get(&run.plan.id);
     GateCard {
         at: cx.now,

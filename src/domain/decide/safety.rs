@@ -10,10 +10,20 @@ use super::super::run::{Run, StepPhase};
 use super::super::state::State;
 use super::super::system::{Guard, OldWriter, PromotionFacts};
 use super::super::time::At;
+use super::super::wayback::is_drained_copy;
 use super::Context;
 
-/// What would be lost if this copy were promoted now: counted back from the disruption, or from now while nothing is disrupted.
-pub(super) fn expected_loss(state: &State, facts: Option<&PromotionFacts>, now: At) -> Loss {
+/// What would be lost if this copy were promoted now: nothing, if it was seen to have all of a drained writer; else counted back from the disruption, or from now while nothing is disrupted.
+pub(super) fn expected_loss(
+    state: &State,
+    run: &Run,
+    spec: &StepSpec,
+    facts: Option<&PromotionFacts>,
+    now: At,
+) -> Loss {
+    if is_drained_copy(run, spec) {
+        return Loss::Measured { seconds: 0.0 };
+    }
     let clocks = state.incident.as_ref().map(|incident| &incident.clocks);
     let disruption =
         clocks.filter(|clocks| !clocks.t0_is_declaration).and_then(|clocks| clocks.t0.values().min().copied());
@@ -56,7 +66,7 @@ fn promotion(
         None => {}
     }
     if let Some(class) = spec.class {
-        guards.push(loss(cx.estate, class, expected_loss(state, Some(facts), cx.now)));
+        guards.push(loss(cx.estate, class, expected_loss(state, run, spec, Some(facts), cx.now)));
     }
     guards
 }

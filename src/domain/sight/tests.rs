@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::super::actor::Actor;
 use super::super::checklist::Sum;
 use super::super::contacts::{Contacts, OnCall, PagerDuty};
+use super::super::estate::DataClass;
 use super::super::estate::{Estate, Policy, Region, RegionRole, Service, SystemSpec, Tier};
 use super::super::event::{Event, Record};
 use super::super::health::Reading;

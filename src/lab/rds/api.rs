@@ -21,7 +21,7 @@ pub fn answer(ask: &Ask<'_>) -> Answered {
         "DescribeEvents" => describe_events(ask),
         "DescribeDBSnapshots" => describe_snapshots(ask),
         "DescribeDBInstanceAutomatedBackups" => describe_automated_backups(ask),
-        "PromoteReadReplica" | "RebootDBInstance" => change(ask),
+        "PromoteReadReplica" | "RebootDBInstance" | "CreateDBInstanceReadReplica" | "ModifyDBInstance" => change(ask),
         _ => ask.unknown(),
     }
 }
@@ -29,7 +29,7 @@ pub fn answer(ask: &Ask<'_>) -> Answered {
 fn describe_instances(ask: &Ask<'_>) -> Answered {
     let truth = ask.world.truth();
     let wanted = ask.form.get("DBInstanceIdentifier");
-    let here = |it: &&Instance| it.region == ask.region && wanted.is_none_or(|name| name == it.name);
+    let here = |it: &&Instance| it.region == ask.region && wanted.is_none_or(|name| *name == it.name);
     let found: Vec<String> = truth.rds.instances.iter().filter(here).map(|it| instance(&truth.rds, it)).collect();
     match wanted.filter(|_| found.is_empty()) {
         Some(name) => Err(Refusal::new(404, "DBInstanceNotFound", format!("DBInstance {name} not found."))),
@@ -56,7 +56,7 @@ fn describe_events(ask: &Ask<'_>) -> Answered {
         .rds
         .events
         .iter()
-        .filter(|it| it.at >= start && here(it.instance) && wanted.is_none_or(|name| name == it.instance));
+        .filter(|it| it.at >= start && here(&it.instance) && wanted.is_none_or(|name| *name == it.instance));
     Ok(vec![node("Events", told.map(|it| event(it, ask.region)))])
 }
 
@@ -64,7 +64,7 @@ fn describe_snapshots(ask: &Ask<'_>) -> Answered {
     let wanted = ask.form.get("DBInstanceIdentifier");
     let truth = ask.world.truth();
     let here =
-        |it: &&Instance| it.region == ask.region && it.source.is_none() && wanted.is_none_or(|name| name == it.name);
+        |it: &&Instance| it.region == ask.region && it.retention > 0 && wanted.is_none_or(|name| *name == it.name);
     let condition = truth.faults.condition(BACKUPS, Some(ask.region));
     let found = truth.rds.instances.iter().filter(here).flat_map(|it| snapshots(it, condition));
     Ok(vec![node("DBSnapshots", found)])
@@ -74,7 +74,7 @@ fn describe_snapshots(ask: &Ask<'_>) -> Answered {
 fn describe_automated_backups(ask: &Ask<'_>) -> Answered {
     let truth = ask.world.truth();
     let wanted = ask.form.get("DBInstanceIdentifier");
-    let writer = truth.rds.instance(WRITER).filter(|it| wanted.is_none_or(|name| name == it.name));
+    let writer = truth.rds.instance(WRITER).filter(|it| it.retention > 0 && wanted.is_none_or(|name| *name == it.name));
     Ok(vec![node("DBInstanceAutomatedBackups", writer.map(|it| automated_backup(it, ask.region)))])
 }
 
@@ -84,6 +84,19 @@ fn change(ask: &Ask<'_>) -> Answered {
     let now = Timestamp::now();
     let done = match ask.action {
         "PromoteReadReplica" => truth.rds.promote(name, ask.region, now),
+        "CreateDBInstanceReadReplica" => {
+            let source = ask.required("SourceDBInstanceIdentifier")?;
+            truth.rds.create_replica(name, source, ask.region, ask.form.get("KmsKeyId").map(String::as_str), now)
+        }
+        "ModifyDBInstance" => {
+            let number = |text: &String| {
+                text.parse()
+                    .map_err(|_| Refusal::new(400, "InvalidParameterValue", "BackupRetentionPeriod is no number"))
+            };
+            let days = ask.form.get("BackupRetentionPeriod").map(number).transpose()?;
+            let new_name = ask.form.get("NewDBInstanceIdentifier").map(String::as_str);
+            truth.rds.modify(name, ask.region, days, new_name, now)
+        }
         _ => truth.rds.reboot(name, ask.region, ask.flag("ForceFailover"), &truth.faults, now),
     };
     truth.record(&format!("rds@{}", ask.region), ask.action, name, done.is_ok());

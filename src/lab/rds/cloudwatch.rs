@@ -175,13 +175,11 @@ fn datapoints(rds: &Databases, region: &str, query: &Query, between: (f64, f64))
     let Some(MetricStat { metric }) = &query.metric_stat else { return Vec::new() };
     let asked = (metric.namespace.as_deref(), metric.metric_name.as_deref());
     let of = metric.dimensions.iter().find(|dimension| dimension.name == "DBInstanceIdentifier");
-    let here =
-        of.and_then(|of| rds.instance(&of.value)).is_some_and(|it| it.region == region && it.name == super::REPLICA);
-    if asked != (Some("AWS/RDS"), Some("ReplicaLag")) || !here {
-        return Vec::new();
-    }
+    let here = of.and_then(|of| rds.instance(&of.value)).filter(|it| it.region == region);
+    let asked = asked == (Some("AWS/RDS"), Some("ReplicaLag"));
+    let Some(replica) = here.filter(|it| asked && it.source.is_some()) else { return Vec::new() };
     let within = |at: Timestamp| (between.0..=between.1).contains(&seconds(at));
-    rds.lags.iter().copied().filter(|(at, _)| within(*at)).collect()
+    replica.lags.iter().copied().filter(|(at, _)| within(*at)).collect()
 }
 
 fn seconds(at: Timestamp) -> f64 {

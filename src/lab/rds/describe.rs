@@ -9,7 +9,7 @@ use super::sts::ACCOUNT;
 use super::{Databases, Event, Instance};
 
 /// How many days of automated backups are kept.
-const RETENTION: u64 = 7;
+pub const RETENTION: u64 = 7;
 /// How long ago the newest one was taken when the world began.
 const FIRST: Duration = Duration::from_secs(9 * 3600);
 /// How many days of them are missing when none are taken any more.
@@ -18,15 +18,15 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// How far the archived log lies behind: it ships every five minutes.
 const ARCHIVED_BEHIND: Duration = Duration::from_secs(150);
 
-fn arn(region: &str, kind: &str, name: &str) -> String {
+pub fn arn(region: &str, kind: &str, name: &str) -> String {
     format!("arn:aws:rds:{region}:{ACCOUNT}:{kind}:{name}")
 }
 
 /// `DBInstance`.
 pub fn instance(all: &Databases, it: &Instance) -> String {
     let (zone, other) = it.shown_zones();
-    let source = it.source.and_then(|name| all.instance(name));
-    let replicas = all.instances.iter().filter(|replica| replica.source == Some(it.name));
+    let source = it.source.as_deref().and_then(|name| all.instance(name));
+    let replicas = all.instances.iter().filter(|replica| replica.source.as_deref() == Some(it.name.as_str()));
     let replicas = replicas.map(|replica| leaf("ReadReplicaDBInstanceIdentifier", named_from(replica, it.region)));
     let replicating = source.map(|_| {
         let told = [
@@ -36,14 +36,14 @@ pub fn instance(all: &Databases, it: &Instance) -> String {
         ];
         node("StatusInfos", [node("DBInstanceStatusInfo", told)])
     });
-    let backs_up = source.is_none();
+    let backs_up = source.is_none() && it.retention > 0;
     let address = format!("{}.lab.{}.rds.amazonaws.com", it.name, it.region);
     let parameters = [leaf("DBParameterGroupName", "gennet-postgres16"), leaf("ParameterApplyStatus", "in-sync")];
     node(
         "DBInstance",
         [
-            leaf("DBInstanceIdentifier", it.name),
-            leaf("DBInstanceArn", arn(it.region, "db", it.name)),
+            leaf("DBInstanceIdentifier", &it.name),
+            leaf("DBInstanceArn", arn(it.region, "db", &it.name)),
             leaf("DbiResourceId", format!("db-LAB{}", it.name.to_uppercase().replace('-', ""))),
             leaf("DBInstanceClass", "db.r6g.xlarge"),
             leaf("Engine", "postgres"),
@@ -54,7 +54,7 @@ pub fn instance(all: &Databases, it: &Instance) -> String {
             leaf("MultiAZ", it.multi_az()),
             leaf("AvailabilityZone", zone),
             optional("SecondaryAvailabilityZone", other),
-            leaf("BackupRetentionPeriod", if backs_up { RETENTION } else { 0 }),
+            leaf("BackupRetentionPeriod", it.retention),
             optional("LatestRestorableTime", it.newest.filter(|_| backs_up).map(|at| at - ARCHIVED_BEHIND)),
             node("Endpoint", [leaf("Address", address), leaf("Port", 5432)]),
             node("DBParameterGroups", [node("DBParameterGroup", parameters)]),
@@ -69,7 +69,7 @@ pub fn instance(all: &Databases, it: &Instance) -> String {
 
 /// An instance as its relative in `region` names it: by its ARN when that is in another region.
 fn named_from(it: &Instance, region: &str) -> String {
-    if it.region == region { it.name.to_owned() } else { arn(it.region, "db", it.name) }
+    if it.region == region { it.name.to_owned() } else { arn(it.region, "db", &it.name) }
 }
 
 /// `Event`: the API gives no number for it, only words.
@@ -77,12 +77,12 @@ pub fn event(it: &Event, region: &str) -> String {
     node(
         "Event",
         [
-            leaf("SourceIdentifier", it.instance),
+            leaf("SourceIdentifier", &it.instance),
             leaf("SourceType", "db-instance"),
             leaf("Message", it.message),
             node("EventCategories", [leaf("EventCategory", it.category)]),
             leaf("Date", it.at),
-            leaf("SourceArn", arn(region, "db", it.instance)),
+            leaf("SourceArn", arn(region, "db", &it.instance)),
         ],
     )
 }
@@ -99,7 +99,7 @@ pub fn snapshots(it: &Instance, condition: Condition) -> impl Iterator<Item = St
             [
                 leaf("DBSnapshotIdentifier", &name),
                 leaf("DBSnapshotArn", arn(it.region, "snapshot", &name)),
-                leaf("DBInstanceIdentifier", it.name),
+                leaf("DBInstanceIdentifier", &it.name),
                 leaf("SnapshotCreateTime", at),
                 leaf("Engine", "postgres"),
                 leaf("AllocatedStorage", 200),
@@ -124,14 +124,14 @@ pub fn automated_backup(it: &Instance, region: &str) -> String {
     node(
         "DBInstanceAutomatedBackup",
         [
-            leaf("DBInstanceIdentifier", it.name),
-            leaf("DBInstanceArn", arn(it.region, "db", it.name)),
+            leaf("DBInstanceIdentifier", &it.name),
+            leaf("DBInstanceArn", arn(it.region, "db", &it.name)),
             leaf("DBInstanceAutomatedBackupsArn", arn(region, "auto-backup", "ab-lab")),
             leaf("Region", it.region),
             leaf("Status", if region == it.region { "active" } else { "replicating" }),
             leaf("Engine", "postgres"),
             leaf("AllocatedStorage", 200),
-            leaf("BackupRetentionPeriod", RETENTION),
+            leaf("BackupRetentionPeriod", it.retention),
             node("RestoreWindow", window),
             if region == PRIMARY { node("DBInstanceAutomatedBackupsReplications", copies) } else { String::new() },
         ],

@@ -9,21 +9,20 @@ use tokio::time::timeout;
 
 use super::super::Site;
 use super::super::net::{GatedListener, GatedStream, Place};
-use super::super::world::World;
+use super::super::world::{PRIMARY, STANDBY, World};
+use super::{REPLICA, WRITER};
 
 /// `SSLRequest` of the PostgreSQL protocol: its length, then 80877103.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// A client that says nothing for so long is left.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Starts an endpoint for every instance.
+/// Starts an endpoint for each name: it belongs to the instance that has the name, as an address of RDS does.
 ///
 /// # Errors
 /// When a loopback address cannot be listened on.
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
-    let instances: Vec<(&'static str, &'static str)> =
-        site.world.truth().rds.instances.iter().map(|it| (it.name, it.region)).collect();
-    for (name, region) in instances {
+    for (name, region) in [(WRITER, PRIMARY), (REPLICA, STANDBY)] {
         let place = Place::regional("rds", region);
         let mut listener = GatedListener::bind(site.world, place, IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;
         site.endpoints.insert(format!("rds.endpoint.{name}"), listener.address()?.to_string());

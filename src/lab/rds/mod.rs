@@ -34,8 +34,17 @@ const FAILOVER: Duration = Duration::from_secs(75);
 const REBOOT: Duration = Duration::from_secs(30);
 /// The API goes on naming the old zone for so long after a failover.
 const ZONE_SHOWN_LATE: Duration = Duration::from_secs(90);
+/// How many days of backups a promoted replica keeps when nobody says.
+const PROMOTED_RETENTION: u64 = 1;
 /// How often the replica tells CloudWatch its lag.
 const METRIC: Duration = Duration::from_secs(60);
+
+/// How long a read replica takes to be made in the other region.
+const CREATION: Duration = Duration::from_secs(600);
+/// How long a new name takes.
+const RENAMING: Duration = Duration::from_secs(60);
+/// RDS for PostgreSQL writes something of its own so often, so that an idle database's log moves on, and the replica's lag with it.
+const HEARTBEAT: Duration = Duration::from_secs(300);
 
 const EVENTS: usize = 256;
 const DATAPOINTS: usize = 256;
@@ -48,6 +57,14 @@ pub enum State {
     BackingUp,
     /// Being promoted; its connections are cut.
     Promoting {
+        until: Timestamp,
+    },
+    /// Being made from its source.
+    Creating {
+        until: Timestamp,
+    },
+    /// Being given another name; not there for anybody meanwhile.
+    Renaming {
         until: Timestamp,
     },
     /// Does not serve.
@@ -64,6 +81,8 @@ impl State {
             Self::Available => "available",
             Self::BackingUp => "backing-up",
             Self::Promoting { .. } => "modifying",
+            Self::Creating { .. } => "creating",
+            Self::Renaming { .. } => "renaming",
             Self::Rebooting { .. } => "rebooting",
         }
     }
@@ -75,33 +94,60 @@ impl State {
 
 /// A database.
 pub struct Instance {
-    pub name: &'static str,
+    pub name: String,
     pub region: &'static str,
     pub state: State,
     /// The instance that this one follows.
-    pub source: Option<&'static str>,
+    pub source: Option<String>,
     /// Where it runs, and where its standby is kept, if it is Multi-AZ.
     zones: (&'static str, Option<&'static str>),
     /// Until then the API names the zones the other way round.
     zones_shown_late_until: Option<Timestamp>,
     pub created: Timestamp,
+    /// The application's newest write.
     newest: Option<Timestamp>,
     rows: Rows,
     /// Its storage was damaged.
     damaged: bool,
+    /// The newest transaction of all, RDS's own too.
+    replayed: Option<Timestamp>,
+    /// Transactions on their way here from the source: when they are due, when they were made, whether the application made them.
+    on_the_way: VecDeque<(Timestamp, Timestamp, bool)>,
+    /// The lag in seconds, as CloudWatch knows it.
+    lags: VecDeque<(Timestamp, f64)>,
+    /// How many days of automated backups are kept; without any there are none.
+    retention: u64,
+    renames_to: Option<String>,
+    heartbeat_due: Option<Timestamp>,
 }
 
 impl Instance {
     fn new(
-        name: &'static str,
+        name: &str,
         region: &'static str,
-        source: Option<&'static str>,
+        source: Option<String>,
         zones: (&'static str, Option<&'static str>),
         created: Timestamp,
     ) -> Self {
-        let (state, zones_shown_late_until, newest) = (State::Available, None, None);
-        let (rows, damaged) = (Rows::default(), false);
-        Self { name, region, state, source, zones, zones_shown_late_until, created, newest, rows, damaged }
+        let retention = if source.is_none() { describe::RETENTION } else { 0 };
+        Self {
+            name: name.to_owned(),
+            region,
+            state: State::Available,
+            source,
+            zones,
+            zones_shown_late_until: None,
+            created,
+            newest: None,
+            rows: Rows::default(),
+            damaged: false,
+            replayed: None,
+            on_the_way: VecDeque::new(),
+            lags: VecDeque::new(),
+            retention,
+            renames_to: None,
+            heartbeat_due: None,
+        }
     }
 
     fn take(&mut self, written: Timestamp) {
@@ -139,7 +185,7 @@ impl Instance {
 /// Something that RDS tells in its events.
 pub struct Event {
     pub at: Timestamp,
-    pub instance: &'static str,
+    pub instance: String,
     pub category: &'static str,
     pub message: &'static str,
 }
@@ -161,14 +207,10 @@ impl Refusal {
     }
 }
 
-/// All databases, their events, and what CloudWatch was told.
+/// All databases, and their events.
 pub struct Databases {
     instances: Vec<Instance>,
-    /// Writes on their way to the replica: when they are due, and when they were made.
-    on_the_way: VecDeque<(Timestamp, Timestamp)>,
     events: VecDeque<Event>,
-    /// The replica's lag in seconds, as CloudWatch knows it.
-    lags: VecDeque<(Timestamp, f64)>,
     /// Learnt with the first tick.
     pace: Pace,
 }
@@ -176,14 +218,8 @@ pub struct Databases {
 impl Databases {
     pub fn gennet(now: Timestamp) -> Self {
         let writer = Instance::new(WRITER, PRIMARY, None, ("us-east-1a", Some("us-east-1b")), now);
-        let replica = Instance::new(REPLICA, STANDBY, Some(WRITER), ("us-west-2a", None), now);
-        Self {
-            instances: vec![writer, replica],
-            on_the_way: VecDeque::new(),
-            events: VecDeque::new(),
-            lags: VecDeque::new(),
-            pace: Pace(1.0),
-        }
+        let replica = Instance::new(REPLICA, STANDBY, Some(WRITER.into()), ("us-west-2a", None), now);
+        Self { instances: vec![writer, replica], events: VecDeque::new(), pace: Pace(1.0) }
     }
 
     pub fn tick(&mut self, tick: &Tick<'_>) {
@@ -193,8 +229,11 @@ impl Databases {
             self.move_on(nth, tick.now);
             self.instances[nth].suffer(tick.faults);
         }
-        self.replicate(tick);
-        self.measure(tick);
+        for nth in 0..self.instances.len() {
+            self.beat(nth, tick);
+            self.replicate(nth, tick);
+            self.measure(nth, tick);
+        }
     }
 
     /// A Multi-AZ instance whose zone is gone fails over to the other one by itself.
@@ -210,7 +249,7 @@ impl Databases {
     fn begin_failover(&mut self, nth: usize, now: Timestamp) {
         let until = now + self.pace.scale(FAILOVER);
         self.instances[nth].state = State::Rebooting { until, failover: true };
-        self.tell(now, self.instances[nth].name, "failover", "Multi-AZ instance failover started.");
+        self.tell(now, &self.instances[nth].name.clone(), "failover", "Multi-AZ instance failover started.");
     }
 
     /// Ends what has taken its time.
@@ -223,7 +262,8 @@ impl Databases {
         let told = match instance.state {
             State::Promoting { until } if until <= now => {
                 instance.source = None;
-                self.on_the_way.clear();
+                instance.on_the_way.clear();
+                instance.retention = PROMOTED_RETENTION;
                 &[("configuration change", "Promoted Read Replica instance to a standalone database instance.")][..]
             }
             State::Rebooting { until, failover: true } if until <= now => {
@@ -233,25 +273,62 @@ impl Databases {
                 }
                 &[("availability", "DB instance restarted"), ("failover", "Multi-AZ instance failover completed")][..]
             }
+            State::Creating { until } if until <= now => &[("creation", "DB instance created")][..],
+            State::Renaming { until } if until <= now => {
+                if let Some(name) = instance.renames_to.take() {
+                    instance.name = name;
+                }
+                &[("configuration change", "Renamed DB instance")][..]
+            }
             State::Rebooting { until, .. } if until <= now => &[("availability", "DB instance restarted")][..],
             _ => return,
         };
         instance.state = State::Available;
-        let name = instance.name;
+        let name = instance.name.clone();
         for (category, message) in told {
-            self.tell(now, name, category, message);
+            self.tell(now, &name, category, message);
+        }
+    }
+
+    /// A transaction on a writer, by the application or by RDS itself.
+    fn commit(&mut self, nth: usize, at: Timestamp, of_application: bool) {
+        let due = at + self.pace.scale(REPLICATION);
+        let writer = &mut self.instances[nth];
+        writer.replayed = Some(at);
+        if of_application {
+            writer.take(at);
+        }
+        let name = writer.name.clone();
+        for replica in self.instances.iter_mut().filter(|it| it.source.as_deref() == Some(name.as_str())) {
+            replica.on_the_way.push_back((due, at, of_application));
+        }
+    }
+
+    /// RDS's own write.
+    fn beat(&mut self, nth: usize, tick: &Tick<'_>) {
+        let every = tick.pace.scale(HEARTBEAT);
+        let writer = &mut self.instances[nth];
+        let due = *writer.heartbeat_due.get_or_insert(tick.now + every);
+        if due <= tick.now {
+            writer.heartbeat_due = Some(tick.now + every);
+            if writer.source.is_none() && writer.serves(tick.faults) && tick.faults.reachable("rds", writer.region) {
+                self.commit(nth, tick.now, false);
+            }
         }
     }
 
     /// Brings over what is due, while both regions are there and the replica still follows.
-    fn replicate(&mut self, tick: &Tick<'_>) {
+    fn replicate(&mut self, nth: usize, tick: &Tick<'_>) {
         let open = |region| tick.faults.condition("rds", Some(region)).flows();
-        let follows = |it: &Instance| it.source.is_some() && it.serves(tick.faults);
-        if !(open(PRIMARY) && open(STANDBY) && self.instance(REPLICA).is_some_and(follows)) {
+        let replica = &self.instances[nth];
+        let source = replica.source.as_deref().and_then(|source| self.instance(source));
+        if !source.is_some_and(|source| open(source.region)) || !open(replica.region) || !replica.serves(tick.faults) {
             return;
         }
-        while let Some((_, written)) = self.on_the_way.pop_front_if(|(due, _)| *due <= tick.now) {
-            if let Some(replica) = self.instance_mut(REPLICA) {
+        let replica = &mut self.instances[nth];
+        while let Some((_, written, of_application)) = replica.on_the_way.pop_front_if(|(due, ..)| *due <= tick.now) {
+            replica.replayed = Some(written);
+            if of_application {
                 replica.take(written);
             }
         }
@@ -259,18 +336,21 @@ impl Databases {
 
     /// The replica tells CloudWatch how far the newest transaction it has replayed lies back (the documented meaning of `ReplicaLag` for
     /// PostgreSQL): it grows while nothing arrives.
-    fn measure(&mut self, tick: &Tick<'_>) {
-        let due = self.lags.back().is_none_or(|(at, _)| *at + tick.pace.scale(METRIC) <= tick.now);
-        let Some(replica) = self.instance(REPLICA) else { return };
+    fn measure(&mut self, nth: usize, tick: &Tick<'_>) {
+        let replica = &mut self.instances[nth];
+        let due = replica.lags.back().is_none_or(|(at, _)| *at + tick.pace.scale(METRIC) <= tick.now);
         let follows = replica.source.is_some() && replica.serves(tick.faults);
-        let (true, Some(newest)) = (due && follows && tick.faults.reachable("rds", STANDBY), replica.newest) else {
-            return;
-        };
-        let lag = tick.now.duration_since(newest).as_secs_f64().max(0.0);
-        if self.lags.len() == DATAPOINTS {
-            self.lags.pop_front();
+        let told = due && follows && tick.faults.reachable("rds", replica.region);
+        let (true, Some(replayed)) = (told, replica.replayed) else { return };
+        let lag = tick.now.duration_since(replayed).as_secs_f64().max(0.0);
+        if replica.lags.len() == DATAPOINTS {
+            replica.lags.pop_front();
         }
-        self.lags.push_back((tick.now, lag));
+        replica.lags.push_back((tick.now, lag));
+    }
+
+    pub fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter()
     }
 
     pub fn instance(&self, name: &str) -> Option<&Instance> {
@@ -281,11 +361,11 @@ impl Databases {
         self.instances.iter_mut().find(|instance| instance.name == name)
     }
 
-    fn tell(&mut self, at: Timestamp, instance: &'static str, category: &'static str, message: &'static str) {
+    fn tell(&mut self, at: Timestamp, instance: &str, category: &'static str, message: &'static str) {
         if self.events.len() == EVENTS {
             self.events.pop_front();
         }
-        self.events.push_back(Event { at, instance, category, message });
+        self.events.push_back(Event { at, instance: instance.to_owned(), category, message });
     }
 
     /// Begins to promote a replica.
@@ -339,6 +419,77 @@ impl Databases {
         Ok(())
     }
 
+    /// Begins to make a read replica in `region` of a database in the other one.
+    ///
+    /// # Errors
+    /// When the name is taken, there is no such source, it keeps no backups, or no key for the copy was named: a key belongs to one
+    /// region, so that the copy of an encrypted database needs one of its own
+    /// (<https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstanceReadReplica.html>).
+    fn create_replica(
+        &mut self,
+        name: &str,
+        source_arn: &str,
+        region: &'static str,
+        key: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        if self.instance(name).is_some() {
+            return Err(Refusal::new(400, "DBInstanceAlreadyExists", format!("DB Instance {name} already exists")));
+        }
+        let of = |it: &&Instance| describe::arn(it.region, "db", &it.name) == source_arn;
+        let source =
+            self.instances.iter().find(of).ok_or_else(|| {
+                Refusal::new(404, "DBInstanceNotFound", format!("DBInstance {source_arn} not found."))
+            })?;
+        if source.retention == 0 {
+            return Err(Refusal::state("Automated backups are not enabled for this database instance.".into()));
+        }
+        if !source.state.serves() {
+            return Err(Refusal::state(format!("The source {source_arn} is {}.", source.state.word())));
+        }
+        if key.is_none() {
+            let why = "The source is encrypted: KmsKeyId of a key in the destination region is needed.";
+            return Err(Refusal::new(400, "InvalidParameterCombination", why));
+        }
+        let zone = if region == PRIMARY { "us-east-1a" } else { "us-west-2a" };
+        let mut replica = Instance::new(name, region, Some(source.name.clone()), (zone, None), now);
+        (replica.newest, replica.replayed, replica.rows) = (source.newest, source.replayed, source.rows.clone());
+        replica.state = State::Creating { until: now + self.pace.scale(CREATION) };
+        self.instances.push(replica);
+        Ok(())
+    }
+
+    /// Changes how long backups are kept, or begins to give another name.
+    ///
+    /// # Errors
+    /// When it is not `available`, or the new name is taken.
+    fn modify(
+        &mut self,
+        name: &str,
+        region: &str,
+        retention: Option<u64>,
+        new_name: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        if let Some(taken) = new_name.filter(|new| self.instance(new).is_some()) {
+            return Err(Refusal::new(400, "DBInstanceAlreadyExists", format!("DB Instance {taken} already exists")));
+        }
+        let until = now + self.pace.scale(RENAMING);
+        let instance = self.found(name, region)?;
+        if instance.state != State::Available {
+            let state = instance.state.word();
+            return Err(Refusal::state(format!("Database instance is not in available state: it is {state}.")));
+        }
+        if let Some(days) = retention {
+            instance.retention = days;
+        }
+        if let Some(new) = new_name {
+            instance.renames_to = Some(new.to_owned());
+            instance.state = State::Renaming { until };
+        }
+        Ok(())
+    }
+
     fn found(&mut self, name: &str, region: &str) -> Result<&mut Instance, Refusal> {
         let found = self.instances.iter_mut().find(|instance| instance.name == name && instance.region == region);
         found.ok_or_else(|| Refusal::new(404, "DBInstanceNotFound", format!("DBInstance {name} not found.")))
@@ -350,7 +501,8 @@ impl Databases {
         if !(condition.serves() || matches!(condition, Condition::Denied | Condition::Throttled)) {
             return Err(format!("the database in {region} does not answer ({condition:?})"));
         }
-        let used = self.instances.iter().find(|instance| instance.region == region);
+        let name = if region == PRIMARY { WRITER } else { REPLICA };
+        let used = self.instances.iter().find(|instance| instance.region == region && instance.name == name);
         let used = used.ok_or_else(|| format!("there is no database in {region}"))?;
         match used.serves(faults) {
             true => Ok(used),
@@ -368,12 +520,9 @@ impl Databases {
         if used.source.is_some() {
             return Err("cannot execute INSERT in a read-only transaction".into());
         }
-        let name = used.name;
-        if let Some(used) = self.instance_mut(name) {
-            used.take(at);
-        }
-        if self.instances.iter().any(|instance| instance.source == Some(name)) {
-            self.on_the_way.push_back((at + self.pace.scale(REPLICATION), at));
+        let name = used.name.clone();
+        if let Some(nth) = self.instances.iter().position(|instance| instance.name == name) {
+            self.commit(nth, at, true);
         }
         Ok(())
     }

@@ -23,7 +23,13 @@ fn the_replica_has_what_crossed_before_the_region_went_dark_and_its_lag_grows() 
     pass(&mut all, later(70), &faults);
     assert_eq!(all.newest(STANDBY, &faults), Some(start));
     assert!(all.write(PRIMARY, later(70), &faults).is_err());
-    let told: Vec<_> = all.lags.iter().map(|(at, lag)| at.duration_since(start).as_secs_f64() - lag).collect();
+    let told: Vec<_> = all
+        .instance(REPLICA)
+        .unwrap()
+        .lags
+        .iter()
+        .map(|(at, lag)| at.duration_since(start).as_secs_f64() - lag)
+        .collect();
     assert_eq!(told, [0.0, 0.0], "the datapoint's time less the lag is the newest write that arrived");
 }
 
@@ -89,8 +95,33 @@ fn while_nothing_flows_the_replica_answers_and_tells_a_lag_that_grows() {
     all.write(PRIMARY, later(3), &faults).unwrap();
     pass(&mut all, later(600), &faults);
     assert_eq!(all.newest(STANDBY, &faults), Some(start));
-    assert_eq!(all.lags.back().unwrap().1, 600.0);
+    assert_eq!(all.instance(REPLICA).unwrap().lags.back().unwrap().1, 600.0);
     faults.heal_all();
     pass(&mut all, later(601), &faults);
     assert_eq!(all.newest(STANDBY, &faults), Some(later(3)));
+}
+
+#[test]
+fn a_replica_is_made_of_what_keeps_backups_under_a_free_name_and_with_a_key_of_its_region() {
+    let (mut all, start, faults) = databases();
+    let later = |seconds| start + Duration::from_secs(seconds);
+    all.promote(REPLICA, STANDBY, start).unwrap();
+    pass(&mut all, later(71), &faults);
+    let source = "arn:aws:rds:us-west-2:000000000000:db:gennet-db-replica".replace("000000000000", sts::ACCOUNT);
+    let make = |all: &mut Databases, key| all.create_replica(WRITER, &source, PRIMARY, key, later(72));
+    assert_eq!(make(&mut all, Some("key")).unwrap_err().code, "DBInstanceAlreadyExists");
+    all.modify(WRITER, PRIMARY, None, Some("gennet-db-old"), later(72)).unwrap();
+    pass(&mut all, later(140), &faults);
+    assert!(all.instance("gennet-db-old").is_some() && all.instance(WRITER).is_none());
+    assert_eq!(make(&mut all, None).unwrap_err().code, "InvalidParameterCombination");
+    all.modify(REPLICA, STANDBY, Some(0), None, later(140)).unwrap();
+    assert_eq!(make(&mut all, Some("key")).unwrap_err().code, "InvalidDBInstanceState", "no backups, no replica");
+    all.modify(REPLICA, STANDBY, Some(7), None, later(140)).unwrap();
+    all.write(STANDBY, later(141), &faults).unwrap();
+    make(&mut all, Some("key")).unwrap();
+    assert_eq!(all.instance(WRITER).unwrap().state.word(), "creating");
+    all.write(STANDBY, later(142), &faults).unwrap();
+    pass(&mut all, later(72 + 601), &faults);
+    assert_eq!(all.newest(PRIMARY, &faults), Some(later(142)), "it follows, from before it was there");
+    assert!(all.write(PRIMARY, later(680), &faults).unwrap_err().contains("read-only"));
 }

@@ -17,7 +17,7 @@ use super::super::Site;
 use super::super::faults::Condition;
 use super::super::net::{GatedListener, Place};
 use super::super::world::{REGIONS, Truth, World};
-use super::super::xml::{document, leaf, node};
+use super::super::xml::{child, document, leaf, node, text as xml_text};
 use super::{Bucket, Buckets, KEPT, ROOM, Version, listing};
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
@@ -166,6 +166,8 @@ fn route(endpoint: &Endpoint, request: Request<'_>) -> Answered {
     match (&request.method, request.key) {
         (&Method::GET | &Method::HEAD, "") => about_bucket(bucket, &request),
         (&Method::GET | &Method::HEAD, key) => get_object(bucket, key, request.questions),
+        (&Method::PUT, "") if request.questions.contains_key("replication") => set_replication(truth, &request),
+        (&Method::DELETE, "") if request.questions.contains_key("replication") => unset_replication(truth, &request),
         (&Method::PUT, key) if !key.is_empty() => put_object(truth, endpoint, &request),
         (&Method::DELETE, key) if !key.is_empty() => delete_object(truth, endpoint, &request),
         _ => Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", "This lab does not do that")),
@@ -236,6 +238,41 @@ fn replication(bucket: &Bucket) -> Answered {
     ];
     let role = leaf("Role", "arn:aws:iam::000000000000:role/replication");
     Ok(xml("ReplicationConfiguration", [role, node("Rule", rule)]))
+}
+
+/// One rule, of which only the destination matters here.
+fn set_replication(truth: &mut Truth, request: &Request<'_>) -> Answered {
+    let malformed =
+        || Refusal::new(StatusCode::BAD_REQUEST, "MalformedXML", "The XML you provided was not well-formed");
+    let text = std::str::from_utf8(&request.body).map_err(|_| malformed())?;
+    let document = roxmltree::Document::parse(text).map_err(|_| malformed())?;
+    let root = document.root_element();
+    let rule = child(root, "Rule").filter(|_| xml_text(root, "Role").is_some()).ok_or_else(malformed)?;
+    let to = child(rule, "Destination").and_then(|it| xml_text(it, "Bucket")).ok_or_else(malformed)?;
+    let to = to.rsplit(":").next().and_then(|name| truth.s3.bucket(name)).filter(|bucket| bucket.versioned);
+    let to = to.map(|bucket| bucket.name).ok_or_else(|| {
+        Refusal::new(StatusCode::BAD_REQUEST, "InvalidRequest", "Destination bucket must exist and be versioned.")
+    })?;
+    replicate(truth, request, Some(to), "PutBucketReplication", StatusCode::OK)
+}
+
+fn unset_replication(truth: &mut Truth, request: &Request<'_>) -> Answered {
+    replicate(truth, request, None, "DeleteBucketReplication", StatusCode::NO_CONTENT)
+}
+
+fn replicate(
+    truth: &mut Truth,
+    request: &Request<'_>,
+    to: Option<&'static str>,
+    action: &str,
+    done: StatusCode,
+) -> Answered {
+    let place = truth.s3.bucket_mut(request.bucket).map(|bucket| {
+        bucket.replicates_to = to;
+        format!("s3@{}", bucket.region)
+    });
+    truth.record(&place.unwrap_or_default(), action, request.bucket, true);
+    Ok(done.into_response())
 }
 
 fn lifecycle() -> Response {

@@ -26,7 +26,7 @@ use crate::domain::run::{Outcome, Run};
 use crate::domain::state::State;
 use crate::domain::text::is_harmful;
 use crate::domain::time::At;
-use crate::domain::verdict::{Promise, RpoVerdict};
+use crate::domain::verdict::Promise;
 use items::Items;
 use messages::Messages;
 use people::People;
@@ -256,7 +256,7 @@ impl Found {
         let as_of = incident.closed_at.map_or(now, |_| self.last_at);
         let (runs, tracks) = self.runs.review();
         let (rto, rpo) = match &self.promise {
-            Some(promise) => (promise.rto(incident, now), rpo(promise, incident, &tracks)),
+            Some(promise) => (promise.rto(incident, now), promise.rpo(incident, tracks.last())),
             None => (Vec::new(), Vec::new()),
         };
         let mut review = Review {
@@ -297,20 +297,6 @@ impl Found {
     }
 }
 
-/// The losses of an incident: of each class what a run measured, or else what the latest run leaves to estimate.
-pub(super) fn rpo(promise: &Promise, incident: &Incident, runs: &[Run]) -> Vec<RpoVerdict> {
-    use crate::domain::recovery::Loss;
-    let mut verdicts = promise.rpo(incident, None);
-    for run in runs.iter().filter(|run| run.mode.acts()) {
-        for (known, new) in verdicts.iter_mut().zip(promise.rpo(incident, Some(run))) {
-            if !matches!(known.loss, Loss::Measured { .. }) {
-                *known = new;
-            }
-        }
-    }
-    verdicts
-}
-
 fn is_against_advice(event: &Event) -> bool {
     matches!(event, Event::GuardsOverridden { .. } | Event::ItemTicked { against: Some(_), .. })
 }
@@ -336,22 +322,17 @@ fn is_decision(event: &Event) -> bool {
 pub struct Lister {
     state: State,
     promise: Option<Promise>,
-    /// Runs of the open one that have ended or were replaced.
-    runs: Vec<Run>,
     briefs: Vec<Brief>,
 }
 
 impl Lister {
     pub fn take(&mut self, record: &Record) {
-        match &record.event {
-            Event::IncidentClosed { .. } => self.note(Some(record.at), record.at),
-            Event::RunStarted { .. } => self.runs.extend(self.own_run()),
-            _ => {}
+        if matches!(record.event, Event::IncidentClosed { .. }) {
+            self.note(Some(record.at), record.at);
         }
         self.state.apply(record);
         if let Event::IncidentDeclared { incident, title, severity, drill, promise, .. } = &record.event {
             self.promise = promise.as_deref().cloned();
-            self.runs.clear();
             self.briefs.push(Brief {
                 incident: incident.clone(),
                 title: tidy(title),
@@ -374,15 +355,14 @@ impl Lister {
 
     /// What the open incident has come to.
     fn note(&mut self, closed_at: Option<At>, now: At) {
-        let own = self.own_run();
+        let run = self.own_run();
         let (Some(incident), Some(brief)) = (&self.state.incident, self.briefs.last_mut()) else { return };
-        self.runs.extend(own);
         (brief.severity, brief.closed_at, brief.runs) = (incident.severity, closed_at, self.state.runs);
         brief.commander.clone_from(&incident.commander);
         let incident = Incident { closed_at, ..incident.clone() };
         if let Some(promise) = &self.promise {
             brief.rto = promise.rto(&incident, now);
-            brief.rpo = rpo(promise, &incident, &self.runs);
+            brief.rpo = promise.rpo(&incident, run.as_ref());
         }
     }
 

@@ -70,6 +70,14 @@ pub static KIND: SystemKind = SystemKind {
             params: &[],
         },
         StepKind {
+            name: "kubernetes.standby",
+            title: "Give the deployments of a region that does not serve a standby's size",
+            role: StepRole::Changes,
+            undo: Undo::Revert,
+            instead: "",
+            params: &[Param::default("each", ParamType::Integer, "1", "so many replicas of each deployment")],
+        },
+        StepKind {
             name: "kubernetes.fence",
             title: "Stop what writes: scale the deployments to zero",
             role: StepRole::Fences,

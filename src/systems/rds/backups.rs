@@ -80,11 +80,17 @@ impl Rds {
         Ok(look)
     }
 
-    /// The database whose backups count: the promoted replica once it stands on its own and the old writer is not seen.
+    /// The database whose backups count: the promoted replica once it stands on its own, unless the old writer is the one that is written to.
     async fn writer(&self) -> &Database {
         let (primary, replica) = tokio::join!(self.primary.look(), self.replica.look());
-        let stands_alone = replica.is_ok_and(|seen| seen.source.is_none() && seen.serves());
-        if stands_alone && primary.is_err() { &self.replica } else { &self.primary }
+        let Some(replica) = replica.ok().filter(|seen| seen.source.is_none() && seen.serves()) else {
+            return &self.primary;
+        };
+        // Where both stand alone, an old writer has come back: the one that is still written to has the newer log.
+        match primary {
+            Ok(primary) if primary.source.is_none() && primary.restorable > replica.restorable => &self.primary,
+            _ => &self.replica,
+        }
     }
 }
 

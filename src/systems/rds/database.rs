@@ -23,6 +23,11 @@ pub const LOOK: Duration = Duration::from_millis(2500);
 /// The error of a call that does not fit the state of an instance.
 const WRONG_STATE: &str = "InvalidDBInstanceState";
 
+/// The error of a call for a name that is taken.
+const TAKEN: &str = "DBInstanceAlreadyExists";
+/// The error of a call about an instance that is not there.
+const MISSING: &str = "DBInstanceNotFound";
+
 /// The API's words for the state of an instance in which it serves its clients; anything else is a state in between, or a failure.
 const SERVING: [&str; 6] = [
     "available",
@@ -51,6 +56,8 @@ pub struct Seen {
     /// Up to then the writer can be restored in its own region.
     pub restorable: Option<At>,
     pub retention_days: i32,
+    pub arn: Option<String>,
+    pub encrypted: bool,
     /// What a replica ought to share with its source: engine, size, parameters.
     pub traits: BTreeMap<&'static str, String>,
 }
@@ -134,6 +141,17 @@ impl Database {
         })
     }
 
+    /// As [`look`](Self::look); `None` when there is no database of that name.
+    ///
+    /// # Errors
+    /// When the API does not answer, or refuses.
+    pub async fn find(&self) -> Result<Option<Seen>, Fault> {
+        match self.look().await {
+            Err(fault) if fault.what.contains(MISSING) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
     /// Whether it answers a client. `None` when this host is not to try, or does not know where.
     pub async fn answers(&self, seen: Option<&Seen>) -> Option<Result<(), String>> {
         let address = self.address.as_ref().or_else(|| seen.and_then(|seen| seen.endpoint.as_ref()));
@@ -215,6 +233,36 @@ impl Database {
         self.aws.ask(Call::Mutation, "PromoteReadReplica", asked.send()).await.map(drop).map_err(look_again)
     }
 
+    /// Calls `ModifyDBInstance` with another name, once and at once: `from` may be the new name, on the way back.
+    ///
+    /// # Errors
+    /// Ambiguous also when it does not fit the state: then it may be under way already.
+    pub async fn rename(&self, from: &str, to: &str) -> Result<(), Fault> {
+        let asked = self.client().await?.modify_db_instance().db_instance_identifier(from);
+        let asked = asked.new_db_instance_identifier(to).apply_immediately(true);
+        self.aws.ask(Call::Mutation, "ModifyDBInstance", asked.send()).await.map(drop).map_err(look_again)
+    }
+
+    /// Calls `ModifyDBInstance` with the number of days that automated backups are kept, once and at once.
+    ///
+    /// # Errors
+    /// Ambiguous also when it does not fit the state: then it may be under way already.
+    pub async fn keep_backups(&self, days: i32) -> Result<(), Fault> {
+        let asked = self.client().await?.modify_db_instance().db_instance_identifier(&self.name);
+        let asked = asked.backup_retention_period(days).apply_immediately(true);
+        self.aws.ask(Call::Mutation, "ModifyDBInstance", asked.send()).await.map(drop).map_err(look_again)
+    }
+
+    /// Calls `CreateDBInstanceReadReplica` in this database's region, once.
+    ///
+    /// # Errors
+    /// Ambiguous also when the name is taken: it may be the replica that was asked for before.
+    pub async fn create_of(&self, source: &str, key: Option<&str>) -> Result<(), Fault> {
+        let asked = self.client().await?.create_db_instance_read_replica().db_instance_identifier(&self.name);
+        let asked = asked.source_db_instance_identifier(source).set_kms_key_id(key.map(str::to_owned));
+        self.aws.ask(Call::Mutation, "CreateDBInstanceReadReplica", asked.send()).await.map(drop).map_err(look_again)
+    }
+
     /// Calls `RebootDBInstance` with `ForceFailover`, once.
     ///
     /// # Errors
@@ -227,7 +275,7 @@ impl Database {
 
 /// RDS has no idempotency tokens: a call that does not fit the state may be the answer to one that was made before.
 fn look_again(fault: Fault) -> Fault {
-    if !fault.what.contains(WRONG_STATE) {
+    if !fault.what.contains(WRONG_STATE) && !fault.what.contains(TAKEN) {
         return fault;
     }
     Fault::ambiguous(fault.system, fault.what).means("it may be under way already").next("Mayday looks at it again")
@@ -247,6 +295,8 @@ fn seen(it: &DbInstance) -> Seen {
         endpoint,
         restorable: it.latest_restorable_time().and_then(moment),
         retention_days: it.backup_retention_period().unwrap_or(0),
+        arn: it.db_instance_arn().map(clean),
+        encrypted: it.storage_encrypted().unwrap_or(false),
         traits: traits(it),
     }
 }
@@ -291,6 +341,8 @@ mod tests {
             endpoint,
             restorable,
             retention_days: 7,
+            arn: None,
+            encrypted: true,
             traits,
         }
     }

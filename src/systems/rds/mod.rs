@@ -56,6 +56,11 @@ pub static KIND: SystemKind = SystemKind {
             ParamType::Url,
             "an endpoint of CloudWatch other than AWS's own, for the replica's region",
         ),
+        Param::optional(
+            "primary_cloudwatch_endpoint_url",
+            ParamType::Url,
+            "the same for the primary's region, where a replica lives after a failover",
+        ),
         STS_ENDPOINT_URL,
         IAM_ENDPOINT_URL,
         PROFILE,
@@ -83,6 +88,35 @@ pub static KIND: SystemKind = SystemKind {
             undo: Undo::PointOfNoReturn,
             instead: "run it again: the first zone takes over, with another outage of 1 to 2 minutes",
             params: &[],
+        },
+        StepKind {
+            name: "rds.set-aside",
+            title: "Give the region's old database another name; its data stays",
+            role: StepRole::Changes,
+            undo: Undo::Revert,
+            instead: "",
+            params: &[],
+        },
+        StepKind {
+            name: "rds.backups",
+            title: "Keep automated backups of the region's database",
+            role: StepRole::Changes,
+            undo: Undo::Revert,
+            instead: "",
+            params: &[Param::default("days", ParamType::Integer, "7", "for how many days they are kept")],
+        },
+        StepKind {
+            name: "rds.create-replica",
+            title: "Make a replica in the region of the database in the other one",
+            role: StepRole::Changes,
+            undo: Undo::PointOfNoReturn,
+            instead: "delete the replica by hand: Mayday deletes no database",
+            params: &[Param::default(
+                "kms_key",
+                ParamType::Text,
+                "alias/aws/rds",
+                "the key of an encrypted replica, in its own region",
+            )],
         },
         StepKind {
             name: "rds.writable",
@@ -118,9 +152,11 @@ impl Factory for RdsFactory {
         let cloudwatch = Aws::new(spec, replica_region.as_str(), params.opt_text("cloudwatch_endpoint_url"));
         let lag = LagMetric::new(&replica.name, cloudwatch);
         let primary = database("instance", &region, "")?;
+        let cloudwatch = Aws::new(spec, region.as_str(), params.opt_text("primary_cloudwatch_endpoint_url"));
+        let primary_lag = LagMetric::new(&primary.name, cloudwatch);
         // Asked of the region that survives.
         let permits = Permits::new(spec, replica_region.as_str());
-        Ok(Arc::new(Connected(Arc::new(Rds { id: spec.id.to_string(), primary, replica, lag, permits }))))
+        Ok(Arc::new(Connected(Arc::new(Rds { id: spec.id.to_string(), primary, replica, lag, primary_lag, permits }))))
     }
 }
 
@@ -130,6 +166,8 @@ struct Rds {
     primary: Database,
     replica: Database,
     lag: LagMetric,
+    /// Of the primary, once it follows the replica.
+    primary_lag: LagMetric,
     permits: Permits,
 }
 
@@ -137,6 +175,15 @@ impl Rds {
     /// The database of a region.
     fn of_region(&self, region: Option<&RegionId>) -> &Database {
         if region == Some(&self.replica.region) { &self.replica } else { &self.primary }
+    }
+
+    /// The database of the other region.
+    fn other(&self, database: &Database) -> &Database {
+        if database.region == self.replica.region { &self.primary } else { &self.replica }
+    }
+
+    fn lag_of(&self, database: &Database) -> &LagMetric {
+        if database.region == self.replica.region { &self.lag } else { &self.primary_lag }
     }
 
     /// What a promoted replica would do differently: RDS inherits neither parameter group nor size.

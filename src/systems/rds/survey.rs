@@ -2,7 +2,6 @@
 
 use super::Rds;
 use super::database::{Database, Seen};
-use super::lag::Measured;
 use crate::domain::health::Status;
 use crate::domain::recovery::{Lag, Member, Role, Survey};
 use crate::domain::system::Fault;
@@ -46,29 +45,38 @@ impl Sight {
 
 impl Rds {
     pub async fn survey(&self) -> Survey {
-        let (primary, replica, lag) =
-            tokio::join!(Sight::of(&self.primary), Sight::of(&self.replica), self.lag.newest());
+        let (primary, replica) = tokio::join!(Sight::of(&self.primary), Sight::of(&self.replica));
+        // Only the API says who follows; a primary that it is silent about has been the writer so far.
+        let follows = |sight: &Sight| sight.seen.as_ref().is_ok_and(|seen| seen.source.is_some());
+        let (copy, sight, writer) = match follows(&primary) && !follows(&replica) {
+            true => (&self.primary, &primary, &replica),
+            false => (&self.replica, &replica, &primary),
+        };
         let mut notes = Vec::new();
-        let lag = lag.unwrap_or_else(|fault| {
+        let lag = self.lag_of(copy).newest().await.unwrap_or_else(|fault| {
             notes.push(format!("ReplicaLag is unknown: {}", fault.what));
             None
         });
-        let follows = replica.seen.as_ref().is_ok_and(|seen| seen.source.is_some());
-        let point = lag.filter(|_| follows).map(|lag| lag.point(&self.replica.region));
-        notes.extend(primary.seen.as_ref().ok().and_then(restorable));
-        let members = vec![member(&self.primary, &primary, Role::Writer, None), self.replica_member(&replica, lag)];
+        let point = lag.filter(|_| follows(sight)).map(|lag| lag.point(&copy.region));
+        notes.extend(writer.seen.as_ref().ok().and_then(restorable));
+        let shown = |database: &Database, sight: &Sight, silent: Role| {
+            let role = role(sight, silent);
+            let lag = lag.filter(|lag| role == Role::Replica && database.region == copy.region && lag.is_fresh());
+            member(database, sight, role, lag.map(|lag| Lag::Seconds(lag.lag)))
+        };
+        let members = vec![shown(&self.primary, &primary, Role::Writer), shown(&self.replica, &replica, Role::Unknown)];
         Survey { members, standby_point: point, notes }
     }
+}
 
-    fn replica_member(&self, sight: &Sight, lag: Option<Measured>) -> Member {
-        let role = match &sight.seen {
-            Ok(Seen { source: Some(_), .. }) => Role::Replica,
-            Ok(seen) if seen.serves() => Role::Writer,
-            Ok(_) => Role::Other,
-            Err(_) => Role::Unknown,
-        };
-        let lag = lag.filter(|lag| role == Role::Replica && lag.is_fresh());
-        member(&self.replica, sight, role, lag.map(|lag| Lag::Seconds(lag.lag)))
+/// The part a database plays; `silent` when its API does not say.
+fn role(sight: &Sight, silent: Role) -> Role {
+    match &sight.seen {
+        Ok(Seen { source: Some(_), .. }) => Role::Replica,
+        Ok(seen) if seen.serves() => Role::Writer,
+        Ok(_) if silent == Role::Writer => Role::Writer,
+        Ok(_) => Role::Other,
+        Err(_) => silent,
     }
 }
 

@@ -7,7 +7,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    BucketVersioningStatus, ExpirationStatus, LifecycleRule, Object, ReplicationRuleStatus, ReplicationStatus,
+    BucketVersioningStatus, DeleteMarkerReplication, DeleteMarkerReplicationStatus, Destination, ExpirationStatus,
+    LifecycleRule, Object, ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter, ReplicationRuleStatus,
+    ReplicationStatus,
 };
 use tokio::sync::OnceCell;
 
@@ -96,6 +98,41 @@ impl Bucket {
             let there = rule.destination.as_ref().is_some_and(|destination| destination.bucket.ends_with(&arn));
             there && rule.status == ReplicationRuleStatus::Enabled
         }))
+    }
+
+    /// The role that this bucket's replication acts as; `None` without replication.
+    pub async fn replication_role(&self) -> Result<Option<String>, Fault> {
+        let ask = self.client().await?.get_bucket_replication().bucket(&self.name);
+        match self.aws.ask(Call::Read, "GetBucketReplication", ask.send()).await {
+            Err(fault) if fault.what.contains("ReplicationConfigurationNotFoundError") => Ok(None),
+            Err(fault) => Err(fault),
+            Ok(answer) => Ok(answer.replication_configuration.map(|it| it.role)),
+        }
+    }
+
+    /// Puts the one rule that everything new replicates to the bucket called `to`. One attempt.
+    pub async fn replicate_to(&self, rule: &str, to: &str, role: &str) -> Result<(), Fault> {
+        let unfit = |error: aws_sdk_s3::error::BuildError| Fault::permanent(&self.system, error.to_string());
+        let destination = Destination::builder().bucket(format!("arn:aws:s3:::{to}")).build().map_err(unfit)?;
+        let deletions = DeleteMarkerReplication::builder().status(DeleteMarkerReplicationStatus::Disabled).build();
+        let rule = ReplicationRule::builder()
+            .id(rule)
+            .priority(1)
+            .filter(ReplicationRuleFilter::builder().prefix("").build())
+            .status(ReplicationRuleStatus::Enabled)
+            .delete_marker_replication(deletions)
+            .destination(destination)
+            .build()
+            .map_err(unfit)?;
+        let rules = ReplicationConfiguration::builder().role(role).rules(rule).build().map_err(unfit)?;
+        let ask = self.client().await?.put_bucket_replication().bucket(&self.name).replication_configuration(rules);
+        self.aws.ask(Call::Mutation, "PutBucketReplication", ask.send()).await.map(drop)
+    }
+
+    /// Takes the rules away. One attempt.
+    pub async fn replicate_nowhere(&self) -> Result<(), Fault> {
+        let ask = self.client().await?.delete_bucket_replication().bucket(&self.name);
+        self.aws.ask(Call::Mutation, "DeleteBucketReplication", ask.send()).await.map(drop)
     }
 
     /// Objects under `prefix`, newest first.

@@ -2,6 +2,7 @@
 
 mod backups;
 mod bucket;
+mod replicate;
 mod steps;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use self::bucket::{Bucket, age};
+use self::replicate::Replicate;
 use self::steps::{Measure, Replication};
 use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
@@ -17,7 +19,7 @@ use crate::domain::health::{Reading, Status};
 use crate::domain::ids::RegionId;
 use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
 use crate::domain::plan::StepSpec;
-use crate::domain::recovery::{Lag, Member, Role, Survey};
+use crate::domain::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 use crate::domain::time::{At, seconds_between};
 use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY, reading};
@@ -80,6 +82,18 @@ pub static KIND: SystemKind = SystemKind {
             params: &[],
         },
         StepKind {
+            name: "s3.replicate",
+            title: "Replicate the bucket of a region to the other one",
+            role: StepRole::Changes,
+            undo: Undo::Revert,
+            instead: "",
+            params: &[Param::optional(
+                "role",
+                ParamType::Text,
+                "the ARN of the role that S3 acts as; that of the other direction when left out",
+            )],
+        },
+        StepKind {
             name: "s3.replication",
             title: "Make sure that versioning and replication are on",
             role: StepRole::Checks,
@@ -139,6 +153,24 @@ pub struct Pair {
 
 struct S3(Arc<Pair>);
 
+/// One of the two buckets as it was seen.
+struct Side<'a> {
+    bucket: &'a Bucket,
+    seen: Result<Reading, Fault>,
+    /// When the newest object was written, here or elsewhere.
+    newest: Option<At>,
+    /// What replication brought here.
+    arrived: Result<Option<(RecoveryPoint, String)>, Fault>,
+}
+
+impl Side<'_> {
+    /// When it was last written to by somebody else than replication.
+    fn own(&self) -> Option<At> {
+        let arrived = self.arrived.as_ref().ok()?.as_ref().map(|(point, _)| point.at);
+        self.newest.filter(|newest| arrived.is_none_or(|arrived| *newest > arrived))
+    }
+}
+
 impl S3 {
     async fn look(&self, bucket: &Bucket, max_age: Option<Duration>) -> Result<Reading, Fault> {
         if !bucket.versioned().await? {
@@ -152,18 +184,11 @@ impl S3 {
         Ok(Reading::new(if fresh { Status::Healthy } else { Status::Degraded }, newest.words()))
     }
 
-    /// The primary's member, and when it was last written to.
-    async fn primary(&self) -> (Member, Option<At>) {
-        let Pair { primary, prefix, .. } = &*self.0;
-        let mut member = member(primary, Role::Writer, self.look(primary, None).await);
-        let newest = match member.status {
-            Status::Down | Status::Unknown => None,
-            _ => primary.newest(prefix).await.ok().flatten().map(|object| object.modified),
-        };
-        if let Some(at) = newest {
-            member.detail = format!("{}, newest object {} old", member.detail, age(at));
-        }
-        (member, newest)
+    async fn side<'a>(&self, bucket: &'a Bucket) -> Side<'a> {
+        let prefix = &self.0.prefix;
+        let (seen, newest, arrived) =
+            tokio::join!(self.look(bucket, None), bucket.newest(prefix), self.0.arrived(bucket));
+        Side { bucket, seen, newest: newest.ok().flatten().map(|object| object.modified), arrived }
     }
 }
 
@@ -186,19 +211,27 @@ impl System for S3 {
 
     async fn survey(&self) -> Result<Survey, Fault> {
         let pair = &*self.0;
-        let standby = async { (self.look(&pair.standby, None).await, pair.standby_point().await) };
-        let ((primary, written), (seen, point)) = tokio::join!(self.primary(), standby);
-        let mut standby = member(&pair.standby, Role::Replica, seen);
+        let (primary, standby) = tokio::join!(self.side(&pair.primary), self.side(&pair.standby));
+        // The one that is written to has the newest object that nobody replicated; the primary, when none tells.
+        let turned = standby.own() > primary.own();
+        let (writer, copy) = if turned { (standby, primary) } else { (primary, standby) };
+        // What does not answer may replicate all the same: only a clear no makes the other one no copy.
+        let replicates = writer.bucket.replicates_to(&copy.bucket.name).await.unwrap_or(true);
         let mut notes = Vec::new();
-        let point = match point {
+        let mut following = member(copy.bucket, Role::Replica, copy.seen);
+        if !replicates {
+            following.role = Role::Other;
+            following.detail = format!("{}, and {} does not replicate to it", following.detail, writer.bucket.name);
+        }
+        let point = match copy.arrived {
             Ok(Some((point, words))) => {
                 // Both times are the source's own; without the source nobody knows what is missing.
-                standby.lag = written.map(|written| Lag::Seconds(seconds_between(point.at, written).max(0.0)));
+                following.lag = writer.newest.map(|written| Lag::Seconds(seconds_between(point.at, written).max(0.0)));
                 notes.push(format!("newest object that arrived: {words}"));
                 Some(point)
             }
             Ok(None) => {
-                notes.push(pair.nothing_there());
+                notes.push(pair.nothing_there(copy.bucket));
                 None
             }
             Err(fault) => {
@@ -206,7 +239,12 @@ impl System for S3 {
                 None
             }
         };
-        Ok(Survey { members: vec![primary, standby], standby_point: point, notes })
+        let mut leading = member(writer.bucket, Role::Writer, writer.seen);
+        if let Some(at) = writer.newest {
+            leading.detail = format!("{}, newest object {} old", leading.detail, age(at));
+        }
+        let members = if turned { vec![following, leading] } else { vec![leading, following] };
+        Ok(Survey { members, standby_point: point, notes })
     }
 
     async fn backup(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
@@ -217,6 +255,10 @@ impl System for S3 {
         let pair = self.0.clone();
         match spec.kind.as_str() {
             "s3.recovery-point" => Ok(Arc::new(Measure(pair))),
+            "s3.replicate" => {
+                let role = spec.params.opt_text("role").map(str::to_owned);
+                Ok(Arc::new(Replicate { pair, region: spec.region.clone(), role }))
+            }
             "s3.replication" => {
                 let (canary, source_may_be_lost) = (spec.params.flag("canary"), spec.params.flag("source_may_be_lost"));
                 Ok(Arc::new(Replication { pair, canary, source_may_be_lost }))

@@ -46,7 +46,7 @@ impl Step for Measure {
     async fn verify(&self, _begun: &Begun, _log: &dyn StepLog) -> Result<Verified, Fault> {
         let (point, object) = match self.0.standby_point().await? {
             Some(found) => found,
-            None => return Ok(Verified::Broken { why: self.0.nothing_there() }),
+            None => return Ok(Verified::Broken { why: self.0.nothing_there(&self.0.standby) }),
         };
         Ok(Verified::Holds { detail: object, recovery_point: Some(point) })
     }
@@ -102,7 +102,7 @@ impl Replication {
             Err(fault) if self.source_may_be_lost && wrong.is_empty() && fault.class == FaultClass::Transient => {
                 let arrived = match self.pair.standby_point().await? {
                     Some((_, object)) => format!("the newest object that arrived is {object}"),
-                    None => self.pair.nothing_there(),
+                    None => self.pair.nothing_there(standby),
                 };
                 let lost = format!("{} does not answer, so nothing replicates from it; {arrived}", primary.name);
                 return Ok(Setup::SourceLost(lost));
@@ -211,18 +211,23 @@ impl Step for Replication {
 impl Pair {
     /// The newest moment that replication brought to the standby, and the object that proves it.
     pub async fn standby_point(&self) -> Result<Option<(RecoveryPoint, String)>, Fault> {
-        let found = self.standby.newest_replica(&self.prefix).await?;
+        self.arrived(&self.standby).await
+    }
+
+    /// The newest moment that replication brought to one of the two, and the object that proves it.
+    pub async fn arrived(&self, bucket: &Bucket) -> Result<Option<(RecoveryPoint, String)>, Fault> {
+        let found = bucket.newest_replica(&self.prefix).await?;
         Ok(found.map(|object| {
             let words = object.words();
-            let source = format!("newest replicated object of {}: {}", self.standby.name, object.key);
-            let region = Some(self.standby.region.clone());
+            let source = format!("newest replicated object of {}: {}", bucket.name, object.key);
+            let region = Some(bucket.region.clone());
             let source = crate::domain::text::clean(&source);
             (RecoveryPoint { at: object.modified, region, source, measured: true }, words)
         }))
     }
 
     /// Said when there is no recovery point.
-    pub fn nothing_there(&self) -> String {
-        format!("{} holds no replicated object under `{}`", self.standby.name, self.prefix)
+    pub fn nothing_there(&self, bucket: &Bucket) -> String {
+        format!("{} holds no replicated object under `{}`", bucket.name, self.prefix)
     }
 }

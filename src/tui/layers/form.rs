@@ -1,6 +1,6 @@
 //! A form: texts and choices, checked here as far as that is possible, and what is asked of the engine once it is filled in.
 
-use ratatui::crossterm::event::KeyEvent;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::text::Line;
 use tui_textarea::TextArea;
 
@@ -64,6 +64,7 @@ pub enum Purpose {
     ReopenItem(ItemId),
     HandOver,
     RetryDelivery(MessageId, ChannelId),
+    RevertRun(RunId),
     /// Only what is shown changes.
     Filter,
 }
@@ -106,6 +107,15 @@ impl Field {
     }
 }
 
+/// Hands a key to a field of one line. Ctrl-U clears it up to the cursor, as a shell does: the widget alone would take back one change.
+pub fn edit_line(area: &mut TextArea<'_>, key: KeyEvent) {
+    if key.code == KeyCode::Char('u') && key.modifiers == KeyModifiers::CONTROL {
+        area.delete_line_by_head();
+    } else {
+        area.input(key);
+    }
+}
+
 impl Form {
     pub fn new(title: impl Into<String>, purpose: Purpose, fields: Vec<Field>) -> Self {
         Self { title: title.into(), about: Vec::new(), danger: false, fields, at: 0, purpose, said: String::new() }
@@ -129,11 +139,9 @@ impl Form {
 
     pub fn type_key(&mut self, key: KeyEvent) {
         match &mut self.fields[self.at].value {
-            Value::Text { area, .. } => {
-                area.input(key);
-            }
+            Value::Text { area, .. } => edit_line(area, key),
             Value::Choice { options, at } => {
-                if let ratatui::crossterm::event::KeyCode::Char(c) = key.code
+                if let KeyCode::Char(c) = key.code
                     && let Some(found) = options.iter().position(|option| option.ends_with(c))
                 {
                     *at = found;
@@ -286,6 +294,7 @@ impl Purpose {
             Self::Tick(item) => Ask::TickItem { item, note: value(0) },
             Self::SkipItem(item) => Ask::SkipItem { item, reason: value(0) },
             Self::ReopenItem(item) => Ask::ReopenItem { item, reason: value(0) },
+            Self::RevertRun(run) => Ask::RevertRun { run, phrase: value(0), reason: value(1) },
             Self::Filter => return None,
         })
     }

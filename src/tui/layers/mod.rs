@@ -9,6 +9,7 @@ pub mod palette;
 pub mod plans;
 pub mod tell;
 pub mod walk;
+pub mod wayback;
 
 use ratatui::Frame;
 use ratatui::crossterm::event::KeyEvent;
@@ -80,6 +81,8 @@ pub enum Text {
     Contacts,
     /// A document as Mayday writes it.
     Markdown(String),
+    /// What is unprotected, and how clients come home.
+    WayBack,
 }
 
 impl Layer {
@@ -269,6 +272,7 @@ impl Reader {
     fn sheet(&self, look: &Look<'_>, most: usize) -> Sheet {
         let (lines, columns) = match &self.text {
             Text::Keys(context) => (help::lines(look, *context, most.min(92)), most.min(92)),
+            Text::WayBack => (wayback::lines(look, most.min(92)), most.min(92)),
             Text::Contacts => (contacts::lines(look, most.min(100)), most.min(100)),
             Text::Markdown(text) => (markdown::lines(look, text, most.min(110)), most.min(110)),
             Text::Plain(text) => {

@@ -14,7 +14,7 @@ use super::super::look::Look;
 use super::super::panes::Pane;
 use super::super::theme::Role;
 use super::Sheet;
-use super::form::window;
+use super::form::{edit_line, window};
 
 /// The columns of the titles, with their mark.
 const TITLE: usize = 26;
@@ -54,7 +54,7 @@ impl Default for Palette {
 
 impl Palette {
     pub fn type_key(&mut self, key: KeyEvent) {
-        self.area.input(key);
+        edit_line(&mut self.area, key);
         self.at = 0;
     }
     pub fn type_text(&mut self, text: &str) {

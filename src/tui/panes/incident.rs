@@ -8,6 +8,7 @@ use crate::domain::live::Gaze;
 use crate::domain::time::{At, seconds_between};
 
 use super::super::format::{clock, column, fit, moment, rough_age, wrap};
+use super::super::layers::wayback;
 use super::super::look::Look;
 use super::super::theme::Role;
 use super::{Body, Room};
@@ -53,6 +54,11 @@ fn open(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'stati
     for (words, at) in moments {
         lines.push(moment_line(look, &words, at, start));
     }
+    let moved = look.snap.state.moved.iter();
+    lines.extend(moved.map(|moved| {
+        let (words, role) = wayback::window(look, moved);
+        row(look, "way back", format!("{words}, W shows it"), role)
+    }));
     let tiers = Tier::ALL.iter().filter(|tier| look.snap.estate.rto(**tier).is_some());
     lines.extend(tiers.map(|tier| {
         moment_line(look, &format!("t5 {tier} verified"), clocks.t5.get(tier).copied(), clocks.t0.get(tier).copied())

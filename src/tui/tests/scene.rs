@@ -148,6 +148,7 @@ impl Scene {
             points: &self.points,
             baseline: &self.baseline,
             voice,
+            surveys: &self.snap.live.surveys,
         };
         let updates = Purpose::ALL.iter().filter(|it| it.is_update());
         updates.filter_map(|it| preview(&cx, &self.snap.state, *it, "")).collect()
@@ -493,9 +494,15 @@ impl Scene {
     fn command(&mut self, actor: Actor, origin: Origin, command: Command) -> Result<Option<String>, String> {
         let (estate, plans, baseline) = (self.snap.estate.clone(), self.snap.plans.clone(), self.baseline.clone());
         let wording = crate::messages::Templates::default();
-        let voice = Voice { wording: &wording, counts: None };
-        let (now, points) = (self.snap.now, &self.points);
-        let cx = Context { estate: &estate, plans: &plans, now, points, baseline: &baseline, voice };
+        let cx = Context {
+            estate: &estate,
+            plans: &plans,
+            now: self.snap.now,
+            points: &self.points,
+            baseline: &baseline,
+            voice: Voice { wording: &wording, counts: None },
+            surveys: &self.snap.live.surveys,
+        };
         let envelope = Envelope { actor, origin, command };
         let decision = decide(&cx, &self.snap.state, &envelope).map_err(|refusal| refusal.to_string())?;
         for (actor, event) in decision.events {

@@ -13,9 +13,10 @@ use super::super::super::estate::{
 };
 use super::super::super::event::{Event, Record};
 use super::super::super::health::Status;
-use super::super::super::ids::{RunId, SessionId, StepId};
+use super::super::super::ids::{RunId, SessionId, StepId, SystemId};
 use super::super::super::incident::Severity;
 use super::super::super::kinds::{StepRole, Undo};
+use super::super::super::live::SurveyLive;
 use super::super::super::params::Params;
 use super::super::super::plan::{Gate, Plan, StepSpec};
 use super::super::super::recovery::RecoveryPoint;
@@ -128,15 +129,24 @@ pub struct Bench {
     pub effects: Vec<Effect>,
     /// The parts of each channel; one each when nobody counts.
     pub counts: Option<Counts>,
+    pub surveys: BTreeMap<SystemId, SurveyLive>,
 }
 
 impl Bench {
     pub fn new() -> Self {
         let now = "2026-11-23T03:00:00Z".parse().unwrap();
         let plans = vec![Arc::new(plan())];
-        let (state, baseline) = (State::default(), Baseline::default());
-        let (records, effects) = (Vec::new(), Vec::new());
-        Self { estate: estate(), plans, state, baseline, now, records, effects, counts: None }
+        Self {
+            estate: estate(),
+            plans,
+            state: State::default(),
+            baseline: Baseline::default(),
+            now,
+            records: Vec::new(),
+            effects: Vec::new(),
+            counts: None,
+            surveys: BTreeMap::new(),
+        }
     }
 
     /// A bench with a healthy standby, a primary that went down, a declared incident and a live run.
@@ -189,9 +199,15 @@ impl Bench {
 
     fn send(&mut self, envelope: Envelope) -> Result<Decision, Refusal> {
         let points = BTreeMap::new();
-        let baseline = &self.baseline;
-        let voice = Voice { counts: self.counts.as_ref(), ..Voice::mute() };
-        let cx = Context { estate: &self.estate, plans: &self.plans, now: self.now, points: &points, baseline, voice };
+        let cx = Context {
+            estate: &self.estate,
+            plans: &self.plans,
+            now: self.now,
+            points: &points,
+            baseline: &self.baseline,
+            voice: Voice { counts: self.counts.as_ref(), ..Voice::mute() },
+            surveys: &self.surveys,
+        };
         let decision = decide(&cx, &self.state, &envelope)?;
         for (actor, event) in &decision.events {
             let record = Record { seq: self.state.seq + 1, at: self.now, actor: actor.clone(), event: event.clone() };

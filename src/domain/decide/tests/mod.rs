@@ -7,3 +7,4 @@ mod drills;
 mod histories;
 mod outlook;
 mod rules;
+mod undo;

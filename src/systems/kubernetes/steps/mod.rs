@@ -19,7 +19,8 @@ pub fn step(cluster: &Arc<Cluster>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fa
     let cluster = cluster.clone();
     let deployments = spec.params.list("deployments");
     Ok(match spec.kind.as_str() {
-        "kubernetes.scale" => Arc::new(scale::Scale(cluster)),
+        "kubernetes.scale" => Arc::new(scale::Scale { cluster, each: None }),
+        "kubernetes.standby" => Arc::new(scale::Scale { cluster, each: Some(spec.params.integer("each")?) }),
         "kubernetes.fence" => Arc::new(fence::Fence { cluster, deployments }),
         "kubernetes.restart" => Arc::new(restart::Restart { cluster, deployments }),
         other => {

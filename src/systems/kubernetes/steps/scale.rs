@@ -1,6 +1,7 @@
 //! `kubernetes.scale`: gives the region what carries the full load. An autoscaler would take replicas away again that are only asked for
 //! from the deployment, so its minimum is raised with them, and before them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,27 +16,40 @@ use crate::domain::system::{
 };
 use crate::systems::shell::quoted;
 
-pub struct Scale(pub Arc<Cluster>);
+pub struct Scale {
+    pub cluster: Arc<Cluster>,
+    /// So many replicas of each deployment are enough; what carries the full load when left out.
+    pub each: Option<u64>,
+}
 
 impl Scale {
+    fn wanted(&self) -> BTreeMap<String, u64> {
+        let enough = |full: u64| self.each.map_or(full, |each| each.min(full));
+        self.cluster.full.iter().map(|(name, full)| (name.clone(), enough(*full))).collect()
+    }
+
+    fn load(&self) -> &'static str {
+        if self.each.is_some() { "what a standby needs" } else { "the full load" }
+    }
+
     /// Every deployment that carries load, with what it has to come to.
     async fn targets(&self) -> Result<Vec<(Workload, u64)>, Fault> {
-        let full = &self.0.full;
+        let full = self.wanted();
         if full.is_empty() {
             return Err(Fault::permanent(
-                &self.0.id,
+                &self.cluster.id,
                 "`replicas` of the system does not say what carries the full load",
             )
             .next("add [system.replicas] to the config, then run `mayday check`"));
         }
         let names: Vec<String> = full.keys().cloned().collect();
-        let workloads = self.0.workloads(&names).await?;
+        let workloads = self.cluster.workloads(&names).await?;
         Ok(workloads.into_iter().filter_map(|it| full.get(&it.name).map(|full| (it, *full))).collect())
     }
 
     /// What the pods ask for that are missing.
     async fn missing(&self, targets: &[(Workload, u64)]) -> Result<Vec<Amount>, Fault> {
-        let deployments = self.0.client.deployments().await?;
+        let deployments = self.cluster.client.deployments().await?;
         let missing = targets.iter().flat_map(|(it, full)| {
             let deployment = deployments.iter().find(|one| one.metadata.name.as_deref() == Some(&it.name));
             let asked = deployment.map(asked_for).unwrap_or_default();
@@ -46,7 +60,7 @@ impl Scale {
 
     /// How many of the missing pods would find room.
     async fn room(&self, missing: &[Amount]) -> Result<Guard, Fault> {
-        let (nodes, pods) = tokio::try_join!(self.0.client.nodes(), self.0.client.all_pods())?;
+        let (nodes, pods) = tokio::try_join!(self.cluster.client.nodes(), self.cluster.client.all_pods())?;
         let (fit, all) = (fitting(left(&nodes, &pods), missing.iter().copied()), missing.len());
         Ok(match fit == all {
             true => Guard::pass("room", format!("the nodes have room for the {all} pods that are missing")),
@@ -58,7 +72,7 @@ impl Scale {
 
     /// What the namespace's quotas would refuse of the missing pods: `Err` says it.
     async fn quota(&self, missing: &[Amount]) -> Result<Result<String, String>, Fault> {
-        let quotas = self.0.client.quotas().await?;
+        let quotas = self.cluster.client.quotas().await?;
         Ok(match quotas.iter().find_map(|quota| beyond(quota, missing)) {
             Some(why) => Err(why),
             None => Ok(format!("{} quotas allow the {} pods that are missing", quotas.len(), missing.len())),
@@ -77,10 +91,10 @@ impl Step for Scale {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
         let targets = self.targets().await?;
         if targets.iter().any(|(it, full)| !it.asks_for(*full)) {
-            return Ok(Observed::NotDone { detail: format!("below full load: {}", short(&targets)) });
+            return Ok(Observed::NotDone { detail: format!("below {}: {}", self.load(), short(&targets)) });
         }
         Ok(match targets.iter().all(|(it, full)| it.carries(*full)) {
-            true => Observed::Done { detail: "every deployment carries the full load".into() },
+            true => Observed::Done { detail: format!("every deployment carries {}", self.load()) },
             false => Observed::InProgress { detail: short(&targets) },
         })
     }
@@ -102,8 +116,8 @@ impl Step for Scale {
         let from: u64 = short.iter().map(|(it, _)| it.wanted).sum();
         let to: u64 = short.iter().map(|(it, full)| it.wanted.max(*full)).sum();
         let summary = match short.len() {
-            0 => "every deployment asks for the full load already".to_owned(),
-            many => format!("{many} deployments of {}: {from} → {to} replicas", self.0.namespace),
+            0 => format!("every deployment asks for {} already", self.load()),
+            many => format!("{many} deployments of {}: {from} → {to} replicas", self.cluster.namespace),
         };
         Ok(Preview { summary, diff, pre_image: noted(short.iter().map(|(it, _)| it)) })
     }
@@ -119,7 +133,7 @@ impl Step for Scale {
     }
 
     async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
-        let (mut receipt, client) = (Receipt::new(), &self.0.client);
+        let (mut receipt, client) = (Receipt::new(), &self.cluster.client);
         for (it, full) in self.targets().await? {
             if let Some(scaler) = it.autoscaler.as_ref().filter(|scaler| scaler.min < full) {
                 let max = scaler.max.max(full);
@@ -141,11 +155,11 @@ impl Step for Scale {
         let targets = self.targets().await?;
         if targets.iter().all(|(it, full)| it.carries(*full)) {
             let all: u64 = targets.iter().map(|(it, _)| it.available).sum();
-            let detail = format!("{} deployments carry the full load with {all} replicas", targets.len());
+            let detail = format!("{} deployments carry {} with {all} replicas", targets.len(), self.load());
             return Ok(Verified::Holds { detail, recovery_point: None });
         }
         let mut detail = short(&targets);
-        if let Some(why) = self.0.without_room().await? {
+        if let Some(why) = self.cluster.without_room().await? {
             log.line(&why);
             detail = format!("{detail}; {why}");
         }
@@ -153,7 +167,7 @@ impl Step for Scale {
     }
 
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
-        restore(&self.0, &begun.pre_image, log).await
+        restore(&self.cluster, &begun.pre_image, log).await
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
@@ -162,7 +176,7 @@ impl Step for Scale {
             ("apps", "deployments/scale", "patch"),
             ("autoscaling", "horizontalpodautoscalers", "patch"),
         ];
-        let mut fitness = self.0.fitness(&asked).await?;
+        let mut fitness = self.cluster.fitness(&asked).await?;
         let missing = self.missing(&self.targets().await?).await?;
         fitness.guards.push(match self.quota(&missing).await {
             Ok(Ok(words)) => Guard::pass("quota", words),
@@ -173,13 +187,13 @@ impl Step for Scale {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        let kubectl = self.0.client.kubectl();
+        let kubectl = self.cluster.client.kubectl();
         let mut lines = vec![
             "# An autoscaler's minimum first, or it takes the replicas away again".to_owned(),
             format!("{kubectl} get hpa"),
         ];
-        for (name, full) in &self.0.full {
-            let (name, patch) = (quoted(name), quoted(&json!({ "spec": { "minReplicas": full } }).to_string()));
+        for (name, full) in self.wanted() {
+            let (name, patch) = (quoted(&name), quoted(&json!({ "spec": { "minReplicas": full } }).to_string()));
             lines.push(format!("{kubectl} patch hpa {name} --type merge -p {patch} 2>/dev/null"));
             lines.push(format!("{kubectl} scale deployment {name} --replicas {full}"));
         }

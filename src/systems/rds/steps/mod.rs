@@ -2,12 +2,14 @@
 
 mod failover;
 mod promote;
+mod protect;
 mod writable;
 
 use std::sync::Arc;
 
 use self::failover::Failover;
 use self::promote::Promote;
+use self::protect::{Backups, CreateReplica, SetAside};
 use self::writable::Writable;
 use super::Rds;
 use super::database::Database;
@@ -19,7 +21,16 @@ use crate::systems::shell::quoted;
 pub fn step(rds: &Arc<Rds>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
     let rds = rds.clone();
     match spec.kind.as_str() {
-        "rds.promote-replica" => Ok(Arc::new(Promote(rds))),
+        "rds.promote-replica" => Ok(Arc::new(Promote { rds, region: spec.region.clone() })),
+        "rds.set-aside" => Ok(Arc::new(SetAside { rds, region: spec.region.clone() })),
+        "rds.backups" => {
+            let days = i32::try_from(spec.params.integer("days")?).unwrap_or(i32::MAX);
+            Ok(Arc::new(Backups { rds, region: spec.region.clone(), days }))
+        }
+        "rds.create-replica" => {
+            let key = spec.params.text("kms_key")?.to_owned();
+            Ok(Arc::new(CreateReplica { rds, region: spec.region.clone(), key }))
+        }
         "rds.failover-az" => Ok(Arc::new(Failover(rds))),
         "rds.writable" => Ok(Arc::new(Looking(Writable { rds, region: spec.region.clone() }))),
         other => Err(Fault::permanent(&rds.id, format!("there is no step `{other}`")).next("run `mayday kinds`")),

@@ -7,21 +7,26 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::super::Rds;
-use super::super::database::Seen;
+use super::super::database::{Database, Seen};
 use super::{aws_rds, describe, no_way_back};
+use crate::domain::ids::RegionId;
 use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step,
     StepLog, Verified,
 };
 use crate::systems::shell::quoted;
 
-pub struct Promote(pub Arc<Rds>);
+pub struct Promote {
+    pub rds: Arc<Rds>,
+    /// Where the replica is that is promoted; the replica's region of the config when left out.
+    pub region: Option<RegionId>,
+}
 
 #[async_trait]
 impl Step for Promote {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
-        let name = &self.0.replica.name;
-        let seen = self.0.replica.look().await?;
+        let name = &self.replica().name;
+        let seen = self.replica().look().await?;
         Ok(match &seen {
             Seen { source: None, .. } if seen.serves() => Observed::Done { detail: format!("{name} follows nobody") },
             Seen { source: None, status, .. } => {
@@ -38,12 +43,12 @@ impl Step for Promote {
     }
 
     async fn preview(&self) -> Result<Preview, Fault> {
-        let (name, seen) = (&self.0.replica.name, self.0.replica.look().await?);
+        let (name, seen) = (&self.replica().name, self.replica().look().await?);
         let source = seen.source.unwrap_or_else(|| "nobody".into());
         Ok(Preview {
-            summary: format!("{name}: replica → database of its own in {}", self.0.replica.region),
+            summary: format!("{name}: replica → database of its own in {}", self.replica().region),
             diff: vec![
-                format!("  PromoteReadReplica {name}, in {}", self.0.replica.region),
+                format!("  PromoteReadReplica {name}, in {}", self.replica().region),
                 format!("- {name} follows {source}"),
                 format!("+ {name} follows nobody and takes writes"),
             ],
@@ -52,12 +57,12 @@ impl Step for Promote {
     }
 
     async fn check(&self) -> Result<Checked, Fault> {
-        let rds = &*self.0;
-        let (seen, lag, old_writer) = tokio::join!(rds.replica.look(), rds.lag.newest(), self.old_writer());
+        let (rds, replica) = (&*self.rds, self.replica());
+        let (seen, lag, old_writer) = tokio::join!(replica.look(), rds.lag_of(replica).newest(), self.old_writer());
         let seen = seen?;
-        let mut guards = vec![ready(&rds.replica.name, &seen)];
+        let mut guards = vec![ready(&replica.name, &seen)];
         let point = match lag {
-            Ok(Some(lag)) => Some(lag.point(&rds.replica.region)),
+            Ok(Some(lag)) => Some(lag.point(&replica.region)),
             Ok(None) => {
                 guards.push(Guard::warn("replica-lag", "CloudWatch has no ReplicaLag of the last 30 minutes"));
                 None
@@ -79,14 +84,14 @@ impl Step for Promote {
     }
 
     async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
-        let replica = &self.0.replica;
+        let replica = self.replica();
         log.line(&format!("PromoteReadReplica {} in {}", replica.name, replica.region));
         replica.promote().await?;
         Ok(Receipt::from([("promoted".to_owned(), replica.name.clone())]))
     }
 
     async fn verify(&self, _: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
-        let (replica, seen) = (&self.0.replica, self.0.replica.look().await?);
+        let (replica, seen) = (self.replica(), self.replica().look().await?);
         let detail = format!("{} is {}", replica.name, seen.status);
         log.line(&detail);
         if seen.status.starts_with("failed") || seen.status.starts_with("incompatible-") {
@@ -109,15 +114,15 @@ impl Step for Promote {
     }
 
     async fn revert(&self, begun: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
-        no_way_back(&self.0, begun)
+        no_way_back(&self.rds, begun)
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.0.permits.fitness(&["rds:PromoteReadReplica", "rds:DescribeDBInstances"]).await
+        self.rds.permits.fitness(&["rds:PromoteReadReplica", "rds:DescribeDBInstances"]).await
     }
 
     fn by_hand(&self) -> Vec<String> {
-        let (primary, replica) = (&self.0.primary, &self.0.replica);
+        let (primary, replica) = (self.rds.other(self.replica()), self.replica());
         vec![
             format!(
                 "# Is data corrupt rather than lost? {} repeats every write, wrong ones too: do not promote it, but",
@@ -157,9 +162,16 @@ fn ready(name: &str, seen: &Seen) -> Guard {
 }
 
 impl Promote {
+    fn replica(&self) -> &Database {
+        match &self.region {
+            Some(region) => self.rds.of_region(Some(region)),
+            None => &self.rds.replica,
+        }
+    }
+
     /// The writer is gone only when neither its API nor its port answers: either alone may be cut off.
     async fn old_writer(&self) -> OldWriter {
-        let primary = &self.0.primary;
+        let primary = self.rds.other(self.replica());
         let (seen, answers) = tokio::join!(primary.look(), primary.answers(None));
         let answers = match (&seen, answers) {
             (Ok(seen), None) => primary.answers(Some(seen)).await,

@@ -1,0 +1,75 @@
+//! The way back: what moved, until when it can be taken back, what is unprotected since, and whether clients could come home.
+
+use ratatui::text::Line;
+
+use crate::domain::wayback::{Gap, Moved, Window, home_is_sound, unprotected};
+
+use super::super::format::{clock, column, wrap};
+use super::super::look::Look;
+use super::super::theme::Role;
+use super::heading;
+
+const WHAT: usize = 16;
+
+pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
+    let snap = look.snap;
+    let mut lines = vec![heading(look, "what moved")];
+    match &snap.state.moved {
+        None => lines.push(text(look, "No run has moved clients.", Role::Text)),
+        Some(moved) => {
+            let words = format!("{} → {} at {}, by {}", moved.from, moved.to, look.time_of_day(moved.at), moved.run);
+            lines.push(text(look, &words, Role::Text));
+            let (words, role) = window(look, moved);
+            lines.push(text(look, &words, role));
+        }
+    }
+    lines.push(Line::default());
+    lines.push(heading(look, "unprotected"));
+    let gaps = unprotected(&snap.estate, &snap.state, &snap.live.surveys, look.now);
+    if gaps.is_empty() {
+        lines.push(text(look, "✓ nothing: a copy of everything lies outside the serving region", Role::Good));
+    }
+    for it in gaps {
+        let role = if it.gap == Gap::Backup { Role::Warn } else { Role::Bad };
+        let whose = it.store.as_ref().map_or("the region".to_owned(), ToString::to_string);
+        let head = format!("! {} {}", column(it.gap.word(), WHAT), whose);
+        lines.push(text(look, &head, role));
+        lines.extend(
+            wrap(&it.detail, columns.saturating_sub(6))
+                .iter()
+                .map(|part| text(look, &format!("    {part}"), Role::Text)),
+        );
+    }
+    if let Some(moved) = snap.state.moved.as_ref().filter(|moved| moved.to != snap.estate.primary()) {
+        lines.push(Line::default());
+        lines.push(heading(look, "the way home"));
+        match home_is_sound(&snap.estate, &snap.state, &snap.live.surveys, &moved.from, look.now) {
+            Ok(()) => {
+                let words = format!(
+                    "✓ clients could be brought back to {}: B starts the failback, every gate asks",
+                    moved.from
+                );
+                lines.extend(wrap(&words, columns.saturating_sub(2)).iter().map(|part| text(look, part, Role::Good)));
+            }
+            Err(why) => {
+                let words = format!("not yet: {why}");
+                lines.extend(wrap(&words, columns.saturating_sub(2)).iter().map(|part| text(look, part, Role::Warn)));
+                lines.push(text(look, "r runs the plan `reprotect` first", Role::Text));
+            }
+        }
+    }
+    lines
+}
+
+/// How long the run can still be taken back, in words.
+pub fn window(look: &Look<'_>, moved: &Moved) -> (String, Role) {
+    match Window::of(&look.snap.state, moved, &look.snap.estate.policy, look.now) {
+        Window::Open(left) => (format!("can be reverted for {} more: V", clock(left)), Role::Warn),
+        Window::Closed => ("the commit window has closed: only a failback comes back".into(), Role::Dim),
+        Window::Built => ("a later run builds on it: only a failback comes back".into(), Role::Dim),
+    }
+}
+
+fn text(look: &Look<'_>, words: &str, role: Role) -> Line<'static> {
+    Line::from(look.span(format!("  {words}"), role))
+}
