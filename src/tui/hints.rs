@@ -1,6 +1,7 @@
 //! What the footer offers: the keys that make sense as things stand.
 
 use crate::domain::run::Run;
+use crate::domain::wayback::undoing;
 
 use super::app::App;
 use super::keymap::{self, Action, Context};
@@ -59,6 +60,13 @@ impl App {
             Action::Walk => incident,
             Action::Abandon => open,
             Action::RunPlan => !open,
+            Action::WayBack => state.is_some_and(|state| state.moved.is_some()),
+            Action::BringBack => {
+                !open && self.mirror.as_ref().is_some_and(|it| it.state.serving(&it.estate) != it.estate.primary())
+            }
+            Action::RevertRun => {
+                !open && self.run().is_some_and(|run| run.mode.acts() && !undoing(run).back.is_empty())
+            }
             Action::NextWaiting => !self.waiting().is_empty(),
             Action::LookAgain | Action::ByHand => open,
             Action::Retry | Action::Skip | Action::MarkDone | Action::Revert => {

@@ -67,6 +67,8 @@ async fn an_incident_is_told_in_a_thread_and_found_again() {
         connect("slack", Audience::Internal, given)
     };
     let team = slack(TOKEN, json!({ "incident_channel": true }));
+    // Whoever it knows from its seed is a member of every channel.
+    assert_eq!(say(&url, "conversations.leave", &format!("channel={id}")).await["ok"], true);
     let fault = team.reach().await.unwrap_err();
     assert!(fault.next.contains("/invite"), "{fault}");
     say(&url, "conversations.join", &format!("channel={id}")).await;
@@ -94,6 +96,4 @@ async fn an_incident_is_told_in_a_thread_and_found_again() {
     assert_eq!(other["room"], known["room"]);
     let mute = slack(MUTE, json!({})).deliver(&parcel(4, Purpose::Identified)).await.unwrap_err();
     assert!(mute.class == FaultClass::Permanent && mute.next.contains("chat:write"), "{mute}");
-    let stranger = slack("xoxb-nobody", json!({})).deliver(&parcel(5, Purpose::Identified)).await.unwrap_err();
-    assert!(stranger.class == FaultClass::Permanent && stranger.next.contains("token"), "{stranger}");
 }

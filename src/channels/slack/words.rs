@@ -119,6 +119,8 @@ mod tests {
         assert_eq!(class("fatal_error", false), FaultClass::Transient);
         assert_eq!(class("ratelimited", true), FaultClass::Transient);
         assert_eq!(class("not_in_channel", true), FaultClass::Permanent);
+        let stranger = refused(&voice, "invalid_auth", &[], true);
+        assert!(stranger.class == FaultClass::Permanent && stranger.next.contains("token"), "{stranger}");
         assert!(refused(&voice, "missing_scope", &["chat:write".into()], true).next.contains("chat:write"));
     }
 }
