@@ -379,7 +379,10 @@ impl State {
             }
         }
         let Some(incident) = &mut self.incident else { return };
-        if let (StepRole::Measures, Some(class)) = (spec.role, spec.class) {
+        // Once clients have left the region, what its copies hold tells how the way back went, and nothing of what was lost.
+        let left = self.serving.as_ref().is_some_and(|serving| *serving != incident.region);
+        let of_left = run.step(id).and_then(|step| step.point.as_ref()?.region.as_ref()) == Some(&incident.region);
+        if let (StepRole::Measures, Some(class), false) = (spec.role, spec.class, left && of_left) {
             incident.note_measured(run, class);
         }
         let technical = |role| matches!(role, StepRole::Promotes | StepRole::Capacity | StepRole::Traffic);

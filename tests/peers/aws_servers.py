@@ -36,8 +36,9 @@ def s3():
     }
     replication = {"Role": "arn:aws:iam::123456789012:role/replication", "Rules": [rule]}
     east.put_bucket_replication(Bucket="gennet-data", ReplicationConfiguration=replication)
-    east.put_object(Bucket="gennet-data", Key="heartbeat/us-east-1", Body=b"now")
+    # The bucket that was written to last is the one in use.
     west.put_object(Bucket="gennet-data-dr", Key="heartbeat/by-itself", Body=b"now")
+    east.put_object(Bucket="gennet-data", Key="heartbeat/us-east-1", Body=b"now")
     for key, body in (
         ("neo4j/gennet-2026-11-21T04-00-00.backup", b"whole"),
         ("neo4j/gennet-2026-11-22T04-00-00.backup", b"whole"),

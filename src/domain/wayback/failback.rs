@@ -47,8 +47,8 @@ pub fn plan(estate: &Estate, state: &State, plans: &[Arc<Plan>], id: &PlanId) ->
         }
         (_, Some(plan)) => Ok(plan.clone()),
         (_, None) => {
-            let known: Vec<&str> = plans.iter().map(|plan| plan.id.as_str()).collect();
-            Err(format!("there is no plan `{id}`; there are {}", known.join(", ")))
+            let known: Vec<&str> = plans.iter().map(|plan| plan.id.as_str()).chain([FAILBACK]).collect();
+            Err(format!("there is no plan `{id}`: choose one of {}", known.join(", ")))
         }
     }
 }

@@ -8,6 +8,7 @@ use super::super::kinds::StepRole;
 use super::super::live::SurveyLive;
 use super::super::plan::{Gate, Plan};
 use super::super::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
+use super::super::run::StepPhase;
 use super::super::state::State;
 use super::super::time::{At, before};
 use super::*;
@@ -135,6 +136,15 @@ fn clients_come_home_only_to_what_is_whole_and_has_settled() {
     bench.pass(5);
     bench.ask(start()).unwrap();
     assert_eq!(bench.state.run.as_ref().unwrap().plan.id.as_str(), FAILBACK);
+    for (name, phrase) in [("scale", ""), ("fence", "db")] {
+        bench.finish(name, phrase);
+    }
+    bench.prepared("caught-up-db", bench.sound(2));
+    bench.applied("caught-up-db");
+    bench.measured("caught-up-db", Some(RecoveryPoint { at: bench.now, ..point(0, true) }));
+    assert_eq!(bench.phase("caught-up-db"), StepPhase::Done);
+    let measured = &bench.state.incident.as_ref().unwrap().measured;
+    assert_eq!(measured, &BTreeMap::new(), "what a copy at home holds is not what the failover lost");
 }
 
 #[test]

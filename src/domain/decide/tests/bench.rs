@@ -265,8 +265,12 @@ impl Bench {
     }
 
     pub fn verified(&mut self, step: &str) -> Decision {
+        self.measured(step, None)
+    }
+
+    pub fn measured(&mut self, step: &str, recovery_point: Option<RecoveryPoint>) -> Decision {
         use super::super::super::system::Verified;
-        let outcome = Ok(Verified::Holds { detail: "there".into(), recovery_point: None });
+        let outcome = Ok(Verified::Holds { detail: "there".into(), recovery_point });
         self.report(Report::Verified { run: self.run(), step: step.into(), outcome })
     }
 
