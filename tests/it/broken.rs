@@ -6,7 +6,7 @@ use mayday::cli::exit::Exit;
 use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, Pace, estate};
 
-use crate::common::ONE_CROWD;
+use crate::common::all_alone;
 use crate::process::Home;
 
 /// Runs at once: most of their time is waiting.
@@ -63,7 +63,7 @@ async fn ends_well((system, step, places): (&str, &str, &[&str]), (condition, ad
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_against_a_broken_platform_ends_waits_and_says_why() {
-    let _alone = ONE_CROWD.lock().await;
+    let _alone = all_alone().await;
     let all = STEPS.into_iter().flat_map(|step| CONDITIONS.map(|condition| ends_well(step, condition)));
     stream::iter(all).buffer_unordered(AT_ONCE).collect::<()>().await;
 }

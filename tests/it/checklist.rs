@@ -14,7 +14,7 @@ use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 use serde_json::Value;
 
-use crate::common::{ONE_CROWD, eventually, is_ready};
+use crate::common::{eventually, is_ready, one_crowd};
 use crate::process::{Engine, Home, Said};
 
 const ITEMS: [&str; 5] =
@@ -104,7 +104,7 @@ fn refused(said: &Said, words: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failover_every_item_is_seen_ticked_and_the_incident_is_closed() {
-    let _crowd = ONE_CROWD.lock().await;
+    let _crowd = one_crowd().await;
     let site = Site::well().await;
     site.home.says("checklist").await.is(0, &["No incident is open", "All services healthy"]);
     site.fail_over().await;
@@ -140,7 +140,7 @@ async fn after_a_failover_every_item_is_seen_ticked_and_the_incident_is_closed()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_promoted_copy_that_lost_a_row_is_seen_before_and_after_the_tick() {
-    let _crowd = ONE_CROWD.lock().await;
+    let _crowd = one_crowd().await;
     let site = Site::well().await;
     site.fail_over().await;
     site.counts().await;
@@ -161,7 +161,7 @@ async fn a_promoted_copy_that_lost_a_row_is_seen_before_and_after_the_tick() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_who_cannot_sign_in_and_a_pager_that_is_deaf_are_seen_at_the_tick() {
-    let _crowd = ONE_CROWD.lock().await;
+    let _crowd = one_crowd().await;
     let site = Site::well().await;
     site.fail_over().await;
     for id in ["user-access", "monitoring-operational"] {
@@ -184,7 +184,7 @@ async fn users_who_cannot_sign_in_and_a_pager_that_is_deaf_are_seen_at_the_tick(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_normal_survives_the_engine_that_knew_it() {
-    let _crowd = ONE_CROWD.lock().await;
+    let _crowd = one_crowd().await;
     let mut site = Site::well().await;
     let known = site.client.snapshot().await.unwrap().state.baseline;
     site._engine.kill().await;

@@ -21,13 +21,26 @@ use mayday::lab::{PRIMARY, STANDBY};
 use mayday::systems::FACTORIES;
 use mayday::wiring::kinds;
 use serde_json::Value;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How long a condition may take to come true: only a bound for a test that fails.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Held by a test that plays a lab through an incident: two of those would starve each other on a small machine, until what only waits
+/// So many labs are played through an incident at once: more of them would starve each other on a small machine, until what only waits
 /// looks broken, and what is slow there has to be so by the lab's doing.
-pub static ONE_CROWD: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+const AT_ONCE: u32 = 2;
+
+static CROWDS: Semaphore = Semaphore::const_new(AT_ONCE as usize);
+
+/// Held by a test that plays one lab through an incident.
+pub async fn one_crowd() -> SemaphorePermit<'static> {
+    CROWDS.acquire().await.expect("it is never closed")
+}
+
+/// Held by a test that plays several labs of its own at once.
+pub async fn all_alone() -> SemaphorePermit<'static> {
+    CROWDS.acquire_many(AT_ONCE).await.expect("it is never closed")
+}
 
 /// Waits until `holds` answers something.
 pub async fn eventually<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>) -> T {

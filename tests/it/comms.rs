@@ -13,7 +13,7 @@ use mayday::domain::incident::Severity;
 use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, Pace, estate};
 
-use crate::common::{ONE_CROWD, eventually};
+use crate::common::{all_alone, eventually};
 use crate::process::{Engine, Home};
 
 /// Tellings that are played at once: most of their time is waiting.
@@ -197,7 +197,7 @@ async fn play(crash: Option<&str>) -> Played {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn killed_at_every_append_of_a_telling_nothing_is_lost_and_nobody_is_mailed_twice() {
-    let _alone = ONE_CROWD.lock().await;
+    let _alone = all_alone().await;
     let calm = play(None).await;
     assert!(!calm.crashed && calm.mailed.len() == CUSTOMERS);
     let (mut kills, mut appends, mut letters, mut unknown) = (0, 0, 0, 0);

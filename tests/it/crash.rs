@@ -15,7 +15,7 @@ use mayday::lab::faults::Condition;
 use mayday::lab::world::Mutation;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 
-use crate::common::{ONE_CROWD, eventually, is_ready};
+use crate::common::{all_alone, eventually, is_ready};
 use crate::process::{Engine, Home};
 
 /// Failovers that are played at once: most of their time is waiting.
@@ -114,7 +114,7 @@ async fn play(crash: Option<&str>) -> Played {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn killed_at_every_append_it_ends_well_and_changes_nothing_twice() {
-    let _alone = ONE_CROWD.lock().await;
+    let _alone = all_alone().await;
     let calm = play(None).await;
     assert!(!calm.crashed);
     for action in ["PromoteReadReplica", "ChangeResourceRecordSets", "SENTINEL FAILOVER"] {

@@ -15,7 +15,7 @@ use mayday::lab::faults::{Condition, places};
 use mayday::lab::{Lab, Pace};
 use serde_json::Value;
 
-use crate::common::{ONE_CROWD, eventually};
+use crate::common::{eventually, one_crowd};
 use crate::process::{EMPTY, Home, said};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -78,7 +78,7 @@ async fn a_place_of_the_lab_is_broken_and_healed_by_hand() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drill_is_played_judged_documented_and_taken_down_and_nothing_of_it_is_left() {
-    let _crowd = ONE_CROWD.lock().await;
+    let _crowd = one_crowd().await;
     let home = home("");
     let played = home.says("drill run monthly --speed 20 -o json").await;
     played.is(code(Exit::Ok), &["isolate", "clean-up"]);
@@ -132,7 +132,7 @@ async fn no_drill_is_played_on_production_or_under_a_name_that_nobody_knows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_test_estate_is_broken_by_its_own_command_and_put_back_by_another() {
-    let _crowd = ONE_CROWD.lock().await;
+    let _crowd = one_crowd().await;
     let home = home("");
     let up = home.dir().join("up");
     fs::write(&up, "").unwrap();
@@ -177,7 +177,7 @@ async fn a_test_estate_is_broken_by_its_own_command_and_put_back_by_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_plays_an_automatic_drill_that_is_due_once() {
-    let _crowd = ONE_CROWD.lock().await;
+    let _crowd = one_crowd().await;
     let home = home("[[drill]]\nname = \"monthly\"\ncadence = \"monthly\"\nautomatic = true\nspeed = 20\n");
     fs::create_dir_all(home.state()).unwrap();
     let journal = SqliteJournal::open(&home.state()).await.unwrap();
@@ -201,7 +201,7 @@ async fn the_engine_plays_an_automatic_drill_that_is_due_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_game_ends_in_a_score_card_and_its_seed_plays_it_again() {
-    let _crowd = ONE_CROWD.lock().await;
+    let _crowd = one_crowd().await;
     let home = Home::new(EMPTY);
     let played = home.says("drill game --headless --seed 4 --speed 20 -o json").await;
     let card: Value = serde_json::from_str(&played.out).unwrap_or_else(|_| panic!("{played:#?}"));

@@ -20,9 +20,9 @@ use mayday::lab::faults::Condition;
 use mayday::lab::scenario::{self, Scenario};
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY, estate};
 
-use tokio::sync::MutexGuard;
+use tokio::sync::SemaphorePermit;
 
-use crate::common::{ONE_CROWD, eventually};
+use crate::common::{eventually, one_crowd};
 use crate::process::{Engine, Home, said, unhurried};
 
 /// A lab, the engine that watches it, and a scenario.
@@ -32,7 +32,7 @@ struct Stage {
     client: Client,
     scenario: Scenario,
     _engine: Engine,
-    _crowd: MutexGuard<'static, ()>,
+    _crowd: SemaphorePermit<'static>,
 }
 
 impl Stage {
@@ -43,7 +43,7 @@ impl Stage {
     /// With a config that is a little different; and with patience, for a machine that may have much else to do.
     async fn tuned(name: &str, pace: f64, tune: impl FnOnce(&mut toml::Table)) -> Self {
         let scenario = scenario::all().unwrap().into_iter().find(|it| it.name == name).unwrap();
-        let crowd = ONE_CROWD.lock().await;
+        let crowd = one_crowd().await;
         let lab = Lab::start(Pace(pace)).await.unwrap();
         let mut config: toml::Table = estate::config_for(&lab.endpoints, lab.world.pace).unwrap().parse().unwrap();
         unhurried(&mut config, "2s");
@@ -395,7 +395,7 @@ async fn a_release_that_the_standby_has_not_got_is_found_before_it_is_needed() {
 
 #[tokio::test]
 async fn the_demo_lists_every_scenario_and_tells_how_things_stand_when_nothing_has_to_be_failed_over() {
-    let _crowd = ONE_CROWD.lock().await;
+    let _crowd = one_crowd().await;
     let home = Home::new(crate::process::EMPTY);
     let listed = said(home.mayday("demo --list")).await;
     for scenario in scenario::all().unwrap() {

@@ -11,7 +11,7 @@ use mayday::domain::wayback::{FAILBACK, Gap, REPROTECT, home_is_sound, unprotect
 use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 
-use crate::common::{ONE_CROWD, eventually, is_ready};
+use crate::common::{eventually, is_ready, one_crowd};
 use crate::process::Home;
 
 const SPEED: Pace = Pace(60.0);
@@ -52,7 +52,7 @@ async fn until_sound(home: &Home) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn there_and_back_again_without_a_lost_write() {
-    let _alone = ONE_CROWD.lock().await;
+    let _alone = one_crowd().await;
     let lab = Lab::start(SPEED).await.unwrap();
     let home = Home::of(&lab);
     let _engine = home.engine().await;

@@ -4,6 +4,9 @@ use super::super::describe::{Said, Tone};
 use super::super::time::{At, seconds_between};
 use super::{Delivery, PartPhase, length};
 
+/// From when on it is said for how long something is being sent, in seconds: an answer that was lost is looked for in silence.
+const SLOW: f64 = 10.0;
+
 /// In a line, as of `now`.
 pub fn standing(it: &Delivery, now: At) -> Said {
     let of = if it.parts.len() > 1 { format!(" {} of {} parts", it.sent(), it.parts.len()) } else { String::new() };
@@ -14,7 +17,14 @@ pub fn standing(it: &Delivery, now: At) -> Said {
             (Tone::Good, format!("sent{of}{took}"))
         }
         PartPhase::Waiting => (Tone::Plain, format!("waits{of}")),
-        PartPhase::Trying => (Tone::Busy, format!("being sent{of}")),
+        PartPhase::Trying => {
+            let trying = it.parts.iter().filter(|part| part.phase == PartPhase::Trying);
+            let longest = trying.filter_map(|part| part.began).map(|began| seconds_between(began, now));
+            match longest.fold(0.0, f64::max) {
+                seconds if seconds < SLOW => (Tone::Busy, format!("being sent{of}")),
+                seconds => (Tone::Warn, format!("being sent{of} for {}, no clear answer yet", length(seconds))),
+            }
+        }
         PartPhase::Retrying => {
             let again = it.next().map(|at| length(seconds_between(now, at))).unwrap_or_default();
             (Tone::Warn, format!("not sent{of}, tried again in {again}{why}"))
