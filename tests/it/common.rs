@@ -42,15 +42,21 @@ pub async fn all_alone() -> SemaphorePermit<'static> {
     CROWDS.acquire_many(AT_ONCE).await.expect("it is never closed")
 }
 
+/// How soon it is looked again at first, and at most how rarely: what is waited for long is not looked at often, since every look costs the
+/// small machine that has to bring it about.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
+
 /// Waits until `holds` answers something.
 pub async fn eventually<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
+    let (mut pause, longest) = LOOKS;
     loop {
         if let Some(it) = holds().await {
             return it;
         }
         assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(pause).await;
+        pause = longest.min(pause * 5 / 4);
     }
 }
 

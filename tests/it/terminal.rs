@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,6 +14,8 @@ use crate::process::{EMPTY, Home, said};
 
 const ENTERS: &[u8] = b"\x1b[?1049h";
 const LEAVES: &[u8] = b"\x1b[?1049l";
+/// Bytes that a pseudo-terminal holds at the least before it makes whoever writes wait.
+const LINE: usize = 8192;
 const SHOWS_CURSOR: &[u8] = b"\x1b[?25h";
 
 /// What a terminal got: all of it, and what it shows.
@@ -24,7 +27,9 @@ struct Got {
 /// A cockpit in a terminal.
 struct Cockpit {
     master: Box<dyn MasterPty + Send>,
-    keys: Box<dyn Write + Send>,
+    keys: mpsc::Sender<Vec<u8>>,
+    /// Bytes that the line has taken.
+    taken: Arc<AtomicUsize>,
     child: Box<dyn Child + Send + Sync>,
     got: Arc<Mutex<Got>>,
     pid_file: PathBuf,
@@ -67,8 +72,19 @@ impl Cockpit {
                 got.screen.process(&bytes[..count]);
             }
         });
-        let keys = pair.master.take_writer().unwrap();
-        Self { master: pair.master, keys, child, got, pid_file }
+        // In a thread of its own: a line that is full must not hold up whoever waits for what comes of it.
+        let (keys, typed) = mpsc::channel::<Vec<u8>>();
+        let (mut line, taken) = (pair.master.take_writer().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let count = taken.clone();
+        std::thread::spawn(move || {
+            for bytes in typed {
+                if line.write_all(&bytes).and_then(|()| line.flush()).is_err() {
+                    return;
+                }
+                count.fetch_add(bytes.len(), Ordering::SeqCst);
+            }
+        });
+        Self { master: pair.master, keys, taken, child, got, pid_file }
     }
 
     fn screen(&self) -> String {
@@ -80,9 +96,12 @@ impl Cockpit {
         got.raw.windows(bytes.len()).filter(|window| *window == bytes).count()
     }
 
-    fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-        self.keys.flush().unwrap();
+    fn press(&self, keys: &str) {
+        self.types(keys.as_bytes());
+    }
+
+    fn types(&self, bytes: &[u8]) {
+        self.keys.send(bytes.to_owned()).unwrap();
     }
 
     async fn shows(&self, words: &str) {
@@ -232,11 +251,12 @@ async fn garbage_on_the_line_is_borne() {
     let noise: Vec<u8> = std::iter::repeat_with(&mut garbage).filter(harmless).take(20_000).collect();
     let broken =
         b"\x1b[\x1b[999;999;999M\x1b]52;c;!!!\x07\x1bP\x1b\\\x1b[<0;1;\xff\xfe\xc3\x28\x1b[200~pasted\x1b[2J\x1b[201~";
-    cockpit.keys.write_all(broken).unwrap();
-    for part in noise.chunks(512) {
-        cockpit.keys.write_all(part).unwrap();
-    }
-    cockpit.keys.flush().unwrap();
+    // It comes to it all at once, and is more than the line between them holds.
+    cockpit.signal(Signal::STOP);
+    cockpit.types(broken);
+    noise.chunks(512).for_each(|part| cockpit.types(part));
+    eventually("the line is full", async || (cockpit.taken.load(Ordering::SeqCst) >= LINE).then_some(())).await;
+    cockpit.signal(Signal::CONT);
     eventually("every layer is taken away", async || {
         if cockpit.screen().contains("nothing to step back from") {
             return Some(());
