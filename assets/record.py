@@ -81,6 +81,8 @@ def play():
         time.sleep(0.4)
     press("6", pause=4)
     shot("recovered")
+    press("u", pause=3)
+    press("Enter", pause=8)
     press("9", pause=2)
     shot("told")
     press("w", pause=3)
@@ -88,9 +90,14 @@ def play():
     press("Escape", "W", pause=3)
     shot("wayback")
     press("Escape", "C")
-    type_text("the region is gone; the west serves")
-    press("Enter", pause=2)
-    press("q", pause=0.5)
+    type_text("the region is gone, and the west serves")
+    press("Enter")
+    type_text("the day shift goes through them")
+    press("Enter")
+    until("the incident closed", lambda text: "no incident" in text)
+    press("R", pause=4)
+    shot("report")
+    press("Escape", "q", pause=0.5)
 
 
 def write(raw, out, columns, rows):

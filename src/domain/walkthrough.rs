@@ -174,7 +174,11 @@ fn alert(view: &Snapshot, incident: Option<&Incident>) -> Page {
         None => page.judge("commander", Evidence::Fail, "nobody leads", None),
     }
     page.done = incident.commander.is_some();
-    page.acts = vec![if page.done { Act::Acknowledge } else { Act::TakeCommand }];
+    page.acts = match told.acknowledged {
+        _ if !page.done => vec![Act::TakeCommand],
+        None => vec![Act::Acknowledge],
+        Some(_) => Vec::new(),
+    };
     page
 }
 

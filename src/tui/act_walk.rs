@@ -57,7 +57,7 @@ impl App {
     /// Does what the page is about.
     pub(super) fn go_on(&mut self) -> Vec<Request> {
         let Some(page) = self.walking().and_then(|walk| walk::page(self, walk)) else { return Vec::new() };
-        let action = page.acts.first().copied().and_then(walk::action);
+        let action = page.acts.first().copied().map(walk::action);
         let Some(action) = action else {
             self.say(Role::Dim, "there is nothing to do on this page but to wait → n: next page");
             return Vec::new();

@@ -75,8 +75,8 @@ pub fn page(app: &App, walk: &Walk) -> Option<Page> {
 }
 
 /// The action of the keymap that does it.
-pub fn action(act: Act) -> Option<Action> {
-    Some(match act {
+pub fn action(act: Act) -> Action {
+    match act {
         Act::Declare => Action::Declare,
         Act::TakeCommand => Action::TakeCommand,
         Act::SetSeverity => Action::SetSeverity,
@@ -86,14 +86,15 @@ pub fn action(act: Act) -> Option<Action> {
         Act::Close => Action::CloseIncident,
         Act::Tick => Action::GoOn,
         Act::Report => Action::Report,
-        Act::Acknowledge | Act::Tell => return None,
-    })
+        Act::Acknowledge => Action::Acknowledge,
+        Act::Tell => Action::Tell,
+    }
 }
 
 /// What to do on this page, for the line that always says what is next.
 pub fn advice(app: &App, walk: &Walk) -> Option<Advice> {
     let page = page(app, walk)?;
-    let act = page.acts.first().copied().filter(|act| !page.done && action(*act).is_some());
+    let act = page.acts.first().copied().filter(|_| !page.done);
     let Some(act) = act else {
         let text = match page.done {
             true => "done; on to the next page".to_owned(),
@@ -116,7 +117,8 @@ fn words(page: &Page, act: Act) -> String {
         Act::Close => "close the incident".into(),
         Act::Tick => format!("tick “{}”", page.title),
         Act::Report => "read the report".into(),
-        Act::Acknowledge | Act::Tell => "go on".into(),
+        Act::Acknowledge => "acknowledge: you work on it".into(),
+        Act::Tell => "see what would be said, and send it".into(),
     }
 }
 
@@ -263,7 +265,7 @@ fn short(of: &str) -> &str {
 fn keys(look: &Look<'_>, page: &Page) -> Vec<(&'static str, String)> {
     let app = look.app;
     let mut keys = Vec::new();
-    if let Some(act) = page.acts.first().filter(|act| action(**act).is_some()) {
+    if let Some(act) = page.acts.first() {
         let what = if *act == Act::Tick { "tick".to_owned() } else { words(page, *act) };
         keys.push((keymap::key(Action::GoOn), what));
     }

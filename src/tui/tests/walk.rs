@@ -134,6 +134,17 @@ fn closing_over_open_items_asks_for_the_reason() {
 }
 
 #[test]
+fn the_page_of_those_who_wait_leads_to_what_would_be_said() {
+    let mut stage = Stage::new(Scene::recovered());
+    stage.keys("w");
+    assert!(stage.text(80, 24).contains("▸ Enter  see what would be said"), "{}", stage.text(80, 24));
+    stage.keys("Enter");
+    assert!(stage.text(80, 24).contains("tell everyone"), "{}", stage.text(80, 24));
+    stage.keys("Esc");
+    assert!(stage.text(80, 24).contains("Tell those who wait"), "{}", stage.text(80, 24));
+}
+
+#[test]
 fn a_read_only_cockpit_walks_and_ticks_nothing() {
     let mut stage = Stage::with(Scene::walked(), options(), true);
     stage.keys("w n n Enter s x f");
