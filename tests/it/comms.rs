@@ -2,7 +2,6 @@
 //! lost and without a customer being mailed twice.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
@@ -14,7 +13,7 @@ use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, Pace, estate};
 
 use crate::common::{all_alone, eventually};
-use crate::process::{Engine, Home};
+use crate::process::Home;
 
 /// Tellings that are played at once: most of their time is waiting.
 const AT_ONCE: usize = 4;
@@ -38,15 +37,6 @@ fn home(lab: &Lab, customers: usize, environment: &str) -> Home {
         }
     }
     Home::new(&config.to_string())
-}
-
-fn engine(home: &Home, crash: Option<&str>) -> Engine {
-    let mut command = home.mayday("engine");
-    command.env("MAYDAY_LOG", "off");
-    if let Some(crash) = crash {
-        command.env("MAYDAY_CRASH", crash);
-    }
-    Engine::spawn(command, Path::new("/dev/null"))
 }
 
 async fn declare(client: &Client, drill: bool) {
@@ -159,7 +149,7 @@ async fn play(crash: Option<&str>) -> Played {
     let what = crash.unwrap_or("no crash").to_owned();
     let lab = Lab::start(SPEED).await.unwrap();
     let home = home(&lab, CUSTOMERS, "production");
-    let mut process = engine(&home, crash);
+    let mut process = home.doomed_engine(crash);
     let client = home.client();
     eventually(&format!("the engine answers ({what})"), async || client.snapshot().await.ok()).await;
     declare(&client, false).await;
@@ -169,7 +159,7 @@ async fn play(crash: Option<&str>) -> Played {
     let posted = eventually(&format!("all is settled ({what})"), async || {
         if process.has_ended() {
             crashed = true;
-            process = engine(&home, None);
+            process = home.doomed_engine(None);
         }
         let view = client.snapshot().await.ok()?;
         if !view.state.outbox.messages.iter().any(|it| it.message.purpose.is_update()) {

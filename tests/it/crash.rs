@@ -2,7 +2,6 @@
 //! of its own, and another one takes over. However it dies: the failover ends, no change is made twice, and no event is lost.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use futures::{StreamExt, stream};
 use mayday::domain::command::Ask;
@@ -16,20 +15,11 @@ use mayday::lab::world::Mutation;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 
 use crate::common::{all_alone, eventually, is_ready};
-use crate::process::{Engine, Home};
+use crate::process::Home;
 
 /// Failovers that are played at once: most of their time is waiting.
 const AT_ONCE: usize = 4;
 const SPEED: Pace = Pace(200.0);
-
-fn engine(home: &Home, crash: Option<&str>) -> Engine {
-    let mut command = home.mayday("engine");
-    command.env("MAYDAY_LOG", "off");
-    if let Some(crash) = crash {
-        command.env("MAYDAY_CRASH", crash);
-    }
-    Engine::spawn(command, Path::new("/dev/null"))
-}
 
 /// Accepted changes by place, action and target.
 type Changes = BTreeMap<(String, String, String), usize>;
@@ -52,7 +42,7 @@ async fn play(crash: Option<&str>) -> Played {
     let what = crash.unwrap_or("no crash").to_owned();
     let lab = Lab::start(SPEED).await.unwrap();
     let home = Home::patient(&lab);
-    let mut process = engine(&home, crash);
+    let mut process = home.doomed_engine(crash);
     let client = home.client();
     eventually(&format!("the lab is healthy, and the plans were held against it ({what})"), async || {
         client.snapshot().await.ok().filter(|view| is_ready(view) && is_known(view))
@@ -75,7 +65,7 @@ async fn play(crash: Option<&str>) -> Played {
     let outcome = eventually(&format!("the failover ends ({what})"), async || {
         if process.has_ended() {
             crashed = true;
-            process = engine(&home, None);
+            process = home.doomed_engine(None);
         }
         let view = client.snapshot().await.ok()?;
         let after = seen.last().map_or(0, |record| record.seq);

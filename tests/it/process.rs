@@ -134,6 +134,13 @@ impl Home {
         said(self.mayday(words)).await
     }
 
+    /// Starts an engine that dies at the append that `crash` names, if it names one.
+    pub fn doomed_engine(&self, crash: Option<&str>) -> Engine {
+        let mut command = self.mayday("engine");
+        command.env("MAYDAY_LOG", "off").envs(crash.map(|crash| ("MAYDAY_CRASH", crash)));
+        Engine::spawn(command, Path::new("/dev/null"))
+    }
+
     /// Starts an engine, and waits until it answers.
     pub async fn engine(&self) -> Engine {
         let mut engine = Engine::spawn(self.mayday("engine"), &self.dir().join("engine.err"));

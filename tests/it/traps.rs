@@ -487,7 +487,7 @@ fn every_trap_has_a_file_and_every_file_says_what_it_is_about() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_trap_is_fallen_into() {
-    let _crowd = all_alone().await;
+    let _alone = all_alone().await;
     // One by name, for whoever works on it.
     let only = std::env::var("MAYDAY_SCENARIO").ok();
     let chosen = files().into_iter().filter(|file| only.as_ref().is_none_or(|only| name(file).contains(only.as_str())));

@@ -52,7 +52,7 @@ async fn until_sound(home: &Home) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn there_and_back_again_without_a_lost_write() {
-    let _alone = one_crowd().await;
+    let _crowd = one_crowd().await;
     let lab = Lab::start(SPEED).await.unwrap();
     let home = Home::of(&lab);
     let _engine = home.engine().await;
