@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -77,15 +78,17 @@ impl Reply {
 ///
 /// # Errors
 /// When no whole answer came.
-pub async fn send(request: RequestBuilder, secret: Option<&Secret>) -> Result<Reply, Silence> {
-    let answer = request.timeout(PATIENCE).send().await.map_err(silence)?;
-    let (status, pause) = (answer.status(), pause(answer.headers()));
-    let body = read(answer).await?;
-    let body = match secret.map(Secret::expose).filter(|secret| !secret.is_empty()) {
-        Some(secret) => body.replace(secret, "…"),
-        None => body,
-    };
-    Ok(Reply { status, pause, body })
+pub fn send(request: RequestBuilder, secret: Option<&Secret>) -> BoxFuture<'_, Result<Reply, Silence>> {
+    Box::pin(async move {
+        let answer = request.timeout(PATIENCE).send().await.map_err(silence)?;
+        let (status, pause) = (answer.status(), pause(answer.headers()));
+        let body = read(answer).await?;
+        let body = match secret.map(Secret::expose).filter(|secret| !secret.is_empty()) {
+            Some(secret) => body.replace(secret, "…"),
+            None => body,
+        };
+        Ok(Reply { status, pause, body })
+    })
 }
 
 async fn read(mut answer: Response) -> Result<String, Silence> {

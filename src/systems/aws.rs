@@ -13,6 +13,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -115,8 +116,8 @@ impl Aws {
     ///
     /// # Errors
     /// When the secret of the access key cannot be read.
-    pub async fn config(&self) -> Result<SdkConfig, Fault> {
-        self.config.get_or_try_init(|| self.load()).await.cloned()
+    pub fn config(&self) -> BoxFuture<'_, Result<SdkConfig, Fault>> {
+        Box::pin(async move { self.config.get_or_try_init(|| self.load()).await.cloned() })
     }
 
     async fn load(&self) -> Result<SdkConfig, Fault> {
@@ -147,23 +148,25 @@ impl Aws {
     ///
     /// # Errors
     /// Transient: nothing happened. Permanent: refused. Ambiguous: a mutation that may have happened.
-    pub async fn ask<O, E>(
-        &self,
+    pub fn ask<'a, O: Send, E>(
+        &'a self,
         call: Call,
-        operation: &str,
-        sent: impl Future<Output = Result<O, SdkError<E, HttpResponse>>>,
-    ) -> Result<O, Fault>
+        operation: &'a str,
+        sent: impl Future<Output = Result<O, SdkError<E, HttpResponse>>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<O, Fault>>
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        match timeout(call.patience(), sent).await {
-            Ok(Ok(output)) => Ok(output),
-            Ok(Err(error)) => Err(self.fault(call, operation, error)),
-            Err(_) => {
-                let what = format!("{operation} was not answered within {} s", call.patience().as_secs());
-                Err(self.unsure(call, what))
+        Box::pin(async move {
+            match timeout(call.patience(), sent).await {
+                Ok(Ok(output)) => Ok(output),
+                Ok(Err(error)) => Err(self.fault(call, operation, error)),
+                Err(_) => {
+                    let what = format!("{operation} was not answered within {} s", call.patience().as_secs());
+                    Err(self.unsure(call, what))
+                }
             }
-        }
+        })
     }
 
     fn fault<E>(&self, call: Call, operation: &str, error: SdkError<E, HttpResponse>) -> Fault

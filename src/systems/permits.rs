@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::domain::estate::SystemSpec;
@@ -56,15 +57,17 @@ impl Permits {
     ///
     /// # Errors
     /// When nobody answers.
-    pub async fn fitness(&self, actions: &[&str]) -> Result<Fitness, Fault> {
-        let principal = self.principal.get_or_try_init(|| self.identify()).await?;
-        let guard = match self.simulate(principal, actions).await? {
-            Ok(denied) => access(&denied, actions.len(), name(principal)),
-            Err(refusal) => {
-                Guard::warn("access", format!("IAM does not say what {} may do: {refusal}", name(principal)))
-            }
-        };
-        Ok(Fitness { guards: vec![guard] })
+    pub fn fitness<'a>(&'a self, actions: &'a [&'a str]) -> BoxFuture<'a, Result<Fitness, Fault>> {
+        Box::pin(async move {
+            let principal = self.principal.get_or_try_init(|| self.identify()).await?;
+            let guard = match self.simulate(principal, actions).await? {
+                Ok(denied) => access(&denied, actions.len(), name(principal)),
+                Err(refusal) => {
+                    Guard::warn("access", format!("IAM does not say what {} may do: {refusal}", name(principal)))
+                }
+            };
+            Ok(Fitness { guards: vec![guard] })
+        })
     }
 
     async fn identify(&self) -> Result<String, Fault> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::BoxFuture;
 use lettre::Address;
 use lettre::message::Mailbox;
 use sha2::{Digest, Sha256};
@@ -46,22 +47,25 @@ impl List {
 
     /// # Errors
     /// When the file cannot be read, or when nobody is left.
-    pub async fn read(&self) -> Result<Recipients, Fault> {
-        let mut read = Recipients { batch: self.batch, ..Recipients::default() };
-        for text in &self.to {
-            read.take(text, || "`to`".into());
-        }
-        if let Some(file) = &self.file {
-            let text = self.text(file).await.map_err(|why| self.voice.broken(format!("`to_file` {file}: {why}")))?;
-            for (at, line) in text.lines().enumerate() {
-                read.take(line, || format!("line {}", at + 1));
+    pub fn read(&self) -> BoxFuture<'_, Result<Recipients, Fault>> {
+        Box::pin(async move {
+            let mut read = Recipients { batch: self.batch, ..Recipients::default() };
+            for text in &self.to {
+                read.take(text, || "`to`".into());
             }
-        }
-        if read.addresses.is_empty() {
-            Err(self.voice.broken("there is no recipient with an address"))
-        } else {
-            Ok(read)
-        }
+            if let Some(file) = &self.file {
+                let text =
+                    self.text(file).await.map_err(|why| self.voice.broken(format!("`to_file` {file}: {why}")))?;
+                for (at, line) in text.lines().enumerate() {
+                    read.take(line, || format!("line {}", at + 1));
+                }
+            }
+            if read.addresses.is_empty() {
+                Err(self.voice.broken("there is no recipient with an address"))
+            } else {
+                Ok(read)
+            }
+        })
     }
 
     async fn text(&self, file: &str) -> Result<String, String> {

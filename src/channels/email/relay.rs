@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -116,40 +117,50 @@ impl Relay {
     }
 
     /// Logs in and out again; says how.
-    pub async fn greet(&self) -> Result<String, Fault> {
-        let mut connection = self.open().await?;
-        let private = if connection.is_encrypted() { "over TLS" } else { "in the open, on this host" };
-        let _ = timeout(ANSWER, connection.quit()).await;
-        let who = self.user.as_ref().map_or_else(|| "without a login".into(), |user| format!("as {}", clean(user)));
-        Ok(format!("{}:{} lets us in {who}, {private}", self.host, self.port))
+    pub fn greet(&self) -> BoxFuture<'_, Result<String, Fault>> {
+        Box::pin(async move {
+            let mut connection = self.open().await?;
+            let private = if connection.is_encrypted() { "over TLS" } else { "in the open, on this host" };
+            let _ = timeout(ANSWER, connection.quit()).await;
+            let who = self.user.as_ref().map_or_else(|| "without a login".into(), |user| format!("as {}", clean(user)));
+            Ok(format!("{}:{} lets us in {who}, {private}", self.host, self.port))
+        })
     }
 
     /// Sends one letter once. `batch` names it for as long as recipients of it are put off.
-    pub async fn send(&self, batch: &str, from: &Address, to: &[Address], letter: &[u8]) -> Result<Taken, Fault> {
-        let mut connection = self.connection().await?;
-        let roll = match self.address(&mut connection, from, to).await.and_then(|roll| self.judge(roll)) {
-            Ok(roll) if roll.put_off.is_empty() || self.waited(batch).await => roll,
-            Ok(roll) => {
-                give_up(connection).await;
-                let (count, of) = (roll.put_off.len(), to.len());
-                let what = format!("{count} of {of} recipients are put off: {}", roll.put_off[0]);
-                return Err(self.voice.later(what).retry_after(super::CALM));
+    pub fn send<'a>(
+        &'a self,
+        batch: &'a str,
+        from: &'a Address,
+        to: &'a [Address],
+        letter: &'a [u8],
+    ) -> BoxFuture<'a, Result<Taken, Fault>> {
+        Box::pin(async move {
+            let mut connection = self.connection().await?;
+            let roll = match self.address(&mut connection, from, to).await.and_then(|roll| self.judge(roll)) {
+                Ok(roll) if roll.put_off.is_empty() || self.waited(batch).await => roll,
+                Ok(roll) => {
+                    give_up(connection).await;
+                    let (count, of) = (roll.put_off.len(), to.len());
+                    let what = format!("{count} of {of} recipients are put off: {}", roll.put_off[0]);
+                    return Err(self.voice.later(what).retry_after(super::CALM));
+                }
+                Err(fault) => {
+                    give_up(connection).await;
+                    return Err(fault);
+                }
+            };
+            match self.hand_over(&mut connection, letter).await {
+                Ok(()) => self.keep(connection).await,
+                Err(fault) => {
+                    give_up(connection).await;
+                    return Err(fault);
+                }
             }
-            Err(fault) => {
-                give_up(connection).await;
-                return Err(fault);
-            }
-        };
-        match self.hand_over(&mut connection, letter).await {
-            Ok(()) => self.keep(connection).await,
-            Err(fault) => {
-                give_up(connection).await;
-                return Err(fault);
-            }
-        }
-        self.put_off.lock().await.remove(batch);
-        let left_out: Vec<String> = roll.refused.into_iter().chain(roll.put_off).collect();
-        Ok(Taken { accepted: roll.accepted, refused: left_out.len(), why_refused: left_out.into_iter().next() })
+            self.put_off.lock().await.remove(batch);
+            let left_out: Vec<String> = roll.refused.into_iter().chain(roll.put_off).collect();
+            Ok(Taken { accepted: roll.accepted, refused: left_out.len(), why_refused: left_out.into_iter().next() })
+        })
     }
 
     /// Whether a batch has waited long enough for those who are put off.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -161,8 +162,14 @@ impl Talk<'_> {
     }
 
     /// Says something that was not said before, in a channel by its id or its name.
-    pub async fn post(&self, channel: &str, thread: Option<&str>, text: &str, parcel: &Parcel) -> Result<Place, Fault> {
-        self.told(self.try_post(channel, thread, text, parcel).await, Purport::Tells)
+    pub fn post<'a>(
+        &'a self,
+        channel: &'a str,
+        thread: Option<&'a str>,
+        text: &'a str,
+        parcel: &'a Parcel,
+    ) -> BoxFuture<'a, Result<Place, Fault>> {
+        Box::pin(async move { self.told(self.try_post(channel, thread, text, parcel).await, Purport::Tells) })
     }
 
     async fn try_post(&self, channel: &str, thread: Option<&str>, text: &str, parcel: &Parcel) -> ClientResult<Place> {
@@ -175,25 +182,35 @@ impl Talk<'_> {
     }
 
     /// The same in a thread; nowhere, when there is no such thread any more.
-    pub async fn reply(&self, channel: &str, root: &str, text: &str, parcel: &Parcel) -> Result<Option<Place>, Fault> {
-        match self.try_post(channel, Some(root), text, parcel).await {
-            Err(SlackClientError::ApiError(error))
-                if matches!(
-                    error.code.as_str(),
-                    "cannot_reply_to_message" | "thread_not_found" | "message_not_found"
-                ) =>
-            {
-                Ok(None)
+    pub fn reply<'a>(
+        &'a self,
+        channel: &'a str,
+        root: &'a str,
+        text: &'a str,
+        parcel: &'a Parcel,
+    ) -> BoxFuture<'a, Result<Option<Place>, Fault>> {
+        Box::pin(async move {
+            match self.try_post(channel, Some(root), text, parcel).await {
+                Err(SlackClientError::ApiError(error))
+                    if matches!(
+                        error.code.as_str(),
+                        "cannot_reply_to_message" | "thread_not_found" | "message_not_found"
+                    ) =>
+                {
+                    Ok(None)
+                }
+                answer => self.told(answer, Purport::Tells).map(Some),
             }
-            answer => self.told(answer, Purport::Tells).map(Some),
-        }
+        })
     }
 
     /// Makes a message say something else. Its metadata stays.
-    pub async fn update(&self, channel: &str, ts: &str, text: &str) -> Result<(), Fault> {
-        let request = SlackApiChatUpdateRequest::new(channel.into(), content(text, None), ts.into());
-        let done: ClientResult<Done> = self.session.http_session_api.http_post("chat.update", &request, None).await;
-        self.told(done, Purport::Asks).map(drop)
+    pub fn update<'a>(&'a self, channel: &'a str, ts: &'a str, text: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let request = SlackApiChatUpdateRequest::new(channel.into(), content(text, None), ts.into());
+            let done: ClientResult<Done> = self.session.http_session_api.http_post("chat.update", &request, None).await;
+            self.told(done, Purport::Asks).map(drop)
+        })
     }
 
     /// A link to a message; none is no misfortune.
@@ -204,65 +221,82 @@ impl Talk<'_> {
     }
 
     /// The id of a new channel, or of the one that was made when this was tried before.
-    pub async fn room(&self, name: &str) -> Result<String, Fault> {
-        let wanted = json!({ "name": name });
-        let made: ClientResult<One> =
-            self.session.http_session_api.http_post("conversations.create", &wanted, None).await;
-        match made {
-            Err(SlackClientError::ApiError(error)) if error.code == "name_taken" => {
-                let found = self.named(name).await?;
-                found.ok_or_else(|| self.voice.broken(format!("#{name} is taken, and the app cannot see it")))
+    pub fn room<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<String, Fault>> {
+        Box::pin(async move {
+            let wanted = json!({ "name": name });
+            let made: ClientResult<One> =
+                self.session.http_session_api.http_post("conversations.create", &wanted, None).await;
+            match made {
+                Err(SlackClientError::ApiError(error)) if error.code == "name_taken" => {
+                    let found = self.named(name).await?;
+                    found.ok_or_else(|| self.voice.broken(format!("#{name} is taken, and the app cannot see it")))
+                }
+                made => self.told(made, Purport::Asks).map(|made| clean(&made.channel.id)),
             }
-            made => self.told(made, Purport::Asks).map(|made| clean(&made.channel.id)),
-        }
+        })
     }
 
     /// The id of the public channel of a name.
-    pub async fn named(&self, name: &str) -> Result<Option<String>, Fault> {
-        let mut cursor = String::new();
-        for _ in 0..CHANNEL_PAGES {
-            let query = [("limit", PAGE), ("exclude_archived", "true"), ("cursor", cursor.as_str())];
-            let page: Page = self.get("conversations.list", &query).await?;
-            if let Some(found) = page.channels.iter().find(|it| it.name == name) {
-                return Ok(Some(clean(&found.id)));
+    pub fn named<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, Fault>> {
+        Box::pin(async move {
+            let mut cursor = String::new();
+            for _ in 0..CHANNEL_PAGES {
+                let query = [("limit", PAGE), ("exclude_archived", "true"), ("cursor", cursor.as_str())];
+                let page: Page = self.get("conversations.list", &query).await?;
+                if let Some(found) = page.channels.iter().find(|it| it.name == name) {
+                    return Ok(Some(clean(&found.id)));
+                }
+                match page.next() {
+                    Some(next) => cursor = next,
+                    None => return Ok(None),
+                }
             }
-            match page.next() {
-                Some(next) => cursor = next,
-                None => return Ok(None),
-            }
-        }
-        Ok(None)
+            Ok(None)
+        })
     }
 
     /// The id of a channel that the config names, by either.
-    pub async fn id_of(&self, channel: &str) -> Result<String, Fault> {
-        let id = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
-        if channel.starts_with(['C', 'G']) && channel.chars().all(id) {
-            return Ok(channel.to_owned());
-        }
-        let found = self.named(channel).await?;
-        let invisible = || self.voice.broken(format!("there is no channel #{channel} that the app can see"));
-        found.ok_or_else(invisible)
+    pub fn id_of<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<String, Fault>> {
+        Box::pin(async move {
+            let id = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+            if channel.starts_with(['C', 'G']) && channel.chars().all(id) {
+                return Ok(channel.to_owned());
+            }
+            let found = self.named(channel).await?;
+            let invisible = || self.voice.broken(format!("there is no channel #{channel} that the app can see"));
+            found.ok_or_else(invisible)
+        })
     }
 
-    pub async fn team(&self) -> Result<String, Fault> {
-        let team: Team = self.get("auth.test", &[]).await?;
-        Ok(clean(&team.team))
+    pub fn team(&self) -> BoxFuture<'_, Result<String, Fault>> {
+        Box::pin(async move {
+            let team: Team = self.get("auth.test", &[]).await?;
+            Ok(clean(&team.team))
+        })
     }
 
-    pub async fn is_member(&self, channel: &str) -> Result<bool, Fault> {
-        let one: One = self.get("conversations.info", &[("channel", channel)]).await?;
-        Ok(one.channel.is_member)
+    pub fn is_member<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<bool, Fault>> {
+        Box::pin(async move {
+            let one: One = self.get("conversations.info", &[("channel", channel)]).await?;
+            Ok(one.channel.is_member)
+        })
     }
 
     /// Looks for a message that begins a thread.
-    pub async fn find_root(&self, channel: &str, parcel: &Parcel) -> Result<Search, Fault> {
-        self.find("conversations.history", &[("channel", channel)], channel, parcel).await
+    pub fn find_root<'a>(&'a self, channel: &'a str, parcel: &'a Parcel) -> BoxFuture<'a, Result<Search, Fault>> {
+        Box::pin(async move { self.find("conversations.history", &[("channel", channel)], channel, parcel).await })
     }
 
     /// Looks for a message in a thread.
-    pub async fn find_reply(&self, channel: &str, root: &str, parcel: &Parcel) -> Result<Search, Fault> {
-        self.find("conversations.replies", &[("channel", channel), ("ts", root)], channel, parcel).await
+    pub fn find_reply<'a>(
+        &'a self,
+        channel: &'a str,
+        root: &'a str,
+        parcel: &'a Parcel,
+    ) -> BoxFuture<'a, Result<Search, Fault>> {
+        Box::pin(async move {
+            self.find("conversations.replies", &[("channel", channel), ("ts", root)], channel, parcel).await
+        })
     }
 
     async fn find(

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use hickory_proto::op::{Edns, Message, MessageType, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -100,16 +101,18 @@ pub fn normal(value: &str) -> String {
 ///
 /// # Errors
 /// Why there is no answer, in a few words.
-pub async fn ask(server: SocketAddr, question: &Question, patience: Duration) -> Result<Reply, String> {
-    let asking = async {
-        let reply = over_udp(server, question, patience / 2).await?;
-        let reply = if reply.metadata.truncation { over_tcp(server, question).await? } else { reply };
-        Ok(Reply::of(&reply, question.kind))
-    };
-    match timeout(patience, asking).await {
-        Ok(answered) => answered,
-        Err(_) => Err(format!("no answer from {server} within {:.1} s", patience.as_secs_f64())),
-    }
+pub fn ask(server: SocketAddr, question: &Question, patience: Duration) -> BoxFuture<'_, Result<Reply, String>> {
+    Box::pin(async move {
+        let asking = async {
+            let reply = over_udp(server, question, patience / 2).await?;
+            let reply = if reply.metadata.truncation { over_tcp(server, question).await? } else { reply };
+            Ok(Reply::of(&reply, question.kind))
+        };
+        match timeout(patience, asking).await {
+            Ok(answered) => answered,
+            Err(_) => Err(format!("no answer from {server} within {:.1} s", patience.as_secs_f64())),
+        }
+    })
 }
 
 /// A datagram may be lost: the question is put again after `again`.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use reqwest::{Client, Method, RequestBuilder, Url};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -105,31 +106,33 @@ impl Target {
     ///
     /// # Errors
     /// Why there is no answer, in a few words; never the URL, which may hold a secret.
-    pub async fn ask(&self, method: Method, patience: Duration) -> Result<Reply, String> {
-        self.send(method, patience, |request| request).await
+    pub fn ask(&self, method: Method, patience: Duration) -> BoxFuture<'_, Result<Reply, String>> {
+        Box::pin(async move { self.send(method, patience, |request| request).await })
     }
 
     /// The same, with what `with` adds to the request.
     ///
     /// # Errors
     /// As for [`ask`](Self::ask).
-    pub async fn send(
-        &self,
+    pub fn send<'a>(
+        &'a self,
         method: Method,
         patience: Duration,
-        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Reply, String> {
-        let started = Instant::now();
-        let asking = async {
-            let client = self.client(patience).await?;
-            let sent = with(client.request(method, self.url.clone())).send().await;
-            let response = sent.map_err(|error| root(&error.without_url()))?;
-            let (status, certificate_ends) = (response.status().as_u16(), certificate_ends(&response));
-            Ok(Reply { status, body: body(response).await?, took: started.elapsed(), certificate_ends })
-        };
-        timeout(patience, asking)
-            .await
-            .unwrap_or_else(|_| Err(format!("no answer within {:.1} s", patience.as_secs_f64())))
+        with: impl FnOnce(RequestBuilder) -> RequestBuilder + Send + 'a,
+    ) -> BoxFuture<'a, Result<Reply, String>> {
+        Box::pin(async move {
+            let started = Instant::now();
+            let asking = async {
+                let client = self.client(patience).await?;
+                let sent = with(client.request(method, self.url.clone())).send().await;
+                let response = sent.map_err(|error| root(&error.without_url()))?;
+                let (status, certificate_ends) = (response.status().as_u16(), certificate_ends(&response));
+                Ok(Reply { status, body: body(response).await?, took: started.elapsed(), certificate_ends })
+            };
+            timeout(patience, asking)
+                .await
+                .unwrap_or_else(|_| Err(format!("no answer within {:.1} s", patience.as_secs_f64())))
+        })
     }
 
     async fn client(&self, patience: Duration) -> Result<Client, String> {

@@ -2,6 +2,7 @@
 //!
 //! `SelfSubjectAccessReview`: <https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access>.
 
+use futures::future::BoxFuture;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Container;
 
@@ -16,21 +17,25 @@ pub type Action<'a> = (&'a str, &'a str, &'a str);
 
 impl Cluster {
     /// Whether all of `actions` are allowed in this namespace.
-    pub async fn fitness(&self, actions: &[Action<'_>]) -> Result<Fitness, Fault> {
-        let mut denied = Vec::new();
-        for action @ (_, resource, verb) in actions {
-            if !self.client.may(*action).await? {
-                denied.push(format!("{verb} {resource} in {}", self.namespace));
+    pub fn fitness<'a>(&'a self, actions: &'a [Action<'a>]) -> BoxFuture<'a, Result<Fitness, Fault>> {
+        Box::pin(async move {
+            let mut denied = Vec::new();
+            for action @ (_, resource, verb) in actions {
+                if !self.client.may(*action).await? {
+                    denied.push(format!("{verb} {resource} in {}", self.namespace));
+                }
             }
-        }
-        Ok(Fitness { guards: vec![access(&denied, actions.len(), "the account in this cluster")] })
+            Ok(Fitness { guards: vec![access(&denied, actions.len(), "the account in this cluster")] })
+        })
     }
 
     /// What both regions ought to run alike. How many replicas there are is no part of it: a warm standby is small.
-    pub async fn facts(&self) -> Result<Vec<Fact>, Fault> {
-        let Some(region) = &self.region else { return Ok(Vec::new()) };
-        let deployments = self.client.deployments().await?;
-        Ok(deployments.iter().flat_map(|it| facts(it, &self.namespace, region)).collect())
+    pub fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Fault>> {
+        Box::pin(async move {
+            let Some(region) = &self.region else { return Ok(Vec::new()) };
+            let deployments = self.client.deployments().await?;
+            Ok(deployments.iter().flat_map(|it| facts(it, &self.namespace, region)).collect())
+        })
     }
 }
 

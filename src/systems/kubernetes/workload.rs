@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::BoxFuture;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
@@ -128,22 +129,26 @@ impl Cluster {
     ///
     /// # Errors
     /// When the API server does not answer; also when one of the names is not there.
-    pub async fn workloads(&self, names: &[String]) -> Result<Vec<Workload>, Fault> {
-        let (deployments, autoscalers) = tokio::join!(self.client.deployments(), self.client.autoscalers());
-        let (deployments, autoscalers) = (deployments?, autoscalers?);
-        let all: Vec<Workload> = deployments.iter().map(|it| Workload::of(it, &autoscalers)).collect();
-        if let Some(missing) = names.iter().find(|name| all.iter().all(|it| it.name != **name)) {
-            let what = format!("there is no deployment {missing} in namespace {}", self.namespace);
-            return Err(Fault::permanent(&self.id, what).next("run `mayday check`, and look at the config"));
-        }
-        Ok(all.into_iter().filter(|it| names.is_empty() || names.contains(&it.name)).collect())
+    pub fn workloads<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Result<Vec<Workload>, Fault>> {
+        Box::pin(async move {
+            let (deployments, autoscalers) = tokio::join!(self.client.deployments(), self.client.autoscalers());
+            let (deployments, autoscalers) = (deployments?, autoscalers?);
+            let all: Vec<Workload> = deployments.iter().map(|it| Workload::of(it, &autoscalers)).collect();
+            if let Some(missing) = names.iter().find(|name| all.iter().all(|it| it.name != **name)) {
+                let what = format!("there is no deployment {missing} in namespace {}", self.namespace);
+                return Err(Fault::permanent(&self.id, what).next("run `mayday check`, and look at the config"));
+            }
+            Ok(all.into_iter().filter(|it| names.is_empty() || names.contains(&it.name)).collect())
+        })
     }
 
     /// Why pods of the namespace find no room, in the scheduler's words; `None` when all have a node.
-    pub async fn without_room(&self) -> Result<Option<String>, Fault> {
-        let pods = self.client.pods().await?;
-        let words: Vec<String> = pods.iter().filter_map(unschedulable).collect();
-        Ok(words.first().map(|first| format!("{} pods find no room: {first}", words.len())))
+    pub fn without_room(&self) -> BoxFuture<'_, Result<Option<String>, Fault>> {
+        Box::pin(async move {
+            let pods = self.client.pods().await?;
+            let words: Vec<String> = pods.iter().filter_map(unschedulable).collect();
+            Ok(words.first().map(|first| format!("{} pods find no room: {first}", words.len())))
+        })
     }
 }
 

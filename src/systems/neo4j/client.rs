@@ -7,6 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use neo4rs::{ConfigBuilder, Error, Graph, Neo4jClientErrorKind, Neo4jError, Neo4jErrorKind, Query, Row, Txn};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -49,50 +50,63 @@ impl Client {
 
     /// The rows of queries that change nothing, one after the other over one connection. A query that is refused does not keep
     /// the next ones from being asked.
-    pub async fn ask<const N: usize>(
-        &self,
-        url: &str,
-        queries: [(&str, Query); N],
-    ) -> Result<[Result<Vec<Row>, Fault>; N], Fault> {
-        let graph = self.connect(url, queries[0].0).await?;
-        let asking = async {
-            let mut answers = Vec::with_capacity(N);
-            for (database, query) in queries {
-                match fetch(&graph, database, query).await {
-                    Ok(rows) => answers.push(Ok(rows)),
-                    Err(Outcome::Sent(Error::Neo4j(error))) => answers.push(Err(refusal(&self.system, url, &error))),
-                    Err(Outcome::Sent(error) | Outcome::Unsent(error)) => return Err(error),
+    pub fn ask<'a, const N: usize>(
+        &'a self,
+        url: &'a str,
+        queries: [(&'a str, Query); N],
+    ) -> BoxFuture<'a, Result<[Result<Vec<Row>, Fault>; N], Fault>> {
+        Box::pin(async move {
+            let graph = self.connect(url, queries[0].0).await?;
+            let asking = async {
+                let mut answers = Vec::with_capacity(N);
+                for (database, query) in queries {
+                    match fetch(&graph, database, query).await {
+                        Ok(rows) => answers.push(Ok(rows)),
+                        Err(Outcome::Sent(Error::Neo4j(error))) => {
+                            answers.push(Err(refusal(&self.system, url, &error)))
+                        }
+                        Err(Outcome::Sent(error) | Outcome::Unsent(error)) => return Err(error),
+                    }
                 }
-            }
-            Ok(answers)
-        };
-        let answers = match self.bounded(url, self.timeout, asking).await {
-            Ok(answers) => answers.map_err(|error| fault(&self.system, url, &error, FaultClass::Transient))?,
-            Err(what) => return Err(Fault::transient(&self.system, what)),
-        };
-        answers.try_into().map_err(|_| Fault::transient(&self.system, format!("{url} answered too little")))
+                Ok(answers)
+            };
+            let answers = match self.bounded(url, self.timeout, asking).await {
+                Ok(answers) => answers.map_err(|error| fault(&self.system, url, &error, FaultClass::Transient))?,
+                Err(what) => return Err(Fault::transient(&self.system, what)),
+            };
+            answers.try_into().map_err(|_| Fault::transient(&self.system, format!("{url} answered too little")))
+        })
     }
 
     /// The rows of one query that changes nothing.
-    pub async fn ask_one(&self, url: &str, database: &str, query: Query) -> Result<Vec<Row>, Fault> {
-        let [answer] = self.ask(url, [(database, query)]).await?;
-        answer
+    pub fn ask_one<'a>(
+        &'a self,
+        url: &'a str,
+        database: &'a str,
+        query: Query,
+    ) -> BoxFuture<'a, Result<Vec<Row>, Fault>> {
+        Box::pin(async move {
+            let [answer] = self.ask(url, [(database, query)]).await?;
+            answer
+        })
     }
 
     /// Changes something, in one attempt and one transaction: a fault is ambiguous unless the server itself refused.
-    pub async fn change(&self, url: &str, database: &str, query: Query) -> Result<(), Fault> {
-        let graph = self.connect(url, database).await?;
-        let changing = async {
-            let mut txn = graph.start_txn_on(database).await.map_err(Outcome::Unsent)?;
-            txn.run(query).await.map_err(Outcome::Sent)?;
-            txn.commit().await.map_err(Outcome::Sent)
-        };
-        match self.bounded(url, MUTATION, changing).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(Outcome::Unsent(error))) => Err(fault(&self.system, url, &error, FaultClass::Transient)),
-            Ok(Err(Outcome::Sent(error))) => Err(fault(&self.system, url, &error, FaultClass::Ambiguous)),
-            Err(what) => Err(Fault::ambiguous(&self.system, what).means("the command may have been carried out")),
-        }
+    pub fn change<'a>(&'a self, url: &'a str, database: &'a str, query: Query) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let graph = self.connect(url, database).await?;
+            let changing = async {
+                let mut txn = graph.start_txn_on(database).await.map_err(Outcome::Unsent)?;
+                txn.run(query).await.map_err(Outcome::Sent)?;
+                txn.commit().await.map_err(Outcome::Sent)
+            };
+            match self.bounded(url, MUTATION, changing).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(Outcome::Unsent(error))) => Err(fault(&self.system, url, &error, FaultClass::Transient)),
+                Ok(Err(Outcome::Sent(error))) => Err(fault(&self.system, url, &error, FaultClass::Ambiguous)),
+                Err(what) => Err(Fault::ambiguous(&self.system, what).means("the command may have been carried out")),
+            }
+        })
     }
 
     async fn connect(&self, url: &str, database: &str) -> Result<Graph, Fault> {
@@ -122,16 +136,18 @@ impl Client {
     }
 
     /// Whether anything sends as much as one byte there. What turns us away or speaks nonsense is not proven dead.
-    pub async fn says_anything(&self, url: &str) -> bool {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        const HANDSHAKE: [u8; 20] = [0x60, 0x60, 0xb0, 0x17, 0, 0, 1, 4, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0];
-        let address = url.split_once("://").map_or(url, |(_, address)| address).trim_end_matches('/');
-        let talk = async {
-            let mut stream = TcpStream::connect(address).await?;
-            stream.write_all(&HANDSHAKE).await?;
-            stream.read_u8().await
-        };
-        matches!(timeout(self.timeout, talk).await, Ok(Ok(_)))
+    pub fn says_anything<'a>(&'a self, url: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            const HANDSHAKE: [u8; 20] = [0x60, 0x60, 0xb0, 0x17, 0, 0, 1, 4, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0];
+            let address = url.split_once("://").map_or(url, |(_, address)| address).trim_end_matches('/');
+            let talk = async {
+                let mut stream = TcpStream::connect(address).await?;
+                stream.write_all(&HANDSHAKE).await?;
+                stream.read_u8().await
+            };
+            matches!(timeout(self.timeout, talk).await, Ok(Ok(_)))
+        })
     }
 
     /// The command that asks the same by hand; it asks for the password itself.

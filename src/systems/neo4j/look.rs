@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::future::BoxFuture;
 use futures::future::join_all;
 use neo4rs::{Row, query};
 use serde::Deserialize;
@@ -167,30 +168,34 @@ fn own_id(neo4j: &Neo4j, name: &str, view: &View) -> Option<String> {
 
 impl Neo4j {
     /// Asks every server.
-    pub async fn look(&self) -> Sight {
-        let answers = join_all(self.servers.values().map(|url| self.view(url))).await;
-        let (mut views, mut silent) = (BTreeMap::new(), BTreeMap::new());
-        for (name, answer) in self.servers.keys().zip(answers) {
-            match answer {
-                Ok(view) => drop(views.insert(name.clone(), view)),
-                Err(fault) => drop(silent.insert(name.clone(), fault)),
+    pub fn look(&self) -> BoxFuture<'_, Sight> {
+        Box::pin(async move {
+            let answers = join_all(self.servers.values().map(|url| self.view(url))).await;
+            let (mut views, mut silent) = (BTreeMap::new(), BTreeMap::new());
+            for (name, answer) in self.servers.keys().zip(answers) {
+                match answer {
+                    Ok(view) => drop(views.insert(name.clone(), view)),
+                    Err(fault) => drop(silent.insert(name.clone(), fault)),
+                }
             }
-        }
-        Sight { views, silent }
+            Sight { views, silent }
+        })
     }
 
-    async fn view(&self, url: &str) -> Result<View, Fault> {
-        let queries = [
-            (SYSTEM, query("SHOW SERVERS YIELD *")),
-            (SYSTEM, query("SHOW DATABASES YIELD *")),
-            (SYSTEM, query("CALL dbms.cluster.statusCheck([], 1000)")),
-        ];
-        let [servers, databases, checks] = self.client.ask(url, queries).await?;
-        Ok(View {
-            servers: self.typed(url, &servers?)?,
-            databases: self.typed(url, &databases?)?,
-            // The procedure came with 5.24; before, SHOW DATABASES has to do.
-            checks: checks.ok().map(|rows| self.typed(url, &rows)).transpose()?.unwrap_or_default(),
+    fn view<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<View, Fault>> {
+        Box::pin(async move {
+            let queries = [
+                (SYSTEM, query("SHOW SERVERS YIELD *")),
+                (SYSTEM, query("SHOW DATABASES YIELD *")),
+                (SYSTEM, query("CALL dbms.cluster.statusCheck([], 1000)")),
+            ];
+            let [servers, databases, checks] = self.client.ask(url, queries).await?;
+            Ok(View {
+                servers: self.typed(url, &servers?)?,
+                databases: self.typed(url, &databases?)?,
+                // The procedure came with 5.24; before, SHOW DATABASES has to do.
+                checks: checks.ok().map(|rows| self.typed(url, &rows)).transpose()?.unwrap_or_default(),
+            })
         })
     }
 
@@ -203,9 +208,11 @@ impl Neo4j {
     }
 
     /// The newest write that the server at `url` holds; `None` if there is none that can be read.
-    pub async fn heartbeat(&self, url: &str, database: &str) -> Result<Option<At>, Fault> {
-        let rows = self.client.ask_one(url, database, query(&self.heartbeat_query)).await?;
-        Ok(rows.first().and_then(moment))
+    pub fn heartbeat<'a>(&'a self, url: &'a str, database: &'a str) -> BoxFuture<'a, Result<Option<At>, Fault>> {
+        Box::pin(async move {
+            let rows = self.client.ask_one(url, database, query(&self.heartbeat_query)).await?;
+            Ok(rows.first().and_then(moment))
+        })
     }
 }
 

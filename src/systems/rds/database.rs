@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_rds::Client;
 use aws_sdk_rds::types::{DbInstance, DbSnapshot, SourceType};
+use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -127,17 +128,19 @@ impl Database {
 
     /// # Errors
     /// When the API does not answer within [`LOOK`], or refuses; also when there is no such database.
-    pub async fn look(&self) -> Result<Seen, Fault> {
-        let looking = async {
-            let asked = self.client().await?.describe_db_instances().db_instance_identifier(&self.name);
-            let answer = self.aws.ask(Call::Read, "DescribeDBInstances", asked.send()).await?;
-            answer.db_instances().first().map(seen).ok_or_else(|| {
-                Fault::permanent(&self.system, format!("there is no database {} in {}", self.name, self.region))
+    pub fn look(&self) -> BoxFuture<'_, Result<Seen, Fault>> {
+        Box::pin(async move {
+            let looking = async {
+                let asked = self.client().await?.describe_db_instances().db_instance_identifier(&self.name);
+                let answer = self.aws.ask(Call::Read, "DescribeDBInstances", asked.send()).await?;
+                answer.db_instances().first().map(seen).ok_or_else(|| {
+                    Fault::permanent(&self.system, format!("there is no database {} in {}", self.name, self.region))
+                })
+            };
+            timeout(LOOK, looking).await.unwrap_or_else(|_| {
+                let what = format!("RDS in {} did not answer within {:.1} s", self.region, LOOK.as_secs_f64());
+                Err(Fault::transient(&self.system, what).next("see whether this host reaches the endpoint, then retry"))
             })
-        };
-        timeout(LOOK, looking).await.unwrap_or_else(|_| {
-            let what = format!("RDS in {} did not answer within {:.1} s", self.region, LOOK.as_secs_f64());
-            Err(Fault::transient(&self.system, what).next("see whether this host reaches the endpoint, then retry"))
         })
     }
 
@@ -145,131 +148,156 @@ impl Database {
     ///
     /// # Errors
     /// When the API does not answer, or refuses.
-    pub async fn find(&self) -> Result<Option<Seen>, Fault> {
-        match self.look().await {
-            Err(fault) if fault.what.contains(MISSING) => Ok(None),
-            other => other.map(Some),
-        }
+    pub fn find(&self) -> BoxFuture<'_, Result<Option<Seen>, Fault>> {
+        Box::pin(async move {
+            match self.look().await {
+                Err(fault) if fault.what.contains(MISSING) => Ok(None),
+                other => other.map(Some),
+            }
+        })
     }
 
     /// Whether it answers a client. `None` when this host is not to try, or does not know where.
-    pub async fn answers(&self, seen: Option<&Seen>) -> Option<Result<(), String>> {
-        let address = self.address.as_ref().or_else(|| seen.and_then(|seen| seen.endpoint.as_ref()));
-        match address.filter(|_| self.connect) {
-            Some(address) => Some(postgres::answers(address, LOOK).await),
-            None => None,
-        }
+    pub fn answers<'a>(&'a self, seen: Option<&'a Seen>) -> BoxFuture<'a, Option<Result<(), String>>> {
+        Box::pin(async move {
+            let address = self.address.as_ref().or_else(|| seen.and_then(|seen| seen.endpoint.as_ref()));
+            match address.filter(|_| self.connect) {
+                Some(address) => Some(postgres::answers(address, LOOK).await),
+                None => None,
+            }
+        })
     }
 
     /// Whether a failover to the other zone ended since `since`, as the API's events tell. They have no number there, only words.
     ///
     /// # Errors
     /// When the API does not answer, or refuses.
-    pub async fn failed_over_since(&self, since: At) -> Result<bool, Fault> {
-        let asked = self
-            .client()
-            .await?
-            .describe_events()
-            .source_identifier(&self.name)
-            .source_type(SourceType::DbInstance)
-            .start_time(aws_sdk_rds::primitives::DateTime::from_secs(since.as_second()));
-        let answer = self.aws.ask(Call::Read, "DescribeEvents", asked.send()).await?;
-        Ok(answer.events().iter().any(|event| {
-            let told = event.message().is_some_and(|text| text.contains("Multi-AZ instance failover completed"));
-            told && event.date().and_then(moment).is_some_and(|at| at >= since)
-        }))
+    pub fn failed_over_since(&self, since: At) -> BoxFuture<'_, Result<bool, Fault>> {
+        Box::pin(async move {
+            let asked = self
+                .client()
+                .await?
+                .describe_events()
+                .source_identifier(&self.name)
+                .source_type(SourceType::DbInstance)
+                .start_time(aws_sdk_rds::primitives::DateTime::from_secs(since.as_second()));
+            let answer = self.aws.ask(Call::Read, "DescribeEvents", asked.send()).await?;
+            Ok(answer.events().iter().any(|event| {
+                let told = event.message().is_some_and(|text| text.contains("Multi-AZ instance failover completed"));
+                told && event.date().and_then(moment).is_some_and(|at| at >= since)
+            }))
+        })
     }
 
     /// Its automated snapshots.
     ///
     /// # Errors
     /// When the API does not answer, or refuses.
-    pub async fn snapshots(&self) -> Result<Vec<BackupCopy>, Fault> {
-        let asked = self.client().await?.describe_db_snapshots().db_instance_identifier(&self.name);
-        let asked = asked.snapshot_type("automated");
-        let answer = self.aws.ask(Call::Read, "DescribeDBSnapshots", asked.send()).await?;
-        let told = |it: &DbSnapshot| {
-            let at = it.snapshot_create_time().and_then(moment)?;
-            let size = it.allocated_storage().and_then(|size| u64::try_from(size).ok()).map(|size| size << 30);
-            Some(copy(
-                at,
-                state(it.status().unwrap_or_default()),
-                it.db_snapshot_identifier().unwrap_or_default(),
-                size,
-            ))
-        };
-        Ok(answer.db_snapshots().iter().filter_map(told).collect())
+    pub fn snapshots(&self) -> BoxFuture<'_, Result<Vec<BackupCopy>, Fault>> {
+        Box::pin(async move {
+            let asked = self.client().await?.describe_db_snapshots().db_instance_identifier(&self.name);
+            let asked = asked.snapshot_type("automated");
+            let answer = self.aws.ask(Call::Read, "DescribeDBSnapshots", asked.send()).await?;
+            let told = |it: &DbSnapshot| {
+                let at = it.snapshot_create_time().and_then(moment)?;
+                let size = it.allocated_storage().and_then(|size| u64::try_from(size).ok()).map(|size| size << 30);
+                Some(copy(
+                    at,
+                    state(it.status().unwrap_or_default()),
+                    it.db_snapshot_identifier().unwrap_or_default(),
+                    size,
+                ))
+            };
+            Ok(answer.db_snapshots().iter().filter_map(told).collect())
+        })
     }
 
     /// What this region keeps of the backups of `source`, a database of another one; `None` when it keeps none.
     ///
     /// # Errors
     /// When the API does not answer, or refuses.
-    pub async fn replicated_backups(&self, source: &str) -> Result<Option<Window>, Fault> {
-        let asked = self.client().await?.describe_db_instance_automated_backups().db_instance_identifier(source);
-        let answer = match self.aws.ask(Call::Read, "DescribeDBInstanceAutomatedBackups", asked.send()).await {
-            Err(fault) if fault.what.contains("DBInstanceAutomatedBackupNotFound") => return Ok(None),
-            other => other?,
-        };
-        let backups = answer.db_instance_automated_backups();
-        let elsewhere = backups.iter().find(|it| it.region().is_some_and(|region| region != self.region.as_str()));
-        Ok(elsewhere.map(|it| {
-            let window = it.restore_window();
-            Window {
-                oldest: window.and_then(|it| it.earliest_time()).and_then(moment),
-                newest: window.and_then(|it| it.latest_time()).and_then(moment),
-                keeps_days: it.backup_retention_period(),
-                status: clean(it.status().unwrap_or("unknown")),
-            }
-        }))
+    pub fn replicated_backups<'a>(&'a self, source: &'a str) -> BoxFuture<'a, Result<Option<Window>, Fault>> {
+        Box::pin(async move {
+            let asked = self.client().await?.describe_db_instance_automated_backups().db_instance_identifier(source);
+            let answer = match self.aws.ask(Call::Read, "DescribeDBInstanceAutomatedBackups", asked.send()).await {
+                Err(fault) if fault.what.contains("DBInstanceAutomatedBackupNotFound") => return Ok(None),
+                other => other?,
+            };
+            let backups = answer.db_instance_automated_backups();
+            let elsewhere = backups.iter().find(|it| it.region().is_some_and(|region| region != self.region.as_str()));
+            Ok(elsewhere.map(|it| {
+                let window = it.restore_window();
+                Window {
+                    oldest: window.and_then(|it| it.earliest_time()).and_then(moment),
+                    newest: window.and_then(|it| it.latest_time()).and_then(moment),
+                    keeps_days: it.backup_retention_period(),
+                    status: clean(it.status().unwrap_or("unknown")),
+                }
+            }))
+        })
     }
 
     /// Calls `PromoteReadReplica`, once.
     ///
     /// # Errors
     /// Ambiguous also when it does not fit the state: then it may be under way already.
-    pub async fn promote(&self) -> Result<(), Fault> {
-        let asked = self.client().await?.promote_read_replica().db_instance_identifier(&self.name);
-        self.aws.ask(Call::Mutation, "PromoteReadReplica", asked.send()).await.map(drop).map_err(look_again)
+    pub fn promote(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            let asked = self.client().await?.promote_read_replica().db_instance_identifier(&self.name);
+            self.aws.ask(Call::Mutation, "PromoteReadReplica", asked.send()).await.map(drop).map_err(look_again)
+        })
     }
 
     /// Calls `ModifyDBInstance` with another name, once and at once: `from` may be the new name, on the way back.
     ///
     /// # Errors
     /// Ambiguous also when it does not fit the state: then it may be under way already.
-    pub async fn rename(&self, from: &str, to: &str) -> Result<(), Fault> {
-        let asked = self.client().await?.modify_db_instance().db_instance_identifier(from);
-        let asked = asked.new_db_instance_identifier(to).apply_immediately(true);
-        self.aws.ask(Call::Mutation, "ModifyDBInstance", asked.send()).await.map(drop).map_err(look_again)
+    pub fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let asked = self.client().await?.modify_db_instance().db_instance_identifier(from);
+            let asked = asked.new_db_instance_identifier(to).apply_immediately(true);
+            self.aws.ask(Call::Mutation, "ModifyDBInstance", asked.send()).await.map(drop).map_err(look_again)
+        })
     }
 
     /// Calls `ModifyDBInstance` with the number of days that automated backups are kept, once and at once.
     ///
     /// # Errors
     /// Ambiguous also when it does not fit the state: then it may be under way already.
-    pub async fn keep_backups(&self, days: i32) -> Result<(), Fault> {
-        let asked = self.client().await?.modify_db_instance().db_instance_identifier(&self.name);
-        let asked = asked.backup_retention_period(days).apply_immediately(true);
-        self.aws.ask(Call::Mutation, "ModifyDBInstance", asked.send()).await.map(drop).map_err(look_again)
+    pub fn keep_backups(&self, days: i32) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            let asked = self.client().await?.modify_db_instance().db_instance_identifier(&self.name);
+            let asked = asked.backup_retention_period(days).apply_immediately(true);
+            self.aws.ask(Call::Mutation, "ModifyDBInstance", asked.send()).await.map(drop).map_err(look_again)
+        })
     }
 
     /// Calls `CreateDBInstanceReadReplica` in this database's region, once.
     ///
     /// # Errors
     /// Ambiguous also when the name is taken: it may be the replica that was asked for before.
-    pub async fn create_of(&self, source: &str, key: Option<&str>) -> Result<(), Fault> {
-        let asked = self.client().await?.create_db_instance_read_replica().db_instance_identifier(&self.name);
-        let asked = asked.source_db_instance_identifier(source).set_kms_key_id(key.map(str::to_owned));
-        self.aws.ask(Call::Mutation, "CreateDBInstanceReadReplica", asked.send()).await.map(drop).map_err(look_again)
+    pub fn create_of<'a>(&'a self, source: &'a str, key: Option<&'a str>) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let asked = self.client().await?.create_db_instance_read_replica().db_instance_identifier(&self.name);
+            let asked = asked.source_db_instance_identifier(source).set_kms_key_id(key.map(str::to_owned));
+            self.aws
+                .ask(Call::Mutation, "CreateDBInstanceReadReplica", asked.send())
+                .await
+                .map(drop)
+                .map_err(look_again)
+        })
     }
 
     /// Calls `RebootDBInstance` with `ForceFailover`, once.
     ///
     /// # Errors
     /// Ambiguous also when it does not fit the state: then it may be under way already.
-    pub async fn fail_over(&self) -> Result<(), Fault> {
-        let asked = self.client().await?.reboot_db_instance().db_instance_identifier(&self.name).force_failover(true);
-        self.aws.ask(Call::Mutation, "RebootDBInstance", asked.send()).await.map(drop).map_err(look_again)
+    pub fn fail_over(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            let asked =
+                self.client().await?.reboot_db_instance().db_instance_identifier(&self.name).force_failover(true);
+            self.aws.ask(Call::Mutation, "RebootDBInstance", asked.send()).await.map(drop).map_err(look_again)
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! `ACL DRYRUN` is there from Redis 7 on (<https://redis.io/docs/latest/commands/acl-dryrun/>).
 
+use futures::future::BoxFuture;
+
 use super::Redis;
 use super::client::{Peer, text};
 use crate::domain::readiness::access;
@@ -13,28 +15,30 @@ impl Redis {
     ///
     /// # Errors
     /// When nobody answers.
-    pub async fn fitness(&self, peer: Peer, command: &[&str]) -> Result<Fitness, Fault> {
-        let addresses: Vec<&String> = match peer {
-            Peer::Sentinel => self.sentinels.iter().collect(),
-            Peer::Server => self.servers_named().collect(),
-        };
-        let (mut denied, mut asked, mut silent) = (Vec::new(), 0, None);
-        for address in addresses {
-            match self.may(peer, address, command).await {
-                Ok(None) => asked += 1,
-                Ok(Some(why)) => {
-                    asked += 1;
-                    denied.push(format!("{} at {}: {why}", command.join(" "), self.name(address)));
+    pub fn fitness<'a>(&'a self, peer: Peer, command: &'a [&'a str]) -> BoxFuture<'a, Result<Fitness, Fault>> {
+        Box::pin(async move {
+            let addresses: Vec<&String> = match peer {
+                Peer::Sentinel => self.sentinels.iter().collect(),
+                Peer::Server => self.servers_named().collect(),
+            };
+            let (mut denied, mut asked, mut silent) = (Vec::new(), 0, None);
+            for address in addresses {
+                match self.may(peer, address, command).await {
+                    Ok(None) => asked += 1,
+                    Ok(Some(why)) => {
+                        asked += 1;
+                        denied.push(format!("{} at {}: {why}", command.join(" "), self.name(address)));
+                    }
+                    Err(fault) => silent = Some(fault),
                 }
-                Err(fault) => silent = Some(fault),
             }
-        }
-        let guard = match silent {
-            Some(fault) if asked == 0 => return Err(fault),
-            Some(fault) => Guard::warn("access", format!("not everybody could be asked: {}", fault.what)),
-            None => access(&denied, asked, "the user of Redis"),
-        };
-        Ok(Fitness { guards: vec![guard] })
+            let guard = match silent {
+                Some(fault) if asked == 0 => return Err(fault),
+                Some(fault) => Guard::warn("access", format!("not everybody could be asked: {}", fault.what)),
+                None => access(&denied, asked, "the user of Redis"),
+            };
+            Ok(Fitness { guards: vec![guard] })
+        })
     }
 
     /// Why it would be refused, if it would.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ErrorKind, IntoConnectionInfo, RedisConnectionInfo, RedisError, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -66,44 +67,48 @@ impl Client {
     }
 
     /// A connection for one look or one change.
-    pub async fn connect(&self, peer: Peer, address: &str) -> Result<Link, Fault> {
-        let kept = if peer == Peer::Server { &self.password } else { &self.sentinel_password };
-        let password = kept.read(&self.system).await?;
-        let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
-        if let Some(username) = self.username.as_ref().filter(|_| peer == Peer::Server && password.is_some()) {
-            settings = settings.set_username(username);
-        }
-        if let Some(password) = &password {
-            settings = settings.set_password(password.expose());
-        }
-        let bad = |_| Fault::permanent(&self.system, format!("`{}` is not host:port", clean(address)));
-        let target = format!("redis://{address}").into_connection_info().map_err(bad)?.set_redis_settings(settings);
-        let client = redis::Client::open(target).map_err(bad)?;
-        // The limits are kept here, over the whole exchange, so that a mutation can be given more.
-        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let connecting = client.get_multiplexed_async_connection_with_config(&config);
-        match timeout(self.timeout, connecting).await {
-            Ok(Ok(link)) => {
-                Ok(Link { link, system: self.system.clone(), address: address.to_owned(), timeout: self.timeout })
+    pub fn connect<'a>(&'a self, peer: Peer, address: &'a str) -> BoxFuture<'a, Result<Link, Fault>> {
+        Box::pin(async move {
+            let kept = if peer == Peer::Server { &self.password } else { &self.sentinel_password };
+            let password = kept.read(&self.system).await?;
+            let mut settings = RedisConnectionInfo::default().set_skip_set_lib_name();
+            if let Some(username) = self.username.as_ref().filter(|_| peer == Peer::Server && password.is_some()) {
+                settings = settings.set_username(username);
             }
-            Ok(Err(error)) => Err(fault(&self.system, address, &error, false)),
-            Err(_) => Err(Fault::transient(
-                &self.system,
-                format!("{address} did not let us in within {}", secs(self.timeout)),
-            )),
-        }
+            if let Some(password) = &password {
+                settings = settings.set_password(password.expose());
+            }
+            let bad = |_| Fault::permanent(&self.system, format!("`{}` is not host:port", clean(address)));
+            let target = format!("redis://{address}").into_connection_info().map_err(bad)?.set_redis_settings(settings);
+            let client = redis::Client::open(target).map_err(bad)?;
+            // The limits are kept here, over the whole exchange, so that a mutation can be given more.
+            let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+            let connecting = client.get_multiplexed_async_connection_with_config(&config);
+            match timeout(self.timeout, connecting).await {
+                Ok(Ok(link)) => {
+                    Ok(Link { link, system: self.system.clone(), address: address.to_owned(), timeout: self.timeout })
+                }
+                Ok(Err(error)) => Err(fault(&self.system, address, &error, false)),
+                Err(_) => Err(Fault::transient(
+                    &self.system,
+                    format!("{address} did not let us in within {}", secs(self.timeout)),
+                )),
+            }
+        })
     }
 }
 
 impl Client {
     /// Whether `address` sends as much as one byte. Something that turns us away, or speaks nonsense, is not proven dead.
-    pub async fn says_anything(&self, address: &str) -> bool {
-        let talk = async {
-            let mut stream = TcpStream::connect(address).await?;
-            stream.write_all(b"PING\r\n").await?;
-            stream.read_u8().await
-        };
-        matches!(timeout(self.timeout, talk).await, Ok(Ok(_)))
+    pub fn says_anything<'a>(&'a self, address: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let talk = async {
+                let mut stream = TcpStream::connect(address).await?;
+                stream.write_all(b"PING\r\n").await?;
+                stream.read_u8().await
+            };
+            matches!(timeout(self.timeout, talk).await, Ok(Ok(_)))
+        })
     }
 }
 
@@ -117,13 +122,13 @@ pub struct Link {
 
 impl Link {
     /// Asks something that changes nothing.
-    pub async fn ask(&mut self, words: &[&str]) -> Result<Value, Fault> {
-        self.send(words, self.timeout, false).await
+    pub fn ask<'a>(&'a mut self, words: &'a [&'a str]) -> BoxFuture<'a, Result<Value, Fault>> {
+        Box::pin(async move { self.send(words, self.timeout, false).await })
     }
 
     /// Changes something, in one attempt: a fault is ambiguous unless the server itself refused.
-    pub async fn change(&mut self, words: &[&str]) -> Result<Value, Fault> {
-        self.send(words, MUTATION, true).await
+    pub fn change<'a>(&'a mut self, words: &'a [&'a str]) -> BoxFuture<'a, Result<Value, Fault>> {
+        Box::pin(async move { self.send(words, MUTATION, true).await })
     }
 
     async fn send(&mut self, words: &[&str], limit: Duration, mutates: bool) -> Result<Value, Fault> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::future::join_all;
 use tokio::time::timeout;
 
@@ -143,42 +144,46 @@ impl Redis {
     }
 
     /// The same, for one that has not much time: who has not answered by then is silent.
-    pub async fn look_within(&self, patience: Duration) -> Sight {
-        let view = async |sentinel: &String| self.within(patience, sentinel, self.view(sentinel)).await;
-        let answers = join_all(self.sentinels.iter().map(view)).await;
-        let (mut views, mut silent) = (Vec::new(), Vec::new());
-        for (sentinel, answer) in self.sentinels.iter().zip(answers) {
-            match answer {
-                Ok(view) => views.push(view),
-                Err(fault) => silent.push((sentinel.clone(), fault)),
+    pub fn look_within(&self, patience: Duration) -> BoxFuture<'_, Sight> {
+        Box::pin(async move {
+            let view = async |sentinel: &String| self.within(patience, sentinel, self.view(sentinel)).await;
+            let answers = join_all(self.sentinels.iter().map(view)).await;
+            let (mut views, mut silent) = (Vec::new(), Vec::new());
+            for (sentinel, answer) in self.sentinels.iter().zip(answers) {
+                match answer {
+                    Ok(view) => views.push(view),
+                    Err(fault) => silent.push((sentinel.clone(), fault)),
+                }
             }
-        }
-        Sight { asked: self.sentinels.len(), views, silent }
+            Sight { asked: self.sentinels.len(), views, silent }
+        })
     }
 
     /// What the Sentinel at `address` says.
-    pub async fn view(&self, address: &str) -> Result<View, Fault> {
-        let mut link = self.client.connect(Peer::Sentinel, address).await?;
-        let name = self.master_name.as_str();
-        let entry = fields(&link.ask(&["SENTINEL", "MASTER", name]).await?);
-        let serving = link.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).await?;
-        let replicas = link.ask(&["SENTINEL", "REPLICAS", name]).await?;
-        let number = |key: &str| entry.get(key).and_then(|text| text.parse().ok()).unwrap_or_default();
-        let flags = entry.get("flags").cloned().unwrap_or_default();
-        let [host, port] = items(&serving) else {
-            return Err(Fault::permanent(&self.id, format!("{address} names no master for `{}`", clean(name))));
-        };
-        Ok(View {
-            sentinel: address.to_owned(),
-            master: join(text(host), text(port)),
-            epoch: number("config-epoch"),
-            master_down: has(&flags, "s_down") || has(&flags, "o_down"),
-            master_down_for: Duration::from_millis(number("s-down-time")),
-            failover: has(&flags, "failover_in_progress"),
-            down_after: Duration::from_millis(number("down-after-milliseconds")),
-            master_for: Duration::from_millis(number("role-reported-time")),
-            authorizes: self.authorizes(&mut link).await?,
-            replicas: items(&replicas).iter().map(replica).collect(),
+    pub fn view<'a>(&'a self, address: &'a str) -> BoxFuture<'a, Result<View, Fault>> {
+        Box::pin(async move {
+            let mut link = self.client.connect(Peer::Sentinel, address).await?;
+            let name = self.master_name.as_str();
+            let entry = fields(&link.ask(&["SENTINEL", "MASTER", name]).await?);
+            let serving = link.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).await?;
+            let replicas = link.ask(&["SENTINEL", "REPLICAS", name]).await?;
+            let number = |key: &str| entry.get(key).and_then(|text| text.parse().ok()).unwrap_or_default();
+            let flags = entry.get("flags").cloned().unwrap_or_default();
+            let [host, port] = items(&serving) else {
+                return Err(Fault::permanent(&self.id, format!("{address} names no master for `{}`", clean(name))));
+            };
+            Ok(View {
+                sentinel: address.to_owned(),
+                master: join(text(host), text(port)),
+                epoch: number("config-epoch"),
+                master_down: has(&flags, "s_down") || has(&flags, "o_down"),
+                master_down_for: Duration::from_millis(number("s-down-time")),
+                failover: has(&flags, "failover_in_progress"),
+                down_after: Duration::from_millis(number("down-after-milliseconds")),
+                master_for: Duration::from_millis(number("role-reported-time")),
+                authorizes: self.authorizes(&mut link).await?,
+                replicas: items(&replicas).iter().map(replica).collect(),
+            })
         })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::future::join_all;
 use tokio::time::Instant;
 
@@ -75,35 +76,37 @@ impl Redis {
         servers.flatten().filter(|server| server.master).map(|server| self.placed(&server.address)).collect()
     }
 
-    pub async fn server(&self, address: &str) -> Result<Server, Fault> {
-        let mut link = self.client.connect(Peer::Server, address).await?;
-        let asked = Instant::now();
-        let info = text(&link.ask(&["INFO", "replication"]).await?).unwrap_or_default();
-        let took = asked.elapsed();
-        let lines: BTreeMap<&str, &str> = info.lines().filter_map(|line| line.trim_end().split_once(':')).collect();
-        let number = |key: &str| lines.get(key).and_then(|text| text.parse::<u64>().ok());
-        let Some(role) = lines.get("role") else {
-            return Err(Fault::transient(&self.id, format!("{address} does not say what role it plays")));
-        };
-        let host = |key: &str| lines.get(key).map(|text| (*text).to_owned());
-        let heartbeat = match &self.heartbeat_key {
-            Some(key) => heartbeat(&mut link, key).await?,
-            None => None,
-        };
-        Ok(Server {
-            address: address.to_owned(),
-            master: *role == "master",
-            follows: lines.contains_key("master_host").then(|| join(host("master_host"), host("master_port"))),
-            link_up: lines.get("master_link_status") == Some(&"up"),
-            link_down_secs: number("master_link_down_since_seconds"),
-            last_io_secs: number("master_last_io_seconds_ago"),
-            priority: number("slave_priority"),
-            offset: number("slave_repl_offset").or_else(|| number("master_repl_offset")).unwrap_or(0),
-            followers: lines.iter().filter_map(|(key, value)| follower(key, value)).collect(),
-            heartbeat,
-            repl_timeout: repl_timeout(&mut link).await,
-            took,
-            now: At::now(),
+    pub fn server<'a>(&'a self, address: &'a str) -> BoxFuture<'a, Result<Server, Fault>> {
+        Box::pin(async move {
+            let mut link = self.client.connect(Peer::Server, address).await?;
+            let asked = Instant::now();
+            let info = text(&link.ask(&["INFO", "replication"]).await?).unwrap_or_default();
+            let took = asked.elapsed();
+            let lines: BTreeMap<&str, &str> = info.lines().filter_map(|line| line.trim_end().split_once(':')).collect();
+            let number = |key: &str| lines.get(key).and_then(|text| text.parse::<u64>().ok());
+            let Some(role) = lines.get("role") else {
+                return Err(Fault::transient(&self.id, format!("{address} does not say what role it plays")));
+            };
+            let host = |key: &str| lines.get(key).map(|text| (*text).to_owned());
+            let heartbeat = match &self.heartbeat_key {
+                Some(key) => heartbeat(&mut link, key).await?,
+                None => None,
+            };
+            Ok(Server {
+                address: address.to_owned(),
+                master: *role == "master",
+                follows: lines.contains_key("master_host").then(|| join(host("master_host"), host("master_port"))),
+                link_up: lines.get("master_link_status") == Some(&"up"),
+                link_down_secs: number("master_link_down_since_seconds"),
+                last_io_secs: number("master_last_io_seconds_ago"),
+                priority: number("slave_priority"),
+                offset: number("slave_repl_offset").or_else(|| number("master_repl_offset")).unwrap_or(0),
+                followers: lines.iter().filter_map(|(key, value)| follower(key, value)).collect(),
+                heartbeat,
+                repl_timeout: repl_timeout(&mut link).await,
+                took,
+                now: At::now(),
+            })
         })
     }
 }

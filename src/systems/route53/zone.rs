@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_route53::Client;
 use aws_sdk_route53::types::{ChangeBatch, ChangeStatus, HealthCheck, RrType};
+use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::health::Health;
@@ -76,34 +77,37 @@ impl Zone {
     ///
     /// # Errors
     /// When it cannot be asked, or lists what Mayday cannot restore.
-    pub async fn records(&self, name: &str, kind: &str) -> Result<Group, Fault> {
-        let (wanted, kind) = (format!("{}.", name.trim_end_matches('.').to_ascii_lowercase()), RrType::from(kind));
-        let client = self.client().await?;
-        let (mut found, mut from) = (Group::new(), None);
-        loop {
-            let ask = client.list_resource_record_sets().hosted_zone_id(&self.id).max_items(100);
-            let ask = ask.start_record_name(&wanted).start_record_type(kind.clone()).set_start_record_identifier(from);
-            let page = self.aws.ask(Call::Read, "ListResourceRecordSets", ask.send()).await?;
-            // Listed in order: the first one of another name or type ends it.
-            let sets = page.resource_record_sets();
-            let ours = sets.iter().take_while(|set| set.name.eq_ignore_ascii_case(&wanted) && set.r#type == kind);
-            let before = found.len();
-            for set in ours {
-                found.push(RecordSet::read(set).map_err(|why| self.unfit(why))?);
+    pub fn records<'a>(&'a self, name: &'a str, kind: &'a str) -> BoxFuture<'a, Result<Group, Fault>> {
+        Box::pin(async move {
+            let (wanted, kind) = (format!("{}.", name.trim_end_matches('.').to_ascii_lowercase()), RrType::from(kind));
+            let client = self.client().await?;
+            let (mut found, mut from) = (Group::new(), None);
+            loop {
+                let ask = client.list_resource_record_sets().hosted_zone_id(&self.id).max_items(100);
+                let ask =
+                    ask.start_record_name(&wanted).start_record_type(kind.clone()).set_start_record_identifier(from);
+                let page = self.aws.ask(Call::Read, "ListResourceRecordSets", ask.send()).await?;
+                // Listed in order: the first one of another name or type ends it.
+                let sets = page.resource_record_sets();
+                let ours = sets.iter().take_while(|set| set.name.eq_ignore_ascii_case(&wanted) && set.r#type == kind);
+                let before = found.len();
+                for set in ours {
+                    found.push(RecordSet::read(set).map_err(|why| self.unfit(why))?);
+                }
+                let whole = found.len() - before == sets.len();
+                // What comes next may be of another name, with an identifier that means nothing here.
+                let goes_on = page.next_record_name().is_some_and(|next| next.eq_ignore_ascii_case(&wanted))
+                    && page.next_record_type() == Some(&kind);
+                if !(whole && page.is_truncated() && goes_on) {
+                    return Ok(found);
+                }
+                from = page.next_record_identifier().map(str::to_owned);
+                if from.is_none() {
+                    let told = found.len();
+                    return Err(self.unfit(format!("only the first {told} record sets of {} were told", clean(name))));
+                }
             }
-            let whole = found.len() - before == sets.len();
-            // What comes next may be of another name, with an identifier that means nothing here.
-            let goes_on = page.next_record_name().is_some_and(|next| next.eq_ignore_ascii_case(&wanted))
-                && page.next_record_type() == Some(&kind);
-            if !(whole && page.is_truncated() && goes_on) {
-                return Ok(found);
-            }
-            from = page.next_record_identifier().map(str::to_owned);
-            if from.is_none() {
-                let told = found.len();
-                return Err(self.unfit(format!("only the first {told} record sets of {} were told", clean(name))));
-            }
-        }
+        })
     }
 
     /// A fault of the record sets themselves, or of how the plan names them.
@@ -117,57 +121,70 @@ impl Zone {
     ///
     /// # Errors
     /// Permanent when Route 53 refused it, ambiguous when it was sent and not answered.
-    pub async fn swap(&self, from: &[RecordSet], to: &[RecordSet], comment: &str) -> Result<Receipt, Fault> {
-        let batch = changes(from, to).and_then(|changes| {
-            let batch = ChangeBatch::builder().comment(comment).set_changes(Some(changes));
-            batch.build().map_err(|error| error.to_string())
-        });
-        let batch = batch.map_err(|why| self.unfit(why))?;
-        let ask = self.client().await?.change_resource_record_sets().hosted_zone_id(&self.id).change_batch(batch);
-        let sent = self.aws.ask(Call::Mutation, "ChangeResourceRecordSets", ask.send()).await;
-        let answer = sent.map_err(|fault| match fault.what.contains("InvalidChangeBatch") {
-            true => Fault {
-                means: "the records are not what they were at the preview: somebody changed them, and nothing was overwritten".into(),
-                next: "look at the preview again (`p`), then retry".into(),
-                ..fault
-            },
-            false => fault,
-        })?;
-        let info = answer.change_info.as_ref();
-        let id = info.map(|info| info.id.trim_start_matches("/change/").to_owned());
-        let status = info.map(|info| info.status.as_str().to_owned());
-        let told = [(CHANGE_ID, id), ("status", status)];
-        Ok(told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), clean(&value?)))).collect())
+    pub fn swap<'a>(
+        &'a self,
+        from: &'a [RecordSet],
+        to: &'a [RecordSet],
+        comment: &'a str,
+    ) -> BoxFuture<'a, Result<Receipt, Fault>> {
+        Box::pin(async move {
+            let batch = changes(from, to).and_then(|changes| {
+                let batch = ChangeBatch::builder().comment(comment).set_changes(Some(changes));
+                batch.build().map_err(|error| error.to_string())
+            });
+            let batch = batch.map_err(|why| self.unfit(why))?;
+            let ask = self.client().await?.change_resource_record_sets().hosted_zone_id(&self.id).change_batch(batch);
+            let sent = self.aws.ask(Call::Mutation, "ChangeResourceRecordSets", ask.send()).await;
+            let answer = sent.map_err(|fault| match fault.what.contains("InvalidChangeBatch") {
+                true => Fault {
+                    means: "the records are not what they were at the preview: somebody changed them, and nothing was overwritten".into(),
+                    next: "look at the preview again (`p`), then retry".into(),
+                    ..fault
+                },
+                false => fault,
+            })?;
+            let info = answer.change_info.as_ref();
+            let id = info.map(|info| info.id.trim_start_matches("/change/").to_owned());
+            let status = info.map(|info| info.status.as_str().to_owned());
+            let told = [(CHANGE_ID, id), ("status", status)];
+            Ok(told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), clean(&value?)))).collect())
+        })
     }
 
     /// Whether a change has reached all name servers.
-    pub async fn in_sync(&self, change: &str) -> Result<bool, Fault> {
-        let ask = self.client().await?.get_change().id(change);
-        let answer = self.aws.ask(Call::Read, "GetChange", ask.send()).await?;
-        Ok(answer.change_info.is_some_and(|info| info.status == ChangeStatus::Insync))
+    pub fn in_sync<'a>(&'a self, change: &'a str) -> BoxFuture<'a, Result<bool, Fault>> {
+        Box::pin(async move {
+            let ask = self.client().await?.get_change().id(change);
+            let answer = self.aws.ask(Call::Read, "GetChange", ask.send()).await?;
+            Ok(answer.change_info.is_some_and(|info| info.status == ChangeStatus::Insync))
+        })
     }
 
     /// A health check as it is set up.
-    pub async fn health_check(&self, id: &str) -> Result<HealthCheck, Fault> {
-        let ask = self.client().await?.get_health_check().health_check_id(id);
-        let answer = self.aws.ask(Call::Read, "GetHealthCheck", ask.send()).await?;
-        answer
-            .health_check
-            .ok_or_else(|| Fault::transient(&self.system, format!("no health check {} was told", clean(id))))
+    pub fn health_check<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<HealthCheck, Fault>> {
+        Box::pin(async move {
+            let ask = self.client().await?.get_health_check().health_check_id(id);
+            let answer = self.aws.ask(Call::Read, "GetHealthCheck", ask.send()).await?;
+            answer
+                .health_check
+                .ok_or_else(|| Fault::transient(&self.system, format!("no health check {} was told", clean(id))))
+        })
     }
 
     /// How Route 53 counts what stands behind a health check.
-    pub async fn health(&self, id: &str) -> Result<Health, Fault> {
-        let check = self.health_check(id).await?;
-        let Some(config) = check.health_check_config.as_ref() else {
-            return Ok(Health::Unknown("its settings were not told".into()));
-        };
-        if let Some(known) = Health::by_settings(config) {
-            return Ok(known);
-        }
-        let ask = self.client().await?.get_health_check_status().health_check_id(id);
-        let answer = self.aws.ask(Call::Read, "GetHealthCheckStatus", ask.send()).await?;
-        Ok(Health::by_observations(config, answer.health_check_observations()))
+    pub fn health<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Health, Fault>> {
+        Box::pin(async move {
+            let check = self.health_check(id).await?;
+            let Some(config) = check.health_check_config.as_ref() else {
+                return Ok(Health::Unknown("its settings were not told".into()));
+            };
+            if let Some(known) = Health::by_settings(config) {
+                return Ok(known);
+            }
+            let ask = self.client().await?.get_health_check_status().health_check_id(id);
+            let answer = self.aws.ask(Call::Read, "GetHealthCheckStatus", ask.send()).await?;
+            Ok(Health::by_observations(config, answer.health_check_observations()))
+        })
     }
 
     /// The name servers that speak for the zone, with their addresses.
@@ -197,13 +214,15 @@ impl Zone {
     ///
     /// # Errors
     /// When it cannot be told who they are.
-    pub async fn ask_servers(&self, name: &str, kind: &str) -> Result<Vec<Said>, Fault> {
-        let question = Question::new(name, kind, false).map_err(|why| self.unfit(why))?;
-        let servers = self.servers.get_or_try_init(|| self.find_servers()).await?;
-        let asking = servers.iter().map(|(server, address)| {
-            let question = &question;
-            async move { (server.clone(), ask(*address, question, PATIENCE).await) }
-        });
-        Ok(futures::future::join_all(asking).await)
+    pub fn ask_servers<'a>(&'a self, name: &'a str, kind: &'a str) -> BoxFuture<'a, Result<Vec<Said>, Fault>> {
+        Box::pin(async move {
+            let question = Question::new(name, kind, false).map_err(|why| self.unfit(why))?;
+            let servers = self.servers.get_or_try_init(|| self.find_servers()).await?;
+            let asking = servers.iter().map(|(server, address)| {
+                let question = &question;
+                async move { (server.clone(), ask(*address, question, PATIENCE).await) }
+            });
+            Ok(futures::future::join_all(asking).await)
+        })
     }
 }

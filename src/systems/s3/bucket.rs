@@ -11,6 +11,7 @@ use aws_sdk_s3::types::{
     LifecycleRule, Object, ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter, ReplicationRuleStatus,
     ReplicationStatus,
 };
+use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::domain::ids::RegionId;
@@ -79,101 +80,115 @@ impl Bucket {
     }
 
     /// Whether versioning is enabled: without it a deletion or an overwriting cannot be taken back, and nothing replicates.
-    pub async fn versioned(&self) -> Result<bool, Fault> {
-        let ask = self.client().await?.get_bucket_versioning().bucket(&self.name);
-        let answer = self.aws.ask(Call::Read, "GetBucketVersioning", ask.send()).await?;
-        Ok(answer.status == Some(BucketVersioningStatus::Enabled))
+    pub fn versioned(&self) -> BoxFuture<'_, Result<bool, Fault>> {
+        Box::pin(async move {
+            let ask = self.client().await?.get_bucket_versioning().bucket(&self.name);
+            let answer = self.aws.ask(Call::Read, "GetBucketVersioning", ask.send()).await?;
+            Ok(answer.status == Some(BucketVersioningStatus::Enabled))
+        })
     }
 
     /// Whether an enabled rule replicates into the bucket called `to`.
-    pub async fn replicates_to(&self, to: &str) -> Result<bool, Fault> {
-        let ask = self.client().await?.get_bucket_replication().bucket(&self.name);
-        let answer = match self.aws.ask(Call::Read, "GetBucketReplication", ask.send()).await {
-            Err(fault) if fault.what.contains("ReplicationConfigurationNotFoundError") => return Ok(false),
-            other => other?,
-        };
-        let arn = format!(":::{to}");
-        let rules = answer.replication_configuration.map(|it| it.rules).unwrap_or_default();
-        Ok(rules.iter().any(|rule| {
-            let there = rule.destination.as_ref().is_some_and(|destination| destination.bucket.ends_with(&arn));
-            there && rule.status == ReplicationRuleStatus::Enabled
-        }))
+    pub fn replicates_to<'a>(&'a self, to: &'a str) -> BoxFuture<'a, Result<bool, Fault>> {
+        Box::pin(async move {
+            let ask = self.client().await?.get_bucket_replication().bucket(&self.name);
+            let answer = match self.aws.ask(Call::Read, "GetBucketReplication", ask.send()).await {
+                Err(fault) if fault.what.contains("ReplicationConfigurationNotFoundError") => return Ok(false),
+                other => other?,
+            };
+            let arn = format!(":::{to}");
+            let rules = answer.replication_configuration.map(|it| it.rules).unwrap_or_default();
+            Ok(rules.iter().any(|rule| {
+                let there = rule.destination.as_ref().is_some_and(|destination| destination.bucket.ends_with(&arn));
+                there && rule.status == ReplicationRuleStatus::Enabled
+            }))
+        })
     }
 
     /// The role that this bucket's replication acts as; `None` without replication.
-    pub async fn replication_role(&self) -> Result<Option<String>, Fault> {
-        let ask = self.client().await?.get_bucket_replication().bucket(&self.name);
-        match self.aws.ask(Call::Read, "GetBucketReplication", ask.send()).await {
-            Err(fault) if fault.what.contains("ReplicationConfigurationNotFoundError") => Ok(None),
-            Err(fault) => Err(fault),
-            Ok(answer) => Ok(answer.replication_configuration.map(|it| it.role)),
-        }
+    pub fn replication_role(&self) -> BoxFuture<'_, Result<Option<String>, Fault>> {
+        Box::pin(async move {
+            let ask = self.client().await?.get_bucket_replication().bucket(&self.name);
+            match self.aws.ask(Call::Read, "GetBucketReplication", ask.send()).await {
+                Err(fault) if fault.what.contains("ReplicationConfigurationNotFoundError") => Ok(None),
+                Err(fault) => Err(fault),
+                Ok(answer) => Ok(answer.replication_configuration.map(|it| it.role)),
+            }
+        })
     }
 
     /// Puts the one rule that everything new replicates to the bucket called `to`. One attempt.
-    pub async fn replicate_to(&self, rule: &str, to: &str, role: &str) -> Result<(), Fault> {
-        let unfit = |error: aws_sdk_s3::error::BuildError| Fault::permanent(&self.system, error.to_string());
-        let destination = Destination::builder().bucket(format!("arn:aws:s3:::{to}")).build().map_err(unfit)?;
-        let deletions = DeleteMarkerReplication::builder().status(DeleteMarkerReplicationStatus::Disabled).build();
-        let rule = ReplicationRule::builder()
-            .id(rule)
-            .priority(1)
-            .filter(ReplicationRuleFilter::builder().prefix("").build())
-            .status(ReplicationRuleStatus::Enabled)
-            .delete_marker_replication(deletions)
-            .destination(destination)
-            .build()
-            .map_err(unfit)?;
-        let rules = ReplicationConfiguration::builder().role(role).rules(rule).build().map_err(unfit)?;
-        let ask = self.client().await?.put_bucket_replication().bucket(&self.name).replication_configuration(rules);
-        self.aws.ask(Call::Mutation, "PutBucketReplication", ask.send()).await.map(drop)
+    pub fn replicate_to<'a>(&'a self, rule: &'a str, to: &'a str, role: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let unfit = |error: aws_sdk_s3::error::BuildError| Fault::permanent(&self.system, error.to_string());
+            let destination = Destination::builder().bucket(format!("arn:aws:s3:::{to}")).build().map_err(unfit)?;
+            let deletions = DeleteMarkerReplication::builder().status(DeleteMarkerReplicationStatus::Disabled).build();
+            let rule = ReplicationRule::builder()
+                .id(rule)
+                .priority(1)
+                .filter(ReplicationRuleFilter::builder().prefix("").build())
+                .status(ReplicationRuleStatus::Enabled)
+                .delete_marker_replication(deletions)
+                .destination(destination)
+                .build()
+                .map_err(unfit)?;
+            let rules = ReplicationConfiguration::builder().role(role).rules(rule).build().map_err(unfit)?;
+            let ask = self.client().await?.put_bucket_replication().bucket(&self.name).replication_configuration(rules);
+            self.aws.ask(Call::Mutation, "PutBucketReplication", ask.send()).await.map(drop)
+        })
     }
 
     /// Takes the rules away. One attempt.
-    pub async fn replicate_nowhere(&self) -> Result<(), Fault> {
-        let ask = self.client().await?.delete_bucket_replication().bucket(&self.name);
-        self.aws.ask(Call::Mutation, "DeleteBucketReplication", ask.send()).await.map(drop)
+    pub fn replicate_nowhere(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            let ask = self.client().await?.delete_bucket_replication().bucket(&self.name);
+            self.aws.ask(Call::Mutation, "DeleteBucketReplication", ask.send()).await.map(drop)
+        })
     }
 
     /// Objects under `prefix`, newest first.
     ///
     /// # Errors
     /// Also when there are too many to find the newest one in time.
-    pub async fn objects(&self, prefix: &str) -> Result<Vec<Found>, Fault> {
-        let client = self.client().await?;
-        let (mut found, mut token) = (Vec::new(), None);
-        for _ in 0..PAGES {
-            let ask = client.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(token);
-            let page = self.aws.ask(Call::Read, "ListObjectsV2", ask.send()).await?;
-            found.extend(page.contents().iter().filter_map(told));
-            token = page.next_continuation_token;
-            if token.is_none() {
-                found.sort_by_key(|object| std::cmp::Reverse(object.modified));
-                return Ok(found);
+    pub fn objects<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<Found>, Fault>> {
+        Box::pin(async move {
+            let client = self.client().await?;
+            let (mut found, mut token) = (Vec::new(), None);
+            for _ in 0..PAGES {
+                let ask = client.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(token);
+                let page = self.aws.ask(Call::Read, "ListObjectsV2", ask.send()).await?;
+                found.extend(page.contents().iter().filter_map(told));
+                token = page.next_continuation_token;
+                if token.is_none() {
+                    found.sort_by_key(|object| std::cmp::Reverse(object.modified));
+                    return Ok(found);
+                }
             }
-        }
-        Err(Fault::permanent(
-            &self.system,
-            format!("{} holds more than {} objects under `{prefix}`", self.name, PAGES * 1000),
-        )
-        .means("the newest one cannot be found in time: what has arrived is unknown")
-        .next("set the prefix to where heartbeats or copies alone are"))
+            Err(Fault::permanent(
+                &self.system,
+                format!("{} holds more than {} objects under `{prefix}`", self.name, PAGES * 1000),
+            )
+            .means("the newest one cannot be found in time: what has arrived is unknown")
+            .next("set the prefix to where heartbeats or copies alone are"))
+        })
     }
 
     /// The newest object under `prefix`, whoever wrote it.
-    pub async fn newest(&self, prefix: &str) -> Result<Option<Found>, Fault> {
-        Ok(self.objects(prefix).await?.into_iter().next())
+    pub fn newest<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Option<Found>, Fault>> {
+        Box::pin(async move { Ok(self.objects(prefix).await?.into_iter().next()) })
     }
 
     /// The newest object under `prefix` that replication brought here. What is written here by itself proves nothing of the other
     /// side.
-    pub async fn newest_replica(&self, prefix: &str) -> Result<Option<Found>, Fault> {
-        for object in self.objects(prefix).await?.into_iter().take(CANDIDATES) {
-            if self.status(&object.key).await? == Some(ReplicationStatus::Replica) {
-                return Ok(Some(object));
+    pub fn newest_replica<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Option<Found>, Fault>> {
+        Box::pin(async move {
+            for object in self.objects(prefix).await?.into_iter().take(CANDIDATES) {
+                if self.status(&object.key).await? == Some(ReplicationStatus::Replica) {
+                    return Ok(Some(object));
+                }
             }
-        }
-        Ok(None)
+            Ok(None)
+        })
     }
 
     async fn status(&self, key: &str) -> Result<Option<ReplicationStatus>, Fault> {
@@ -182,51 +197,61 @@ impl Bucket {
     }
 
     /// When `key` was last written, as seen here; `None` when there is no such object.
-    pub async fn modified(&self, key: &str) -> Result<Option<At>, Fault> {
-        let ask = self.client().await?.head_object().bucket(&self.name).key(key);
-        match self.aws.ask(Call::Read, "HeadObject", ask.send()).await {
-            Ok(answer) => Ok(answer.last_modified.as_ref().and_then(moment)),
-            Err(fault) if is_missing(&fault) => Ok(None),
-            Err(fault) => Err(fault),
-        }
+    pub fn modified<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<At>, Fault>> {
+        Box::pin(async move {
+            let ask = self.client().await?.head_object().bucket(&self.name).key(key);
+            match self.aws.ask(Call::Read, "HeadObject", ask.send()).await {
+                Ok(answer) => Ok(answer.last_modified.as_ref().and_then(moment)),
+                Err(fault) if is_missing(&fault) => Ok(None),
+                Err(fault) => Err(fault),
+            }
+        })
     }
 
     /// The enabled rules of its lifecycle.
-    pub async fn lifecycle(&self) -> Result<Vec<LifecycleRule>, Fault> {
-        let ask = self.client().await?.get_bucket_lifecycle_configuration().bucket(&self.name);
-        let answer = match self.aws.ask(Call::Read, "GetBucketLifecycleConfiguration", ask.send()).await {
-            Err(fault) if fault.what.contains("NoSuchLifecycleConfiguration") => return Ok(Vec::new()),
-            other => other?,
-        };
-        let rules = answer.rules.unwrap_or_default().into_iter();
-        Ok(rules.filter(|rule| rule.status == ExpirationStatus::Enabled).collect())
+    pub fn lifecycle(&self) -> BoxFuture<'_, Result<Vec<LifecycleRule>, Fault>> {
+        Box::pin(async move {
+            let ask = self.client().await?.get_bucket_lifecycle_configuration().bucket(&self.name);
+            let answer = match self.aws.ask(Call::Read, "GetBucketLifecycleConfiguration", ask.send()).await {
+                Err(fault) if fault.what.contains("NoSuchLifecycleConfiguration") => return Ok(Vec::new()),
+                other => other?,
+            };
+            let rules = answer.rules.unwrap_or_default().into_iter();
+            Ok(rules.filter(|rule| rule.status == ExpirationStatus::Enabled).collect())
+        })
     }
 
     /// How long its lifecycle keeps the current versions under `prefix`; `None` when it keeps them for ever.
-    pub async fn expiration(&self, prefix: &str) -> Result<Option<Span>, Fault> {
-        let days = |rule: &LifecycleRule| {
-            let of = rule.filter.as_ref().and_then(|filter| filter.prefix.as_deref()).unwrap_or_default();
-            let days = rule.expiration.as_ref().and_then(|it| it.days).filter(|_| prefix.starts_with(of))?;
-            u64::try_from(days).ok()
-        };
-        let soonest = self.lifecycle().await?.iter().filter_map(days).min();
-        Ok(soonest.map(|days| Span::secs(days * 86_400)))
+    pub fn expiration<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Option<Span>, Fault>> {
+        Box::pin(async move {
+            let days = |rule: &LifecycleRule| {
+                let of = rule.filter.as_ref().and_then(|filter| filter.prefix.as_deref()).unwrap_or_default();
+                let days = rule.expiration.as_ref().and_then(|it| it.days).filter(|_| prefix.starts_with(of))?;
+                u64::try_from(days).ok()
+            };
+            let soonest = self.lifecycle().await?.iter().filter_map(days).min();
+            Ok(soonest.map(|days| Span::secs(days * 86_400)))
+        })
     }
 
     /// How replication stands with `key` as seen here; `None` when there is no such object.
-    pub async fn look(&self, key: &str) -> Result<Option<String>, Fault> {
-        match self.status(key).await {
-            Ok(status) => Ok(Some(status.map_or_else(|| "not replicated".into(), |status| clean(status.as_str())))),
-            Err(fault) if is_missing(&fault) => Ok(None),
-            Err(fault) => Err(fault),
-        }
+    pub fn look<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, Fault>> {
+        Box::pin(async move {
+            match self.status(key).await {
+                Ok(status) => Ok(Some(status.map_or_else(|| "not replicated".into(), |status| clean(status.as_str())))),
+                Err(fault) if is_missing(&fault) => Ok(None),
+                Err(fault) => Err(fault),
+            }
+        })
     }
 
     /// Writes a small object. One attempt.
-    pub async fn put(&self, key: &str, body: String) -> Result<(), Fault> {
-        let body = ByteStream::from(body.into_bytes());
-        let ask = self.client().await?.put_object().bucket(&self.name).key(key).body(body);
-        self.aws.ask(Call::Mutation, "PutObject", ask.send()).await.map(drop)
+    pub fn put<'a>(&'a self, key: &'a str, body: String) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let body = ByteStream::from(body.into_bytes());
+            let ask = self.client().await?.put_object().bucket(&self.name).key(key).body(body);
+            self.aws.ask(Call::Mutation, "PutObject", ask.send()).await.map(drop)
+        })
     }
 }
 
