@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use crate::config::{Config, Mistakes};
+use crate::config::{Config, Mistakes, Warning};
 use crate::domain::estate::{Estate, Tier};
 
 /// Prints what `config::load` found, for people.
@@ -23,6 +23,9 @@ pub fn check(loaded: &Result<Config, Mistakes>, out: &mut impl Write) -> io::Res
     for (at, plan) in config.plans.iter().enumerate() {
         let name = if at == 0 { "plans" } else { "" };
         writeln!(out, "  {name:<9} {} ({} steps): {}", plan.id, plan.steps.len(), plan.title)?;
+    }
+    for odd in &config.warnings {
+        write!(out, "\n{}", Warning(odd))?;
     }
     for left_out in &config.left_out {
         writeln!(out, "\nThe built-in plan {} does not fit this estate, so it is not offered:", left_out.plan)?;
@@ -48,7 +51,7 @@ pub fn check_json(loaded: &Result<Config, Mistakes>, out: &mut impl Write) -> io
         Ok(config) => {
             let plans: Vec<_> =
                 config.plans.iter().map(|plan| json!({ "id": plan.id, "steps": plan.steps.len() })).collect();
-            json!({ "sound": true, "mistakes": [], "plans": plans, "left_out": config.left_out, "estate": config.estate })
+            json!({ "sound": true, "mistakes": [], "warnings": config.warnings, "plans": plans, "left_out": config.left_out, "estate": config.estate })
         }
     };
     writeln!(out, "{said:#}")
