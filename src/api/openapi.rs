@@ -94,7 +94,7 @@ fn schemas() -> Value {
             "type": "object",
             "required": ["code", "what"],
             "properties": {
-                "code": { "enum": ["refused", "journal", "unreachable", "forbidden", "bad-request", "stopping"] },
+                "code": { "enum": ["refused", "journal", "unreachable", "forbidden", "bad-request", "stopping", "config"] },
                 "what": { "type": "string" },
                 "next": { "type": "string", "description": "what to press or run next" },
                 "refusal": { "type": "object" },

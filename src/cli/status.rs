@@ -56,6 +56,7 @@ pub fn json(view: &Snapshot) -> Value {
         "checklist": super::checklist::json(view),
         "way_back": super::wayback::json(view),
         "journal_fault": view.live.journal_fault,
+        "config_changed": view.live.config_changed,
     })
 }
 
@@ -111,6 +112,10 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     )?;
     if let Some(fault) = &view.live.journal_fault {
         writeln!(out, "JOURNAL  {fault}")?;
+    }
+    if !view.live.config_changed.is_empty() {
+        let files = view.live.config_changed.join(", ");
+        writeln!(out, "CONFIG   changed on disk, not loaded ({files}) → mayday engine reload")?;
     }
     if let Some(hold) = &view.state.hold {
         writeln!(

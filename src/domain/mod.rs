@@ -22,6 +22,7 @@ pub mod params;
 pub mod plan;
 pub mod readiness;
 pub mod recovery;
+pub mod reload;
 pub mod review;
 pub mod run;
 pub mod schedule;
