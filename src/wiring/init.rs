@@ -38,9 +38,10 @@ pub async fn run(path: &Path, args: &InitArgs) -> Result<Exit, Failure> {
         return Err(Failure::failed(text));
     }
     let asks = !args.example && !args.minimal;
+    let talk = Talk { path };
     let text = match asks && io::stdin().is_terminal() {
         true => tokio::select! {
-            text = Talk { path }.all() => text?,
+            text = talk.all() => text?,
             _ = tokio::signal::ctrl_c() => {
                 println!();
                 return Err(stopped());

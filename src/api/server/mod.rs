@@ -119,6 +119,7 @@ impl IntoResponse for ApiError {
             ErrorCode::Journal => StatusCode::INSUFFICIENT_STORAGE,
             ErrorCode::Forbidden => StatusCode::FORBIDDEN,
             ErrorCode::BadRequest => StatusCode::BAD_REQUEST,
+            ErrorCode::Config => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorCode::Unreachable | ErrorCode::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         };
         (status, Json(self)).into_response()
