@@ -182,7 +182,16 @@ async fn the_engine_plays_an_automatic_drill_that_is_due_once() {
     fs::create_dir_all(home.state()).unwrap();
     let journal = SqliteJournal::open(&home.state()).await.unwrap();
     let long_ago = before(At::now(), Duration::from_secs(40 * DAY));
-    journal.append(long_ago, vec![(Actor::engine(), Event::EngineStarted { version: "0".into() })]).await.unwrap();
+    journal
+        .append(
+            long_ago,
+            vec![(
+                Actor::engine(),
+                Event::EngineStarted { version: "0".into(), anchor: None, drift: Default::default() },
+            )],
+        )
+        .await
+        .unwrap();
     drop(journal);
 
     let _engine = home.engine().await;
