@@ -93,6 +93,9 @@ async fn a_drill_is_played_judged_documented_and_taken_down_and_nothing_of_it_is
     let bundle = PathBuf::from(result["bundle"].as_str().unwrap());
     let text = |name: &str| fs::read_to_string(bundle.join(name)).unwrap();
     assert!(text("evidence.md").contains(drill["id"].as_str().unwrap()), "{}", text("evidence.md"));
+    let evidence = text("evidence.md");
+    assert!(evidence.contains("not comparable at 20x") && !evidence.contains("| met |"), "{evidence}");
+    assert!(evidence.contains("by the client's own ledger"), "{evidence}");
     assert!(text("evidence.html").contains("</html>") && text("junit.xml").contains("failures=\"0\""));
     assert!(text("journal.jsonl").contains("\"mode\":\"drill\""), "its own journal, in its own mode");
     assert_eq!(json_of(&bundle.join("fingerprint.json"))["config_sha256"].as_str().unwrap().len(), 64);
