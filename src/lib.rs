@@ -18,6 +18,9 @@
 //! most once; it is verified by the effect a client would see. After a crash, or an answer that never came, it is observed before
 //! anything else.
 //!
+//! Time is the engine's own: the wall clock is taken once, and nothing stops or jumps when it is set. [`domain::clock`] says which time
+//! is which, [`engine::clock`] keeps it.
+//!
 //! # The house
 //!
 //! In the order of dependency; `tests/it/architecture.rs` enforces who may import whom.

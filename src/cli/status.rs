@@ -56,6 +56,7 @@ pub fn json(view: &Snapshot) -> Value {
         "checklist": super::checklist::json(view),
         "way_back": super::wayback::json(view),
         "journal_fault": view.live.journal_fault,
+        "clock": { "ahead_of_wall_seconds": view.state.clock.drift, "words": view.state.clock.words() },
     })
 }
 
@@ -111,6 +112,9 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     )?;
     if let Some(fault) = &view.live.journal_fault {
         writeln!(out, "JOURNAL  {fault}")?;
+    }
+    if let Some(words) = view.state.clock.words() {
+        writeln!(out, "CLOCK    {words}")?;
     }
     if let Some(hold) = &view.state.hold {
         writeln!(

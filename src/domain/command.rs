@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::{Actor, Origin};
 use super::backup::Worth;
 use super::checklist::{Baseline, Evidence};
+use super::clock::{Anchor, Drift};
 use super::comms::{Answers, Audience, Found, HandOver, Parcel, Purpose, Text};
 use super::drill::DrillResult;
 use super::health::Status;
@@ -194,6 +195,14 @@ pub enum Report {
     /// The engine has replayed its journal.
     Started {
         version: String,
+        /// Where its time stands, where that is known, and how far it is ahead of the wall clock.
+        anchor: Option<Anchor>,
+        drift: Drift,
+    },
+    /// The wall clock has jumped against the engine's time, by so many seconds.
+    ClockStepped {
+        by: f64,
+        drift: Drift,
     },
     Probe {
         probe: ProbeId,

@@ -2,6 +2,7 @@
 
 use super::backup::Worth;
 use super::checklist::Evidence;
+use super::clock;
 use super::comms::Message;
 use super::drill::DrillResult;
 use super::estate::words;
@@ -64,7 +65,11 @@ pub fn describe(record: &Record) -> Said {
     use Event as E;
     use Tone::{Accent, Bad, Busy, Good, Plain, Quiet, Strong, Warn};
     match &record.event {
-        E::EngineStarted { version } => (Quiet, format!("engine {version} started")),
+        E::EngineStarted { version, .. } => (Quiet, format!("engine {version} started")),
+        E::ClockStepped { by, drift } if drift.is_none() => {
+            (Warn, format!("the wall clock {}, and is right again by the engine's time", clock::jumped(*by)))
+        }
+        E::ClockStepped { by, drift } => (Warn, format!("the wall clock {}; {}", clock::jumped(*by), drift.words())),
         E::ProbeChanged { probe, to, detail, .. } => {
             let (tone, word) = status(*to);
             (tone, format!("{probe} {word} {detail}"))

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use super::backup::Worth;
 use super::checklist::{Baseline, Evidence, Item};
+use super::clock::{Anchor, Drift};
 use super::comms::Message;
 use super::drill::DrillResult;
 use super::estate::words;
@@ -31,6 +32,18 @@ pub enum Event {
     /// A new engine took the journal over; cockpits that were armed are not any more.
     EngineStarted {
         version: String,
+        /// Where its time stands by the uptime of its machine; `None` in journals from before this was kept, and where it is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        anchor: Option<Anchor>,
+        /// How far its time is ahead of the wall clock, in seconds.
+        #[serde(default, skip_serializing_if = "super::clock::agrees")]
+        drift: Drift,
+    },
+    /// The wall clock has jumped, by so many seconds: negative is back. Nothing was stopped or rushed by it.
+    ClockStepped {
+        by: f64,
+        /// How far the engine's time is ahead of it since.
+        drift: Drift,
     },
     ProbeChanged {
         probe: ProbeId,

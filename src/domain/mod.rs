@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod backup;
 pub mod checklist;
+pub mod clock;
 pub mod command;
 pub mod comms;
 pub mod contacts;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use super::backup::Worth;
 use super::checklist::{Baseline, Checklist};
+use super::clock::ClockState;
 use super::comms::Outbox;
 use super::drill::DrillResult;
 use super::event::{Event, Prepared, Record};
@@ -118,6 +119,10 @@ pub struct State {
     /// How each step went the last time, by plan.
     pub history: BTreeMap<PlanId, BTreeMap<StepId, LastTime>>,
 
+    /// The engine's clocks.
+    #[serde(default)]
+    pub clock: ClockState,
+
     /// When the journal began.
     #[serde(default)]
     pub began: Option<At>,
@@ -153,7 +158,13 @@ impl State {
         self.began.get_or_insert(record.at);
         let at = record.at;
         match &record.event {
-            Event::EngineStarted { .. } => self.armed.clear(),
+            Event::EngineStarted { anchor, drift, .. } => {
+                self.armed.clear();
+                self.clock.begin(anchor.as_ref(), *drift);
+            }
+            Event::ClockStepped { by, drift } => {
+                (self.clock.drift, self.clock.stepped) = (*drift, Some((at, *by)));
+            }
             Event::ProbeChanged { probe, to, detail, last_healthy } => {
                 let known = ProbeState { status: *to, since: at, last_healthy: *last_healthy, detail: detail.clone() };
                 self.probes.insert(probe.clone(), known);

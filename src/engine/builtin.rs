@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::archive::{Archive, ArchiveFault};
+use super::clock::Timeline;
 use super::stores::{Wanted, Watch};
 use crate::domain::estate::{Estate, ProbeSpec, Subject, Tier};
 use crate::domain::health::{Reading, Status};
@@ -86,6 +87,7 @@ pub(super) struct Mayday {
     states: watch::Receiver<Arc<State>>,
     archive: Arc<Archive>,
     stores: Systems,
+    time: Arc<Timeline>,
 }
 
 impl Mayday {
@@ -94,8 +96,9 @@ impl Mayday {
         states: watch::Receiver<Arc<State>>,
         archive: Arc<Archive>,
         stores: Systems,
+        time: Arc<Timeline>,
     ) -> Self {
-        Self { estate, states, archive, stores }
+        Self { estate, states, archive, stores, time }
     }
 }
 
@@ -110,22 +113,22 @@ impl System for Mayday {
     }
 
     fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
-        let (estate, states) = (self.estate.clone(), self.states.clone());
+        let (estate, states, time) = (self.estate.clone(), self.states.clone(), self.time.clone());
         match spec.kind.as_str() {
             HEALTHY => {
                 let region = spec.params.opt_text("region").map(RegionId::from);
                 let tier = spec.params.opt_text("tier").and_then(|tier| tier.parse().ok()).unwrap_or(Tier::Platform);
                 let hold = spec.params.opt_span("hold").unwrap_or(estate.policy.settle.0).as_secs_f64();
-                Ok(Arc::new(Healthy { estate, states, region, tier, hold }))
+                Ok(Arc::new(Healthy { estate, states, time, region, tier, hold }))
             }
             CAUGHT_UP | PROTECTED => {
                 let id = SystemId::from(spec.params.text(STORE)?);
                 let store = self.stores.get(&id).cloned().ok_or_else(|| super::no_system(&id))?;
                 let region = spec.region.clone().unwrap_or_else(|| estate.standby());
                 let wanted = if spec.kind == CAUGHT_UP { Wanted::CaughtUp } else { Wanted::Protected };
-                Ok(Arc::new(Watch { wanted, id, store, region, states }))
+                Ok(Arc::new(Watch { wanted, id, store, region, states, time }))
             }
-            RECORD => Ok(Arc::new(Record { states, archive: self.archive.clone() })),
+            RECORD => Ok(Arc::new(Record { states, time, archive: self.archive.clone() })),
             other => {
                 Err(Fault::permanent(KIND.name, format!("knows no step kind `{other}`")).next("run `mayday kinds`"))
             }
@@ -136,6 +139,7 @@ impl System for Mayday {
 struct Healthy {
     estate: Arc<Estate>,
     states: watch::Receiver<Arc<State>>,
+    time: Arc<Timeline>,
     region: Option<RegionId>,
     tier: Tier,
     hold: f64,
@@ -181,7 +185,7 @@ impl Healthy {
 #[async_trait]
 impl Step for Healthy {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
-        Ok(match self.look(jiff::Timestamp::now()) {
+        Ok(match self.look(self.time.now()) {
             Ok(detail) => Observed::Done { detail },
             Err(detail) => Observed::NotDone { detail },
         })
@@ -202,7 +206,7 @@ impl Step for Healthy {
     }
 
     async fn verify(&self, _: &Begun, _: &dyn StepLog) -> Result<Verified, Fault> {
-        Ok(match self.look(jiff::Timestamp::now()) {
+        Ok(match self.look(self.time.now()) {
             Ok(detail) => Verified::Holds { detail, recovery_point: None },
             Err(detail) => Verified::Pending { detail },
         })
@@ -221,6 +225,7 @@ impl Step for Healthy {
 /// Writes the review of the incident as it stands, under the name of the run.
 struct Record {
     states: watch::Receiver<Arc<State>>,
+    time: Arc<Timeline>,
     archive: Arc<Archive>,
 }
 
@@ -229,7 +234,7 @@ impl Record {
         let state = self.states.borrow().clone();
         let known = state.run.as_ref().zip(state.incident.as_ref());
         let (run, incident) = known.ok_or(ArchiveFault::Missing)?;
-        self.archive.write(&incident.id, run.id.as_str(), jiff::Timestamp::now()).await
+        self.archive.write(&incident.id, run.id.as_str(), self.time.now()).await
     }
 }
 

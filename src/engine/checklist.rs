@@ -167,7 +167,8 @@ async fn check_one(engine: &Handle, incident: &Incident, check: &ProbeSpec) -> (
         let detail = "what the stores held before the incident was not counted, so nothing can be compared";
         return (Finding::new(id, Evidence::Unknown, detail), true);
     };
-    let finding = match timeout(check.timeout.0, system.tally(check, then.until)).await {
+    let until = engine.shared.time.to_wall(then.until);
+    let finding = match timeout(check.timeout.0, system.tally(check, until)).await {
         Ok(Ok(now)) => sight::compare(id, then, &now),
         Ok(Err(fault)) => Finding::new(id, Evidence::Unknown, fault.to_string()),
         Err(_) => late(),

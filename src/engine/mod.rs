@@ -4,8 +4,10 @@
 mod archive;
 mod backups;
 mod baseline;
+mod border;
 pub mod builtin;
 mod checklist;
+pub mod clock;
 mod contacts;
 mod core;
 mod courier;
@@ -26,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::actor::{Actor, Origin};
+use crate::domain::clock::Clock;
 use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Report};
 use crate::domain::comms::{Message, Purpose, Wording};
 use crate::domain::contacts::Rota;
@@ -68,6 +71,8 @@ pub struct Parts {
     pub reporter: Arc<dyn Reporter>,
     /// ... which are kept here.
     pub records: PathBuf,
+    /// The clocks of this machine.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// How to reach a running engine from within its process.
@@ -118,8 +123,11 @@ impl Handle {
         let (gates, asked) = mpsc::channel(GATES);
         let handle = Self { shared, inputs, stop: CancellationToken::new(), tasks: TaskTracker::new() };
         let mut writer = core::Writer::new(handle.clone(), gates);
-        writer.report(Report::Started { version: env!("CARGO_PKG_VERSION").into() }).await?;
+        let (version, time) = (env!("CARGO_PKG_VERSION").into(), &handle.shared.time);
+        let (anchor, drift) = (time.anchor(), time.drift());
+        writer.report(Report::Started { version, anchor, drift }).await?;
         handle.spawn(writer.run(received));
+        clock::start(&handle);
         monitor::start(&handle);
         archive::start(&handle);
         backups::start(&handle);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::timeout;
 
 use super::Handle;
+use super::clock::Beats;
 use crate::domain::command::Report;
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::{Reading, Track};
@@ -35,18 +36,16 @@ fn offset(name: &str, every: Duration) -> Duration {
     every.mul_f64((hasher.finish() % 1000) as f64 / 1000.0)
 }
 
-pub(super) fn schedule(name: &str, every: Duration) -> tokio::time::Interval {
+pub(super) fn schedule(engine: &Handle, name: &str, every: Duration) -> Beats {
     // The first look comes soon, whatever the period: a cockpit that opens must not wait for it.
     let first = offset(name, every.min(Duration::from_secs(1)));
-    let mut beats = interval_at(Instant::now() + first, every.max(Duration::from_millis(10)));
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    beats
+    Beats::new(engine, first, every.max(Duration::from_millis(10)))
 }
 
 async fn watch(engine: Handle, probe: ProbeSpec, permits: Arc<Semaphore>) {
     let known = engine.shared.state().probes.get(&probe.id).cloned();
     let mut track = known.map_or_else(Track::default, |known| Track::new(known.status, known.last_healthy));
-    let mut beats = schedule(probe.id.as_str(), probe.every.0);
+    let mut beats = schedule(&engine, probe.id.as_str(), probe.every.0);
     loop {
         beats.tick().await;
         let Ok(permit) = permits.acquire().await else { return };
@@ -72,13 +71,16 @@ async fn read(engine: &Handle, probe: &ProbeSpec) -> Reading {
 }
 
 async fn survey(engine: Handle, store: SystemSpec) {
-    let mut beats = schedule(store.id.as_str(), engine.estate().policy.survey_every.0);
+    let mut beats = schedule(&engine, store.id.as_str(), engine.estate().policy.survey_every.0);
     let mut taken = SurveyLive { at: None, survey: Survey::default(), fault: None };
     loop {
         beats.tick().await;
         let Some(system) = engine.shared.systems.get(&store.id) else { return };
         match timeout(SURVEY, system.survey()).await {
-            Ok(Ok(survey)) => taken = SurveyLive { at: Some(engine.shared.now()), survey, fault: None },
+            Ok(Ok(survey)) => {
+                let survey = engine.shared.time.own_survey(survey);
+                taken = SurveyLive { at: Some(engine.shared.now()), survey, fault: None };
+            }
             Ok(Err(fault)) => taken.fault = Some(fault.to_string()),
             Err(_) => taken.fault = Some(format!("no answer within {} s", SURVEY.as_secs())),
         }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 
 use super::archive::Archive;
+use super::clock::Timeline;
 use super::{Channels, Parts, builtin};
 use crate::domain::checklist::Baseline;
 use crate::domain::comms::{Counts, Message, Purpose, Voice, Wording};
@@ -36,6 +36,7 @@ pub(super) struct Shared {
     pub rota: Option<Arc<dyn Rota>>,
     pub driller: Option<Arc<dyn Driller>>,
     pub archive: Arc<Archive>,
+    pub time: Arc<Timeline>,
     pub channels: Channels,
     wording: Arc<dyn Wording>,
     counts: Mutex<Counts>,
@@ -56,11 +57,12 @@ struct Published {
 impl Shared {
     pub fn new(parts: Parts) -> Self {
         let Parts { estate, plans, journal, state, mut systems, .. } = parts;
-        let Parts { rota, driller, reporter, channels, wording, records, .. } = parts;
+        let Parts { rota, driller, reporter, channels, wording, records, clock, .. } = parts;
+        let time = Arc::new(Timeline::begin(clock, &state));
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
         let baseline = state.baseline.clone();
         let (states, watched) = watch::channel(Arc::new(state));
-        let builtin = Self::builtin(&estate, watched, archive.clone(), systems.clone());
+        let builtin = Self::builtin(&estate, watched, &archive, &systems, &time);
         systems.insert(builtin::KIND.name.into(), builtin);
         let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new(), baseline });
         let updates = broadcast::channel(UPDATES).0;
@@ -73,6 +75,7 @@ impl Shared {
             rota,
             driller,
             archive,
+            time,
             channels,
             wording,
             counts,
@@ -85,10 +88,11 @@ impl Shared {
     fn builtin(
         estate: &Arc<Estate>,
         watched: watch::Receiver<Arc<State>>,
-        archive: Arc<Archive>,
-        systems: builtin::Systems,
+        archive: &Arc<Archive>,
+        systems: &builtin::Systems,
+        time: &Arc<Timeline>,
     ) -> Arc<dyn System> {
-        Arc::new(builtin::Mayday::new(estate.clone(), watched, archive, systems))
+        Arc::new(builtin::Mayday::new(estate.clone(), watched, archive.clone(), systems.clone(), time.clone()))
     }
 
     fn published(&self) -> MutexGuard<'_, Published> {
@@ -170,10 +174,9 @@ impl Shared {
         self.published().live.journal_fault.clone()
     }
 
-    /// The engine's time: never before the latest record, even if the clock of the machine is set back.
+    /// The engine's time: never before the latest record, and it goes on whatever becomes of the wall clock.
     pub fn now(&self) -> At {
-        let now = Timestamp::now();
-        self.states.borrow().at.map_or(now, |last| last.max(now))
+        self.time.now()
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -200,6 +203,7 @@ impl Shared {
     pub fn records(&self, records: Vec<Record>) {
         let _published = self.published();
         for record in records {
+            self.time.not_before(record.at);
             self.states.send_modify(|state| Arc::make_mut(state).apply(&record));
             // Nobody listening is no error.
             let _ = self.updates.send(Update::Record { record: Arc::new(record) });

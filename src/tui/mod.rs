@@ -38,6 +38,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::domain::clock::{Clock, Steady};
 use crate::domain::time::At;
 
 pub use app::Options;
@@ -83,15 +84,18 @@ enum Woken {
     Stop,
 }
 
-/// Runs the cockpit until the operator detaches or the terminal is gone.
+/// Runs the cockpit until the operator detaches or the terminal is gone. The `clock` is this machine's: the wall clock is read once, and
+/// nothing on screen jumps when it is set.
 ///
 /// # Errors
 /// When there is no terminal to run in, or the options are not right.
-pub async fn run(connection: impl Connection, options: Options) -> Result<Exit, TuiError> {
+pub async fn run(connection: impl Connection, options: Options, clock: &dyn Clock) -> Result<Exit, TuiError> {
+    let steady = Steady::new(clock.wall(), clock.uptime());
+    let now = || steady.now(clock.uptime());
     let connection = Arc::new(connection);
     let mouse = options.mouse;
     let session = connection.session();
-    let mut app = App::new(session, connection.is_read_only(), options, At::now()).map_err(TuiError::Options)?;
+    let mut app = App::new(session, connection.is_read_only(), options, now()).map_err(TuiError::Options)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut stop = signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?;
@@ -116,7 +120,7 @@ pub async fn run(connection: impl Connection, options: Options) -> Result<Exit, 
             arrival = arrivals.recv(), if listening => Woken::Arrival(arrival),
             _ = second.tick() => Woken::Second,
         };
-        let now = At::now();
+        let now = now();
         let requests = match woken {
             Woken::Signal | Woken::Key(None | Some(Err(_))) => return Ok(Exit::Gone),
             Woken::Key(Some(Ok(event))) => {

@@ -8,6 +8,7 @@ use super::settings;
 use crate::cli::args::CockpitArgs;
 use crate::cli::exit::Exit;
 use crate::config::cockpit::Cockpit;
+use crate::engine::clock::Machine;
 use crate::tui::socket::Socket;
 use crate::tui::{self, Options, TuiError, keymap, overrides};
 
@@ -31,7 +32,7 @@ pub async fn run(socket: &Path, args: &CockpitArgs) -> Result<Exit, Failure> {
     needs_terminal()?;
     #[cfg(debug_assertions)]
     super::crash::of_cockpit();
-    tui::run(Socket::new(socket, args.read_only), options(args)).await?;
+    tui::run(Socket::new(socket, args.read_only), options(args), &Machine::new()).await?;
     Ok(Exit::Ok)
 }
 

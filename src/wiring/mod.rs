@@ -19,6 +19,8 @@ mod run;
 mod settings;
 mod stage;
 mod visit;
+#[cfg(debug_assertions)]
+mod wall;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -29,6 +31,7 @@ use async_trait::async_trait;
 
 use crate::channels::{self, pagerduty::PagerDuty};
 use crate::config::Config;
+use crate::domain::clock::Clock;
 use crate::domain::comms::{Channel, ChannelKind, ChannelSpec, Found, Parcel};
 use crate::domain::contacts::Rota;
 use crate::domain::estate::{Estate, ProbeSpec, SystemSpec};
@@ -42,6 +45,7 @@ use crate::domain::recovery::Survey;
 use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Factory, Fault, Receipt, Step, Surroundings, System};
+use crate::engine::clock::Machine;
 use crate::engine::{Channels, Parts, builtin};
 use crate::report::Reports;
 use crate::systems::FACTORIES;
@@ -77,7 +81,10 @@ pub fn assemble(
     let reporter = Arc::new(Reports);
     let channels = Channels::new(&estate, reach(&estate));
     let wording = Arc::new(config.templates);
-    Parts { estate, plans, journal, state, systems, rota, driller, reporter, channels, wording, records }
+    let clock: Arc<dyn Clock> = Arc::new(Machine::new());
+    #[cfg(debug_assertions)]
+    let clock = wall::set_by_file(clock);
+    Parts { estate, plans, journal, state, systems, rota, driller, reporter, channels, wording, records, clock }
 }
 
 /// Connects every channel. One that cannot be says so whenever it is used.

@@ -21,6 +21,7 @@ use mayday::domain::ids::SessionId;
 use mayday::domain::live::Attached;
 use mayday::domain::plan::Plan;
 use mayday::domain::view::Update;
+use mayday::engine::clock::Machine;
 use mayday::engine::{Channels, Handle, Parts};
 use mayday::journal::{SqliteJournal, replay};
 use mayday::lab::STANDBY;
@@ -81,6 +82,7 @@ impl Site {
             systems: BTreeMap::new(),
             reporter: Arc::new(mayday::report::Reports),
             records: dir.path().join("records"),
+            clock: Arc::new(Machine::new()),
         };
         let engine = Handle::start(parts).await.unwrap();
         // It is journalled: what comes after it in a test is the test's doing.

@@ -7,6 +7,7 @@ mod broken;
 mod channels;
 mod checklist;
 mod cli;
+mod clock;
 mod common;
 mod comms;
 mod config;

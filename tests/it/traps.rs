@@ -70,6 +70,8 @@ struct Act {
     /// The engine dies as with power loss, and another one is started.
     #[serde(default)]
     kill: bool,
+    /// The wall clock of the engine's host is so many seconds off from now on.
+    clock: Option<f64>,
     /// A command; the run under way, and the phrase that a gate asks for, are filled in.
     ask: Option<toml::Table>,
     /// It is refused, with these words.
@@ -224,6 +226,11 @@ impl Stage {
             Some("*") => self.lab.world.truth().faults.heal_all(),
             Some(place) => self.lab.world.truth().faults.set(place, Condition::Up),
             None => {}
+        }
+        if let Some(off) = act.clock {
+            self.home.set_clock(off);
+            let seen = |view: &Snapshot| (view.state.clock.drift.0 + off).abs() < 5.0;
+            self.sees_with("the engine sees that its clock was set", seen).await;
         }
         if act.kill {
             self.engine.kill().await;

@@ -147,8 +147,11 @@ pub fn length(seconds: f64) -> String {
 /// The facts as of `now`.
 pub fn facts(estate: &Estate, state: &State, incident: &Incident, purpose: Purpose, beside: &Beside, now: At) -> Facts {
     let name = |actor: Option<&Actor>| actor.map_or_else(|| "nobody yet".to_owned(), ToString::to_string);
+    // Whoever reads it has a wall clock beside them.
+    let said = |at: At| moment(state.clock.drift.to_wall(at));
     let t0 = incident.clocks.t0.values().min().copied();
-    let run = state.run.as_ref().filter(|run| run.incident.as_ref() == Some(&incident.id));
+    // A rehearsal changes nothing, and nobody is told of it.
+    let run = state.run.as_ref().filter(|run| run.mode.acts() && run.incident.as_ref() == Some(&incident.id));
     let services = |wanted: fn(Option<Status>) -> bool| -> Vec<String> {
         let fits = estate.services.iter().filter(|it| wanted(service_status(estate, state, &it.id)));
         fits.map(|it| it.title.clone()).collect()
@@ -161,8 +164,8 @@ pub fn facts(estate: &Estate, state: &State, incident: &Incident, purpose: Purpo
         phase: incident.phase.to_string(),
         drill: incident.drill,
         purpose: purpose.to_string(),
-        now: moment(now),
-        declared: incident.clocks.t2.map(moment).unwrap_or_default(),
+        now: said(now),
+        declared: incident.clocks.t2.map(said).unwrap_or_default(),
         lasting: t0.map(|t0| length(seconds_between(t0, now))).unwrap_or_default(),
         region: incident.region.to_string(),
         serving: state.serving(estate).to_string(),
@@ -175,7 +178,7 @@ pub fn facts(estate: &Estate, state: &State, incident: &Incident, purpose: Purpo
         run: run.map(run_facts),
         clocks: verdict::rto(estate, incident, now).iter().map(clock).collect(),
         losses: verdict::rpo(estate, incident, run).iter().map(loss).collect(),
-        next_update: beside.next_due.map(moment).unwrap_or_default(),
+        next_update: beside.next_due.map(said).unwrap_or_default(),
         note: beside.note.clone(),
         hand_over: beside.hand_over.clone(),
         escalated: beside.escalated,

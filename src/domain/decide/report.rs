@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::super::clock;
 use super::super::command::{Effect, Preparation, Report};
 use super::super::event::{Event, Prepared};
 use super::super::ids::{RunId, StepId};
@@ -15,7 +16,17 @@ use super::{Draft, checklist, comms, safety};
 
 pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
     match report {
-        Report::Started { version } => started(draft, version),
+        Report::Started { version, anchor, drift } => {
+            let (version, anchor, drift) = (version.clone(), anchor.clone(), *drift);
+            let by = draft.state().clock.drift.0 - drift.0;
+            draft.event(Event::EngineStarted { version, anchor, drift });
+            // Where the two agree it is no news: the engine took the wall clock.
+            if by.abs() >= clock::STEP && !drift.is_none() {
+                draft.event(Event::ClockStepped { by, drift });
+            }
+            started(draft);
+        }
+        Report::ClockStepped { by, drift } => draft.event(Event::ClockStepped { by: *by, drift: *drift }),
         Report::Probe { probe, to, detail, last_healthy } => draft.event(Event::ProbeChanged {
             probe: probe.clone(),
             to: *to,
@@ -88,8 +99,7 @@ fn attempts(draft: &Draft<'_>, step: &StepId) -> u32 {
 }
 
 /// After a replay: whatever was under way is looked at again; nothing is assumed to have happened or not.
-fn started(draft: &mut Draft<'_>, version: &str) {
-    draft.event(Event::EngineStarted { version: version.to_owned() });
+fn started(draft: &mut Draft<'_>) {
     comms::started(draft);
     let Some(run) = draft.state().run.clone() else { return };
     for (spec, step) in run.in_order() {

@@ -252,6 +252,8 @@ impl Found {
     }
 
     fn review(self, now: At) -> Review {
+        // Whoever asks may have a clock that is behind the engine's.
+        let now = now.max(self.last_at);
         let incident = &self.incident;
         let as_of = incident.closed_at.map_or(now, |_| self.last_at);
         let (runs, tracks) = self.runs.review();
@@ -368,6 +370,7 @@ impl Lister {
 
     /// The newest first.
     pub fn finish(mut self, now: At) -> Vec<Brief> {
+        let now = self.state.at.map_or(now, |last| last.max(now));
         self.note(None, now);
         self.briefs.reverse();
         self.briefs

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget};
 
+use crate::domain::clock::{self as clocks_of, Drift};
 use crate::domain::comms::due;
 use crate::domain::estate::{DataClass, Tier};
 use crate::domain::incident::Severity;
@@ -77,6 +78,11 @@ fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     let held = app.mirror.as_ref().is_some_and(|mirror| mirror.state.hold.is_some());
     if held {
         out.push(Span::styled(" HOLD ", theme.of(Role::BadgeWarn)));
+        out.push(Span::styled(" ", bar));
+    }
+    let drift = app.mirror.as_ref().map_or_else(Drift::default, |mirror| mirror.state.clock.drift);
+    if !drift.is_none() {
+        out.push(Span::styled(format!(" HOST CLOCK {} off ", clocks_of::length(drift.0)), theme.of(Role::BadgeWarn)));
         out.push(Span::styled(" ", bar));
     }
     let here = app.mirror.as_ref().map_or(0, |mirror| mirror.live.attached.len());

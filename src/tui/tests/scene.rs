@@ -73,7 +73,7 @@ impl Scene {
             old_writer: OldWriter::Unreachable,
             dark: false,
         };
-        scene.report(Report::Started { version: "0.1.0".into() });
+        scene.report(Report::Started { version: "0.1.0".into(), anchor: None, drift: Default::default() });
         let who = Attached { name: "alice".into(), uid: 1000, since: now, read_only: false, looks_at: None };
         scene.live(LiveChange::Attached { session: scene.session.clone(), who });
         for _ in 0..20 {

@@ -46,7 +46,7 @@ pub async fn run(args: &GameArgs, format: Format) -> Result<Exit, Failure> {
     let client = stage.client();
     let played = async {
         until_well(&client).await?;
-        let broken_at = after(jiff::Timestamp::now(), pace.scale(day.disruption));
+        let broken_at = after(client.snapshot().await?.now, pace.scale(day.disruption));
         let (world, chosen) = (stage.lab.world.clone(), day.scenario.clone());
         let play = tokio::spawn(async move { scenario::play(&world, &chosen).await });
         let outcome = if args.headless {

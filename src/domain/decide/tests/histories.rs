@@ -45,7 +45,13 @@ fn play(bench: &mut Bench, (what, step, how): Move) -> Option<Decision> {
         12 => return Some(bench.verified(id)),
         13 => return Some(fail(bench, id, how)),
         14 => return Some(observe(bench, id, how)),
-        15 => return Some(bench.report(Report::Started { version: "x".into() })),
+        15 => {
+            return Some(bench.report(Report::Started {
+                version: "x".into(),
+                anchor: None,
+                drift: Default::default(),
+            }));
+        }
         16 => return Some(bench.report(Report::RetryDue { run, step })),
         17 => {
             bench.probe(STANDBY, if how % 2 == 0 { Status::Healthy } else { Status::Down });

@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod checklist;
+mod clock;
 mod comms;
 mod drills;
 mod histories;
