@@ -116,7 +116,7 @@ pub struct DraftsQuery {
 pub const METRICS_MEDIA: &str = "text/plain; version=0.0.4";
 
 /// The kinds of failure, for programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorCode {
     /// A rule or the state of things stands against it.
@@ -134,7 +134,7 @@ pub enum ErrorCode {
 }
 
 /// What went wrong; nothing happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, thiserror::Error)]
 #[error("{what}{}", if next.is_empty() { String::new() } else { format!(" → {next}") })]
 pub struct ApiError {
     pub code: ErrorCode,
@@ -167,7 +167,7 @@ impl From<JournalFault> for ApiError {
 }
 
 /// What became of a command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Accepted {
     /// The number of the latest record when it was done.
     pub seq: u64,

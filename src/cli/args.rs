@@ -151,6 +151,12 @@ pub enum Command {
         /// A system, probe or step kind
         name: Option<String>,
     },
+    /// JSON Schemas of the config, of plans, of cockpit.toml and of what `-o json` prints, and the OpenAPI document; the names when none
+    /// is given
+    Schema {
+        /// Which one
+        name: Option<String>,
+    },
 }
 
 #[derive(Clone, Debug, Args)]

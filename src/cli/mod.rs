@@ -18,6 +18,7 @@ pub mod outbox;
 pub mod plan;
 pub mod ready;
 pub mod report;
+pub mod schema;
 pub mod status;
 pub mod text;
 pub mod watch;

@@ -20,6 +20,9 @@ pub struct Cockpit {
     pub keys: Wishes,
 }
 
+/// Its switches.
+pub const FLAGS: &[&str] = &["mouse", "ascii", "reduced_motion"];
+
 /// Keys by the action that they are wanted for.
 pub type Wishes = BTreeMap<String, Vec<String>>;
 

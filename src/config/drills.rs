@@ -17,7 +17,7 @@ const WHAT: &str = "[[drill]]";
 /// The plan that is rehearsed when a drill names none.
 const PLAN: &str = "regional-failover";
 
-const DRILL: &[Param] = &[
+pub const DRILL: &[Param] = &[
     Param::required("name", ParamType::Text, "what it is called on the command line"),
     Param::required("cadence", ParamType::Choice(Cadence::WORDS), "how often it is due"),
     Param::default("plan", ParamType::Text, PLAN, "the plan that is rehearsed"),

@@ -380,6 +380,19 @@ const POLICY_SPANS: &[(&str, SpanOf)] = &[
     ("commit_window", |it| &mut it.commit_window),
 ];
 
+/// The names of the policy's lengths of time.
+pub fn policy_spans() -> impl Iterator<Item = &'static str> {
+    POLICY_SPANS.iter().map(|(name, _)| *name)
+}
+
+/// The names of its numbers, each from 1 to [`POLICY_MOST`].
+pub fn policy_numbers() -> impl Iterator<Item = &'static str> {
+    POLICY_NUMBERS.iter().map(|(name, _)| *name)
+}
+
+/// The largest number that the policy takes.
+pub const POLICY_MOST: i64 = 1000;
+
 /// Those that are numbers.
 const POLICY_NUMBERS: &[(&str, NumberOf)] =
     &[("attempts", |it| &mut it.attempts), ("probe_concurrency", |it| &mut it.probe_concurrency)];
@@ -395,7 +408,7 @@ fn read_policy(root: &Table<'_>) -> Policy {
         }
     }
     for (name, of) in POLICY_NUMBERS {
-        if let Some(number) = table.get(name).and_then(|it| it.integer(1..=1000)) {
+        if let Some(number) = table.get(name).and_then(|it| it.integer(1..=POLICY_MOST)) {
             *of(&mut policy) = number;
         }
     }

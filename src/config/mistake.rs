@@ -7,7 +7,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 /// A spot in a file, with the line that it is on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 pub struct Place {
     /// From 1.
     pub line: usize,
@@ -20,7 +20,7 @@ pub struct Place {
 }
 
 /// One mistake.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 pub struct Mistake {
     pub file: String,
     /// `None` for what is missing from the file as a whole.
@@ -53,7 +53,7 @@ impl fmt::Display for Mistake {
 }
 
 /// All the mistakes that were found, in the order of the files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema, thiserror::Error)]
 #[serde(transparent)]
 pub struct Mistakes(pub Vec<Mistake>);
 

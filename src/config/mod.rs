@@ -16,6 +16,7 @@ pub mod params;
 mod plans;
 mod probes;
 mod read;
+pub mod schema;
 pub mod suggest;
 
 use std::fs;

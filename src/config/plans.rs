@@ -31,7 +31,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// A built-in plan that does not fit the estate, and why.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct LeftOut {
     pub plan: PlanId,
     pub why: Mistakes,

@@ -27,7 +27,7 @@ pub struct Pace {
 const DEFAULT: Pace = Pace { every: Span::secs(5), timeout: Span::secs(2), fall: 3, window: None, rise: 2 };
 
 /// The most readings that a change of status may wait for.
-const MOST: i64 = 100;
+pub const MOST: i64 = 100;
 
 impl Pace {
     /// The `[probe]` table.

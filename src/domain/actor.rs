@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::SessionId;
 
 /// A person, as the socket's peer credentials vouch for them, or the engine itself (no user id).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Actor {
     pub name: String,
     pub uid: Option<u32>,
@@ -30,7 +30,7 @@ impl fmt::Display for Actor {
 }
 
 /// Where a command came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Origin {
     /// An attached cockpit: it has to be armed before it may change anything.

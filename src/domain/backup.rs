@@ -28,7 +28,7 @@ const LIKE: usize = 3;
 const LOOKS: u32 = 3;
 
 /// A backup of the estate: what is copied, how fresh a copy has to be, and how long it is kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BackupSpec {
     pub id: BackupId,
     pub title: String,
@@ -59,7 +59,7 @@ words! {
 }
 
 /// One copy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BackupCopy {
     /// The moment whose data it holds, as far as that is known: when it was begun, not when it was done.
     pub at: At,
@@ -72,7 +72,7 @@ pub struct BackupCopy {
 }
 
 /// What one look at a backup saw.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BackupLook {
     /// Newest first.
     pub copies: Vec<BackupCopy>,
@@ -128,7 +128,7 @@ impl BackupLook {
 }
 
 /// The latest that is known of a backup.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BackupLive {
     /// When `look` was taken.
     pub at: Option<At>,
@@ -166,7 +166,7 @@ impl Worth {
 }
 
 /// What a backup is worth now, and why.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Judged {
     pub worth: Worth,
     /// What is wrong, the worst first; empty when nothing is.

@@ -28,7 +28,7 @@ pub struct Envelope {
 }
 
 /// What an operator can ask for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Ask {
     Arm {},
@@ -343,7 +343,7 @@ pub struct Job {
 }
 
 /// Why a command was refused: nothing happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, thiserror::Error)]
 #[error("{why}{}", arrow(.next))]
 pub struct Refusal {
     pub reason: RefusalReason,
@@ -357,7 +357,7 @@ fn arrow(next: &str) -> String {
 }
 
 /// The kinds of refusal, for programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefusalReason {
     ReadOnly,

@@ -107,7 +107,7 @@ pub struct ChannelKind {
 }
 
 /// `[[channel]]` of the config: one way to reach one audience.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ChannelSpec {
     pub id: ChannelId,
     /// The name of a row of the table of channel kinds.
@@ -137,7 +137,7 @@ impl ChannelSpec {
 }
 
 /// What one audience reads.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Text {
     /// One line.
     pub subject: String,
@@ -146,7 +146,7 @@ pub struct Text {
 }
 
 /// What is said once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Message {
     pub id: MessageId,
     pub incident: IncidentId,

@@ -36,7 +36,7 @@ words! {
 }
 
 /// What came of a drill, as the journal keeps it: enough for the schedule, the trend and the forecast. The evidence is in its bundle.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DrillResult {
     /// The drill's name in the config.
     pub name: String,
@@ -102,7 +102,7 @@ impl DrillResult {
 }
 
 /// Something that was held against what it should be. What could not be looked at is unknown, and unknown is not a pass.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Check {
     /// `rows of orders are those from before`
     pub what: String,
@@ -111,7 +111,7 @@ pub struct Check {
 }
 
 /// Somebody who took part.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Participant {
     pub name: String,
     /// `commander`, `answered the gates`, `automated`
@@ -119,7 +119,7 @@ pub struct Participant {
 }
 
 /// All that a drill's evidence says, as it was gathered while it was played. What nobody looked at is absent, and is said to be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DrillEvidence {
     pub drill: DrillId,
     pub result: DrillResult,

@@ -20,7 +20,8 @@ use super::time::Span;
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant,)+ }
 
         impl $name {
@@ -58,7 +59,7 @@ words! {
 }
 
 /// A region of the estate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Region {
     pub id: RegionId,
     pub role: RegionRole,
@@ -66,7 +67,7 @@ pub struct Region {
 }
 
 /// A service that users need.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Service {
     pub id: ServiceId,
     pub title: String,
@@ -75,7 +76,7 @@ pub struct Service {
 }
 
 /// A connection to something that can be watched or failed over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SystemSpec {
     pub id: SystemId,
     /// The name of a row of the table of system kinds.
@@ -91,7 +92,7 @@ pub struct SystemSpec {
 }
 
 /// What a probe speaks for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
     Service(ServiceId),
@@ -110,7 +111,7 @@ impl fmt::Display for Subject {
 }
 
 /// One scheduled observation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProbeSpec {
     pub id: ProbeId,
     /// The name of a row of the table of probe kinds (`http.get`).
@@ -144,14 +145,14 @@ impl ProbeSpec {
 }
 
 /// What was promised.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Objectives {
     pub rto: BTreeMap<Tier, Span>,
     pub rpo: BTreeMap<DataClass, Span>,
 }
 
 /// How careful the engine is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Policy {
     /// An armed cockpit falls back to read-only after so long without a key.
     pub arm_expires: Span,
@@ -225,7 +226,7 @@ impl Default for Policy {
 }
 
 /// Something that Mayday and its people need, and that sits in one region: single sign-on, the chat, a jump host.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Dependency {
     pub name: String,
     pub region: RegionId,
@@ -245,7 +246,7 @@ words! {
 }
 
 /// All that is protected.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Estate {
     pub name: String,
     pub environment: Environment,

@@ -26,7 +26,7 @@ use super::time::At;
 use super::verdict::Promise;
 
 /// One fact. Adding a variant or an optional field is compatible; a journal is never rewritten.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Event {
     /// A new engine took the journal over; cockpits that were armed are not any more.
@@ -364,7 +364,7 @@ words! {
 }
 
 /// An event as the journal keeps it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Record {
     /// Counts from 1 without gaps.
     pub seq: u64,

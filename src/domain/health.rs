@@ -28,7 +28,7 @@ impl Status {
 }
 
 /// What one look saw.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reading {
     pub status: Status,
     /// What was seen, in a few cleaned words: `200 in 12 ms`, `connection refused`, `3/3 pods`.

@@ -27,7 +27,7 @@ words! {
 }
 
 /// The moments an incident is measured by. What has not happened, or was not seen, is absent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Clocks {
     /// Disruption: the last healthy reading before the failure, per tier.
     pub t0: BTreeMap<Tier, At>,
@@ -46,7 +46,7 @@ pub struct Clocks {
 }
 
 /// An incident.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Incident {
     pub id: IncidentId,
     pub title: String,

@@ -15,7 +15,7 @@ pub struct JournalFault {
 }
 
 /// A proof of the chain: how many records there are, and the hash of the last.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Chain {
     pub records: u64,
     /// SHA-256 in hex over every record in order; of no records, the empty text.

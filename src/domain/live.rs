@@ -20,7 +20,7 @@ pub const HISTORY: usize = 60;
 pub const LOG_LINES: usize = 200;
 
 /// The latest of a probe.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProbeLive {
     pub at: At,
     /// By hysteresis; the reading alone may differ.
@@ -31,7 +31,7 @@ pub struct ProbeLive {
 }
 
 /// The latest of a datastore.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SurveyLive {
     /// When `survey` was taken; what is older than it looks is worse than nothing.
     pub at: Option<At>,
@@ -42,7 +42,7 @@ pub struct SurveyLive {
 }
 
 /// Who is attached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Attached {
     pub name: String,
     pub uid: u32,
@@ -54,7 +54,7 @@ pub struct Attached {
 }
 
 /// What somebody looks at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Gaze {
     pub pane: String,
     /// The step that is chosen, while a run is shown.
@@ -63,7 +63,7 @@ pub struct Gaze {
 }
 
 /// Whether a channel could deliver now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ChannelLive {
     pub at: Option<At>,
     pub reach: Result<String, Fault>,
@@ -72,14 +72,14 @@ pub struct ChannelLive {
 }
 
 /// A line of a step's log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogLine {
     pub at: At,
     pub text: String,
 }
 
 /// Everything that is true now.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Live {
     pub probes: BTreeMap<ProbeId, ProbeLive>,
     pub surveys: BTreeMap<SystemId, SurveyLive>,
@@ -104,7 +104,7 @@ pub struct Live {
 }
 
 /// One change of what is true now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "live", rename_all = "kebab-case")]
 pub enum LiveChange {
     Probe {

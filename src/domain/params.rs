@@ -11,7 +11,7 @@ use super::time::Span;
 
 /// Parameters by name. Config validation has checked them and filled the defaults, so a getter fails only for a parameter
 /// that the row does not declare or that is optional and absent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Params(pub BTreeMap<String, Value>);
 
@@ -62,7 +62,7 @@ fn missing(name: &str) -> Fault {
 }
 
 /// Where a secret is kept. The secret itself is read at the moment of use by the shell and is never part of any domain value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretRef {
     /// An environment variable of the engine.

@@ -96,7 +96,7 @@ impl StepPhase {
 }
 
 /// How a step went the last time it was verified.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LastTime {
     pub at: At,
     pub mode: Mode,
@@ -105,7 +105,7 @@ pub struct LastTime {
 }
 
 /// What a gate shows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GateCard {
     /// When the evidence was taken.
     pub at: At,
@@ -131,7 +131,7 @@ impl GateCard {
 }
 
 /// A step of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepRun {
     pub phase: StepPhase,
     /// Times that `apply` was begun.
@@ -189,7 +189,7 @@ words! {
 }
 
 /// A run that is being taken back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reverting {
     pub by: Actor,
     pub at: At,
@@ -199,7 +199,7 @@ pub struct Reverting {
 }
 
 /// One execution of a plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Run {
     pub id: RunId,
     pub incident: Option<IncidentId>,

@@ -28,7 +28,7 @@ words! {
 }
 
 /// `[[drill]]` of the config: what is rehearsed, how often, and where.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DrillSpec {
     pub name: String,
     pub cadence: Cadence,
@@ -73,7 +73,7 @@ impl DrillSpec {
 }
 
 /// A drill that has ended, as the state keeps it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Drill {
     pub id: DrillId,
     pub ended_at: At,
@@ -113,7 +113,7 @@ impl Cadence {
 }
 
 /// How a drill stands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Due {
     pub spec: DrillSpec,
     pub standing: Standing,

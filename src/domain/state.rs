@@ -36,7 +36,7 @@ const DRILLS: usize = 12;
 const LONGEST_DRILL: f64 = 12.0 * 60.0 * 60.0;
 
 /// What is known of a probe across restarts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProbeState {
     pub status: Status,
     pub since: At,
@@ -46,7 +46,7 @@ pub struct ProbeState {
 }
 
 /// What is known of a backup across restarts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BackupState {
     pub worth: Worth,
     pub since: At,
@@ -54,14 +54,14 @@ pub struct BackupState {
 }
 
 /// How ready the plans were at a moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReadinessState {
     pub at: At,
     pub plans: Vec<Brief>,
 }
 
 /// Who asked that nothing new starts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Hold {
     pub by: Actor,
     pub at: At,
@@ -69,14 +69,14 @@ pub struct Hold {
 }
 
 /// Who armed a cockpit, and when it was last used.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Armed {
     pub by: Actor,
     pub at: At,
 }
 
 /// A closed incident, in a line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PastIncident {
     pub id: IncidentId,
     pub title: String,
@@ -86,7 +86,7 @@ pub struct PastIncident {
 }
 
 /// Everything that follows from the journal. Its size depends on the estate and the plan, not on how long the incident lasts.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct State {
     /// The number of the latest record that is folded in.
     pub seq: u64,

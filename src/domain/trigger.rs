@@ -35,7 +35,7 @@ impl Rule {
 }
 
 /// A rule whose condition holds now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Trigger {
     pub rule: Rule,
     pub region: RegionId,

@@ -14,7 +14,7 @@ use super::run::Run;
 use super::time::{At, seconds_between};
 
 /// How a tier stands against its RTO. All lengths are in seconds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RtoVerdict {
     pub tier: Tier,
     pub target: f64,
@@ -28,7 +28,7 @@ pub struct RtoVerdict {
 }
 
 /// How a data class stands against its RPO. All lengths are in seconds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RpoVerdict {
     pub class: DataClass,
     pub target: f64,
@@ -39,7 +39,7 @@ pub struct RpoVerdict {
 
 /// What was promised for an estate. The journal keeps it with a declared incident, so that a review needs no config, and a config that
 /// changes later changes no verdict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Promise {
     /// The name of the estate.
     pub estate: String,

@@ -18,7 +18,7 @@ use super::time::{At, seconds_between};
 use super::trigger::{Trigger, triggers};
 
 /// Everything an attached cockpit needs, as of `now` by the engine's clock.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Snapshot {
     /// The version of the engine.
     pub version: String,
@@ -30,7 +30,7 @@ pub struct Snapshot {
 }
 
 /// One change.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "update", rename_all = "lowercase")]
 pub enum Update {
     Record { record: Arc<Record> },
@@ -114,7 +114,7 @@ impl Snapshot {
 pub struct Gap;
 
 /// One step of a plan held against reality; nothing was changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepPreview {
     pub step: StepId,
     pub title: String,
@@ -125,7 +125,7 @@ pub struct StepPreview {
 }
 
 /// One step as commands for a shell.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepByHand {
     pub step: StepId,
     pub title: String,

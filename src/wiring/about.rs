@@ -10,7 +10,7 @@ use super::run::say;
 use super::settings;
 use crate::cli::args::{Cli, Format};
 use crate::cli::exit::Exit;
-use crate::cli::text;
+use crate::cli::{schema, text};
 use crate::tui::keymap::{self, Danger};
 use crate::tui::overrides;
 use crate::tui::theme::lint::lint;
@@ -56,6 +56,18 @@ pub fn themes(format: Format) -> Result<Exit, Failure> {
     }
     say(format, &rows, words)?;
     Ok(if linted.iter().all(|(_, wrong)| wrong.is_empty()) { Exit::Ok } else { Exit::Config })
+}
+
+/// A schema, or the names of all.
+///
+/// # Errors
+/// When there is none of that name, or the folder of themes cannot be read.
+pub fn schema(name: Option<&str>, format: Format) -> Result<Exit, Failure> {
+    let library = settings::themes(settings::folder().as_deref())?;
+    let themes: Vec<&str> = library.names().collect();
+    let words = schema::Words { kinds: super::kinds(), themes: &themes, actions: keymap::Action::WORDS };
+    schema::print(name, &words, format == Format::Json, &mut io::stdout())?;
+    Ok(Exit::Ok)
 }
 
 /// # Errors

@@ -38,6 +38,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
             cli::kinds::kinds(&kinds(), name.as_deref(), common.output == Format::Json, &mut io::stdout())?;
             Ok(Exit::Ok)
         }
+        Some(Command::Schema { name }) => about::schema(name.as_deref(), common.output),
         Some(Command::Keys) => about::keys(common.output),
         Some(Command::Themes) => about::themes(common.output),
         Some(Command::Completions { shell }) => about::completions(shell),
@@ -55,7 +56,7 @@ async fn with_places(
     let format = common.output;
     match command {
         Some(Command::Init { path }) => {
-            init::init(path.as_ref().unwrap_or(&places.config), &mut io::stdout())?;
+            init::init(path.as_ref().unwrap_or(&places.config), &kinds(), &mut io::stdout())?;
             Ok(Exit::Ok)
         }
         Some(Command::Check) => {

@@ -33,7 +33,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::{estate, eventually, follow, spec};
+use crate::common::{Validator, estate, eventually, follow, spec};
 
 /// How long an answer may take: only a bound for a test that fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -199,38 +199,9 @@ async fn refuses_another_user(site: &Site) {
 
 /// Whether a value is what a schema of the document says.
 fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
-    if let Some(reference) = schema["$ref"].as_str() {
-        let target = document.pointer(reference.trim_start_matches('#')).ok_or(format!("no {reference}"))?;
-        return fits(document, target, value);
-    }
-    let types: Vec<&str> = match &schema["type"] {
-        Value::String(one) => vec![one],
-        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let is = |ty: &&str| match *ty {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "integer" => value.is_u64(),
-        "string" => value.is_string(),
-        "null" => value.is_null(),
-        _ => false,
-    };
-    if !types.is_empty() && !types.iter().any(is) {
-        return Err(format!("{value} is none of {types:?}"));
-    }
-    if let Some(words) = schema["enum"].as_array()
-        && !words.contains(value)
-    {
-        return Err(format!("{value} is none of {words:?}"));
-    }
-    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        value.get(name).ok_or(format!("`{name}` is missing from {value}"))?;
-    }
-    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
-        value.get(name).map_or(Ok(()), |value| fits(document, schema, value))?;
-    }
-    value.as_array().into_iter().flatten().try_for_each(|item| fits(document, &schema["items"], item))
+    let mut root = schema.clone();
+    root["components"] = document["components"].clone();
+    Validator::new(&root).check(value)
 }
 
 fn schema<'d>(document: &'d Value, route: &Route, status: &str, media: &str) -> &'d Value {

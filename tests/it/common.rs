@@ -240,3 +240,30 @@ pub async fn follow(mut feed: Feed, wholes: Arc<AtomicUsize>) -> Snapshot {
         }
     }
 }
+
+/// A JSON Schema that values are held against.
+pub struct Validator(boon::Schemas, boon::SchemaIndex);
+
+impl Validator {
+    pub fn new(schema: &Value) -> Self {
+        const PLACE: &str = "https://mayday.example/schema";
+        let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
+        compiler.add_resource(PLACE, schema.clone()).expect("it is a URL");
+        let index = compiler.compile(PLACE, &mut schemas).unwrap_or_else(|why| panic!("no schema: {why:#}"));
+        Self(schemas, index)
+    }
+
+    /// What a name of the OpenAPI document stands for.
+    pub fn of_api(document: &Value, name: &str) -> Self {
+        let reference = format!("#/components/schemas/{name}");
+        Self::new(&serde_json::json!({ "$ref": reference, "components": document["components"] }))
+    }
+
+    pub fn check(&self, value: &Value) -> Result<(), String> {
+        self.0.validate(value, self.1).map_err(|why| format!("{why:#}"))
+    }
+
+    pub fn takes(&self, value: &Value) -> bool {
+        self.check(value).is_ok()
+    }
+}

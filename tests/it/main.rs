@@ -28,6 +28,7 @@ mod report;
 mod route53;
 mod s3;
 mod scenarios;
+mod schema;
 mod script;
 mod shipped;
 mod terminal;

@@ -21,7 +21,7 @@ words! {
 }
 
 /// What somebody who hands over says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HandOver {
     pub duty: Duty,
     /// Who is to take it.
@@ -29,7 +29,7 @@ pub struct HandOver {
 }
 
 /// What a template can use. Times are UTC, lengths of time are written out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Facts {
     pub estate: String,
     pub incident: String,
@@ -65,7 +65,7 @@ pub struct Facts {
 }
 
 /// A component of the platform, as the status page calls it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Component {
     pub name: String,
     /// `major outage`
@@ -74,7 +74,7 @@ pub struct Component {
 }
 
 /// How far a run is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunFacts {
     pub id: String,
     pub plan: String,
@@ -88,7 +88,7 @@ pub struct RunFacts {
 }
 
 /// How a tier stands against its RTO.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Clock {
     pub tier: String,
     pub elapsed: String,
@@ -98,7 +98,7 @@ pub struct Clock {
 }
 
 /// What is lost of a class of data.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LossFacts {
     pub class: String,
     /// `about 42s (estimated)`, or `unknown`

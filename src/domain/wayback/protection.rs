@@ -39,7 +39,7 @@ impl Gap {
 }
 
 /// One thing that is unprotected, in words.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Unprotected {
     /// The datastore; `None` for the region as a whole.
     pub store: Option<SystemId>,
