@@ -56,6 +56,7 @@ pub fn json(view: &Snapshot) -> Value {
         "checklist": super::checklist::json(view),
         "way_back": super::wayback::json(view),
         "journal_fault": view.live.journal_fault,
+        "journal": view.chain,
     })
 }
 
@@ -111,6 +112,8 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     )?;
     if let Some(fault) = &view.live.journal_fault {
         writeln!(out, "JOURNAL  {fault}")?;
+    } else if let Some(chain) = &view.chain {
+        writeln!(out, "journal  {} records, head {}", chain.records, chain.head)?;
     }
     if let Some(hold) = &view.state.hold {
         writeln!(

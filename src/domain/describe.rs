@@ -64,6 +64,8 @@ pub fn describe(record: &Record) -> Said {
     use Event as E;
     use Tone::{Accent, Bad, Busy, Good, Plain, Quiet, Strong, Warn};
     match &record.event {
+        E::JournalAccepted { phrase, what, .. } => (Bad, format!("took the journal as it is ({phrase}): {what}")),
+        E::Newer { kind, .. } => (Tone::Unknown, format!("{kind}: of a newer Mayday, not understood by this one")),
         E::EngineStarted { version } => (Quiet, format!("engine {version} started")),
         E::ProbeChanged { probe, to, detail, .. } => {
             let (tone, word) = status(*to);
