@@ -113,7 +113,8 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     if let Some(fault) = &view.live.journal_fault {
         writeln!(out, "JOURNAL  {fault}")?;
     } else if let Some(chain) = &view.chain {
-        writeln!(out, "journal  {} records, head {}", chain.records, chain.head)?;
+        // As much of it as nobody else's begins with.
+        writeln!(out, "journal  {} records, head {}", chain.records, chain.head.get(..16).unwrap_or_default())?;
     }
     if let Some(hold) = &view.state.hold {
         writeln!(

@@ -33,8 +33,9 @@ pub(super) struct Page {
     pub first: u64,
     pub last: u64,
     pub count: u64,
-    /// A line each.
+    /// One after the other, and where each ends: nothing has to be looked for in them.
     bodies: Vec<u8>,
+    ends: Vec<usize>,
     /// One after the other.
     hashes: Vec<u8>,
 }
@@ -42,7 +43,9 @@ pub(super) struct Page {
 impl Page {
     /// The text of each record.
     pub fn bodies(&self) -> impl Iterator<Item = &[u8]> {
-        self.bodies.split(|byte| *byte == b'\n')
+        let starts = [0].into_iter().chain(self.ends.iter().copied());
+        // Ends that make no sense leave nothing, and nothing fits no chain.
+        starts.zip(&self.ends).map(|(start, end)| self.bodies.get(start..*end).unwrap_or_default())
     }
 
     /// The hash of each record, as it is kept; something shorter at the end is one that was damaged.
@@ -77,14 +80,29 @@ impl Reader {
 
     /// At most [`PAGE`] records after `seq`.
     pub(super) async fn page(&self, after: u64) -> Result<Option<Page>, JournalFault> {
-        const SQL: &str = "SELECT CAST(group_concat(body, char(10)) AS BLOB), CAST(group_concat(hash, '') AS BLOB),
-            min(seq), max(seq), count(*) FROM (SELECT seq, body, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?)";
+        const SQL: &str = "SELECT CAST(group_concat(body, '') AS BLOB), CAST(group_concat(hash, '') AS BLOB),
+            group_concat(octet_length(body)), min(seq), max(seq), count(*)
+            FROM (SELECT seq, body, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?)";
         let row = sqlx::query(SQL).bind(number(after)).bind(PAGE).fetch_one(&self.pool).await;
         let page = row.and_then(|row| {
-            let (bodies, hashes): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.try_get(0)?, row.try_get(1)?);
-            let Some((bodies, hashes)) = bodies.zip(hashes) else { return Ok(None) };
             let number = |at: usize| row.try_get::<i64, _>(at).map(|it| it as u64);
-            Ok(Some(Page { first: number(2)?, last: number(3)?, count: number(4)?, bodies, hashes }))
+            let count = number(5)?;
+            if count == 0 {
+                return Ok(None);
+            }
+            // What is not there, or no number, fits no chain.
+            let bytes = |at: usize| row.try_get::<Option<Vec<u8>>, _>(at).map(Option::unwrap_or_default);
+            let (bodies, hashes, lengths): (_, _, Option<String>) = (bytes(0)?, bytes(1)?, row.try_get(2)?);
+            let mut end = 0_usize;
+            let ends = lengths.iter().flat_map(|it| it.split(',')).map(|length| {
+                end = end.saturating_add(length.parse().unwrap_or(usize::MAX));
+                end
+            });
+            let mut ends: Vec<usize> = ends.collect();
+            if ends.last() != Some(&bodies.len()) {
+                ends.clear();
+            }
+            Ok(Some(Page { first: number(3)?, last: number(4)?, count, bodies, ends, hashes }))
         });
         page.map_err(|error| explain(&self.path, &error))
     }
