@@ -76,6 +76,11 @@ impl Mark {
         Self { turn: self.turn + 1, records, head, ..self.clone() }
     }
 
+    /// The same journal, which lies there now.
+    pub fn at(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+
     fn slot(&self) -> Vec<u8> {
         // Plain data: it always has a JSON form.
         let line = serde_json::to_string(self).unwrap_or_default();

@@ -67,7 +67,8 @@ impl SqliteJournal {
             return Err(fault);
         }
         let mut connection = connect(dir).await?;
-        let known = async { Ok((tail(&mut connection).await?, known_identity(&mut connection).await?)) };
+        let known =
+            async { Ok::<_, sqlx::Error>((tail(&mut connection).await?, known_identity(&mut connection).await?)) };
         let (tail, identity) = match known.await.map_err(fault) {
             Ok(known) => known,
             Err(fault) => {
@@ -88,7 +89,7 @@ impl SqliteJournal {
         let keeper = Arc::new(Keeper::start(dir, &path, found.clone()).map_err(broken)?);
         let (options, shared) = (options(dir), Shared::new(Chain { records: tail.0, head: head(&tail) }));
         let (connection, anchoring, severed) = (Some(connection), None, None);
-        let mark = Mark { place, ..found };
+        let mark = found.at(place);
         let writer = Writer { options, connection, tail, mark, anchoring, keeper: keeper.clone(), severed };
         Ok(Self { writer: Mutex::new(writer), reader: Reader::open(dir).await?, keeper, tail: shared })
     }
