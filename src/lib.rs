@@ -31,7 +31,7 @@
 //! - [`outbound`]: what every way out needs: secrets, and one HTTP client.
 //! - [`systems`]: one room per system that can be watched or failed over. A row in a table each.
 //! - [`channels`]: one room per way to reach people: Slack, e-mail, Statuspage, PagerDuty (which says who is on call, too), webhooks.
-//! - [`journal`]: the durable, hash-chained event log.
+//! - [`journal`]: the durable, hash-chained event log, with the anchor that tells when it was cut, and snapshots of its fold.
 //! - [`engine`]: the single writer, the runner of steps, the monitor, the courier of messages. It is handed trait objects and never names a vendor.
 //! - [`api`]: HTTP and JSON over a Unix socket: protocol, server, client.
 //! - [`report`]: the review of an incident and the evidence of a drill, from the journal alone: Markdown, HTML, JSON, JUnit.

@@ -137,6 +137,16 @@ impl Client {
         self.call(routes::VERIFY, routes::VERIFY.path, None::<&()>).await
     }
 
+    /// The newest record whose hash begins so; `None` if the journal never came by it.
+    ///
+    /// # Errors
+    /// Also when the journal cannot be read.
+    pub async fn find_head(&self, head: &str) -> Result<Option<u64>, ApiError> {
+        let head: String = form_urlencoded::byte_serialize(head.as_bytes()).collect();
+        let path = format!("{}?head={head}", routes::HEAD.path);
+        self.call(routes::HEAD, &path, None::<&()>).await
+    }
+
     /// # Errors
     /// When no engine answers.
     pub async fn stop(&self) -> Result<Accepted, ApiError> {

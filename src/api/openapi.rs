@@ -85,6 +85,7 @@ const TYPES: &[(&str, Of)] = &[
     ("Messages", of::<Vec<Message>>),
     ("Metrics", |_| json_schema!({ "type": "string", "description": "the Prometheus text format" })),
     ("Records", of::<Vec<Record>>),
+    ("RecordNumber", of::<Option<u64>>),
     ("Documents", of::<Documents>),
     ("Chain", of::<Chain>),
     ("Document", |_| json_schema!({ "type": "object", "required": ["openapi", "info", "paths", "components"] })),

@@ -51,6 +51,8 @@ routes! {
     JOURNAL = "GET" "/v1/journal" [("after", "integer"), ("limit", "integer")],
         "Records after a number, in order", "" => "Records";
     VERIFY = "GET" "/v1/journal/verify" [], "Recompute the journal's chain", "" => "Chain";
+    HEAD = "GET" "/v1/journal/head" [("head", "string")],
+        "The newest record whose hash begins with these digits, or null", "" => "RecordNumber";
     REPORT = "GET" "/v1/report" [("incident", "string")],
         "The review of an incident, or of the latest one: Markdown, HTML and JSON", "" => "Documents";
     OPENAPI = "GET" "/v1/openapi.json" [], "This document", "" => "Document";
@@ -82,6 +84,13 @@ pub struct JournalQuery {
     #[serde(default)]
     pub after: u64,
     pub limit: Option<usize>,
+}
+
+/// The query of [`HEAD`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct HeadQuery {
+    #[serde(default)]
+    pub head: String,
 }
 
 /// The query of [`REPORT`].

@@ -190,6 +190,7 @@ fn body(template: &str, parcel: &Parcel) -> Result<String, String> {
     let values = json!({
         "message": parcel.message,
         "incident": parcel.incident,
+        "journal": parcel.journal(),
         "title": parcel.title,
         "purpose": parcel.purpose,
         "severity": parcel.severity,
@@ -213,6 +214,7 @@ impl Webhook {
             severity: Severity::Sev1,
             drill: false,
             text: Text { subject: "subject".into(), body: "text \"quoted\"".into() },
+            chain: None,
             components: BTreeMap::new(),
             part: 0,
             parts: 1,

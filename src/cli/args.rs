@@ -481,8 +481,20 @@ pub enum JournalCommand {
         #[arg(short, long)]
         follow: bool,
     },
-    /// Recompute the chain: whether anything was altered
-    Verify,
+    /// Recompute the chain, and hold it against its anchor: whether anything was altered, cut off or replaced
+    ///
+    /// Exit code 0: it is whole. 8: it was altered or cut, or never had the head that was noted. It cannot tell whether somebody wrote
+    /// journal and anchor anew, both: for that, note the head outside (it is on every message, review and drill) and give it here.
+    Verify {
+        /// A head that was noted outside, or its first 8 digits or more: the journal must have come by it
+        #[arg(long)]
+        head: Option<String>,
+    },
+    /// Go on with a journal that does not fit its anchor: without a phrase, what is wrong and what to type
+    Accept {
+        /// The phrase that names what is lost
+        phrase: Option<String>,
+    },
     /// Every record, a JSON object a line
     Export,
 }

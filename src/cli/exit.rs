@@ -30,7 +30,7 @@ pub const TABLE: &[(Exit, u8, &str)] = &[
     (Exit::Refused, 5, "refused by a safety rule or by the state of things; nothing happened"),
     (Exit::Unreachable, 6, "no engine answers, and none could be started"),
     (Exit::Config, 7, "the config or a plan is wrong"),
-    (Exit::Journal, 8, "the journal cannot be written, or was altered"),
+    (Exit::Journal, 8, "the journal cannot be written, was altered or cut, or is not the one that was noted"),
     (
         Exit::NotReady,
         9,

@@ -57,6 +57,7 @@ pub fn json(view: &Snapshot) -> Value {
         "way_back": super::wayback::json(view),
         "journal_fault": view.live.journal_fault,
         "clock": { "ahead_of_wall_seconds": view.state.clock.drift, "words": view.state.clock.words() },
+        "journal": view.chain,
     })
 }
 
@@ -112,6 +113,9 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     )?;
     if let Some(fault) = &view.live.journal_fault {
         writeln!(out, "JOURNAL  {fault}")?;
+    } else if let Some(chain) = &view.chain {
+        // As much of it as nobody else's begins with.
+        writeln!(out, "journal  {} records, head {}", chain.records, chain.head.get(..16).unwrap_or_default())?;
     }
     if let Some(words) = view.state.clock.words() {
         writeln!(out, "CLOCK    {words}")?;

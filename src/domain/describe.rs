@@ -70,6 +70,8 @@ pub fn describe(record: &Record) -> Said {
             (Warn, format!("the wall clock {}, and is right again by the engine's time", clock::jumped(*by)))
         }
         E::ClockStepped { by, drift } => (Warn, format!("the wall clock {}; {}", clock::jumped(*by), drift.words())),
+        E::JournalAccepted { phrase, what, .. } => (Bad, format!("took the journal as it is ({phrase}): {what}")),
+        E::Newer { kind, .. } => (Tone::Unknown, format!("{kind}: of a newer Mayday, not understood by this one")),
         E::ProbeChanged { probe, to, detail, .. } => {
             let (tone, word) = status(*to);
             (tone, format!("{probe} {word} {detail}"))

@@ -29,6 +29,22 @@ use super::verdict::Promise;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Event {
+    /// A person took a journal that did not fit its anchor as it was.
+    JournalAccepted {
+        /// What was typed.
+        phrase: String,
+        /// What did not fit.
+        what: String,
+        /// How many records had been durable, and the chain's hash at the last of them.
+        records: u64,
+        head: String,
+    },
+    /// Of a newer Mayday, which alone knows what it means: read, shown and handed on, never acted on.
+    Newer {
+        kind: String,
+        /// The whole record, as it was written.
+        record: String,
+    },
     /// A new engine took the journal over; cockpits that were armed are not any more.
     EngineStarted {
         version: String,
@@ -371,4 +387,59 @@ pub struct Record {
     pub at: At,
     pub actor: Actor,
     pub event: Event,
+}
+
+impl Record {
+    /// A record from its JSON. What this Mayday does not know of a newer one becomes an [`Event::Newer`]: a chain that fits proves that it
+    /// was written so.
+    ///
+    /// # Errors
+    /// When it is no record of any Mayday's.
+    pub fn read(text: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Kind {
+            #[serde(rename = "type")]
+            kind: String,
+        }
+        #[derive(Deserialize)]
+        struct Frame {
+            seq: u64,
+            at: At,
+            actor: Actor,
+            event: Kind,
+        }
+        serde_json::from_slice(text).or_else(|_| {
+            let Frame { seq, at, actor, event } = serde_json::from_slice(text)?;
+            let record = String::from_utf8_lossy(text).into_owned();
+            Ok(Self { seq, at, actor, event: Event::Newer { kind: event.kind, record } })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_a_newer_mayday_is_called_that_and_kept_whole() {
+        let text = |event: &str| {
+            format!(r#"{{"seq":7,"at":"2026-11-29T05:00:00Z","actor":{{"name":"x","uid":1}},"event":{event}}}"#)
+        };
+        let known = Record::read(text(r#"{"type":"note-added","text":"a"}"#).as_bytes()).unwrap();
+        assert_eq!(known.event, Event::NoteAdded { text: "a".into() });
+        for (event, named) in [
+            (r#"{"type":"tide-turned","by":3}"#, "tide-turned"),
+            (r#"{"type":"probe-changed","probe":"a","to":"glowing","detail":"","last_healthy":null}"#, "probe-changed"),
+        ] {
+            let written = text(event);
+            let newer = Record::read(written.as_bytes()).unwrap();
+            assert_eq!(newer.event, Event::Newer { kind: named.into(), record: written });
+            assert_eq!(newer.seq, 7);
+            let again = serde_json::to_vec(&newer).unwrap();
+            assert_eq!(Record::read(&again).unwrap(), newer, "it can be handed on");
+        }
+        for nothing in ["", "{}", "x", r#"{"seq":1}"#] {
+            Record::read(nothing.as_bytes()).unwrap_err();
+        }
+    }
 }

@@ -9,6 +9,7 @@ use super::estate::{DataClass, Estate};
 use super::event::Record;
 use super::health::Status;
 use super::ids::{StepId, SystemId};
+use super::journal::Chain;
 use super::live::{Live, LiveChange};
 use super::plan::Plan;
 use super::recovery::{Member, Role};
@@ -27,6 +28,9 @@ pub struct Snapshot {
     pub plans: Vec<Arc<Plan>>,
     pub state: State,
     pub live: Live,
+    /// How far the journal has come, and its head: what to note outside. `None` from an older engine.
+    #[serde(default)]
+    pub chain: Option<Chain>,
 }
 
 /// One change.

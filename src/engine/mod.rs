@@ -18,6 +18,7 @@ mod readiness;
 mod runner;
 mod shared;
 mod stores;
+mod watchman;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -138,6 +139,7 @@ impl Handle {
         courier::start(&handle);
         readiness::start(&handle, asked);
         drills::start(&handle);
+        watchman::start(&handle);
         Ok(handle)
     }
 
@@ -248,6 +250,11 @@ impl Handle {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        let journal = &self.shared.journal;
+        if let Err(fault) = journal.keep(&self.shared.state()).await {
+            tracing::warn!(%fault, "the next start reads the journal from its first record");
+        }
+        journal.close().await;
     }
 
     /// The plan of that name as things stand: one for the way back is made for this moment.

@@ -134,7 +134,8 @@ impl Shared {
         let counts = self.counts().clone();
         let voice = Voice { wording: &*self.wording, counts: Some(&counts) };
         let (estate, plans, now, surveys) = (&self.estate, &self.plans, self.now(), &self.surveys());
-        then(&Context { estate, plans, now, points, baseline, voice, surveys })
+        let chain = &self.journal.tail();
+        then(&Context { estate, plans, now, points, baseline, voice, surveys, chain })
     }
 
     /// An update as it would be sent now.
@@ -191,6 +192,7 @@ impl Shared {
             plans: self.plans.clone(),
             state: State::clone(&self.states.borrow()),
             live: published.live.clone(),
+            chain: Some(self.journal.tail()),
         }
     }
 

@@ -133,6 +133,7 @@ mod tests {
             send_at: review.as_of,
             next_due: None,
             deliveries: [("status".into(), 1), ("mail".into(), 2), ("chat".into(), 1)].into(),
+            chain: None,
         }
     }
 

@@ -386,9 +386,10 @@ fn journal(review: &Review) -> Section {
     let it = &review.journal;
     let hash = |hash: &Option<String>| hash.as_deref().map_or_else(|| Cell::new(Tone::Unknown, "not read"), Cell::code);
     let verified = match &it.verified {
-        Verified::Whole { records, .. } => {
-            Cell::new(Tone::Good, format!("the chain of all {records} records was recomputed: nothing was altered"))
-        }
+        Verified::Whole { records, head } => Cell::new(
+            Tone::Good,
+            format!("the chain of all {records} records was recomputed and fits; its head is {head}"),
+        ),
         Verified::Broken { why } => Cell::new(Tone::Bad, format!("ALTERED: {why}")),
         Verified::NotYet => Cell::new(Tone::Unknown, "not recomputed"),
     };

@@ -496,6 +496,7 @@ impl App {
             baseline: &baseline,
             voice: Voice::mute(),
             surveys: &mirror.live.surveys,
+            chain: &Default::default(),
         };
         let origin = Origin::Cockpit { session: self.session.clone(), read_only: self.read_only };
         let who = mirror.live.attached.get(&self.session);

@@ -24,7 +24,7 @@ use crate::cli::args::EngineArgs;
 use crate::cli::exit::Exit;
 use crate::config;
 use crate::engine::Handle;
-use crate::journal::{Lock, LockFault, SqliteJournal, folder, replay};
+use crate::journal::{Lock, LockFault, SqliteJournal, folder, resume};
 
 /// How long a started engine may take to answer; a journal of a million events is replayed in a fraction of it.
 const START: Duration = Duration::from_secs(20);
@@ -38,7 +38,7 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let config = config::load(&places.config, &kinds())?;
     let _lock = Lock::take(&places.state)?;
     let journal = SqliteJournal::open(&places.state).await?;
-    let state = replay(journal.reader()).await?;
+    let state = resume(journal.reader()).await?;
     let listener = server::listen(&places.socket).map_err(|error| Failure::socket(&places.socket, &error))?;
     let metrics = match args.metrics {
         Some(address) => Some(scrape::listen(address).await.map_err(|error| Failure::metrics(address, &error))?),

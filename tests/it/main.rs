@@ -3,6 +3,7 @@
 mod api;
 mod app;
 mod architecture;
+mod attacks;
 mod broken;
 mod channels;
 mod checklist;

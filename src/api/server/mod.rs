@@ -30,8 +30,8 @@ use self::events::Feed;
 pub use self::listen::{Limits, listen, serve};
 use super::openapi;
 use super::protocol::{
-    self as routes, Accepted, ApiError, ByHandQuery, DraftsQuery, ErrorCode, EventsQuery, JournalQuery, METRICS_MEDIA,
-    ReadinessQuery, ReportQuery, Route,
+    self as routes, Accepted, ApiError, ByHandQuery, DraftsQuery, ErrorCode, EventsQuery, HeadQuery, JournalQuery,
+    METRICS_MEDIA, ReadinessQuery, ReportQuery, Route,
 };
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Ask, Refusal, RefusalReason};
@@ -72,7 +72,7 @@ impl Peer {
 }
 
 fn router(site: Site) -> Router {
-    let table: [(Route, MethodRouter<Site>); 14] = [
+    let table: [(Route, MethodRouter<Site>); 15] = [
         (routes::SNAPSHOT, get(snapshot)),
         (routes::EVENTS, get(events)),
         (routes::COMMANDS, post(commands)),
@@ -84,6 +84,7 @@ fn router(site: Site) -> Router {
         (routes::DRAFTS, get(drafts)),
         (routes::JOURNAL, get(journal)),
         (routes::VERIFY, get(verify)),
+        (routes::HEAD, get(head)),
         (routes::REPORT, get(report)),
         (routes::OPENAPI, get(|| async { Json(openapi::document()) })),
         (routes::STOP, post(stop)),
@@ -231,6 +232,10 @@ async fn journal(
 
 async fn verify(State(site): State<Site>) -> Result<Response, ApiError> {
     Ok(Json(site.engine.journal().verify().await?).into_response())
+}
+
+async fn head(State(site): State<Site>, query: Result<Query<HeadQuery>, QueryRejection>) -> Result<Response, ApiError> {
+    Ok(Json(site.engine.journal().find(&asked(query)?.head).await?).into_response())
 }
 
 async fn report(

@@ -218,6 +218,7 @@ impl Outbox {
             severity: message.severity,
             drill: message.drill,
             text: message.texts.get(&audience)?.clone(),
+            chain: message.chain.clone(),
             components: message.components.clone(),
             part,
             parts: u32::try_from(posted.deliveries.get(channel)?.parts.len()).unwrap_or(u32::MAX),

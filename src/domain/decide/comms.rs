@@ -11,6 +11,7 @@ use super::super::comms::{
 use super::super::estate::Estate;
 use super::super::event::Event;
 use super::super::ids::{ChannelId, MessageId};
+use super::super::incident::Incident;
 use super::super::state::State;
 use super::super::system::{Fault, FaultClass, Receipt};
 use super::super::text::clean_lines;
@@ -73,7 +74,7 @@ pub(super) fn draft_message(draft: &Draft<'_>, purpose: Purpose, wish: &Wish<'_>
         });
     }
     Some(Message {
-        id: MessageId::new(format!("{}.m{}", incident.id, state.outbox.composed + 1)),
+        id: message_id(incident, state.outbox.composed + 1, &cx.chain.head),
         incident: incident.id.clone(),
         purpose,
         severity: incident.severity,
@@ -83,7 +84,14 @@ pub(super) fn draft_message(draft: &Draft<'_>, purpose: Purpose, wish: &Wish<'_>
         send_at,
         next_due,
         deliveries,
+        chain: Some(cx.chain.clone()).filter(|chain| chain.records > 0),
     })
+}
+
+/// An id that never comes twice: where a journal lost its end and the count begins again, its head is another.
+fn message_id(incident: &Incident, number: u32, head: &str) -> MessageId {
+    let mark = head.get(..8).map_or_else(String::new, |mark| format!("-{mark}"));
+    MessageId::new(format!("{}.m{number}{mark}", incident.id))
 }
 
 /// Harmless text; in a drill every one says so, whoever wrote it.

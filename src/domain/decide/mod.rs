@@ -25,6 +25,7 @@ use super::comms::{Message, Purpose, Voice};
 use super::estate::Estate;
 use super::event::{Event, Record};
 use super::ids::{StepId, SystemId};
+use super::journal::Chain;
 use super::live::SurveyLive;
 use super::plan::Plan;
 use super::recovery::RecoveryPoint;
@@ -49,6 +50,8 @@ pub struct Context<'a> {
     pub voice: Voice<'a>,
     /// What the datastores looked like the last time: a way home is refused on what is not known.
     pub surveys: &'a BTreeMap<SystemId, SurveyLive>,
+    /// How far the journal has come: it makes ids that no other history has.
+    pub chain: &'a Chain,
 }
 
 /// What was decided.

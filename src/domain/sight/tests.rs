@@ -77,6 +77,7 @@ impl Stage {
             plans: Vec::new(),
             state: State::default(),
             live: Live::default(),
+            chain: None,
         };
         let mut stage = Self { view };
         for probe in ["api@us-east-1", "auth@us-east-1", "api@us-west-2", "auth@us-west-2"] {

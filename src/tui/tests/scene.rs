@@ -16,6 +16,7 @@ use crate::domain::estate::Subject;
 use crate::domain::event::Record;
 use crate::domain::health::{Reading, Status};
 use crate::domain::ids::{ItemId, ProbeId, RegionId, SessionId, StepId, SystemId};
+use crate::domain::journal::Chain;
 use crate::domain::kinds::StepRole;
 use crate::domain::live::{Attached, Live, LiveChange, LogLine, ProbeLive, SurveyLive};
 use crate::domain::readiness::{Assessment, Finding, Finds};
@@ -58,6 +59,7 @@ impl Scene {
             plans: plans().into_iter().map(Arc::new).collect(),
             state: State::default(),
             live: Live::default(),
+            chain: None,
         };
         let mut scene = Self {
             snap,
@@ -149,6 +151,7 @@ impl Scene {
             baseline: &self.baseline,
             voice,
             surveys: &self.snap.live.surveys,
+            chain: &Chain::default(),
         };
         let updates = Purpose::ALL.iter().filter(|it| it.is_update());
         updates.filter_map(|it| preview(&cx, &self.snap.state, *it, "")).collect()
@@ -502,6 +505,7 @@ impl Scene {
             baseline: &baseline,
             voice: Voice { wording: &wording, counts: None },
             surveys: &self.snap.live.surveys,
+            chain: &Chain::default(),
         };
         let envelope = Envelope { actor, origin, command };
         let decision = decide(&cx, &self.snap.state, &envelope).map_err(|refusal| refusal.to_string())?;

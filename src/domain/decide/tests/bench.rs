@@ -15,6 +15,7 @@ use super::super::super::event::{Event, Record};
 use super::super::super::health::Status;
 use super::super::super::ids::{RunId, SessionId, StepId, SystemId};
 use super::super::super::incident::Severity;
+use super::super::super::journal::Chain;
 use super::super::super::kinds::{StepRole, Undo};
 use super::super::super::live::SurveyLive;
 use super::super::super::params::Params;
@@ -207,6 +208,7 @@ impl Bench {
             baseline: &self.baseline,
             voice: Voice { counts: self.counts.as_ref(), ..Voice::mute() },
             surveys: &self.surveys,
+            chain: &Chain::default(),
         };
         let decision = decide(&cx, &self.state, &envelope)?;
         for (actor, event) in &decision.events {
