@@ -133,8 +133,13 @@ fn event(number: usize) -> (Actor, Event) {
     }
     let to = if number.is_multiple_of(2) { Status::Down } else { Status::Healthy };
     let probe = format!("service-{}.http.get.us-east-1", number % 40).into();
-    let event =
-        Event::ProbeChanged { probe, to, detail: "no answer within 2s".into(), last_healthy: Some(Timestamp::now()) };
+    let event = Event::ProbeChanged {
+        probe,
+        to,
+        detail: "no answer within 2s".into(),
+        last_healthy: Some(Timestamp::now()),
+        trouble: None,
+    };
     (Actor::engine(), event)
 }
 

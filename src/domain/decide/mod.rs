@@ -28,6 +28,7 @@ use super::ids::{StepId, SystemId};
 use super::live::SurveyLive;
 use super::plan::Plan;
 use super::recovery::RecoveryPoint;
+use super::rollup::Readings;
 use super::state::State;
 use super::time::At;
 
@@ -49,6 +50,8 @@ pub struct Context<'a> {
     pub voice: Voice<'a>,
     /// What the datastores looked like the last time: a way home is refused on what is not known.
     pub surveys: &'a BTreeMap<SystemId, SurveyLive>,
+    /// What the probes have said since this engine started.
+    pub readings: &'a Readings,
 }
 
 /// What was decided.

@@ -4,6 +4,7 @@ pub mod bench;
 mod checklist;
 mod comms;
 mod drills;
+mod health;
 mod histories;
 mod outlook;
 mod rules;
