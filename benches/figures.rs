@@ -146,7 +146,7 @@ fn event(number: usize) -> (Actor, Event) {
         number % 250,
         number % 240
     );
-    let event = Event::ProbeChanged { probe, to, detail, last_healthy: Some(Timestamp::now()) };
+    let event = Event::ProbeChanged { probe, to, detail, last_healthy: Some(Timestamp::now()), trouble: None };
     (Actor::engine(), event)
 }
 

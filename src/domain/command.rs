@@ -10,7 +10,7 @@ use super::checklist::{Baseline, Evidence};
 use super::clock::{Anchor, Drift};
 use super::comms::{Answers, Audience, Found, HandOver, Parcel, Purpose, Text};
 use super::drill::DrillResult;
-use super::health::Status;
+use super::health::{Status, Trouble};
 use super::ids::{BackupId, ChannelId, ItemId, MessageId, PlanId, ProbeId, RunId, StepId};
 use super::incident::Severity;
 use super::plan::StepSpec;
@@ -209,6 +209,7 @@ pub enum Report {
         to: Status,
         detail: String,
         last_healthy: Option<At>,
+        trouble: Option<Trouble>,
     },
     Backup {
         backup: BackupId,

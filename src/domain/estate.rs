@@ -134,10 +134,16 @@ pub struct ProbeSpec {
     pub params: Params,
 }
 
+/// A reading counts for so many periods of its probe, and the time that the probe may take: one look may be missed, and one be late ...
+const LOOKS: f64 = 3.0;
+
+/// ... by so many seconds on a busy machine.
+const LATE: f64 = 2.0;
+
 impl ProbeSpec {
-    /// So many seconds after it was taken, a reading says something: one look may be missed, and one may be late.
+    /// So many seconds after it was taken, a reading says something.
     pub fn stays_fresh(&self) -> f64 {
-        self.every.as_secs_f64() * 3.0 + self.timeout.as_secs_f64() + 2.0
+        self.every.as_secs_f64() * LOOKS + self.timeout.as_secs_f64() + LATE
     }
     pub fn hysteresis(&self) -> Hysteresis {
         Hysteresis { fall: self.fall, window: self.window.unwrap_or(self.fall), rise: self.rise }

@@ -12,7 +12,7 @@ use super::clock::{Anchor, Drift};
 use super::comms::Message;
 use super::drill::DrillResult;
 use super::estate::words;
-use super::health::Status;
+use super::health::{Status, Trouble};
 use super::ids::{
     BackupId, ChannelId, DrillId, IncidentId, ItemId, MessageId, ProbeId, RegionId, RunId, SessionId, StepId, SystemId,
 };
@@ -65,8 +65,11 @@ pub enum Event {
         probe: ProbeId,
         to: Status,
         detail: String,
-        /// When it was last seen healthy.
+        /// When it was last seen healthy; `None` when it never was, as far as this life of the engine has seen.
         last_healthy: Option<At>,
+        /// The stretch of trouble that it belongs to, of a probe that is not healthy; `None` in journals from before this was kept.
+        #[serde(default)]
+        trouble: Option<Trouble>,
     },
     BackupChanged {
         backup: BackupId,

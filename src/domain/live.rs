@@ -26,6 +26,9 @@ pub struct ProbeLive {
     /// By hysteresis; the reading alone may differ.
     pub status: Status,
     pub reading: Reading,
+    /// Since when `status` is what is seen, by readings of this life of the engine.
+    #[serde(default)]
+    pub since: Option<At>,
     /// Latencies in milliseconds, oldest first; `None` where a look got none.
     pub history: VecDeque<Option<u32>>,
 }
@@ -112,6 +115,8 @@ pub enum LiveChange {
         at: At,
         status: Status,
         reading: Reading,
+        #[serde(default)]
+        since: Option<At>,
     },
     Survey {
         system: SystemId,
@@ -164,14 +169,14 @@ pub enum LiveChange {
 impl Live {
     pub fn apply(&mut self, change: LiveChange) {
         match change {
-            LiveChange::Probe { probe, at, status, reading } => {
-                let fresh = || ProbeLive { at, status, reading: reading.clone(), history: VecDeque::new() };
+            LiveChange::Probe { probe, at, status, reading, since } => {
+                let fresh = || ProbeLive { at, status, reading: reading.clone(), since, history: VecDeque::new() };
                 let known = self.probes.entry(probe).or_insert_with(fresh);
                 known.history.push_back(reading.latency_ms);
                 if known.history.len() > HISTORY {
                     known.history.pop_front();
                 }
-                (known.at, known.status, known.reading) = (at, status, reading);
+                (known.at, known.status, known.reading, known.since) = (at, status, reading, since);
             }
             LiveChange::Survey { system, taken } => {
                 self.surveys.insert(system, taken);

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod readiness;
 pub mod recovery;
 pub mod review;
+pub mod rollup;
 pub mod run;
 pub mod schedule;
 pub mod scorecard;

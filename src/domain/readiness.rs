@@ -193,6 +193,8 @@ fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Resul
     findings.push(match &seen.observed {
         Ok(Observed::Impossible { why }) => made("target", Finds::Fail, why.clone()),
         Ok(Observed::Unknowable { why }) if spec.role.mutates() => made("target", Finds::Warn, why.clone()),
+        // What only looks has told that it saw nothing.
+        Ok(Observed::Unknowable { why }) => made("target", Finds::Unknown, why.clone()),
         Ok(seen) => made("target", Finds::Pass, seen.words().to_owned()),
         Err(fault) => made("target", Finds::Unknown, fault.to_string()),
     });

@@ -138,6 +138,9 @@ pub struct StepRun {
     pub attempts: u32,
     pub begun: Option<Begun>,
     pub card: Option<GateCard>,
+    /// The card was made in an earlier life of the engine: what it says was not looked at in this one.
+    #[serde(default)]
+    pub outdated: bool,
     /// Who answered its gate.
     pub confirmed: Vec<Actor>,
     /// Guards that were overridden, by name.
@@ -162,6 +165,7 @@ impl Default for StepRun {
             attempts: 0,
             begun: None,
             card: None,
+            outdated: false,
             confirmed: Vec::new(),
             overridden: Vec::new(),
             cleared: false,

@@ -9,9 +9,9 @@ use super::Handle;
 use super::clock::Beats;
 use crate::domain::checklist::{Baseline, Tallied};
 use crate::domain::command::Report;
-use crate::domain::estate::Subject;
 use crate::domain::health::Status;
 use crate::domain::live::ProbeLive;
+use crate::domain::rollup::RollUp;
 use crate::domain::sight::median;
 use crate::domain::time::{At, before, seconds_between};
 use crate::domain::view::Snapshot;
@@ -52,10 +52,9 @@ async fn watch(engine: Handle) {
 /// Whether nothing is wrong with a service where clients are sent: what is taken then is what better times were.
 fn is_well(view: &Snapshot) -> bool {
     let serving = view.state.serving(&view.estate);
-    let here = view.estate.probes.iter().filter(|it| it.region.as_ref() == Some(&serving));
-    let mut services = here.filter(|it| matches!(it.subject, Subject::Service(_))).peekable();
-    let healthy = |status: Option<Status>| status == Some(Status::Healthy);
-    services.peek().is_some() && services.all(|it| healthy(view.live.probes.get(&it.id).map(|live| live.status)))
+    let seen = view.estate.services.iter().map(|service| view.service(service, &serving, view.now));
+    let mut seen = seen.filter(RollUp::is_probed).peekable();
+    seen.peek().is_some() && seen.all(|it| it.status() == Status::Healthy)
 }
 
 async fn take(engine: &Handle, view: &Snapshot) -> Baseline {

@@ -11,7 +11,7 @@ use super::Handle;
 use super::clock::Beats;
 use crate::domain::command::Report;
 use crate::domain::estate::{ProbeSpec, SystemSpec};
-use crate::domain::health::{Reading, Track};
+use crate::domain::health::{Reading, Status, Track};
 use crate::domain::live::{LiveChange, SurveyLive};
 use crate::domain::recovery::Survey;
 
@@ -44,7 +44,10 @@ pub(super) fn schedule(engine: &Handle, name: &str, every: Duration) -> Beats {
 
 async fn watch(engine: Handle, probe: ProbeSpec, permits: Arc<Semaphore>) {
     let known = engine.shared.state().probes.get(&probe.id).cloned();
-    let mut track = known.map_or_else(Track::default, |known| Track::new(known.status, known.last_healthy));
+    let ill = known.as_ref().filter(|known| known.status != Status::Healthy);
+    let mut track = ill.map_or_else(Track::default, |it| Track::resume(it.began(), it.last_healthy));
+    // What the journal holds, and whether this life has said anything yet.
+    let (mut journalled, mut first) = (known.map_or(Status::Unknown, |known| known.status), true);
     let mut beats = schedule(&engine, probe.id.as_str(), probe.every.0);
     loop {
         beats.tick().await;
@@ -53,12 +56,16 @@ async fn watch(engine: Handle, probe: ProbeSpec, permits: Arc<Semaphore>) {
         drop(permit);
         let at = engine.shared.now();
         let healthy_before = track.last_healthy;
-        let changed = track.take(&reading, at, probe.hysteresis());
-        if let Some(to) = changed {
-            let detail = reading.detail.clone();
-            engine.report(Report::Probe { probe: probe.id.clone(), to, detail, last_healthy: healthy_before }).await;
+        track.lapse(at, probe.stays_fresh());
+        track.take(&reading, at, probe.hysteresis());
+        let (to, detail, since) = (track.status, reading.detail.clone(), track.since);
+        // True before it is decided on: a rule that hears of the change finds the reading that made it.
+        engine.shared.live(LiveChange::Probe { probe: probe.id.clone(), at, status: to, reading, since });
+        if first || to != journalled {
+            let (last_healthy, trouble) = (healthy_before, track.trouble.filter(|_| to != Status::Healthy));
+            engine.report(Report::Probe { probe: probe.id.clone(), to, detail, last_healthy, trouble }).await;
+            (journalled, first) = (to, false);
         }
-        engine.shared.live(LiveChange::Probe { probe: probe.id.clone(), at, status: track.status, reading });
     }
 }
 

@@ -16,9 +16,10 @@ use crate::domain::estate::{Estate, ProbeSpec};
 use crate::domain::event::Record;
 use crate::domain::ids::{ChannelId, ProbeId, SystemId};
 use crate::domain::journal::Journal;
-use crate::domain::live::{Live, LiveChange, SurveyLive};
+use crate::domain::live::{Live, LiveChange};
 use crate::domain::plan::Plan;
 use crate::domain::recovery::RecoveryPoint;
+use crate::domain::rollup::Readings;
 use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Fault, System};
@@ -40,7 +41,7 @@ pub(super) struct Shared {
     pub channels: Channels,
     wording: Arc<dyn Wording>,
     counts: Mutex<Counts>,
-    published: Mutex<Published>,
+    published: Arc<Mutex<Published>>,
     states: watch::Sender<Arc<State>>,
     updates: broadcast::Sender<Update>,
 }
@@ -54,6 +55,16 @@ struct Published {
     baseline: Baseline,
 }
 
+/// What the probes say, for the steps that wait for it.
+#[derive(Clone)]
+pub(super) struct Seen(Arc<Mutex<Published>>);
+
+impl Seen {
+    pub fn with<T>(&self, then: impl FnOnce(&Readings) -> T) -> T {
+        then(&self.0.lock().unwrap_or_else(PoisonError::into_inner).live.probes)
+    }
+}
+
 impl Shared {
     pub fn new(parts: Parts) -> Self {
         let Parts { estate, plans, journal, state, mut systems, .. } = parts;
@@ -62,9 +73,10 @@ impl Shared {
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
         let baseline = state.baseline.clone();
         let (states, watched) = watch::channel(Arc::new(state));
-        let builtin = Self::builtin(&estate, watched, &archive, &systems, &time);
+        let published = Arc::new(Mutex::new(Published { live: Live::default(), points: BTreeMap::new(), baseline }));
+        let seen = Seen(published.clone());
+        let builtin = Self::builtin(&estate, watched, seen, &archive, &systems, &time);
         systems.insert(builtin::KIND.name.into(), builtin);
-        let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new(), baseline });
         let updates = broadcast::channel(UPDATES).0;
         let counts = Mutex::default();
         Self {
@@ -88,11 +100,12 @@ impl Shared {
     fn builtin(
         estate: &Arc<Estate>,
         watched: watch::Receiver<Arc<State>>,
+        seen: Seen,
         archive: &Arc<Archive>,
         systems: &builtin::Systems,
         time: &Arc<Timeline>,
     ) -> Arc<dyn System> {
-        Arc::new(builtin::Mayday::new(estate.clone(), watched, archive.clone(), systems.clone(), time.clone()))
+        Arc::new(builtin::Mayday::new(estate.clone(), watched, seen, archive.clone(), systems.clone(), time.clone()))
     }
 
     fn published(&self) -> MutexGuard<'_, Published> {
@@ -133,9 +146,11 @@ impl Shared {
     ) -> T {
         let counts = self.counts().clone();
         let voice = Voice { wording: &*self.wording, counts: Some(&counts) };
-        let (estate, plans, now, surveys) = (&self.estate, &self.plans, self.now(), &self.surveys());
-        let chain = &self.journal.tail();
-        then(&Context { estate, plans, now, points, baseline, voice, surveys, chain })
+        let (estate, plans, now, chain) = (&self.estate, &self.plans, self.now(), &self.journal.tail());
+        // Not copied: with thousands of probes that would cost more than the decision.
+        let published = self.published();
+        let (surveys, readings) = (&published.live.surveys, &published.live.probes);
+        then(&Context { estate, plans, now, points, baseline, voice, surveys, readings, chain })
     }
 
     /// An update as it would be sent now.
@@ -164,10 +179,6 @@ impl Shared {
     /// A check of the checklist.
     pub fn check(&self, id: &ProbeId) -> Option<&ProbeSpec> {
         self.estate.checklist.iter().flat_map(|it| &it.checks).find(|check| &check.id == id)
-    }
-
-    pub fn surveys(&self) -> BTreeMap<SystemId, SurveyLive> {
-        self.published().live.surveys.clone()
     }
 
     /// Why the journal could not be written the last time it was tried.

@@ -157,7 +157,13 @@ mod tests {
             Event::PageAcknowledged { by: text() },
             Event::SeverityChanged { severity: Severity::Sev1, reason: text() },
             Event::HoldSet { reason: text() },
-            Event::ProbeChanged { probe: "api".into(), to: Status::Down, detail: text(), last_healthy: None },
+            Event::ProbeChanged {
+                probe: "api".into(),
+                to: Status::Down,
+                detail: text(),
+                last_healthy: None,
+                trouble: None,
+            },
             Event::MessageComposed { message: Box::new(message(&review, &line)) },
             sent("status"),
             Event::DeliverySent {

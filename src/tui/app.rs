@@ -497,6 +497,7 @@ impl App {
             voice: Voice::mute(),
             surveys: &mirror.live.surveys,
             chain: &Default::default(),
+            readings: &mirror.live.probes,
         };
         let origin = Origin::Cockpit { session: self.session.clone(), read_only: self.read_only };
         let who = mirror.live.attached.get(&self.session);
@@ -564,6 +565,6 @@ impl App {
         let Some(mirror) = &self.mirror else { return Status::Unknown };
         let serving = mirror.state.serving(&mirror.estate);
         let services = mirror.estate.services.iter();
-        Status::worst(services.map(|service| super::health::service(mirror, self.now(), &service.id, &serving).status))
+        Status::worst(services.map(|service| mirror.service(service, &serving, self.now()).status()))
     }
 }

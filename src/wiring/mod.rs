@@ -109,8 +109,12 @@ impl Channel for Mute {
         Err(self.0.clone())
     }
 
+    /// An engine with another config may have sent it: who cannot look must not say that nothing is there, or it goes out twice.
     async fn find(&self, _: &Parcel) -> Result<Found, Fault> {
-        Ok(Found::NotThere)
+        Ok(Found::Untold(format!(
+            "this channel cannot be used, so nobody can look whether it arrived: {}",
+            self.0.what
+        )))
     }
 
     async fn reach(&self) -> Result<String, Fault> {

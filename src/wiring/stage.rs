@@ -243,7 +243,7 @@ pub async fn called_for(
     let mut over: Option<(Instant, At)> = None;
     loop {
         let view = client.snapshot().await?;
-        if let Some(trigger) = view.triggers().into_iter().next() {
+        if let Some(trigger) = view.triggers(view.now).into_iter().next() {
             let missing = || Failure::failed(format!("{}, and no plan answers that", trigger.evidence));
             return wanted.or(trigger.plan).ok_or_else(missing).map(Some);
         }

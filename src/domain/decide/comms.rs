@@ -62,7 +62,7 @@ pub(super) fn draft_message(draft: &Draft<'_>, purpose: Purpose, wish: &Wish<'_>
         .then(|| after(send_at, cx.estate.comms.every(incident.severity).0));
     let beside =
         Beside { next_due, note: clean_lines(wish.note), hand_over: wish.hand_over.clone(), escalated: wish.escalated };
-    let facts = facts(cx.estate, state, incident, purpose, &beside, cx.now);
+    let facts = facts(cx.estate, (state, cx.readings), incident, purpose, &beside, cx.now);
     let (mut texts, mut deliveries) = (BTreeMap::new(), BTreeMap::new());
     for spec in channels(draft, purpose, wish) {
         deliveries.insert(spec.id.clone(), cx.voice.parts(&spec.id).unwrap_or(0));
@@ -80,7 +80,7 @@ pub(super) fn draft_message(draft: &Draft<'_>, purpose: Purpose, wish: &Wish<'_>
         severity: incident.severity,
         drill: incident.drill,
         texts,
-        components: comms::components(cx.estate, state),
+        components: comms::components(cx.estate, state, cx.readings, cx.now),
         send_at,
         next_due,
         deliveries,

@@ -29,6 +29,7 @@ use super::journal::Chain;
 use super::live::SurveyLive;
 use super::plan::Plan;
 use super::recovery::RecoveryPoint;
+use super::rollup::Readings;
 use super::state::State;
 use super::time::At;
 
@@ -52,6 +53,8 @@ pub struct Context<'a> {
     pub surveys: &'a BTreeMap<SystemId, SurveyLive>,
     /// How far the journal has come: it makes ids that no other history has.
     pub chain: &'a Chain,
+    /// What the probes have said since this engine started.
+    pub readings: &'a Readings,
 }
 
 /// What was decided.

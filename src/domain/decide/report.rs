@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::clock;
 use super::super::command::{Effect, Preparation, Report};
 use super::super::event::{Event, Prepared};
+use super::super::health::Status;
 use super::super::ids::{RunId, StepId};
 use super::super::outlook::outlook;
 use super::super::plan::{Gate, StepSpec};
@@ -27,12 +28,15 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
             started(draft);
         }
         Report::ClockStepped { by, drift } => draft.event(Event::ClockStepped { by: *by, drift: *drift }),
-        Report::Probe { probe, to, detail, last_healthy } => draft.event(Event::ProbeChanged {
-            probe: probe.clone(),
-            to: *to,
-            detail: detail.clone(),
-            last_healthy: *last_healthy,
-        }),
+        Report::Probe { probe, to, detail, last_healthy, trouble } => {
+            // The first look of a life may only confirm what the last one left: steps wait for it all the same.
+            let known = draft.state().probes.get(probe).map_or(Status::Unknown, |known| known.status);
+            if known != *to {
+                let (probe, to, detail) = (probe.clone(), *to, detail.clone());
+                let (last_healthy, trouble) = (*last_healthy, *trouble);
+                draft.event(Event::ProbeChanged { probe, to, detail, last_healthy, trouble });
+            }
+        }
         Report::Backup { backup, to, detail } => {
             draft.event(Event::BackupChanged { backup: backup.clone(), to: *to, detail: detail.clone() });
         }

@@ -21,7 +21,7 @@ use crate::domain::drill::DrillResult;
 use crate::domain::event::{Event, Record};
 use crate::domain::health::Status;
 use crate::domain::ids::{DrillId, IncidentId, PlanId};
-use crate::domain::incident::{Incident, Phase};
+use crate::domain::incident::{Incident, Onset, Phase};
 use crate::domain::run::{Outcome, Run};
 use crate::domain::state::State;
 use crate::domain::text::is_harmful;
@@ -121,7 +121,7 @@ impl Reviewer {
         let before = std::mem::take(&mut self.before);
         self.state.apply(record);
         let Some(incident) = self.state.incident.clone() else { return };
-        let start = incident.clocks.t0.values().min().copied().filter(|_| !incident.clocks.t0_is_declaration);
+        let start = incident.clocks.disruption().filter(|(_, onset)| *onset != Onset::Declaration).map(|(at, _)| at);
         let mut found = Found::new(incident, record);
         // What came before t0 was healthy; from the first trouble on it belongs to the incident.
         let lately =

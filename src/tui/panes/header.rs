@@ -171,7 +171,8 @@ fn standing(verdict: &RtoVerdict) -> (&'static str, String, Role) {
     let left = verdict.target - elapsed;
     match (verdict.recovered, verdict.met) {
         (true, Some(true)) => ("✓", "met".into(), Role::Good),
-        (true, _) => ("✗", "MISSED".into(), Role::Bad),
+        (true, None) => ("?", "unknown".into(), Role::Unknown),
+        (true, Some(false)) => ("✗", "MISSED".into(), Role::Bad),
         (false, Some(false)) => ("✗", format!("OVER {}", clock(-left)), Role::Bad),
         (false, _) if left < verdict.target * 0.4 => ("!", format!("{} left", clock(left)), Role::Warn),
         (false, _) => ("◔", format!("{} left", clock(left)), Role::Text),
@@ -181,7 +182,8 @@ fn standing(verdict: &RtoVerdict) -> (&'static str, String, Role) {
 fn rto_line(look: &Look<'_>, row: u16, verdict: Option<RtoVerdict>, columns: usize) -> Line<'static> {
     let Some(verdict) = verdict else { return Line::from(label(look, row, "RTO")) };
     let (glyph, words, role) = standing(&verdict);
-    let elapsed = verdict.elapsed.map_or("?".into(), clock);
+    let bound = if verdict.at_least { ">" } else { "" };
+    let elapsed = verdict.elapsed.map_or("?".into(), |elapsed| format!("{bound}{}", clock(elapsed)));
     let spent = format!("{elapsed}/{}", clock(verdict.target));
     let since = verdict.since_declared.map(|since| format!("  {} since declared", clock(since)));
     let since = since.filter(|since| 5 + 9 + 16 + 1 + 12 + 13 + width(since) <= columns).unwrap_or_default();

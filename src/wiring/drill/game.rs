@@ -91,7 +91,8 @@ async fn operate(client: &Client, play: &tokio::task::JoinHandle<()>, pace: Pace
         return Err(Failure::failed("nothing was seen that has to be failed over"));
     };
     let view = client.snapshot().await?;
-    let title = view.triggers().into_iter().next().map_or_else(|| "the region is lost".to_owned(), |it| it.evidence);
+    let title =
+        view.triggers(view.now).into_iter().next().map_or_else(|| "the region is lost".to_owned(), |it| it.evidence);
     client.ask(&Ask::Declare { title, severity: Severity::Sev1, drill: false }).await?;
     let reason = "game day".to_owned();
     client.ask(&Ask::StartRun { plan, mode: Mode::Live, reason, unattended: true }).await?;

@@ -17,7 +17,7 @@ use crate::api::client::Client;
 use crate::cli::args::CockpitArgs;
 use crate::cli::exit::Exit;
 use crate::cli::status;
-use crate::cli::text::length;
+use crate::cli::text::{self, length};
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::drill::{Check, Stage as Part};
@@ -215,7 +215,7 @@ async fn simulate(spec: &DrillSpec, ground: &mut Ground) -> Result<String, Failu
     let play = ground.play.insert(play);
     let plan = called_for(client, play, Some(spec.plan.clone())).await?;
     let view = client.snapshot().await?;
-    let trigger = view.triggers().into_iter().next();
+    let trigger = view.triggers(view.now).into_iter().next();
     let (Some(plan), Some(trigger)) = (plan, trigger) else {
         return Err(Failure::failed("nothing was seen that has to be failed over"));
     };
@@ -366,7 +366,8 @@ fn measured(view: &Snapshot, pace: u64) -> Result<String, String> {
     }
     let rto = status::rto(view).into_iter().map(|it| {
         let words = it.elapsed.map_or_else(|| "unknown".to_owned(), length);
-        (it.met == Some(true), format!("RTO {} {words} of {}", it.tier, length(it.target)))
+        let bound = text::at_least(it.at_least);
+        (it.met == Some(true), format!("RTO {} {bound}{words} of {}", it.tier, length(it.target)))
     });
     let rpo = status::rpo(view).into_iter().map(|it| {
         let words = it.loss.seconds().map_or_else(|| "unknown".to_owned(), length);

@@ -5,6 +5,7 @@ mod checklist;
 mod clock;
 mod comms;
 mod drills;
+mod health;
 mod histories;
 mod outlook;
 mod rules;
