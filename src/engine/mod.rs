@@ -167,13 +167,19 @@ impl Handle {
         self.shared.subscribe()
     }
 
-    pub fn attach(&self, session: SessionId, who: Attached) {
-        self.shared.live(LiveChange::Attached { session, who });
+    /// Attaches a cockpit, unless another user has one of this name; says whether it did.
+    pub fn attach(&self, session: SessionId, who: Attached) -> bool {
+        self.shared.attach(session, who)
+    }
+
+    /// The user whose cockpit is attached by this name.
+    pub fn holder(&self, session: &SessionId) -> Option<u32> {
+        self.shared.attached(session).map(|who| who.uid)
     }
 
     /// Tells the others what an attached cockpit looks at, if it is this user's; says whether it is.
     pub fn looks(&self, session: &SessionId, uid: Option<u32>, at: Gaze) -> bool {
-        let own = self.shared.snapshot().live.attached.get(session).is_some_and(|who| Some(who.uid) == uid);
+        let own = self.holder(session).is_some_and(|holder| Some(holder) == uid);
         if own {
             let step = at.step.map(|step| StepId::from(clean(step.as_str())));
             let at = Gaze { pane: clean(&at.pane), step };
@@ -182,8 +188,11 @@ impl Handle {
         own
     }
 
-    /// A cockpit that is gone is no longer armed.
-    pub async fn detach(&self, session: &SessionId, actor: Actor) {
+    /// A cockpit that is gone is no longer armed; one that has come back since then is not gone.
+    pub async fn detach(&self, session: &SessionId, actor: Actor, since: At) {
+        if self.shared.attached(session).is_none_or(|who| who.since != since) {
+            return;
+        }
         self.shared.live(LiveChange::Detached { session: session.clone() });
         if self.shared.state().armed.contains_key(session) {
             let origin = Origin::Cockpit { session: session.clone(), read_only: false };

@@ -5,7 +5,7 @@ mod reader;
 mod replay;
 mod sqlite;
 
-pub use lock::{Lock, LockFault, folder};
+pub use lock::{Lock, LockFault, folder, own_file};
 pub use reader::Reader;
 pub use replay::replay;
 pub use sqlite::SqliteJournal;

@@ -172,6 +172,13 @@ mod tests {
             Event::ItemSkipped { item: "metrics".into(), reason: text() },
             Event::StepUncertain { run: run.clone(), step: step.clone(), fault: fault() },
             Event::StepUnknowable { run: run.clone(), step: step.clone(), why: text() },
+            Event::SecondAwaited {
+                run: run.clone(),
+                step: step.clone(),
+                wish: Wish::Skip,
+                guards: vec![text()],
+                reason: text(),
+            },
             Event::GuardsOverridden {
                 run: run.clone(),
                 step: step.clone(),
@@ -181,7 +188,7 @@ mod tests {
             },
             Event::StepDoneByHand { run, step, reason: text() },
         ];
-        let actor = Actor { name: text(), uid: Some(7) };
+        let actor = Actor::named(text(), Some(7));
         let at = scene.records[closing].at;
         let (before, after) = scene.records.split_at(closing);
         let added = events.into_iter().map(|event| Record { seq: 0, at, actor: actor.clone(), event });

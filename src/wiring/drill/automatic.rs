@@ -1,13 +1,12 @@
 //! The drills that the engine begins by itself: each in a process of its own, which tells the engine what came of it.
 
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use async_trait::async_trait;
 use tokio::process::Command;
 
+use super::super::log;
 use super::super::places::Places;
 use crate::cli::exit::Exit;
 use crate::domain::schedule::Driller;
@@ -28,7 +27,7 @@ impl Child {
     }
 
     async fn run(&self, name: &str) -> std::io::Result<Option<i32>> {
-        let open = || File::options().create(true).append(true).mode(0o600).open(self.log());
+        let open = || log::open(&self.log());
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["drill", "run", name]).arg("--config").arg(&self.places.config);
         // By its socket, so that it starts no engine where this one was stopped.

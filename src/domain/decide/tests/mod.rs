@@ -6,5 +6,6 @@ mod comms;
 mod drills;
 mod histories;
 mod outlook;
+mod people;
 mod rules;
 mod undo;
