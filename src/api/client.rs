@@ -375,3 +375,24 @@ fn read(event: &[u8]) -> Option<Fed> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ones_own_engine_roots_and_the_named_one_are_talked_to() {
+        let own = rustix::process::geteuid().as_raw();
+        let (client, stranger) = (Client::new("s"), own + 4321);
+        for right in [own, 0] {
+            assert!(client.believe(Some(right)).is_ok());
+        }
+        for wrong in [Some(stranger), None] {
+            assert_eq!(client.believe(wrong).unwrap_err().code, ErrorCode::Forbidden);
+        }
+        let said = client.believe(Some(stranger)).unwrap_err().to_string();
+        assert!(said.contains("nothing was said to it") && said.contains("--engine-user"), "{said}");
+        let team = client.trusting(Some(stranger));
+        assert!(team.believe(Some(stranger)).is_ok() && team.believe(Some(stranger + 1)).is_err());
+    }
+}

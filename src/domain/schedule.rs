@@ -87,6 +87,12 @@ pub trait Driller: Send + Sync {
     /// # Errors
     /// When it could not be begun, or ended without a result.
     async fn play(&self, name: &str) -> Result<(), Fault>;
+
+    /// Holds a result that is said to have passed against its evidence, as of `now`.
+    ///
+    /// # Errors
+    /// What speaks against it, in a few words.
+    async fn check(&self, result: &DrillResult, now: At) -> Result<(), String>;
 }
 
 impl Cadence {

@@ -29,6 +29,7 @@ use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Report};
 use crate::domain::comms::{Message, Purpose, Wording};
 use crate::domain::contacts::Rota;
+use crate::domain::drill::DrillResult;
 use crate::domain::estate::Estate;
 use crate::domain::ids::{IncidentId, PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
@@ -39,6 +40,7 @@ use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Fault, System};
 use crate::domain::text::clean;
+use crate::domain::time::At;
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
 use crate::domain::wayback;
 
@@ -145,10 +147,28 @@ impl Handle {
         if matches!(ask, Ask::Tell { .. } | Ask::Declare { .. } | Ask::HandOver { .. } | Ask::Acknowledge {}) {
             self.count_recipients().await;
         }
+        if let Ask::RecordDrill { result } = &ask
+            && result.passed
+        {
+            self.vouched(result).await.map_err(Denied::Refused)?;
+        }
         let (reply, answer) = oneshot::channel();
         let envelope = Envelope { actor, origin, command: Command::Ask(ask) };
         self.inputs.send(Input::Ask(Box::new(envelope), reply)).await.map_err(|_| Denied::Stopped)?;
         answer.await.map_err(|_| Denied::Stopped)?
+    }
+
+    /// That a drill passed is believed for its evidence, and for nobody's word.
+    async fn vouched(&self, result: &DrillResult) -> Result<(), Refusal> {
+        let checked = match &self.shared.driller {
+            Some(driller) => driller.check(result, self.shared.now()).await,
+            None => Err("this engine cannot look at its evidence".into()),
+        };
+        checked.map_err(|why| {
+            let what = format!("that the drill {} passed is not believed: {why}", clean(&result.name));
+            let next = "let its evidence lie where the engine can read it (`bundles` of [[drill]]), or play it again: mayday drill run";
+            Refusal::new(RefusalReason::Unsafe, what, next)
+        })
     }
 
     /// Every update as it would be sent now, for all who hear of it; empty when no incident is open. Nothing is sent.

@@ -40,6 +40,7 @@ mod tests {
     use crate::domain::event::{Event, Record};
     use crate::domain::health::Status;
     use crate::domain::incident::Severity;
+    use crate::domain::run::Wish;
     use crate::domain::system::Fault;
     use crate::domain::verdict;
     use crate::tui::tests::scene::Scene;

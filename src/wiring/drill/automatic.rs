@@ -2,15 +2,19 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::process::Command;
 
 use super::super::log;
 use super::super::places::Places;
+use super::check;
 use crate::cli::exit::Exit;
+use crate::domain::drill::DrillResult;
 use crate::domain::schedule::Driller;
 use crate::domain::system::Fault;
+use crate::domain::time::At;
 
 /// Begins `mayday drill run`.
 pub struct Child {
@@ -37,8 +41,20 @@ impl Child {
     }
 }
 
+/// How long the evidence may take to be read: the folder is one that somebody names.
+const READING: Duration = Duration::from_secs(20);
+
 #[async_trait]
 impl Driller for Child {
+    async fn check(&self, result: &DrillResult, now: At) -> Result<(), String> {
+        let result = result.clone();
+        let read = tokio::task::spawn_blocking(move || check::check(&result, now));
+        match tokio::time::timeout(READING, read).await {
+            Ok(Ok(outcome)) => outcome,
+            _ => Err("its evidence could not be read in time".into()),
+        }
+    }
+
     async fn play(&self, name: &str) -> Result<(), Fault> {
         let fault = |what: String| {
             Fault::permanent("mayday", what)
