@@ -19,7 +19,7 @@ use super::incident::{Clocks, Severity};
 use super::plan::Plan;
 use super::readiness::Brief;
 use super::recovery::RecoveryPoint;
-use super::run::{GateCard, Mode, Outcome, Wish};
+use super::run::{GateCard, Instead, Mode, Outcome};
 use super::system::{Fault, Receipt};
 use super::time::At;
 use super::verdict::Promise;
@@ -213,7 +213,7 @@ pub enum Event {
     SecondAwaited {
         run: RunId,
         step: StepId,
-        wish: Wish,
+        wish: Instead,
         /// Of an override: the guards that the first has seen.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         guards: Vec<String>,

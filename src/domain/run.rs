@@ -132,14 +132,14 @@ impl GateCard {
 
 words! {
     /// What somebody may want of a step instead of answering its gate; where the gate needs two people, this does, too.
-    Wish {
+    Instead {
         Skip = "skip",
         Done = "done",
         Override = "override",
     }
 }
 
-impl Wish {
+impl Instead {
     /// `it skipped`, after "wants".
     pub fn words(self) -> &'static str {
         match self {
@@ -154,7 +154,7 @@ impl Wish {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Wanted {
     pub by: Actor,
-    pub wish: Wish,
+    pub wish: Instead,
     /// Of an override: the guards that the first has seen.
     pub guards: Vec<String>,
 }

@@ -15,7 +15,7 @@ use super::ids::{BackupId, DrillId, IncidentId, PlanId, ProbeId, RegionId, Sessi
 use super::incident::{Incident, Phase, Severity};
 use super::kinds::StepRole;
 use super::readiness::Brief;
-use super::run::{LastTime, Mode, Outcome, Reverting, Run, StepPhase, StepRun, Wanted, Wish};
+use super::run::{Instead, LastTime, Mode, Outcome, Reverting, Run, StepPhase, StepRun, Wanted};
 use super::schedule::Drill;
 use super::system::Begun;
 use super::time::{At, seconds_between};
@@ -438,7 +438,7 @@ impl StepRun {
             Event::GateConfirmed { cleared, .. } => self.confirmed_by(&record.actor, *cleared),
             Event::GuardsOverridden { guards, cleared, .. } => {
                 self.overridden.clone_from(guards);
-                if let Some(first) = self.wanted.take().filter(|first| first.wish == Wish::Override) {
+                if let Some(first) = self.wanted.take().filter(|first| first.wish == Instead::Override) {
                     self.confirmed_by(&first.by, false);
                 }
                 self.confirmed_by(&record.actor, *cleared);
@@ -524,7 +524,7 @@ impl StepRun {
         self.card = Some(card.clone());
         if verdict != Prepared::Blocked {
             // Whoever wanted past guards that are gone has said nothing about the next ones.
-            self.wanted = self.wanted.take().filter(|first| first.wish != Wish::Override);
+            self.wanted = self.wanted.take().filter(|first| first.wish != Instead::Override);
         }
         let words = if card.summary.is_empty() { card.observed.words() } else { card.summary.as_str() };
         match verdict {

@@ -40,7 +40,7 @@ mod tests {
     use crate::domain::event::{Event, Record};
     use crate::domain::health::Status;
     use crate::domain::incident::Severity;
-    use crate::domain::run::Wish;
+    use crate::domain::run::Instead;
     use crate::domain::system::Fault;
     use crate::domain::verdict;
     use crate::tui::tests::scene::Scene;
@@ -176,7 +176,7 @@ mod tests {
             Event::SecondAwaited {
                 run: run.clone(),
                 step: step.clone(),
-                wish: Wish::Skip,
+                wish: Instead::Skip,
                 guards: vec![text()],
                 reason: text(),
             },

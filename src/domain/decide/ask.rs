@@ -12,7 +12,7 @@ use super::super::ids::{IncidentId, MessageId, PlanId, RunId, StepId};
 use super::super::incident::{Clocks, Severity};
 use super::super::kinds::Undo;
 use super::super::plan::{Gate, Plan, StepSpec};
-use super::super::run::{Mode, Outcome, Run, StepPhase, StepRun, Wish};
+use super::super::run::{Instead, Mode, Outcome, Run, StepPhase, StepRun};
 use super::super::state::State;
 use super::super::system::Observed;
 use super::super::text::clean;
@@ -385,13 +385,13 @@ fn on_step(draft: &mut Draft<'_>, ask: &Ask, run: &RunId, step: &StepId) -> Resu
         }
         Ask::Skip { reason, .. } => {
             settle(known, reason)?;
-            if people::agree(draft, &run, spec, known, Wish::Skip, &[], reason)? {
+            if people::agree(draft, &run, spec, known, Instead::Skip, &[], reason)? {
                 draft.event(Event::StepSkipped { run, step, reason: clean(reason) });
             }
         }
         Ask::MarkDone { reason, .. } => {
             settle(known, reason)?;
-            if people::agree(draft, &run, spec, known, Wish::Done, &[], reason)? {
+            if people::agree(draft, &run, spec, known, Instead::Done, &[], reason)? {
                 draft.event(Event::StepDoneByHand { run, step, reason: clean(reason) });
             }
         }
@@ -482,7 +482,7 @@ fn override_guards(
     }
     let guards: Vec<String> =
         card.map(|card| card.blocks().map(|guard| guard.name.clone()).collect()).unwrap_or_default();
-    if people::agree(draft, run, spec, known, Wish::Override, &guards, reason)? {
+    if people::agree(draft, run, spec, known, Instead::Override, &guards, reason)? {
         let (run, step, reason) = (run.clone(), spec.id.clone(), clean(reason));
         draft.event(Event::GuardsOverridden { run, step, guards, reason, cleared: true });
     }

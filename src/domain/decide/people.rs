@@ -6,7 +6,7 @@ use super::super::command::{Refusal, RefusalReason as Why};
 use super::super::event::Event;
 use super::super::ids::RunId;
 use super::super::plan::{Gate, StepSpec};
-use super::super::run::{StepRun, Wish};
+use super::super::run::{Instead, StepRun};
 use super::super::text::clean;
 use super::{Draft, refuse};
 
@@ -60,7 +60,7 @@ pub(super) fn agree(
     run: &RunId,
     spec: &StepSpec,
     known: &StepRun,
-    wish: Wish,
+    wish: Instead,
     guards: &[String],
     reason: &str,
 ) -> Result<bool, Refusal> {

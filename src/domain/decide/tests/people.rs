@@ -4,7 +4,7 @@ use super::super::super::actor::{Actor, Origin};
 use super::super::super::command::{Ask, RefusalReason as Why};
 use super::super::super::event::Event;
 use super::super::super::health::Status;
-use super::super::super::run::{StepPhase, Wish};
+use super::super::super::run::{Instead, StepPhase};
 use super::bench::{Bench, STANDBY, apply, operator};
 
 fn at_the_gate() -> Bench {
@@ -75,7 +75,7 @@ fn two_different_wishes_are_no_agreement() {
         assert_eq!(bench.phase("dns"), StepPhase::Gated, "{ask:?}");
     }
     let wanted = bench.state.run.as_ref().unwrap().step(&"dns".into()).unwrap().wanted.clone().unwrap();
-    assert_eq!((wanted.by.name.as_str(), wanted.wish), ("bob", Wish::Done));
+    assert_eq!((wanted.by.name.as_str(), wanted.wish), ("bob", Instead::Done));
     assert_eq!(asked(&mut bench, &ann, &done), Ok(()));
     assert_eq!(bench.phase("dns"), StepPhase::ByHand);
 }
@@ -88,7 +88,8 @@ fn an_override_for_two_goes_past_no_guard_that_the_first_has_not_seen() {
     let over = Ask::Override { run: run.clone(), step: "dns".into(), phrase, reason: "we know".into() };
     let refresh = Ask::Refresh { run: run.clone(), step: "dns".into() };
     // One confirmed while nothing stood against it; that is no agreement to go past what came later.
-    assert_eq!(asked(&mut bench, &ann, &asks(&bench)[0].0.clone()), Ok(()));
+    let [(confirm, _), ..] = asks(&bench);
+    assert_eq!(asked(&mut bench, &ann, &confirm), Ok(()));
     bench.probe(STANDBY, Status::Down);
     assert_eq!(asked(&mut bench, &ann, &refresh), Ok(()));
     bench.prepared("dns", bench.sound(2));
@@ -115,13 +116,14 @@ fn a_step_that_is_tried_anew_needs_both_anew() {
     let [_, (skip, _), _] = asks(&bench);
     let (ann, bob) = (operator("ann", 1), operator("bob", 2));
     bench.probe(STANDBY, Status::Down);
-    assert_eq!(asked(&mut bench, &ann, &Ask::Refresh { run: bench.run(), step: "dns".into() }), Ok(()));
+    let (refresh, retry) = (
+        Ask::Refresh { run: bench.run(), step: "dns".into() },
+        Ask::Retry { run: bench.run(), step: "dns".into(), reason: "x".into() },
+    );
+    assert_eq!(asked(&mut bench, &ann, &refresh), Ok(()));
     bench.prepared("dns", bench.sound(2));
     assert_eq!(asked(&mut bench, &ann, &skip), Ok(()));
-    assert_eq!(
-        asked(&mut bench, &ann, &Ask::Retry { run: bench.run(), step: "dns".into(), reason: "x".into() }),
-        Ok(())
-    );
+    assert_eq!(asked(&mut bench, &ann, &retry), Ok(()));
     bench.prepared("dns", bench.sound(2));
     assert_eq!(asked(&mut bench, &bob, &skip), Ok(()));
     assert_eq!(bench.phase("dns"), StepPhase::Blocked, "the first one's wish was of another try");
