@@ -37,17 +37,25 @@ const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::f
 pub struct Client {
     socket: PathBuf,
     session: Option<(SessionId, bool)>,
+    /// A user whose engine is believed besides this user's own and root's.
+    trusted: Option<u32>,
 }
 
 impl Client {
     /// For a command line: what it asks for is armed by having been typed.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into(), session: None }
+        Self { socket: socket.into(), session: None, trusted: None }
     }
 
     /// For a cockpit: it has to be armed before it may change anything, and never may if it is read-only.
     pub fn cockpit(socket: impl Into<PathBuf>, session: SessionId, read_only: bool) -> Self {
-        Self { socket: socket.into(), session: Some((session, read_only)) }
+        Self { session: Some((session, read_only)), ..Self::new(socket) }
+    }
+
+    /// Believes the engine of this user, too. Without it only this user's own and root's are talked to: whoever may write to the folder
+    /// of a socket could lay one there, show a platform that is well, and be told what is asked.
+    pub fn trusting(self, uid: Option<u32>) -> Self {
+        Self { trusted: uid, ..self }
     }
 
     pub fn socket(&self) -> &Path {
@@ -220,11 +228,32 @@ impl Client {
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ApiError> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
+        self.believe(stream.peer_cred().ok().map(|peer| peer.uid()))?;
         let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = shaken.map_err(|error| self.broken(&error))?;
         // The task ends with the connection.
         tokio::spawn(connection);
         Ok(sender)
+    }
+
+    /// Whether what listens on the socket is to be talked to at all: asked of the kernel before a word is said.
+    fn believe(&self, peer: Option<u32>) -> Result<(), ApiError> {
+        let own = rustix::process::geteuid().as_raw();
+        let Some(uid) = peer else {
+            let what = format!("the system does not say whose engine answers on {}", self.socket.display());
+            return Err(ApiError::new(ErrorCode::Forbidden, what, "nothing was said to it; name another --socket"));
+        };
+        if uid == own || uid == 0 || Some(uid) == self.trusted {
+            return Ok(());
+        }
+        let name = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
+        let name = name.unwrap_or_else(|| format!("uid {uid}"));
+        let what = format!(
+            "what answers on {} is run by {name}, and that is not you, not root, and nobody whom you named: nothing was said to it",
+            self.socket.display()
+        );
+        let next = format!("if that is your team's engine, name its user: --engine-user {name}");
+        Err(ApiError::new(ErrorCode::Forbidden, what, next))
     }
 
     fn unreachable(&self, error: &std::io::Error) -> ApiError {
@@ -354,5 +383,26 @@ fn read(event: &[u8]) -> Option<Fed> {
         "snapshot" => serde_json::from_str(data).ok().map(Fed::Snapshot),
         "update" => serde_json::from_str(data).ok().map(Fed::Update),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ones_own_engine_roots_and_the_named_one_are_talked_to() {
+        let own = rustix::process::geteuid().as_raw();
+        let (client, stranger) = (Client::new("s"), own + 4321);
+        for right in [own, 0] {
+            assert!(client.believe(Some(right)).is_ok());
+        }
+        for wrong in [Some(stranger), None] {
+            assert_eq!(client.believe(wrong).unwrap_err().code, ErrorCode::Forbidden);
+        }
+        let said = client.believe(Some(stranger)).unwrap_err().to_string();
+        assert!(said.contains("nothing was said to it") && said.contains("--engine-user"), "{said}");
+        let team = client.trusting(Some(stranger));
+        assert!(team.believe(Some(stranger)).is_ok() && team.believe(Some(stranger + 1)).is_err());
     }
 }

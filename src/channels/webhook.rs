@@ -320,11 +320,16 @@ impl Channel for Webhook {
             _ => (self.first_url().await?, &self.first),
         };
         let body = self.body(&way.body, parcel).map_err(|why| self.voice.broken(format!("the body: {why}")))?;
-        let (url, secret) = (self.parse(&url)?, self.secret().await?);
+        let (place, url, secret) = (url.clone(), self.parse(&url)?, self.secret().await?);
         let client = client().map_err(|why| self.voice.broken(why))?;
         let request = client.request(way.method.clone(), url).headers(self.headers(&secret, parcel)?).body(body);
-        let reply =
-            send(request, Some(&secret)).await.map_err(|silence| self.voice.silent(&silence, Purport::Tells))?;
+        // A URL that is a secret may be repeated, too.
+        let place = matches!(self.target, Target::Secret(_)).then(|| Secret::new(place));
+        let sent = send(request, Some(&secret)).await.map(|reply| match &place {
+            Some(place) => reply.without(place),
+            None => reply,
+        });
+        let reply = sent.map_err(|silence| self.voice.silent(&silence, Purport::Tells))?;
         if self.is_right(&reply) {
             Ok(self.receipt(&reply, made.is_none()))
         } else {

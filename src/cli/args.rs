@@ -34,6 +34,9 @@ pub struct Common {
     /// The socket of an engine (a forwarded one, for instance); none is started then
     #[arg(long, global = true, env = "MAYDAY_SOCKET", value_name = "FILE")]
     pub socket: Option<PathBuf>,
+    /// Whose engine to believe besides your own and root's: the user that your team's engine runs as
+    #[arg(long, global = true, env = "MAYDAY_ENGINE_USER", value_name = "USER")]
+    pub engine_user: Option<String>,
     /// How to print
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
     pub output: Format,
@@ -312,6 +315,9 @@ pub struct EngineArgs {
     /// Serve the metrics on this loopback address too, at /metrics
     #[arg(long, env = "MAYDAY_METRICS", value_name = "HOST:PORT")]
     pub metrics: Option<std::net::SocketAddr>,
+    /// Another name that the metrics may be asked for by, besides localhost and loopback addresses; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub metrics_host: Vec<String>,
 }
 
 #[derive(Clone, Debug, Subcommand)]

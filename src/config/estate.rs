@@ -415,6 +415,9 @@ fn read_policy(root: &Table<'_>) -> Policy {
     if let Some(word) = table.get("on_trigger").and_then(|it| it.word(OnTrigger::WORDS)) {
         policy.on_trigger = word;
     }
+    if let Some(names) = table.get("script_environment").and_then(|it| it.texts()) {
+        policy.script_environment = names.into_iter().map(toml::Spanned::into_inner).collect();
+    }
     for (floor, ceiling, name) in [
         (policy.poll_floor, policy.poll_ceiling, "poll_ceiling"),
         (policy.retry_floor, policy.retry_ceiling, "retry_ceiling"),
@@ -435,7 +438,7 @@ mod tests {
     fn every_field_of_the_policy_can_be_set() {
         let fields = serde_json::to_value(Policy::default()).unwrap();
         let named = POLICY_SPANS.iter().map(|(name, _)| *name).chain(POLICY_NUMBERS.iter().map(|(name, _)| *name));
-        let named = named.chain(["on_trigger"]);
+        let named = named.chain(["on_trigger", "script_environment"]);
         let named: BTreeSet<&str> = named.collect();
         let all: BTreeSet<&str> = fields.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(named, all);

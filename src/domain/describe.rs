@@ -153,6 +153,9 @@ pub fn describe(record: &Record) -> Said {
         E::GuardsOverridden { step, guards, reason, .. } => {
             on(step, Warn, with(format!("OVERRODE {}", guards.join(", ")), reason))
         }
+        E::SecondAwaited { step, wish, reason, .. } => {
+            on(step, Warn, with(format!("one of two people wants {}", wish.words()), reason))
+        }
         E::StepApplying { step, attempt: 1, .. } => on(step, Busy, "applying"),
         E::StepApplying { step, attempt, .. } => on(step, Busy, format!("applying, attempt {attempt}")),
         E::StepApplied { step, .. } => on(step, Busy, "applied; waiting for the effect"),

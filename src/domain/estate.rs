@@ -192,6 +192,9 @@ pub struct Policy {
     pub commit_window: Span,
     /// What a rule of the plan does that is met.
     pub on_trigger: OnTrigger,
+    /// Variables of the engine that commands of the operator's get besides the few that they always do.
+    #[serde(default)]
+    pub script_environment: Vec<String>,
 }
 
 words! {
@@ -227,6 +230,7 @@ impl Default for Policy {
             probe_concurrency: 64,
             commit_window: commit_window(),
             on_trigger: OnTrigger::Propose,
+            script_environment: Vec::new(),
         }
     }
 }
@@ -282,6 +286,21 @@ pub struct Estate {
 }
 
 impl Estate {
+    /// As people and programs that attach may see it: of a command that prints a secret the program, and not its arguments.
+    pub fn shown(&self) -> Self {
+        let mut shown = self.clone();
+        let checks = shown.checklist.iter_mut().flat_map(|it| &mut it.checks);
+        let params = shown.systems.iter_mut().map(|it| &mut it.params);
+        let params = params.chain(shown.probes.iter_mut().chain(checks).map(|it| &mut it.params));
+        let params = params.chain(shown.backups.iter_mut().map(|it| &mut it.params));
+        for params in params.chain(shown.channels.iter_mut().map(|it| &mut it.params)) {
+            *params = params.shown();
+        }
+        if let Some(pagerduty) = &mut shown.contacts.pagerduty {
+            pagerduty.token = pagerduty.token.shown();
+        }
+        shown
+    }
     pub fn region(&self, role: RegionRole) -> Option<&Region> {
         self.regions.iter().find(|region| region.role == role)
     }

@@ -20,7 +20,7 @@ use super::incident::{Clocks, Severity};
 use super::plan::Plan;
 use super::readiness::Brief;
 use super::recovery::RecoveryPoint;
-use super::run::{GateCard, Mode, Outcome};
+use super::run::{GateCard, Instead, Mode, Outcome};
 use super::system::{Fault, Receipt};
 use super::time::At;
 use super::verdict::Promise;
@@ -241,6 +241,16 @@ pub enum Event {
         reason: String,
         cleared: bool,
     },
+    /// The first of two people wants it skipped, called done, or its guards overridden: nothing happens before the second does.
+    SecondAwaited {
+        run: RunId,
+        step: StepId,
+        wish: Instead,
+        /// Of an override: the guards that the first has seen.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        guards: Vec<String>,
+        reason: String,
+    },
     /// The intent, durable before the change is tried.
     StepApplying {
         run: RunId,
@@ -345,6 +355,7 @@ impl Event {
             | Self::StepPrepared { run, step, .. }
             | Self::GateConfirmed { run, step, .. }
             | Self::GuardsOverridden { run, step, .. }
+            | Self::SecondAwaited { run, step, .. }
             | Self::StepApplying { run, step, .. }
             | Self::StepApplied { run, step, .. }
             | Self::StepUncertain { run, step, .. }

@@ -130,6 +130,35 @@ impl GateCard {
     }
 }
 
+words! {
+    /// What somebody may want of a step instead of answering its gate; where the gate needs two people, this does, too.
+    Instead {
+        Skip = "skip",
+        Done = "done",
+        Override = "override",
+    }
+}
+
+impl Instead {
+    /// `it skipped`, after "wants".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Skip => "it skipped",
+            Self::Done => "it called done",
+            Self::Override => "its guards overridden",
+        }
+    }
+}
+
+/// What the first of two people wants of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wanted {
+    pub by: Actor,
+    pub wish: Instead,
+    /// Of an override: the guards that the first has seen.
+    pub guards: Vec<String>,
+}
+
 /// A step of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepRun {
@@ -156,6 +185,9 @@ pub struct StepRun {
     pub detail: String,
     /// What it measured.
     pub point: Option<RecoveryPoint>,
+    /// What the first of two people wants of it; nothing happens before the second wants the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Wanted>,
 }
 
 impl Default for StepRun {
@@ -176,6 +208,7 @@ impl Default for StepRun {
             fault: None,
             detail: String::new(),
             point: None,
+            wanted: None,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::ids::{BackupId, DrillId, IncidentId, PlanId, ProbeId, RegionId, Sessi
 use super::incident::{Incident, Phase, Severity};
 use super::kinds::StepRole;
 use super::readiness::Brief;
-use super::run::{LastTime, Mode, Outcome, Reverting, Run, StepPhase, StepRun};
+use super::run::{Instead, LastTime, Mode, Outcome, Reverting, Run, StepPhase, StepRun, Wanted};
 use super::schedule::Drill;
 use super::system::Begun;
 use super::time::{At, seconds_between};
@@ -520,7 +520,15 @@ impl StepRun {
             Event::GateConfirmed { cleared, .. } => self.confirmed_by(&record.actor, *cleared),
             Event::GuardsOverridden { guards, cleared, .. } => {
                 self.overridden.clone_from(guards);
+                if let Some(first) = self.wanted.take().filter(|first| first.wish == Instead::Override) {
+                    self.confirmed_by(&first.by, false);
+                }
                 self.confirmed_by(&record.actor, *cleared);
+            }
+            Event::SecondAwaited { wish, guards, reason, .. } => {
+                let (by, wish, guards) = (record.actor.clone(), *wish, guards.clone());
+                self.detail = format!("{by} wants {} ({reason}); a second person has to, too", wish.words());
+                self.wanted = Some(Wanted { by, wish, guards });
             }
             Event::StepApplying { attempt, .. } => {
                 self.attempts = *attempt;
@@ -573,6 +581,7 @@ impl StepRun {
             (StepPhase::Waiting, None, 0, None, false);
         self.confirmed.clear();
         self.overridden.clear();
+        self.wanted = None;
     }
 
     fn to(&mut self, phase: StepPhase, detail: &str) {
@@ -583,6 +592,7 @@ impl StepRun {
     }
 
     fn end(&mut self, phase: StepPhase, detail: &str, at: At) {
+        self.wanted = None;
         self.to(phase, detail);
         self.ended_at = Some(at);
     }
@@ -595,6 +605,10 @@ impl StepRun {
     fn prepared(&mut self, card: &super::run::GateCard, verdict: Prepared, at: At) {
         self.card = Some(card.clone());
         self.outdated = false;
+        if verdict != Prepared::Blocked {
+            // Whoever wanted past guards that are gone has said nothing about the next ones.
+            self.wanted = self.wanted.take().filter(|first| first.wish != Instead::Override);
+        }
         let words = if card.summary.is_empty() { card.observed.words() } else { card.summary.as_str() };
         match verdict {
             Prepared::AlreadyDone | Prepared::InProgress => {

@@ -66,7 +66,7 @@ async fn take(engine: &Handle, view: &Snapshot) -> Baseline {
     }
     // Until a moment that replicas have reached: what is still on its way is not lost.
     let until = before(view.now, view.estate.policy.settle.0);
-    for check in view.estate.checklist.iter().flat_map(|it| &it.checks) {
+    for check in engine.estate().checklist.iter().flat_map(|it| &it.checks) {
         let Some(system) = engine.shared.systems.get(&check.system).filter(|it| it.tallies(&check.kind)) else {
             continue;
         };

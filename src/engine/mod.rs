@@ -33,6 +33,7 @@ use crate::domain::clock::Clock;
 use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Report};
 use crate::domain::comms::{Message, Purpose, Wording};
 use crate::domain::contacts::Rota;
+use crate::domain::drill::DrillResult;
 use crate::domain::estate::Estate;
 use crate::domain::ids::{IncidentId, PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
@@ -43,6 +44,7 @@ use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Fault, System};
 use crate::domain::text::clean;
+use crate::domain::time::At;
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
 use crate::domain::wayback;
 
@@ -155,10 +157,28 @@ impl Handle {
         if matches!(ask, Ask::Tell { .. } | Ask::Declare { .. } | Ask::HandOver { .. } | Ask::Acknowledge {}) {
             self.count_recipients().await;
         }
+        if let Ask::RecordDrill { result } = &ask
+            && result.passed
+        {
+            self.vouched(result).await.map_err(Denied::Refused)?;
+        }
         let (reply, answer) = oneshot::channel();
         let envelope = Envelope { actor, origin, command: Command::Ask(ask) };
         self.inputs.send(Input::Ask(Box::new(envelope), reply)).await.map_err(|_| Denied::Stopped)?;
         answer.await.map_err(|_| Denied::Stopped)?
+    }
+
+    /// That a drill passed is believed for its evidence, and for nobody's word.
+    async fn vouched(&self, result: &DrillResult) -> Result<(), Refusal> {
+        let checked = match &self.shared.driller {
+            Some(driller) => driller.check(result, self.shared.now()).await,
+            None => Err("this engine cannot look at its evidence".into()),
+        };
+        checked.map_err(|why| {
+            let what = format!("that the drill {} passed is not believed: {why}", clean(&result.name));
+            let next = "let its evidence lie where the engine can read it (`bundles` of [[drill]]), or play it again: mayday drill run";
+            Refusal::new(RefusalReason::Unsafe, what, next)
+        })
     }
 
     /// Every update as it would be sent now, for all who hear of it; empty when no incident is open. Nothing is sent.
@@ -177,13 +197,19 @@ impl Handle {
         self.shared.subscribe()
     }
 
-    pub fn attach(&self, session: SessionId, who: Attached) {
-        self.shared.live(LiveChange::Attached { session, who });
+    /// Attaches a cockpit, unless another user has one of this name; says whether it did.
+    pub fn attach(&self, session: SessionId, who: Attached) -> bool {
+        self.shared.attach(session, who)
+    }
+
+    /// The user whose cockpit is attached by this name.
+    pub fn holder(&self, session: &SessionId) -> Option<u32> {
+        self.shared.attached(session).map(|who| who.uid)
     }
 
     /// Tells the others what an attached cockpit looks at, if it is this user's; says whether it is.
     pub fn looks(&self, session: &SessionId, uid: Option<u32>, at: Gaze) -> bool {
-        let own = self.shared.snapshot().live.attached.get(session).is_some_and(|who| Some(who.uid) == uid);
+        let own = self.holder(session).is_some_and(|holder| Some(holder) == uid);
         if own {
             let step = at.step.map(|step| StepId::from(clean(step.as_str())));
             let at = Gaze { pane: clean(&at.pane), step };
@@ -192,8 +218,11 @@ impl Handle {
         own
     }
 
-    /// A cockpit that is gone is no longer armed.
-    pub async fn detach(&self, session: &SessionId, actor: Actor) {
+    /// A cockpit that is gone is no longer armed; one that has come back since then is not gone.
+    pub async fn detach(&self, session: &SessionId, actor: Actor, since: At) {
+        if self.shared.attached(session).is_none_or(|who| who.since != since) {
+            return;
+        }
         self.shared.live(LiveChange::Detached { session: session.clone() });
         if self.shared.state().armed.contains_key(session) {
             let origin = Origin::Cockpit { session: session.clone(), read_only: false };

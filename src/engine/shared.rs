@@ -14,9 +14,9 @@ use crate::domain::contacts::Rota;
 use crate::domain::decide::{Context, preview, wakes};
 use crate::domain::estate::{Estate, ProbeSpec};
 use crate::domain::event::Record;
-use crate::domain::ids::{ChannelId, ProbeId, SystemId};
+use crate::domain::ids::{ChannelId, ProbeId, SessionId, SystemId};
 use crate::domain::journal::Journal;
-use crate::domain::live::{Live, LiveChange};
+use crate::domain::live::{Attached, Live, LiveChange};
 use crate::domain::plan::Plan;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::rollup::Readings;
@@ -31,6 +31,8 @@ const UPDATES: usize = 8192;
 
 pub(super) struct Shared {
     pub estate: Arc<Estate>,
+    /// The same for people and programs that attach.
+    shown: Arc<Estate>,
     pub plans: Vec<Arc<Plan>>,
     pub journal: Arc<dyn Journal>,
     pub systems: BTreeMap<SystemId, Arc<dyn System>>,
@@ -79,8 +81,10 @@ impl Shared {
         systems.insert(builtin::KIND.name.into(), builtin);
         let updates = broadcast::channel(UPDATES).0;
         let counts = Mutex::default();
+        let shown = Arc::new(estate.shown());
         Self {
             estate,
+            shown,
             plans,
             journal,
             systems,
@@ -199,7 +203,7 @@ impl Shared {
         Snapshot {
             version: env!("CARGO_PKG_VERSION").into(),
             now: self.now(),
-            estate: self.estate.clone(),
+            estate: self.shown.clone(),
             plans: self.plans.clone(),
             state: State::clone(&self.states.borrow()),
             live: published.live.clone(),
@@ -210,6 +214,20 @@ impl Shared {
     pub fn subscribe(&self) -> (Snapshot, broadcast::Receiver<Update>) {
         let published = self.published();
         (self.snapshot_of(&published), self.updates.subscribe())
+    }
+
+    pub fn attached(&self, session: &SessionId) -> Option<Attached> {
+        self.published().live.attached.get(session).cloned()
+    }
+
+    /// Attaches a cockpit, unless another user has one of this name; says whether it did.
+    pub fn attach(&self, session: SessionId, who: Attached) -> bool {
+        let mut published = self.published();
+        if published.live.attached.get(&session).is_some_and(|known| known.uid != who.uid) {
+            return false;
+        }
+        self.announce(&mut published, LiveChange::Attached { session, who });
+        true
     }
 
     /// Folds durable records in and announces them.
@@ -231,7 +249,12 @@ impl Shared {
         {
             published.points.insert(system.clone(), point.clone());
         }
+        self.announce(&mut published, change);
+    }
+
+    fn announce(&self, published: &mut Published, change: LiveChange) {
         published.live.apply(change.clone());
+        // Nobody listening is no error.
         let _ = self.updates.send(Update::Live { change: Arc::new(change) });
     }
 }

@@ -11,7 +11,7 @@ mod sqlite;
 mod verify;
 
 pub use doubt::{accept, doubts};
-pub use lock::{Lock, LockFault, folder};
+pub use lock::{Lock, LockFault, folder, own_file};
 pub use reader::Reader;
 pub use replay::replay;
 pub use snapshot::resume;

@@ -501,11 +501,9 @@ impl App {
         };
         let origin = Origin::Cockpit { session: self.session.clone(), read_only: self.read_only };
         let who = mirror.live.attached.get(&self.session);
-        let actor = Actor {
-            name: who.map_or_else(String::new, |who| who.name.clone()),
-            // Nobody's: a cockpit that is not known yet has confirmed nothing.
-            uid: Some(who.map_or(u32::MAX, |who| who.uid)),
-        };
+        // Nobody's: a cockpit that is not known yet has confirmed nothing.
+        let (name, uid) = who.map_or((String::new(), u32::MAX), |who| (who.name.clone(), who.uid));
+        let actor = Actor::named(name, Some(uid));
         let envelope = Envelope { actor, origin, command: Command::Ask(ask.clone()) };
         decide(&around, &mirror.state, &envelope).map(|_| ())
     }

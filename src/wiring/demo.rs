@@ -66,7 +66,7 @@ async fn attended(stage: &Stage, chosen: &Scenario, args: &DemoArgs) -> Result<E
         std::future::pending().await
     };
     tokio::select! {
-        exit = cockpit::run(&stage.engine.places.socket, &args.cockpit) => exit,
+        exit = cockpit::run(&stage.engine.places, &args.cockpit) => exit,
         never = play => never,
     }
 }

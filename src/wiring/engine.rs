@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command, Stdio};
@@ -17,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::drill::automatic::Child;
 use super::failure::Failure;
 use super::places::Places;
-use super::{assemble, kinds};
+use super::{assemble, kinds, log};
 use crate::api::client::Client;
 use crate::api::server::{self, Limits, scrape};
 use crate::cli::args::EngineArgs;
@@ -37,6 +36,7 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let signals = Signals::catch()?;
     let config = config::load(&places.config, &kinds())?;
     let _lock = Lock::take(&places.state)?;
+    log::bound(&places.log());
     let journal = SqliteJournal::open(&places.state).await?;
     let state = resume(journal.reader()).await?;
     let listener = server::listen(&places.socket).map_err(|error| Failure::socket(&places.socket, &error))?;
@@ -54,7 +54,7 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     tracing::info!(socket = %places.socket.display(), "the engine runs");
     let stop = CancellationToken::new();
     if let Some(listener) = metrics {
-        tokio::spawn(scrape::serve(listener, engine.clone(), stop.clone()));
+        tokio::spawn(scrape::serve(listener, args.metrics_host.clone(), engine.clone(), stop.clone()));
     }
     let (ended, until_stdin_closes) = (stop.clone(), args.until_stdin_closes);
     tokio::spawn(async move {
@@ -112,7 +112,7 @@ impl Signals {
 /// # Errors
 /// When none answers and none can be started: the last words of its log are part of the error.
 pub async fn ensure(places: &Places) -> Result<Client, Failure> {
-    let client = Client::new(&places.socket);
+    let client = places.client();
     match client.snapshot().await {
         Ok(_) => return Ok(client),
         Err(error) if places.foreign => return Err(error.into()),
@@ -132,8 +132,8 @@ pub async fn ensure(places: &Places) -> Result<Client, Failure> {
 pub fn spawn(places: &Places, stdin: Stdio, private: bool) -> Result<process::Child, Failure> {
     let cannot = |error: io::Error| Failure::failed(format!("an engine cannot be started: {error}"));
     let unusable = |error| LockFault::Unusable { dir: places.state.clone(), error };
-    folder(&places.state).map_err(unusable)?;
-    let log = File::options().create(true).append(true).mode(0o600).open(places.log()).map_err(unusable)?;
+    folder(&places.state)?;
+    let log = log::open(&places.log()).map_err(unusable)?;
     let mut command = Command::new(std::env::current_exe().map_err(cannot)?);
     command.arg("engine").arg("--config").arg(&places.config).arg("--state-dir").arg(&places.state);
     if private {
@@ -148,7 +148,7 @@ pub fn spawn(places: &Places, stdin: Stdio, private: bool) -> Result<process::Ch
 /// # Errors
 /// When it ends instead, or takes too long.
 pub async fn wait(places: &Places, child: &mut process::Child) -> Result<(), Failure> {
-    let (client, start) = (Client::new(&places.socket), Instant::now());
+    let (client, start) = (places.client(), Instant::now());
     loop {
         if client.snapshot().await.is_ok() {
             return Ok(());

@@ -89,7 +89,7 @@ pub(super) enum Source {
 
 impl Source {
     pub async fn of(places: &Places) -> Result<Self, Failure> {
-        let client = Client::new(&places.socket);
+        let client = places.client();
         match client.snapshot().await {
             Ok(_) => Ok(Self::Engine(client)),
             Err(error) if places.foreign => Err(error.into()),

@@ -11,6 +11,7 @@ mod failure;
 mod follow;
 mod journals;
 mod lab;
+pub mod log;
 mod notices;
 mod places;
 mod reports;

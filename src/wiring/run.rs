@@ -69,7 +69,7 @@ async fn with_places(
         }
         Some(Command::Engine(args)) => match args.command {
             Some(EngineCommand::Stop) => {
-                let accepted = Client::new(&places.socket).stop().await?;
+                let accepted = places.client().stop().await?;
                 say(format, &accepted, accepted.note.clone().unwrap_or_default())
             }
             None => engine::run(&places, &args).await.map(|()| Exit::Ok),
@@ -85,7 +85,7 @@ async fn with_places(
         None => {
             super::cockpit::needs_terminal()?;
             engine::ensure(&places).await?;
-            super::cockpit::run(&places.socket, cockpit).await
+            super::cockpit::run(&places, cockpit).await
         }
         Some(command) => with_engine(&engine::ensure(&places).await?, command, format).await,
     }

@@ -69,7 +69,7 @@ impl Private {
     }
 
     pub fn client(&self) -> Client {
-        Client::new(&self.places.socket)
+        self.places.client()
     }
 
     /// Ends the engine in order, or by force if it does not, and removes its folder.

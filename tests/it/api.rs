@@ -108,8 +108,8 @@ impl Site {
     /// Something changes that is not journalled.
     fn stir(&self, number: u32) {
         let who = Attached {
-            name: "a".repeat(200),
-            uid: number,
+            name: format!("{number} {}", "a".repeat(200)),
+            uid: 7,
             since: jiff::Timestamp::now(),
             read_only: true,
             looks_at: None,
@@ -522,6 +522,50 @@ async fn a_cockpit_is_attached_while_it_listens_and_disarmed_when_it_goes() {
     let onlooker = Client::cockpit(&site.socket, "cockpit-2".into(), true);
     let refused = onlooker.ask(&Ask::Hold { reason: "no".into() }).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Refused);
+}
+
+#[tokio::test]
+async fn a_session_is_its_users_and_one_that_came_back_is_not_gone() {
+    let site = Site::start(Limits::default()).await;
+    let uid = rustix::process::getuid().as_raw() + 1;
+    let bob = Attached { name: "bob".into(), uid, since: jiff::Timestamp::now(), read_only: false, looks_at: None };
+    assert!(site.engine.attach("bobs".into(), bob));
+    let thief = Client::cockpit(&site.socket, "bobs".into(), false);
+    for ask in [Ask::Arm {}, Ask::Disarm {}, Ask::Hold { reason: "x".into() }] {
+        assert_eq!(thief.ask(&ask).await.unwrap_err().code, ErrorCode::Forbidden, "{ask:?}");
+    }
+    let Fed::Lost(error) = thief.feed().next().await else { panic!("attached as somebody else") };
+    assert_eq!(error.code, ErrorCode::Forbidden);
+    assert_eq!(site.engine.holder(&"bobs".into()), Some(uid));
+
+    // The line dropped, the cockpit is back before that is noticed: the first connection's end disarms nothing.
+    let own = Client::cockpit(&site.socket, "own".into(), false);
+    let (mut first, mut second) = (own.feed(), own.feed());
+    assert!(matches!(first.next().await, Fed::Snapshot(_)) && matches!(second.next().await, Fed::Snapshot(_)));
+    own.ask(&Ask::Arm {}).await.unwrap();
+    drop(first);
+    site.stir(1);
+    while !matches!(second.next().await, Fed::Alive) {}
+    assert!(site.engine.holder(&"own".into()).is_some());
+    assert!(site.engine.snapshot().state.armed.contains_key(&SessionId::from("own")));
+    drop(second);
+    eventually("it is gone", async || site.engine.snapshot().state.armed.is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn nobodys_word_makes_a_drill_pass() {
+    let site = Site::start(Limits::default()).await;
+    let stages: Vec<Value> =
+        mayday::domain::drill::Stage::ALL.iter().map(|stage| json!([stage, true, "fine"])).collect();
+    let result = json!({
+        "name": "monthly", "cadence": "monthly", "plan": "wait", "scenario": "region-dark", "estate": "lab",
+        "started_at": "2026-01-01T00:00:00Z", "passed": true, "stages": stages, "rto": {}, "rpo": {}, "steps": {},
+        "left_behind": [], "bundle": "/nowhere",
+    });
+    let ask = Ask::RecordDrill { result: serde_json::from_value(result).unwrap() };
+    let refused = site.client.ask(&ask).await.unwrap_err();
+    assert!(refused.to_string().contains("is not believed"), "{refused}");
+    assert!(site.engine.snapshot().state.drills.is_empty());
 }
 
 #[tokio::test]

@@ -6,11 +6,12 @@ use tokio_util::sync::CancellationToken;
 
 use axum::response::sse::Event as Sse;
 
-use super::{Peer, Site};
+use super::{NOT_YOURS, Peer, Site};
 use crate::api::protocol::{ApiError, ErrorCode, EventsQuery};
 use crate::domain::actor::Actor;
 use crate::domain::ids::SessionId;
 use crate::domain::live::Attached;
+use crate::domain::time::At;
 use crate::domain::view::{Snapshot, Update};
 use crate::engine::Handle;
 
@@ -33,8 +34,8 @@ impl Feed {
             ApiError::new(ErrorCode::Refused, what, "end some of them; commands work all the same")
         };
         let permit = site.observers.clone().try_acquire_owned().map_err(many)?;
-        let attachment =
-            query.session.map(|session| Attachment::new(&site.engine, session.into(), peer, query.read_only));
+        let attach = |session: String| Attachment::new(&site.engine, session.into(), peer, query.read_only);
+        let attachment = query.session.map(attach).transpose()?;
         let (snapshot, updates) = site.engine.subscribe();
         let (engine, stop) = (site.engine, site.stop);
         let snapshot = Some(Box::new(snapshot));
@@ -71,23 +72,29 @@ fn sse(name: &str, value: &impl serde::Serialize) -> Option<Sse> {
 struct Attachment {
     engine: Handle,
     session: SessionId,
+    since: At,
     actor: Actor,
 }
 
 impl Attachment {
-    fn new(engine: &Handle, session: SessionId, peer: &Peer, read_only: bool) -> Self {
+    /// # Errors
+    /// When another user is attached by that name: a session is its user's.
+    fn new(engine: &Handle, session: SessionId, peer: &Peer, read_only: bool) -> Result<Self, ApiError> {
         let actor = peer.actor();
         let since = engine.snapshot().now;
         let who =
             Attached { name: actor.name.clone(), uid: peer.uid.unwrap_or(u32::MAX), since, read_only, looks_at: None };
-        engine.attach(session.clone(), who);
-        Self { engine: engine.clone(), session, actor }
+        if !engine.attach(session.clone(), who) {
+            return Err(ApiError::new(ErrorCode::Forbidden, NOT_YOURS, "attach a cockpit of your own"));
+        }
+        Ok(Self { engine: engine.clone(), session, since, actor })
     }
 }
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        let (engine, session, actor) = (self.engine.clone(), self.session.clone(), self.actor.clone());
-        tokio::spawn(async move { engine.detach(&session, actor).await });
+        let (engine, session, actor, since) =
+            (self.engine.clone(), self.session.clone(), self.actor.clone(), self.since);
+        tokio::spawn(async move { engine.detach(&session, actor, since).await });
     }
 }

@@ -123,8 +123,7 @@ async fn accept(listener: &UnixListener, connections: &Arc<Semaphore>) -> (UnixS
 
 /// One connection from its first byte to its last.
 async fn talk(stream: UnixStream, app: Router, limits: Limits, stop: CancellationToken) {
-    let peer = stream.peer_cred().ok();
-    let peer = Peer { uid: peer.map(|peer| peer.uid()), gid: peer.map(|peer| peer.gid()) };
+    let peer = Peer::of(&stream).await;
     let service = TowerToHyperService::new(app.layer(Extension(peer)));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.sending).max_buf_size(limits.head);

@@ -4,6 +4,7 @@ mod admission;
 mod events;
 mod listen;
 mod patient;
+mod peer;
 pub mod scrape;
 
 use std::convert::Infallible;
@@ -28,12 +29,13 @@ use tokio_util::sync::CancellationToken;
 pub use self::admission::{NotShared, share};
 use self::events::Feed;
 pub use self::listen::{Limits, listen, serve};
+use self::peer::Peer;
 use super::openapi;
 use super::protocol::{
     self as routes, Accepted, ApiError, ByHandQuery, DraftsQuery, ErrorCode, EventsQuery, HeadQuery, JournalQuery,
     METRICS_MEDIA, ReadinessQuery, ReportQuery, Route,
 };
-use crate::domain::actor::{Actor, Origin};
+use crate::domain::actor::Origin;
 use crate::domain::command::{Ask, Refusal, RefusalReason};
 use crate::domain::ids::{PlanId, SessionId};
 use crate::domain::live::Gaze;
@@ -45,6 +47,9 @@ const RECORDS: usize = 10_000;
 /// A comment goes out this often, so that a dead peer is noticed on both sides.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+/// Said to whoever comes with a session of another user's.
+const NOT_YOURS: &str = "this session is another user's";
+
 /// What the handlers share.
 #[derive(Clone)]
 struct Site {
@@ -54,21 +59,6 @@ struct Site {
     limits: Limits,
     /// Cancelled when somebody asks the engine to stop.
     stop: CancellationToken,
-}
-
-/// Who is at the other end of a connection, as the kernel says.
-#[derive(Clone, Debug)]
-struct Peer {
-    uid: Option<u32>,
-    gid: Option<u32>,
-}
-
-impl Peer {
-    fn actor(&self) -> Actor {
-        let uid = self.uid.unwrap_or(u32::MAX);
-        let name = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
-        Actor { name: name.unwrap_or_else(|| format!("uid {uid}")), uid: Some(uid) }
-    }
 }
 
 fn router(site: Site) -> Router {
@@ -146,7 +136,13 @@ async fn commands(
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let read_only = header(routes::READ_ONLY) == Some("true");
     let origin = match header(routes::SESSION) {
-        Some(session) => Origin::Cockpit { session: SessionId::from(session), read_only },
+        Some(session) => {
+            let session = SessionId::from(session);
+            if site.engine.holder(&session).is_some_and(|uid| Some(uid) != peer.uid) {
+                return Err(ApiError::new(ErrorCode::Forbidden, NOT_YOURS, "attach a cockpit of your own"));
+            }
+            Origin::Cockpit { session, read_only }
+        }
         None => Origin::CommandLine,
     };
     let accepted = site.engine.ask(peer.actor(), origin, ask).await.map_err(|denied| match denied {

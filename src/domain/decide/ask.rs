@@ -10,7 +10,7 @@ use super::super::ids::{IncidentId, MessageId, PlanId, RunId, StepId};
 use super::super::incident::{Clocks, Severity};
 use super::super::kinds::Undo;
 use super::super::plan::{Gate, Plan, StepSpec};
-use super::super::run::{Mode, Outcome, Run, StepPhase, StepRun};
+use super::super::run::{Instead, Mode, Outcome, Run, StepPhase, StepRun};
 use super::super::state::{Bout, ProbeState, State};
 use super::super::system::Observed;
 use super::super::text::clean;
@@ -20,7 +20,7 @@ use super::super::verdict::Promise;
 use super::super::wayback;
 use super::advance::{is_stale, prepare};
 use super::comms::{self, Wish};
-use super::{Context, Draft, checklist, refuse, session, undo};
+use super::{Context, Draft, checklist, people, refuse, session, undo};
 
 /// What a command needs of its sender.
 #[derive(PartialEq)]
@@ -74,11 +74,15 @@ pub(super) fn permit(cx: &Context<'_>, state: &State, envelope: &Envelope, ask: 
     if *read_only {
         return refuse(Why::ReadOnly, "this cockpit is read-only", "attach one without --read-only");
     }
+    let armed = state.armed.get(session);
+    if armed.is_some_and(|armed| armed.by.uid != envelope.actor.uid) {
+        return refuse(Why::NotArmed, "this session is somebody else's", "attach a cockpit of your own");
+    }
     if needs(ask) == Needs::Attached {
         return Ok(());
     }
     let expires = cx.estate.policy.arm_expires.as_secs_f64();
-    match state.armed.get(session) {
+    match armed {
         None => refuse(Why::NotArmed, "this cockpit only looks", "press A to arm it"),
         Some(armed) if seconds_between(armed.at, cx.now) > expires => {
             refuse(Why::NotArmed, "this cockpit was armed too long ago", "press A to arm it again")
@@ -391,11 +395,15 @@ fn on_step(draft: &mut Draft<'_>, ask: &Ask, run: &RunId, step: &StepId) -> Resu
         }
         Ask::Skip { reason, .. } => {
             settle(known, reason)?;
-            draft.event(Event::StepSkipped { run, step, reason: clean(reason) });
+            if people::agree(draft, &run, spec, known, Instead::Skip, &[], reason)? {
+                draft.event(Event::StepSkipped { run, step, reason: clean(reason) });
+            }
         }
         Ask::MarkDone { reason, .. } => {
             settle(known, reason)?;
-            draft.event(Event::StepDoneByHand { run, step, reason: clean(reason) });
+            if people::agree(draft, &run, spec, known, Instead::Done, &[], reason)? {
+                draft.event(Event::StepDoneByHand { run, step, reason: clean(reason) });
+            }
         }
         Ask::Revert { reason, .. } => revert(draft, &current, spec, known, reason)?,
         _ => {}
@@ -428,18 +436,13 @@ fn confirm(draft: &mut Draft<'_>, run: &RunId, spec: &StepSpec, known: &StepRun,
     if spec.gate == Gate::Typed && phrase.trim() != spec.phrase {
         return refuse(Why::WrongPhrase, "that is not the name this gate asks for", format!("type {}", spec.phrase));
     }
-    let actor = &draft.envelope.actor;
-    if spec.gate == Gate::TwoPerson && known.confirmed.iter().any(|other| other.is_same_person(actor)) {
-        return refuse(
-            Why::SecondPerson,
-            "you confirmed already; a second person has to",
-            "ask someone else to attach and confirm",
-        );
+    if spec.gate == Gate::TwoPerson {
+        people::may_confirm(draft, known)?;
     }
     if looked_again(draft, run, spec, known) {
         return Ok(());
     }
-    let cleared = spec.gate != Gate::TwoPerson || !known.confirmed.is_empty();
+    let cleared = spec.gate != Gate::TwoPerson || people::another_confirmed(draft, known);
     draft.event(Event::GateConfirmed { run: run.clone(), step: spec.id.clone(), cleared, unattended: false });
     touch(draft);
     Ok(())
@@ -487,16 +490,12 @@ fn override_guards(
     if looked_again(draft, run, spec, known) {
         return Ok(());
     }
-    let guards = card.map(|card| card.blocks().map(|guard| guard.name.clone()).collect()).unwrap_or_default();
-    let other = |who: &&super::super::actor::Actor| !who.is_same_person(&draft.envelope.actor);
-    let cleared = spec.gate != Gate::TwoPerson || known.confirmed.iter().any(|who| other(&who));
-    draft.event(Event::GuardsOverridden {
-        run: run.clone(),
-        step: spec.id.clone(),
-        guards,
-        reason: clean(reason),
-        cleared,
-    });
+    let guards: Vec<String> =
+        card.map(|card| card.blocks().map(|guard| guard.name.clone()).collect()).unwrap_or_default();
+    if people::agree(draft, run, spec, known, Instead::Override, &guards, reason)? {
+        let (run, step, reason) = (run.clone(), spec.id.clone(), clean(reason));
+        draft.event(Event::GuardsOverridden { run, step, guards, reason, cleared: true });
+    }
     touch(draft);
     Ok(())
 }

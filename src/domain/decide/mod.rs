@@ -9,6 +9,7 @@ mod ask;
 mod checklist;
 mod comms;
 mod drills;
+mod people;
 mod report;
 mod safety;
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Reviewer {
     /// Takes the next record in.
     pub fn take(&mut self, record: &Record) {
         if record.actor.name.contains(is_harmful) {
-            let actor = Actor { name: tidy(&record.actor.name), uid: record.actor.uid };
+            let actor = Actor { name: tidy(&record.actor.name), ..record.actor.clone() };
             return self.take(&Record { actor, ..record.clone() });
         }
         if let Event::IncidentDeclared { incident, .. } = &record.event {
@@ -313,7 +313,7 @@ fn is_decision(event: &Event) -> bool {
         Event::ItemSkipped { .. } | Event::ItemReopened { .. } => true,
         Event::RunStarted { .. } | Event::GateConfirmed { .. } => true,
         Event::StepRetried { .. } | Event::StepSkipped { .. } | Event::StepDoneByHand { .. } => true,
-        Event::StepReverting { .. } => true,
+        Event::StepReverting { .. } | Event::SecondAwaited { .. } => true,
         Event::RunEnded { outcome, .. } => *outcome == Outcome::Abandoned,
         event => is_against_advice(event),
     }

@@ -9,6 +9,7 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessR
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, ResourceQuota};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::client::AuthError;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Config, Error};
 use serde_json::Value;
@@ -118,8 +119,9 @@ impl Client {
         }
     }
 
-    fn unusable(&self, error: &dyn std::error::Error) -> Fault {
-        Fault::permanent(&self.system, format!("no client can be made: {}", clean(&error.to_string())))
+    fn unusable(&self, error: &(dyn std::error::Error + 'static)) -> Fault {
+        let why = login(error).unwrap_or_else(|| clean(&error.to_string()));
+        Fault::permanent(&self.system, format!("no client can be made: {why}"))
             .means("this cluster can neither be watched nor changed")
             .next("see `kubectl config get-contexts`, then retry")
     }
@@ -297,11 +299,25 @@ fn merge(patch: Value) -> Patch<Value> {
     Patch::Merge(patch)
 }
 
+/// What became of the login command of a kubeconfig (an exec plugin), if it is that. The library's own words have its arguments, its
+/// environment and all that it printed, and secrets are in each of them.
+fn login(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut causes = std::iter::successors(Some(error), |cause| (*cause).source());
+    let why = match causes.find_map(|cause| cause.downcast_ref::<AuthError>())? {
+        AuthError::AuthExecRun { out, .. } => format!("failed ({})", out.status),
+        AuthError::AuthExecStart(error) => format!("cannot be started: {}", error.kind()),
+        AuthError::AuthExecParse(_) => "printed no credential that can be read".to_owned(),
+        AuthError::AuthExec(_) | AuthError::AuthExecSerialize(_) => "came to nothing".to_owned(),
+        _ => return None,
+    };
+    Some(format!("the login command of the kubeconfig {why}; run `kubectl version` as the user of the engine"))
+}
+
 /// What a failed call means. `unsure` is the class of a failure that leaves open whether the call arrived.
 fn fault(system: &str, what: &str, unsure: FaultClass, error: &Error) -> Fault {
     let root = || {
         let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-        clean(&causes.last().map_or_else(|| error.to_string(), ToString::to_string))
+        login(error).unwrap_or_else(|| clean(&causes.last().map_or_else(|| error.to_string(), ToString::to_string)))
     };
     match error {
         Error::Api(status) => {
@@ -351,4 +367,25 @@ fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
         let client = cause.downcast_ref::<hyper_util::client::legacy::Error>();
         client.is_some_and(hyper_util::client::legacy::Error::is_connect)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_login_command_was_given_and_printed_is_not_told() {
+        let words = ["-c", "echo printed-hunter2; echo said-hunter2 >&2; exit 3"];
+        let out = std::process::Command::new("sh").args(words).output().unwrap();
+        let cmd = "TOKEN=\"hunter2\" \"login\" \"--password=hunter2\"".to_owned();
+        let error = Error::Auth(AuthError::AuthExecRun { cmd, out: Box::new(out) });
+        assert!(error.to_string().contains("hunter2"), "the library tells it");
+        let broken = fault("k8s", "list pods", FaultClass::Transient, &error);
+        let spilt = Error::Auth(AuthError::AuthExec("hunter2".into()));
+        for fault in [broken, fault("k8s", "list pods", FaultClass::Ambiguous, &spilt)] {
+            assert!(!format!("{fault} {fault:?}").contains("hunter2"), "{fault}");
+            assert!(fault.to_string().contains("the login command"), "{fault}");
+        }
+        assert!(login(&Error::LinesCodecMaxLineLengthExceeded).is_none());
+    }
 }

@@ -70,7 +70,7 @@ impl Scene {
             errands: VecDeque::new(),
             sent: Vec::new(),
             session: "tty1".into(),
-            alice: Actor { name: "alice".into(), uid: Some(1000) },
+            alice: Actor::named("alice", Some(1000)),
             points: BTreeMap::new(),
             baseline: Baseline::default(),
             seen: BTreeMap::new(),

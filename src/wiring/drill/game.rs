@@ -53,7 +53,7 @@ pub async fn run(args: &GameArgs, format: Format) -> Result<Exit, Failure> {
             eprintln!("the lab is healthy; the automatic operator plays day {seed}");
             operate(&client, &play, pace).await
         } else {
-            cockpit::run(&stage.engine.places.socket, &args.cockpit).await.map(drop)
+            cockpit::run(&stage.engine.places, &args.cockpit).await.map(drop)
         };
         play.abort();
         outcome?;

@@ -34,6 +34,7 @@ use crate::domain::view::Snapshot;
 use crate::lab::scenario::{self, Scenario};
 use crate::lab::world::Mutation;
 use crate::lab::{Lab, Pace};
+use crate::systems::script::environment;
 use crate::systems::script::process::{Ended, run as run_command, typed};
 
 /// The longest that a run may take: every step has its own limit, so this is for a plan that hangs.
@@ -164,6 +165,7 @@ async fn on_an_estate(order: &Order<'_>, file: &Path, played: &mut Played) -> Re
         );
         return Err(Failure::new(Exit::Usage, text));
     }
+    environment::pass(&loaded.estate.policy.script_environment);
     played.config = std::fs::read_to_string(file)?;
     played.about = format!("On {}: {}", loaded.estate.name, typed(&order.spec.fail));
     let start = Private::start(|_: &Places| Ok(Some(file.to_path_buf()))).await;
@@ -229,7 +231,7 @@ async fn execute(order: &Order<'_>, ground: &Ground) -> Result<String, Failure> 
     let client = &ground.client;
     let (plan, reason) = (order.spec.plan.clone(), format!("drill {}", order.spec.name));
     if let Operator::Cockpit(args) = &order.operator {
-        cockpit::run(&ground.engine.places.socket, args).await?;
+        cockpit::run(&ground.engine.places, args).await?;
     } else {
         client.ask(&Ask::StartRun { plan: plan.clone(), mode: Mode::Drill, reason, unattended: true }).await?;
     }

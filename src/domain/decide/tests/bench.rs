@@ -116,7 +116,7 @@ pub fn plan() -> Plan {
 }
 
 pub fn operator(name: &str, uid: u32) -> Actor {
-    Actor { name: name.into(), uid: Some(uid) }
+    Actor::named(name, Some(uid))
 }
 
 /// The bench.

@@ -8,5 +8,6 @@ mod drills;
 mod health;
 mod histories;
 mod outlook;
+mod people;
 mod rules;
 mod undo;
