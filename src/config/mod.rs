@@ -17,6 +17,7 @@ mod plans;
 mod probes;
 mod read;
 pub mod suggest;
+mod warnings;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 pub use mistake::{Mistake, Mistakes, Place};
 pub use plans::{BUILT_IN, LeftOut};
+pub use warnings::warnings;
 
 use crate::domain::estate::Estate;
 use crate::domain::kinds::{Kinds, ParamType};

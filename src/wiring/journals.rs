@@ -10,6 +10,7 @@ use crate::api::client::{Client, Fed};
 use crate::cli::args::{Format, JournalCommand};
 use crate::cli::exit::Exit;
 use crate::cli::journal;
+use crate::cli::out::out;
 use crate::domain::event::Record;
 use crate::domain::journal::{Chain, Records};
 use crate::domain::view::Update;
@@ -75,7 +76,7 @@ async fn export(source: &Source) -> Result<Exit, Failure> {
         let Some(last) = records.last() else { return Ok(Exit::Ok) };
         after = last.seq;
         for record in &records {
-            writeln!(io::stdout(), "{}", serde_json::to_string(record).map_err(io::Error::other)?)?;
+            writeln!(out(), "{}", serde_json::to_string(record).map_err(io::Error::other)?)?;
         }
     }
 }
@@ -90,7 +91,7 @@ async fn tail(client: &Client, lines: usize, follow: bool, format: Format) -> Re
                 Format::Json => serde_json::to_string(&record).map_err(io::Error::other)?,
                 Format::Text => journal::line(&record),
             };
-            writeln!(io::stdout(), "{line}")?;
+            writeln!(out(), "{line}")?;
         }
         if !follow {
             return Ok(Exit::Ok);
