@@ -135,7 +135,7 @@ pub enum Command {
         path: Option<PathBuf>,
     },
     /// Whether the config and the plans are sound: every mistake at once
-    Check,
+    Check(CheckArgs),
     /// Follow everything in plain lines, for a screen reader, a pipe or a log: a line a change, and the clocks
     Watch(WatchArgs),
     /// The keys of the cockpit, with the names that cockpit.toml gives other keys to
@@ -561,6 +561,13 @@ pub enum IncidentCommand {
     },
     /// Say how bad it is: by its name with a reason, or by answering three questions
     Severity(SeverityArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Also why each built-in plan that does not fit does not
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 #[derive(Clone, Debug, Args)]

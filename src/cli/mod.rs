@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod init;
 pub mod journal;
 pub mod kinds;
+pub mod out;
 pub mod outbox;
 pub mod plan;
 pub mod ready;

@@ -44,6 +44,16 @@ impl Known<'_> {
         params::Context { regions: &self.regions, dir: self.dir }
     }
 
+    /// Says when `table` names a system that there is not: for tables of which it is not known what kind of system they are about.
+    pub fn system_named(&self, table: &Table<'_>) {
+        let Some(field) = table.get("system") else { return };
+        let Some(asked) = field.text() else { return };
+        let ids: Vec<&str> = self.systems.iter().map(|it| it.id.as_str()).collect();
+        if !ids.contains(&asked.get_ref().as_str()) {
+            field.say(format!("there is no system `{}`", clean(asked.get_ref())), one_of(asked.get_ref(), &ids));
+        }
+    }
+
     /// The system that something of `kind` in `table` is about: the one it names, or the only one that fits.
     pub fn system_for(&self, table: &Table<'_>, kind: &SystemKind, region: Option<&RegionId>) -> Option<SystemId> {
         let named = table.get("system");
@@ -316,6 +326,16 @@ fn read_objectives(root: &Table<'_>, systems: &[SystemSpec]) -> Objectives {
         return Objectives { rto: BTreeMap::new(), rpo: BTreeMap::new() };
     };
     let rto = read_spans(&table, "rto", Tier::ALL, "how soon it has to be back, like \"5m\"", |_| true);
+    for (sooner, later) in Tier::ALL.iter().zip(Tier::ALL.iter().skip(1)) {
+        if let (Some(first), Some(second)) = (rto.get(sooner), rto.get(later))
+            && first > second
+        {
+            table.say(
+                format!("[objectives.rto] promises {sooner} in {first}, later than {later} in {second}"),
+                format!("{sooner} is part of what {later} waits for: make it {second} or less"),
+            );
+        }
+    }
     let held = |class: &DataClass| systems.iter().any(|system| system.class == Some(*class));
     let rpo = read_spans(&table, "rpo", DataClass::ALL, "how much may be lost, like \"1h\"", held);
     table.close();

@@ -18,6 +18,7 @@ mod probes;
 mod read;
 pub mod schema;
 pub mod suggest;
+mod warnings;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 pub use mistake::{Mistake, Mistakes, Place};
 pub use plans::{BUILT_IN, LeftOut};
+pub use warnings::warnings;
 
 use crate::domain::estate::Estate;
 use crate::domain::kinds::{Kinds, ParamType};

@@ -96,7 +96,10 @@ fn read_one(
     known: &Known<'_>,
     pace: &Pace,
 ) -> Option<ProbeSpec> {
-    let (system_kind, kind) = read_kind(&table, Some(subject), known)?;
+    let Some((system_kind, kind)) = read_kind(&table, Some(subject), known) else {
+        known.system_named(&table);
+        return None;
+    };
     let region = match table.get("region") {
         Some(field) => params::region(&field, &known.regions),
         None => home.cloned(),

@@ -151,7 +151,7 @@ impl Instead {
 }
 
 /// What the first of two people wants of a step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Wanted {
     pub by: Actor,
     pub wish: Instead,

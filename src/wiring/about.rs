@@ -1,6 +1,6 @@
 //! What can be said of the program itself: its keys, its themes, its manual, and its words for a shell.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::CommandFactory;
 use serde_json::json;
@@ -10,6 +10,7 @@ use super::run::say;
 use super::settings;
 use crate::cli::args::{Cli, Format};
 use crate::cli::exit::Exit;
+use crate::cli::out::out;
 use crate::cli::{schema, text};
 use crate::tui::keymap::{self, Danger};
 use crate::tui::overrides;
@@ -75,7 +76,7 @@ pub fn schema(name: Option<&str>, format: Format) -> Result<Exit, Failure> {
 pub fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "mayday", &mut script);
-    io::stdout().write_all(&script)?;
+    out().write_all(&script)?;
     Ok(Exit::Ok)
 }
 
@@ -84,6 +85,6 @@ pub fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
 pub fn man() -> Result<Exit, Failure> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-    io::stdout().write_all(&page)?;
+    out().write_all(&page)?;
     Ok(Exit::Ok)
 }

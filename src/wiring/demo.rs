@@ -1,5 +1,7 @@
 //! `mayday demo`: the lab, a private engine and the cockpit, on an incident. Everything it started ends with it.
 
+use std::io::Write;
+
 use serde_json::json;
 
 use super::failure::Failure;
@@ -8,6 +10,7 @@ use super::{cockpit, follow, lab};
 use crate::api::client::Client;
 use crate::cli::args::{DemoArgs, Format};
 use crate::cli::exit::Exit;
+use crate::cli::out::out;
 use crate::cli::status;
 use crate::cli::text::table;
 use crate::domain::command::Ask;
@@ -50,11 +53,11 @@ fn list(format: Format) -> Result<Exit, Failure> {
                 .iter()
                 .map(|it| json!({ "name": it.name, "title": it.title, "about": it.about, "plan": it.plan }))
                 .collect();
-            println!("{:#}", json!(rows));
+            writeln!(out(), "{:#}", json!(rows))?;
         }
         Format::Text => {
             let rows: Vec<Vec<String>> = all.iter().map(|it| vec![it.name.to_owned(), it.title.clone()]).collect();
-            print!("{}", table(&["scenario", "what goes wrong"], &rows));
+            write!(out(), "{}", table(&["scenario", "what goes wrong"], &rows))?;
         }
     }
     Ok(Exit::Ok)
@@ -103,8 +106,8 @@ async fn headless(stage: &Stage, chosen: &Scenario, format: Format) -> Result<Ex
 async fn stands(client: &Client, format: Format) -> Result<Exit, Failure> {
     let view = client.snapshot().await?;
     match format {
-        Format::Json => println!("{:#}", status::json(&view)),
-        Format::Text => print!("{}", status::text(&view)),
+        Format::Json => writeln!(out(), "{:#}", status::json(&view))?,
+        Format::Text => write!(out(), "{}", status::text(&view))?,
     }
     eprintln!("nothing has to be failed over");
     Ok(Exit::Ok)

@@ -1,7 +1,7 @@
 //! The engine as a process: running it, and starting it in the background when it is needed.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command, Stdio};
@@ -122,6 +122,9 @@ pub async fn ensure(places: &Places) -> Result<Client, Failure> {
     config::load(&places.config, &kinds())?;
     let mut child = spawn(places, Stdio::null(), false)?;
     wait(places, &mut child).await?;
+    // Whoever only asked how things stand has to know that something runs from now on.
+    let _ =
+        writeln!(io::stderr(), "started an engine in the background; it goes on running → mayday engine stop ends it");
     Ok(client)
 }
 

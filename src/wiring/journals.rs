@@ -10,6 +10,7 @@ use crate::api::client::{Client, Fed};
 use crate::cli::args::{Format, JournalCommand};
 use crate::cli::exit::Exit;
 use crate::cli::journal;
+use crate::cli::out::out;
 use crate::domain::actor::Actor;
 use crate::domain::event::Record;
 use crate::domain::journal::{Chain, JournalFault, Records};
@@ -147,7 +148,7 @@ async fn export(source: &Source) -> Result<Exit, Failure> {
         let Some((last, _)) = texts.last() else { return Ok(Exit::Ok) };
         after = *last;
         for (_, text) in &texts {
-            writeln!(io::stdout(), "{text}")?;
+            writeln!(out(), "{text}")?;
         }
     }
 }

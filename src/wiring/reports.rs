@@ -11,6 +11,7 @@ use super::run::say;
 use crate::cli;
 use crate::cli::args::{Format, ReportArgs, ReportFormat};
 use crate::cli::exit::Exit;
+use crate::cli::out::out;
 use crate::domain::ids::IncidentId;
 use crate::domain::review::Documents;
 use crate::domain::time::At;
@@ -34,7 +35,7 @@ pub async fn report(places: &Places, args: ReportArgs, output: Format) -> Result
         ReportFormat::Json => &documents.json,
     };
     match &args.out {
-        None => write!(io::stdout(), "{text}")?,
+        None => write!(out(), "{text}")?,
         Some(path) => {
             put(path, text)?;
             eprintln!("the review of {} is in {}", documents.incident, path.display());

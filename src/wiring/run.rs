@@ -14,6 +14,7 @@ use crate::cli::args::{
     IncidentCommand, PlanCommand, RunArgs, SeverityArgs, StepCommand, WaybackCommand,
 };
 use crate::cli::exit::Exit;
+use crate::cli::out::out;
 use crate::cli::{self, backups, check, checklist, contacts, init, plan, ready, status, wayback};
 use crate::config;
 use crate::domain::command::Ask;
@@ -35,7 +36,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Lab(args)) => lab::run(&args, common.output).await,
         Some(Command::Drill(DrillCommand::Game(args))) => drill::game::run(&args, common.output).await,
         Some(Command::Kinds { name }) => {
-            cli::kinds::kinds(&kinds(), name.as_deref(), common.output == Format::Json, &mut io::stdout())?;
+            cli::kinds::kinds(&kinds(), name.as_deref(), common.output == Format::Json, &mut out())?;
             Ok(Exit::Ok)
         }
         Some(Command::Schema { name }) => about::schema(name.as_deref(), common.output),
@@ -56,14 +57,15 @@ async fn with_places(
     let format = common.output;
     match command {
         Some(Command::Init { path }) => {
-            init::init(path.as_ref().unwrap_or(&places.config), &kinds(), &mut io::stdout())?;
+            init::init(path.as_ref().unwrap_or(&places.config), &kinds(), &mut out())?;
             Ok(Exit::Ok)
         }
-        Some(Command::Check) => {
+        Some(Command::Check(args)) => {
             let loaded = check_all(&places);
+            let warnings = loaded.as_ref().map(|config| config::warnings(config, &kinds())).unwrap_or_default();
             match format {
-                Format::Json => check::check_json(&loaded, &mut io::stdout())?,
-                Format::Text => check::check(&loaded, &mut io::stdout())?,
+                Format::Json => check::check_json(&loaded, &warnings, &mut out())?,
+                Format::Text => check::check(&loaded, &warnings, args.verbose, &mut out())?,
             }
             Ok(if loaded.is_ok() { Exit::Ok } else { Exit::Config })
         }
@@ -95,7 +97,11 @@ async fn with_places(
 fn check_all(places: &Places) -> Result<config::Config, config::Mistakes> {
     let folder = settings::folder();
     let own = settings::themes(folder.as_deref()).and_then(|library| settings::wanted(folder.as_deref(), &library));
-    match (config::load(&places.config, &kinds()), own) {
+    let loaded = config::load(&places.config, &kinds()).and_then(|config| match super::refuse::refused(&config) {
+        refused if refused.is_empty() => Ok(config),
+        refused => Err(config::Mistakes(refused)),
+    });
+    match (loaded, own) {
         (loaded, Ok(_)) => loaded,
         (Ok(_), Err(own)) => Err(own),
         (Err(mut mistakes), Err(own)) => {
@@ -139,7 +145,7 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
         Command::Notify(args) => notices::notify(client, args, format).await,
         Command::Outbox(command) => notices::outbox(client, command, format).await,
         Command::Metrics => {
-            write!(io::stdout(), "{}", client.metrics().await?)?;
+            write!(out(), "{}", client.metrics().await?)?;
             Ok(Exit::Ok)
         }
         Command::Backups => {
@@ -171,7 +177,7 @@ pub fn say(format: Format, json: &impl Serialize, text: String) -> Result<Exit, 
         Format::Json => serde_json::to_string_pretty(json).map_err(io::Error::other)?,
         Format::Text => text,
     };
-    writeln!(io::stdout(), "{}", text.trim_end())?;
+    writeln!(out(), "{}", text.trim_end())?;
     Ok(Exit::Ok)
 }
 

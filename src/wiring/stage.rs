@@ -2,6 +2,7 @@
 //! however it ends. Whoever sets a stage strikes it, and is told what did not go.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -15,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::failure::Failure;
 use super::places::Places;
-use super::{engine, lab};
+use super::{engine, lab, sweep};
 use crate::api::client::Client;
 use crate::domain::estate::{Environment, ProbeSpec};
 use crate::domain::health::Status;
@@ -47,6 +48,8 @@ pub struct Private {
     child: Child,
     /// Removed at the end.
     dir: TempDir,
+    /// Held for as long as this process lives: without it the next one sweeps the folder away.
+    _alive: File,
 }
 
 impl Private {
@@ -55,7 +58,9 @@ impl Private {
     /// # Errors
     /// When the folder cannot be made, or the engine does not start.
     pub async fn start(config: impl FnOnce(&Places) -> Result<Option<PathBuf>, Failure>) -> Result<Self, Failure> {
-        let dir = tempfile::Builder::new().prefix("mayday-").tempdir()?;
+        sweep::sweep(&std::env::temp_dir()).await;
+        let dir = tempfile::Builder::new().prefix(sweep::PREFIX).tempdir()?;
+        let alive = sweep::claim(dir.path())?;
         let mut places = Places::within(dir.path());
         if let Some(other) = config(&places)? {
             places.config = other;
@@ -65,7 +70,7 @@ impl Private {
             kill(&mut child);
             return Err(failure);
         }
-        Ok(Self { places, child, dir })
+        Ok(Self { places, child, dir, _alive: alive })
     }
 
     pub fn client(&self) -> Client {

@@ -513,7 +513,7 @@ fn a_plan_that_is_unsafe_or_senseless_is_refused() {
             "step `promote` changes the world (promotes) behind no gate; use confirm, typed or two-person; ",
         ),
         ("gate = \"typed\"", "gate = \"tped\"", "`gate` cannot be `tped`; did you mean `typed`?"),
-        ("id = \"verify\"", "id = \"move\"", "step `move` is not the only step of this name; "),
+        ("id = \"verify\"", "id = \"move\"", "step `move` is not the only step of this name; every id is used once"),
         (
             "kind = \"db.promote\"",
             "kind = \"db.promte\"",
@@ -523,6 +523,17 @@ fn a_plan_that_is_unsafe_or_senseless_is_refused() {
             "gate = \"typed\"",
             "gate = \"typed\"\nneeds = [\"verify\"]",
             "step `promote` needs `verify`, which comes after it; put it before; ",
+        ),
+        // Both are said whatever else is wrong with the step.
+        (
+            "id = \"verify\"",
+            "id = \"move\"\ngate = \"nonsense\"",
+            "step `move` is not the only step of this name; every id is used once",
+        ),
+        (
+            "kind = \"db.promote\"",
+            "system = \"ordrs\"\nkind = \"db.promte\"",
+            "there is no system `ordrs`; did you mean `orders`?",
         ),
         ("[\"critical\"]", "[\"critcal\"]", "there is no tier `critcal`; did you mean `critical`?"),
         (
