@@ -265,7 +265,7 @@ fn a_mistake_of_a_config_is_told_as_the_schema_says() {
     for text in ["[estate]\nname = 1\n", EXAMPLE] {
         let mut out = Vec::new();
         let read = config::parse(text, Path::new("config.toml"), &kinds());
-        mayday::cli::check::check_json(&read, &mut out).unwrap();
+        mayday::cli::check::check_json(&read, &[], &mut out).unwrap();
         told("check", "check", &serde_json::from_slice(&out).unwrap());
     }
 }

@@ -305,6 +305,12 @@ pub struct ScheduleAnswer {
 pub struct CheckAnswer {
     pub sound: bool,
     pub mistakes: Vec<Mistake>,
+    /// Secrets that are not where the config says, seen from here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<Vec<String>>,
+    /// Whether a plan moves clients out of the primary region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaves_primary: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plans: Option<Vec<CheckedPlan>>,
     /// Built-in plans that do not fit this estate.
