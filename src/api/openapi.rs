@@ -89,7 +89,11 @@ fn schemas() -> Value {
             "required": ["records", "head"],
             "properties": { "records": { "type": "integer" }, "head": { "type": "string" } },
         },
-        "RecordNumber": { "type": ["integer", "null"] },
+        "NotedHead": {
+            "type": "object",
+            "required": ["record"],
+            "properties": { "record": { "type": ["integer", "null"] } },
+        },
         "Document": object("OpenAPI 3.1", &["openapi", "info", "paths", "components"]),
         "Error": {
             "type": "object",
