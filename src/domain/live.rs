@@ -11,6 +11,7 @@ use super::health::{Reading, Status};
 use super::ids::{BackupId, ChannelId, ItemId, PlanId, ProbeId, SessionId, StepId, SystemId};
 use super::readiness::Assessment;
 use super::recovery::Survey;
+use super::state::Hold;
 use super::system::Fault;
 use super::time::At;
 
@@ -157,6 +158,10 @@ pub enum LiveChange {
     Journal {
         fault: Option<String>,
     },
+    /// Everything is held, and that is not in the journal yet.
+    Held {
+        hold: Hold,
+    },
     /// Something was refused.
     Refused {},
 }
@@ -210,6 +215,8 @@ impl Live {
                 }
             }
             LiveChange::Journal { fault } => self.journal_fault = fault,
+            // It is a part of the state, where the record of it will find it.
+            LiveChange::Held { .. } => {}
             LiveChange::Refused {} => self.refused += 1,
         }
     }
