@@ -15,13 +15,6 @@ words! {
     Status { Healthy = "healthy", Degraded = "degraded", Unknown = "unknown", Down = "down", }
 }
 
-/// What was not looked at is not known.
-impl Default for Status {
-    fn default() -> Self {
-        Self::Unknown
-    }
-}
-
 impl Status {
     /// The roll-up of several statuses: the worst one; nothing to go by is unknown.
     pub fn worst(statuses: impl IntoIterator<Item = Status>) -> Status {
@@ -89,7 +82,7 @@ pub struct Trouble {
 }
 
 /// What hysteresis needs to remember of a probe between readings.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Track {
     pub status: Status,
     /// Since when `status` is what is seen, by the readings of this life of the engine. A failure counts from the last healthy reading
@@ -112,7 +105,17 @@ pub struct Track {
 impl Track {
     /// After an earlier life of the engine: nothing is believed of what it saw, but for when the trouble began that it left behind.
     pub fn resume(trouble: Option<Trouble>, last_healthy: Option<At>) -> Self {
-        Self { trouble, last_healthy, ..Self::default() }
+        Self {
+            status: Status::Unknown,
+            since: None,
+            trouble,
+            recent: VecDeque::new(),
+            well: 0,
+            last_healthy,
+            seen_well: None,
+            seen_down: None,
+            latest: None,
+        }
     }
 
     /// Nothing was read for longer than a reading counts (`fresh`, in seconds): what was believed is not known any more.
@@ -177,6 +180,13 @@ impl Track {
         let needed = usize::from(rise.max(1));
         let latest = || self.recent.iter().rev().take(needed);
         latest().max().copied().filter(|worst| latest().count() == needed && *worst < self.status)
+    }
+}
+
+/// Nothing was looked at yet, and nothing is known of what was before.
+impl Default for Track {
+    fn default() -> Self {
+        Self::resume(None, None)
     }
 }
 
