@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
-use super::protocol::{self as routes, Accepted, ApiError, ErrorCode, READ_ONLY, Route, SESSION};
+use super::protocol::{self as routes, Accepted, ApiError, ErrorCode, NotedHead, READ_ONLY, Route, SESSION};
 use crate::domain::command::Ask;
 use crate::domain::comms::Message;
 use crate::domain::event::Record;
@@ -152,7 +152,8 @@ impl Client {
     pub async fn find_head(&self, head: &str) -> Result<Option<u64>, ApiError> {
         let head: String = form_urlencoded::byte_serialize(head.as_bytes()).collect();
         let path = format!("{}?head={head}", routes::HEAD.path);
-        self.call(routes::HEAD, &path, None::<&()>).await
+        let found: NotedHead = self.call(routes::HEAD, &path, None::<&()>).await?;
+        Ok(found.record)
     }
 
     /// # Errors

@@ -4,7 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use super::protocol::{Accepted, ApiError, COMMANDS, LOOKS, READ_ONLY, ROUTES, Route, SESSION};
+use super::protocol::{Accepted, ApiError, COMMANDS, LOOKS, NotedHead, READ_ONLY, ROUTES, Route, SESSION};
 use crate::domain::command::Ask;
 use crate::domain::comms::Message;
 use crate::domain::event::Record;
@@ -85,7 +85,7 @@ const TYPES: &[(&str, Of)] = &[
     ("Messages", of::<Vec<Message>>),
     ("Metrics", |_| json_schema!({ "type": "string", "description": "the Prometheus text format" })),
     ("Records", of::<Vec<Record>>),
-    ("RecordNumber", of::<Option<u64>>),
+    ("NotedHead", of::<NotedHead>),
     ("Documents", of::<Documents>),
     ("Chain", of::<Chain>),
     ("Document", |_| json_schema!({ "type": "object", "required": ["openapi", "info", "paths", "components"] })),

@@ -52,7 +52,7 @@ routes! {
         "Records after a number, in order", "" => "Records";
     VERIFY = "GET" "/v1/journal/verify" [], "Recompute the journal's chain", "" => "Chain";
     HEAD = "GET" "/v1/journal/head" [("head", "string")],
-        "The newest record whose hash begins with these digits, or null", "" => "RecordNumber";
+        "The newest record whose hash begins with these digits", "" => "NotedHead";
     REPORT = "GET" "/v1/report" [("incident", "string")],
         "The review of an incident, or of the latest one: Markdown, HTML and JSON", "" => "Documents";
     OPENAPI = "GET" "/v1/openapi.json" [], "This document", "" => "Document";
@@ -91,6 +91,13 @@ pub struct JournalQuery {
 pub struct HeadQuery {
     #[serde(default)]
     pub head: String,
+}
+
+/// The answer to [`HEAD`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct NotedHead {
+    /// `None`: the journal never had it.
+    pub record: Option<u64>,
 }
 
 /// The query of [`REPORT`].

@@ -33,7 +33,7 @@ use self::peer::Peer;
 use super::openapi;
 use super::protocol::{
     self as routes, Accepted, ApiError, ByHandQuery, DraftsQuery, ErrorCode, EventsQuery, HeadQuery, JournalQuery,
-    METRICS_MEDIA, ReadinessQuery, ReportQuery, Route,
+    METRICS_MEDIA, NotedHead, ReadinessQuery, ReportQuery, Route,
 };
 use crate::domain::actor::Origin;
 use crate::domain::command::{Ask, Refusal, RefusalReason};
@@ -231,7 +231,7 @@ async fn verify(State(site): State<Site>) -> Result<Response, ApiError> {
 }
 
 async fn head(State(site): State<Site>, query: Result<Query<HeadQuery>, QueryRejection>) -> Result<Response, ApiError> {
-    Ok(Json(site.engine.journal().find(&asked(query)?.head).await?).into_response())
+    Ok(Json(NotedHead { record: site.engine.journal().find(&asked(query)?.head).await? }).into_response())
 }
 
 async fn report(
