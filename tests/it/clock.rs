@@ -406,7 +406,7 @@ async fn what_others_date_keeps_its_age() {
         let seen = engine.snapshot().now;
         let view = eventually("the store is surveyed again", async || {
             let view = engine.snapshot();
-            (view.live.surveys.get(&"script".into())?.at? > seen).then_some(view)
+            (view.live.surveys.get("script")?.at? > seen).then_some(view)
         })
         .await;
         let exposure = view.exposure(DataClass::Database, view.now).unwrap();

@@ -12,7 +12,13 @@ fn a_wall_clock_that_is_set_moves_no_due_time() {
     bench.report(Report::ClockStepped { by: -3600.0, drift: clock::Drift(3600.0) });
     let (at, by) = bench.state.clock.stepped.unwrap();
     assert_eq!((by, at, bench.effects.len()), (-3600.0, bench.now, 0));
-    let same = State { seq: before.seq, at: before.at, clock: before.clock.clone(), ..bench.state.clone() };
+    let same = State {
+        seq: before.seq,
+        at: before.at,
+        began: before.began,
+        clock: before.clock.clone(),
+        ..bench.state.clone()
+    };
     assert_eq!(same, before, "nothing but what is known of the clocks has changed");
     // An engine that begins with the same difference has no news; one with another tells it.
     let steps = |bench: &mut Bench, drift| {

@@ -257,6 +257,17 @@ fn a_rehearsal_applies_nothing() {
     }
     assert!(!bench.state.run.as_ref().unwrap().is_open());
     assert!(bench.effects.iter().all(|effect| matches!(effect, Effect::Prepare(_))), "{:?}", bench.effects);
+}
+
+#[test]
+fn a_rehearsal_in_an_incident_is_told_to_nobody() {
+    let mut bench = Bench::new();
+    bench.ask(Ask::Declare { title: "east is dark".into(), severity: Severity::Sev1, drill: false }).unwrap();
+    bench.start(Mode::Rehearsal, false).unwrap();
+    for name in ["fence", "promote", "scale", "measure", "dns", "client"] {
+        bench.prepared(name, bench.sound(2));
+    }
+    assert!(!bench.state.run.as_ref().unwrap().is_open());
     let incident = bench.state.incident.as_ref().unwrap();
     let (purpose, beside) = (comms::Purpose::Investigating, comms::Beside::default());
     let told = comms::facts(&bench.estate, &bench.state, incident, purpose, &beside, bench.now);
