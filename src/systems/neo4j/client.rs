@@ -18,6 +18,9 @@ use crate::domain::text::clean;
 use crate::outbound::secret::Keep;
 use crate::systems::shell::quoted;
 
+/// Of as many queries; one that is refused does not take the others with it.
+pub type Answers<const N: usize> = [Result<Vec<Row>, Fault>; N];
+
 /// The database that holds the configuration of all others.
 pub const SYSTEM: &str = "system";
 /// How long a query that changes something may take.
@@ -54,7 +57,7 @@ impl Client {
         &'a self,
         url: &'a str,
         queries: [(&'a str, Query); N],
-    ) -> BoxFuture<'a, Result<[Result<Vec<Row>, Fault>; N], Fault>> {
+    ) -> BoxFuture<'a, Result<Answers<N>, Fault>> {
         Box::pin(async move {
             let graph = self.connect(url, queries[0].0).await?;
             let asking = async {
