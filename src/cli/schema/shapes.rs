@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use crate::config::{LeftOut, Mistake};
 use crate::domain::actor::Actor;
 use crate::domain::backup::{BackupCopy, Worth};
-use crate::domain::checklist::{Answer, Evidence, Reopened, Seen, Standing};
+use crate::domain::checklist::{Answer, Evidence, ItemLook, Reopened, Seen, Standing};
 use crate::domain::comms::{Acknowledged, Message, PartPhase, Proposal};
-use crate::domain::contacts::{Contact, Support};
+use crate::domain::contacts::{Contact, OnCallLive, Support};
 use crate::domain::estate::{DataClass, Estate, RegionRole, Tier};
 use crate::domain::event::Event;
 use crate::domain::health;
@@ -17,7 +17,7 @@ use crate::domain::ids::{
     BackupId, ChannelId, IncidentId, ItemId, PlanId, RegionId, RunId, ServiceId, StepId, SystemId,
 };
 use crate::domain::incident::Incident;
-use crate::domain::live::{ItemLook, OnCallLive, SurveyLive};
+use crate::domain::live::SurveyLive;
 use crate::domain::readiness::{Brief, Finding, Ready};
 use crate::domain::run::{Mode, Outcome, StepPhase};
 use crate::domain::schedule::{Drill, DrillSpec, Due};
