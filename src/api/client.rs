@@ -156,6 +156,14 @@ impl Client {
         Ok(found.record)
     }
 
+    /// The engine takes the config that is on disk.
+    ///
+    /// # Errors
+    /// When that has mistakes (all are told), a run is under way, or something would be left behind: nothing happened then.
+    pub async fn reload(&self) -> Result<Accepted, ApiError> {
+        self.call(routes::RELOAD, routes::RELOAD.path, None::<&()>).await
+    }
+
     /// # Errors
     /// When no engine answers.
     pub async fn stop(&self) -> Result<Accepted, ApiError> {

@@ -129,11 +129,11 @@ pub enum Command {
     /// What was said, and how it fares
     #[command(subcommand)]
     Outbox(OutboxCommand),
-    /// Write an example config
-    Init {
-        /// Where; the usual place when left out
-        path: Option<PathBuf>,
-    },
+    /// Ask a few questions and write a config; each answer is looked at as it comes
+    Init(InitArgs),
+    /// The config: change it safely
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Whether the config and the plans are sound: every mistake at once
     Check(CheckArgs),
     /// Follow everything in plain lines, for a screen reader, a pipe or a log: a line a change, and the clocks
@@ -167,6 +167,27 @@ pub struct WatchArgs {
     /// How often the clocks are told while an incident is open, in seconds; 0 for never
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub clocks: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct InitArgs {
+    /// Where; the usual place when left out
+    pub path: Option<PathBuf>,
+    /// Ask nothing: a short config to put one's own into. Also when standard input is no terminal
+    #[arg(long, conflicts_with = "example")]
+    pub minimal: bool,
+    /// Ask nothing: the whole estate of the GenNet platform, commented
+    #[arg(long)]
+    pub example: bool,
+    /// Replace the file that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Open it in $VISUAL or $EDITOR; what is not sound is not taken, and every mistake is told
+    Edit,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -324,6 +345,8 @@ pub struct EngineArgs {
 pub enum EngineCommand {
     /// End the engine in order; a run in flight is continued by the next one
     Stop,
+    /// Take the config that is on disk, if it is sound and no run is under way; nothing is lost by it
+    Reload,
 }
 
 #[derive(Clone, Debug, Subcommand)]

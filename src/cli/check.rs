@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use crate::config::{Config, Mistakes};
+use crate::config::{Config, Mistakes, Warning};
 use crate::domain::estate::{Estate, RegionRole, Tier};
 use crate::domain::kinds::StepRole;
 use crate::domain::plan::Plan;
@@ -37,6 +37,9 @@ pub fn check(
     for (at, plan) in config.plans.iter().enumerate() {
         let name = if at == 0 { "plans" } else { "" };
         writeln!(out, "  {name:<9} {} ({} steps): {}", plan.id, plan.steps.len(), plan.title)?;
+    }
+    for odd in &config.warnings {
+        write!(out, "\n{}", Warning(odd))?;
     }
     plans_left_out(config, verbose, out)
 }
@@ -88,6 +91,8 @@ pub fn check_json(loaded: &Result<Config, Mistakes>, warnings: &[String], out: &
         Ok(config) => {
             let plans: Vec<_> =
                 config.plans.iter().map(|plan| json!({ "id": plan.id, "steps": plan.steps.len() })).collect();
+            let odd = config.warnings.iter().map(|it| Warning(it).to_string());
+            let warnings: Vec<String> = warnings.iter().cloned().chain(odd).collect();
             json!({
                 "sound": true,
                 "mistakes": [],

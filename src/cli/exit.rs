@@ -66,6 +66,7 @@ impl From<&ApiError> for Exit {
             ErrorCode::Journal => Exit::Journal,
             ErrorCode::Unreachable | ErrorCode::Stopping => Exit::Unreachable,
             ErrorCode::BadRequest => Exit::Usage,
+            ErrorCode::Config => Exit::Config,
         }
     }
 }

@@ -62,6 +62,7 @@ pub fn json(view: &Snapshot) -> Value {
         "journal_fault": view.live.journal_fault,
         "clock": { "ahead_of_wall_seconds": view.state.clock.drift, "words": view.state.clock.words() },
         "journal": view.chain,
+        "config_changed": view.live.config_changed,
     })
 }
 
@@ -116,6 +117,10 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     }
     if let Some(words) = view.state.clock.words() {
         writeln!(out, "CLOCK    {words}")?;
+    }
+    if !view.live.config_changed.is_empty() {
+        let files = view.live.config_changed.join(", ");
+        writeln!(out, "CONFIG   changed on disk, not loaded ({files}) → mayday engine reload")?;
     }
     if let Some(hold) = &view.state.hold {
         writeln!(

@@ -101,6 +101,9 @@ pub struct Live {
     pub attached: BTreeMap<SessionId, Attached>,
     /// Why the journal cannot be written, while it cannot.
     pub journal_fault: Option<String>,
+    /// The files of the config that are not what they were when it was loaded, by name; empty while it is what is on disk.
+    #[serde(default)]
+    pub config_changed: Vec<String>,
     /// How often something was asked for and refused since this engine began: nothing happened then, so no journal tells it.
     #[serde(default)]
     pub refused: u32,
@@ -162,6 +165,10 @@ pub enum LiveChange {
     Journal {
         fault: Option<String>,
     },
+    /// The config on disk is another one than the one that was loaded, or the same again.
+    Config {
+        changed: Vec<String>,
+    },
     /// Something was refused.
     Refused {},
 }
@@ -215,6 +222,7 @@ impl Live {
                 }
             }
             LiveChange::Journal { fault } => self.journal_fault = fault,
+            LiveChange::Config { changed } => self.config_changed = changed,
             LiveChange::Refused {} => self.refused += 1,
         }
     }

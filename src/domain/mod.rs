@@ -23,6 +23,7 @@ pub mod params;
 pub mod plan;
 pub mod readiness;
 pub mod recovery;
+pub mod reload;
 pub mod review;
 pub mod rollup;
 pub mod run;

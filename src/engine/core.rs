@@ -7,12 +7,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Accepted, Denied, Handle, runner};
 use crate::domain::actor::{Actor, Origin};
-use crate::domain::command::{Command, Envelope, Report};
+use crate::domain::command::{Command, Envelope, Refusal, RefusalReason, Report};
 use crate::domain::decide::{Decision, decide};
 use crate::domain::event::{Event, Prepared};
 use crate::domain::ids::PlanId;
 use crate::domain::journal::JournalFault;
 use crate::domain::live::LiveChange;
+use crate::domain::state::State;
 
 /// How long the writer waits before it tries again to journal an outcome.
 const RETRY: Duration = Duration::from_secs(1);
@@ -20,7 +21,12 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) enum Input {
     Ask(Box<Envelope>, oneshot::Sender<Result<Accepted, Denied>>),
     Report(Report),
+    /// Come to rest, if nothing stands against it: another engine takes over.
+    Rest(Check, oneshot::Sender<Result<(), Denied>>),
 }
+
+/// Whether the writer may rest in this state.
+pub(super) type Check = Box<dyn FnOnce(&State) -> Result<(), Refusal> + Send>;
 
 pub(super) struct Writer {
     engine: Handle,
@@ -57,8 +63,42 @@ impl Writer {
                     // Whoever asked may be gone; what was done stays done.
                     let _ = reply.send(answer);
                 }
+                Some(Input::Rest(check, reply)) => {
+                    self.save().await;
+                    let answer = self.may_rest(check);
+                    let rests = answer.is_ok();
+                    if rests {
+                        self.rest(&mut inputs).await;
+                    }
+                    let _ = reply.send(answer);
+                    if rests {
+                        return;
+                    }
+                }
             }
         }
+    }
+
+    /// Nothing is decided any more after a yes.
+    fn may_rest(&self, check: Check) -> Result<(), Denied> {
+        if !self.unsaved.is_empty() {
+            let fault = self.engine.shared.journal_fault().unwrap_or_default();
+            let why = format!("outcomes wait that the journal does not take: {fault}");
+            let next = "mend the journal first; then: mayday engine reload";
+            return Err(Denied::Refused(Refusal::new(RefusalReason::Conflict, why, next)));
+        }
+        check(&self.engine.shared.state()).map_err(Denied::Refused)
+    }
+
+    /// What was reported before is still journalled. Whoever asked is told that this engine has stopped, and nothing was done.
+    async fn rest(&mut self, inputs: &mut mpsc::Receiver<Input>) {
+        inputs.close();
+        while let Some(input) = inputs.recv().await {
+            if let Input::Report(report) = input {
+                self.unsaved.push_back(report);
+            }
+        }
+        self.save().await;
     }
 
     /// Journals outcomes in their order until one does not go in.

@@ -49,6 +49,7 @@ use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
 use crate::domain::wayback;
 
 pub use self::courier::Channels;
+pub use self::shared::Kept;
 
 use self::core::Input;
 use self::shared::Shared;
@@ -121,14 +122,27 @@ impl Handle {
     /// # Errors
     /// When the journal does not take the first event: an engine that cannot write must not act.
     pub async fn start(parts: Parts) -> Result<Self, JournalFault> {
-        let shared = Arc::new(Shared::new(parts));
+        Self::begin(parts, Kept::default(), None).await
+    }
+
+    /// Takes the place of an engine that came to rest in this process: whoever is armed or attached stays so, and what is due comes.
+    ///
+    /// # Errors
+    /// When the journal does not take what is due.
+    pub async fn succeed(parts: Parts, kept: Kept) -> Result<Self, JournalFault> {
+        Self::begin(parts, kept, Some(Report::CommsDue {})).await
+    }
+
+    /// `first` is what is journalled before anything else; that an engine began, where nothing is given.
+    async fn begin(parts: Parts, kept: Kept, first: Option<Report>) -> Result<Self, JournalFault> {
+        let shared = Arc::new(Shared::new(parts, kept));
         let (inputs, received) = mpsc::channel(BACKLOG);
         let (gates, asked) = mpsc::channel(GATES);
         let handle = Self { shared, inputs, stop: CancellationToken::new(), tasks: TaskTracker::new() };
         let mut writer = core::Writer::new(handle.clone(), gates);
-        let (version, time) = (env!("CARGO_PKG_VERSION").into(), &handle.shared.time);
-        let (anchor, drift) = (time.anchor(), time.drift());
-        writer.report(Report::Started { version, anchor, drift }).await?;
+        let (time, version) = (&handle.shared.time, env!("CARGO_PKG_VERSION").into());
+        let began = Report::Started { version, anchor: time.anchor(), drift: time.drift() };
+        writer.report(first.unwrap_or(began)).await?;
         handle.spawn(writer.run(received));
         clock::start(&handle);
         monitor::start(&handle);
@@ -272,6 +286,39 @@ impl Handle {
 
     pub fn plans(&self) -> &[Arc<Plan>] {
         &self.shared.plans
+    }
+
+    /// Comes to rest for another engine to take over, unless `check` or an outcome that is not saved stands against it. What is asked
+    /// from then on is answered by [`Denied::Stopped`]; nothing of it was done. What the next one needs is handed out.
+    ///
+    /// # Errors
+    /// Why it goes on.
+    pub async fn rest(
+        &self,
+        check: impl FnOnce(&State) -> Result<(), Refusal> + Send + 'static,
+    ) -> Result<Kept, Denied> {
+        let (reply, answer) = oneshot::channel();
+        self.inputs.send(Input::Rest(Box::new(check), reply)).await.map_err(|_| Denied::Stopped)?;
+        answer.await.map_err(|_| Denied::Stopped)??;
+        self.stop().await;
+        Ok(self.shared.kept())
+    }
+
+    /// Whether it has come to rest, or has stopped: it decides nothing any more.
+    pub fn rests(&self) -> bool {
+        self.inputs.is_closed()
+    }
+
+    /// Whether both are the same engine.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// Tells everybody which files of the config are not what was loaded.
+    pub fn config_changed(&self, changed: Vec<String>) {
+        if self.shared.snapshot().live.config_changed != changed {
+            self.shared.live(LiveChange::Config { changed });
+        }
     }
 
     /// Ends in order: nothing new is begun, what is being written is written. Steps in flight are observed by the next engine.

@@ -67,15 +67,33 @@ impl Seen {
     }
 }
 
+/// What is true now, is not journalled, and is not learnt anew by looking: an engine hands it to the one that takes its place.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    live: Live,
+    points: BTreeMap<SystemId, RecoveryPoint>,
+    baseline: Option<Baseline>,
+}
+
 impl Shared {
-    pub fn new(parts: Parts) -> Self {
+    /// For the engine that takes the place of this one. Readings are not among it: of another estate they may mean something else.
+    pub fn kept(&self) -> Kept {
+        let published = self.published();
+        let Live { attached, logs, checklist, refused, .. } = published.live.clone();
+        let live = Live { attached, logs, checklist, refused, ..Live::default() };
+        Kept { live, points: published.points.clone(), baseline: Some(published.baseline.clone()) }
+    }
+
+    pub fn new(parts: Parts, kept: Kept) -> Self {
         let Parts { estate, plans, journal, state, mut systems, .. } = parts;
         let Parts { rota, driller, reporter, channels, wording, records, clock, .. } = parts;
         let time = Arc::new(Timeline::begin(clock, &state));
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
-        let baseline = state.baseline.clone();
+        let Kept { live, mut points, baseline } = kept;
+        points.retain(|id, _| estate.system(id).is_some());
+        let baseline = baseline.unwrap_or_else(|| state.baseline.clone());
         let (states, watched) = watch::channel(Arc::new(state));
-        let published = Arc::new(Mutex::new(Published { live: Live::default(), points: BTreeMap::new(), baseline }));
+        let published = Arc::new(Mutex::new(Published { live, points, baseline }));
         let seen = Seen(published.clone());
         let builtin = Self::builtin(&estate, watched, seen, &archive, &systems, &time);
         systems.insert(builtin::KIND.name.into(), builtin);

@@ -16,12 +16,14 @@ use tokio_util::sync::CancellationToken;
 use super::drill::automatic::Child;
 use super::failure::Failure;
 use super::places::Places;
+use super::reload::Reloader;
 use super::{assemble, kinds, log};
 use crate::api::client::Client;
-use crate::api::server::{self, Limits, scrape};
+use crate::api::server::{self, Engines, Limits, scrape};
 use crate::cli::args::EngineArgs;
 use crate::cli::exit::Exit;
 use crate::config;
+use crate::domain::journal::Journal;
 use crate::engine::Handle;
 use crate::journal::{Lock, LockFault, SqliteJournal, folder, resume};
 
@@ -35,6 +37,7 @@ const START: Duration = Duration::from_secs(20);
 pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let signals = Signals::catch()?;
     let config = config::load(&places.config, &kinds())?;
+    let files = config.files.clone();
     let _lock = Lock::take(&places.state)?;
     log::bound(&places.log());
     let journal = SqliteJournal::open(&places.state).await?;
@@ -45,7 +48,8 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
         None => None,
     };
     let driller = Arc::new(Child::new(places.clone()));
-    let parts = assemble(config, Arc::new(journal), state, places.records(), Some(driller));
+    let journal: Arc<dyn Journal> = Arc::new(journal);
+    let parts = assemble(config, journal.clone(), state, places.records(), Some(driller));
     let group = match &args.socket_group {
         Some(group) => Some(server::share(&places.socket, group).map_err(|why| Failure::shared(group, &why))?),
         None => None,
@@ -53,19 +57,23 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let engine = Handle::start(parts).await?;
     tracing::info!(socket = %places.socket.display(), "the engine runs");
     let stop = CancellationToken::new();
+    let (reloader, engines) = Reloader::new(places, journal, engine, files, stop.clone());
+    let engines = Engines::new(engines, reloader.clone());
+    tokio::spawn(reloader.clone().watch());
     if let Some(listener) = metrics {
-        tokio::spawn(scrape::serve(listener, args.metrics_host.clone(), engine.clone(), stop.clone()));
+        tokio::spawn(scrape::serve(listener, args.metrics_host.clone(), engines.clone(), stop.clone()));
     }
+    let hung_up = reloader.clone();
     let (ended, until_stdin_closes) = (stop.clone(), args.until_stdin_closes);
     tokio::spawn(async move {
         tokio::select! {
-            () = signals.end() => {}
+            () = signals.end(&hung_up) => {}
             () = closed(), if until_stdin_closes => {}
         }
         ended.cancel();
     });
-    server::serve(listener, places.socket.clone(), engine.clone(), Limits { group, ..Limits::default() }, stop).await;
-    engine.stop().await;
+    server::serve(listener, places.socket.clone(), engines, Limits { group, ..Limits::default() }, stop).await;
+    reloader.now().stop().await;
     tracing::info!("the engine has stopped");
     Ok(())
 }
@@ -81,8 +89,8 @@ async fn closed() {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// The terminal may go: caught and passed over.
-    _hang_up: Signal,
+    /// Take the config that is on disk. A terminal that goes sends it too, which ends nothing.
+    hang_up: Signal,
     /// A file has reached the limit that was set for this process: the write that did it fails, and says so.
     _file_size: Signal,
 }
@@ -93,16 +101,25 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            _hang_up: signal(SignalKind::hangup())?,
+            hang_up: signal(SignalKind::hangup())?,
             _file_size: signal(file_size)?,
         })
     }
 
     /// Until somebody asks for the end.
-    async fn end(mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    async fn end(mut self, reloader: &Arc<Reloader>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {}
+            }
+            // The end does not wait for a reload.
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                () = reloader.hung_up() => {}
+            }
         }
     }
 }

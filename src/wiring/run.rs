@@ -7,15 +7,15 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::places::Places;
-use super::{about, demo, drill, engine, follow, journals, kinds, lab, notices, reports, settings, watch};
+use super::{about, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, watch};
 use crate::api::client::Client;
 use crate::cli::args::{
-    ChecklistCommand, Cli, Command, Common, DrillCommand, EngineCommand, FailoverCommand, Format, HoldCommand,
-    IncidentCommand, PlanCommand, RunArgs, SeverityArgs, StepCommand, WaybackCommand,
+    ChecklistCommand, Cli, Command, Common, ConfigCommand, DrillCommand, EngineCommand, FailoverCommand, Format,
+    HoldCommand, IncidentCommand, PlanCommand, RunArgs, SeverityArgs, StepCommand, WaybackCommand,
 };
 use crate::cli::exit::Exit;
 use crate::cli::out::out;
-use crate::cli::{self, backups, check, checklist, contacts, init, plan, ready, status, wayback};
+use crate::cli::{self, backups, check, checklist, contacts, plan, ready, status, wayback};
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::comms::{Answers, Duty, HandOver};
@@ -56,10 +56,8 @@ async fn with_places(
     let places = Places::find(common).map_err(|text| Failure::new(Exit::Usage, text))?;
     let format = common.output;
     match command {
-        Some(Command::Init { path }) => {
-            init::init(path.as_ref().unwrap_or(&places.config), &kinds(), &mut out())?;
-            Ok(Exit::Ok)
-        }
+        Some(Command::Init(args)) => init::run(args.path.as_ref().unwrap_or(&places.config), &args).await,
+        Some(Command::Config(ConfigCommand::Edit)) => edit::run(&places).await,
         Some(Command::Check(args)) => {
             let loaded = check_all(&places);
             let warnings = loaded.as_ref().map(|config| config::warnings(config, &kinds())).unwrap_or_default();
@@ -72,6 +70,10 @@ async fn with_places(
         Some(Command::Engine(args)) => match args.command {
             Some(EngineCommand::Stop) => {
                 let accepted = places.client().stop().await?;
+                say(format, &accepted, accepted.note.clone().unwrap_or_default())
+            }
+            Some(EngineCommand::Reload) => {
+                let accepted = Client::new(&places.socket).reload().await?;
                 say(format, &accepted, accepted.note.clone().unwrap_or_default())
             }
             None => engine::run(&places, &args).await.map(|()| Exit::Ok),

@@ -19,8 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::patient::Patient;
-use super::{Peer, Site, router};
-use crate::engine::Handle;
+use super::{Engines, Peer, Site, router};
 
 /// How much is borne with. A peer is a program of a trusted user, so what goes beyond is a mistake, and still must not harm.
 #[derive(Clone, Copy, Debug)]
@@ -82,9 +81,16 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Serves until `stop` is cancelled; a request to stop cancels it too. Answers under way are finished then, and streams end.
-pub async fn serve(listener: UnixListener, path: PathBuf, engine: Handle, limits: Limits, stop: CancellationToken) {
+pub async fn serve(
+    listener: UnixListener,
+    path: PathBuf,
+    engines: impl Into<Engines>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let engines = engines.into();
     let observers = Arc::new(Semaphore::new(limits.observers));
-    let app = router(Site { engine, observers, limits, stop: stop.clone() });
+    let app = router(Site { engines, observers, limits, stop: stop.clone() });
     let connections = Arc::new(Semaphore::new(limits.connections));
     let talks = TaskTracker::new();
     loop {

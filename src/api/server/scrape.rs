@@ -15,9 +15,9 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::Engines;
 use crate::api::metrics;
 use crate::api::protocol::METRICS_MEDIA;
-use crate::engine::Handle;
 
 /// Listens on `address`.
 ///
@@ -33,9 +33,15 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves `GET /metrics` until it is stopped, by loopback's names and those in `hosts`.
-pub async fn serve(listener: TcpListener, hosts: Vec<String>, engine: Handle, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    hosts: Vec<String>,
+    engines: impl Into<Engines>,
+    stop: CancellationToken,
+) {
+    let engines = engines.into();
     let text = move || {
-        let engine = engine.clone();
+        let engine = engines.now();
         async move { ([(CONTENT_TYPE, METRICS_MEDIA)], metrics::text(&engine.snapshot())).into_response() }
     };
     let router = Router::new().route("/metrics", get(text));

@@ -54,6 +54,10 @@ pub fn bar(app: &App, look: Option<&Look<'_>>, area: Rect, buffer: &mut Buffer) 
 fn incident(look: &Look<'_>, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     let Some(incident) = &look.snap.state.incident else {
         let mut words = vec![Span::styled("no incident", bar.patch(look.style(Role::Dim)))];
+        if !look.snap.live.config_changed.is_empty() {
+            let text = "  config changed on disk, not loaded → mayday engine reload";
+            words.push(Span::styled(text, bar.patch(look.style(Role::Warn))));
+        }
         if let Some((notice, role)) = drills::notice(look) {
             words.push(Span::styled(format!("  {notice}"), bar.patch(look.style(role))));
         }
@@ -75,6 +79,9 @@ fn incident(look: &Look<'_>, bar: ratatui::style::Style) -> Vec<Span<'static>> {
 fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     let theme = &app.theme;
     let mut out = Vec::new();
+    if app.mirror.as_ref().is_some_and(|mirror| !mirror.live.config_changed.is_empty()) {
+        out.push(Span::styled(" config not loaded ", bar.patch(theme.of(Role::Warn))));
+    }
     let held = app.mirror.as_ref().is_some_and(|mirror| mirror.state.hold.is_some());
     if held {
         out.push(Span::styled(" HOLD ", theme.of(Role::BadgeWarn)));
