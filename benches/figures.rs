@@ -129,7 +129,7 @@ fn start() -> Result<Figure> {
 fn event(number: usize) -> (Actor, Event) {
     let region = if number.is_multiple_of(3) { "us-east-1" } else { "us-west-2" };
     if number.is_multiple_of(10) {
-        let person = Actor { name: "engineer".into(), uid: Some(1000) };
+        let person = Actor::named("engineer", Some(1000));
         let text = format!(
             "note {number}: the database team is looking at it, the vendor was called (case 4711-{number}); the replica in {region} is \
             43 s behind and catching up, the connection pools of checkout and search were emptied by hand, next look in ten minutes"

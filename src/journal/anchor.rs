@@ -295,7 +295,9 @@ mod tests {
         let file = OpenOptions::new().write(true).open(path(dir.path())).unwrap();
         file.write_all_at(&second.slot(), STRIDE).unwrap();
         assert_eq!(load(dir.path()).unwrap(), Anchor::Known(second.clone()));
-        for torn in [1, 40, 300] {
+        // The last is one of the checksum's.
+        let end = second.slot().trim_ascii_end().len() as u64;
+        for torn in [1, 40, end - 2] {
             file.write_all_at(&second.slot(), STRIDE).unwrap();
             file.write_all_at(b"#", STRIDE + torn).unwrap();
             assert_eq!(load(dir.path()).unwrap(), Anchor::Known(first.clone()), "byte {torn}");

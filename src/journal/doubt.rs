@@ -175,7 +175,7 @@ pub async fn accept(dir: &Path, phrase: &str, actor: Actor, at: At) -> Result<Op
 /// Keeps what tells of the loss: SQLite clears a log away that it cannot use.
 fn set_aside(dir: &Path, at: At) -> io::Result<()> {
     let kept = dir.join(format!("journal.kept-{}", at.as_second()));
-    super::folder(&kept)?;
+    super::folder(&kept).map_err(io::Error::other)?;
     for name in ["journal.anchor", "journal.db-wal"] {
         let from = dir.join(name);
         if from.exists() {

@@ -217,7 +217,7 @@ impl Writer {
         self.keeper.look(false).await?;
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.reconnect().await?.map_err(fault)?,
+            None => self.reconnect().await.map_err(fault)?,
         };
         match write(&mut connection, self.tail, at, events).await {
             Ok((records, tail)) => {
@@ -227,6 +227,8 @@ impl Writer {
                 Ok(records)
             }
             Err(error) => {
+                // SQLite clears its log away when the last connection closes: that is nobody's theft.
+                self.keeper.new_log().await?;
                 // It has failed already.
                 let _ = connection.close().await;
                 Err(fault(error))
@@ -249,20 +251,14 @@ impl Writer {
         again
     }
 
-    async fn reconnect(&self) -> Result<Result<SqliteConnection, sqlx::Error>, JournalFault> {
-        // SQLite has cleared its log away when the last connection closed.
-        self.keeper.new_log().await?;
-        Ok(async {
-            let mut connection = self.options.connect().await?;
-            if tail(&mut connection).await? == self.tail {
-                return Ok(connection);
-            }
-            // A commit that was reported as failed and is there all the same: this engine has not acted on it, so it must not go on.
-            Err(sqlx::Error::Protocol(
-                "it does not end where it was left; restart the engine, which takes it as it is".into(),
-            ))
+    async fn reconnect(&self) -> Result<SqliteConnection, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        if tail(&mut connection).await? == self.tail {
+            return Ok(connection);
         }
-        .await)
+        // A commit that was reported as failed and is there all the same: this engine has not acted on it, so it must not go on.
+        let what = "it does not end where it was left; restart the engine, which takes it as it is";
+        Err(sqlx::Error::Protocol(what.into()))
     }
 
     /// Brings all of the log into the file. Readers of the moment may keep a part of it back.

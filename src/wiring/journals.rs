@@ -66,7 +66,7 @@ async fn verify(source: &Source, head: Option<&str>, format: Format) -> Result<E
 fn myself() -> Actor {
     let uid = rustix::process::getuid().as_raw();
     let name = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
-    Actor { name: name.unwrap_or_else(|| format!("uid {uid}")), uid: Some(uid) }
+    Actor { nameless: name.is_none(), ..Actor::named(name.unwrap_or_else(|| format!("uid {uid}")), Some(uid)) }
 }
 
 async fn accept(places: &Places, phrase: Option<&str>, format: Format) -> Result<Exit, Failure> {

@@ -214,7 +214,7 @@ async fn what_was_cut_removed_copied_or_written_anew_is_opened_only_by_a_phrase_
         let dir = victim.dir.path();
         let refused = SqliteJournal::open(dir).await.err().expect(attack).to_string();
         assert!(refused.contains(&format!("mayday journal accept '{phrase}'")), "{attack}: {refused}");
-        let person = Actor { name: "ada".into(), uid: Some(1000) };
+        let person = Actor::named("ada", Some(1000));
         let now = jiff::Timestamp::now();
         accept(dir, "yes", person.clone(), now).await.expect_err("any other word does nothing");
         assert_eq!(SqliteJournal::open(dir).await.err().expect(attack).to_string(), refused);

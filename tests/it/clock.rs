@@ -257,7 +257,7 @@ fn update(record: &Record) -> Option<(MessageId, At)> {
 }
 
 async fn ask(engine: &Handle, ask: Ask) {
-    let anna = Actor { name: "anna".into(), uid: Some(1) };
+    let anna = Actor::named("anna", Some(1));
     engine.ask(anna, Origin::CommandLine, ask).await.unwrap();
 }
 
@@ -354,7 +354,7 @@ async fn a_cockpit_stays_armed_for_as_long_as_it_was_to_be() {
     over_steps(async |off| {
         let site = Site::new();
         let engine = site.engine().await;
-        let anna = Actor { name: "anna".into(), uid: Some(1) };
+        let anna = Actor::named("anna", Some(1));
         let cockpit = || Origin::Cockpit { session: "one".into(), read_only: false };
         engine.ask(anna.clone(), cockpit(), Ask::Arm {}).await.unwrap();
         ask(&engine, Ask::Hold { reason: "a test".into() }).await;

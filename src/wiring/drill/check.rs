@@ -114,6 +114,7 @@ mod tests {
             plan: "failover".into(),
             scenario: "region-dark".into(),
             estate: "lab".into(),
+            pace: 1,
             started_at: At::UNIX_EPOCH,
             passed: true,
             stages: Stage::ALL.iter().map(|stage| (*stage, true, String::new())).collect(),
