@@ -68,9 +68,11 @@ impl Seen {
 }
 
 /// What is true now, is not journalled, and is not learnt anew by looking: an engine hands it to the one that takes its place.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Kept {
     live: Live,
+    /// One process, one time.
+    time: Option<Arc<Timeline>>,
     points: BTreeMap<SystemId, RecoveryPoint>,
     baseline: Option<Baseline>,
 }
@@ -81,15 +83,16 @@ impl Shared {
         let published = self.published();
         let Live { attached, logs, checklist, refused, .. } = published.live.clone();
         let live = Live { attached, logs, checklist, refused, ..Live::default() };
-        Kept { live, points: published.points.clone(), baseline: Some(published.baseline.clone()) }
+        let (points, baseline) = (published.points.clone(), Some(published.baseline.clone()));
+        Kept { live, time: Some(self.time.clone()), points, baseline }
     }
 
     pub fn new(parts: Parts, kept: Kept) -> Self {
         let Parts { estate, plans, journal, state, mut systems, .. } = parts;
         let Parts { rota, driller, reporter, channels, wording, records, clock, .. } = parts;
-        let time = Arc::new(Timeline::begin(clock, &state));
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
-        let Kept { live, mut points, baseline } = kept;
+        let Kept { live, time, mut points, baseline } = kept;
+        let time = time.unwrap_or_else(|| Arc::new(Timeline::begin(clock, &state)));
         points.retain(|id, _| estate.system(id).is_some());
         let baseline = baseline.unwrap_or_else(|| state.baseline.clone());
         let (states, watched) = watch::channel(Arc::new(state));

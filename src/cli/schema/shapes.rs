@@ -17,6 +17,7 @@ use crate::domain::ids::{
     BackupId, ChannelId, IncidentId, ItemId, PlanId, RegionId, RunId, ServiceId, StepId, SystemId,
 };
 use crate::domain::incident::Incident;
+use crate::domain::journal::Chain;
 use crate::domain::live::SurveyLive;
 use crate::domain::readiness::{Brief, Finding, Ready};
 use crate::domain::run::{Mode, Outcome, StepPhase};
@@ -46,6 +47,8 @@ pub struct StatusAnswer {
     pub rpo: Vec<RpoVerdict>,
     pub regions: Vec<RegionNow>,
     pub services: Vec<ServiceNow>,
+    /// Only where a probe takes the way that clients take.
+    pub clients_path: Vec<ClientsPathNow>,
     pub datastores: Vec<DatastoreNow>,
     pub backups: Vec<BackupNow>,
     pub exposure: BTreeMap<DataClass, Exposure>,
@@ -54,6 +57,27 @@ pub struct StatusAnswer {
     pub way_back: WayBackAnswer,
     /// Why the journal cannot be written, while it cannot.
     pub journal_fault: Option<String>,
+    pub clock: ClockNow,
+    pub journal: Option<Chain>,
+    /// The files of the config that are not what was loaded, by name.
+    pub config_changed: Vec<String>,
+}
+
+/// The engine's own time against the wall clock.
+#[derive(JsonSchema)]
+pub struct ClockNow {
+    /// Negative is behind.
+    pub ahead_of_wall_seconds: f64,
+    /// What to know of it; nothing while both agree.
+    pub words: Option<String>,
+}
+
+/// What was last seen of a service along the clients' path.
+#[derive(JsonSchema)]
+pub struct ClientsPathNow {
+    pub id: ServiceId,
+    pub status: health::Status,
+    pub detail: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -7,7 +7,7 @@ mod shape;
 use serde_json::{Map, Value, json};
 
 use super::cockpit::FLAGS;
-use super::{channels, contacts, drills, estate, probes};
+use super::{channels, contacts, drills, estate, include, probes};
 use crate::domain::checklist::Sight;
 use crate::domain::comms::{ChannelKind, Comms};
 use crate::domain::estate::{DataClass, Environment, OnTrigger, Policy, RegionRole, Tier};
@@ -35,6 +35,7 @@ pub fn config(kinds: &Kinds) -> Value {
         "additionalProperties": text(),
     });
     let root = Shape::new()
+        .with(include::KEY, texts(), "files that are read as if they stood in this one; relative to it")
         .with("plans_dir", text(), "the folder of your own plans; relative to this file")
         .needs("estate", identity.closed("[estate]"), "what is protected")
         .needs("objectives", objectives.closed("[objectives]"), "what was promised")
@@ -50,7 +51,12 @@ pub fn config(kinds: &Kinds) -> Value {
         .with("dependency", list_of("dependency"), "what sits in one region, and people need")
         .with("drill", list_of("drill"), "what is rehearsed, and how often")
         .with("checklist", list_of("checklist"), "what is asked before an incident is closed");
-    document(root, "Mayday: the config", definitions(kinds))
+    let mut schema = document(root, "Mayday: the config", definitions(kinds));
+    // What is needed may stand in a file that is included.
+    if let Some(needed) = schema.as_object_mut().and_then(|it| it.remove("required")) {
+        schema["anyOf"] = json!([{ "required": [include::KEY] }, { "required": needed }]);
+    }
+    schema
 }
 
 /// A plan: one file of `plans_dir`.
