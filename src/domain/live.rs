@@ -11,6 +11,7 @@ use super::health::{Reading, Status};
 use super::ids::{BackupId, ChannelId, ItemId, PlanId, ProbeId, SessionId, StepId, SystemId};
 use super::readiness::Assessment;
 use super::recovery::Survey;
+use super::state::Hold;
 use super::system::Fault;
 use super::time::At;
 
@@ -169,6 +170,10 @@ pub enum LiveChange {
     Config {
         changed: Vec<String>,
     },
+    /// Everything is held, and that is not in the journal yet.
+    Held {
+        hold: Hold,
+    },
     /// Something was refused.
     Refused {},
 }
@@ -223,6 +228,8 @@ impl Live {
             }
             LiveChange::Journal { fault } => self.journal_fault = fault,
             LiveChange::Config { changed } => self.config_changed = changed,
+            // It is a part of the state, where the record of it will find it.
+            LiveChange::Held { .. } => {}
             LiveChange::Refused {} => self.refused += 1,
         }
     }

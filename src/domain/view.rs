@@ -122,6 +122,9 @@ impl Snapshot {
             }
             Update::Record { .. } => Err(Gap),
             Update::Live { change } => {
+                if let LiveChange::Held { hold } = &**change {
+                    self.state.hold.get_or_insert_with(|| hold.clone());
+                }
                 self.live.apply(LiveChange::clone(change));
                 Ok(())
             }

@@ -21,9 +21,12 @@ mod stores;
 mod watchman;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -51,7 +54,7 @@ use crate::domain::wayback;
 pub use self::courier::Channels;
 pub use self::shared::Kept;
 
-use self::core::Input;
+use self::core::{Input, Turn};
 use self::shared::Shared;
 
 /// What an engine is made of.
@@ -83,8 +86,13 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
-    inputs: mpsc::Sender<Input>,
+    /// What people ask for: it overtakes ...
+    people: mpsc::Sender<Input>,
+    /// ... what is reported.
+    machines: mpsc::Sender<Input>,
     stop: CancellationToken,
+    /// Cancelled when a part of the engine has died.
+    broken: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -113,7 +121,12 @@ pub enum Denied {
 /// How many gates may wait for an assessment; more are one too many to be worth it.
 const GATES: usize = 4;
 
-/// How many inputs may wait for the writer.
+/// A journal that has not answered for so long keeps nobody waiting who asks for something.
+const SILENT: Duration = Duration::from_secs(2);
+/// How often that is looked at.
+const GLANCE: Duration = Duration::from_millis(500);
+
+/// How many inputs may wait for the writer, of people and of machines.
 const BACKLOG: usize = 4096;
 
 impl Handle {
@@ -136,14 +149,16 @@ impl Handle {
     /// `first` is what is journalled before anything else; that an engine began, where nothing is given.
     async fn begin(parts: Parts, kept: Kept, first: Option<Report>) -> Result<Self, JournalFault> {
         let shared = Arc::new(Shared::new(parts, kept));
-        let (inputs, received) = mpsc::channel(BACKLOG);
+        let (people, asks) = mpsc::channel(BACKLOG);
+        let (machines, reports) = mpsc::channel(BACKLOG);
         let (gates, asked) = mpsc::channel(GATES);
-        let handle = Self { shared, inputs, stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        let (stop, broken) = (CancellationToken::new(), CancellationToken::new());
+        let handle = Self { shared, people, machines, stop, broken, tasks: TaskTracker::new() };
         let mut writer = core::Writer::new(handle.clone(), gates);
         let (time, version) = (&handle.shared.time, env!("CARGO_PKG_VERSION").into());
         let began = Report::Started { version, anchor: time.anchor(), drift: time.drift() };
-        writer.report(first.unwrap_or(began)).await?;
-        handle.spawn(writer.run(received));
+        writer.report(&[first.unwrap_or(began)]).await?;
+        handle.spawn(writer.run(asks, reports));
         clock::start(&handle);
         monitor::start(&handle);
         archive::start(&handle);
@@ -176,10 +191,43 @@ impl Handle {
         {
             self.vouched(result).await.map_err(Denied::Refused)?;
         }
-        let (reply, answer) = oneshot::channel();
-        let envelope = Envelope { actor, origin, command: Command::Ask(ask) };
-        self.inputs.send(Input::Ask(Box::new(envelope), reply)).await.map_err(|_| Denied::Stopped)?;
-        answer.await.map_err(|_| Denied::Stopped)?
+        let looks_only = matches!(&origin, Origin::Cockpit { read_only: true, .. });
+        let holds = match &ask {
+            Ask::Hold { reason } if !looks_only => {
+                self.shared.hold(&actor, reason);
+                true
+            }
+            _ => false,
+        };
+        let ((reply, answer), turn) = (oneshot::channel(), Arc::new(Turn::default()));
+        let envelope = Box::new(Envelope { actor, origin, command: Command::Ask(ask) });
+        self.people.send(Input::Ask(envelope, reply, turn.clone())).await.map_err(|_| Denied::Stopped)?;
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| Denied::Stopped)?,
+            silent = self.journal_is_silent() => match holds {
+                true => Ok(self.shared.held_unwritten(&unanswered(silent))),
+                // The writer has not begun with it, and will not.
+                false if turn.take() => Err(Denied::Journal(JournalFault {
+                    what: format!("{}; nothing was done", unanswered(silent)),
+                    next: "see whether its disk works, then ask again; HOLD works all the same".into(),
+                })),
+                false => Err(Denied::Journal(JournalFault {
+                    what: format!("{}: it is not known whether that is written", unanswered(silent)),
+                    next: "see whether its disk works; look at `mayday status` before you ask again".into(),
+                })),
+            },
+        }
+    }
+
+    /// Until the journal has not answered for longer than whoever asks is kept waiting; for how long then.
+    async fn journal_is_silent(&self) -> Duration {
+        loop {
+            tokio::time::sleep(GLANCE).await;
+            if let Some(silent) = self.shared.silence().filter(|silent| *silent >= SILENT) {
+                return silent;
+            }
+        }
     }
 
     /// That a drill passed is believed for its evidence, and for nobody's word.
@@ -298,7 +346,7 @@ impl Handle {
         check: impl FnOnce(&State) -> Result<(), Refusal> + Send + 'static,
     ) -> Result<Kept, Denied> {
         let (reply, answer) = oneshot::channel();
-        self.inputs.send(Input::Rest(Box::new(check), reply)).await.map_err(|_| Denied::Stopped)?;
+        self.people.send(Input::Rest(Box::new(check), reply)).await.map_err(|_| Denied::Stopped)?;
         answer.await.map_err(|_| Denied::Stopped)??;
         self.stop().await;
         Ok(self.shared.kept())
@@ -306,7 +354,7 @@ impl Handle {
 
     /// Whether it has come to rest, or has stopped: it decides nothing any more.
     pub fn rests(&self) -> bool {
-        self.inputs.is_closed()
+        self.people.is_closed()
     }
 
     /// Whether both are the same engine.
@@ -342,22 +390,36 @@ impl Handle {
         wayback::plan(&self.shared.estate, &self.shared.state(), self.plans(), id).map_err(missing)
     }
 
-    /// Runs a task that ends with the engine.
+    /// Runs a task that ends with the engine, and with which the engine ends, should it die: half an engine would look like a whole
+    /// one.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
+        let (stop, broken) = (self.stop.clone(), self.broken.clone());
+        let task = AssertUnwindSafe(task).catch_unwind();
         self.tasks.spawn(async move {
             tokio::select! {
-                () = task => {}
+                done = task => if done.is_err() {
+                    tracing::error!("a part of the engine has died (see above): it ends; the next one observes and goes on");
+                    broken.cancel();
+                },
                 () = stop.cancelled() => {}
             }
         });
     }
 
+    /// Until a part of the engine dies by a defect of Mayday's: whoever runs it has to end it then.
+    pub async fn broken(&self) {
+        self.broken.cancelled().await;
+    }
+
     /// Hands the outcome of an effect to the writer.
     async fn report(&self, report: Report) {
         // Fails only when the engine is stopping: the next one looks for itself.
-        let _ = self.inputs.send(Input::Report(report)).await;
+        let _ = self.machines.send(Input::Report(report)).await;
     }
+}
+
+fn unanswered(silent: Duration) -> String {
+    format!("the journal has not answered for {} s", silent.as_secs())
 }
 
 /// The fault of a step whose system this engine was not given.

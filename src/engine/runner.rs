@@ -144,6 +144,11 @@ async fn apply_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
         Observed::NotDone { .. } | Observed::Unknowable { .. } => {}
     }
     let pre_image = job.begun.as_ref().map(|begun| begun.pre_image.clone()).unwrap_or_default();
+    // Last thing before the change: it was decided before the HOLD came.
+    if let Some(hold) = engine.shared.held_by() {
+        let what = format!("HOLD (set by {}) came before the change was made", hold.by);
+        return Err(Fault::transient("mayday", what).means("nothing was changed").next("mayday hold off"));
+    }
     log.line(&format!("applying (attempt {})", job.attempt));
     let late = || {
         Fault::ambiguous(spec.system.as_str(), format!("no answer within {}", spec.timeout))

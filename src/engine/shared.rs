@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 
 use super::archive::Archive;
 use super::clock::Timeline;
-use super::{Channels, Parts, builtin};
+use super::{Accepted, Channels, Parts, builtin};
+use crate::domain::actor::Actor;
 use crate::domain::checklist::Baseline;
 use crate::domain::comms::{Counts, Message, Purpose, Voice, Wording};
 use crate::domain::contacts::Rota;
 use crate::domain::decide::{Context, preview, wakes};
 use crate::domain::estate::{Estate, ProbeSpec};
-use crate::domain::event::Record;
+use crate::domain::event::{Event, Record};
 use crate::domain::ids::{ChannelId, ProbeId, SessionId, SystemId};
 use crate::domain::journal::Journal;
 use crate::domain::live::{Attached, Live, LiveChange};
@@ -21,8 +24,9 @@ use crate::domain::plan::Plan;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::rollup::Readings;
 use crate::domain::schedule::Driller;
-use crate::domain::state::State;
+use crate::domain::state::{Hold, State};
 use crate::domain::system::{Fault, System};
+use crate::domain::text::clean;
 use crate::domain::time::At;
 use crate::domain::view::{Snapshot, Update};
 
@@ -43,6 +47,10 @@ pub(super) struct Shared {
     pub channels: Channels,
     wording: Arc<dyn Wording>,
     counts: Mutex<Counts>,
+    /// A HOLD that is not in the journal yet: it holds all the same.
+    held: Mutex<Option<Hold>>,
+    /// Since when the journal is at an append.
+    appending: Mutex<Option<Instant>>,
     published: Arc<Mutex<Published>>,
     states: watch::Sender<Arc<State>>,
     updates: broadcast::Sender<Update>,
@@ -116,6 +124,8 @@ impl Shared {
             channels,
             wording,
             counts,
+            held: Mutex::default(),
+            appending: Mutex::default(),
             published,
             states,
             updates,
@@ -139,6 +149,63 @@ impl Shared {
 
     pub fn state(&self) -> Arc<State> {
         self.states.borrow().clone()
+    }
+
+    /// The state with a HOLD that is not written yet.
+    pub fn state_held(&self) -> Arc<State> {
+        let mut state = self.state();
+        if let (None, Some(hold)) = (&state.hold, self.unwritten_hold()) {
+            Arc::make_mut(&mut state).hold = Some(hold);
+        }
+        state
+    }
+
+    fn unwritten_hold(&self) -> Option<Hold> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who holds everything, written or not.
+    pub fn held_by(&self) -> Option<Hold> {
+        self.states.borrow().hold.clone().or_else(|| self.unwritten_hold())
+    }
+
+    /// Holds from this moment on, whatever the journal does.
+    pub fn hold(&self, by: &Actor, reason: &str) {
+        let _published = self.published();
+        if self.states.borrow().hold.is_some() {
+            return;
+        }
+        let hold = Hold { by: by.clone(), at: self.now(), reason: clean(reason) };
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| hold.clone());
+        // Nobody listening is no error.
+        let _ = self.updates.send(Update::Live { change: Arc::new(LiveChange::Held { hold }) });
+    }
+
+    /// Whoever asked for it may not.
+    pub fn unhold(&self) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The answer to who has set a HOLD that the journal has not taken.
+    pub fn held_unwritten(&self, why: &str) -> Accepted {
+        let note = format!("held; not journalled yet: {why}; an engine that starts before it is does not know of it");
+        Accepted { seq: self.state().seq, note: Some(note) }
+    }
+
+    /// An append begins now.
+    pub fn appends(&self) -> Instant {
+        let now = Instant::now();
+        *self.appending.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        now
+    }
+
+    pub fn appended(&self) {
+        *self.appending.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// For how long the journal has not answered.
+    pub fn silence(&self) -> Option<Duration> {
+        self.appending.lock().unwrap_or_else(PoisonError::into_inner).map(|begun| begun.elapsed())
     }
 
     /// Every state from now on.
@@ -221,12 +288,14 @@ impl Shared {
     }
 
     fn snapshot_of(&self, published: &Published) -> Snapshot {
+        let mut state = State::clone(&self.states.borrow());
+        state.hold = state.hold.or_else(|| self.unwritten_hold());
         Snapshot {
             version: env!("CARGO_PKG_VERSION").into(),
             now: self.now(),
             estate: self.shown.clone(),
             plans: self.plans.clone(),
-            state: State::clone(&self.states.borrow()),
+            state,
             live: published.live.clone(),
             chain: Some(self.journal.tail()),
         }
@@ -257,6 +326,9 @@ impl Shared {
         for record in records {
             self.time.not_before(record.at);
             self.states.send_modify(|state| Arc::make_mut(state).apply(&record));
+            if matches!(record.event, Event::HoldSet { .. }) {
+                *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            }
             // Nobody listening is no error.
             let _ = self.updates.send(Update::Record { record: Arc::new(record) });
         }

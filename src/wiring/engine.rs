@@ -3,14 +3,15 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{self, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::drill::automatic::Child;
@@ -26,6 +27,11 @@ use crate::config;
 use crate::domain::journal::Journal;
 use crate::engine::Handle;
 use crate::journal::{Lock, LockFault, SqliteJournal, folder, resume};
+
+/// How long the parts of an engine may take to end.
+const PARTING: Duration = Duration::from_secs(3);
+/// When the process ends, whatever hangs.
+const LAST: Duration = Duration::from_secs(4);
 
 /// How long a started engine may take to answer; a journal of a million events is replayed in a fraction of it.
 const START: Duration = Duration::from_secs(20);
@@ -63,19 +69,43 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     if let Some(listener) = metrics {
         tokio::spawn(scrape::serve(listener, args.metrics_host.clone(), engines.clone(), stop.clone()));
     }
-    let hung_up = reloader.clone();
-    let (ended, until_stdin_closes) = (stop.clone(), args.until_stdin_closes);
-    tokio::spawn(async move {
-        tokio::select! {
-            () = signals.end(&hung_up) => {}
-            () = closed(), if until_stdin_closes => {}
+    let until_stdin_closes = args.until_stdin_closes;
+    let (limits, socket) = (Limits { group, ..Limits::default() }, places.socket.clone());
+    let mut serving = pin!(server::serve(listener, socket, engines, limits, stop.clone()));
+    // In this task and in no other: it is heard while every thread of the others hangs.
+    let mut served = false;
+    let broken = tokio::select! {
+        () = &mut serving => { served = true; false }
+        () = signals.end(&reloader) => false,
+        () = closed(), if until_stdin_closes => false,
+        () = reloader.broken() => true,
+    };
+    stop.cancel();
+    end_at_last(places.socket.clone());
+    let _ = timeout(PARTING, async {
+        if !served {
+            serving.await;
         }
-        ended.cancel();
-    });
-    server::serve(listener, places.socket.clone(), engines, Limits { group, ..Limits::default() }, stop).await;
-    reloader.now().stop().await;
+        reloader.now().stop().await;
+    })
+    .await;
     tracing::info!("the engine has stopped");
-    Ok(())
+    match broken {
+        false => Ok(()),
+        true => Err(Failure::failed(
+            "a part of the engine died by a defect of Mayday's (its log tells which), so all of it has ended; nothing is lost → start it again: mayday engine",
+        )),
+    }
+}
+
+/// Ends the process whatever hangs in it: what is not journalled by then is observed by the next engine.
+fn end_at_last(socket: PathBuf) {
+    // Without this thread the end is as good, only not as certain.
+    let _ = std::thread::Builder::new().name("end".into()).spawn(move || {
+        std::thread::sleep(LAST);
+        let _ = std::fs::remove_file(socket);
+        process::exit(1);
+    });
 }
 
 /// Whoever held the other side of standard input is gone.

@@ -57,6 +57,19 @@ impl Reloader {
         self.current.borrow().clone()
     }
 
+    /// Until a part of the engine of now has died.
+    pub async fn broken(&self) {
+        let mut engines = self.current.subscribe();
+        loop {
+            let engine = engines.borrow_and_update().clone();
+            tokio::select! {
+                () = engine.broken() => return,
+                // What sends is kept here, so it lives.
+                _ = engines.changed() => {}
+            }
+        }
+    }
+
     fn files(&self) -> Files {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -137,7 +137,7 @@ async fn the_terminal_it_was_started_from_may_go() {
     drop((pty.slave, pty.master));
     // Something that it can tell nobody.
     limit(pid, Some(0));
-    let refused = client.ask(&Ask::Hold { reason: "full".into() }).await.unwrap_err();
+    let refused = client.ask(&Ask::Note { text: "full".into() }).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Journal, "{refused}");
     limit(pid, None);
     hold(&client).await;
@@ -181,16 +181,26 @@ async fn on_a_full_disk_nothing_is_half_done_and_it_goes_on_when_there_is_room()
     let before = client.snapshot().await.unwrap().state;
     limit(engine.pid(), Some(0));
     for _ in 0..2 {
-        home.says("hold on").await.is(JOURNAL, &["journal.db", "look at the disk"]);
+        let refused = client.ask(&Ask::Note { text: "full".into() }).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Journal, "{refused}");
+        assert!(refused.to_string().contains("journal.db") && refused.to_string().contains("look at the disk"));
     }
     let view = client.snapshot().await.unwrap();
     assert_eq!(view.state, before, "what is not durable did not happen");
     assert!(view.live.journal_fault.is_some(), "and whoever looks is told");
     home.says("status").await.is(0, &["JOURNAL"]);
-    limit(engine.pid(), None);
-    home.says("hold on").await.is(0, &[]);
+    let held = client.ask(&Ask::Hold { reason: "full".into() }).await.expect("HOLD holds whatever the disk does");
+    assert!(held.note.is_some_and(|note| note.contains("not journalled yet")));
     let view = client.snapshot().await.unwrap();
-    assert_eq!((view.state.seq, view.live.journal_fault), (before.seq + 1, None));
+    assert_eq!((view.state.seq, view.state.hold.is_some()), (before.seq, true), "it holds, and is not written");
+    let refused = client.ask(&Ask::Release { reason: "no".into() }).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Journal, "{refused}");
+    limit(engine.pid(), None);
+    let view = eventually("the HOLD is written by itself", async || {
+        client.snapshot().await.ok().filter(|view| view.state.seq > before.seq)
+    })
+    .await;
+    assert_eq!((view.state.seq, view.live.journal_fault, view.state.hold.is_some()), (before.seq + 1, None, true));
     assert_eq!(client.verify().await.unwrap().records, before.seq + 1);
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use super::actor::{Actor, Origin};
 use super::checklist::Baseline;
-use super::command::{Command, Effect, Envelope, Job, Refusal, RefusalReason};
+use super::command::{Command, Effect, Envelope, Job, Refusal, RefusalReason, Report};
 use super::comms::{Message, Purpose, Voice};
 use super::estate::Estate;
 use super::event::{Event, Record};
@@ -85,6 +85,19 @@ pub fn decide(cx: &Context<'_>, state: &State, envelope: &Envelope) -> Result<De
     advance::advance(&mut draft);
     comms::advance(&mut draft);
     Ok(draft.decision)
+}
+
+/// Decides on what was reported, in its order and as one: it becomes durable together, and what may start is worked out once.
+pub fn decide_reports(cx: &Context<'_>, state: &State, reports: &[Report]) -> Decision {
+    let command = Command::Report(Report::CommsDue {});
+    let envelope = Envelope { actor: Actor::engine(), origin: Origin::Engine, command };
+    let mut draft = Draft::new(*cx, state, &envelope);
+    for report in reports {
+        report::report(&mut draft, report);
+    }
+    advance::advance(&mut draft);
+    comms::advance(&mut draft);
+    draft.decision
 }
 
 /// When something of communications comes due by itself.
