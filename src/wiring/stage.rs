@@ -23,7 +23,7 @@ use crate::domain::health::Status;
 use crate::domain::ids::{PlanId, ProbeId, SystemId};
 use crate::domain::time::{At, seconds_between};
 use crate::domain::view::Snapshot;
-use crate::lab::{Lab, Pace, estate, handout};
+use crate::lab::{Lab, Pace, alive, estate, handout};
 
 /// The longest that the lab may take to look healthy, or broken, to the engine: several rounds of its probes.
 const SIGHT: Duration = Duration::from_secs(60);
@@ -60,7 +60,7 @@ impl Private {
     pub async fn start(config: impl FnOnce(&Places) -> Result<Option<PathBuf>, Failure>) -> Result<Self, Failure> {
         sweep::sweep(&std::env::temp_dir()).await;
         let dir = tempfile::Builder::new().prefix(sweep::PREFIX).tempdir()?;
-        let alive = sweep::claim(dir.path())?;
+        let claim = alive::claim(dir.path())?;
         let mut places = Places::within(dir.path());
         if let Some(other) = config(&places)? {
             places.config = other;
@@ -70,7 +70,7 @@ impl Private {
             kill(&mut child);
             return Err(failure);
         }
-        Ok(Self { places, child, dir, _alive: alive })
+        Ok(Self { places, child, dir, _alive: claim })
     }
 
     pub fn client(&self) -> Client {

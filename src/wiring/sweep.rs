@@ -1,30 +1,17 @@
-//! What a demo, a drill or a game left behind when it was killed, swept away by the next one. Its lab died with it and its engine ends
-//! when its standard input closes; what stays is a folder, and an engine that hangs.
+//! What a demo, a drill or a game left behind when it was killed, swept away by the next one. Its servers died with it and its
+//! engine ends when its standard input closes; what stays are folders, and an engine that hangs.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::api::client::Client;
+use crate::lab::alive;
 
 use super::places::Places;
 
 /// How the names of the folders begin.
 pub const PREFIX: &str = "mayday-";
-
-/// A file in each, locked for as long as its process lives: the system lets go of it however that ends.
-const ALIVE: &str = "alive";
-
-/// Marks a new folder as that of this process, until what is given back is dropped.
-///
-/// # Errors
-/// When the file cannot be made.
-pub fn claim(dir: &Path) -> io::Result<File> {
-    let file = File::create(dir.join(ALIVE))?;
-    file.lock()?;
-    Ok(file)
-}
 
 /// Removes every folder below `base` that a process of this user claimed and that no process holds any more. An engine that still
 /// answers in it is ended first.
@@ -35,11 +22,7 @@ pub async fn sweep(base: &Path) {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) || !is_ours(&path) {
             continue;
         }
-        // Without the file it is somebody else's, or one that is being made right now.
-        let Ok(alive) = File::open(path.join(ALIVE)) else { continue };
-        if alive.try_lock().is_err() {
-            continue;
-        }
+        let Some(_held) = alive::abandoned(&path) else { continue };
         // It ends by itself; where it hangs, this ends it in order. None answers usually.
         let _ = Client::new(&Places::within(&path).socket).stop().await;
         // What cannot be removed is tried again by the next one.
@@ -55,6 +38,7 @@ fn is_ours(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::alive::claim;
 
     #[tokio::test]
     async fn only_what_a_dead_process_left_is_swept_away() {

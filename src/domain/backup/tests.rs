@@ -96,9 +96,10 @@ fn copies_that_go_too_soon_are_flagged() {
 #[test]
 fn a_copy_of_an_odd_size_is_flagged() {
     let mut look = sound();
-    look.copies[0].size = Some(300);
+    look.copies.iter_mut().for_each(|copy| copy.size = Some(10_000));
+    look.copies[0].size = Some(3_000);
     assert_eq!(judged(look.clone()).worth, Worth::Weak);
-    look.copies[0].size = Some(1800);
+    look.copies[0].size = Some(18_000);
     assert_eq!(judged(look).worth, Worth::Fresh);
 }
 

@@ -196,7 +196,7 @@ impl Bench {
     /// The engine dies, and the next one has read nothing yet.
     pub fn restart(&mut self) -> Decision {
         self.readings.clear();
-        self.report(Report::Started { version: "2".into() })
+        self.report(Report::Started { version: "2".into(), anchor: None, drift: Default::default() })
     }
 
     pub fn start(&mut self, mode: Mode, unattended: bool) -> Result<Decision, Refusal> {

@@ -76,10 +76,12 @@ fn nothing_starts_under_hold_and_it_survives_a_restart() {
     bench.verified("fence");
     assert_eq!(bench.phase("fence"), StepPhase::Done, "what was in flight finishes");
     assert_eq!(bench.phase("promote"), StepPhase::Waiting, "what comes after does not begin");
-    bench.report(Report::Started { version: "2".into(), anchor: None, drift: Default::default() });
+    bench.restart();
     assert_eq!(bench.effects_on("scale", apply), 0);
     bench.ask(Ask::Release { reason: String::new() }).unwrap();
-    assert_eq!(bench.effects_on("scale", apply), 1);
+    assert_eq!(bench.effects_on("scale", apply), 0, "its evidence is of another engine's life");
+    bench.prepared("scale", bench.sound(2));
+    assert_eq!(bench.effects_on("scale", apply), 1, "and its answer stands");
     assert_eq!(bench.phase("promote"), StepPhase::Preparing);
 }
 
@@ -250,6 +252,7 @@ fn dns_does_not_move_past_a_skipped_promotion() {
 #[test]
 fn a_rehearsal_applies_nothing() {
     let mut bench = Bench::new();
+    bench.probe(STANDBY, Status::Healthy);
     bench.start(Mode::Rehearsal, false).unwrap();
     for name in ["fence", "promote", "scale", "measure", "dns", "client"] {
         bench.prepared(name, bench.sound(2));
@@ -262,6 +265,7 @@ fn a_rehearsal_applies_nothing() {
 #[test]
 fn a_rehearsal_in_an_incident_is_told_to_nobody() {
     let mut bench = Bench::new();
+    bench.probe(STANDBY, Status::Healthy);
     bench.ask(Ask::Declare { title: "east is dark".into(), severity: Severity::Sev1, drill: false }).unwrap();
     bench.start(Mode::Rehearsal, false).unwrap();
     for name in ["fence", "promote", "scale", "measure", "dns", "client"] {
@@ -270,7 +274,7 @@ fn a_rehearsal_in_an_incident_is_told_to_nobody() {
     assert!(!bench.state.run.as_ref().unwrap().is_open());
     let incident = bench.state.incident.as_ref().unwrap();
     let (purpose, beside) = (comms::Purpose::Investigating, comms::Beside::default());
-    let told = comms::facts(&bench.estate, &bench.state, incident, purpose, &beside, bench.now);
+    let told = comms::facts(&bench.estate, (&bench.state, &bench.readings), incident, purpose, &beside, bench.now);
     assert_eq!(told.run, None, "nobody is told that anything was recovered");
     assert!(incident.clocks.t3.is_none() && incident.clocks.t5.is_empty() && incident.touched.is_empty());
     assert!(bench.state.history.is_empty() && bench.state.moved.is_none());
