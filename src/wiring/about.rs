@@ -67,7 +67,7 @@ pub fn schema(name: Option<&str>, format: Format) -> Result<Exit, Failure> {
     let library = settings::themes(settings::folder().as_deref())?;
     let themes: Vec<&str> = library.names().collect();
     let words = schema::Words { kinds: super::kinds(), themes: &themes, actions: keymap::Action::WORDS };
-    schema::print(name, &words, format == Format::Json, &mut io::stdout())?;
+    schema::print(name, &words, format == Format::Json, &mut out())?;
     Ok(Exit::Ok)
 }
 
