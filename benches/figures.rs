@@ -91,6 +91,9 @@ async fn measure(wanted: &impl Fn(&str) -> bool) -> Result<bool> {
     if wanted("probes") {
         many_probes().await?.into_iter().for_each(&mut show);
     }
+    if wanted("people") {
+        show(people().await?);
+    }
     if wanted("failover") {
         for speed in [5.0, 10.0, 20.0, 50.0] {
             show(failover(Pace(speed)).await?);
@@ -291,25 +294,9 @@ async fn idle() -> Result<[Figure; 2]> {
 
 /// An estate of 10,000 probes, each an HTTP request over a connection of its own, every ten seconds.
 async fn many_probes() -> Result<[Figure; 3]> {
-    const SERVICES: usize = 100;
-    const PROBES: usize = 10_000;
     const LONG: Duration = Duration::from_secs(30);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}/", listener.local_addr()?);
-    let router = axum::Router::new().route("/", axum::routing::get(|| async { "fine" }));
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    let mut config = MANY.to_owned();
-    for service in 0..SERVICES {
-        config += &format!("[[service]]\nid = \"service-{service}\"\ntier = \"standard\"\n");
-        for probe in 0..PROBES / SERVICES {
-            let region = if probe % 2 == 0 { "east" } else { "west" };
-            config += &format!(
-                "[[service.probe]]\nid = \"probe-{service}-{probe}\"\nkind = \"http.get\"\nregion = \"{region}\"\nurl = \"{url}\"\n"
-            );
-        }
-    }
-    let (engine, client, _dir) = engine(&config)?;
-    let healthy = |view: &Snapshot| view.live.probes.values().filter(|it| it.status == Status::Healthy).count();
+    let (server, url) = answering(|| true).await?;
+    let (engine, client, _dir) = engine(&many(&url))?;
     until(&client, "10,000 healthy probes", Duration::from_secs(1), |view| healthy(view) == PROBES).await?;
     let pid = engine.0.id();
     let (since, before, seen) = (Instant::now(), cpu_seconds(pid)?, Timestamp::now());
@@ -329,6 +316,69 @@ async fn many_probes() -> Result<[Figure; 3]> {
     ])
 }
 
+/// What people ask for while every one of 10,000 probes changes at every look, a thousand a second.
+async fn people() -> Result<Figure> {
+    const ASKS: usize = 200;
+    let began = Instant::now();
+    // Well for one round of looks, ill for the next.
+    let (server, url) = answering(move || (began.elapsed().as_secs() / 10).is_multiple_of(2)).await?;
+    let (_engine, client, _dir) = engine(&many(&url))?;
+    let changed = |view: &Snapshot| view.state.seq > 2 * PROBES as u64;
+    until(&client, "every probe changed twice", Duration::from_secs(1), changed).await?;
+    let mut times = Vec::new();
+    for number in 0..ASKS {
+        let ask = match number % 4 {
+            0 => Ask::Hold { reason: "wait".into() },
+            1 => Ask::Declare { title: "bench".into(), severity: Severity::Sev2, drill: false },
+            2 => Ask::Release { reason: String::new() },
+            _ => Ask::CloseIncident { note: "bench".into(), despite: "a bench ticks nothing".into() },
+        };
+        let since = Instant::now();
+        client.ask(&ask).await?;
+        times.push(milliseconds(since));
+        sleep(Duration::from_millis(50)).await;
+    }
+    server.abort();
+    times.sort_by(f64::total_cmp);
+    let slowest = times[ASKS * 99 / 100];
+    Ok(Figure::below("HOLD, declare while 10,000 probes change: p99", 100.0, slowest, "ms"))
+}
+
+const PROBES: usize = 10_000;
+
+fn healthy(view: &Snapshot) -> usize {
+    view.live.probes.values().filter(|it| it.status == Status::Healthy).count()
+}
+
+/// A server that answers 200 while it is well, and 503 while it is not.
+async fn answering(
+    well: impl Fn() -> bool + Clone + Send + Sync + 'static,
+) -> Result<(tokio::task::JoinHandle<std::io::Result<()>>, String)> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    let answer = move || async move {
+        if well() { axum::http::StatusCode::OK } else { axum::http::StatusCode::SERVICE_UNAVAILABLE }
+    };
+    let router = axum::Router::new().route("/", axum::routing::get(answer));
+    Ok((tokio::spawn(async move { axum::serve(listener, router).await }), url))
+}
+
+/// The config of an estate with [`PROBES`] probes of that URL.
+fn many(url: &str) -> String {
+    const SERVICES: usize = 100;
+    let mut config = MANY.to_owned();
+    for service in 0..SERVICES {
+        config += &format!("[[service]]\nid = \"service-{service}\"\ntier = \"standard\"\n");
+        for probe in 0..PROBES / SERVICES {
+            let region = if probe % 2 == 0 { "east" } else { "west" };
+            config += &format!(
+                "[[service.probe]]\nid = \"probe-{service}-{probe}\"\nkind = \"http.get\"\nregion = \"{region}\"\nurl = \"{url}\"\n"
+            );
+        }
+    }
+    config
+}
+
 /// What the estate of many probes begins with.
 const MANY: &str = r#"
 [estate]
@@ -342,6 +392,8 @@ platform = "30m"
 [probe]
 every = "10s"
 timeout = "2s"
+fall = 1
+rise = 1
 [[region]]
 id = "east"
 role = "primary"
