@@ -15,11 +15,11 @@ use mayday::domain::command::Ask;
 use mayday::domain::event::{Event, Record};
 use mayday::domain::health::Status;
 use mayday::domain::incident::Severity;
-use mayday::domain::journal::Journal;
+use mayday::domain::journal::{Journal, Records};
 use mayday::domain::run::{Mode, Outcome, Run};
 use mayday::domain::time::seconds_between;
 use mayday::domain::view::Snapshot;
-use mayday::journal::{Reader, SqliteJournal, replay};
+use mayday::journal::{SqliteJournal, replay, resume};
 use mayday::lab::faults::Condition;
 use mayday::lab::kubernetes::SERVICES;
 use mayday::lab::rds::{REPLICA, State};
@@ -80,7 +80,7 @@ async fn measure(wanted: &impl Fn(&str) -> bool) -> Result<bool> {
         show(append().await?);
     }
     if wanted("replay") {
-        show(replayed().await?);
+        replayed().await?.into_iter().for_each(&mut show);
     }
     if wanted("idle") {
         idle().await?.into_iter().for_each(&mut show);
@@ -90,6 +90,9 @@ async fn measure(wanted: &impl Fn(&str) -> bool) -> Result<bool> {
     }
     if wanted("probes") {
         many_probes().await?.into_iter().for_each(&mut show);
+    }
+    if wanted("people") {
+        show(people().await?);
     }
     if wanted("failover") {
         for speed in [5.0, 10.0, 20.0, 50.0] {
@@ -125,16 +128,28 @@ fn start() -> Result<Figure> {
     Ok(Figure::below("start of `mayday --help`, median of 50", 20.0, median(times), "ms"))
 }
 
-/// What a journal is made of: mostly probes, and what people say.
+/// What a journal is made of: mostly what was seen, and what people say. As long as the records of a real failover are.
 fn event(number: usize) -> (Actor, Event) {
+    let region = if number.is_multiple_of(3) { "us-east-1" } else { "us-west-2" };
     if number.is_multiple_of(10) {
-        let person = Actor { name: "engineer".into(), uid: Some(1000) };
-        return (person, Event::NoteAdded { text: format!("note {number}: the database team is looking at it") });
+        let person = Actor::named("engineer", Some(1000));
+        let text = format!(
+            "note {number}: the database team is looking at it, the vendor was called (case 4711-{number}); the replica in {region} is \
+            43 s behind and catching up, the connection pools of checkout and search were emptied by hand, next look in ten minutes"
+        );
+        return (person, Event::NoteAdded { text });
     }
     let to = if number.is_multiple_of(2) { Status::Down } else { Status::Healthy };
-    let probe = format!("service-{}.http.get.us-east-1", number % 40).into();
-    let event =
-        Event::ProbeChanged { probe, to, detail: "no answer within 2s".into(), last_healthy: Some(Timestamp::now()) };
+    let service = number % 40;
+    let probe = format!("service-{service}.http.get.{region}").into();
+    let detail = format!(
+        "https://service-{service}.{region}.gennet.example:443/healthz: connection refused (os error 111) in 3 of 3 looks within 2s; the \
+        last answer was 200 in {} ms, from 10.{}.{}.17",
+        number % 900,
+        number % 250,
+        number % 240
+    );
+    let event = Event::ProbeChanged { probe, to, detail, last_healthy: Some(Timestamp::now()), trouble: None };
     (Actor::engine(), event)
 }
 
@@ -150,7 +165,8 @@ async fn append() -> Result<Figure> {
     Ok(Figure::below("journal append, on disk, median of 1000", 5.0, median(times), "ms"))
 }
 
-async fn replayed() -> Result<Figure> {
+/// A journal of a million records: what an engine's start, a verification and a fold from the first record take.
+async fn replayed() -> Result<[Figure; 4]> {
     const EVENTS: usize = 1_000_000;
     const BATCH: usize = 10_000;
     let dir = scratch()?;
@@ -159,12 +175,34 @@ async fn replayed() -> Result<Figure> {
         let events = (0..BATCH).map(|number| event(batch * BATCH + number)).collect();
         journal.append(Timestamp::now(), events).await?;
     }
-    drop(journal);
     let since = Instant::now();
-    let state = replay(&Reader::open(dir.path()).await?).await?;
-    let seconds = since.elapsed().as_secs_f64();
+    let state = replay(journal.reader()).await?;
+    let folded = since.elapsed().as_secs_f64();
     assert_eq!(state.seq, EVENTS as u64);
-    Ok(Figure::below("replay of 1,000,000 events, chain proven", 2.0, seconds, "s"))
+    journal.keep(&state).await?;
+    journal.close().await;
+    drop(journal);
+    let bytes = fs::metadata(dir.path().join("journal.db"))?.len() as f64 / EVENTS as f64;
+    let since = Instant::now();
+    let journal = SqliteJournal::open(dir.path()).await?;
+    assert_eq!(resume(journal.reader()).await?, state);
+    let started = since.elapsed().as_secs_f64();
+    let since = Instant::now();
+    let chain = journal.verify().await?;
+    let verified = since.elapsed().as_secs_f64();
+    assert_eq!(chain.records, EVENTS as u64);
+    let size = Figure {
+        name: "  a record of it takes so much on disk".into(),
+        target: "> 350 bytes (real)".into(),
+        measured: format!("{bytes:.0} bytes"),
+        met: bytes > 350.0,
+    };
+    Ok([
+        Figure::below("start on 1,000,000 records: state known", 0.5, started, "s"),
+        Figure::below("verification of 1,000,000 records", 2.0, verified, "s"),
+        Figure::below("first start of another build: all folded", 10.0, folded, "s"),
+        size,
+    ])
 }
 
 /// An engine in a process of its own, on a lab in this one.
@@ -256,25 +294,9 @@ async fn idle() -> Result<[Figure; 2]> {
 
 /// An estate of 10,000 probes, each an HTTP request over a connection of its own, every ten seconds.
 async fn many_probes() -> Result<[Figure; 3]> {
-    const SERVICES: usize = 100;
-    const PROBES: usize = 10_000;
     const LONG: Duration = Duration::from_secs(30);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}/", listener.local_addr()?);
-    let router = axum::Router::new().route("/", axum::routing::get(|| async { "fine" }));
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    let mut config = MANY.to_owned();
-    for service in 0..SERVICES {
-        config += &format!("[[service]]\nid = \"service-{service}\"\ntier = \"standard\"\n");
-        for probe in 0..PROBES / SERVICES {
-            let region = if probe % 2 == 0 { "east" } else { "west" };
-            config += &format!(
-                "[[service.probe]]\nid = \"probe-{service}-{probe}\"\nkind = \"http.get\"\nregion = \"{region}\"\nurl = \"{url}\"\n"
-            );
-        }
-    }
-    let (engine, client, _dir) = engine(&config)?;
-    let healthy = |view: &Snapshot| view.live.probes.values().filter(|it| it.status == Status::Healthy).count();
+    let (server, url) = answering(|| true).await?;
+    let (engine, client, _dir) = engine(&many(&url))?;
     until(&client, "10,000 healthy probes", Duration::from_secs(1), |view| healthy(view) == PROBES).await?;
     let pid = engine.0.id();
     let (since, before, seen) = (Instant::now(), cpu_seconds(pid)?, Timestamp::now());
@@ -294,6 +316,69 @@ async fn many_probes() -> Result<[Figure; 3]> {
     ])
 }
 
+/// What people ask for while every one of 10,000 probes changes at every look, a thousand a second.
+async fn people() -> Result<Figure> {
+    const ASKS: usize = 200;
+    let began = Instant::now();
+    // Well for one round of looks, ill for the next.
+    let (server, url) = answering(move || (began.elapsed().as_secs() / 10).is_multiple_of(2)).await?;
+    let (_engine, client, _dir) = engine(&many(&url))?;
+    let changed = |view: &Snapshot| view.state.seq > 2 * PROBES as u64;
+    until(&client, "every probe changed twice", Duration::from_secs(1), changed).await?;
+    let mut times = Vec::new();
+    for number in 0..ASKS {
+        let ask = match number % 4 {
+            0 => Ask::Hold { reason: "wait".into() },
+            1 => Ask::Declare { title: "bench".into(), severity: Severity::Sev2, drill: false },
+            2 => Ask::Release { reason: String::new() },
+            _ => Ask::CloseIncident { note: "bench".into(), despite: "a bench ticks nothing".into() },
+        };
+        let since = Instant::now();
+        client.ask(&ask).await?;
+        times.push(milliseconds(since));
+        sleep(Duration::from_millis(50)).await;
+    }
+    server.abort();
+    times.sort_by(f64::total_cmp);
+    let slowest = times[ASKS * 99 / 100];
+    Ok(Figure::below("HOLD, declare while 10,000 probes change: p99", 100.0, slowest, "ms"))
+}
+
+const PROBES: usize = 10_000;
+
+fn healthy(view: &Snapshot) -> usize {
+    view.live.probes.values().filter(|it| it.status == Status::Healthy).count()
+}
+
+/// A server that answers 200 while it is well, and 503 while it is not.
+async fn answering(
+    well: impl Fn() -> bool + Clone + Send + Sync + 'static,
+) -> Result<(tokio::task::JoinHandle<std::io::Result<()>>, String)> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    let answer = move || async move {
+        if well() { axum::http::StatusCode::OK } else { axum::http::StatusCode::SERVICE_UNAVAILABLE }
+    };
+    let router = axum::Router::new().route("/", axum::routing::get(answer));
+    Ok((tokio::spawn(async move { axum::serve(listener, router).await }), url))
+}
+
+/// The config of an estate with [`PROBES`] probes of that URL.
+fn many(url: &str) -> String {
+    const SERVICES: usize = 100;
+    let mut config = MANY.to_owned();
+    for service in 0..SERVICES {
+        config += &format!("[[service]]\nid = \"service-{service}\"\ntier = \"standard\"\n");
+        for probe in 0..PROBES / SERVICES {
+            let region = if probe % 2 == 0 { "east" } else { "west" };
+            config += &format!(
+                "[[service.probe]]\nid = \"probe-{service}-{probe}\"\nkind = \"http.get\"\nregion = \"{region}\"\nurl = \"{url}\"\n"
+            );
+        }
+    }
+    config
+}
+
 /// What the estate of many probes begins with.
 const MANY: &str = r#"
 [estate]
@@ -307,6 +392,8 @@ platform = "30m"
 [probe]
 every = "10s"
 timeout = "2s"
+fall = 1
+rise = 1
 [[region]]
 id = "east"
 role = "primary"

@@ -18,6 +18,9 @@
 //! most once; it is verified by the effect a client would see. After a crash, or an answer that never came, it is observed before
 //! anything else.
 //!
+//! Time is the engine's own: the wall clock is taken once, and nothing stops or jumps when it is set. [`domain::clock`] says which time
+//! is which, [`engine::clock`] keeps it.
+//!
 //! # The house
 //!
 //! In the order of dependency; `tests/it/architecture.rs` enforces who may import whom.
@@ -28,7 +31,7 @@
 //! - [`outbound`]: what every way out needs: secrets, and one HTTP client.
 //! - [`systems`]: one room per system that can be watched or failed over. A row in a table each.
 //! - [`channels`]: one room per way to reach people: Slack, e-mail, Statuspage, PagerDuty (which says who is on call, too), webhooks.
-//! - [`journal`]: the durable, hash-chained event log.
+//! - [`journal`]: the durable, hash-chained event log, with the anchor that tells when it was cut, and snapshots of its fold.
 //! - [`engine`]: the single writer, the runner of steps, the monitor, the courier of messages. It is handed trait objects and never names a vendor.
 //! - [`api`]: HTTP and JSON over a Unix socket: protocol, server, client.
 //! - [`report`]: the review of an incident and the evidence of a drill, from the journal alone: Markdown, HTML, JSON, JUnit.

@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use mayday::cli::args::{Cli, Command};
 use mayday::wiring::{self, Failure};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    keep_memory();
     log(matches!(cli.command, Some(Command::Engine(_))));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -31,11 +33,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Secrets are in this memory: it goes to no core file, and no other process of this user reads it. Where the system refuses, everything
+/// works all the same.
+fn keep_memory() {
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+}
+
 /// An engine writes a log to standard error; everything else speaks for itself. `MAYDAY_LOG` asks for more.
 fn log(engine: bool) {
     let level = if engine { "info" } else { "off" };
     let filter = EnvFilter::try_from_env("MAYDAY_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| wiring::log::Stderr).with_ansi(false);
     // The terminal of an engine may be gone: its log is lost then, and nothing else.
     log.log_internal_errors(false).init();
 }

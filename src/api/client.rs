@@ -1,6 +1,7 @@
 //! The client: what cockpits and command lines use to talk to an engine.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HOST};
@@ -14,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
-use super::protocol::{self as routes, Accepted, ApiError, ErrorCode, READ_ONLY, Route, SESSION};
+use super::protocol::{self as routes, Accepted, ApiError, ErrorCode, NotedHead, READ_ONLY, Route, SESSION};
 use crate::domain::command::Ask;
 use crate::domain::comms::Message;
 use crate::domain::event::Record;
@@ -25,9 +26,11 @@ use crate::domain::readiness::Assessment;
 use crate::domain::review::Documents;
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
 
+/// An answer that takes longer is told of.
+const SLOW: Duration = Duration::from_secs(2);
 /// The longest that an answer may take; a preview looks at every system of a plan.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A stream that says nothing for so long is dead: the server sends a comment every five seconds.
+/// A stream that says nothing for so long is dead: the server sends a comment every second.
 const SILENCE: Duration = Duration::from_secs(12);
 /// The pause before a lost engine is looked for again, doubled each time up to the longest.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -37,17 +40,32 @@ const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::f
 pub struct Client {
     socket: PathBuf,
     session: Option<(SessionId, bool)>,
+    /// A user whose engine is believed besides this user's own and root's.
+    trusted: Option<u32>,
+    /// Called when an answer is long in coming.
+    awaits: Option<fn()>,
 }
 
 impl Client {
     /// For a command line: what it asks for is armed by having been typed.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into(), session: None }
+        Self { socket: socket.into(), session: None, trusted: None, awaits: None }
     }
 
     /// For a cockpit: it has to be armed before it may change anything, and never may if it is read-only.
     pub fn cockpit(socket: impl Into<PathBuf>, session: SessionId, read_only: bool) -> Self {
-        Self { socket: socket.into(), session: Some((session, read_only)) }
+        Self { session: Some((session, read_only)), ..Self::new(socket) }
+    }
+
+    /// Believes the engine of this user, too. Without it only this user's own and root's are talked to: whoever may write to the folder
+    /// of a socket could lay one there, show a platform that is well, and be told what is asked.
+    pub fn trusting(self, uid: Option<u32>) -> Self {
+        Self { trusted: uid, ..self }
+    }
+
+    /// Calls this whenever an answer is long in coming, so that whoever waits knows what for.
+    pub fn awaiting(self, told: fn()) -> Self {
+        Self { awaits: Some(told), ..self }
     }
 
     pub fn socket(&self) -> &Path {
@@ -137,6 +155,25 @@ impl Client {
         self.call(routes::VERIFY, routes::VERIFY.path, None::<&()>).await
     }
 
+    /// The newest record whose hash begins so; `None` if the journal never came by it.
+    ///
+    /// # Errors
+    /// Also when the journal cannot be read.
+    pub async fn find_head(&self, head: &str) -> Result<Option<u64>, ApiError> {
+        let head: String = form_urlencoded::byte_serialize(head.as_bytes()).collect();
+        let path = format!("{}?head={head}", routes::HEAD.path);
+        let found: NotedHead = self.call(routes::HEAD, &path, None::<&()>).await?;
+        Ok(found.record)
+    }
+
+    /// The engine takes the config that is on disk.
+    ///
+    /// # Errors
+    /// When that has mistakes (all are told), a run is under way, or something would be left behind: nothing happened then.
+    pub async fn reload(&self) -> Result<Accepted, ApiError> {
+        self.call(routes::RELOAD, routes::RELOAD.path, None::<&()>).await
+    }
+
     /// # Errors
     /// When no engine answers.
     pub async fn stop(&self) -> Result<Accepted, ApiError> {
@@ -164,7 +201,14 @@ impl Client {
     }
 
     async fn patient<T>(&self, route: Route, answer: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
-        timeout(PATIENCE, answer).await.unwrap_or_else(|_| {
+        let mut answer = pin!(answer);
+        if let Ok(answer) = timeout(SLOW, &mut answer).await {
+            return answer;
+        }
+        if let Some(told) = self.awaits {
+            told();
+        }
+        timeout(PATIENCE - SLOW, answer).await.unwrap_or_else(|_| {
             let what = format!("the engine did not answer {} within {} s", route.path, PATIENCE.as_secs());
             Err(ApiError::new(ErrorCode::Unreachable, what, "look at its log; `mayday engine stop` ends it in order"))
         })
@@ -210,11 +254,32 @@ impl Client {
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, ApiError> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
+        self.believe(stream.peer_cred().ok().map(|peer| peer.uid()))?;
         let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = shaken.map_err(|error| self.broken(&error))?;
         // The task ends with the connection.
         tokio::spawn(connection);
         Ok(sender)
+    }
+
+    /// Whether what listens on the socket is to be talked to at all: asked of the kernel before a word is said.
+    fn believe(&self, peer: Option<u32>) -> Result<(), ApiError> {
+        let own = rustix::process::geteuid().as_raw();
+        let Some(uid) = peer else {
+            let what = format!("the system does not say whose engine answers on {}", self.socket.display());
+            return Err(ApiError::new(ErrorCode::Forbidden, what, "nothing was said to it; name another --socket"));
+        };
+        if uid == own || uid == 0 || Some(uid) == self.trusted {
+            return Ok(());
+        }
+        let name = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
+        let name = name.unwrap_or_else(|| format!("uid {uid}"));
+        let what = format!(
+            "what answers on {} is run by {name}, and that is not you, not root, and nobody whom you named: nothing was said to it",
+            self.socket.display()
+        );
+        let next = format!("if that is your team's engine, name its user: --engine-user {name}");
+        Err(ApiError::new(ErrorCode::Forbidden, what, next))
     }
 
     fn unreachable(&self, error: &std::io::Error) -> ApiError {
@@ -344,5 +409,26 @@ fn read(event: &[u8]) -> Option<Fed> {
         "snapshot" => serde_json::from_str(data).ok().map(Fed::Snapshot),
         "update" => serde_json::from_str(data).ok().map(Fed::Update),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ones_own_engine_roots_and_the_named_one_are_talked_to() {
+        let own = rustix::process::geteuid().as_raw();
+        let (client, stranger) = (Client::new("s"), own + 4321);
+        for right in [own, 0] {
+            assert!(client.believe(Some(right)).is_ok());
+        }
+        for wrong in [Some(stranger), None] {
+            assert_eq!(client.believe(wrong).unwrap_err().code, ErrorCode::Forbidden);
+        }
+        let said = client.believe(Some(stranger)).unwrap_err().to_string();
+        assert!(said.contains("nothing was said to it") && said.contains("--engine-user"), "{said}");
+        let team = client.trusting(Some(stranger));
+        assert!(team.believe(Some(stranger)).is_ok() && team.believe(Some(stranger + 1)).is_err());
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::backup::Worth;
 use crate::domain::estate::{DataClass, Tier};
 use crate::domain::health::Status;
 use crate::domain::readiness::Ready;
+use crate::domain::rollup::said;
 use crate::domain::time::At;
 use crate::domain::verdict;
 use crate::domain::view::Snapshot;
@@ -164,7 +165,7 @@ const METRICS: &[Metric] = &[
         name: "mayday_trigger_met_in_seconds",
         help: "Until a rule of the plan is met; negative once it is",
         samples: |view, out| {
-            for trigger in view.triggers() {
+            for trigger in view.triggers(view.now) {
                 out.add(&[("rule", &trigger.rule)], trigger.seconds_left(view.now));
             }
         },
@@ -183,10 +184,10 @@ const METRICS: &[Metric] = &[
 
 fn probes_up(view: &Snapshot, out: &mut Samples<'_>) {
     for probe in &view.estate.probes {
-        let up = match view.live.probes.get(&probe.id).map(|live| live.status) {
-            Some(Status::Healthy | Status::Degraded) => 1.0,
-            Some(Status::Down) => 0.0,
-            Some(Status::Unknown) | None => continue,
+        let up = match said(probe, &view.live.probes, view.now).status {
+            Status::Healthy | Status::Degraded => 1.0,
+            Status::Down => 0.0,
+            Status::Unknown => continue,
         };
         let region: &dyn Display = probe.region.as_ref().map_or(&"", |region| region);
         out.add(&[("probe", &probe.id), ("subject", &probe.subject), ("region", region)], up);

@@ -51,9 +51,12 @@ routes! {
     JOURNAL = "GET" "/v1/journal" [("after", "integer"), ("limit", "integer")],
         "Records after a number, in order", "" => "Records";
     VERIFY = "GET" "/v1/journal/verify" [], "Recompute the journal's chain", "" => "Chain";
+    HEAD = "GET" "/v1/journal/head" [("head", "string")],
+        "The newest record whose hash begins with these digits", "" => "NotedHead";
     REPORT = "GET" "/v1/report" [("incident", "string")],
         "The review of an incident, or of the latest one: Markdown, HTML and JSON", "" => "Documents";
     OPENAPI = "GET" "/v1/openapi.json" [], "This document", "" => "Document";
+    RELOAD = "POST" "/v1/reload" [], "Take the config that is on disk, if it is sound and no run is under way", "" => "Accepted";
     STOP = "POST" "/v1/stop" [], "End the engine in order; a run in flight is continued by the next one", "" => "Accepted";
 }
 
@@ -82,6 +85,20 @@ pub struct JournalQuery {
     #[serde(default)]
     pub after: u64,
     pub limit: Option<usize>,
+}
+
+/// The query of [`HEAD`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct HeadQuery {
+    #[serde(default)]
+    pub head: String,
+}
+
+/// The answer to [`HEAD`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct NotedHead {
+    /// `None`: the journal never had it.
+    pub record: Option<u64>,
 }
 
 /// The query of [`REPORT`].
@@ -116,7 +133,7 @@ pub struct DraftsQuery {
 pub const METRICS_MEDIA: &str = "text/plain; version=0.0.4";
 
 /// The kinds of failure, for programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorCode {
     /// A rule or the state of things stands against it.
@@ -131,10 +148,12 @@ pub enum ErrorCode {
     BadRequest,
     /// The engine is stopping.
     Stopping,
+    /// The config on disk has mistakes.
+    Config,
 }
 
 /// What went wrong; nothing happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, thiserror::Error)]
 #[error("{what}{}", if next.is_empty() { String::new() } else { format!(" → {next}") })]
 pub struct ApiError {
     pub code: ErrorCode,
@@ -167,7 +186,7 @@ impl From<JournalFault> for ApiError {
 }
 
 /// What became of a command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Accepted {
     /// The number of the latest record when it was done.
     pub seq: u64,

@@ -14,6 +14,7 @@ use crate::domain::params::Params;
 use crate::domain::system::Fault;
 use crate::domain::text::clean;
 use crate::outbound::http::root;
+use crate::outbound::redact;
 use crate::outbound::secret::Secret;
 
 /// How long one request may take: longer than a connection may take to open, so that running out of it means that the request may
@@ -67,6 +68,12 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The same without another secret that the vendor may have repeated.
+    pub fn without(self, secret: &Secret) -> Self {
+        let body = redact::answer(&self.body, secret.expose());
+        Self { body, ..self }
+    }
+
     /// The status and the beginning of the body, for people.
     pub fn words(&self) -> String {
         let body: String = clean(&self.body).chars().take(SHOWN).collect();
@@ -83,10 +90,7 @@ pub fn send(request: RequestBuilder, secret: Option<&Secret>) -> BoxFuture<'_, R
         let answer = request.timeout(PATIENCE).send().await.map_err(silence)?;
         let (status, pause) = (answer.status(), pause(answer.headers()));
         let body = read(answer).await?;
-        let body = match secret.map(Secret::expose).filter(|secret| !secret.is_empty()) {
-            Some(secret) => body.replace(secret, "…"),
-            None => body,
-        };
+        let body = secret.map_or_else(|| body.clone(), |secret| redact::answer(&body, secret.expose()));
         Ok(Reply { status, pause, body })
     })
 }

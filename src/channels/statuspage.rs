@@ -205,7 +205,9 @@ impl Statuspage {
             "body": parcel.text.body,
             "impact_override": impact(parcel.severity),
             "deliver_notifications": self.notify,
-            "metadata": { CORNER: { "incident": parcel.incident, "message": parcel.message } },
+            "metadata": { CORNER: {
+                "incident": parcel.incident, "message": parcel.message, "journal": parcel.journal(),
+            } },
         });
         if is_new {
             wanted["name"] = parcel.text.subject.clone().into();

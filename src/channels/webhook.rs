@@ -190,6 +190,7 @@ fn body(template: &str, parcel: &Parcel) -> Result<String, String> {
     let values = json!({
         "message": parcel.message,
         "incident": parcel.incident,
+        "journal": parcel.journal(),
         "title": parcel.title,
         "purpose": parcel.purpose,
         "severity": parcel.severity,
@@ -213,6 +214,7 @@ impl Webhook {
             severity: Severity::Sev1,
             drill: false,
             text: Text { subject: "subject".into(), body: "text \"quoted\"".into() },
+            chain: None,
             components: BTreeMap::new(),
             part: 0,
             parts: 1,
@@ -318,11 +320,16 @@ impl Channel for Webhook {
             _ => (self.first_url().await?, &self.first),
         };
         let body = self.body(&way.body, parcel).map_err(|why| self.voice.broken(format!("the body: {why}")))?;
-        let (url, secret) = (self.parse(&url)?, self.secret().await?);
+        let (place, url, secret) = (url.clone(), self.parse(&url)?, self.secret().await?);
         let client = client().map_err(|why| self.voice.broken(why))?;
         let request = client.request(way.method.clone(), url).headers(self.headers(&secret, parcel)?).body(body);
-        let reply =
-            send(request, Some(&secret)).await.map_err(|silence| self.voice.silent(&silence, Purport::Tells))?;
+        // A URL that is a secret may be repeated, too.
+        let place = matches!(self.target, Target::Secret(_)).then(|| Secret::new(place));
+        let sent = send(request, Some(&secret)).await.map(|reply| match &place {
+            Some(place) => reply.without(place),
+            None => reply,
+        });
+        let reply = sent.map_err(|silence| self.voice.silent(&silence, Purport::Tells))?;
         if self.is_right(&reply) {
             Ok(self.receipt(&reply, made.is_none()))
         } else {

@@ -34,6 +34,9 @@ pub struct Common {
     /// The socket of an engine (a forwarded one, for instance); none is started then
     #[arg(long, global = true, env = "MAYDAY_SOCKET", value_name = "FILE")]
     pub socket: Option<PathBuf>,
+    /// Whose engine to believe besides your own and root's: the user that your team's engine runs as
+    #[arg(long, global = true, env = "MAYDAY_ENGINE_USER", value_name = "USER")]
+    pub engine_user: Option<String>,
     /// How to print
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
     pub output: Format,
@@ -126,13 +129,13 @@ pub enum Command {
     /// What was said, and how it fares
     #[command(subcommand)]
     Outbox(OutboxCommand),
-    /// Write an example config
-    Init {
-        /// Where; the usual place when left out
-        path: Option<PathBuf>,
-    },
+    /// Ask a few questions and write a config; each answer is looked at as it comes
+    Init(InitArgs),
+    /// The config: change it safely
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Whether the config and the plans are sound: every mistake at once
-    Check,
+    Check(CheckArgs),
     /// Follow everything in plain lines, for a screen reader, a pipe or a log: a line a change, and the clocks
     Watch(WatchArgs),
     /// The keys of the cockpit, with the names that cockpit.toml gives other keys to
@@ -151,6 +154,12 @@ pub enum Command {
         /// A system, probe or step kind
         name: Option<String>,
     },
+    /// JSON Schemas of the config, of plans, of cockpit.toml and of what `-o json` prints, and the OpenAPI document; the names when none
+    /// is given
+    Schema {
+        /// Which one
+        name: Option<String>,
+    },
 }
 
 #[derive(Clone, Debug, Args)]
@@ -158,6 +167,27 @@ pub struct WatchArgs {
     /// How often the clocks are told while an incident is open, in seconds; 0 for never
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub clocks: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct InitArgs {
+    /// Where; the usual place when left out
+    pub path: Option<PathBuf>,
+    /// Ask nothing: a short config to put one's own into. Also when standard input is no terminal
+    #[arg(long, conflicts_with = "example")]
+    pub minimal: bool,
+    /// Ask nothing: the whole estate of the GenNet platform, commented
+    #[arg(long)]
+    pub example: bool,
+    /// Replace the file that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Open it in $VISUAL or $EDITOR; what is not sound is not taken, and every mistake is told
+    Edit,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -306,12 +336,17 @@ pub struct EngineArgs {
     /// Serve the metrics on this loopback address too, at /metrics
     #[arg(long, env = "MAYDAY_METRICS", value_name = "HOST:PORT")]
     pub metrics: Option<std::net::SocketAddr>,
+    /// Another name that the metrics may be asked for by, besides localhost and loopback addresses; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub metrics_host: Vec<String>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum EngineCommand {
     /// End the engine in order; a run in flight is continued by the next one
     Stop,
+    /// Take the config that is on disk, if it is sound and no run is under way; nothing is lost by it
+    Reload,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -475,8 +510,20 @@ pub enum JournalCommand {
         #[arg(short, long)]
         follow: bool,
     },
-    /// Recompute the chain: whether anything was altered
-    Verify,
+    /// Recompute the chain, and hold it against its anchor: whether anything was altered, cut off or replaced
+    ///
+    /// Exit code 0: it is whole. 8: it was altered or cut, or never had the head that was noted. It cannot tell whether somebody wrote
+    /// journal and anchor anew, both: for that, note the head outside (it is on every message, review and drill) and give it here.
+    Verify {
+        /// A head that was noted outside, or its first 8 digits or more: the journal must have come by it
+        #[arg(long)]
+        head: Option<String>,
+    },
+    /// Go on with a journal that does not fit its anchor: without a phrase, what is wrong and what to type
+    Accept {
+        /// The phrase that names what is lost
+        phrase: Option<String>,
+    },
     /// Every record, a JSON object a line
     Export,
 }
@@ -537,6 +584,13 @@ pub enum IncidentCommand {
     },
     /// Say how bad it is: by its name with a reason, or by answering three questions
     Severity(SeverityArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// Also why each built-in plan that does not fit does not
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 #[derive(Clone, Debug, Args)]

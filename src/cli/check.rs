@@ -4,19 +4,33 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use crate::config::{Config, Mistakes};
-use crate::domain::estate::{Estate, Tier};
+use crate::config::{Config, Mistakes, Warning};
+use crate::domain::estate::{Estate, RegionRole, Tier};
+use crate::domain::kinds::StepRole;
+use crate::domain::plan::Plan;
 
-/// Prints what `config::load` found, for people.
+/// Prints what was found, for people: what is missing first, then what there is. `verbose` tells also everything about built-in plans
+/// that do not fit.
 ///
 /// # Errors
 /// When `out` cannot be written to.
-pub fn check(loaded: &Result<Config, Mistakes>, out: &mut impl Write) -> io::Result<()> {
+pub fn check(
+    loaded: &Result<Config, Mistakes>,
+    warnings: &[String],
+    verbose: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let config = match loaded {
         Ok(config) => config,
         Err(mistakes) => return writeln!(out, "{mistakes}"),
     };
+    if let Some(text) = stays(config) {
+        writeln!(out, "{text}\n")?;
+    }
     writeln!(out, "{} is sound", config.origin.display())?;
+    for warning in warnings {
+        writeln!(out, "  warning   {warning}")?;
+    }
     for (name, value) in summary(&config.estate) {
         writeln!(out, "  {name:<9} {value}")?;
     }
@@ -24,16 +38,45 @@ pub fn check(loaded: &Result<Config, Mistakes>, out: &mut impl Write) -> io::Res
         let name = if at == 0 { "plans" } else { "" };
         writeln!(out, "  {name:<9} {} ({} steps): {}", plan.id, plan.steps.len(), plan.title)?;
     }
+    for odd in &config.warnings {
+        write!(out, "\n{}", Warning(odd))?;
+    }
+    plans_left_out(config, verbose, out)
+}
+
+/// When no plan moves clients: the first thing to know, because nothing that comes after it helps when the primary region fails.
+fn stays(config: &Config) -> Option<String> {
+    let moves = |plan: &Plan| plan.steps.iter().any(|step| step.role == StepRole::Traffic);
+    if config.plans.iter().any(moves) {
+        return None;
+    }
+    let named = |role| config.estate.region(role).map_or("?", |region| region.id.as_str());
+    Some(format!(
+        "NO PLAN LEAVES THE PRIMARY REGION: none moves clients from {} to {}. If {0} fails, Mayday can only watch.\n\
+         → give the estate what a built-in plan needs (`mayday check -v`), or put a plan of your own into `plans_dir`",
+        named(RegionRole::Primary),
+        named(RegionRole::Standby),
+    ))
+}
+
+/// A line a plan; with `verbose` all that keeps it from fitting.
+fn plans_left_out(config: &Config, verbose: bool, out: &mut impl Write) -> io::Result<()> {
     for left_out in &config.left_out {
-        writeln!(out, "\nThe built-in plan {} does not fit this estate, so it is not offered:", left_out.plan)?;
-        for mistake in &left_out.why.0 {
+        let why = &left_out.why.0;
+        let first = why.first().map_or("", |mistake| mistake.what.as_str());
+        let more = match why.len() {
+            0 | 1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        writeln!(out, "  not offered: {}: {first}{more}", left_out.plan)?;
+        for mistake in why.iter().filter(|_| verbose) {
             let help = if mistake.help.is_empty() { String::new() } else { format!(" ({})", mistake.help) };
-            let line = mistake.place.as_ref().map(|place| format!("line {}: ", place.line)).unwrap_or_default();
-            writeln!(out, "  {line}{}{help}", mistake.what)?;
+            writeln!(out, "    {}{help}", mistake.what)?;
         }
     }
     if !config.left_out.is_empty() {
-        writeln!(out, "\nA plan of your own in `plans_dir`, named like a built-in one, takes its place.")?;
+        let detail = if verbose { "" } else { "`mayday check -v` tells all. " };
+        writeln!(out, "  {detail}A plan of your own in `plans_dir`, named like a built-in one, takes its place.")?;
     }
     Ok(())
 }
@@ -42,13 +85,23 @@ pub fn check(loaded: &Result<Config, Mistakes>, out: &mut impl Write) -> io::Res
 ///
 /// # Errors
 /// When `out` cannot be written to.
-pub fn check_json(loaded: &Result<Config, Mistakes>, out: &mut impl Write) -> io::Result<()> {
+pub fn check_json(loaded: &Result<Config, Mistakes>, warnings: &[String], out: &mut impl Write) -> io::Result<()> {
     let said = match loaded {
         Err(mistakes) => json!({ "sound": false, "mistakes": mistakes }),
         Ok(config) => {
             let plans: Vec<_> =
                 config.plans.iter().map(|plan| json!({ "id": plan.id, "steps": plan.steps.len() })).collect();
-            json!({ "sound": true, "mistakes": [], "plans": plans, "left_out": config.left_out, "estate": config.estate })
+            let odd = config.warnings.iter().map(|it| Warning(it).to_string());
+            let warnings: Vec<String> = warnings.iter().cloned().chain(odd).collect();
+            json!({
+                "sound": true,
+                "mistakes": [],
+                "warnings": warnings,
+                "leaves_primary": stays(config).is_none(),
+                "plans": plans,
+                "left_out": config.left_out,
+                "estate": config.estate,
+            })
         }
     };
     writeln!(out, "{said:#}")

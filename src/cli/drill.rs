@@ -26,13 +26,12 @@ pub fn schedule_json(view: &Snapshot) -> Value {
 pub fn schedule_text(view: &Snapshot) -> String {
     let all = due(view);
     if all.is_empty() {
-        return "Nothing is rehearsed: the config names no [[drill]], and its plans have none of the plan's own."
-            .into();
+        return "No drill is configured, so nobody knows whether the plans work → add a [[drill]] to the config".into();
     }
     let row = |it: &Due| {
         let last = it.last.as_ref().map_or_else(|| "never".to_owned(), |it| outcome(&it.result).into());
         let passed = it.passed_at.map_or_else(|| "never".to_owned(), day);
-        let by = if it.spec.automatic { "the engine" } else { "you" };
+        let by = if it.spec.automatic { "automatic" } else { "by hand" };
         vec![
             it.spec.name.clone(),
             it.spec.cadence.to_string(),
@@ -44,7 +43,7 @@ pub fn schedule_text(view: &Snapshot) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = all.iter().map(row).collect();
-    let mut out = table(&["drill", "cadence", "stands", "due", "passed last", "last", "begun by"], &rows);
+    let mut out = table(&["drill", "cadence", "stands", "due", "passed last", "last", "started"], &rows);
     if let Some(name) = view.state.drill_under_way(view.now) {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "\nThe engine plays {name} right now.");
@@ -59,9 +58,10 @@ fn is_due(due: &Due) -> bool {
     matches!(due.standing, Standing::Due | Standing::Overdue)
 }
 
-/// Whether a drill is due or overdue.
+/// Whether a drill is due or overdue, or there is none.
 pub fn fails(view: &Snapshot) -> bool {
-    due(view).iter().any(is_due)
+    let all = due(view);
+    all.is_empty() || all.iter().any(is_due)
 }
 
 pub fn list_json(view: &Snapshot) -> Value {

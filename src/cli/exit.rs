@@ -30,11 +30,11 @@ pub const TABLE: &[(Exit, u8, &str)] = &[
     (Exit::Refused, 5, "refused by a safety rule or by the state of things; nothing happened"),
     (Exit::Unreachable, 6, "no engine answers, and none could be started"),
     (Exit::Config, 7, "the config or a plan is wrong"),
-    (Exit::Journal, 8, "the journal cannot be written, or was altered"),
+    (Exit::Journal, 8, "the journal cannot be written, was altered or cut, or is not the one that was noted"),
     (
         Exit::NotReady,
         9,
-        "a plan would not work now, a backup would not do, a drill is due or something is unprotected, or that is not known",
+        "a plan would not work now, a backup would not do, a drill is due or none is configured, something is unprotected, or that is not known",
     ),
     (Exit::OpenItems, 10, "items of the checklist are open"),
 ];
@@ -66,6 +66,7 @@ impl From<&ApiError> for Exit {
             ErrorCode::Journal => Exit::Journal,
             ErrorCode::Unreachable | ErrorCode::Stopping => Exit::Unreachable,
             ErrorCode::BadRequest => Exit::Usage,
+            ErrorCode::Config => Exit::Config,
         }
     }
 }

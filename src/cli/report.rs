@@ -36,7 +36,7 @@ pub fn list(briefs: &[Brief]) -> String {
 /// An incident at a glance; the whole of it is in the report.
 pub fn show(review: &Review) -> String {
     let rto = review.rto.iter().map(|it| {
-        let took = length_or_unknown(it.elapsed);
+        let took = format!("{}{}", super::text::at_least(it.at_least), length_or_unknown(it.elapsed));
         vec![format!("RTO {}", it.tier), took, format!("of {}", super::text::length(it.target)), met(it.met).into()]
     });
     let rpo = review.rpo.iter().map(|it| {

@@ -5,12 +5,13 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::text::{self, clock, table};
-use crate::domain::estate::{Estate, Region, RegionRole, Service, Subject, Tier};
+use crate::domain::estate::{Estate, Region, RegionRole, Service, Tier};
 use crate::domain::health::Status;
 use crate::domain::ids::PlanId;
-use crate::domain::incident::Phase;
+use crate::domain::incident::{Onset, Phase};
 use crate::domain::readiness::Brief;
 use crate::domain::recovery::Loss;
+use crate::domain::rollup::RollUp;
 use crate::domain::time::{At, seconds_between};
 use crate::domain::verdict::{self, RpoVerdict, RtoVerdict};
 use crate::domain::view::Snapshot;
@@ -44,11 +45,14 @@ pub fn json(view: &Snapshot) -> Value {
             "id": run.id, "plan": run.plan.id, "mode": run.mode, "open": run.is_open(), "outcome": run.outcome,
             "waits_for_human": run.waits_for_human(view.state.hold.is_some()), "steps": super::failover::steps_json(run),
         })),
-        "triggers": view.triggers(),
+        "triggers": view.triggers(view.now),
         "rto": rto(view),
         "rpo": rpo(view),
         "regions": view.estate.regions.iter().map(|region| region_json(view, region)).collect::<Vec<_>>(),
         "services": services,
+        "clients_path": view.clients_path(view.now).iter().map(|(service, seen)| json!({
+            "id": service.id, "status": seen.status(), "detail": seen.worst().map(|worst| worst.detail),
+        })).collect::<Vec<_>>(),
         "datastores": stores,
         "backups": super::backups::json(view)["backups"],
         "exposure": super::backups::exposure(view),
@@ -56,6 +60,9 @@ pub fn json(view: &Snapshot) -> Value {
         "checklist": super::checklist::json(view),
         "way_back": super::wayback::json(view),
         "journal_fault": view.live.journal_fault,
+        "clock": { "ahead_of_wall_seconds": view.state.clock.drift, "words": view.state.clock.words() },
+        "journal": view.chain,
+        "config_changed": view.live.config_changed,
     })
 }
 
@@ -71,15 +78,8 @@ fn service_json(view: &Snapshot, service: &Service) -> Value {
     json!({ "id": service.id, "tier": service.tier, "regions": regions })
 }
 
-/// The roll-up of a subject's probes in a region, from what is true now.
-fn rolled_up(view: &Snapshot, subject: &Subject, region: &Region) -> Status {
-    let probes =
-        view.estate.probes.iter().filter(|it| it.subject == *subject && it.region.as_ref() == Some(&region.id));
-    Status::worst(probes.map(|probe| view.live.probes.get(&probe.id).map_or(Status::Unknown, |known| known.status)))
-}
-
 fn service_status(view: &Snapshot, service: &Service, region: &Region) -> Status {
-    rolled_up(view, &Subject::Service(service.id.clone()), region)
+    view.service(service, &region.id, view.now).status()
 }
 
 /// A tier is as well as the worst of its services.
@@ -90,7 +90,7 @@ fn tier_status(view: &Snapshot, tier: Tier, region: &Region) -> Status {
 
 /// What is asked of the region itself: its front door.
 fn region_status(view: &Snapshot, region: &Region) -> Status {
-    rolled_up(view, &Subject::Region(region.id.clone()), region)
+    view.region(&region.id, view.now).status()
 }
 
 /// For people.
@@ -111,6 +111,16 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     )?;
     if let Some(fault) = &view.live.journal_fault {
         writeln!(out, "JOURNAL  {fault}")?;
+    } else if let Some(chain) = &view.chain {
+        // As much of it as nobody else's begins with.
+        writeln!(out, "journal  {} records, head {}", chain.records, chain.head.get(..16).unwrap_or_default())?;
+    }
+    if let Some(words) = view.state.clock.words() {
+        writeln!(out, "CLOCK    {words}")?;
+    }
+    if !view.live.config_changed.is_empty() {
+        let files = view.live.config_changed.join(", ");
+        writeln!(out, "CONFIG   changed on disk, not loaded ({files}) → mayday engine reload")?;
     }
     if let Some(hold) = &view.state.hold {
         writeln!(
@@ -127,6 +137,9 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
         }
         Some(it) => {
             writeln!(out, "{} {} {}: {}", it.id, it.severity, it.phase, it.title)?;
+            if let Some((at, onset)) = it.clocks.disruption().filter(|(_, onset)| *onset != Onset::Seen) {
+                writeln!(out, "t0 {}: {}", at.strftime("%T UTC"), onset.words())?;
+            }
             out.push_str(&verdicts(view));
             let (open, all) = (it.checklist.open().count(), it.checklist.items.len());
             if open > 0 && it.phase == Phase::Recovered {
@@ -161,7 +174,7 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
 
 /// The rules of the plan whose condition holds: when each is met, by which evidence, and what it proposes.
 fn rules(out: &mut String, view: &Snapshot) -> std::fmt::Result {
-    for trigger in view.triggers() {
+    for trigger in view.triggers(view.now) {
         let when = match trigger.seconds_left(view.now) {
             left if left > 0.0 => format!("met in {}", clock(left)),
             over => format!("MET {} ago", clock(-over)),
@@ -181,8 +194,10 @@ fn rules(out: &mut String, view: &Snapshot) -> std::fmt::Result {
 /// RTO and RPO against what was promised.
 pub fn verdicts(view: &Snapshot) -> String {
     let rto = rto(view).into_iter().map(|it| {
-        let (all, declared) = (text::length_or_unknown(it.elapsed), text::length_or_unknown(it.since_declared));
-        let word = if it.met.is_none() && it.elapsed.is_none() { "unknown" } else { text::met(it.met) };
+        let all = format!("{}{}", text::at_least(it.at_least), text::length_or_unknown(it.elapsed));
+        let declared = text::length_or_unknown(it.since_declared);
+        let unknown = it.met.is_none() && (it.elapsed.is_none() || it.recovered);
+        let word = if unknown { "unknown" } else { text::met(it.met) };
         vec![format!("RTO {}", it.tier), all, declared, text::length(it.target), word.into()]
     });
     let rpo = rpo(view).into_iter().map(|it| {
@@ -213,7 +228,14 @@ fn services(out: &mut String, view: &Snapshot) -> std::fmt::Result {
         rows.push(total("all of a tier", tier.word(), &|region| tier_status(view, tier, region)));
         rows.extend(of_tier(tier).map(row));
     }
-    write!(out, "{}", table(&head, &rows))
+    write!(out, "{}", table(&head, &rows))?;
+    let path = view.clients_path(view.now);
+    let said = |(service, seen): &(&Service, RollUp<'_>)| {
+        let detail = seen.worst().map_or("", |worst| worst.detail);
+        vec![service.id.to_string(), seen.status().to_string(), detail.to_owned()]
+    };
+    let rows: Vec<Vec<String>> = path.iter().map(said).collect();
+    if rows.is_empty() { Ok(()) } else { write!(out, "\n{}", table(&["along the clients' path", "", "seen"], &rows)) }
 }
 
 fn stores(out: &mut String, view: &Snapshot) -> std::fmt::Result {

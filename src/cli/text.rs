@@ -41,6 +41,11 @@ pub fn lag(lag: Option<Lag>) -> String {
     }
 }
 
+/// Before a length that is counted from the first look at something that had failed already.
+pub fn at_least(bound: bool) -> &'static str {
+    if bound { "at least " } else { "" }
+}
+
 pub fn met(met: Option<bool>) -> &'static str {
     match met {
         Some(true) => "met",

@@ -8,6 +8,7 @@ use crate::domain::describe::{self, Tone, describe};
 use crate::domain::estate::Subject;
 use crate::domain::event::Record;
 use crate::domain::health::Status;
+use crate::domain::rollup::said;
 use crate::domain::run::Run;
 use crate::domain::time::At;
 use crate::domain::verdict::{self, RtoVerdict};
@@ -23,7 +24,10 @@ pub fn opening(view: &Snapshot, now: At) -> Vec<String> {
     let serving = state.serving(&view.estate);
     let mut lines = vec![format!("{} {}: {serving} serves", time(now), view.estate.name)];
     let ill = view.estate.probes.iter().filter_map(|probe| {
-        let known = state.probes.get(&probe.id).filter(|known| known.status != Status::Healthy)?;
+        let known = said(probe, &view.live.probes, now);
+        if known.status == Status::Healthy {
+            return None;
+        }
         let subject = match &probe.subject {
             Subject::Service(id) => id.to_string(),
             Subject::Region(id) => format!("region {id}"),
@@ -82,8 +86,9 @@ pub fn clocks(view: &Snapshot, now: At) -> Option<String> {
 fn rto(it: &RtoVerdict) -> String {
     let target = text::clock(it.target);
     let Some(elapsed) = it.elapsed else { return format!("{} RTO unknown of {target}", it.tier) };
-    let spent = text::clock(elapsed);
+    let spent = format!("{}{}", text::at_least(it.at_least), text::clock(elapsed));
     match (it.recovered, it.met) {
+        (true, None) => format!("{} RTO {spent} of {target}, unknown: nobody saw it begin", it.tier),
         (true, met) => format!("{} RTO {spent} of {target}, {}", it.tier, text::met(met)),
         (false, Some(false)) => format!("{} RTO {spent} of {target}, OVER", it.tier),
         (false, _) => format!("{} RTO {spent} of {target}, {} left", it.tier, text::clock(it.target - elapsed)),

@@ -9,7 +9,7 @@ use crate::domain::view::Snapshot;
 use crate::domain::wayback::{FAILBACK, Moved, REPROTECT, Unprotected, Window, home_is_sound, unprotected};
 
 fn gaps(view: &Snapshot) -> Vec<Unprotected> {
-    unprotected(&view.estate, &view.state, &view.live.surveys, view.now)
+    unprotected(&view.estate, &view.state, &view.live.surveys, &view.live.probes, view.now)
 }
 
 fn window(view: &Snapshot, moved: &Moved) -> Window {
@@ -18,7 +18,7 @@ fn window(view: &Snapshot, moved: &Moved) -> Window {
 
 /// Why clients cannot be brought back now; `None` when they can.
 fn obstacle(view: &Snapshot, moved: &Moved) -> Option<String> {
-    home_is_sound(&view.estate, &view.state, &view.live.surveys, &moved.from, view.now).err()
+    home_is_sound(&view.estate, &view.state, &view.live.surveys, &view.live.probes, &moved.from, view.now).err()
 }
 
 /// The failover that clients have not come back from.

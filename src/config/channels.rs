@@ -109,6 +109,16 @@ const BY_SEVERITY: &[(&str, &str, BySeverity)] = &[
     ("acknowledge_within", "[comms.acknowledge_within]", |it| &mut it.acknowledge_within),
 ];
 
+/// The names of what is a length of time in `[comms]`.
+pub fn spans() -> impl Iterator<Item = &'static str> {
+    SPANS.iter().map(|(name, _)| *name)
+}
+
+/// The names of what is one for each severity.
+pub fn by_severity() -> impl Iterator<Item = &'static str> {
+    BY_SEVERITY.iter().map(|(name, ..)| *name)
+}
+
 /// How the estate speaks, and its templates.
 pub fn read_comms(root: &Table<'_>, services: &[Service], dir: &Path) -> (Comms, Templates) {
     let mut comms = Comms::default();

@@ -16,9 +16,14 @@ pub struct Cockpit {
     pub mouse: Option<bool>,
     pub ascii: Option<bool>,
     pub reduced_motion: Option<bool>,
+    /// A user whose engine is believed besides the operator's own and root's.
+    pub engine_user: Option<String>,
     /// The keys of an action, by its name.
     pub keys: Wishes,
 }
+
+/// Its switches.
+pub const FLAGS: &[&str] = &["mouse", "ascii", "reduced_motion"];
 
 /// Keys by the action that they are wanted for.
 pub type Wishes = BTreeMap<String, Vec<String>>;
@@ -57,6 +62,7 @@ pub fn parse(text: &str, origin: &Path, choices: &Choices<'_>) -> Result<Cockpit
         mouse: flag("mouse"),
         ascii: flag("ascii"),
         reduced_motion: flag("reduced_motion"),
+        engine_user: root.get("engine_user").and_then(|field| field.text()).map(toml::Spanned::into_inner),
         keys: root.get("keys").and_then(|field| field.table("[keys]")).map(|it| keys(&it, choices)).unwrap_or_default(),
     };
     root.close();

@@ -8,7 +8,7 @@ use crate::domain::kinds::{Param, ParamType};
 use crate::domain::params::Params;
 use crate::domain::time::Span;
 
-const PAGERDUTY: &[Param] = &[
+pub const PAGERDUTY: &[Param] = &[
     Param::required(
         "token",
         ParamType::Secret,
@@ -27,14 +27,14 @@ const PAGERDUTY: &[Param] = &[
 const PHONE: Param = Param::optional("phone", ParamType::Text, "the number to call");
 const LINK: Param = Param::optional("link", ParamType::Url, "where to open a page or a case");
 
-const ESCALATION: &[Param] = &[
+pub const ESCALATION: &[Param] = &[
     Param::required("name", ParamType::Text, "who"),
     Param::optional("role", ParamType::Text, "what they are called for"),
     PHONE,
     LINK,
 ];
 
-const SUPPORT: &[Param] = &[
+pub const SUPPORT: &[Param] = &[
     Param::required("plan", ParamType::Text, "the support plan, and how soon it answers"),
     Param::optional("account", ParamType::Text, "the account that a case is opened for"),
     PHONE,
@@ -88,7 +88,7 @@ fn contact(params: &Params) -> Option<Contact> {
     Some(Contact { name: of("name")?, role: of("role"), phone: of("phone"), link: of("link") })
 }
 
-const DEPENDENCY: &[Param] = &[
+pub const DEPENDENCY: &[Param] = &[
     Param::required("name", ParamType::Text, "what it is"),
     Param::required("region", ParamType::Region, "where it sits"),
     Param::optional("instead", ParamType::Text, "what to use when that region is gone"),

@@ -17,12 +17,17 @@ const WHAT: &str = "[[drill]]";
 /// The plan that is rehearsed when a drill names none.
 const PLAN: &str = "regional-failover";
 
-const DRILL: &[Param] = &[
+pub const DRILL: &[Param] = &[
     Param::required("name", ParamType::Text, "what it is called on the command line"),
     Param::required("cadence", ParamType::Choice(Cadence::WORDS), "how often it is due"),
     Param::default("plan", ParamType::Text, PLAN, "the plan that is rehearsed"),
     Param::default("scenario", ParamType::Text, "region-dark", "what goes wrong: a scenario of `mayday demo --list`"),
-    Param::default("speed", ParamType::Integer, "1", "how many times faster the lab lives, up to 1000"),
+    Param::default(
+        "speed",
+        ParamType::Integer,
+        "1",
+        "how many times faster the lab lives, up to 1000; above 1 no figure is held against an objective",
+    ),
     Param::optional(
         "bundles",
         ParamType::Text,

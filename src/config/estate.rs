@@ -44,6 +44,16 @@ impl Known<'_> {
         params::Context { regions: &self.regions, dir: self.dir }
     }
 
+    /// Says when `table` names a system that there is not: for tables of which it is not known what kind of system they are about.
+    pub fn system_named(&self, table: &Table<'_>) {
+        let Some(field) = table.get("system") else { return };
+        let Some(asked) = field.text() else { return };
+        let ids: Vec<&str> = self.systems.iter().map(|it| it.id.as_str()).collect();
+        if !ids.contains(&asked.get_ref().as_str()) {
+            field.say(format!("there is no system `{}`", clean(asked.get_ref())), one_of(asked.get_ref(), &ids));
+        }
+    }
+
     /// The system that something of `kind` in `table` is about: the one it names, or the only one that fits.
     pub fn system_for(&self, table: &Table<'_>, kind: &SystemKind, region: Option<&RegionId>) -> Option<SystemId> {
         let named = table.get("system");
@@ -316,6 +326,16 @@ fn read_objectives(root: &Table<'_>, systems: &[SystemSpec]) -> Objectives {
         return Objectives { rto: BTreeMap::new(), rpo: BTreeMap::new() };
     };
     let rto = read_spans(&table, "rto", Tier::ALL, "how soon it has to be back, like \"5m\"", |_| true);
+    for (sooner, later) in Tier::ALL.iter().zip(Tier::ALL.iter().skip(1)) {
+        if let (Some(first), Some(second)) = (rto.get(sooner), rto.get(later))
+            && first > second
+        {
+            table.say(
+                format!("[objectives.rto] promises {sooner} in {first}, later than {later} in {second}"),
+                format!("{sooner} is part of what {later} waits for: make it {second} or less"),
+            );
+        }
+    }
     let held = |class: &DataClass| systems.iter().any(|system| system.class == Some(*class));
     let rpo = read_spans(&table, "rpo", DataClass::ALL, "how much may be lost, like \"1h\"", held);
     table.close();
@@ -380,6 +400,19 @@ const POLICY_SPANS: &[(&str, SpanOf)] = &[
     ("commit_window", |it| &mut it.commit_window),
 ];
 
+/// The names of the policy's lengths of time.
+pub fn policy_spans() -> impl Iterator<Item = &'static str> {
+    POLICY_SPANS.iter().map(|(name, _)| *name)
+}
+
+/// The names of its numbers, each from 1 to [`POLICY_MOST`].
+pub fn policy_numbers() -> impl Iterator<Item = &'static str> {
+    POLICY_NUMBERS.iter().map(|(name, _)| *name)
+}
+
+/// The largest number that the policy takes.
+pub const POLICY_MOST: i64 = 1000;
+
 /// Those that are numbers.
 const POLICY_NUMBERS: &[(&str, NumberOf)] =
     &[("attempts", |it| &mut it.attempts), ("probe_concurrency", |it| &mut it.probe_concurrency)];
@@ -395,12 +428,15 @@ fn read_policy(root: &Table<'_>) -> Policy {
         }
     }
     for (name, of) in POLICY_NUMBERS {
-        if let Some(number) = table.get(name).and_then(|it| it.integer(1..=1000)) {
+        if let Some(number) = table.get(name).and_then(|it| it.integer(1..=POLICY_MOST)) {
             *of(&mut policy) = number;
         }
     }
     if let Some(word) = table.get("on_trigger").and_then(|it| it.word(OnTrigger::WORDS)) {
         policy.on_trigger = word;
+    }
+    if let Some(names) = table.get("script_environment").and_then(|it| it.texts()) {
+        policy.script_environment = names.into_iter().map(toml::Spanned::into_inner).collect();
     }
     for (floor, ceiling, name) in [
         (policy.poll_floor, policy.poll_ceiling, "poll_ceiling"),
@@ -422,7 +458,7 @@ mod tests {
     fn every_field_of_the_policy_can_be_set() {
         let fields = serde_json::to_value(Policy::default()).unwrap();
         let named = POLICY_SPANS.iter().map(|(name, _)| *name).chain(POLICY_NUMBERS.iter().map(|(name, _)| *name));
-        let named = named.chain(["on_trigger"]);
+        let named = named.chain(["on_trigger", "script_environment"]);
         let named: BTreeSet<&str> = named.collect();
         let all: BTreeSet<&str> = fields.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(named, all);

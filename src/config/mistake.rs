@@ -7,7 +7,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 /// A spot in a file, with the line that it is on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 pub struct Place {
     /// From 1.
     pub line: usize,
@@ -20,7 +20,7 @@ pub struct Place {
 }
 
 /// One mistake.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 pub struct Mistake {
     pub file: String,
     /// `None` for what is missing from the file as a whole.
@@ -33,7 +33,22 @@ pub struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", self.what)?;
+        self.show("error", f)
+    }
+}
+
+/// Something that is borne with, and told: the config is sound all the same.
+pub struct Warning<'m>(pub &'m Mistake);
+
+impl fmt::Display for Warning<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.show("warning", f)
+    }
+}
+
+impl Mistake {
+    fn show(&self, degree: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{degree}: {}", self.what)?;
         let Some(place) = &self.place else {
             writeln!(f, "  --> {}", self.file)?;
             return if self.help.is_empty() { Ok(()) } else { writeln!(f, "   = help: {}", self.help) };
@@ -53,7 +68,7 @@ impl fmt::Display for Mistake {
 }
 
 /// All the mistakes that were found, in the order of the files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema, thiserror::Error)]
 #[serde(transparent)]
 pub struct Mistakes(pub Vec<Mistake>);
 
@@ -67,9 +82,10 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// A file's text, for finding places in it.
+/// The text of a file, or of several that are read as one, for finding places in it.
 pub struct Source<'t> {
-    pub file: String,
+    /// Where each file begins in the text; the first begins at 0.
+    files: Vec<(usize, String)>,
     text: &'t str,
     /// Parameters whose value is never shown when it was written in the file.
     secrets: Vec<&'static str>,
@@ -77,7 +93,32 @@ pub struct Source<'t> {
 
 impl<'t> Source<'t> {
     pub fn new(file: String, text: &'t str, secrets: Vec<&'static str>) -> Self {
-        Self { file, text, secrets }
+        Self::of_files(vec![(0, file)], text, secrets)
+    }
+
+    /// `files` say where each begins in `text`, the first at 0, each ending with a line.
+    pub fn of_files(files: Vec<(usize, String)>, text: &'t str, secrets: Vec<&'static str>) -> Self {
+        Self { files, text, secrets }
+    }
+
+    /// The file that leads to the others.
+    pub fn main(&self) -> &str {
+        self.files.first().map_or("", |(_, file)| file)
+    }
+
+    /// Where the file begins that byte `at` is in, and its name.
+    fn part(&self, at: usize) -> (usize, &str) {
+        self.files.iter().rev().find(|(start, _)| *start <= at).map_or((0, self.main()), |(start, file)| (*start, file))
+    }
+
+    /// The file that byte `at` is in.
+    pub fn file(&self, at: usize) -> &str {
+        self.part(at).1
+    }
+
+    /// Its place among those that are read as one; files that are not come after them.
+    pub fn rank(&self, file: &str) -> usize {
+        self.files.iter().position(|(_, known)| known == file).unwrap_or(self.files.len())
     }
 
     pub fn text(&self) -> &'t str {
@@ -91,7 +132,7 @@ impl<'t> Source<'t> {
         let line = self.text[from..].lines().next().unwrap_or_default();
         let meant = self.text.get(start..at.end.min(from + line.len())).unwrap_or_default();
         Place {
-            line: self.text[..start].matches('\n').count() + 1,
+            line: self.text[self.part(start).0..start].matches('\n').count() + 1,
             column: self.text[from..start].chars().count() + 1,
             text: harmless(&self.without_secrets(line)),
             length: meant.chars().count().max(1),

@@ -10,26 +10,31 @@ pub mod cockpit;
 mod contacts;
 mod drills;
 mod estate;
+mod files;
 mod fill;
+mod include;
 mod mistake;
 pub mod params;
 mod plans;
 mod probes;
 mod read;
+pub mod schema;
 pub mod suggest;
+mod warnings;
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-pub use mistake::{Mistake, Mistakes, Place};
+pub use files::{Files, Glance};
+pub use mistake::{Mistake, Mistakes, Place, Warning};
 pub use plans::{BUILT_IN, LeftOut};
+pub use warnings::warnings;
 
 use crate::domain::estate::Estate;
 use crate::domain::kinds::{Kinds, ParamType};
 use crate::domain::plan::Plan;
 use crate::messages::Templates;
-use mistake::Source;
 use read::{Doc, Table};
 
 /// A config without a mistake.
@@ -44,6 +49,10 @@ pub struct Config {
     pub templates: Templates,
     /// The file it was read from.
     pub origin: PathBuf,
+    /// That file and all others that it was read from, as they were then.
+    pub files: Files,
+    /// What is odd, and borne with.
+    pub warnings: Vec<Mistake>,
 }
 
 /// Reads a config file and the plans it leads to.
@@ -67,14 +76,20 @@ pub fn load(path: &Path, kinds: &Kinds) -> Result<Config, Mistakes> {
 /// All the mistakes that there are.
 pub fn parse(text: &str, origin: &Path, kinds: &Kinds) -> Result<Config, Mistakes> {
     let dir = origin.parent().unwrap_or(Path::new("."));
-    let source = Source::new(origin.display().to_string(), text, secret_names(kinds));
+    let gathered = include::gather(text, origin);
+    let source = gathered.source(secret_names(kinds));
+    let warnings = gathered.warnings(&source);
     let doc = Doc::new(source, None);
-    let Some(root) = Doc::parse(text, &doc) else {
+    let Some(root) = gathered.root(&doc) else {
         return Err(Mistakes(doc.into_mistakes()));
     };
     let root = Table::new(&doc, root.get_ref(), root.span(), "the config");
     let (mut estate, known) = estate::read(&root, kinds, dir);
     let plans_dir = root.get("plans_dir").and_then(|it| it.text());
+    if let Some(field) = root.get(include::KEY) {
+        include::check(&field);
+    }
+    let folders = folders(dir, plans_dir.as_ref(), &root);
     let drills = drills::read(&root, &known.params());
     root.close();
     let read = plans::read(&estate, &known, plans_dir.map(|dir| (dir, &doc)));
@@ -86,7 +101,15 @@ pub fn parse(text: &str, origin: &Path, kinds: &Kinds) -> Result<Config, Mistake
     if !mistakes.is_empty() {
         return Err(Mistakes(mistakes));
     }
-    Ok(Config { estate, plans: read.plans, left_out: read.left_out, templates: known.templates, origin: origin.into() })
+    let (plans, left_out, templates) = (read.plans, read.left_out, known.templates);
+    let files = Files::of_read(origin, folders, &gathered.read);
+    Ok(Config { estate, plans, left_out, templates, origin: origin.into(), files, warnings })
+}
+
+/// The folders that a config leads to: its plans and its templates.
+fn folders(dir: &Path, plans: Option<&read::Text>, root: &Table<'_>) -> Vec<PathBuf> {
+    let comms = root.get("comms").and_then(|it| it.value().as_table()?.get("templates")?.get_ref().as_str());
+    plans.map(|it| it.get_ref().as_str()).into_iter().chain(comms).map(|it| dir.join(it)).collect()
 }
 
 /// The names of all parameters that are secrets: what is written in their place is never shown.

@@ -71,7 +71,8 @@ fn convert(field: &Field<'_>, row: &Param, context: &Context<'_>) -> Option<Valu
     match row.ty {
         ParamType::Text | ParamType::Url | ParamType::Address => {
             let text = field.text()?.into_inner();
-            match check_text(row.ty, &text) {
+            let found = if is_path(row.name) { check_path(&text) } else { check_text(row.ty, &text) };
+            match found {
                 Ok(()) => Some(Value::from(text)),
                 Err((what, help)) => {
                     field.say(what, help);
@@ -85,6 +86,13 @@ fn convert(field: &Field<'_>, row: &Param, context: &Context<'_>) -> Option<Valu
         ParamType::Span => field.span().map(|span| Value::from(span.to_string())),
         ParamType::List => {
             let items = field.texts()?;
+            if row.name == ADDRESSES {
+                for item in &items {
+                    if let Err((what, help)) = check_address(item.get_ref()) {
+                        field.doc().say(&item.span(), what, help);
+                    }
+                }
+            }
             Some(items.into_iter().map(|item| Value::from(item.into_inner())).collect())
         }
         ParamType::Map => {
@@ -142,6 +150,23 @@ fn secret(field: &Field<'_>, name: &str, dir: &Path) -> Option<Value> {
     }
 }
 
+/// The parameter that is a list of addresses.
+const ADDRESSES: &str = "sentinels";
+
+/// Parameters with these names are paths, whatever their kind.
+fn is_path(name: &str) -> bool {
+    matches!(name, "folder" | "to_file" | "ca" | "kubeconfig")
+}
+
+/// The engine runs in a folder of its own: a path has to be right from anywhere.
+fn check_path(text: &str) -> Result<(), (String, String)> {
+    if text.starts_with('/') {
+        return Ok(());
+    }
+    let what = format!("`{}` is not an absolute path, and the engine runs somewhere else", clean(text));
+    Err((what, "begin it with a /".into()))
+}
+
 /// What is wrong with a text of that type, and what to write instead.
 fn check_text(ty: ParamType, text: &str) -> Result<(), (String, String)> {
     match ty {
@@ -168,6 +193,10 @@ fn check_url(text: &str) -> Result<(), (String, String)> {
     let Some(authority) = uri.authority().filter(|_| uri.scheme().is_some()) else {
         return Err(("this is not an absolute URL".into(), "write it like https://host:port/path".into()));
     };
+    let scheme = uri.scheme_str().unwrap_or_default();
+    if !matches!(scheme, "http" | "https") {
+        return Err((format!("nothing here speaks `{}`", clean(scheme)), "write it with https:// or http://".into()));
+    }
     match authority.as_str().rsplit_once('@') {
         None => Ok(()),
         Some(_) => {
@@ -226,10 +255,18 @@ mod tests {
 
     #[test]
     fn urls_are_absolute_and_carry_no_credentials() {
-        for right in ["https://a.example/b?c=d", "bolt://10.0.0.1:7687", "http://[::1]:80"] {
+        for right in ["https://a.example/b?c=d", "http://[::1]:80"] {
             assert_eq!(check_url(right), Ok(()), "{right}");
         }
-        for wrong in ["/path", "example.com", "http://user:pass@example.com/", "http://user@example.com/", "", "a b"] {
+        for wrong in [
+            "/path",
+            "example.com",
+            "http://user:pass@example.com/",
+            "http://user@example.com/",
+            "",
+            "a b",
+            "ftp://a.example",
+        ] {
             assert!(check_url(wrong).is_err(), "{wrong:?} was taken");
         }
     }

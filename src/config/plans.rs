@@ -31,7 +31,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// A built-in plan that does not fit the estate, and why.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct LeftOut {
     pub plan: PlanId,
     pub why: Mistakes,
@@ -117,6 +117,7 @@ pub fn parse(id: &str, file: &str, text: &str, estate: &Estate, known: &Known<'_
     }
     let tables = root.need("step", "add a [[step]] for each").map(|it| it.tables("[[step]]")).unwrap_or_default();
     root.close();
+    unique(&tables);
     let ids: Vec<StepId> = tables.iter().filter_map(|it| Some(it.get("id")?.value().as_str()?.into())).collect();
     let read: Vec<(Range<usize>, StepSpec)> =
         tables.into_iter().filter_map(|it| Some((it.at.clone(), read_step(it, estate, known, &ids)?))).collect();
@@ -139,6 +140,18 @@ pub fn parse(id: &str, file: &str, text: &str, estate: &Estate, known: &Known<'_
     if mistakes.is_empty() { Ok(plan) } else { Err(mistakes) }
 }
 
+/// Says every id that an earlier step has, whatever else is wrong with either.
+fn unique(steps: &[Table<'_>]) {
+    let mut seen = BTreeSet::new();
+    for field in steps.iter().filter_map(|it| it.get("id")) {
+        if let Some(id) = field.value().as_str()
+            && !seen.insert(id)
+        {
+            field.say(format!("step `{}` is not the only step of this name", clean(id)), "every id is used once");
+        }
+    }
+}
+
 fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId]) -> Option<StepSpec> {
     let id = table.need("id", "the name that `needs` and the journal use").and_then(|it| it.id());
     let title = table.need("title", "what it does, in the imperative").and_then(|it| it.text());
@@ -150,7 +163,10 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
     let recovers = table.get("recovers").map(|it| read_tiers(&it)).unwrap_or_default();
     let class = table.get("class").and_then(|it| it.word::<DataClass>(DataClass::WORDS));
     let region = table.get("region").and_then(|it| params::region(&it, &known.regions));
-    let (system_kind, kind) = read_kind(&table, known)?;
+    let Some((system_kind, kind)) = read_kind(&table, known) else {
+        known.system_named(&table);
+        return None;
+    };
     let system = known.system_for(&table, system_kind, region.as_ref());
     let params = params::read(&table, &format!("a step of kind `{}`", kind.name), kind.params, &known.params());
     table.close();

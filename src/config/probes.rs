@@ -27,7 +27,7 @@ pub struct Pace {
 const DEFAULT: Pace = Pace { every: Span::secs(5), timeout: Span::secs(2), fall: 3, window: None, rise: 2 };
 
 /// The most readings that a change of status may wait for.
-const MOST: i64 = 100;
+pub const MOST: i64 = 100;
 
 impl Pace {
     /// The `[probe]` table.
@@ -96,7 +96,10 @@ fn read_one(
     known: &Known<'_>,
     pace: &Pace,
 ) -> Option<ProbeSpec> {
-    let (system_kind, kind) = read_kind(&table, Some(subject), known)?;
+    let Some((system_kind, kind)) = read_kind(&table, Some(subject), known) else {
+        known.system_named(&table);
+        return None;
+    };
     let region = match table.get("region") {
         Some(field) => params::region(&field, &known.regions),
         None => home.cloned(),

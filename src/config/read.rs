@@ -32,7 +32,7 @@ impl<'t> Doc<'t> {
 
     pub fn say(&self, at: &Range<usize>, what: impl Into<String>, help: impl Into<String>) {
         self.push(Mistake {
-            file: self.source.file.clone(),
+            file: self.source.file(at.start).to_owned(),
             place: Some(self.source.place(at)),
             what: what.into(),
             help: help.into(),
@@ -41,7 +41,7 @@ impl<'t> Doc<'t> {
 
     /// For what is missing from the file as a whole.
     pub fn say_of_file(&self, what: impl Into<String>, help: impl Into<String>) {
-        self.push(Mistake { file: self.source.file.clone(), place: None, what: what.into(), help: help.into() });
+        self.push(Mistake { file: self.source.main().to_owned(), place: None, what: what.into(), help: help.into() });
     }
 
     /// For what is wrong in another file that this one leads to.
@@ -54,10 +54,11 @@ impl<'t> Doc<'t> {
         self.mistakes.borrow().is_empty()
     }
 
-    /// The mistakes so far, in the order of the file; those about the file as a whole come last.
+    /// The mistakes so far, in the order of the files; those about a file as a whole come last.
     pub fn into_mistakes(self) -> Vec<Mistake> {
         let mut found = self.mistakes.into_inner();
-        found.sort_by_key(|it| it.place.as_ref().map_or((usize::MAX, 0), |place| (place.line, place.column)));
+        let rank = |it: &Mistake| self.source.rank(&it.file);
+        found.sort_by_key(|it| it.place.as_ref().map_or((usize::MAX, 0, 0), |at| (rank(it), at.line, at.column)));
         found
     }
 
@@ -145,7 +146,8 @@ impl<'d> Table<'d> {
             let name = key.get_ref();
             let place = Some(self.doc.source.place_of_key(&key.span()));
             let what = format!("{} has no key `{}`", self.what, clean(name));
-            self.doc.push(Mistake { file: self.doc.source.file.clone(), place, what, help: one_of(name, &asked) });
+            let file = self.doc.source.file(key.span().start).to_owned();
+            self.doc.push(Mistake { file, place, what, help: one_of(name, &asked) });
         }
     }
 }

@@ -24,11 +24,14 @@ const USUAL: f64 = 0.5;
 /// So many other copies make a size usual.
 const LIKE: usize = 3;
 
+/// A copy of fewer bytes holds nothing: an empty archive, or the head of a dump that broke off.
+const HOLLOW: u64 = 512;
+
 /// A look that failed for longer than so many intervals says nothing any more.
 const LOOKS: u32 = 3;
 
 /// A backup of the estate: what is copied, how fresh a copy has to be, and how long it is kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BackupSpec {
     pub id: BackupId,
     pub title: String,
@@ -59,7 +62,7 @@ words! {
 }
 
 /// One copy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BackupCopy {
     /// The moment whose data it holds, as far as that is known: when it was begun, not when it was done.
     pub at: At,
@@ -71,8 +74,19 @@ pub struct BackupCopy {
     pub name: String,
 }
 
+impl BackupCopy {
+    /// Whether it can be restored from, as far as can be told from outside.
+    pub fn is_good(&self) -> bool {
+        self.state == CopyState::Good && !self.is_hollow()
+    }
+
+    fn is_hollow(&self) -> bool {
+        self.size.is_some_and(|size| size < HOLLOW)
+    }
+}
+
 /// What one look at a backup saw.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BackupLook {
     /// Newest first.
     pub copies: Vec<BackupCopy>,
@@ -108,7 +122,7 @@ impl BackupLook {
 
     /// The newest copy that can be restored from.
     pub fn newest_good(&self) -> Option<&BackupCopy> {
-        self.copies.iter().find(|copy| copy.state == CopyState::Good)
+        self.copies.iter().find(|copy| copy.is_good())
     }
 
     /// The newest moment that can be restored to.
@@ -121,14 +135,20 @@ impl BackupLook {
         self.regions.iter().chain(&spec.region).collect()
     }
 
+    /// There are copies that are called good, and nothing is in any of them.
+    fn is_all_hollow(&self) -> bool {
+        let mut good = self.copies.iter().filter(|copy| copy.state == CopyState::Good).peekable();
+        good.peek().is_some() && good.all(BackupCopy::is_hollow)
+    }
+
     fn goes_back_to(&self) -> Option<At> {
-        let oldest = self.copies.iter().rev().find(|copy| copy.state == CopyState::Good);
+        let oldest = self.copies.iter().rev().find(|copy| copy.is_good());
         self.oldest.or_else(|| oldest.map(|copy| copy.at))
     }
 }
 
 /// The latest that is known of a backup.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BackupLive {
     /// When `look` was taken.
     pub at: Option<At>,
@@ -166,7 +186,7 @@ impl Worth {
 }
 
 /// What a backup is worth now, and why.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Judged {
     pub worth: Worth,
     /// What is wrong, the worst first; empty when nothing is.
@@ -192,6 +212,7 @@ pub fn judge(spec: &BackupSpec, known: Option<&BackupLive>, threatened: &RegionI
     };
     let look = &known.look;
     let point = look.restorable();
+    let point = point.filter(|_| !look.is_all_hollow());
     let age = point.map(|point| seconds_between(point, now).max(0.0));
     if let Some(why) = &known.fault
         && seconds_between(at, now) > spec.every.as_secs_f64() * f64::from(LOOKS)
@@ -224,6 +245,10 @@ fn freshness(spec: &BackupSpec, age: Option<f64>) -> Option<(Worth, String)> {
 /// A newer attempt that came to nothing.
 fn newest(look: &BackupLook) -> Option<(Worth, String)> {
     let copy = look.copies.iter().find(|copy| copy.state != CopyState::Running)?;
+    if copy.state == CopyState::Good && copy.is_hollow() {
+        let size = bytes(copy.size.unwrap_or_default() as f64);
+        return Some((Worth::Weak, format!("the newest copy has {size}, too little to hold anything: {}", copy.name)));
+    }
     (copy.state != CopyState::Good)
         .then(|| (Worth::Weak, format!("the newest attempt is {}: {}", copy.state, copy.name)))
 }

@@ -44,7 +44,7 @@ words! {
 }
 
 /// An item, as the journal keeps it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Item {
     pub id: ItemId,
     pub title: String,
@@ -67,14 +67,14 @@ impl Item {
 }
 
 /// `[[checklist]]` of the config: an item, and how its checks look.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ItemSpec {
     pub item: Item,
     pub checks: Vec<ProbeSpec>,
 }
 
 /// How much of something there is, and a digest of its content where it can be had.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Sum {
     pub count: u64,
     #[serde(default)]
@@ -85,14 +85,14 @@ pub struct Sum {
 pub type Tally = BTreeMap<String, Sum>;
 
 /// What was held of everything that was written until a moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Tallied {
     pub until: At,
     pub tally: Tally,
 }
 
 /// How things were while they were well: what "normal" and "as before" mean.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Baseline {
     /// The median of a probe's latencies, in milliseconds.
     pub latencies: BTreeMap<ProbeId, u32>,
@@ -118,7 +118,7 @@ impl Baseline {
 }
 
 /// What one look at one thing found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Finding {
     /// The sight or the check.
     pub of: String,
@@ -133,7 +133,7 @@ impl Finding {
 }
 
 /// One look at all that is watched of an item.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ItemLook {
     pub at: At,
     pub findings: Vec<Finding>,
@@ -155,7 +155,7 @@ impl ItemLook {
 }
 
 /// What was seen when the evidence last changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Seen {
     pub evidence: Evidence,
     pub detail: String,
@@ -163,7 +163,7 @@ pub struct Seen {
 }
 
 /// What a human says about an item.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "is", rename_all = "lowercase")]
 pub enum Answer {
     Ticked { by: Actor, at: At, note: String, against: Option<String> },
@@ -171,7 +171,7 @@ pub enum Answer {
 }
 
 /// Why an item is open again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reopened {
     pub by: Actor,
     pub at: At,
@@ -198,7 +198,7 @@ impl Standing {
 }
 
 /// An item of an incident's checklist.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ItemState {
     pub item: Item,
     pub seen: Option<Seen>,
@@ -256,7 +256,7 @@ impl ItemState {
 }
 
 /// The checklist of an incident: fixed when it is declared.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Checklist {
     pub items: Vec<ItemState>,
     pub baseline: Baseline,

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::actor::{Actor, Origin};
 use super::backup::Worth;
 use super::checklist::{Baseline, Evidence};
+use super::clock::{Anchor, Drift};
 use super::comms::{Answers, Audience, Found, HandOver, Parcel, Purpose, Text};
 use super::drill::DrillResult;
-use super::health::Status;
+use super::health::{Status, Trouble};
 use super::ids::{BackupId, ChannelId, ItemId, MessageId, PlanId, ProbeId, RunId, StepId};
 use super::incident::Severity;
 use super::plan::StepSpec;
@@ -27,7 +28,7 @@ pub struct Envelope {
 }
 
 /// What an operator can ask for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Ask {
     Arm {},
@@ -194,12 +195,21 @@ pub enum Report {
     /// The engine has replayed its journal.
     Started {
         version: String,
+        /// Where its time stands, where that is known, and how far it is ahead of the wall clock.
+        anchor: Option<Anchor>,
+        drift: Drift,
+    },
+    /// The wall clock has jumped against the engine's time, by so many seconds.
+    ClockStepped {
+        by: f64,
+        drift: Drift,
     },
     Probe {
         probe: ProbeId,
         to: Status,
         detail: String,
         last_healthy: Option<At>,
+        trouble: Option<Trouble>,
     },
     Backup {
         backup: BackupId,
@@ -334,7 +344,7 @@ pub struct Job {
 }
 
 /// Why a command was refused: nothing happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, thiserror::Error)]
 #[error("{why}{}", arrow(.next))]
 pub struct Refusal {
     pub reason: RefusalReason,
@@ -348,7 +358,7 @@ fn arrow(next: &str) -> String {
 }
 
 /// The kinds of refusal, for programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefusalReason {
     ReadOnly,

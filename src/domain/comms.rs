@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::estate::words;
 use super::ids::{ChannelId, IncidentId, MessageId};
 use super::incident::Severity;
+use super::journal::Chain;
 use super::kinds::Param;
 use super::params::Params;
 use super::system::{Fault, Receipt};
@@ -107,7 +108,7 @@ pub struct ChannelKind {
 }
 
 /// `[[channel]]` of the config: one way to reach one audience.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ChannelSpec {
     pub id: ChannelId,
     /// The name of a row of the table of channel kinds.
@@ -137,7 +138,7 @@ impl ChannelSpec {
 }
 
 /// What one audience reads.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Text {
     /// One line.
     pub subject: String,
@@ -146,7 +147,7 @@ pub struct Text {
 }
 
 /// What is said once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Message {
     pub id: MessageId,
     pub incident: IncidentId,
@@ -163,6 +164,16 @@ pub struct Message {
     pub next_due: Option<At>,
     /// Into how many parts each channel splits it: fixed when it is composed, so that a crash never shifts a batch.
     pub deliveries: BTreeMap<ChannelId, u32>,
+    /// How far the journal had come when it was composed, and its head: whoever gets it can vouch for what came before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Chain>,
+}
+
+impl Parcel {
+    /// What to hold the journal against: how many records it had, and its head then. Empty where that is not known.
+    pub fn journal(&self) -> String {
+        self.chain.as_ref().map_or_else(String::new, Chain::to_string)
+    }
 }
 
 /// What a channel is handed for one part of one delivery: the same after a crash as before it.
@@ -176,6 +187,8 @@ pub struct Parcel {
     pub severity: Severity,
     pub drill: bool,
     pub text: Text,
+    /// The journal's head when it was composed.
+    pub chain: Option<Chain>,
     pub components: BTreeMap<String, ComponentStatus>,
     /// Counts from 0.
     pub part: u32,

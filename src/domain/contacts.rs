@@ -8,7 +8,7 @@ use super::system::Fault;
 use super::time::{At, Span};
 
 /// A person, or a desk that always answers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Contact {
     pub name: String,
     /// What they are called for: `head of platform`.
@@ -21,7 +21,7 @@ pub struct Contact {
 }
 
 /// The support plan with the cloud.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Support {
     /// `Business, 1 hour for production down`
     pub plan: String,
@@ -35,7 +35,7 @@ pub struct Support {
 }
 
 /// Where PagerDuty is asked who is on call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PagerDuty {
     pub token: SecretRef,
     /// The REST API: PagerDuty's own unless it is said otherwise.
@@ -47,7 +47,7 @@ pub struct PagerDuty {
 }
 
 /// `[contacts]` of the config.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Contacts {
     #[serde(default)]
     pub pagerduty: Option<PagerDuty>,
@@ -65,7 +65,7 @@ impl Contacts {
 }
 
 /// Somebody who is on call. Texts are cleaned.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OnCall {
     pub name: String,
     /// 1 is paged first.
@@ -81,7 +81,7 @@ pub struct OnCall {
 }
 
 /// The latest that is known of who is on call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OnCallLive {
     /// When `people` was read.
     pub at: Option<At>,

@@ -2,6 +2,7 @@
 
 use super::backup::Worth;
 use super::checklist::Evidence;
+use super::clock;
 use super::comms::Message;
 use super::drill::DrillResult;
 use super::estate::words;
@@ -64,7 +65,13 @@ pub fn describe(record: &Record) -> Said {
     use Event as E;
     use Tone::{Accent, Bad, Busy, Good, Plain, Quiet, Strong, Warn};
     match &record.event {
-        E::EngineStarted { version } => (Quiet, format!("engine {version} started")),
+        E::EngineStarted { version, .. } => (Quiet, format!("engine {version} started")),
+        E::ClockStepped { by, drift } if drift.is_none() => {
+            (Warn, format!("the wall clock {}, and is right again by the engine's time", clock::jumped(*by)))
+        }
+        E::ClockStepped { by, drift } => (Warn, format!("the wall clock {}; {}", clock::jumped(*by), drift.words())),
+        E::JournalAccepted { phrase, what, .. } => (Bad, format!("took the journal as it is ({phrase}): {what}")),
+        E::Newer { kind, .. } => (Tone::Unknown, format!("{kind}: of a newer Mayday, not understood by this one")),
         E::ProbeChanged { probe, to, detail, .. } => {
             let (tone, word) = status(*to);
             (tone, format!("{probe} {word} {detail}"))
@@ -145,6 +152,9 @@ pub fn describe(record: &Record) -> Said {
         E::GateConfirmed { step, .. } => on(step, Plain, "gate confirmed"),
         E::GuardsOverridden { step, guards, reason, .. } => {
             on(step, Warn, with(format!("OVERRODE {}", guards.join(", ")), reason))
+        }
+        E::SecondAwaited { step, wish, reason, .. } => {
+            on(step, Warn, with(format!("one of two people wants {}", wish.words()), reason))
         }
         E::StepApplying { step, attempt: 1, .. } => on(step, Busy, "applying"),
         E::StepApplying { step, attempt, .. } => on(step, Busy, format!("applying, attempt {attempt}")),

@@ -36,7 +36,7 @@ words! {
 }
 
 /// What came of a drill, as the journal keeps it: enough for the schedule, the trend and the forecast. The evidence is in its bundle.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DrillResult {
     /// The drill's name in the config.
     pub name: String,
@@ -45,15 +45,19 @@ pub struct DrillResult {
     pub scenario: String,
     /// Where it was played: `lab`, or the name of the test estate.
     pub estate: String,
+    /// How many times faster than life its estate lived; 0 in journals from before this was kept.
+    #[serde(default)]
+    pub pace: u64,
     pub started_at: At,
     pub passed: bool,
     /// Each stage with whether it passed, and a word on it.
     pub stages: Vec<(Stage, bool, String)>,
-    /// Seconds from disruption to recovery, per tier; absent is unknown.
+    /// Seconds from disruption to recovery, per tier; absent is unknown. All lengths are on one scale: the clock of the estate it was
+    /// played on, of which an hour lasts an hour of life only at pace 1.
     pub rto: BTreeMap<Tier, f64>,
     /// Seconds lost, per data class; absent is unknown.
     pub rpo: BTreeMap<DataClass, f64>,
-    /// Seconds that each step took, on the clock of the estate it was played on.
+    /// Seconds that each step took.
     pub steps: BTreeMap<StepId, f64>,
     /// What the clean-up could not remove.
     pub left_behind: Vec<String>,
@@ -62,6 +66,21 @@ pub struct DrillResult {
 }
 
 impl DrillResult {
+    /// How many times faster than life its estate lived.
+    pub fn lived(&self) -> u64 {
+        match self.pace {
+            0 => self.estate.rsplit_once(", ").and_then(|(_, it)| it.strip_suffix('x')?.parse().ok()).unwrap_or(1),
+            pace => pace,
+        }
+    }
+
+    /// Why its figures say nothing of what was promised; `None` if they do. What a fast estate does, and what Mayday and the network
+    /// need for themselves, are not slowed down alike.
+    pub fn incomparable(&self) -> Option<String> {
+        let pace = self.lived();
+        (pace > 1).then(|| format!("not comparable at {pace}x"))
+    }
+
     /// What passing means: every stage was reached and passed, and nothing was left behind.
     pub fn earns_a_pass(&self) -> bool {
         let passed = |stage: &Stage| {
@@ -83,7 +102,7 @@ impl DrillResult {
 }
 
 /// Something that was held against what it should be. What could not be looked at is unknown, and unknown is not a pass.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Check {
     /// `rows of orders are those from before`
     pub what: String,
@@ -92,7 +111,7 @@ pub struct Check {
 }
 
 /// Somebody who took part.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Participant {
     pub name: String,
     /// `commander`, `answered the gates`, `automated`
@@ -100,7 +119,7 @@ pub struct Participant {
 }
 
 /// All that a drill's evidence says, as it was gathered while it was played. What nobody looked at is absent, and is said to be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DrillEvidence {
     pub drill: DrillId,
     pub result: DrillResult,

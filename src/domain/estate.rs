@@ -20,7 +20,8 @@ use super::time::Span;
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant,)+ }
 
         impl $name {
@@ -58,7 +59,7 @@ words! {
 }
 
 /// A region of the estate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Region {
     pub id: RegionId,
     pub role: RegionRole,
@@ -66,7 +67,7 @@ pub struct Region {
 }
 
 /// A service that users need.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Service {
     pub id: ServiceId,
     pub title: String,
@@ -75,7 +76,7 @@ pub struct Service {
 }
 
 /// A connection to something that can be watched or failed over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SystemSpec {
     pub id: SystemId,
     /// The name of a row of the table of system kinds.
@@ -91,7 +92,7 @@ pub struct SystemSpec {
 }
 
 /// What a probe speaks for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
     Service(ServiceId),
@@ -110,7 +111,7 @@ impl fmt::Display for Subject {
 }
 
 /// One scheduled observation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProbeSpec {
     pub id: ProbeId,
     /// The name of a row of the table of probe kinds (`http.get`).
@@ -133,10 +134,16 @@ pub struct ProbeSpec {
     pub params: Params,
 }
 
+/// A reading counts for so many periods of its probe, and the time that the probe may take: one look may be missed, and one be late ...
+const LOOKS: f64 = 3.0;
+
+/// ... by so many seconds on a busy machine.
+const LATE: f64 = 2.0;
+
 impl ProbeSpec {
-    /// So many seconds after it was taken, a reading says something: one look may be missed, and one may be late.
+    /// So many seconds after it was taken, a reading says something.
     pub fn stays_fresh(&self) -> f64 {
-        self.every.as_secs_f64() * 3.0 + self.timeout.as_secs_f64() + 2.0
+        self.every.as_secs_f64() * LOOKS + self.timeout.as_secs_f64() + LATE
     }
     pub fn hysteresis(&self) -> Hysteresis {
         Hysteresis { fall: self.fall, window: self.window.unwrap_or(self.fall), rise: self.rise }
@@ -144,14 +151,14 @@ impl ProbeSpec {
 }
 
 /// What was promised.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Objectives {
     pub rto: BTreeMap<Tier, Span>,
     pub rpo: BTreeMap<DataClass, Span>,
 }
 
 /// How careful the engine is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Policy {
     /// An armed cockpit falls back to read-only after so long without a key.
     pub arm_expires: Span,
@@ -185,6 +192,9 @@ pub struct Policy {
     pub commit_window: Span,
     /// What a rule of the plan does that is met.
     pub on_trigger: OnTrigger,
+    /// Variables of the engine that commands of the operator's get besides the few that they always do.
+    #[serde(default)]
+    pub script_environment: Vec<String>,
 }
 
 words! {
@@ -220,12 +230,13 @@ impl Default for Policy {
             probe_concurrency: 64,
             commit_window: commit_window(),
             on_trigger: OnTrigger::Propose,
+            script_environment: Vec::new(),
         }
     }
 }
 
 /// Something that Mayday and its people need, and that sits in one region: single sign-on, the chat, a jump host.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Dependency {
     pub name: String,
     pub region: RegionId,
@@ -245,7 +256,7 @@ words! {
 }
 
 /// All that is protected.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Estate {
     pub name: String,
     pub environment: Environment,
@@ -275,6 +286,21 @@ pub struct Estate {
 }
 
 impl Estate {
+    /// As people and programs that attach may see it: of a command that prints a secret the program, and not its arguments.
+    pub fn shown(&self) -> Self {
+        let mut shown = self.clone();
+        let checks = shown.checklist.iter_mut().flat_map(|it| &mut it.checks);
+        let params = shown.systems.iter_mut().map(|it| &mut it.params);
+        let params = params.chain(shown.probes.iter_mut().chain(checks).map(|it| &mut it.params));
+        let params = params.chain(shown.backups.iter_mut().map(|it| &mut it.params));
+        for params in params.chain(shown.channels.iter_mut().map(|it| &mut it.params)) {
+            *params = params.shown();
+        }
+        if let Some(pagerduty) = &mut shown.contacts.pagerduty {
+            pagerduty.token = pagerduty.token.shown();
+        }
+        shown
+    }
     pub fn region(&self, role: RegionRole) -> Option<&Region> {
         self.regions.iter().find(|region| region.role == role)
     }

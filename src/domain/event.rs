@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use super::backup::Worth;
 use super::checklist::{Baseline, Evidence, Item};
+use super::clock::{Anchor, Drift};
 use super::comms::Message;
 use super::drill::DrillResult;
 use super::estate::words;
-use super::health::Status;
+use super::health::{Status, Trouble};
 use super::ids::{
     BackupId, ChannelId, DrillId, IncidentId, ItemId, MessageId, ProbeId, RegionId, RunId, SessionId, StepId, SystemId,
 };
@@ -19,25 +20,56 @@ use super::incident::{Clocks, Severity};
 use super::plan::Plan;
 use super::readiness::Brief;
 use super::recovery::RecoveryPoint;
-use super::run::{GateCard, Mode, Outcome};
+use super::run::{GateCard, Instead, Mode, Outcome};
 use super::system::{Fault, Receipt};
 use super::time::At;
 use super::verdict::Promise;
 
 /// One fact. Adding a variant or an optional field is compatible; a journal is never rewritten.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Event {
+    /// A person took a journal that did not fit its anchor as it was.
+    JournalAccepted {
+        /// What was typed.
+        phrase: String,
+        /// What did not fit.
+        what: String,
+        /// How many records had been durable, and the chain's hash at the last of them.
+        records: u64,
+        head: String,
+    },
+    /// Of a newer Mayday, which alone knows what it means: read, shown and handed on, never acted on.
+    Newer {
+        kind: String,
+        /// The whole record, as it was written.
+        record: String,
+    },
     /// A new engine took the journal over; cockpits that were armed are not any more.
     EngineStarted {
         version: String,
+        /// Where its time stands by the uptime of its machine; `None` in journals from before this was kept, and where it is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        anchor: Option<Anchor>,
+        /// How far its time is ahead of the wall clock, in seconds.
+        #[serde(default, skip_serializing_if = "super::clock::agrees")]
+        drift: Drift,
+    },
+    /// The wall clock has jumped, by so many seconds: negative is back. Nothing was stopped or rushed by it.
+    ClockStepped {
+        by: f64,
+        /// How far the engine's time is ahead of it since.
+        drift: Drift,
     },
     ProbeChanged {
         probe: ProbeId,
         to: Status,
         detail: String,
-        /// When it was last seen healthy.
+        /// When it was last seen healthy; `None` when it never was, as far as this life of the engine has seen.
         last_healthy: Option<At>,
+        /// The stretch of trouble that it belongs to, of a probe that is not healthy; `None` in journals from before this was kept.
+        #[serde(default)]
+        trouble: Option<Trouble>,
     },
     BackupChanged {
         backup: BackupId,
@@ -209,6 +241,16 @@ pub enum Event {
         reason: String,
         cleared: bool,
     },
+    /// The first of two people wants it skipped, called done, or its guards overridden: nothing happens before the second does.
+    SecondAwaited {
+        run: RunId,
+        step: StepId,
+        wish: Instead,
+        /// Of an override: the guards that the first has seen.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        guards: Vec<String>,
+        reason: String,
+    },
     /// The intent, durable before the change is tried.
     StepApplying {
         run: RunId,
@@ -313,6 +355,7 @@ impl Event {
             | Self::StepPrepared { run, step, .. }
             | Self::GateConfirmed { run, step, .. }
             | Self::GuardsOverridden { run, step, .. }
+            | Self::SecondAwaited { run, step, .. }
             | Self::StepApplying { run, step, .. }
             | Self::StepApplied { run, step, .. }
             | Self::StepUncertain { run, step, .. }
@@ -351,11 +394,66 @@ words! {
 }
 
 /// An event as the journal keeps it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Record {
     /// Counts from 1 without gaps.
     pub seq: u64,
     pub at: At,
     pub actor: Actor,
     pub event: Event,
+}
+
+impl Record {
+    /// A record from its JSON. What this Mayday does not know of a newer one becomes an [`Event::Newer`]: a chain that fits proves that it
+    /// was written so.
+    ///
+    /// # Errors
+    /// When it is no record of any Mayday's.
+    pub fn read(text: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Kind {
+            #[serde(rename = "type")]
+            kind: String,
+        }
+        #[derive(Deserialize)]
+        struct Frame {
+            seq: u64,
+            at: At,
+            actor: Actor,
+            event: Kind,
+        }
+        serde_json::from_slice(text).or_else(|_| {
+            let Frame { seq, at, actor, event } = serde_json::from_slice(text)?;
+            let record = String::from_utf8_lossy(text).into_owned();
+            Ok(Self { seq, at, actor, event: Event::Newer { kind: event.kind, record } })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_a_newer_mayday_is_called_that_and_kept_whole() {
+        let text = |event: &str| {
+            format!(r#"{{"seq":7,"at":"2026-11-29T05:00:00Z","actor":{{"name":"x","uid":1}},"event":{event}}}"#)
+        };
+        let known = Record::read(text(r#"{"type":"note-added","text":"a"}"#).as_bytes()).unwrap();
+        assert_eq!(known.event, Event::NoteAdded { text: "a".into() });
+        for (event, named) in [
+            (r#"{"type":"tide-turned","by":3}"#, "tide-turned"),
+            (r#"{"type":"probe-changed","probe":"a","to":"glowing","detail":"","last_healthy":null}"#, "probe-changed"),
+        ] {
+            let written = text(event);
+            let newer = Record::read(written.as_bytes()).unwrap();
+            assert_eq!(newer.event, Event::Newer { kind: named.into(), record: written });
+            assert_eq!(newer.seq, 7);
+            let again = serde_json::to_vec(&newer).unwrap();
+            assert_eq!(Record::read(&again).unwrap(), newer, "it can be handed on");
+        }
+        for nothing in ["", "{}", "x", r#"{"seq":1}"#] {
+            Record::read(nothing.as_bytes()).unwrap_err();
+        }
+    }
 }

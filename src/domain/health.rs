@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::estate::words;
 use super::text::clean;
-use super::time::At;
+use super::time::{At, seconds_between};
 
 words! {
     /// What a probe, a service, a tier or a region is believed to be, in the order of concern.
@@ -28,7 +28,7 @@ impl Status {
 }
 
 /// What one look saw.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reading {
     pub status: Status,
     /// What was seen, in a few cleaned words: `200 in 12 ms`, `connection refused`, `3/3 pods`.
@@ -72,27 +72,64 @@ pub struct Hysteresis {
     pub rise: u8,
 }
 
+/// A stretch of readings that are not healthy, with good ones in between that are too few to end it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Trouble {
+    /// The last healthy reading before the first that was not; `None` when none was seen: it began at a moment that nobody knows.
+    pub last_healthy: Option<At>,
+    /// The first reading of the stretch that was down: it cannot have begun later.
+    pub first_down: Option<At>,
+}
+
 /// What hysteresis needs to remember of a probe between readings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Track {
     pub status: Status,
+    /// Since when `status` is what is seen, by the readings of this life of the engine. A failure counts from the last healthy reading
+    /// before it, or from the first one that failed.
+    pub since: Option<At>,
+    /// The stretch of trouble that the latest readings belong to.
+    pub trouble: Option<Trouble>,
     /// The latest readings since the status last changed, the oldest first; no more than hysteresis asks about.
     recent: VecDeque<Status>,
-    /// When the latest healthy reading was taken: the earliest moment a disruption can have begun.
+    /// Healthy readings in a row, up to the latest.
+    well: u8,
+    /// The latest healthy reading: the earliest moment a disruption can have begun.
     pub last_healthy: Option<At>,
+    /// The latest healthy reading, and the first that was down after it, since readings came without a gap.
+    seen_well: Option<At>,
+    seen_down: Option<At>,
+    latest: Option<At>,
 }
 
 impl Track {
-    /// What was believed when the last engine ended.
-    pub fn new(status: Status, last_healthy: Option<At>) -> Self {
-        Self { status, recent: VecDeque::new(), last_healthy }
+    /// After an earlier life of the engine: nothing is believed of what it saw, but for when the trouble began that it left behind.
+    pub fn resume(trouble: Option<Trouble>, last_healthy: Option<At>) -> Self {
+        Self {
+            status: Status::Unknown,
+            since: None,
+            trouble,
+            recent: VecDeque::new(),
+            well: 0,
+            last_healthy,
+            seen_well: None,
+            seen_down: None,
+            latest: None,
+        }
+    }
+
+    /// Nothing was read for longer than a reading counts (`fresh`, in seconds): what was believed is not known any more.
+    pub fn lapse(&mut self, at: At, fresh: f64) {
+        if self.latest.is_some_and(|latest| seconds_between(latest, at) > fresh) {
+            self.status = Status::Unknown;
+            (self.since, self.seen_well, self.seen_down, self.latest) = (None, None, None, None);
+            self.recent.clear();
+        }
     }
 
     /// Takes a reading in; says the new status if this reading changed it. From unknown the first reading decides.
     pub fn take(&mut self, reading: &Reading, at: At, hysteresis: Hysteresis) -> Option<Status> {
-        if reading.status == Status::Healthy {
-            self.last_healthy = Some(at);
-        }
+        self.note(reading.status, at, hysteresis);
         let Hysteresis { fall, window, rise } = hysteresis;
         self.recent.push_back(reading.status);
         while self.recent.len() > usize::from(window.max(fall).max(rise).max(1)) {
@@ -105,7 +142,30 @@ impl Track {
         let to = changed.filter(|to| *to != self.status)?;
         self.recent.clear();
         self.status = to;
+        let seen = self.seen_well.or(self.seen_down).filter(|_| to == Status::Down);
+        self.since = Some(seen.unwrap_or(at));
         Some(to)
+    }
+
+    /// Keeps when trouble began. It ends with as many healthy readings as could not hide a failure from hysteresis.
+    fn note(&mut self, status: Status, at: At, Hysteresis { fall, window, rise }: Hysteresis) {
+        self.since.get_or_insert(at);
+        let first = self.latest.replace(at).is_none();
+        if status == Status::Healthy {
+            // Nobody looked for a while: what was before has ended at some time.
+            self.trouble.take_if(|_| first);
+            (self.last_healthy, self.seen_well, self.seen_down) = (Some(at), Some(at), None);
+            self.well = self.well.saturating_add(1);
+            self.trouble.take_if(|_| self.well >= window.max(fall).max(rise));
+            return;
+        }
+        self.well = 0;
+        let last_healthy = self.last_healthy;
+        let trouble = self.trouble.get_or_insert(Trouble { last_healthy, first_down: None });
+        if status == Status::Down {
+            self.seen_down.get_or_insert(at);
+            trouble.first_down.get_or_insert(at);
+        }
     }
 
     /// As bad as so many of the latest readings at least: two that are down and one that is unknown are three that are not healthy.
@@ -123,9 +183,10 @@ impl Track {
     }
 }
 
+/// Nothing was looked at yet, and nothing is known of what was before.
 impl Default for Track {
     fn default() -> Self {
-        Self::new(Status::Unknown, None)
+        Self::resume(None, None)
     }
 }
 

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::actor::Actor;
 use super::event::{Event, Record};
+use super::state::State;
 use super::time::At;
 
 /// Why the journal could not be read or written: what failed, and what to do about it.
@@ -15,11 +16,17 @@ pub struct JournalFault {
 }
 
 /// A proof of the chain: how many records there are, and the hash of the last.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Chain {
     pub records: u64,
     /// SHA-256 in hex over every record in order; of no records, the empty text.
     pub head: String,
+}
+
+impl std::fmt::Display for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.records, self.head)
+    }
 }
 
 /// What the journal holds, with or without somebody who writes it.
@@ -34,6 +41,8 @@ pub trait Records: Send + Sync {
     async fn verify(&self) -> Result<Chain, JournalFault>;
     /// The chain's hash at a record, in hex, as it was written; `None` if there is no such record.
     async fn hash(&self, seq: u64) -> Result<Option<String>, JournalFault>;
+    /// The newest record whose hash begins so, in hex; `None` if there is none.
+    async fn find(&self, head: &str) -> Result<Option<u64>, JournalFault>;
 }
 
 /// The durable event log. One writer; an event that `append` returned survives the death of the process and of the machine.
@@ -41,4 +50,18 @@ pub trait Records: Send + Sync {
 pub trait Journal: Records {
     /// Appends all events, each with who caused it, or none: numbered on from the last, each chained to the one before.
     async fn append(&self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault>;
+    /// The latest record that is known to be durable, and the chain up to it.
+    fn tail(&self) -> Chain;
+    /// Whether the files are still those that were opened and nobody else writes them; `whole`: and whether all of the chain fits.
+    ///
+    /// # Errors
+    /// When they are not: nothing is appended then.
+    async fn check(&self, whole: bool) -> Result<(), JournalFault>;
+    /// Keeps the fold of the records up to its last one beside the journal, so that the next start reads only what came after.
+    ///
+    /// # Errors
+    /// When it cannot be written: nothing is lost but time.
+    async fn keep(&self, state: &State) -> Result<(), JournalFault>;
+    /// Ends in order: the file alone is the whole journal then.
+    async fn close(&self);
 }

@@ -11,6 +11,7 @@ use super::health::{Reading, Status};
 use super::ids::{BackupId, ChannelId, ItemId, PlanId, ProbeId, SessionId, StepId, SystemId};
 use super::readiness::Assessment;
 use super::recovery::Survey;
+use super::state::Hold;
 use super::system::Fault;
 use super::time::At;
 
@@ -20,18 +21,21 @@ pub const HISTORY: usize = 60;
 pub const LOG_LINES: usize = 200;
 
 /// The latest of a probe.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProbeLive {
     pub at: At,
     /// By hysteresis; the reading alone may differ.
     pub status: Status,
     pub reading: Reading,
+    /// Since when `status` is what is seen, by readings of this life of the engine.
+    #[serde(default)]
+    pub since: Option<At>,
     /// Latencies in milliseconds, oldest first; `None` where a look got none.
     pub history: VecDeque<Option<u32>>,
 }
 
 /// The latest of a datastore.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SurveyLive {
     /// When `survey` was taken; what is older than it looks is worse than nothing.
     pub at: Option<At>,
@@ -42,7 +46,7 @@ pub struct SurveyLive {
 }
 
 /// Who is attached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Attached {
     pub name: String,
     pub uid: u32,
@@ -54,7 +58,7 @@ pub struct Attached {
 }
 
 /// What somebody looks at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Gaze {
     pub pane: String,
     /// The step that is chosen, while a run is shown.
@@ -63,7 +67,7 @@ pub struct Gaze {
 }
 
 /// Whether a channel could deliver now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ChannelLive {
     pub at: Option<At>,
     pub reach: Result<String, Fault>,
@@ -72,14 +76,14 @@ pub struct ChannelLive {
 }
 
 /// A line of a step's log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogLine {
     pub at: At,
     pub text: String,
 }
 
 /// Everything that is true now.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Live {
     pub probes: BTreeMap<ProbeId, ProbeLive>,
     pub surveys: BTreeMap<SystemId, SurveyLive>,
@@ -98,13 +102,16 @@ pub struct Live {
     pub attached: BTreeMap<SessionId, Attached>,
     /// Why the journal cannot be written, while it cannot.
     pub journal_fault: Option<String>,
+    /// The files of the config that are not what they were when it was loaded, by name; empty while it is what is on disk.
+    #[serde(default)]
+    pub config_changed: Vec<String>,
     /// How often something was asked for and refused since this engine began: nothing happened then, so no journal tells it.
     #[serde(default)]
     pub refused: u32,
 }
 
 /// One change of what is true now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "live", rename_all = "kebab-case")]
 pub enum LiveChange {
     Probe {
@@ -112,6 +119,8 @@ pub enum LiveChange {
         at: At,
         status: Status,
         reading: Reading,
+        #[serde(default)]
+        since: Option<At>,
     },
     Survey {
         system: SystemId,
@@ -157,6 +166,14 @@ pub enum LiveChange {
     Journal {
         fault: Option<String>,
     },
+    /// The config on disk is another one than the one that was loaded, or the same again.
+    Config {
+        changed: Vec<String>,
+    },
+    /// Everything is held, and that is not in the journal yet.
+    Held {
+        hold: Hold,
+    },
     /// Something was refused.
     Refused {},
 }
@@ -164,14 +181,14 @@ pub enum LiveChange {
 impl Live {
     pub fn apply(&mut self, change: LiveChange) {
         match change {
-            LiveChange::Probe { probe, at, status, reading } => {
-                let fresh = || ProbeLive { at, status, reading: reading.clone(), history: VecDeque::new() };
+            LiveChange::Probe { probe, at, status, reading, since } => {
+                let fresh = || ProbeLive { at, status, reading: reading.clone(), since, history: VecDeque::new() };
                 let known = self.probes.entry(probe).or_insert_with(fresh);
                 known.history.push_back(reading.latency_ms);
                 if known.history.len() > HISTORY {
                     known.history.pop_front();
                 }
-                (known.at, known.status, known.reading) = (at, status, reading);
+                (known.at, known.status, known.reading, known.since) = (at, status, reading, since);
             }
             LiveChange::Survey { system, taken } => {
                 self.surveys.insert(system, taken);
@@ -210,6 +227,9 @@ impl Live {
                 }
             }
             LiveChange::Journal { fault } => self.journal_fault = fault,
+            LiveChange::Config { changed } => self.config_changed = changed,
+            // It is a part of the state, where the record of it will find it.
+            LiveChange::Held { .. } => {}
             LiveChange::Refused {} => self.refused += 1,
         }
     }

@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod backup;
 pub mod checklist;
+pub mod clock;
 pub mod command;
 pub mod comms;
 pub mod contacts;
@@ -22,7 +23,9 @@ pub mod params;
 pub mod plan;
 pub mod readiness;
 pub mod recovery;
+pub mod reload;
 pub mod review;
+pub mod rollup;
 pub mod run;
 pub mod schedule;
 pub mod scorecard;

@@ -11,7 +11,7 @@ use super::time::Span;
 
 /// Parameters by name. Config validation has checked them and filled the defaults, so a getter fails only for a parameter
 /// that the row does not declare or that is optional and absent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Params(pub BTreeMap<String, Value>);
 
@@ -52,6 +52,15 @@ impl Params {
         let items = self.0.get(name).and_then(Value::as_object);
         items.into_iter().flatten().filter_map(|(key, item)| Some((key.clone(), item.as_u64()?))).collect()
     }
+    /// The same without the arguments of commands that print secrets: people put secrets there.
+    pub fn shown(&self) -> Self {
+        let shown = |value: &Value| {
+            let place =
+                value.as_object().filter(|it| it.len() == 1).and_then(|_| serde_json::from_value(value.clone()).ok());
+            place.map_or_else(|| value.clone(), |place: SecretRef| serde_json::json!(place.shown()))
+        };
+        Self(self.0.iter().map(|(name, value)| (name.clone(), shown(value))).collect())
+    }
     pub fn secret(&self, name: &str) -> Option<SecretRef> {
         serde_json::from_value(self.0.get(name)?.clone()).ok()
     }
@@ -62,7 +71,7 @@ fn missing(name: &str) -> Fault {
 }
 
 /// Where a secret is kept. The secret itself is read at the moment of use by the shell and is never part of any domain value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretRef {
     /// An environment variable of the engine.
@@ -71,4 +80,36 @@ pub enum SecretRef {
     File(String),
     /// A command, without a shell, that prints it.
     Command(Vec<String>),
+}
+
+impl SecretRef {
+    /// Where it is, as far as others may know: of a command the program, and none of its arguments.
+    pub fn shown(&self) -> Self {
+        match self {
+            Self::Command(words) if words.len() > 1 => Self::Command(vec![words[0].clone(), "…".into()]),
+            other => other.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_a_secret_command_are_not_shown() {
+        let params: Params = serde_json::from_value(serde_json::json!({
+            "password": { "command": ["vault", "read", "-token=hunter2"] },
+            "token": { "env": "TOKEN" },
+            "command": ["check", "--deep"],
+            "headers": { "command": "x" },
+        }))
+        .unwrap();
+        let shown = params.shown();
+        assert!(!serde_json::to_string(&shown).unwrap().contains("hunter2"));
+        assert_eq!(shown.secret("password"), Some(SecretRef::Command(vec!["vault".into(), "…".into()])));
+        for name in ["token", "command", "headers"] {
+            assert_eq!(shown.0[name], params.0[name], "{name} is no secret command");
+        }
+    }
 }

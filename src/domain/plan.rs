@@ -25,7 +25,7 @@ words! {
 }
 
 /// One step, with its parameters validated.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepSpec {
     pub id: StepId,
     pub title: String,
@@ -57,7 +57,7 @@ pub struct StepSpec {
 }
 
 /// A plan: what is done, in which order, and who has to agree.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Plan {
     pub id: PlanId,
     pub title: String,

@@ -36,7 +36,7 @@ words! {
 }
 
 /// One thing that a plan depends on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Finding {
     /// `None`: the whole plan depends on it.
     pub step: Option<StepId>,
@@ -47,7 +47,7 @@ pub struct Finding {
 }
 
 /// A plan held against reality.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Assessment {
     pub plan: PlanId,
     pub at: At,
@@ -94,7 +94,7 @@ impl Assessment {
 }
 
 /// An assessment in a line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Brief {
     pub plan: PlanId,
     pub ready: Ready,
@@ -105,7 +105,7 @@ pub struct Brief {
 }
 
 /// Something that ought to be the same on both sides.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Fact {
     /// `deployment api-gateway`
     pub subject: String,
@@ -193,6 +193,8 @@ fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Resul
     findings.push(match &seen.observed {
         Ok(Observed::Impossible { why }) => made("target", Finds::Fail, why.clone()),
         Ok(Observed::Unknowable { why }) if spec.role.mutates() => made("target", Finds::Warn, why.clone()),
+        // What only looks has told that it saw nothing.
+        Ok(Observed::Unknowable { why }) => made("target", Finds::Unknown, why.clone()),
         Ok(seen) => made("target", Finds::Pass, seen.words().to_owned()),
         Err(fault) => made("target", Finds::Unknown, fault.to_string()),
     });

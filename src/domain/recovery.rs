@@ -7,7 +7,7 @@ use super::ids::RegionId;
 use super::time::{At, seconds_between};
 
 /// How far a copy is behind, in the unit its system speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Lag {
     Seconds(f64),
@@ -16,7 +16,7 @@ pub enum Lag {
 }
 
 /// The newest moment a data class can be restored to, and where that copy is kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RecoveryPoint {
     pub at: At,
     /// Where the copy is kept; `None` when that is not known.
@@ -28,7 +28,7 @@ pub struct RecoveryPoint {
 }
 
 /// The part a member plays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Takes the writes.
@@ -41,7 +41,7 @@ pub enum Role {
 }
 
 /// One member of a datastore.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Member {
     pub name: String,
     pub region: Option<RegionId>,
@@ -64,7 +64,7 @@ impl Member {
 }
 
 /// What a datastore looked like.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Survey {
     pub members: Vec<Member>,
     /// The newest recovery point outside the writer's region: what would survive its loss.
@@ -74,7 +74,7 @@ pub struct Survey {
 }
 
 /// What a failover would lose, or lost, of one data class.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "is", rename_all = "lowercase")]
 pub enum Loss {
     Unknown,

@@ -8,7 +8,7 @@ use super::journal::{JournalFault, Records};
 use super::time::At;
 
 /// The review of an incident in every form it is written in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Documents {
     pub incident: IncidentId,
     pub markdown: String,

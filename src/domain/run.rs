@@ -96,7 +96,7 @@ impl StepPhase {
 }
 
 /// How a step went the last time it was verified.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LastTime {
     pub at: At,
     pub mode: Mode,
@@ -105,7 +105,7 @@ pub struct LastTime {
 }
 
 /// What a gate shows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GateCard {
     /// When the evidence was taken.
     pub at: At,
@@ -130,14 +130,46 @@ impl GateCard {
     }
 }
 
+words! {
+    /// What somebody may want of a step instead of answering its gate; where the gate needs two people, this does, too.
+    Instead {
+        Skip = "skip",
+        Done = "done",
+        Override = "override",
+    }
+}
+
+impl Instead {
+    /// `it skipped`, after "wants".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Skip => "it skipped",
+            Self::Done => "it called done",
+            Self::Override => "its guards overridden",
+        }
+    }
+}
+
+/// What the first of two people wants of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Wanted {
+    pub by: Actor,
+    pub wish: Instead,
+    /// Of an override: the guards that the first has seen.
+    pub guards: Vec<String>,
+}
+
 /// A step of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepRun {
     pub phase: StepPhase,
     /// Times that `apply` was begun.
     pub attempts: u32,
     pub begun: Option<Begun>,
     pub card: Option<GateCard>,
+    /// The card was made in an earlier life of the engine: what it says was not looked at in this one.
+    #[serde(default)]
+    pub outdated: bool,
     /// Who answered its gate.
     pub confirmed: Vec<Actor>,
     /// Guards that were overridden, by name.
@@ -153,6 +185,9 @@ pub struct StepRun {
     pub detail: String,
     /// What it measured.
     pub point: Option<RecoveryPoint>,
+    /// What the first of two people wants of it; nothing happens before the second wants the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Wanted>,
 }
 
 impl Default for StepRun {
@@ -162,6 +197,7 @@ impl Default for StepRun {
             attempts: 0,
             begun: None,
             card: None,
+            outdated: false,
             confirmed: Vec::new(),
             overridden: Vec::new(),
             cleared: false,
@@ -172,6 +208,7 @@ impl Default for StepRun {
             fault: None,
             detail: String::new(),
             point: None,
+            wanted: None,
         }
     }
 }
@@ -189,7 +226,7 @@ words! {
 }
 
 /// A run that is being taken back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Reverting {
     pub by: Actor,
     pub at: At,
@@ -199,7 +236,7 @@ pub struct Reverting {
 }
 
 /// One execution of a plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Run {
     pub id: RunId,
     pub incident: Option<IncidentId>,

@@ -9,6 +9,7 @@ use super::incident::Incident;
 use super::kinds::StepRole;
 use super::live::ProbeLive;
 use super::recovery::{Loss, Role};
+use super::rollup::said;
 use super::run::Run;
 use super::time::{At, Span, seconds_between};
 use super::verdict;
@@ -41,9 +42,8 @@ pub fn look(sight: Sight, view: &Snapshot, now: At) -> Option<Finding> {
 type Seen = (Evidence, String);
 
 /// The latest reading of a probe, unless it is too old to say anything.
-fn fresh<'v>(view: &'v Snapshot, probe: &ProbeSpec, now: At) -> Option<&'v ProbeLive> {
-    let live = view.live.probes.get(&probe.id)?;
-    (seconds_between(live.at, now) <= probe.stays_fresh()).then_some(live)
+fn fresh<'v>(view: &'v Snapshot, probe: &'v ProbeSpec, now: At) -> Option<&'v ProbeLive> {
+    said(probe, &view.live.probes, now).live
 }
 
 fn in_region<'v>(view: &'v Snapshot, region: &'v RegionId) -> impl Iterator<Item = &'v ProbeSpec> {
@@ -58,16 +58,10 @@ fn services(view: &Snapshot, now: At) -> Seen {
     let region = view.state.serving(&view.estate);
     let (mut ill, mut blind, mut since) = (Vec::new(), Vec::new(), None::<At>);
     for service in &view.estate.services {
-        let own = |probe: &&ProbeSpec| probe.subject == Subject::Service(service.id.clone());
-        let mut probes = 0;
-        let mut status = Status::Healthy;
-        for probe in in_region(view, &region).filter(own) {
-            probes += 1;
-            status = status.max(fresh(view, probe, now).map_or(Status::Unknown, |live| live.status));
-            since = since.max(view.state.probes.get(&probe.id).map(|known| known.since));
-        }
-        match status {
-            _ if probes == 0 => blind.push(format!("{} is not probed", service.id)),
+        let seen = view.service(service, &region, now);
+        since = since.max(seen.since());
+        match seen.status() {
+            _ if !seen.is_probed() => blind.push(format!("{} is not probed", service.id)),
             Status::Healthy => {}
             Status::Unknown => blind.push(format!("{} is unknown", service.id)),
             status => ill.push(format!("{} is {status}", service.id)),
@@ -248,7 +242,7 @@ fn watching(view: &Snapshot, now: At) -> Seen {
     }
     let region = view.state.serving(&view.estate);
     let blind: Vec<String> = in_region(view, &region)
-        .filter(|it| fresh(view, it, now).is_none_or(|live| live.status == Status::Unknown))
+        .filter(|it| said(it, &view.live.probes, now).status == Status::Unknown)
         .map(|it| it.id.to_string())
         .collect();
     if !blind.is_empty() {

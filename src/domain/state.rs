@@ -7,15 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use super::backup::Worth;
 use super::checklist::{Baseline, Checklist};
+use super::clock::ClockState;
 use super::comms::Outbox;
 use super::drill::DrillResult;
 use super::event::{Event, Prepared, Record};
-use super::health::Status;
+use super::health::{Status, Trouble};
 use super::ids::{BackupId, DrillId, IncidentId, PlanId, ProbeId, RegionId, SessionId, StepId};
 use super::incident::{Incident, Phase, Severity};
 use super::kinds::StepRole;
 use super::readiness::Brief;
-use super::run::{LastTime, Mode, Outcome, Reverting, Run, StepPhase, StepRun};
+use super::run::{Instead, LastTime, Mode, Outcome, Reverting, Run, StepPhase, StepRun, Wanted};
 use super::schedule::Drill;
 use super::system::Begun;
 use super::time::{At, seconds_between};
@@ -34,18 +35,86 @@ const DRILLS: usize = 12;
 /// A drill that the engine began and that has not ended by then is counted as lost: no drill takes so many seconds.
 const LONGEST_DRILL: f64 = 12.0 * 60.0 * 60.0;
 
+/// So many bouts of a probe are remembered.
+const BOUTS: usize = 32;
+
 /// What is known of a probe across restarts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProbeState {
     pub status: Status,
     pub since: At,
     /// When it was last seen healthy before `since`.
     pub last_healthy: Option<At>,
     pub detail: String,
+    /// The stretch of trouble that it is in.
+    #[serde(default)]
+    pub trouble: Option<Trouble>,
+    /// When it was down lately, the newest last.
+    #[serde(default)]
+    pub bouts: VecDeque<Bout>,
+}
+
+/// A time in which a probe was down.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Bout {
+    /// The last healthy reading before it, or, when there was none, the first that failed.
+    pub from: At,
+    /// Whether `from` is a healthy reading: that it began was seen.
+    pub seen: bool,
+    /// When it was believed to be down.
+    pub detected: At,
+    /// When it was no longer; `None` while it lasts.
+    pub until: Option<At>,
+}
+
+impl ProbeState {
+    /// The state after a change at `at`.
+    fn changed(known: Option<Self>, to: Status, at: At, last_healthy: Option<At>, trouble: Option<Trouble>) -> Self {
+        let mut bouts = known.map(|known| known.bouts).unwrap_or_default();
+        if let Some(open) = bouts.back_mut().filter(|bout| bout.until.is_none()) {
+            open.until = Some(at);
+        }
+        if to == Status::Down {
+            let trouble = trouble.unwrap_or(Trouble { last_healthy, first_down: None });
+            let from = trouble.last_healthy.or(trouble.first_down).unwrap_or(at);
+            bouts.push_back(Bout { from, seen: trouble.last_healthy.is_some(), detected: at, until: None });
+        }
+        while bouts.len() > BOUTS {
+            bouts.pop_front();
+        }
+        Self { status: to, since: at, last_healthy, detail: String::new(), trouble, bouts }
+    }
+
+    /// When the trouble began that it is in.
+    pub fn began(&self) -> Option<Trouble> {
+        let first_down = Some(self.since).filter(|_| self.status == Status::Down);
+        let told = || Trouble { last_healthy: self.last_healthy, first_down };
+        (self.status != Status::Healthy).then(|| self.trouble.unwrap_or_else(told))
+    }
+
+    /// The bout in which the trouble began that lasts, or that was over for no longer than `quiet` at `now`: a flap is one trouble.
+    /// What ended before `not_before` belongs to an incident that is closed.
+    pub fn trouble_at(&self, now: At, quiet: f64, not_before: Option<At>) -> Option<Bout> {
+        let mut first: Option<Bout> = None;
+        for bout in self.bouts.iter().rev() {
+            let well_for = bout.until.map_or(0.0, |until| seconds_between(until, first.map_or(now, |it| it.from)));
+            let closed = bout.until.zip(not_before).is_some_and(|(until, closed)| until <= closed);
+            if closed || well_for > quiet {
+                break;
+            }
+            first = Some(bout_before(*bout, first));
+        }
+        first
+    }
+}
+
+/// The earlier of two bouts of one trouble.
+fn bout_before(bout: Bout, later: Option<Bout>) -> Bout {
+    later.filter(|later| later.from < bout.from).unwrap_or(bout)
 }
 
 /// What is known of a backup across restarts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BackupState {
     pub worth: Worth,
     pub since: At,
@@ -53,14 +122,14 @@ pub struct BackupState {
 }
 
 /// How ready the plans were at a moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReadinessState {
     pub at: At,
     pub plans: Vec<Brief>,
 }
 
 /// Who asked that nothing new starts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Hold {
     pub by: Actor,
     pub at: At,
@@ -68,14 +137,14 @@ pub struct Hold {
 }
 
 /// Who armed a cockpit, and when it was last used.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Armed {
     pub by: Actor,
     pub at: At,
 }
 
 /// A closed incident, in a line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PastIncident {
     pub id: IncidentId,
     pub title: String,
@@ -85,7 +154,7 @@ pub struct PastIncident {
 }
 
 /// Everything that follows from the journal. Its size depends on the estate and the plan, not on how long the incident lasts.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct State {
     /// The number of the latest record that is folded in.
     pub seq: u64,
@@ -117,6 +186,10 @@ pub struct State {
     pub moved: Option<Moved>,
     /// How each step went the last time, by plan.
     pub history: BTreeMap<PlanId, BTreeMap<StepId, LastTime>>,
+
+    /// The engine's clocks.
+    #[serde(default)]
+    pub clock: ClockState,
 
     /// When the journal began.
     #[serde(default)]
@@ -153,10 +226,23 @@ impl State {
         self.began.get_or_insert(record.at);
         let at = record.at;
         match &record.event {
-            Event::EngineStarted { .. } => self.armed.clear(),
-            Event::ProbeChanged { probe, to, detail, last_healthy } => {
-                let known = ProbeState { status: *to, since: at, last_healthy: *last_healthy, detail: detail.clone() };
-                self.probes.insert(probe.clone(), known);
+            Event::EngineStarted { anchor, drift, .. } => {
+                self.armed.clear();
+                self.clock.begin(anchor.as_ref(), *drift);
+                // What an earlier life saw proves nothing now, and what it was looking at is looked at when this one can.
+                for step in self.run.iter_mut().flat_map(|run| run.steps.values_mut()) {
+                    step.outdated = step.card.is_some();
+                    if step.phase == StepPhase::Preparing {
+                        step.phase = StepPhase::Waiting;
+                    }
+                }
+            }
+            Event::ClockStepped { by, drift } => {
+                (self.clock.drift, self.clock.stepped) = (*drift, Some((at, *by)));
+            }
+            Event::ProbeChanged { probe, to, detail, last_healthy, trouble } => {
+                let known = ProbeState::changed(self.probes.remove(probe), *to, at, *last_healthy, *trouble);
+                self.probes.insert(probe.clone(), ProbeState { detail: detail.clone(), ..known });
             }
             Event::BackupChanged { backup, to, detail } => {
                 self.backups.insert(backup.clone(), BackupState { worth: *to, since: at, detail: detail.clone() });
@@ -438,7 +524,15 @@ impl StepRun {
             Event::GateConfirmed { cleared, .. } => self.confirmed_by(&record.actor, *cleared),
             Event::GuardsOverridden { guards, cleared, .. } => {
                 self.overridden.clone_from(guards);
+                if let Some(first) = self.wanted.take().filter(|first| first.wish == Instead::Override) {
+                    self.confirmed_by(&first.by, false);
+                }
                 self.confirmed_by(&record.actor, *cleared);
+            }
+            Event::SecondAwaited { wish, guards, reason, .. } => {
+                let (by, wish, guards) = (record.actor.clone(), *wish, guards.clone());
+                self.detail = format!("{by} wants {} ({reason}); a second person has to, too", wish.words());
+                self.wanted = Some(Wanted { by, wish, guards });
             }
             Event::StepApplying { attempt, .. } => {
                 self.attempts = *attempt;
@@ -491,6 +585,7 @@ impl StepRun {
             (StepPhase::Waiting, None, 0, None, false);
         self.confirmed.clear();
         self.overridden.clear();
+        self.wanted = None;
     }
 
     fn to(&mut self, phase: StepPhase, detail: &str) {
@@ -501,6 +596,7 @@ impl StepRun {
     }
 
     fn end(&mut self, phase: StepPhase, detail: &str, at: At) {
+        self.wanted = None;
         self.to(phase, detail);
         self.ended_at = Some(at);
     }
@@ -512,6 +608,11 @@ impl StepRun {
 
     fn prepared(&mut self, card: &super::run::GateCard, verdict: Prepared, at: At) {
         self.card = Some(card.clone());
+        self.outdated = false;
+        if verdict != Prepared::Blocked {
+            // Whoever wanted past guards that are gone has said nothing about the next ones.
+            self.wanted = self.wanted.take().filter(|first| first.wish != Instead::Override);
+        }
         let words = if card.summary.is_empty() { card.observed.words() } else { card.summary.as_str() };
         match verdict {
             Prepared::AlreadyDone | Prepared::InProgress => {

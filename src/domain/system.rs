@@ -19,7 +19,7 @@ use super::recovery::{RecoveryPoint, Survey};
 use super::time::At;
 
 /// How a failure is to be met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FaultClass {
     /// Nothing happened; the same call may succeed later. Retried with backoff.
@@ -32,7 +32,7 @@ pub enum FaultClass {
 
 /// A failure as a tired person needs it: what failed, on which system, what it means for the recovery, what to do next.
 /// Text from outside has to be passed through [`clean`](super::text::clean) before it is put here; secrets never are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, thiserror::Error)]
 #[error("{system}: {what}{}{}", dash(.means), arrow(.next))]
 pub struct Fault {
     pub class: FaultClass,
@@ -143,7 +143,7 @@ pub trait System: Send + Sync {
 }
 
 /// What reality says about a step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Observed {
     NotDone {
@@ -176,7 +176,7 @@ impl Observed {
 }
 
 /// The exact change a step would make.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Preview {
     /// One line for the gate card: `weight of api.gennet.example @us-west-2: 0 → 100`.
     pub summary: String,
@@ -187,7 +187,7 @@ pub struct Preview {
 }
 
 /// What a guard found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GuardVerdict {
     Pass,
@@ -198,7 +198,7 @@ pub enum GuardVerdict {
 }
 
 /// One thing that was looked at before a step may act.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Guard {
     /// Short and stable: `old-writer`, `quorum`, `expected-loss`, `not-backing-up`.
     pub name: String,
@@ -228,7 +228,7 @@ impl Guard {
 }
 
 /// What a driver saw of the old writer. The driver reports, `decide` judges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OldWriter {
     /// It answers and can take writes.
@@ -244,7 +244,7 @@ pub enum OldWriter {
 }
 
 /// The facts that the rule on promotions judges.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PromotionFacts {
     pub old_writer: OldWriter,
     /// `None`: this system has no quorum to lose.
@@ -257,7 +257,7 @@ pub struct PromotionFacts {
 }
 
 /// The outcome of `check`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Checked {
     pub guards: Vec<Guard>,
     /// Required from a step whose role is `Promotes`; its absence counts as everything unknown.
@@ -266,7 +266,7 @@ pub struct Checked {
 
 /// What has to be true long before a step is needed, and that neither observation nor guards show: above all whether these
 /// credentials may do it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Fitness {
     pub guards: Vec<Guard>,
 }
@@ -275,7 +275,7 @@ pub struct Fitness {
 pub type Receipt = BTreeMap<String, String>;
 
 /// What `verify` saw.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Verified {
     /// Not yet; asked again until the step's time is up.
@@ -297,7 +297,7 @@ pub trait StepLog: Send + Sync {
 }
 
 /// What the journal holds of a step that was begun, also after a crash.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Begun {
     /// When the first attempt was journalled: an event of the vendor's from before cannot be this step's doing.
     pub at: At,

@@ -43,11 +43,32 @@ pub fn clean_lines(text: &str) -> String {
     out.trim().to_owned()
 }
 
-/// Controls, and marks that turn or hide the text around them.
+/// Controls, marks that turn the text around them, and what is drawn as nothing: Unicode's `Default_Ignorable_Code_Point` (it hides a
+/// difference between two names, or a message inside another), separators of lines, and the annotations of U+FFF9 to U+FFFB.
 pub fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+    c.is_control() || INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
+
+/// From the property file of Unicode 16, <https://www.unicode.org/Public/16.0.0/ucd/DerivedCoreProperties.txt>.
+const INVISIBLE: [(char, char); 17] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fffb}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+];
 
 #[cfg(test)]
 mod tests {
@@ -58,6 +79,21 @@ mod tests {
         assert_eq!(clean("\u{1b}[31mred\u{7}\r\nnext\tline"), "[31mred next line");
         assert_eq!(clean("pod\u{202e}gnp.exe"), "podgnp.exe");
         assert_eq!(clean("日本  語 "), "日本 語");
+    }
+
+    #[test]
+    fn nothing_hides_between_the_letters() {
+        for c in
+            ['\u{61c}', '\u{ad}', '\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}', '\u{34f}', '\u{180e}', '\u{206a}']
+        {
+            assert_eq!(clean(&format!("ad{c}min")), "admin", "{:x}", u32::from(c));
+        }
+        let tagged: String = "hi".chars().chain(('\u{e0000}'..='\u{e007f}').chain(['\u{fe0f}', '\u{e0100}'])).collect();
+        assert_eq!((clean(&tagged), clean_lines(&tagged)), ("hi".into(), "hi".into()));
+        assert_eq!(
+            clean("naïve façade – 日本語 עברית العربية 한국어 ✓ ⠋"),
+            "naïve façade – 日本語 עברית العربية 한국어 ✓ ⠋"
+        );
     }
 
     #[test]

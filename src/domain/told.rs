@@ -10,14 +10,14 @@ use super::ids::{ChannelId, MessageId};
 use super::time::At;
 
 /// Who answered the page, and how that was learnt.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Acknowledged {
     pub by: String,
     pub at: At,
 }
 
 /// The latest update.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LastUpdate {
     pub message: MessageId,
     pub purpose: Purpose,
@@ -29,7 +29,7 @@ pub struct LastUpdate {
 }
 
 /// What became of a delivery, in the order of concern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Delivered {
     Sent,
@@ -48,7 +48,7 @@ impl LastUpdate {
 }
 
 /// What was told so far.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Told {
     pub acknowledged: Option<Acknowledged>,
     pub update: Option<LastUpdate>,

@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::estate::{Estate, Subject, words};
-use super::health::Status;
-use super::ids::{PlanId, RegionId, ServiceId};
+use super::ids::{PlanId, RegionId};
 use super::incident::Severity;
 use super::kinds::StepRole;
 use super::plan::Plan;
+use super::rollup::{Readings, of_service, roll_up};
 use super::state::State;
 use super::time::{At, after, seconds_between};
 
@@ -35,7 +35,7 @@ impl Rule {
 }
 
 /// A rule whose condition holds now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Trigger {
     pub rule: Rule,
     pub region: RegionId,
@@ -61,7 +61,14 @@ impl Trigger {
 }
 
 /// The rules whose condition holds, the soonest met first. Statuses have their hysteresis behind them: a flap is no outage.
-pub fn triggers<'a>(estate: &Estate, state: &State, plans: impl Iterator<Item = &'a Plan>) -> Vec<Trigger> {
+/// Their conditions hold since readings of this life of the engine say so.
+pub fn triggers<'a>(
+    estate: &Estate,
+    state: &State,
+    readings: &Readings,
+    now: At,
+    plans: impl Iterator<Item = &'a Plan>,
+) -> Vec<Trigger> {
     let region = state.serving(estate);
     let plan = plans.into_iter().find(|plan| plan.steps.iter().any(|step| step.role == StepRole::Traffic));
     let plan = plan.map(|plan| plan.id.clone());
@@ -74,39 +81,26 @@ pub fn triggers<'a>(estate: &Estate, state: &State, plans: impl Iterator<Item = 
         severity: Severity::Sev1,
         plan: plan.clone(),
     };
-    let dark = unavailable(estate, state, &region)
+    let dark = unavailable(estate, readings, &region, now)
         .map(|(since, evidence)| made(Rule::RegionUnavailable, since, estate.policy.region_down.0, evidence));
-    let failing = failing(estate, state, &region)
+    let failing = failing(estate, readings, &region, now)
         .map(|(since, evidence)| made(Rule::ChecksFailing, since, estate.policy.checks_down.0, evidence));
     let mut all: Vec<Trigger> = dark.into_iter().chain(failing).collect();
     all.sort_by_key(|trigger| trigger.met_at);
     all
 }
 
-/// Since when a probe's target is known to be down: counted from the last time it was well.
-fn down_since(estate: &Estate, state: &State, wanted: impl Fn(&Subject) -> bool, region: &RegionId) -> Vec<Option<At>> {
-    let probes = estate.probes.iter().filter(|it| wanted(&it.subject));
-    let here = probes.filter(|it| it.region.is_none() || it.region.as_ref() == Some(region));
-    let of = |known: &super::state::ProbeState| {
-        (known.status == Status::Down).then(|| known.last_healthy.unwrap_or(known.since))
-    };
-    here.map(|probe| state.probes.get(&probe.id).and_then(of)).collect()
-}
-
 /// Every probe of the region itself is down.
-fn unavailable(estate: &Estate, state: &State, region: &RegionId) -> Option<(At, String)> {
-    let probes = down_since(estate, state, |it| *it == Subject::Region(region.clone()), region);
-    let since = probes.iter().copied().collect::<Option<Vec<At>>>()?.into_iter().max()?;
-    Some((since, format!("{} of {} probes of {region} are down", probes.len(), probes.len())))
+fn unavailable(estate: &Estate, readings: &Readings, region: &RegionId, now: At) -> Option<(At, String)> {
+    let seen = roll_up(estate, readings, &Subject::Region(region.clone()), Some(region), now);
+    let (since, all) = (seen.all_down_since()?, seen.said.len());
+    Some((since, format!("{all} of {all} probes of {region} are down")))
 }
 
 /// At least half of the services of the region are down.
-fn failing(estate: &Estate, state: &State, region: &RegionId) -> Option<(At, String)> {
-    let down = |id: &ServiceId| {
-        let wanted = |it: &Subject| *it == Subject::Service(id.clone());
-        down_since(estate, state, wanted, region).into_iter().flatten().min()
-    };
-    let mut since: Vec<At> = estate.services.iter().filter_map(|service| down(&service.id)).collect();
+fn failing(estate: &Estate, readings: &Readings, region: &RegionId, now: At) -> Option<(At, String)> {
+    let down = |service| of_service(estate, readings, service, Some(region), now).down_since();
+    let mut since: Vec<At> = estate.services.iter().filter_map(down).collect();
     let (all, needed) = (estate.services.len(), estate.services.len().div_ceil(2).max(1));
     since.sort();
     // The condition holds since the service that made it half.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::estate::{DataClass, Environment, Estate, Objectives, Tier};
 use super::ids::SystemId;
-use super::incident::Incident;
+use super::incident::{Incident, Onset};
 use super::kinds::StepRole;
 use super::plan::StepSpec;
 use super::recovery::Loss;
@@ -14,7 +14,7 @@ use super::run::Run;
 use super::time::{At, seconds_between};
 
 /// How a tier stands against its RTO. All lengths are in seconds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RtoVerdict {
     pub tier: Tier,
     pub target: f64,
@@ -25,10 +25,13 @@ pub struct RtoVerdict {
     pub recovered: bool,
     /// `None` while it can still go either way, or if t0 is unknown.
     pub met: Option<bool>,
+    /// `elapsed` is a lower bound: the failure was there at the first look.
+    #[serde(default)]
+    pub at_least: bool,
 }
 
 /// How a data class stands against its RPO. All lengths are in seconds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RpoVerdict {
     pub class: DataClass,
     pub target: f64,
@@ -39,7 +42,7 @@ pub struct RpoVerdict {
 
 /// What was promised for an estate. The journal keeps it with a declared incident, so that a review needs no config, and a config that
 /// changes later changes no verdict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Promise {
     /// The name of the estate.
     pub estate: String,
@@ -68,13 +71,15 @@ impl Promise {
             let t5 = clocks.t5.get(&tier).copied();
             let until = t5.or(incident.closed_at).unwrap_or(now);
             let elapsed = clocks.t0.get(&tier).map(|t0| seconds_between(*t0, until));
+            let at_least = clocks.onset(tier) == Onset::NotLater;
             let since_declared = clocks.t2.map(|t2| seconds_between(t2, until));
             let met = match elapsed {
                 Some(seconds) if seconds > target => Some(false),
-                Some(_) if t5.is_some() => Some(true),
+                // It may have begun earlier: that it took no longer than promised cannot be said.
+                Some(_) if t5.is_some() && !at_least => Some(true),
                 _ => None,
             };
-            Some(RtoVerdict { tier, target, elapsed, since_declared, recovered: t5.is_some(), met })
+            Some(RtoVerdict { tier, target, elapsed, since_declared, recovered: t5.is_some(), met, at_least })
         };
         Tier::ALL.iter().filter_map(|tier| of_tier(*tier)).collect()
     }
@@ -93,9 +98,7 @@ impl Promise {
 
     fn loss(&self, incident: &Incident, run: Option<&Run>, class: DataClass) -> Loss {
         let clocks = &incident.clocks;
-        let Some(t0) = clocks.t0.values().min().copied() else { return Loss::Unknown };
-        // A region that is left on purpose takes writes until the first step stops them.
-        let disruption = if clocks.t0_is_declaration { clocks.t3.unwrap_or(t0) } else { t0 };
+        let Some(disruption) = clocks.written_until() else { return Loss::Unknown };
         if let Some(points) = incident.measured.get(&class) {
             return worst(points.iter().map(|point| Loss::of(Some(point), disruption)));
         }

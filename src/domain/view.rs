@@ -5,20 +5,22 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::backup::{self, BackupSpec, Judged};
-use super::estate::{DataClass, Estate};
+use super::estate::{DataClass, Estate, Service, Subject};
 use super::event::Record;
 use super::health::Status;
-use super::ids::{StepId, SystemId};
+use super::ids::{RegionId, StepId, SystemId};
+use super::journal::Chain;
 use super::live::{Live, LiveChange};
 use super::plan::Plan;
 use super::recovery::{Member, Role};
+use super::rollup::{RollUp, of_service, roll_up};
 use super::state::State;
 use super::system::{Checked, Fault, Observed, Preview};
 use super::time::{At, seconds_between};
 use super::trigger::{Trigger, triggers};
 
 /// Everything an attached cockpit needs, as of `now` by the engine's clock.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Snapshot {
     /// The version of the engine.
     pub version: String,
@@ -27,10 +29,13 @@ pub struct Snapshot {
     pub plans: Vec<Arc<Plan>>,
     pub state: State,
     pub live: Live,
+    /// How far the journal has come, and its head: what to note outside. `None` from an older engine.
+    #[serde(default)]
+    pub chain: Option<Chain>,
 }
 
 /// One change.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "update", rename_all = "lowercase")]
 pub enum Update {
     Record { record: Arc<Record> },
@@ -82,9 +87,25 @@ impl Snapshot {
         points.into_iter().min().map(|point| seconds_between(point, now).max(0.0))
     }
 
-    /// The rules of the plan whose condition holds, the soonest met first.
-    pub fn triggers(&self) -> Vec<Trigger> {
-        triggers(&self.estate, &self.state, self.plans.iter().map(|plan| &**plan))
+    /// The rules of the plan whose condition holds at `now`, the soonest met first.
+    pub fn triggers(&self, now: At) -> Vec<Trigger> {
+        triggers(&self.estate, &self.state, &self.live.probes, now, self.plans.iter().map(|plan| &**plan))
+    }
+
+    /// What the probes of a service in a region say at `now`.
+    pub fn service(&self, service: &Service, region: &RegionId, now: At) -> RollUp<'_> {
+        of_service(&self.estate, &self.live.probes, service, Some(region), now)
+    }
+
+    /// What the probes of a region itself say at `now`.
+    pub fn region(&self, region: &RegionId, now: At) -> RollUp<'_> {
+        roll_up(&self.estate, &self.live.probes, &Subject::Region(region.clone()), Some(region), now)
+    }
+
+    /// The services that are probed along the path of clients, and what these probes say at `now`: no region's own health.
+    pub fn clients_path(&self, now: At) -> Vec<(&Service, RollUp<'_>)> {
+        let seen = |service| (service, of_service(&self.estate, &self.live.probes, service, None, now));
+        self.estate.services.iter().map(seen).filter(|(_, seen)| seen.is_probed()).collect()
     }
 
     /// Folds a change in. A record that is known already (it raced with the snapshot) changes nothing; a gap cannot be folded over.
@@ -101,6 +122,9 @@ impl Snapshot {
             }
             Update::Record { .. } => Err(Gap),
             Update::Live { change } => {
+                if let LiveChange::Held { hold } = &**change {
+                    self.state.hold.get_or_insert_with(|| hold.clone());
+                }
                 self.live.apply(LiveChange::clone(change));
                 Ok(())
             }
@@ -114,7 +138,7 @@ impl Snapshot {
 pub struct Gap;
 
 /// One step of a plan held against reality; nothing was changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepPreview {
     pub step: StepId,
     pub title: String,
@@ -125,7 +149,7 @@ pub struct StepPreview {
 }
 
 /// One step as commands for a shell.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepByHand {
     pub step: StepId,
     pub title: String,

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::checklist::{Answer, Evidence, Item, ItemState};
 use super::comms::Purpose;
-use super::estate::{Subject, Tier, words};
+use super::estate::{Tier, words};
 use super::health::Status;
 use super::ids::ItemId;
 use super::incident::{Incident, Phase};
@@ -190,18 +190,26 @@ fn assess(view: &Snapshot, incident: Option<&Incident>, now: At) -> Page {
         "The severity decides who is woken, how often people are told, and whether a region is left. It can be changed at any time.",
     );
     let serving = view.state.serving(&view.estate);
-    let down = view.estate.services.iter().filter(|service| {
-        let own =
-            view.estate.probes.iter().filter(|it| {
-                it.subject == Subject::Service(service.id.clone()) && it.region.as_ref() == Some(&serving)
-            });
-        Status::worst(own.map(|it| view.live.probes.get(&it.id).map_or(Status::Unknown, |live| live.status)))
-            == Status::Down
-    });
-    let (down, all) = (down.count(), view.estate.services.len());
-    let evidence = if down == 0 { Evidence::Pass } else { Evidence::Fail };
-    page.judge("services", evidence, format!("{down} of {all} down in {serving}"), Some(view.now));
-    for trigger in view.triggers() {
+    let all: Vec<Status> = view.estate.services.iter().map(|it| view.service(it, &serving, now).status()).collect();
+    let count = |wanted: Status| all.iter().filter(|status| **status == wanted).count();
+    let (down, unknown, all) = (count(Status::Down), count(Status::Unknown), all.len());
+    let (evidence, words) = match (down, unknown) {
+        (0, 0) if all > 0 => (Evidence::Pass, format!("none of {all} down in {serving}")),
+        (0, _) => (Evidence::Unknown, format!("{unknown} of {all} unknown in {serving}, none known to be down")),
+        (_, 0) => (Evidence::Fail, format!("{down} of {all} down in {serving}")),
+        _ => (Evidence::Fail, format!("{down} of {all} down in {serving}, {unknown} unknown")),
+    };
+    page.judge("services", evidence, words, Some(view.now));
+    for (service, seen) in view.clients_path(now) {
+        let words = seen.worst().map_or("", |worst| worst.detail);
+        let evidence = match seen.status() {
+            Status::Healthy => Evidence::Pass,
+            Status::Unknown => Evidence::Unknown,
+            Status::Degraded | Status::Down => Evidence::Fail,
+        };
+        page.judge(&format!("clients' path to {}", service.id), evidence, words, Some(view.now));
+    }
+    for trigger in view.triggers(now) {
         let words = if trigger.is_met(now) { "is met" } else { "is not met yet" };
         page.judge(trigger.rule.title(), Evidence::Fail, format!("{words}: {}", trigger.evidence), Some(trigger.since));
     }
@@ -239,7 +247,7 @@ fn execute(view: &Snapshot, incident: Option<&Incident>) -> Page {
         page.acts.push(Act::Release);
     }
     let Some(run) = run_of(view, incident) else {
-        let fits = view.triggers().into_iter().find_map(|trigger| trigger.plan);
+        let fits = view.triggers(view.now).into_iter().find_map(|trigger| trigger.plan);
         let fits = fits.map_or_else(|| "no rule of the plan asks for one".to_owned(), |plan| format!("{plan} fits"));
         page.judge("run", Evidence::Unknown, format!("no plan was started; {fits}"), None);
         page.done = incident.phase >= Phase::Recovered;
@@ -408,6 +416,7 @@ fn review(view: &Snapshot, incident: Option<&Incident>, now: At) -> Page {
         let (evidence, words) = match rto.met {
             Some(true) => (Evidence::Pass, "met"),
             Some(false) => (Evidence::Fail, "missed"),
+            None if rto.recovered => (Evidence::Unknown, "unknown: nobody saw it begin"),
             None => (Evidence::Unknown, "not recovered yet"),
         };
         page.judge(&format!("{} RTO", rto.tier), evidence, words, None);

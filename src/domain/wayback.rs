@@ -26,7 +26,7 @@ pub use protection::{Gap, Unprotected, home_is_sound, unprotected};
 pub use undo::{Undoing, undoing};
 
 /// The run that sent clients to where they are now: what a way back is made from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Moved {
     pub run: RunId,
     pub plan: Arc<Plan>,

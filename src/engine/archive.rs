@@ -1,6 +1,8 @@
 //! Reviews on disk: each is written the moment its incident closes, and again when something follows of it. They are derived from the
 //! journal, so one that is missing is written when the engine starts.
 
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -60,11 +62,17 @@ impl Archive {
 
     /// Beside the final name first: a file is there whole or not at all.
     fn put(&self, path: &std::path::Path, text: &str) -> std::io::Result<()> {
-        std::fs::create_dir_all(&self.folder)?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let mut draft = path.as_os_str().to_owned();
         draft.push(".draft");
-        std::fs::write(&draft, text)?;
-        std::fs::File::open(&draft)?.sync_all()?;
+        // One that an engine left behind when it died; its mode and where it leads are not ours to trust.
+        match std::fs::remove_file(&draft) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
         std::fs::rename(&draft, path)
     }
 }

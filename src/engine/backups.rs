@@ -26,7 +26,7 @@ pub(super) fn start(engine: &Handle) {
 }
 
 async fn watch(engine: Handle, spec: BackupSpec, permits: Arc<Semaphore>) {
-    let mut beats = monitor::schedule(spec.id.as_str(), spec.every.0);
+    let mut beats = monitor::schedule(&engine, spec.id.as_str(), spec.every.0);
     let mut worth = engine.shared.state().backups.get(&spec.id).map(|known| known.worth);
     let mut taken = BackupLive::default();
     loop {
@@ -53,5 +53,6 @@ async fn watch(engine: Handle, spec: BackupSpec, permits: Arc<Semaphore>) {
 async fn look(engine: &Handle, spec: &BackupSpec) -> Result<BackupLook, Fault> {
     let system = engine.shared.systems.get(&spec.system).ok_or_else(|| no_system(&spec.system))?;
     let late = || Fault::transient(spec.system.as_str(), format!("no answer within {} s", LOOK.as_secs()));
-    timeout(LOOK, system.backup(spec)).await.unwrap_or_else(|_| Err(late()))
+    let look = timeout(LOOK, system.backup(spec)).await.unwrap_or_else(|_| Err(late()))?;
+    Ok(engine.shared.time.own_look(look))
 }

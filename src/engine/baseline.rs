@@ -3,16 +3,17 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::timeout;
 
 use super::Handle;
+use super::clock::Beats;
 use crate::domain::checklist::{Baseline, Tallied};
 use crate::domain::command::Report;
-use crate::domain::estate::Subject;
 use crate::domain::health::Status;
 use crate::domain::live::ProbeLive;
+use crate::domain::rollup::RollUp;
 use crate::domain::sight::median;
-use crate::domain::time::before;
+use crate::domain::time::{At, before, seconds_between};
 use crate::domain::view::Snapshot;
 
 /// How often it is taken.
@@ -30,9 +31,8 @@ pub(super) fn start(engine: &Handle) {
 
 async fn watch(engine: Handle) {
     let every = engine.estate().policy.survey_every.0.max(LEAST);
-    let mut beats = interval_at(Instant::now() + every, every);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut journalled: Option<Instant> = None;
+    let mut beats = Beats::new(&engine, every, every);
+    let mut journalled: Option<At> = None;
     loop {
         beats.tick().await;
         let view = engine.snapshot();
@@ -42,9 +42,9 @@ async fn watch(engine: Handle) {
         let taken = take(&engine, &view).await;
         let whole = is_whole(&view, &taken);
         engine.shared.keep(taken.clone());
-        if whole && journalled.is_none_or(|at| at.elapsed() >= JOURNAL) {
+        if whole && journalled.is_none_or(|at| seconds_between(at, view.now) >= JOURNAL.as_secs_f64()) {
             engine.report(Report::BaselineTaken { baseline: taken }).await;
-            journalled = Some(Instant::now());
+            journalled = Some(view.now);
         }
     }
 }
@@ -52,10 +52,9 @@ async fn watch(engine: Handle) {
 /// Whether nothing is wrong with a service where clients are sent: what is taken then is what better times were.
 fn is_well(view: &Snapshot) -> bool {
     let serving = view.state.serving(&view.estate);
-    let here = view.estate.probes.iter().filter(|it| it.region.as_ref() == Some(&serving));
-    let mut services = here.filter(|it| matches!(it.subject, Subject::Service(_))).peekable();
-    let healthy = |status: Option<Status>| status == Some(Status::Healthy);
-    services.peek().is_some() && services.all(|it| healthy(view.live.probes.get(&it.id).map(|live| live.status)))
+    let seen = view.estate.services.iter().map(|service| view.service(service, &serving, view.now));
+    let mut seen = seen.filter(RollUp::is_probed).peekable();
+    seen.peek().is_some() && seen.all(|it| it.status() == Status::Healthy)
 }
 
 async fn take(engine: &Handle, view: &Snapshot) -> Baseline {
@@ -67,11 +66,12 @@ async fn take(engine: &Handle, view: &Snapshot) -> Baseline {
     }
     // Until a moment that replicas have reached: what is still on its way is not lost.
     let until = before(view.now, view.estate.policy.settle.0);
-    for check in view.estate.checklist.iter().flat_map(|it| &it.checks) {
+    for check in engine.estate().checklist.iter().flat_map(|it| &it.checks) {
         let Some(system) = engine.shared.systems.get(&check.system).filter(|it| it.tallies(&check.kind)) else {
             continue;
         };
-        if let Ok(Ok(tally)) = timeout(check.timeout.0, system.tally(check, until)).await {
+        let told = engine.shared.time.to_wall(until);
+        if let Ok(Ok(tally)) = timeout(check.timeout.0, system.tally(check, told)).await {
             baseline.tallies.insert(check.id.clone(), Tallied { until, tally });
         }
     }

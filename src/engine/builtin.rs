@@ -8,15 +8,20 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::archive::{Archive, ArchiveFault};
+use super::clock::Timeline;
+use super::shared::Seen;
 use super::stores::{Wanted, Watch};
-use crate::domain::estate::{Estate, ProbeSpec, Subject, Tier};
+use crate::domain::estate::{Estate, ProbeSpec, Service, Tier};
 use crate::domain::health::{Reading, Status};
 use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::{Param, ParamType, StepKind, StepRole, SystemKind, Undo};
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
+use crate::domain::rollup::{Readings, RollUp, of_service};
 use crate::domain::state::State;
-use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, System, Verified};
+use crate::domain::system::{
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, System, Verified,
+};
 use crate::domain::time::{At, seconds_between};
 use crate::domain::wayback::{CAUGHT_UP, STORE};
 
@@ -84,18 +89,22 @@ pub const KIND: SystemKind = SystemKind {
 pub(super) struct Mayday {
     estate: Arc<Estate>,
     states: watch::Receiver<Arc<State>>,
+    seen: Seen,
     archive: Arc<Archive>,
     stores: Systems,
+    time: Arc<Timeline>,
 }
 
 impl Mayday {
     pub fn new(
         estate: Arc<Estate>,
         states: watch::Receiver<Arc<State>>,
+        seen: Seen,
         archive: Arc<Archive>,
         stores: Systems,
+        time: Arc<Timeline>,
     ) -> Self {
-        Self { estate, states, archive, stores }
+        Self { estate, states, seen, archive, stores, time }
     }
 }
 
@@ -110,22 +119,22 @@ impl System for Mayday {
     }
 
     fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
-        let (estate, states) = (self.estate.clone(), self.states.clone());
+        let (estate, states, time) = (self.estate.clone(), self.states.clone(), self.time.clone());
         match spec.kind.as_str() {
             HEALTHY => {
                 let region = spec.params.opt_text("region").map(RegionId::from);
                 let tier = spec.params.opt_text("tier").and_then(|tier| tier.parse().ok()).unwrap_or(Tier::Platform);
                 let hold = spec.params.opt_span("hold").unwrap_or(estate.policy.settle.0).as_secs_f64();
-                Ok(Arc::new(Healthy { estate, states, region, tier, hold }))
+                Ok(Arc::new(Healthy { estate, states, seen: self.seen.clone(), time, region, tier, hold }))
             }
             CAUGHT_UP | PROTECTED => {
                 let id = SystemId::from(spec.params.text(STORE)?);
                 let store = self.stores.get(&id).cloned().ok_or_else(|| super::no_system(&id))?;
                 let region = spec.region.clone().unwrap_or_else(|| estate.standby());
                 let wanted = if spec.kind == CAUGHT_UP { Wanted::CaughtUp } else { Wanted::Protected };
-                Ok(Arc::new(Watch { wanted, id, store, region, states }))
+                Ok(Arc::new(Watch { wanted, id, store, region, states, time }))
             }
-            RECORD => Ok(Arc::new(Record { states, archive: self.archive.clone() })),
+            RECORD => Ok(Arc::new(Record { states, time, archive: self.archive.clone() })),
             other => {
                 Err(Fault::permanent(KIND.name, format!("knows no step kind `{other}`")).next("run `mayday kinds`"))
             }
@@ -136,6 +145,8 @@ impl System for Mayday {
 struct Healthy {
     estate: Arc<Estate>,
     states: watch::Receiver<Arc<State>>,
+    time: Arc<Timeline>,
+    seen: Seen,
     region: Option<RegionId>,
     tier: Tier,
     hold: f64,
@@ -147,44 +158,76 @@ impl Healthy {
     }
 
     /// What is not healthy yet, or not for long enough; `Ok` says what is.
-    fn look(&self, now: At) -> Result<String, String> {
-        let state = self.states.borrow().clone();
-        let region = self.region(&state);
-        let in_tier = |subject: &Subject| match subject {
-            Subject::Service(id) => self.estate.service(id).is_some_and(|it| Estate::counts_for(it.tier, self.tier)),
-            Subject::System(_) | Subject::Region(_) => false,
-        };
-        let probes =
-            || self.estate.probes.iter().filter(|it| it.region.as_ref() == Some(&region) && in_tier(&it.subject));
-        let mut ill = Vec::new();
-        let mut since: Option<At> = None;
-        for probe in probes() {
-            match state.probes.get(&probe.id) {
-                Some(known) if known.status == Status::Healthy => since = since.max(Some(known.since)),
-                Some(known) => ill.push(format!("{} is {}", probe.subject, known.status)),
-                None => ill.push(format!("{} is unknown", probe.subject)),
-            }
-        }
-        ill.dedup();
-        if !ill.is_empty() {
-            return Err(format!("in {region}, {}", ill.join(", ")));
-        }
-        let Some(since) = since else { return Err(format!("nothing in {region} is probed: its health is unknown")) };
-        let healthy_for = seconds_between(since, now);
-        if healthy_for < self.hold {
-            return Err(format!("all healthy in {region} for {healthy_for:.0} of {:.0} s", self.hold));
-        }
-        Ok(format!("{} probes in {region} healthy for at least {healthy_for:.0} s", probes().count()))
+    fn look(&self, now: At) -> Result<String, Short> {
+        let region = self.region(&self.states.borrow());
+        self.seen.with(|readings| healthy(&self.estate, readings, (&region, self.tier), self.hold, now))
     }
+}
+
+/// What a region lacks to be called healthy.
+#[derive(Debug, PartialEq)]
+enum Short {
+    /// A service is not well.
+    Ill(String),
+    /// None is known to be ill, and of one it is not known.
+    Unknown(String),
+    /// All are healthy, and not for long enough.
+    Early(String),
+}
+
+/// Whether every service of a tier in a region has been healthy for `hold` seconds, by what this engine has read itself.
+fn healthy(
+    estate: &Estate,
+    readings: &Readings,
+    (region, tier): (&RegionId, Tier),
+    hold: f64,
+    now: At,
+) -> Result<String, Short> {
+    let services = estate.services.iter().filter(|service| Estate::counts_for(service.tier, tier));
+    let seen: Vec<_> =
+        services.map(|service| (service, of_service(estate, readings, service, Some(region), now))).collect();
+    let word = |(service, seen): &(&Service, RollUp<'_>)| {
+        let why = seen.worst().map_or("no probe looks at it there", |worst| worst.detail);
+        (seen.status() != Status::Healthy).then(|| format!("{} is {}: {why}", service.id, seen.status()))
+    };
+    let ill: Vec<String> = seen.iter().filter_map(word).collect();
+    if !ill.is_empty() {
+        let words = format!("in {region}, {}", ill.join(", "));
+        let bad = |(_, seen): &(&Service, RollUp<'_>)| matches!(seen.status(), Status::Degraded | Status::Down);
+        return Err(if seen.iter().any(bad) { Short::Ill(words) } else { Short::Unknown(words) });
+    }
+    let since = seen.iter().map(|(_, seen)| seen.since()).collect::<Option<Vec<At>>>();
+    let Some(since) = since.and_then(|all| all.into_iter().max()) else {
+        return Err(Short::Unknown(format!("no service is of this tier: whether {region} can serve is unknown")));
+    };
+    let healthy_for = seconds_between(since, now);
+    if healthy_for < hold {
+        return Err(Short::Early(format!("all healthy in {region} for {healthy_for:.0} of {hold:.0} s")));
+    }
+    let probes: usize = seen.iter().map(|(_, seen)| seen.said.len()).sum();
+    Ok(format!("{probes} probes in {region} healthy for at least {healthy_for:.0} s"))
 }
 
 #[async_trait]
 impl Step for Healthy {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
-        Ok(match self.look(jiff::Timestamp::now()) {
+        Ok(match self.look(self.time.now()) {
             Ok(detail) => Observed::Done { detail },
-            Err(detail) => Observed::NotDone { detail },
+            Err(Short::Unknown(why)) => Observed::Unknowable { why },
+            Err(Short::Ill(detail) | Short::Early(detail)) => Observed::NotDone { detail },
         })
+    }
+
+    /// A region that is ill now would keep the plan from going on now.
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        let guard = match self.look(jiff::Timestamp::now()) {
+            Ok(detail) | Err(Short::Early(detail)) => Guard::pass("health", detail),
+            Err(Short::Ill(detail)) => Guard::block("health", detail),
+            Err(Short::Unknown(why)) => {
+                return Err(Fault::transient(KIND.name, why).means("a region that is not seen is not healthy"));
+            }
+        };
+        Ok(Fitness { guards: vec![guard] })
     }
 
     async fn preview(&self) -> Result<Preview, Fault> {
@@ -202,9 +245,9 @@ impl Step for Healthy {
     }
 
     async fn verify(&self, _: &Begun, _: &dyn StepLog) -> Result<Verified, Fault> {
-        Ok(match self.look(jiff::Timestamp::now()) {
+        Ok(match self.look(self.time.now()) {
             Ok(detail) => Verified::Holds { detail, recovery_point: None },
-            Err(detail) => Verified::Pending { detail },
+            Err(Short::Unknown(detail) | Short::Ill(detail) | Short::Early(detail)) => Verified::Pending { detail },
         })
     }
 
@@ -221,6 +264,7 @@ impl Step for Healthy {
 /// Writes the review of the incident as it stands, under the name of the run.
 struct Record {
     states: watch::Receiver<Arc<State>>,
+    time: Arc<Timeline>,
     archive: Arc<Archive>,
 }
 
@@ -229,7 +273,7 @@ impl Record {
         let state = self.states.borrow().clone();
         let known = state.run.as_ref().zip(state.incident.as_ref());
         let (run, incident) = known.ok_or(ArchiveFault::Missing)?;
-        self.archive.write(&incident.id, run.id.as_str(), jiff::Timestamp::now()).await
+        self.archive.write(&incident.id, run.id.as_str(), self.time.now()).await
     }
 }
 

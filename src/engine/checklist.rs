@@ -59,7 +59,7 @@ impl Handle {
         let before = known.seen.as_ref().map(|seen| seen.evidence);
         self.shared.live(LiveChange::Item { item: item.clone(), look });
         if before != Some(evidence) {
-            self.report(Report::ItemSeen { item, evidence, detail }).await;
+            self.report_first(Report::ItemSeen { item, evidence, detail }).await;
         }
     }
 }
@@ -167,7 +167,8 @@ async fn check_one(engine: &Handle, incident: &Incident, check: &ProbeSpec) -> (
         let detail = "what the stores held before the incident was not counted, so nothing can be compared";
         return (Finding::new(id, Evidence::Unknown, detail), true);
     };
-    let finding = match timeout(check.timeout.0, system.tally(check, then.until)).await {
+    let until = engine.shared.time.to_wall(then.until);
+    let finding = match timeout(check.timeout.0, system.tally(check, until)).await {
         Ok(Ok(now)) => sight::compare(id, then, &now),
         Ok(Err(fault)) => Finding::new(id, Evidence::Unknown, fault.to_string()),
         Err(_) => late(),

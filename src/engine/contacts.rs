@@ -18,7 +18,7 @@ pub(super) fn start(engine: &Handle) {
 
 async fn watch(engine: Handle, every: Duration) {
     let Some(rota) = engine.shared.rota.clone() else { return };
-    let mut beats = monitor::schedule("on-call", every);
+    let mut beats = monitor::schedule(&engine, "on-call", every);
     let mut taken = crate::domain::contacts::OnCallLive::default();
     loop {
         beats.tick().await;

@@ -1,74 +1,196 @@
 //! The writer: the only task that decides and appends.
 
 use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::{Accepted, Denied, Handle, runner};
-use crate::domain::actor::{Actor, Origin};
-use crate::domain::command::{Command, Envelope, Report};
-use crate::domain::decide::{Decision, decide};
-use crate::domain::event::{Event, Prepared};
+use crate::domain::actor::Actor;
+use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Report};
+use crate::domain::decide::{Decision, decide, decide_reports};
+use crate::domain::event::{Event, Prepared, Record};
 use crate::domain::ids::PlanId;
 use crate::domain::journal::JournalFault;
 use crate::domain::live::LiveChange;
+use crate::domain::state::State;
 
 /// How long the writer waits before it tries again to journal an outcome.
 const RETRY: Duration = Duration::from_secs(1);
+/// So many outcomes become durable together at most: what a person asks for waits for no more than one such batch.
+const BATCH: usize = 256;
+/// A journal that has not answered for so long is told of, and again at every further second.
+const SLOW: Duration = Duration::from_secs(2);
 
 pub(super) enum Input {
-    Ask(Box<Envelope>, oneshot::Sender<Result<Accepted, Denied>>),
+    Ask(Box<Envelope>, oneshot::Sender<Result<Accepted, Denied>>, Arc<Turn>),
     Report(Report),
+    /// Come to rest, if nothing stands against it: another engine takes over.
+    Rest(Check, oneshot::Sender<Result<(), Denied>>),
+}
+
+/// Whether the writer may rest in this state.
+pub(super) type Check = Box<dyn FnOnce(&State) -> Result<(), Refusal> + Send>;
+
+/// Whose turn an ask is: the writer's, once it has begun with it, or the asker's, who has given up before that.
+#[derive(Default)]
+pub(super) struct Turn(AtomicBool);
+
+impl Turn {
+    /// Says whether the other side has not come first.
+    pub fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
 }
 
 pub(super) struct Writer {
     engine: Handle,
-    /// Outcomes that could not be made durable yet. They are facts: they wait, in order, and nothing overtakes them.
+    /// Outcomes that could not be made durable yet. They are facts: they wait, in order, and none overtakes another.
     unsaved: VecDeque<Report>,
+    /// A HOLD that holds already and is not in the journal yet.
+    hold: Option<Envelope>,
     /// Where a plan is named whose gate has opened: it is held against reality then.
     gates: mpsc::Sender<PlanId>,
 }
 
 impl Writer {
     pub fn new(engine: Handle, gates: mpsc::Sender<PlanId>) -> Self {
-        Self { engine, unsaved: VecDeque::new(), gates }
+        Self { engine, unsaved: VecDeque::new(), hold: None, gates }
     }
 
-    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+    /// People come before machines: what is asked overtakes all that is reported.
+    pub async fn run(mut self, mut people: mpsc::Receiver<Input>, mut machines: mpsc::Receiver<Input>) {
+        let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let input = if self.unsaved.is_empty() {
-                inputs.recv().await
-            } else {
-                tokio::select! {
-                    input = inputs.recv() => input,
-                    () = tokio::time::sleep(RETRY) => { self.save().await; continue; }
+            let waits = !self.unsaved.is_empty() || self.hold.is_some();
+            tokio::select! {
+                biased;
+                input = people.recv() => match input {
+                    Some(Input::Rest(check, reply)) => {
+                        let _ = self.save().await;
+                        let answer = self.may_rest(check);
+                        let rests = answer.is_ok();
+                        if rests {
+                            self.rest(&mut people, &mut machines).await;
+                        }
+                        let _ = reply.send(answer);
+                        if rests {
+                            return;
+                        }
+                    }
+                    Some(input) => self.take(input).await,
+                    None => return,
+                },
+                // While outcomes wait for the journal, more of them wait where they come from.
+                count = machines.recv_many(&mut batch, BATCH), if !waits => {
+                    if count == 0 {
+                        return;
+                    }
+                    for input in batch.drain(..) {
+                        self.queue(input);
+                    }
+                    let _ = self.save().await;
                 }
-            };
-            match input {
-                None => return,
-                Some(Input::Report(report)) => {
-                    self.unsaved.push_back(report);
-                    self.save().await;
-                }
-                Some(Input::Ask(envelope, reply)) => {
-                    self.save().await;
-                    let answer = self.ask(&envelope).await;
-                    // Whoever asked may be gone; what was done stays done.
-                    let _ = reply.send(answer);
-                }
+                () = tokio::time::sleep(RETRY), if waits => { let _ = self.save().await; }
             }
         }
     }
 
-    /// Journals outcomes in their order until one does not go in.
-    async fn save(&mut self) {
-        while let Some(report) = self.unsaved.front() {
-            if self.report(report.clone()).await.is_err() {
-                return;
-            }
-            self.unsaved.pop_front();
+    /// Nothing is decided any more after a yes.
+    fn may_rest(&self, check: Check) -> Result<(), Denied> {
+        if !self.unsaved.is_empty() || self.hold.is_some() {
+            let fault = self.engine.shared.journal_fault().unwrap_or_default();
+            let why = format!("outcomes wait that the journal does not take: {fault}");
+            let next = "mend the journal first; then: mayday engine reload";
+            return Err(Denied::Refused(Refusal::new(RefusalReason::Conflict, why, next)));
         }
+        check(&self.engine.shared.state()).map_err(Denied::Refused)
+    }
+
+    /// What was reported before is still journalled. Whoever asked is told that this engine has stopped, and nothing was done.
+    async fn rest(&mut self, people: &mut mpsc::Receiver<Input>, machines: &mut mpsc::Receiver<Input>) {
+        people.close();
+        machines.close();
+        while let Some(input) = machines.recv().await {
+            self.queue(input);
+        }
+        while people.recv().await.is_some() {}
+        let _ = self.save().await;
+    }
+
+    fn queue(&mut self, input: Input) {
+        match input {
+            Input::Report(report) => self.unsaved.push_back(report),
+            Input::Ask(..) | Input::Rest(..) => {}
+        }
+    }
+
+    async fn take(&mut self, input: Input) {
+        match input {
+            Input::Ask(envelope, reply, turn) => {
+                let holds = matches!(envelope.command, Command::Ask(Ask::Hold { .. }));
+                // Who has given up was told that nothing is done. A HOLD is never given up.
+                if !turn.take() && !holds {
+                    return;
+                }
+                let answer = self.answer(&envelope).await;
+                // Whoever asked may be gone; what was done stays done.
+                let _ = reply.send(answer);
+            }
+            report => {
+                self.queue(report);
+                let _ = self.save().await;
+            }
+        }
+    }
+
+    async fn answer(&mut self, envelope: &Envelope) -> Result<Accepted, Denied> {
+        let saved = self.save().await;
+        let Command::Ask(ask) = &envelope.command else { return Err(Denied::Stopped) };
+        match ask {
+            Ask::Hold { .. } => self.hold(envelope).await,
+            // A HOLD is not released before it is written that there was one.
+            Ask::Release { .. } if self.hold.is_some() => Err(Denied::Journal(saved.err().unwrap_or_else(silent))),
+            _ => self.ask(envelope).await,
+        }
+    }
+
+    /// Holds already; here it only becomes durable.
+    async fn hold(&mut self, envelope: &Envelope) -> Result<Accepted, Denied> {
+        match self.ask(envelope).await {
+            Err(Denied::Journal(fault)) => {
+                self.hold.get_or_insert_with(|| envelope.clone());
+                Ok(self.engine.shared.held_unwritten(&fault.to_string()))
+            }
+            Err(refused) => {
+                // An earlier one that waits for the journal goes on holding.
+                if self.hold.is_none() {
+                    self.engine.shared.unhold();
+                }
+                Err(refused)
+            }
+            done => done,
+        }
+    }
+
+    /// Journals outcomes in their order until some do not go in; first of all a HOLD.
+    async fn save(&mut self) -> Result<(), JournalFault> {
+        if let Some(envelope) = self.hold.take()
+            && let Err(Denied::Journal(fault)) = self.ask(&envelope).await
+        {
+            self.hold = Some(envelope);
+            return Err(fault);
+        }
+        while !self.unsaved.is_empty() {
+            let reports: Vec<Report> = self.unsaved.iter().take(BATCH).cloned().collect();
+            self.report(&reports).await?;
+            self.unsaved.drain(..reports.len());
+        }
+        Ok(())
     }
 
     async fn ask(&mut self, envelope: &Envelope) -> Result<Accepted, Denied> {
@@ -81,17 +203,41 @@ impl Writer {
         Ok(Accepted { seq: self.engine.shared.state().seq, note })
     }
 
-    pub async fn report(&mut self, report: Report) -> Result<(), JournalFault> {
-        let envelope = Envelope { actor: Actor::engine(), origin: Origin::Engine, command: Command::Report(report) };
-        // Reports are facts and are never refused.
-        let decision = self.decide(&envelope).unwrap_or_default();
+    /// Reports are facts and are never refused. They become durable together.
+    pub async fn report(&mut self, reports: &[Report]) -> Result<(), JournalFault> {
+        let shared = &self.engine.shared;
+        let (state, points, baseline) = (shared.state_held(), shared.points(), shared.baseline());
+        let decision = shared.in_context(&points, &baseline, |cx| decide_reports(cx, &state, reports));
+        drop(state);
         self.commit(decision).await
     }
 
     fn decide(&self, envelope: &Envelope) -> Result<Decision, crate::domain::command::Refusal> {
         let shared = &self.engine.shared;
-        let (state, points, baseline) = (shared.state(), shared.points(), shared.baseline());
+        // What becomes of a HOLD is decided on what is written; everything else by what holds.
+        let holds = matches!(envelope.command, Command::Ask(Ask::Hold { .. }));
+        let state = if holds { shared.state() } else { shared.state_held() };
+        let (points, baseline) = (shared.points(), shared.baseline());
         shared.in_context(&points, &baseline, |cx| decide(cx, &state, envelope))
+    }
+
+    /// Waits for the journal for as long as it takes, and tells how long that is: what was handed to it may be written.
+    async fn append(&self, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
+        let shared = &self.engine.shared;
+        let mut appending = pin!(shared.journal.append(shared.now(), events));
+        let begun = shared.appends();
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut appending => {
+                    shared.appended();
+                    return answer;
+                }
+                () = tokio::time::sleep_until((begun + SLOW).max(Instant::now() + RETRY)) => {
+                    shared.live(LiveChange::Journal { fault: Some(silence(begun.elapsed())) });
+                }
+            }
+        }
     }
 
     /// Durable first, then applied and published, then performed.
@@ -103,7 +249,7 @@ impl Writer {
                 events.iter().any(|(_, event)| matches!(event, Event::StepPrepared { verdict: Prepared::Gate, .. }));
             let fresh_run = events.iter().any(|(_, event)| matches!(event, Event::RunStarted { .. }));
             let fresh_incident = events.iter().any(|(_, event)| matches!(event, Event::IncidentDeclared { .. }));
-            match shared.journal.append(shared.now(), events).await {
+            match self.append(events).await {
                 Ok(records) => {
                     if shared.journal_fault().is_some() {
                         shared.live(LiveChange::Journal { fault: None });
@@ -132,4 +278,16 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+fn silence(time: Duration) -> String {
+    format!(
+        "the journal has not answered for {} s → see whether its disk works; HOLD holds all the same",
+        time.as_secs()
+    )
+}
+
+/// When a HOLD waits and it is not known why.
+fn silent() -> JournalFault {
+    JournalFault { what: "a HOLD is not written yet".into(), next: "see whether its disk works".into() }
 }

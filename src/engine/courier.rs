@@ -94,7 +94,7 @@ async fn watch(engine: Handle) {
 
 /// Keeps counting a channel's recipients and asking whether it could deliver; nobody is told anything by that.
 async fn reach(engine: Handle, spec: ChannelSpec) {
-    let mut beats = monitor::schedule(spec.id.as_str(), REACH);
+    let mut beats = monitor::schedule(&engine, spec.id.as_str(), REACH);
     loop {
         beats.tick().await;
         count(&engine, &spec.id).await;

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
-
 use super::Handle;
+use super::clock::Beats;
 use crate::domain::command::Report;
 use crate::domain::system::Fault;
 
@@ -19,8 +18,7 @@ pub(super) fn start(engine: &Handle) {
 }
 
 async fn watch(engine: Handle) {
-    let mut beats = interval_at(Instant::now() + SOON, EVERY);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut beats = Beats::new(&engine, SOON, EVERY);
     loop {
         beats.tick().await;
         engine.report(Report::DrillsDue {}).await;

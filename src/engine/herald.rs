@@ -22,7 +22,7 @@ async fn watch(engine: Handle) {
     loop {
         beats.tick().await;
         let view = engine.snapshot();
-        if view.state.incident.is_none() && view.triggers().iter().any(|it| it.is_met(view.now)) {
+        if view.state.incident.is_none() && view.triggers(view.now).iter().any(|it| it.is_met(view.now)) {
             engine.report(Report::TriggerMet {}).await;
         }
     }

@@ -4,8 +4,10 @@
 mod archive;
 mod backups;
 mod baseline;
+mod border;
 pub mod builtin;
 mod checklist;
+pub mod clock;
 mod contacts;
 mod core;
 mod courier;
@@ -16,19 +18,25 @@ mod readiness;
 mod runner;
 mod shared;
 mod stores;
+mod watchman;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::actor::{Actor, Origin};
+use crate::domain::clock::Clock;
 use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Report};
 use crate::domain::comms::{Message, Purpose, Wording};
 use crate::domain::contacts::Rota;
+use crate::domain::drill::DrillResult;
 use crate::domain::estate::Estate;
 use crate::domain::ids::{IncidentId, PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
@@ -39,12 +47,14 @@ use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Fault, System};
 use crate::domain::text::clean;
+use crate::domain::time::At;
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
 use crate::domain::wayback;
 
 pub use self::courier::Channels;
+pub use self::shared::Kept;
 
-use self::core::Input;
+use self::core::{Input, Turn};
 use self::shared::Shared;
 
 /// What an engine is made of.
@@ -68,14 +78,21 @@ pub struct Parts {
     pub reporter: Arc<dyn Reporter>,
     /// ... which are kept here.
     pub records: PathBuf,
+    /// The clocks of this machine.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// How to reach a running engine from within its process.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
-    inputs: mpsc::Sender<Input>,
+    /// What people ask for: it overtakes ...
+    people: mpsc::Sender<Input>,
+    /// ... what is reported.
+    machines: mpsc::Sender<Input>,
     stop: CancellationToken,
+    /// Cancelled when a part of the engine has died.
+    broken: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -104,7 +121,12 @@ pub enum Denied {
 /// How many gates may wait for an assessment; more are one too many to be worth it.
 const GATES: usize = 4;
 
-/// How many inputs may wait for the writer.
+/// A journal that has not answered for so long keeps nobody waiting who asks for something.
+const SILENT: Duration = Duration::from_secs(2);
+/// How often that is looked at.
+const GLANCE: Duration = Duration::from_millis(500);
+
+/// How many inputs may wait for the writer, of people and of machines.
 const BACKLOG: usize = 4096;
 
 impl Handle {
@@ -113,13 +135,31 @@ impl Handle {
     /// # Errors
     /// When the journal does not take the first event: an engine that cannot write must not act.
     pub async fn start(parts: Parts) -> Result<Self, JournalFault> {
-        let shared = Arc::new(Shared::new(parts));
-        let (inputs, received) = mpsc::channel(BACKLOG);
+        Self::begin(parts, Kept::default(), None).await
+    }
+
+    /// Takes the place of an engine that came to rest in this process: whoever is armed or attached stays so, and what is due comes.
+    ///
+    /// # Errors
+    /// When the journal does not take what is due.
+    pub async fn succeed(parts: Parts, kept: Kept) -> Result<Self, JournalFault> {
+        Self::begin(parts, kept, Some(Report::CommsDue {})).await
+    }
+
+    /// `first` is what is journalled before anything else; that an engine began, where nothing is given.
+    async fn begin(parts: Parts, kept: Kept, first: Option<Report>) -> Result<Self, JournalFault> {
+        let shared = Arc::new(Shared::new(parts, kept));
+        let (people, asks) = mpsc::channel(BACKLOG);
+        let (machines, reports) = mpsc::channel(BACKLOG);
         let (gates, asked) = mpsc::channel(GATES);
-        let handle = Self { shared, inputs, stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        let (stop, broken) = (CancellationToken::new(), CancellationToken::new());
+        let handle = Self { shared, people, machines, stop, broken, tasks: TaskTracker::new() };
         let mut writer = core::Writer::new(handle.clone(), gates);
-        writer.report(Report::Started { version: env!("CARGO_PKG_VERSION").into() }).await?;
-        handle.spawn(writer.run(received));
+        let (time, version) = (&handle.shared.time, env!("CARGO_PKG_VERSION").into());
+        let began = Report::Started { version, anchor: time.anchor(), drift: time.drift() };
+        writer.report(&[first.unwrap_or(began)]).await?;
+        handle.spawn(writer.run(asks, reports));
+        clock::start(&handle);
         monitor::start(&handle);
         archive::start(&handle);
         backups::start(&handle);
@@ -130,6 +170,7 @@ impl Handle {
         courier::start(&handle);
         readiness::start(&handle, asked);
         drills::start(&handle);
+        watchman::start(&handle);
         Ok(handle)
     }
 
@@ -145,10 +186,61 @@ impl Handle {
         if matches!(ask, Ask::Tell { .. } | Ask::Declare { .. } | Ask::HandOver { .. } | Ask::Acknowledge {}) {
             self.count_recipients().await;
         }
-        let (reply, answer) = oneshot::channel();
-        let envelope = Envelope { actor, origin, command: Command::Ask(ask) };
-        self.inputs.send(Input::Ask(Box::new(envelope), reply)).await.map_err(|_| Denied::Stopped)?;
-        answer.await.map_err(|_| Denied::Stopped)?
+        if let Ask::RecordDrill { result } = &ask
+            && result.passed
+        {
+            self.vouched(result).await.map_err(Denied::Refused)?;
+        }
+        let looks_only = matches!(&origin, Origin::Cockpit { read_only: true, .. });
+        let holds = match &ask {
+            Ask::Hold { reason } if !looks_only => {
+                self.shared.hold(&actor, reason);
+                true
+            }
+            _ => false,
+        };
+        let ((reply, answer), turn) = (oneshot::channel(), Arc::new(Turn::default()));
+        let envelope = Box::new(Envelope { actor, origin, command: Command::Ask(ask) });
+        self.people.send(Input::Ask(envelope, reply, turn.clone())).await.map_err(|_| Denied::Stopped)?;
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| Denied::Stopped)?,
+            silent = self.journal_is_silent() => match holds {
+                true => Ok(self.shared.held_unwritten(&unanswered(silent))),
+                // The writer has not begun with it, and will not.
+                false if turn.take() => Err(Denied::Journal(JournalFault {
+                    what: format!("{}; nothing was done", unanswered(silent)),
+                    next: "see whether its disk works, then ask again; HOLD works all the same".into(),
+                })),
+                false => Err(Denied::Journal(JournalFault {
+                    what: format!("{}: it is not known whether that is written", unanswered(silent)),
+                    next: "see whether its disk works; look at `mayday status` before you ask again".into(),
+                })),
+            },
+        }
+    }
+
+    /// Until the journal has not answered for longer than whoever asks is kept waiting; for how long then.
+    async fn journal_is_silent(&self) -> Duration {
+        loop {
+            tokio::time::sleep(GLANCE).await;
+            if let Some(silent) = self.shared.silence().filter(|silent| *silent >= SILENT) {
+                return silent;
+            }
+        }
+    }
+
+    /// That a drill passed is believed for its evidence, and for nobody's word.
+    async fn vouched(&self, result: &DrillResult) -> Result<(), Refusal> {
+        let checked = match &self.shared.driller {
+            Some(driller) => driller.check(result, self.shared.now()).await,
+            None => Err("this engine cannot look at its evidence".into()),
+        };
+        checked.map_err(|why| {
+            let what = format!("that the drill {} passed is not believed: {why}", clean(&result.name));
+            let next = "let its evidence lie where the engine can read it (`bundles` of [[drill]]), or play it again: mayday drill run";
+            Refusal::new(RefusalReason::Unsafe, what, next)
+        })
     }
 
     /// Every update as it would be sent now, for all who hear of it; empty when no incident is open. Nothing is sent.
@@ -167,13 +259,19 @@ impl Handle {
         self.shared.subscribe()
     }
 
-    pub fn attach(&self, session: SessionId, who: Attached) {
-        self.shared.live(LiveChange::Attached { session, who });
+    /// Attaches a cockpit, unless another user has one of this name; says whether it did.
+    pub fn attach(&self, session: SessionId, who: Attached) -> bool {
+        self.shared.attach(session, who)
+    }
+
+    /// The user whose cockpit is attached by this name.
+    pub fn holder(&self, session: &SessionId) -> Option<u32> {
+        self.shared.attached(session).map(|who| who.uid)
     }
 
     /// Tells the others what an attached cockpit looks at, if it is this user's; says whether it is.
     pub fn looks(&self, session: &SessionId, uid: Option<u32>, at: Gaze) -> bool {
-        let own = self.shared.snapshot().live.attached.get(session).is_some_and(|who| Some(who.uid) == uid);
+        let own = self.holder(session).is_some_and(|holder| Some(holder) == uid);
         if own {
             let step = at.step.map(|step| StepId::from(clean(step.as_str())));
             let at = Gaze { pane: clean(&at.pane), step };
@@ -182,8 +280,11 @@ impl Handle {
         own
     }
 
-    /// A cockpit that is gone is no longer armed.
-    pub async fn detach(&self, session: &SessionId, actor: Actor) {
+    /// A cockpit that is gone is no longer armed; one that has come back since then is not gone.
+    pub async fn detach(&self, session: &SessionId, actor: Actor, since: At) {
+        if self.shared.attached(session).is_none_or(|who| who.since != since) {
+            return;
+        }
         self.shared.live(LiveChange::Detached { session: session.clone() });
         if self.shared.state().armed.contains_key(session) {
             let origin = Origin::Cockpit { session: session.clone(), read_only: false };
@@ -235,8 +336,51 @@ impl Handle {
         &self.shared.plans
     }
 
+    /// Comes to rest for another engine to take over, unless `check` or an outcome that is not saved stands against it. What is asked
+    /// from then on is answered by [`Denied::Stopped`]; nothing of it was done. What the next one needs is handed out.
+    ///
+    /// # Errors
+    /// Why it goes on.
+    pub async fn rest(
+        &self,
+        check: impl FnOnce(&State) -> Result<(), Refusal> + Send + 'static,
+    ) -> Result<Kept, Denied> {
+        let (reply, answer) = oneshot::channel();
+        self.people.send(Input::Rest(Box::new(check), reply)).await.map_err(|_| Denied::Stopped)?;
+        answer.await.map_err(|_| Denied::Stopped)??;
+        self.end().await;
+        Ok(self.shared.kept())
+    }
+
+    /// Whether it has come to rest, or has stopped: it decides nothing any more.
+    pub fn rests(&self) -> bool {
+        self.people.is_closed()
+    }
+
+    /// Whether both are the same engine.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// Tells everybody which files of the config are not what was loaded.
+    pub fn config_changed(&self, changed: Vec<String>) {
+        if self.shared.snapshot().live.config_changed != changed {
+            self.shared.live(LiveChange::Config { changed });
+        }
+    }
+
     /// Ends in order: nothing new is begun, what is being written is written. Steps in flight are observed by the next engine.
     pub async fn stop(&self) {
+        self.end().await;
+        let journal = &self.shared.journal;
+        if let Err(fault) = journal.keep(&self.shared.state()).await {
+            tracing::warn!(%fault, "the next start reads the journal from its first record");
+        }
+        journal.close().await;
+    }
+
+    /// Ends the tasks; the journal stays open.
+    async fn end(&self) {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -251,22 +395,42 @@ impl Handle {
         wayback::plan(&self.shared.estate, &self.shared.state(), self.plans(), id).map_err(missing)
     }
 
-    /// Runs a task that ends with the engine.
+    /// Runs a task that ends with the engine, and with which the engine ends, should it die: half an engine would look like a whole
+    /// one.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
+        let (stop, broken) = (self.stop.clone(), self.broken.clone());
+        let task = AssertUnwindSafe(task).catch_unwind();
         self.tasks.spawn(async move {
             tokio::select! {
-                () = task => {}
+                done = task => if done.is_err() {
+                    tracing::error!("a part of the engine has died (see above): it ends; the next one observes and goes on");
+                    broken.cancel();
+                },
                 () = stop.cancelled() => {}
             }
         });
     }
 
+    /// Until a part of the engine dies by a defect of Mayday's: whoever runs it has to end it then.
+    pub async fn broken(&self) {
+        self.broken.cancelled().await;
+    }
+
+    /// Hands what was looked at because of an ask to the writer, ahead of that ask: it is decided on what was seen.
+    async fn report_first(&self, report: Report) {
+        // As below.
+        let _ = self.people.send(Input::Report(report)).await;
+    }
+
     /// Hands the outcome of an effect to the writer.
     async fn report(&self, report: Report) {
         // Fails only when the engine is stopping: the next one looks for itself.
-        let _ = self.inputs.send(Input::Report(report)).await;
+        let _ = self.machines.send(Input::Report(report)).await;
     }
+}
+
+fn unanswered(silent: Duration) -> String {
+    format!("the journal has not answered for {} s", silent.as_secs())
 }
 
 /// The fault of a step whose system this engine was not given.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::clock::Beats;
 use super::{Handle, runner};
 use crate::domain::command::Report;
 use crate::domain::comms::Channel;
@@ -34,11 +35,10 @@ pub(super) fn start(engine: &Handle, gates: mpsc::Receiver<PlanId>) {
 async fn run(engine: Handle, mut gates: mpsc::Receiver<PlanId>) {
     first_looks(&engine).await;
     let every = engine.estate().policy.readiness_every.0.max(Duration::from_secs(1));
-    let mut beats = interval_at(Instant::now(), every);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut beats = Beats::new(&engine, Duration::ZERO, every);
     loop {
         let plan = tokio::select! {
-            _ = beats.tick() => None,
+            () = beats.tick() => None,
             plan = gates.recv() => match plan {
                 Some(plan) => Some(plan),
                 None => return,

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use super::border::Carried;
 use super::shared::Shared;
-use super::{Handle, courier, no_system};
+use super::{Handle, builtin, clock, courier, no_system};
 use crate::domain::command::{Effect, Job, Preparation, Report};
 use crate::domain::ids::StepId;
 use crate::domain::live::{LiveChange, LogLine};
@@ -15,7 +16,6 @@ use crate::domain::plan::StepSpec;
 use crate::domain::run::StepPhase;
 use crate::domain::system::{Begun, Checked, Fault, FaultClass, Observed, Preview, Receipt, Step, StepLog, Verified};
 use crate::domain::text::clean;
-use crate::domain::time::seconds_between;
 use crate::domain::view::{StepByHand, StepPreview};
 
 /// The longest that one look at reality may take.
@@ -32,8 +32,7 @@ pub(super) fn perform(engine: &Handle, effect: Effect) {
             Effect::Verify(job) => verify(&handle, job).await,
             Effect::Revert(job) => Some(revert(&handle, job).await),
             Effect::RetryAt(job, at) => {
-                let pause = seconds_between(handle.shared.now(), at).max(0.0);
-                sleep(Duration::from_secs_f64(pause)).await;
+                clock::until(&handle.shared.time, at).await;
                 Some(Report::RetryDue { run: job.run, step: job.step.id })
             }
             Effect::Drill(name) => Some(super::drills::play(&handle, name).await),
@@ -74,7 +73,10 @@ impl StepLog for Silent {
 
 pub(super) fn driver(shared: &Shared, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
     let system = shared.systems.get(&spec.system).ok_or_else(|| no_system(&spec.system))?;
-    system.step(spec)
+    let step = system.step(spec)?;
+    // Mayday's own steps live by the engine's time as it is.
+    let own = spec.system.as_str() == builtin::KIND.name;
+    Ok(if own { step } else { Arc::new(Carried { step, time: shared.time.clone() }) })
 }
 
 /// A look that takes too long has learnt nothing.
@@ -142,6 +144,11 @@ async fn apply_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
         Observed::NotDone { .. } | Observed::Unknowable { .. } => {}
     }
     let pre_image = job.begun.as_ref().map(|begun| begun.pre_image.clone()).unwrap_or_default();
+    // Last thing before the change: it was decided before the HOLD came.
+    if let Some(hold) = engine.shared.held_by() {
+        let what = format!("HOLD (set by {}) came before the change was made", hold.by);
+        return Err(Fault::transient("mayday", what).means("nothing was changed").next("mayday hold off"));
+    }
     log.line(&format!("applying (attempt {})", job.attempt));
     let late = || {
         Fault::ambiguous(spec.system.as_str(), format!("no answer within {}", spec.timeout))

@@ -2,26 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 
 use super::archive::Archive;
-use super::{Channels, Parts, builtin};
+use super::clock::Timeline;
+use super::{Accepted, Channels, Parts, builtin};
+use crate::domain::actor::Actor;
 use crate::domain::checklist::Baseline;
 use crate::domain::comms::{Counts, Message, Purpose, Voice, Wording};
 use crate::domain::contacts::Rota;
 use crate::domain::decide::{Context, preview, wakes};
 use crate::domain::estate::{Estate, ProbeSpec};
-use crate::domain::event::Record;
-use crate::domain::ids::{ChannelId, ProbeId, SystemId};
+use crate::domain::event::{Event, Record};
+use crate::domain::ids::{ChannelId, ProbeId, SessionId, SystemId};
 use crate::domain::journal::Journal;
-use crate::domain::live::{Live, LiveChange, SurveyLive};
+use crate::domain::live::{Attached, Live, LiveChange};
 use crate::domain::plan::Plan;
 use crate::domain::recovery::RecoveryPoint;
+use crate::domain::rollup::Readings;
 use crate::domain::schedule::Driller;
-use crate::domain::state::State;
+use crate::domain::state::{Hold, State};
 use crate::domain::system::{Fault, System};
+use crate::domain::text::clean;
 use crate::domain::time::At;
 use crate::domain::view::{Snapshot, Update};
 
@@ -30,16 +35,23 @@ const UPDATES: usize = 8192;
 
 pub(super) struct Shared {
     pub estate: Arc<Estate>,
+    /// The same for people and programs that attach.
+    shown: Arc<Estate>,
     pub plans: Vec<Arc<Plan>>,
     pub journal: Arc<dyn Journal>,
     pub systems: BTreeMap<SystemId, Arc<dyn System>>,
     pub rota: Option<Arc<dyn Rota>>,
     pub driller: Option<Arc<dyn Driller>>,
     pub archive: Arc<Archive>,
+    pub time: Arc<Timeline>,
     pub channels: Channels,
     wording: Arc<dyn Wording>,
     counts: Mutex<Counts>,
-    published: Mutex<Published>,
+    /// A HOLD that is not in the journal yet: it holds all the same.
+    held: Mutex<Option<Hold>>,
+    /// Since when the journal is at an append.
+    appending: Mutex<Option<Instant>>,
+    published: Arc<Mutex<Published>>,
     states: watch::Sender<Arc<State>>,
     updates: broadcast::Sender<Update>,
 }
@@ -53,29 +65,67 @@ struct Published {
     baseline: Baseline,
 }
 
+/// What the probes say, for the steps that wait for it.
+#[derive(Clone)]
+pub(super) struct Seen(Arc<Mutex<Published>>);
+
+impl Seen {
+    pub fn with<T>(&self, then: impl FnOnce(&Readings) -> T) -> T {
+        then(&self.0.lock().unwrap_or_else(PoisonError::into_inner).live.probes)
+    }
+}
+
+/// What is true now, is not journalled, and is not learnt anew by looking: an engine hands it to the one that takes its place.
+#[derive(Clone, Default)]
+pub struct Kept {
+    live: Live,
+    /// One process, one time.
+    time: Option<Arc<Timeline>>,
+    points: BTreeMap<SystemId, RecoveryPoint>,
+    baseline: Option<Baseline>,
+}
+
 impl Shared {
-    pub fn new(parts: Parts) -> Self {
+    /// For the engine that takes the place of this one. Readings are not among it: of another estate they may mean something else.
+    pub fn kept(&self) -> Kept {
+        let published = self.published();
+        let Live { attached, logs, checklist, refused, .. } = published.live.clone();
+        let live = Live { attached, logs, checklist, refused, ..Live::default() };
+        let (points, baseline) = (published.points.clone(), Some(published.baseline.clone()));
+        Kept { live, time: Some(self.time.clone()), points, baseline }
+    }
+
+    pub fn new(parts: Parts, kept: Kept) -> Self {
         let Parts { estate, plans, journal, state, mut systems, .. } = parts;
-        let Parts { rota, driller, reporter, channels, wording, records, .. } = parts;
+        let Parts { rota, driller, reporter, channels, wording, records, clock, .. } = parts;
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
-        let baseline = state.baseline.clone();
+        let Kept { live, time, mut points, baseline } = kept;
+        let time = time.unwrap_or_else(|| Arc::new(Timeline::begin(clock, &state)));
+        points.retain(|id, _| estate.system(id).is_some());
+        let baseline = baseline.unwrap_or_else(|| state.baseline.clone());
         let (states, watched) = watch::channel(Arc::new(state));
-        let builtin = Self::builtin(&estate, watched, archive.clone(), systems.clone());
+        let published = Arc::new(Mutex::new(Published { live, points, baseline }));
+        let seen = Seen(published.clone());
+        let builtin = Self::builtin(&estate, watched, seen, &archive, &systems, &time);
         systems.insert(builtin::KIND.name.into(), builtin);
-        let published = Mutex::new(Published { live: Live::default(), points: BTreeMap::new(), baseline });
         let updates = broadcast::channel(UPDATES).0;
         let counts = Mutex::default();
+        let shown = Arc::new(estate.shown());
         Self {
             estate,
+            shown,
             plans,
             journal,
             systems,
             rota,
             driller,
             archive,
+            time,
             channels,
             wording,
             counts,
+            held: Mutex::default(),
+            appending: Mutex::default(),
             published,
             states,
             updates,
@@ -85,10 +135,12 @@ impl Shared {
     fn builtin(
         estate: &Arc<Estate>,
         watched: watch::Receiver<Arc<State>>,
-        archive: Arc<Archive>,
-        systems: builtin::Systems,
+        seen: Seen,
+        archive: &Arc<Archive>,
+        systems: &builtin::Systems,
+        time: &Arc<Timeline>,
     ) -> Arc<dyn System> {
-        Arc::new(builtin::Mayday::new(estate.clone(), watched, archive, systems))
+        Arc::new(builtin::Mayday::new(estate.clone(), watched, seen, archive.clone(), systems.clone(), time.clone()))
     }
 
     fn published(&self) -> MutexGuard<'_, Published> {
@@ -97,6 +149,63 @@ impl Shared {
 
     pub fn state(&self) -> Arc<State> {
         self.states.borrow().clone()
+    }
+
+    /// The state with a HOLD that is not written yet.
+    pub fn state_held(&self) -> Arc<State> {
+        let mut state = self.state();
+        if let (None, Some(hold)) = (&state.hold, self.unwritten_hold()) {
+            Arc::make_mut(&mut state).hold = Some(hold);
+        }
+        state
+    }
+
+    fn unwritten_hold(&self) -> Option<Hold> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who holds everything, written or not.
+    pub fn held_by(&self) -> Option<Hold> {
+        self.states.borrow().hold.clone().or_else(|| self.unwritten_hold())
+    }
+
+    /// Holds from this moment on, whatever the journal does.
+    pub fn hold(&self, by: &Actor, reason: &str) {
+        let _published = self.published();
+        if self.states.borrow().hold.is_some() {
+            return;
+        }
+        let hold = Hold { by: by.clone(), at: self.now(), reason: clean(reason) };
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| hold.clone());
+        // Nobody listening is no error.
+        let _ = self.updates.send(Update::Live { change: Arc::new(LiveChange::Held { hold }) });
+    }
+
+    /// Whoever asked for it may not.
+    pub fn unhold(&self) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The answer to who has set a HOLD that the journal has not taken.
+    pub fn held_unwritten(&self, why: &str) -> Accepted {
+        let note = format!("held; not journalled yet: {why}; an engine that starts before it is does not know of it");
+        Accepted { seq: self.state().seq, note: Some(note) }
+    }
+
+    /// An append begins now.
+    pub fn appends(&self) -> Instant {
+        let now = Instant::now();
+        *self.appending.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        now
+    }
+
+    pub fn appended(&self) {
+        *self.appending.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// For how long the journal has not answered.
+    pub fn silence(&self) -> Option<Duration> {
+        self.appending.lock().unwrap_or_else(PoisonError::into_inner).map(|begun| begun.elapsed())
     }
 
     /// Every state from now on.
@@ -129,8 +238,11 @@ impl Shared {
     ) -> T {
         let counts = self.counts().clone();
         let voice = Voice { wording: &*self.wording, counts: Some(&counts) };
-        let (estate, plans, now, surveys) = (&self.estate, &self.plans, self.now(), &self.surveys());
-        then(&Context { estate, plans, now, points, baseline, voice, surveys })
+        let (estate, plans, now, chain) = (&self.estate, &self.plans, self.now(), &self.journal.tail());
+        // Not copied: with thousands of probes that would cost more than the decision.
+        let published = self.published();
+        let (surveys, readings) = (&published.live.surveys, &published.live.probes);
+        then(&Context { estate, plans, now, points, baseline, voice, surveys, readings, chain })
     }
 
     /// An update as it would be sent now.
@@ -161,19 +273,14 @@ impl Shared {
         self.estate.checklist.iter().flat_map(|it| &it.checks).find(|check| &check.id == id)
     }
 
-    pub fn surveys(&self) -> BTreeMap<SystemId, SurveyLive> {
-        self.published().live.surveys.clone()
-    }
-
     /// Why the journal could not be written the last time it was tried.
     pub fn journal_fault(&self) -> Option<String> {
         self.published().live.journal_fault.clone()
     }
 
-    /// The engine's time: never before the latest record, even if the clock of the machine is set back.
+    /// The engine's time: never before the latest record, and it goes on whatever becomes of the wall clock.
     pub fn now(&self) -> At {
-        let now = Timestamp::now();
-        self.states.borrow().at.map_or(now, |last| last.max(now))
+        self.time.now()
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -181,13 +288,16 @@ impl Shared {
     }
 
     fn snapshot_of(&self, published: &Published) -> Snapshot {
+        let mut state = State::clone(&self.states.borrow());
+        state.hold = state.hold.or_else(|| self.unwritten_hold());
         Snapshot {
             version: env!("CARGO_PKG_VERSION").into(),
             now: self.now(),
-            estate: self.estate.clone(),
+            estate: self.shown.clone(),
             plans: self.plans.clone(),
-            state: State::clone(&self.states.borrow()),
+            state,
             live: published.live.clone(),
+            chain: Some(self.journal.tail()),
         }
     }
 
@@ -196,11 +306,29 @@ impl Shared {
         (self.snapshot_of(&published), self.updates.subscribe())
     }
 
+    pub fn attached(&self, session: &SessionId) -> Option<Attached> {
+        self.published().live.attached.get(session).cloned()
+    }
+
+    /// Attaches a cockpit, unless another user has one of this name; says whether it did.
+    pub fn attach(&self, session: SessionId, who: Attached) -> bool {
+        let mut published = self.published();
+        if published.live.attached.get(&session).is_some_and(|known| known.uid != who.uid) {
+            return false;
+        }
+        self.announce(&mut published, LiveChange::Attached { session, who });
+        true
+    }
+
     /// Folds durable records in and announces them.
     pub fn records(&self, records: Vec<Record>) {
         let _published = self.published();
         for record in records {
+            self.time.not_before(record.at);
             self.states.send_modify(|state| Arc::make_mut(state).apply(&record));
+            if matches!(record.event, Event::HoldSet { .. }) {
+                *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            }
             // Nobody listening is no error.
             let _ = self.updates.send(Update::Record { record: Arc::new(record) });
         }
@@ -214,7 +342,12 @@ impl Shared {
         {
             published.points.insert(system.clone(), point.clone());
         }
+        self.announce(&mut published, change);
+    }
+
+    fn announce(&self, published: &mut Published, change: LiveChange) {
         published.live.apply(change.clone());
+        // Nobody listening is no error.
         let _ = self.updates.send(Update::Live { change: Arc::new(change) });
     }
 }

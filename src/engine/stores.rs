@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::clock::Timeline;
 use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::StepRole;
 use crate::domain::recovery::RecoveryPoint;
@@ -29,6 +30,7 @@ pub(super) struct Watch {
     pub store: Arc<dyn System>,
     pub region: RegionId,
     pub states: watch::Receiver<Arc<State>>,
+    pub time: Arc<Timeline>,
 }
 
 impl Watch {
@@ -45,7 +47,7 @@ impl Watch {
     async fn look(&self) -> Result<Result<(String, Option<RecoveryPoint>), String>, Fault> {
         // The moment first: what is looked at has to be from after it.
         let drained = self.drained_at();
-        let survey = self.store.survey().await?;
+        let survey = self.time.own_survey(self.store.survey().await?);
         Ok(match (self.wanted, drained) {
             (Wanted::Protected, _) => protected_in(&survey, &self.region).map(|detail| (detail, None)),
             (Wanted::CaughtUp, None) => Err("its writers are not stopped yet".into()),

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Row, SqlitePool};
 
+use super::{sqlite, verify};
 use crate::domain::event::Record;
 use crate::domain::journal::{Chain, JournalFault, Records};
 
@@ -29,10 +30,29 @@ pub struct Reader {
 
 /// Records in the form in which they are fetched fastest: one row for thousands.
 pub(super) struct Page {
-    /// A line each.
-    pub bodies: String,
-    /// In hex, one after the other.
-    pub hashes: String,
+    pub first: u64,
+    pub last: u64,
+    /// Each number is one more than that before: an order that the database takes for granted, and a flipped bit breaks.
+    pub in_order: bool,
+    /// One after the other, and where each ends: nothing has to be looked for in them.
+    bodies: Vec<u8>,
+    ends: Vec<usize>,
+    /// One after the other.
+    hashes: Vec<u8>,
+}
+
+impl Page {
+    /// The text of each record.
+    pub fn bodies(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = [0].into_iter().chain(self.ends.iter().copied());
+        // Ends that make no sense leave nothing, and nothing fits no chain.
+        starts.zip(&self.ends).map(|(start, end)| self.bodies.get(start..*end).unwrap_or_default())
+    }
+
+    /// The hash of each record, as it is kept; something shorter at the end is one that was damaged.
+    pub fn hashes(&self) -> impl Iterator<Item = &[u8]> {
+        self.hashes.chunks(size_of::<Hash>())
+    }
 }
 
 impl Reader {
@@ -49,68 +69,138 @@ impl Reader {
         Ok(Self { pool: pool.map_err(|error| explain(&path, &error))?, path })
     }
 
+    /// Ends its connections, as far as nobody uses them for long.
+    pub async fn close(&self) {
+        // One that is still used ends with its use.
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.pool.close()).await;
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// At most [`PAGE`] records after `seq`.
     pub(super) async fn page(&self, after: u64) -> Result<Option<Page>, JournalFault> {
-        const SQL: &str = "SELECT group_concat(body, char(10)), group_concat(hex(hash), '')
-            FROM (SELECT body, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?)";
+        const SQL: &str = "SELECT CAST(group_concat(body, '') AS BLOB), CAST(group_concat(hash, '') AS BLOB),
+            group_concat(octet_length(body)), group_concat(seq)
+            FROM (SELECT seq, body, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?)";
         let row = sqlx::query(SQL).bind(number(after)).bind(PAGE).fetch_one(&self.pool).await;
         let page = row.and_then(|row| {
-            let (bodies, hashes): (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
-            Ok(bodies.zip(hashes).map(|(bodies, hashes)| Page { bodies, hashes }))
+            let Some(numbers) = row.try_get::<Option<String>, _>(3)? else { return Ok(None) };
+            let mut numbers = numbers.split(',').map(|number| number.parse::<u64>().unwrap_or(0));
+            let first = numbers.next().unwrap_or(0);
+            let (mut last, mut in_order) = (first, true);
+            for number in numbers {
+                in_order &= number == last + 1;
+                last = number;
+            }
+            // What is not there, or no number, fits no chain.
+            let bytes = |at: usize| row.try_get::<Option<Vec<u8>>, _>(at).map(Option::unwrap_or_default);
+            let (bodies, hashes, lengths): (_, _, Option<String>) = (bytes(0)?, bytes(1)?, row.try_get(2)?);
+            let mut end = 0_usize;
+            let ends = lengths.iter().flat_map(|it| it.split(',')).map(|length| {
+                end = end.saturating_add(length.parse().unwrap_or(usize::MAX));
+                end
+            });
+            let mut ends: Vec<usize> = ends.collect();
+            if ends.last() != Some(&bodies.len()) {
+                ends.clear();
+            }
+            Ok(Some(Page { first, last, in_order, bodies, ends, hashes }))
         });
         page.map_err(|error| explain(&self.path, &error))
+    }
+
+    /// At most `limit` records after `seq`, one by one: number, text and hash as they are kept.
+    pub(super) async fn rows(&self, after: u64, limit: i64) -> Result<Vec<(u64, Vec<u8>, Vec<u8>)>, JournalFault> {
+        let sql = "SELECT seq, CAST(body AS BLOB), hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?";
+        let rows = sqlx::query(sql).bind(number(after)).bind(limit).fetch_all(&self.pool).await;
+        let row = |row: &sqlx::sqlite::SqliteRow| {
+            Ok((row.try_get::<i64, _>(0)? as u64, row.try_get(1)?, row.try_get_unchecked(2)?))
+        };
+        rows.and_then(|rows| rows.iter().map(row).collect()).map_err(|error| explain(&self.path, &error))
+    }
+
+    /// Every record's text, as it was written.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn texts(&self, after: u64, limit: usize) -> Result<Vec<(u64, String)>, JournalFault> {
+        let rows = self.rows(after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+        Ok(rows.into_iter().map(|(seq, body, _)| (seq, String::from_utf8_lossy(&body).into_owned())).collect())
+    }
+
+    /// Which journal it is: made at random with it. Empty in one of an older Mayday; `None` if this is no journal that this Mayday knows.
+    pub(super) async fn identity(&self) -> Result<Option<String>, JournalFault> {
+        let fault = |error: sqlx::Error| explain(&self.path, &error);
+        let mut connection = self.pool.acquire().await.map_err(fault)?;
+        let (application, version) = sqlite::form(&mut connection).await.map_err(fault)?;
+        if application != sqlite::APPLICATION || version > sqlite::VERSION {
+            return Ok(None);
+        }
+        if version < 2 {
+            return Ok(Some(String::new()));
+        }
+        sqlite::known_identity(&mut connection).await.map(Some).map_err(fault)
+    }
+
+    /// The number and the hash of the last record.
+    pub(super) async fn tail(&self) -> Result<(u64, Hash), JournalFault> {
+        let fault = |error: sqlx::Error| explain(&self.path, &error);
+        let mut connection = self.pool.acquire().await.map_err(fault)?;
+        sqlite::tail(&mut connection).await.map_err(fault)
+    }
+
+    /// The number of the last record; 0 if there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn last(&self) -> Result<u64, JournalFault> {
+        Ok(self.tail().await?.0)
+    }
+
+    /// The hash that is kept of a record, in hex.
+    pub(super) async fn stored(&self, seq: u64) -> Result<Option<String>, JournalFault> {
+        let row = sqlx::query("SELECT lower(hex(hash)) FROM record WHERE seq = ?").bind(number(seq));
+        let row = row.fetch_optional(&self.pool).await.map_err(|error| explain(&self.path, &error))?;
+        row.map(|row| row.try_get(0)).transpose().map_err(|error| explain(&self.path, &error))
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 }
 
 #[async_trait]
 impl Records for Reader {
     async fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalFault> {
-        let sql = "SELECT seq, body FROM record WHERE seq > ? ORDER BY seq LIMIT ?";
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = sqlx::query(sql).bind(number(after)).bind(limit).fetch_all(&self.pool).await;
-        let rows = rows.map_err(|error| explain(&self.path, &error))?;
-        let record = |row: &sqlx::sqlite::SqliteRow| {
-            let (seq, body) = (row.try_get::<i64, _>(0), row.try_get::<String, _>(1));
-            let body = body.map_err(|error| explain(&self.path, &error))?;
-            serde_json::from_str(&body).map_err(|_| corrupt(seq.unwrap_or_default() as u64, "cannot be read"))
-        };
+        let rows = self.rows(after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+        let record =
+            |(seq, body, _): &(u64, Vec<u8>, Vec<u8>)| Record::read(body).map_err(|_| corrupt(*seq, "cannot be read"));
         rows.iter().map(record).collect()
     }
 
     async fn verify(&self) -> Result<Chain, JournalFault> {
-        let fault = |error: sqlx::Error| explain(&self.path, &error);
-        let (mut seq, mut head): (u64, Hash) = (0, [0; 32]);
-        loop {
-            let sql = "SELECT seq, body, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?";
-            let rows = sqlx::query(sql).bind(number(seq)).bind(PAGE).fetch_all(&self.pool).await.map_err(fault)?;
-            if rows.is_empty() {
-                break;
-            }
-            for row in rows {
-                let found = row.try_get::<i64, _>(0).map_err(fault)? as u64;
-                if found != seq + 1 {
-                    return Err(corrupt(seq + 1, "is missing"));
-                }
-                seq = found;
-                let (body, kept): (String, Vec<u8>) = (row.try_get(1).map_err(fault)?, row.try_get(2).map_err(fault)?);
-                head = hash(&head, &body);
-                if kept != head {
-                    return Err(corrupt(seq, "does not fit the chain"));
-                }
-            }
-        }
-        let hex = |hash: &Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Chain { records: seq, head: if seq == 0 { String::new() } else { hex(&head) } })
+        // First: whoever writes meanwhile moves it on.
+        let anchor = verify::anchor(self)?;
+        let chain = verify::whole(self).await?;
+        verify::fits(self, &chain, anchor).await?;
+        Ok(chain)
     }
 
     async fn hash(&self, seq: u64) -> Result<Option<String>, JournalFault> {
-        let row = sqlx::query("SELECT lower(hex(hash)) FROM record WHERE seq = ?").bind(number(seq));
-        let row = row.fetch_optional(&self.pool).await.map_err(|error| explain(&self.path, &error))?;
-        row.map(|row| row.try_get(0)).transpose().map_err(|error| explain(&self.path, &error))
+        self.stored(seq).await
+    }
+
+    async fn find(&self, head: &str) -> Result<Option<u64>, JournalFault> {
+        let sql = "SELECT seq FROM record WHERE lower(hex(hash)) LIKE ? || '%' ORDER BY seq DESC LIMIT 1";
+        let plain = head.to_ascii_lowercase();
+        if plain.is_empty() || !plain.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(None);
+        }
+        let row = sqlx::query(sql).bind(plain).fetch_optional(&self.pool).await;
+        let seq = row.and_then(|row| row.map(|row| row.try_get::<i64, _>(0)).transpose());
+        seq.map(|seq| seq.map(|seq| seq as u64)).map_err(|error| explain(&self.path, &error))
     }
 }
 
@@ -134,8 +224,14 @@ pub(super) fn explain(path: &Path, error: &sqlx::Error) -> JournalFault {
     JournalFault { what: format!("{}: {text}", path.display()), next: next.into() }
 }
 
-pub(super) fn hash(previous: &[u8], body: &str) -> Hash {
-    Sha256::new().chain_update(previous).chain_update(body.as_bytes()).finalize().into()
+pub(super) fn hash(previous: &[u8], body: &[u8]) -> Hash {
+    Sha256::new().chain_update(previous).chain_update(body).finalize().into()
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 pub(super) fn corrupt(seq: u64, why: &str) -> JournalFault {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
-use super::reader::{Hash, Page, Reader, hash};
-use crate::domain::event::Record;
-use crate::domain::journal::{JournalFault, Records};
+use super::reader::{Hash, Page, Reader, corrupt};
+use super::verify::{first_that_does_not_fit, is_gapless, prove};
+use crate::domain::event::{Event, Record};
+use crate::domain::journal::JournalFault;
 use crate::domain::state::State;
 
 /// Pages being read while earlier ones are folded.
@@ -19,24 +20,20 @@ const AHEAD: usize = 3;
 /// When the journal cannot be read, was altered, or holds a record that makes no sense to this build: an engine must not act on half
 /// of its memory, nor on somebody else's.
 pub async fn replay(journal: &Reader) -> Result<State, JournalFault> {
-    match fold(journal).await? {
-        Some(state) => Ok(state),
-        None => {
-            // Names the record.
-            journal.verify().await?;
-            Err(unreadable("its hash does not fit"))
-        }
-    }
+    fold(journal, State::default(), [0; 32]).await
 }
 
-/// `None` if the chain is broken.
-async fn fold(journal: &Reader) -> Result<Option<State>, JournalFault> {
-    let (mut state, mut after, mut head) = (State::default(), 0, [0; 32]);
+/// The state that follows from one that is known, at a record with this hash.
+pub(super) async fn fold(journal: &Reader, mut state: State, mut head: Hash) -> Result<State, JournalFault> {
+    let (mut after, mut known) = (state.seq, state.seq);
     let mut pages: VecDeque<Reading> = VecDeque::new();
     loop {
         let page = journal.page(after).await?.map(Arc::new);
         if let Some(page) = &page {
-            after += page.bodies.lines().count() as u64;
+            if !is_gapless(page, after) {
+                return Err(first_that_does_not_fit(journal, known, head).await);
+            }
+            after = page.last;
         }
         let more = page.is_some();
         pages.extend(page.map(Reading::start));
@@ -45,19 +42,22 @@ async fn fold(journal: &Reader) -> Result<Option<State>, JournalFault> {
             let page = reading.page.clone();
             let proof = spawn_blocking(move || prove(head, &page));
             let records = reading.records.await.map_err(broken)?;
-            match proof.await.map_err(broken)? {
-                Some(next) => head = next,
-                None => return Ok(None),
-            }
+            let Some(next) = proof.await.map_err(broken)? else {
+                return Err(first_that_does_not_fit(journal, known, head).await);
+            };
             for record in records? {
+                if let Event::Newer { kind, .. } = &record.event {
+                    return Err(newer(record.seq, kind));
+                }
                 if record.seq != state.seq + 1 {
-                    return Ok(None);
+                    return Err(corrupt(state.seq + 1, "says another number of itself"));
                 }
                 state.apply(&record);
             }
+            (head, known) = (next, reading.page.last);
         }
         if !more {
-            return Ok(Some(state));
+            return Ok(state);
         }
     }
 }
@@ -71,37 +71,30 @@ struct Reading {
 impl Reading {
     fn start(page: Arc<Page>) -> Self {
         let text = page.clone();
-        Self { page, records: spawn_blocking(move || read(&text.bodies)) }
+        Self { page, records: spawn_blocking(move || read(&text)) }
     }
 }
 
-/// The chain's head after the page, if every record of it fits.
-fn prove(mut head: Hash, page: &Page) -> Option<Hash> {
-    let mut kept = page.hashes.as_bytes().chunks(2 * head.len());
-    for body in page.bodies.lines() {
-        head = hash(&head, body);
-        if !reads(kept.next()?, &head) {
-            return None;
-        }
+fn read(page: &Page) -> Result<Vec<Record>, JournalFault> {
+    let bodies = page.bodies().zip(page.first..);
+    bodies.map(|(body, seq)| Record::read(body).map_err(|_| corrupt(seq, "cannot be read"))).collect()
+}
+
+pub(super) fn broken(error: JoinError) -> JournalFault {
+    JournalFault {
+        what: format!("reading it broke off: {error}"),
+        next: "try again; if it stays, tell who keeps Mayday".into(),
     }
-    kept.next().is_none().then_some(head)
 }
 
-/// Whether these upper-case digits are the hash.
-fn reads(digits: &[u8], hash: &Hash) -> bool {
-    let digit = |half: u8| b"0123456789ABCDEF"[usize::from(half)];
-    digits.iter().copied().eq(hash.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]))
-}
-
-fn read(bodies: &str) -> Result<Vec<Record>, JournalFault> {
-    bodies.lines().map(|line| serde_json::from_str(line).map_err(|error| unreadable(&error.to_string()))).collect()
-}
-
-fn broken(error: JoinError) -> JournalFault {
-    unreadable(&error.to_string())
-}
-
-fn unreadable(why: &str) -> JournalFault {
-    let what = format!("a record cannot be read by this Mayday ({}): {why}", env!("CARGO_PKG_VERSION"));
-    JournalFault { what, next: "run `mayday journal verify`; if it is whole, use the version that wrote it".into() }
+/// What an engine says to a record that it does not understand.
+fn newer(seq: u64, kind: &str) -> JournalFault {
+    JournalFault {
+        what: format!(
+            "record {seq} is of a newer Mayday ({kind}); this one ({}) would act on half of what is known",
+            env!("CARGO_PKG_VERSION")
+        ),
+        next: "start the newer version; `mayday journal tail`, `journal export` and `report` read it with this one too"
+            .into(),
+    }
 }

@@ -50,6 +50,8 @@ pub struct SyntheticClient {
     /// Acknowledged writes of which at least one store lost its part, and by store.
     pub lost_writes: u64,
     pub lost_by_store: BTreeMap<&'static str, u64>,
+    /// When the latest of them was acknowledged.
+    pub lost_last: Option<Timestamp>,
     #[serde(skip)]
     acknowledged: VecDeque<Acknowledged>,
 }
@@ -85,6 +87,7 @@ impl SyntheticClient {
         for write in self.acknowledged.iter_mut().rev().take_while(|write| write.at > newest) {
             if !write.lost[nth] {
                 parts += 1;
+                self.lost_last = self.lost_last.max(Some(write.at));
                 writes += u64::from(!write.lost.contains(&true));
                 write.lost[nth] = true;
             }

@@ -1,6 +1,7 @@
 //! The embedded estate: a miniature of the platform that speaks the real wire protocols on loopback. It is the outside world, so it
 //! imports nothing of the rest of the crate; only its endpoints reach Mayday, through an ordinary config file.
 
+pub mod alive;
 pub mod app;
 pub mod client;
 pub mod control;
@@ -30,6 +31,7 @@ pub mod world;
 pub mod xml;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -50,6 +52,8 @@ pub struct Lab {
     pub world: World,
     pub endpoints: Endpoints,
     _tasks: JoinSet<()>,
+    /// Whoever is killed leaves its files to the next one, who finds this unlocked.
+    _alive: File,
     /// Removed at once with the lab: a task may outlive it by a moment, and the program may end in that moment.
     _files: TempDir,
 }
@@ -88,6 +92,7 @@ impl Lab {
         let world = World::new(pace);
         let (mut tasks, mut endpoints) = (JoinSet::new(), Endpoints::new());
         let files = TempDir::with_prefix("mayday-lab-")?;
+        let claim = alive::claim(files.path())?;
         let mut site = Site { world: &world, tasks: &mut tasks, endpoints: &mut endpoints, files: files.path() };
         route53::start(&mut site).await?;
         dns::start(&mut site).await?;
@@ -104,6 +109,6 @@ impl Lab {
         app::start(&mut site).await?;
         control::start(&mut site).await?;
         tasks.spawn(world.clone().live());
-        Ok(Self { world, endpoints, _tasks: tasks, _files: files })
+        Ok(Self { world, endpoints, _tasks: tasks, _alive: claim, _files: files })
     }
 }

@@ -1,4 +1,8 @@
-//! What every way to the outside world needs, systems and channels alike: secrets from where they are kept, and one HTTP client.
+//! What every way to the outside world needs, systems and channels alike: secrets from where they are kept, one HTTP client, and
+//! a place for calls and programs that may hang.
 
+pub mod apart;
+pub mod child;
 pub mod http;
+pub mod redact;
 pub mod secret;

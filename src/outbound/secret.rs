@@ -1,14 +1,15 @@
 //! Secrets: read from where the config says they are kept, when they are used, and kept out of everything that is written down.
 
 use std::fmt;
-use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::process::Command;
-use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
+use super::apart::{self, Flight};
+use super::child;
 use crate::domain::params::SecretRef;
 use crate::domain::system::Fault;
 
@@ -16,6 +17,10 @@ use crate::domain::system::Fault;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// For how long a secret that was read is used.
 const FRESH: Duration = Duration::from_secs(60);
+/// For how long a secret is waited for that is read anew while the last one would do.
+const ANEW: Duration = Duration::from_millis(500);
+/// How soon that is tried again when it failed.
+const AGAIN: Duration = Duration::from_secs(10);
 /// More than this is no secret but somebody's log.
 const LONGEST: usize = 64 * 1024;
 
@@ -50,7 +55,8 @@ pub async fn read(place: &SecretRef, system: &str) -> Result<Secret, Fault> {
             .means("nobody can log in to it without this secret")
             .next(format!("give the secret its place: {}", hint(place)))
     };
-    let found = match timeout(PATIENCE, fetch(place)).await {
+    // A command is ended by itself, so that its end can be told.
+    let found = match timeout(PATIENCE + Duration::from_secs(1), fetch(place)).await {
         Ok(found) => found.map_err(fault)?,
         Err(_) => return Err(fault(format!("{} gave no secret within {} s", name(place), PATIENCE.as_secs()))),
     };
@@ -77,12 +83,15 @@ pub async fn read_opt(place: Option<&SecretRef>, system: &str) -> Result<Option<
 /// it cannot be read any more, the last one serves on: what keeps the secrets may be down with the region.
 pub struct Keep {
     place: Option<SecretRef>,
-    held: Mutex<Option<(Instant, Secret)>>,
+    held: Held,
+    reading: Flight<Result<Secret, Fault>>,
 }
+
+type Held = Arc<Mutex<Option<(Instant, Secret)>>>;
 
 impl Keep {
     pub fn new(place: Option<SecretRef>) -> Self {
-        Self { place, held: Mutex::new(None) }
+        Self { place, held: Held::default(), reading: Flight::default() }
     }
 
     /// Whether there is a secret to read.
@@ -94,43 +103,68 @@ impl Keep {
     /// As [`read`], when it was never read.
     pub async fn read(&self, system: &str) -> Result<Option<Secret>, Fault> {
         let Some(place) = &self.place else { return Ok(None) };
-        let mut held = self.held.lock().await;
-        if let Some((since, secret)) = &*held
-            && since.elapsed() < FRESH
-        {
-            return Ok(Some(secret.clone()));
-        }
-        let secret = match (read(place, system).await, held.take()) {
-            (Ok(secret), _) => secret,
-            (Err(fault), Some((_, last))) => {
-                tracing::warn!(%fault, "the last one that was read serves on");
-                last
-            }
-            (Err(fault), None) => return Err(fault),
+        let last = match &*lock(&self.held) {
+            Some((since, secret)) if since.elapsed() < FRESH => return Ok(Some(secret.clone())),
+            held => held.as_ref().map(|(_, secret)| secret.clone()),
         };
-        *held = Some((Instant::now(), secret.clone()));
-        Ok(Some(secret))
+        let reading = self.reading.join(|landing| {
+            let (place, system, held) = (place.clone(), system.to_owned(), self.held.clone());
+            tokio::spawn(async move {
+                let found = read(&place, &system).await;
+                keep(&held, &found);
+                landing.send_replace(Some(found));
+            });
+        });
+        let found = match last {
+            // Nobody waits for a rotation: what is read later serves the next one.
+            Some(last) => {
+                return Ok(Some(timeout(ANEW, reading).await.ok().flatten().and_then(Result::ok).unwrap_or(last)));
+            }
+            None => reading.await,
+        };
+        let broken = || Fault::transient(system, format!("{} could not be read: Mayday has no room", name(place)));
+        found.unwrap_or_else(|| Err(broken())).map(Some)
+    }
+}
+
+fn lock(held: &Held) -> std::sync::MutexGuard<'_, Option<(Instant, Secret)>> {
+    held.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Keeps what was found; what was not found is looked for again a while later.
+fn keep(held: &Held, found: &Result<Secret, Fault>) {
+    let mut held = lock(held);
+    match (found, &mut *held) {
+        (Ok(secret), _) => *held = Some((Instant::now(), secret.clone())),
+        (Err(fault), Some((since, _))) => {
+            tracing::warn!(%fault, "the last one that was read serves on");
+            *since = Instant::now().checked_sub(FRESH - AGAIN).unwrap_or(*since);
+        }
+        (Err(_), None) => {}
     }
 }
 
 async fn fetch(place: &SecretRef) -> Result<Zeroizing<Vec<u8>>, String> {
-    let bytes = match place {
-        SecretRef::Env(variable) => std::env::var(variable).map_err(|_| format!("{} is not set", name(place)))?.into(),
-        SecretRef::File(path) => {
-            tokio::fs::read(path).await.map_err(|error| format!("{} cannot be read: {}", name(place), error.kind()))?
+    match place {
+        SecretRef::Env(variable) => {
+            let value = std::env::var(variable).map_err(|_| format!("{} is not set", name(place)))?;
+            Ok(Zeroizing::new(value.into()))
         }
-        SecretRef::Command(words) => run(words).await?,
-    };
-    Ok(Zeroizing::new(bytes))
+        SecretRef::File(path) => match apart::file(path.as_ref(), LONGEST).await {
+            Ok(bytes) => Ok(Zeroizing::new(bytes.to_vec())),
+            Err(kind) => Err(format!("{} cannot be read: {kind}", name(place))),
+        },
+        SecretRef::Command(words) => run(words).await,
+    }
 }
 
-async fn run(words: &[String]) -> Result<Vec<u8>, String> {
+async fn run(words: &[String]) -> Result<Zeroizing<Vec<u8>>, String> {
     let (program, arguments) = words.split_first().ok_or("the command that prints the secret is empty")?;
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.map_err(|error| format!("`{program}` cannot be run: {}", error.kind()))?;
-    let printed = Zeroizing::new(output.stdout);
-    if output.status.success() { Ok(printed.to_vec()) } else { Err(format!("`{program}` failed ({})", output.status)) }
+    command.args(arguments);
+    let left = child::output(command, LONGEST, PATIENCE).await;
+    let left = left.map_err(|lost| format!("`{program}` {}", lost.words(PATIENCE)))?;
+    if left.status.success() { Ok(left.printed) } else { Err(format!("`{program}` failed ({})", left.status)) }
 }
 
 /// What the place is called. Arguments of a command stay out: people put secrets there.
@@ -181,7 +215,7 @@ mod tests {
         drop(file);
         assert_eq!(keep.read("db").await.unwrap().unwrap().expose(), "hunter4", "it was read again");
         // As after a minute: it cannot be read any more.
-        *keep.held.lock().await = Some((Instant::now() - FRESH, Secret::new("hunter5")));
+        *lock(&keep.held) = Some((Instant::now() - FRESH, Secret::new("hunter5")));
         assert_eq!(keep.read("db").await.unwrap().unwrap().expose(), "hunter5", "the last one serves on");
         assert!(Keep::new(None).read("db").await.unwrap().is_none());
     }
@@ -196,5 +230,7 @@ mod tests {
         let missing = read(&SecretRef::Env("MAYDAY_NO_SUCH_SECRET".into()), "db").await.unwrap_err();
         assert!(missing.to_string().contains("MAYDAY_NO_SUCH_SECRET"), "{missing}");
         assert!(read(&command(&["true"]), "db").await.is_err(), "an empty secret was taken");
+        let flood = read(&command(&["yes", "hunter2"]), "db").await.unwrap_err();
+        assert!(flood.what.contains("printed without end") && !flood.to_string().contains("hunter2"), "{flood}");
     }
 }

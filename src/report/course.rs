@@ -6,6 +6,7 @@ use super::figure::{Figure, WIDTH, open};
 use super::html::escape;
 use super::review::{Review, RunReview, StepReview};
 use super::words::{clock, length};
+use crate::domain::incident::Onset;
 use crate::domain::time::{At, seconds_between};
 
 const LEFT: f64 = 210.0;
@@ -33,7 +34,7 @@ impl Axis {
 /// `None` when there is nothing to draw.
 pub fn course(review: &Review) -> Option<Figure> {
     let clocks = &review.clocks;
-    let from = clocks.t0.values().min().copied().or(clocks.t2)?;
+    let from = clocks.disruption().map(|(at, _)| at).or(clocks.t2)?;
     let acting: Vec<&RunReview> = review.runs.iter().filter(|run| run.mode.acts()).collect();
     let steps = || acting.iter().flat_map(|run| &run.steps);
     let ends = steps().filter_map(|step| step.ended_at).chain(clocks.t5.values().copied()).chain(clocks.t4);
@@ -99,7 +100,8 @@ fn marks(svg: &mut String, review: &Review, axis: &Axis, bottom: f64) -> std::fm
         (clocks.t3, "t3 first action"),
         (clocks.t4, "t4 technically up"),
     ];
-    all.push((axis.from, "t0 disrupted".into()));
+    let bound = clocks.disruption().is_some_and(|(_, onset)| onset == Onset::NotLater);
+    all.push((axis.from, if bound { "t0 disrupted, or before" } else { "t0 disrupted" }.into()));
     all.extend(moments.into_iter().filter_map(|(at, name)| Some((at?, name.to_owned()))));
     let verified = review.rto.iter().filter_map(|it| Some((*clocks.t5.get(&it.tier)?, format!("t5 {}", it.tier))));
     all.extend(verified);

@@ -28,17 +28,21 @@ pub struct Figure {
     pub met: Option<bool>,
     /// Why it is an estimate, if it is one.
     pub estimated: Option<String>,
+    /// Why it cannot be held against the target, if it cannot: `not comparable at 30x`.
+    pub incomparable: Option<String>,
 }
 
 /// Every figure that something was promised for.
 pub fn figures(evidence: &DrillEvidence) -> Vec<Figure> {
     let result = &evidence.result;
+    let incomparable = result.incomparable();
     let of = |name: String, target: f64, seconds: Option<f64>, estimated: Option<String>| Figure {
         name,
         target,
         seconds,
-        met: seconds.map(|seconds| seconds <= target),
+        met: seconds.filter(|_| incomparable.is_none()).map(|seconds| seconds <= target),
         estimated,
+        incomparable: incomparable.clone(),
     };
     let rto = Tier::ALL.iter().filter_map(|tier| {
         let target = evidence.objectives.rto.get(tier)?.as_secs_f64();
@@ -95,7 +99,10 @@ fn summary(evidence: &DrillEvidence) -> Vec<String> {
     let kept = figures.iter().filter(|it| it.met == Some(true)).count();
     let mut lines = vec![
         format!("Played on {} within {took}.", moment(result.started_at)),
-        format!("{kept} of {} were met.", count(figures.len(), "objective", "objectives")),
+        match result.incomparable() {
+            None => format!("{kept} of {} were met.", count(figures.len(), "objective", "objectives")),
+            Some(why) => format!("The figures are {why}: none of the objectives was put to the test."),
+        },
     ];
     let failed: Vec<&str> = result.stages.iter().filter(|it| !it.1).map(|(stage, _, _)| stage.word()).collect();
     if !failed.is_empty() {
@@ -130,12 +137,18 @@ fn scenario(evidence: &DrillEvidence) -> Section {
     Section::new("Scenario, scope and people", vec![Block::Facts(facts), people])
 }
 
+/// A figure that cannot be held against its target says so in place of a verdict.
+fn verdict(figure: &Figure) -> Cell {
+    let why = figure.incomparable.as_deref().filter(|_| figure.seconds.is_some());
+    why.map_or_else(|| met(figure.met), |why| Cell::new(Tone::Unknown, why))
+}
+
 fn measured(evidence: &DrillEvidence) -> Section {
     let figures = figures(evidence);
     let tile = |it: &Figure| {
-        let tone = met(it.met).tone;
-        let value = Cell::new(tone, it.seconds.map_or_else(|| "unknown".into(), length));
-        Tile { label: it.name.clone(), value, note: format!("{} of {}", met(it.met).text, target(it.target)) }
+        let verdict = verdict(it);
+        let value = Cell::new(verdict.tone, it.seconds.map_or_else(|| "unknown".into(), length));
+        Tile { label: it.name.clone(), value, note: format!("{} of {}", verdict.text, target(it.target)) }
     };
     let row = |it: &Figure| {
         let how = match (&it.estimated, it.seconds) {
@@ -143,7 +156,7 @@ fn measured(evidence: &DrillEvidence) -> Section {
             (Some(why), _) => format!("estimated: {why}"),
             (None, _) => "measured".into(),
         };
-        vec![it.name.as_str().into(), length_or_unknown(it.seconds), target(it.target).into(), met(it.met), how.into()]
+        vec![it.name.as_str().into(), length_or_unknown(it.seconds), target(it.target).into(), verdict(it), how.into()]
     };
     let bars = figures.iter().map(|it| figure::Bar::new(&it.name, it.seconds, it.target, it.met)).collect::<Vec<_>>();
     let rows = figures.iter().map(row).collect();
@@ -190,7 +203,8 @@ fn integrity(evidence: &DrillEvidence) -> Section {
 
 fn deviations(evidence: &DrillEvidence, past: &[(DrillId, DrillResult)]) -> Section {
     let mut found: Vec<Cell> = evidence.deviations.iter().map(|it| it.as_str().into()).collect();
-    if let Some((id, last)) = past.iter().rfind(|(id, _)| *id != evidence.drill) {
+    let alike = |it: &&(DrillId, DrillResult)| it.0 != evidence.drill && it.1.lived() == evidence.result.lived();
+    if let Some((id, last)) = past.iter().rfind(alike) {
         found.extend(evidence.result.steps.iter().filter_map(|(step, now)| {
             let before = *last.steps.get(step)?;
             let words = format!("{step} took {}; in {id} it took {}", length(*now), length(before));
@@ -263,6 +277,7 @@ pub(super) mod tests {
             plan: "regional-failover".into(),
             scenario: "region-loss".into(),
             estate: "lab".into(),
+            pace: 1,
             started_at: "2026-11-01T09:00:00Z".parse().unwrap(),
             passed: false,
             stages: vec![
@@ -324,6 +339,21 @@ pub(super) mod tests {
         let text = document(&evidence(), &[("DRILL-20261001-1".into(), last)]).markdown();
         assert!(text.contains("promote took 93.0 s; in DRILL-20261001-1 it took 40.0 s"), "{text}");
         assert!(text.contains("Over the latest drills"), "{text}");
+    }
+
+    #[test]
+    fn a_figure_of_a_fast_estate_is_never_met_and_never_missed() {
+        let mut fast = evidence();
+        fast.result.pace = 30;
+        assert!(figures(&fast).iter().all(|it| it.met.is_none()));
+        let text = document(&fast, &[]).markdown();
+        assert!(text.contains("not comparable at 30x") && !text.contains("| met |"), "{text}");
+        let junit = crate::report::junit(&fast);
+        assert!(junit.contains("<skipped") && junit.contains("not comparable at 30x"), "{junit}");
+        // Journals from before the pace was kept have it in the name of the estate.
+        let old = DrillResult { pace: 0, estate: "lab, 10x".into(), ..result() };
+        assert_eq!((old.lived(), result().lived()), (10, 1));
+        assert_eq!(DrillResult { pace: 0, ..result() }.lived(), 1);
     }
 
     #[test]

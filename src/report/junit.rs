@@ -23,7 +23,8 @@ struct Case {
 }
 
 /// A suite of the drill's stages, of its figures against what was promised, of its checks, of the way back and of what is left behind.
-/// What could not be told is a failure; only what was not tried is skipped.
+/// What could not be told is a failure; only what was not tried, or
+/// cannot be held against anything, is skipped.
 pub fn junit(evidence: &DrillEvidence) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
@@ -58,6 +59,9 @@ fn cases(evidence: &DrillEvidence) -> Vec<Case> {
 }
 
 fn judged(figure: &Figure) -> Verdict {
+    if let (Some(why), Some(_)) = (&figure.incomparable, figure.seconds) {
+        return Verdict::Skipped(why.clone());
+    }
     match (figure.met, figure.seconds) {
         (Some(true), _) => Verdict::Passed,
         (_, Some(seconds)) => Verdict::Failed(format!("{} instead of {}", length(seconds), target(figure.target))),

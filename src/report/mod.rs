@@ -40,6 +40,7 @@ mod tests {
     use crate::domain::event::{Event, Record};
     use crate::domain::health::Status;
     use crate::domain::incident::Severity;
+    use crate::domain::run::Instead;
     use crate::domain::system::Fault;
     use crate::domain::verdict;
     use crate::tui::tests::scene::Scene;
@@ -133,6 +134,7 @@ mod tests {
             send_at: review.as_of,
             next_due: None,
             deliveries: [("status".into(), 1), ("mail".into(), 2), ("chat".into(), 1)].into(),
+            chain: None,
         }
     }
 
@@ -156,7 +158,13 @@ mod tests {
             Event::PageAcknowledged { by: text() },
             Event::SeverityChanged { severity: Severity::Sev1, reason: text() },
             Event::HoldSet { reason: text() },
-            Event::ProbeChanged { probe: "api".into(), to: Status::Down, detail: text(), last_healthy: None },
+            Event::ProbeChanged {
+                probe: "api".into(),
+                to: Status::Down,
+                detail: text(),
+                last_healthy: None,
+                trouble: None,
+            },
             Event::MessageComposed { message: Box::new(message(&review, &line)) },
             sent("status"),
             Event::DeliverySent {
@@ -172,6 +180,13 @@ mod tests {
             Event::ItemSkipped { item: "metrics".into(), reason: text() },
             Event::StepUncertain { run: run.clone(), step: step.clone(), fault: fault() },
             Event::StepUnknowable { run: run.clone(), step: step.clone(), why: text() },
+            Event::SecondAwaited {
+                run: run.clone(),
+                step: step.clone(),
+                wish: Instead::Skip,
+                guards: vec![text()],
+                reason: text(),
+            },
             Event::GuardsOverridden {
                 run: run.clone(),
                 step: step.clone(),
@@ -181,7 +196,7 @@ mod tests {
             },
             Event::StepDoneByHand { run, step, reason: text() },
         ];
-        let actor = Actor { name: text(), uid: Some(7) };
+        let actor = Actor::named(text(), Some(7));
         let at = scene.records[closing].at;
         let (before, after) = scene.records.split_at(closing);
         let added = events.into_iter().map(|event| Record { seq: 0, at, actor: actor.clone(), event });

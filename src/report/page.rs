@@ -9,6 +9,7 @@ use super::review::{
 use super::words::{length, length_or_unknown, loss, met, moment, target, time};
 use crate::domain::checklist::Evidence;
 use crate::domain::describe::{self, Tone};
+use crate::domain::incident::Onset;
 use crate::domain::kinds::Undo;
 use crate::domain::recovery::Loss;
 use crate::domain::run::StepPhase;
@@ -79,7 +80,9 @@ fn objectives(review: &Review) -> Section {
     let rto_tile = |it: &RtoVerdict| {
         let so_far = if it.recovered { "" } else { ", never verified" };
         let note = format!("{}, promised {}{so_far}", met(it.met).text, target(it.target));
-        tile(format!("RTO {}", it.tier), it.elapsed, it.met, note)
+        let found = tile(format!("RTO {}", it.tier), it.elapsed, it.met, note);
+        let value = if it.at_least { bound(it, found.value) } else { found.value };
+        Tile { value, ..found }
     };
     let rpo_tile = |it: &RpoVerdict| {
         let how = match it.loss {
@@ -98,7 +101,7 @@ fn objectives(review: &Review) -> Section {
     let rto = review.rto.iter().map(|it| {
         vec![
             it.tier.word().into(),
-            length_or_unknown(it.elapsed),
+            if it.at_least { bound(it, length_or_unknown(it.elapsed)) } else { length_or_unknown(it.elapsed) },
             length_or_unknown(it.since_declared),
             target(it.target).into(),
             met(it.met),
@@ -120,20 +123,24 @@ fn objectives(review: &Review) -> Section {
     Section::new("Recovery against what was promised", blocks)
 }
 
+/// A length that is a lower bound: nobody saw the failure begin.
+fn bound(it: &RtoVerdict, cell: Cell) -> Cell {
+    let words = it.elapsed.map_or_else(|| "unknown".into(), |seconds| format!("at least {}", length(seconds)));
+    Cell::new(cell.tone, words)
+}
+
 fn clocks(review: &Review) -> Section {
     let clocks = &review.clocks;
-    let t0 = clocks.t0.values().min().copied();
+    let t0 = clocks.disruption().map(|(at, _)| at);
     let row = |name: &str, what: &str, at: Option<At>| {
         let after = t0.zip(at).map(|(t0, at)| format!("+{}", length(seconds_between(t0, at))));
         let at = at.map_or_else(|| Cell::new(Tone::Unknown, "not known"), |at| moment(at).into());
         vec![Cell::new(Tone::Strong, name), what.into(), at, after.unwrap_or_default().into()]
     };
-    let disrupted = match clocks.t0_is_declaration {
-        true => "disrupted: nothing was seen failing, so it is the declaration",
-        false => "disrupted: the last healthy reading",
-    };
+    let onset = clocks.disruption().map_or(Onset::Declaration, |(_, onset)| onset);
+    let disrupted = format!("disrupted: {}", onset.words());
     let mut rows = vec![
-        row("t0", disrupted, t0),
+        row("t0", &disrupted, t0),
         row("t1", "detected", clocks.t1),
         row("t2", "declared", clocks.t2),
         row("t3", "first action", clocks.t3),
@@ -386,9 +393,10 @@ fn journal(review: &Review) -> Section {
     let it = &review.journal;
     let hash = |hash: &Option<String>| hash.as_deref().map_or_else(|| Cell::new(Tone::Unknown, "not read"), Cell::code);
     let verified = match &it.verified {
-        Verified::Whole { records, .. } => {
-            Cell::new(Tone::Good, format!("the chain of all {records} records was recomputed: nothing was altered"))
-        }
+        Verified::Whole { records, head } => Cell::new(
+            Tone::Good,
+            format!("the chain of all {records} records was recomputed and fits; its head is {head}"),
+        ),
         Verified::Broken { why } => Cell::new(Tone::Bad, format!("ALTERED: {why}")),
         Verified::NotYet => Cell::new(Tone::Unknown, "not recomputed"),
     };

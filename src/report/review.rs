@@ -23,7 +23,7 @@ use crate::domain::verdict::{Promise, RpoVerdict, RtoVerdict};
 pub const FORMAT: u32 = 1;
 
 /// An incident in review. All lengths are in seconds; what is not known is absent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Review {
     pub format: u32,
     pub incident: IncidentId,
@@ -64,7 +64,7 @@ pub struct Review {
     pub journal: JournalRange,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SeverityChange {
     pub at: At,
     pub by: Actor,
@@ -73,7 +73,7 @@ pub struct SeverityChange {
 }
 
 /// A line of the timeline.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Entry {
     /// The number of its record.
     pub seq: u64,
@@ -86,7 +86,7 @@ pub struct Entry {
     pub against_advice: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunReview {
     pub id: RunId,
     pub plan: PlanId,
@@ -108,7 +108,7 @@ pub struct RunReview {
     pub no_return: Option<(StepId, At)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepReview {
     pub id: StepId,
     pub title: String,
@@ -138,7 +138,7 @@ pub struct StepReview {
 }
 
 /// How a step went the last time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Before {
     pub at: At,
     /// `drill DRILL-20261101-1`, `live run`
@@ -146,7 +146,7 @@ pub struct Before {
     pub seconds: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Difference {
     pub run: RunId,
     pub step: StepId,
@@ -154,7 +154,7 @@ pub struct Difference {
     pub before: Before,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MessageReview {
     pub id: MessageId,
     pub purpose: Purpose,
@@ -181,7 +181,7 @@ words! {
 }
 
 /// One channel's part of a message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DeliveryReview {
     pub channel: ChannelId,
     pub state: Delivered,
@@ -200,7 +200,7 @@ words! {
     Answer { Open = "open", Ticked = "ticked", Skipped = "skipped", }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ItemReview {
     pub id: ItemId,
     pub title: String,
@@ -232,13 +232,13 @@ words! {
 }
 
 /// Something that is left to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Action {
     pub because: Because,
     pub what: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Person {
     pub who: Actor,
     /// `declared`, `commander`, `answered 4 gates`
@@ -247,7 +247,7 @@ pub struct Person {
 }
 
 /// Which part of the journal it was written from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct JournalRange {
     pub first: u64,
     pub last: u64,
@@ -258,7 +258,7 @@ pub struct JournalRange {
 }
 
 /// Whether the chain was recomputed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Verified {
     /// Nobody has looked.
@@ -285,7 +285,7 @@ impl MessageReview {
 }
 
 /// An incident in a line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Brief {
     pub incident: IncidentId,
     pub title: String,

@@ -28,7 +28,11 @@ pub static KIND: SystemKind = SystemKind {
         title: "Dated copies in a folder",
         dated: true,
         params: &[
-            Param::required("folder", ParamType::Text, "where the copies are; `region` says where that is"),
+            Param::required(
+                "folder",
+                ParamType::Text,
+                "where the copies are, as an absolute path; `region` says where that is",
+            ),
             Param::default("prefix", ParamType::Text, "", "how their names begin"),
             Param::default("suffix", ParamType::Text, "", "how their names end"),
             Param::default(

@@ -3,8 +3,9 @@
 use crate::domain::backup::Worth;
 use crate::domain::health::Status;
 use crate::domain::readiness::Ready;
+use crate::domain::rollup::said;
 use crate::domain::run::{Outcome, Run, StepPhase};
-use crate::domain::time::seconds_between;
+use crate::domain::time::{At, seconds_between};
 use crate::domain::view::Snapshot;
 
 use super::app::{App, Link};
@@ -139,7 +140,13 @@ fn after_or_before_run(app: &App, incident: &str) -> Advice {
 /// Clients are away from home, and something holds no longer.
 fn unprotected(app: &App) -> bool {
     let Some(mirror) = app.mirror.as_ref().filter(|mirror| mirror.state.moved.is_some()) else { return false };
-    let gaps = crate::domain::wayback::unprotected(&mirror.estate, &mirror.state, &mirror.live.surveys, app.now());
+    let gaps = crate::domain::wayback::unprotected(
+        &mirror.estate,
+        &mirror.state,
+        &mirror.live.surveys,
+        &mirror.live.probes,
+        app.now(),
+    );
     gaps.iter().any(|it| it.gap.blocks())
 }
 
@@ -167,7 +174,7 @@ fn quiet(app: &App) -> Advice {
             "see what is unprotected since the failover, and how clients come home",
         );
     }
-    if let Some(text) = ill(mirror) {
+    if let Some(text) = ill(mirror, app.now()) {
         return pane(Pane::Services, Role::Warn, text);
     }
     let judged = mirror.backups(app.now());
@@ -199,10 +206,10 @@ fn quiet(app: &App) -> Advice {
 }
 
 /// What is not healthy although no region is in trouble: `no region is in trouble, but 2 checks are down, 5 degraded: cache.redis.ping`.
-fn ill(mirror: &Snapshot) -> Option<String> {
+fn ill(mirror: &Snapshot, now: At) -> Option<String> {
     let with = |status: Status| -> Vec<&str> {
-        let known = mirror.state.probes.iter().filter(|(_, known)| known.status == status);
-        known.map(|(probe, _)| probe.as_str()).collect()
+        let said = mirror.estate.probes.iter().map(|probe| said(probe, &mirror.live.probes, now));
+        said.filter(|it| it.status == status).map(|it| it.probe.id.as_str()).collect()
     };
     let words = [(Status::Down, "down"), (Status::Degraded, "degraded"), (Status::Unknown, "unknown")];
     let found: Vec<(&str, Vec<&str>)> =
@@ -215,7 +222,7 @@ fn ill(mirror: &Snapshot) -> Option<String> {
 /// How far the plan's rule is that is met first: ` · region rule met in 2:10`.
 fn rule(app: &App) -> String {
     let Some(mirror) = &app.mirror else { return String::new() };
-    let all = mirror.triggers();
+    let all = mirror.triggers(app.now());
     let Some(first) = all.first() else { return String::new() };
     match first.seconds_left(app.now()) {
         left if left > 0.0 => format!(" · {} met in {}", first.rule.title(), clock(left)),

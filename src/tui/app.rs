@@ -112,8 +112,16 @@ pub enum Request {
 /// What came of a request.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Asked { said: String, result: Result<Option<String>, String> },
-    ByHand { step: StepId, result: Result<Vec<StepByHand>, String> },
+    /// It is long in coming.
+    Awaited,
+    Asked {
+        said: String,
+        result: Result<Option<String>, String>,
+    },
+    ByHand {
+        step: StepId,
+        result: Result<Vec<StepByHand>, String>,
+    },
     Records(Result<Vec<Record>, String>),
     Report(Result<Box<Documents>, String>),
     Drafts(Result<Vec<crate::domain::comms::Message>, String>),
@@ -373,6 +381,7 @@ impl App {
 
     fn answered(&mut self, answer: Answer) {
         match answer {
+            Answer::Awaited => self.say(Role::Busy, "waiting for the engine…"),
             Answer::Asked { said, result: Ok(note) } => {
                 let text = note.unwrap_or(said);
                 if !text.is_empty() {
@@ -496,14 +505,14 @@ impl App {
             baseline: &baseline,
             voice: Voice::mute(),
             surveys: &mirror.live.surveys,
+            chain: &Default::default(),
+            readings: &mirror.live.probes,
         };
         let origin = Origin::Cockpit { session: self.session.clone(), read_only: self.read_only };
         let who = mirror.live.attached.get(&self.session);
-        let actor = Actor {
-            name: who.map_or_else(String::new, |who| who.name.clone()),
-            // Nobody's: a cockpit that is not known yet has confirmed nothing.
-            uid: Some(who.map_or(u32::MAX, |who| who.uid)),
-        };
+        // Nobody's: a cockpit that is not known yet has confirmed nothing.
+        let (name, uid) = who.map_or((String::new(), u32::MAX), |who| (who.name.clone(), who.uid));
+        let actor = Actor::named(name, Some(uid));
         let envelope = Envelope { actor, origin, command: Command::Ask(ask.clone()) };
         decide(&around, &mirror.state, &envelope).map(|_| ())
     }
@@ -563,6 +572,6 @@ impl App {
         let Some(mirror) = &self.mirror else { return Status::Unknown };
         let serving = mirror.state.serving(&mirror.estate);
         let services = mirror.estate.services.iter();
-        Status::worst(services.map(|service| super::health::service(mirror, self.now(), &service.id, &serving).status))
+        Status::worst(services.map(|service| mirror.service(service, &serving, self.now()).status()))
     }
 }

@@ -29,10 +29,11 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// A session of its own on the engine; it is attached while it listens.
-    pub fn new(path: &Path, read_only: bool) -> Self {
+    /// A session of its own on the engine; it is attached while it listens. `trusted` is a user whose engine is believed besides this
+    /// user's own and root's.
+    pub fn new(path: &Path, trusted: Option<u32>, read_only: bool) -> Self {
         let session = SessionId::from(format!("{}-{}", std::process::id(), jiff::Timestamp::now().as_nanosecond()));
-        let client = Client::cockpit(path, session.clone(), read_only);
+        let client = Client::cockpit(path, session.clone(), read_only).trusting(trusted);
         Self { client, session, read_only, resync: Arc::new(Notify::new()) }
     }
 }

@@ -1,6 +1,6 @@
 //! What can be said of the program itself: its keys, its themes, its manual, and its words for a shell.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::CommandFactory;
 use serde_json::json;
@@ -10,7 +10,8 @@ use super::run::say;
 use super::settings;
 use crate::cli::args::{Cli, Format};
 use crate::cli::exit::Exit;
-use crate::cli::text;
+use crate::cli::out::out;
+use crate::cli::{schema, text};
 use crate::tui::keymap::{self, Danger};
 use crate::tui::overrides;
 use crate::tui::theme::lint::lint;
@@ -58,12 +59,24 @@ pub fn themes(format: Format) -> Result<Exit, Failure> {
     Ok(if linted.iter().all(|(_, wrong)| wrong.is_empty()) { Exit::Ok } else { Exit::Config })
 }
 
+/// A schema, or the names of all.
+///
+/// # Errors
+/// When there is none of that name, or the folder of themes cannot be read.
+pub fn schema(name: Option<&str>, format: Format) -> Result<Exit, Failure> {
+    let library = settings::themes(settings::folder().as_deref())?;
+    let themes: Vec<&str> = library.names().collect();
+    let words = schema::Words { kinds: super::kinds(), themes: &themes, actions: keymap::Action::WORDS };
+    schema::print(name, &words, format == Format::Json, &mut out())?;
+    Ok(Exit::Ok)
+}
+
 /// # Errors
 /// When it cannot be written.
 pub fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "mayday", &mut script);
-    io::stdout().write_all(&script)?;
+    out().write_all(&script)?;
     Ok(Exit::Ok)
 }
 
@@ -72,6 +85,6 @@ pub fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
 pub fn man() -> Result<Exit, Failure> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-    io::stdout().write_all(&page)?;
+    out().write_all(&page)?;
     Ok(Exit::Ok)
 }

@@ -1,13 +1,14 @@
 //! The cockpit on an engine's socket.
 
 use std::io::IsTerminal;
-use std::path::Path;
 
 use super::failure::Failure;
+use super::places::Places;
 use super::settings;
 use crate::cli::args::CockpitArgs;
 use crate::cli::exit::Exit;
 use crate::config::cockpit::Cockpit;
+use crate::engine::clock::Machine;
 use crate::tui::socket::Socket;
 use crate::tui::{self, Options, TuiError, keymap, overrides};
 
@@ -27,11 +28,11 @@ pub fn needs_terminal() -> Result<(), Failure> {
 ///
 /// # Errors
 /// When there is no terminal to run in, or the options are not right.
-pub async fn run(socket: &Path, args: &CockpitArgs) -> Result<Exit, Failure> {
+pub async fn run(places: &Places, args: &CockpitArgs) -> Result<Exit, Failure> {
     needs_terminal()?;
     #[cfg(debug_assertions)]
     super::crash::of_cockpit();
-    tui::run(Socket::new(socket, args.read_only), options(args)).await?;
+    tui::run(Socket::new(&places.socket, places.trusted, args.read_only), options(args), &Machine::new()).await?;
     Ok(Exit::Ok)
 }
 

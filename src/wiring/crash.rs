@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
 use crate::domain::journal::{Chain, Journal, JournalFault, Records};
+use crate::domain::state::State;
 use crate::domain::time::At;
 
 /// `before:N` or `after:N`: die just before, or just after, the N-th append of this process is durable that says what is done, counted
@@ -63,6 +64,22 @@ impl Journal for Crashing {
         }
         records
     }
+
+    fn tail(&self) -> Chain {
+        self.journal.tail()
+    }
+
+    async fn check(&self, whole: bool) -> Result<(), JournalFault> {
+        self.journal.check(whole).await
+    }
+
+    async fn keep(&self, state: &State) -> Result<(), JournalFault> {
+        self.journal.keep(state).await
+    }
+
+    async fn close(&self) {
+        self.journal.close().await;
+    }
 }
 
 #[async_trait]
@@ -77,6 +94,10 @@ impl Records for Crashing {
 
     async fn hash(&self, seq: u64) -> Result<Option<String>, JournalFault> {
         self.journal.hash(seq).await
+    }
+
+    async fn find(&self, head: &str) -> Result<Option<u64>, JournalFault> {
+        self.journal.find(head).await
     }
 }
 

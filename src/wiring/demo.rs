@@ -1,13 +1,16 @@
 //! `mayday demo`: the lab, a private engine and the cockpit, on an incident. Everything it started ends with it.
 
+use std::io::Write;
+
 use serde_json::json;
 
 use super::failure::Failure;
-use super::stage::{Stage, called_for, client_is_served, is_healthy, until};
+use super::stage::{Stage, called_for, client_is_served, is_healthy, of_its_pace, until};
 use super::{cockpit, follow, lab};
 use crate::api::client::Client;
 use crate::cli::args::{DemoArgs, Format};
 use crate::cli::exit::Exit;
+use crate::cli::out::out;
 use crate::cli::status;
 use crate::cli::text::table;
 use crate::domain::command::Ask;
@@ -50,11 +53,11 @@ fn list(format: Format) -> Result<Exit, Failure> {
                 .iter()
                 .map(|it| json!({ "name": it.name, "title": it.title, "about": it.about, "plan": it.plan }))
                 .collect();
-            println!("{:#}", json!(rows));
+            writeln!(out(), "{:#}", json!(rows))?;
         }
         Format::Text => {
             let rows: Vec<Vec<String>> = all.iter().map(|it| vec![it.name.to_owned(), it.title.clone()]).collect();
-            print!("{}", table(&["scenario", "what goes wrong"], &rows));
+            write!(out(), "{}", table(&["scenario", "what goes wrong"], &rows))?;
         }
     }
     Ok(Exit::Ok)
@@ -66,7 +69,7 @@ async fn attended(stage: &Stage, chosen: &Scenario, args: &DemoArgs) -> Result<E
         std::future::pending().await
     };
     tokio::select! {
-        exit = cockpit::run(&stage.engine.places.socket, &args.cockpit) => exit,
+        exit = cockpit::run(&stage.engine.places, &args.cockpit) => exit,
         never = play => never,
     }
 }
@@ -95,6 +98,9 @@ async fn headless(stage: &Stage, chosen: &Scenario, format: Format) -> Result<Ex
     let exit = follow::follow(&client, format).await?;
     let served = client_is_served(&stage.lab).await;
     play.abort();
+    if let Some(word) = of_its_pace(stage.lab.world.pace.0) {
+        eprintln!("{word}");
+    }
     eprintln!("the synthetic client {}", if served { "reads and writes again" } else { "is NOT served" });
     Ok(if served || exit != Exit::Ok { exit } else { Exit::Failed })
 }
@@ -103,8 +109,8 @@ async fn headless(stage: &Stage, chosen: &Scenario, format: Format) -> Result<Ex
 async fn stands(client: &Client, format: Format) -> Result<Exit, Failure> {
     let view = client.snapshot().await?;
     match format {
-        Format::Json => println!("{:#}", status::json(&view)),
-        Format::Text => print!("{}", status::text(&view)),
+        Format::Json => writeln!(out(), "{:#}", status::json(&view))?,
+        Format::Text => write!(out(), "{}", status::text(&view))?,
     }
     eprintln!("nothing has to be failed over");
     Ok(Exit::Ok)

@@ -1,30 +1,37 @@
 //! The engine as a process: running it, and starting it in the background when it is needed.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{self, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::drill::automatic::Child;
 use super::failure::Failure;
 use super::places::Places;
-use super::{assemble, kinds};
+use super::reload::Reloader;
+use super::{assemble, kinds, log};
 use crate::api::client::Client;
-use crate::api::server::{self, Limits, scrape};
+use crate::api::server::{self, Engines, Limits, scrape};
 use crate::cli::args::EngineArgs;
 use crate::cli::exit::Exit;
 use crate::config;
+use crate::domain::journal::Journal;
 use crate::engine::Handle;
-use crate::journal::{Lock, LockFault, SqliteJournal, folder, replay};
+use crate::journal::{Lock, LockFault, SqliteJournal, folder, resume};
+
+/// How long the parts of an engine may take to end.
+const PARTING: Duration = Duration::from_secs(3);
+/// When the process ends, whatever hangs.
+const LAST: Duration = Duration::from_secs(4);
 
 /// How long a started engine may take to answer; a journal of a million events is replayed in a fraction of it.
 const START: Duration = Duration::from_secs(20);
@@ -36,16 +43,19 @@ const START: Duration = Duration::from_secs(20);
 pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let signals = Signals::catch()?;
     let config = config::load(&places.config, &kinds())?;
+    let files = config.files.clone();
     let _lock = Lock::take(&places.state)?;
+    log::bound(&places.log());
     let journal = SqliteJournal::open(&places.state).await?;
-    let state = replay(journal.reader()).await?;
+    let state = resume(journal.reader()).await?;
     let listener = server::listen(&places.socket).map_err(|error| Failure::socket(&places.socket, &error))?;
     let metrics = match args.metrics {
         Some(address) => Some(scrape::listen(address).await.map_err(|error| Failure::metrics(address, &error))?),
         None => None,
     };
     let driller = Arc::new(Child::new(places.clone()));
-    let parts = assemble(config, Arc::new(journal), state, places.records(), Some(driller));
+    let journal: Arc<dyn Journal> = Arc::new(journal);
+    let parts = assemble(config, journal.clone(), state, places.records(), Some(driller));
     let group = match &args.socket_group {
         Some(group) => Some(server::share(&places.socket, group).map_err(|why| Failure::shared(group, &why))?),
         None => None,
@@ -53,21 +63,49 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let engine = Handle::start(parts).await?;
     tracing::info!(socket = %places.socket.display(), "the engine runs");
     let stop = CancellationToken::new();
+    let (reloader, engines) = Reloader::new(places, journal, engine, files, stop.clone());
+    let engines = Engines::new(engines, reloader.clone());
+    tokio::spawn(reloader.clone().watch());
     if let Some(listener) = metrics {
-        tokio::spawn(scrape::serve(listener, engine.clone(), stop.clone()));
+        tokio::spawn(scrape::serve(listener, args.metrics_host.clone(), engines.clone(), stop.clone()));
     }
-    let (ended, until_stdin_closes) = (stop.clone(), args.until_stdin_closes);
-    tokio::spawn(async move {
-        tokio::select! {
-            () = signals.end() => {}
-            () = closed(), if until_stdin_closes => {}
+    let until_stdin_closes = args.until_stdin_closes;
+    let (limits, socket) = (Limits { group, ..Limits::default() }, places.socket.clone());
+    let mut serving = pin!(server::serve(listener, socket, engines, limits, stop.clone()));
+    // In this task and in no other: it is heard while every thread of the others hangs.
+    let mut served = false;
+    let broken = tokio::select! {
+        () = &mut serving => { served = true; false }
+        () = signals.end(&reloader) => false,
+        () = closed(), if until_stdin_closes => false,
+        () = reloader.broken() => true,
+    };
+    stop.cancel();
+    end_at_last(places.socket.clone());
+    let _ = timeout(PARTING, async {
+        if !served {
+            serving.await;
         }
-        ended.cancel();
-    });
-    server::serve(listener, places.socket.clone(), engine.clone(), Limits { group, ..Limits::default() }, stop).await;
-    engine.stop().await;
+        reloader.now().stop().await;
+    })
+    .await;
     tracing::info!("the engine has stopped");
-    Ok(())
+    match broken {
+        false => Ok(()),
+        true => Err(Failure::failed(
+            "a part of the engine died by a defect of Mayday's (its log tells which), so all of it has ended; nothing is lost → start it again: mayday engine",
+        )),
+    }
+}
+
+/// Ends the process whatever hangs in it: what is not journalled by then is observed by the next engine.
+fn end_at_last(socket: PathBuf) {
+    // Without this thread the end is as good, only not as certain.
+    let _ = std::thread::Builder::new().name("end".into()).spawn(move || {
+        std::thread::sleep(LAST);
+        let _ = std::fs::remove_file(socket);
+        process::exit(1);
+    });
 }
 
 /// Whoever held the other side of standard input is gone.
@@ -81,8 +119,8 @@ async fn closed() {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// The terminal may go: caught and passed over.
-    _hang_up: Signal,
+    /// Take the config that is on disk. A terminal that goes sends it too, which ends nothing.
+    hang_up: Signal,
     /// A file has reached the limit that was set for this process: the write that did it fails, and says so.
     _file_size: Signal,
 }
@@ -93,16 +131,25 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            _hang_up: signal(SignalKind::hangup())?,
+            hang_up: signal(SignalKind::hangup())?,
             _file_size: signal(file_size)?,
         })
     }
 
     /// Until somebody asks for the end.
-    async fn end(mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    async fn end(mut self, reloader: &Arc<Reloader>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {}
+            }
+            // The end does not wait for a reload.
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                () = reloader.hung_up() => {}
+            }
         }
     }
 }
@@ -112,7 +159,7 @@ impl Signals {
 /// # Errors
 /// When none answers and none can be started: the last words of its log are part of the error.
 pub async fn ensure(places: &Places) -> Result<Client, Failure> {
-    let client = Client::new(&places.socket);
+    let client = places.client();
     match client.snapshot().await {
         Ok(_) => return Ok(client),
         Err(error) if places.foreign => return Err(error.into()),
@@ -122,6 +169,9 @@ pub async fn ensure(places: &Places) -> Result<Client, Failure> {
     config::load(&places.config, &kinds())?;
     let mut child = spawn(places, Stdio::null(), false)?;
     wait(places, &mut child).await?;
+    // Whoever only asked how things stand has to know that something runs from now on.
+    let _ =
+        writeln!(io::stderr(), "started an engine in the background; it goes on running → mayday engine stop ends it");
     Ok(client)
 }
 
@@ -132,8 +182,8 @@ pub async fn ensure(places: &Places) -> Result<Client, Failure> {
 pub fn spawn(places: &Places, stdin: Stdio, private: bool) -> Result<process::Child, Failure> {
     let cannot = |error: io::Error| Failure::failed(format!("an engine cannot be started: {error}"));
     let unusable = |error| LockFault::Unusable { dir: places.state.clone(), error };
-    folder(&places.state).map_err(unusable)?;
-    let log = File::options().create(true).append(true).mode(0o600).open(places.log()).map_err(unusable)?;
+    folder(&places.state)?;
+    let log = log::open(&places.log()).map_err(unusable)?;
     let mut command = Command::new(std::env::current_exe().map_err(cannot)?);
     command.arg("engine").arg("--config").arg(&places.config).arg("--state-dir").arg(&places.state);
     if private {
@@ -148,7 +198,7 @@ pub fn spawn(places: &Places, stdin: Stdio, private: bool) -> Result<process::Ch
 /// # Errors
 /// When it ends instead, or takes too long.
 pub async fn wait(places: &Places, child: &mut process::Child) -> Result<(), Failure> {
-    let (client, start) = (Client::new(&places.socket), Instant::now());
+    let (client, start) = (places.client(), Instant::now());
     loop {
         if client.snapshot().await.is_ok() {
             return Ok(());

@@ -55,7 +55,7 @@ impl From<LockFault> for Failure {
     fn from(fault: LockFault) -> Self {
         let exit = match fault {
             LockFault::Held { .. } => Exit::Refused,
-            LockFault::Unusable { .. } => Exit::Journal,
+            LockFault::Unusable { .. } | LockFault::Open { .. } => Exit::Journal,
         };
         Self::new(exit, fault.to_string())
     }

@@ -7,6 +7,7 @@ use crate::api::client::{Client, Fed, Feed};
 use crate::cli::args::Format;
 use crate::cli::exit::Exit;
 use crate::cli::failover;
+use crate::cli::out::out;
 use crate::domain::command::Ask;
 use crate::domain::event::Record;
 use crate::domain::ids::{RunId, StepId};
@@ -112,8 +113,8 @@ impl Follower<'_> {
         }
         let Some(run) = self.run() else { return Ok(None) };
         match self.format {
-            Format::Json => println!("{:#}", failover::summary_json(&self.view, run)),
-            Format::Text => print!("{}", failover::summary(&self.view, run)),
+            Format::Json => writeln!(out(), "{:#}", failover::summary_json(&self.view, run))?,
+            Format::Text => write!(out(), "{}", failover::summary(&self.view, run))?,
         }
         if run.is_open() {
             eprint!("\n{}", failover::waiting(run));

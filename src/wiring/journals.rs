@@ -10,10 +10,13 @@ use crate::api::client::{Client, Fed};
 use crate::cli::args::{Format, JournalCommand};
 use crate::cli::exit::Exit;
 use crate::cli::journal;
+use crate::cli::out::out;
+use crate::domain::actor::Actor;
 use crate::domain::event::Record;
-use crate::domain::journal::{Chain, Records};
+use crate::domain::journal::{Chain, JournalFault, Records};
+use crate::domain::time::At;
 use crate::domain::view::Update;
-use crate::journal::Reader;
+use crate::journal::{Lock, Reader, accept as journal_accept, doubts};
 
 /// Records that are asked for at once.
 const PAGE: usize = 1000;
@@ -24,17 +27,59 @@ const PAGE: usize = 1000;
 /// When it cannot be read, or was altered.
 pub async fn run(places: &Places, command: JournalCommand, format: Format) -> Result<Exit, Failure> {
     match command {
-        JournalCommand::Verify => {
-            let chain = Source::find(places).await?.verify().await?;
-            let text = format!("{} records, nothing altered; head {}", chain.records, chain.head);
-            say(format, &chain, text)
-        }
-        JournalCommand::Export => export(&Source::find(places).await?).await,
-        JournalCommand::Tail { lines, follow } => {
-            let client = engine::ensure(places).await?;
-            tail(&client, lines, follow, format).await
-        }
+        JournalCommand::Verify { head } => verify(&Source::of(places).await?, head.as_deref(), format).await,
+        JournalCommand::Accept { phrase } => accept(places, phrase.as_deref(), format).await,
+        JournalCommand::Export => export(&Source::of(places).await?).await,
+        JournalCommand::Tail { lines, follow: true } => follow(&engine::ensure(places).await?, lines, format).await,
+        JournalCommand::Tail { lines, follow: false } => tail(places, lines, format).await,
     }
+}
+
+/// The fewest digits of a head that are taken for it.
+const DIGITS: usize = 8;
+
+async fn verify(source: &Source, head: Option<&str>, format: Format) -> Result<Exit, Failure> {
+    let chain = source.verify().await?;
+    let Some(head) = head else { return say(format, &chain, journal::proof(&chain, None)) };
+    if head.len() < DIGITS || !head.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let text = format!("`{head}` is no head → give its first {DIGITS} hexadecimal digits, or more");
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    match source.find(head).await? {
+        Some(seq) => {
+            let json = serde_json::json!({ "records": chain.records, "head": chain.head, "noted": head, "noted_at": seq });
+            say(format, &json, journal::proof(&chain, Some((head, seq))))
+        }
+        None => Err(JournalFault {
+            what: format!(
+                "its {} records fit together, but it never had the head {head}: it is another journal, or was written anew after \
+                that head was noted",
+                chain.records
+            ),
+            next: "keep the state directory as evidence, and look for the one that the head was noted of".into(),
+        }
+        .into()),
+    }
+}
+
+/// Who types this.
+fn myself() -> Actor {
+    let uid = rustix::process::getuid().as_raw();
+    let name = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
+    Actor { nameless: name.is_none(), ..Actor::named(name.unwrap_or_else(|| format!("uid {uid}")), Some(uid)) }
+}
+
+async fn accept(places: &Places, phrase: Option<&str>, format: Format) -> Result<Exit, Failure> {
+    // No engine may work on it meanwhile.
+    let _lock = Lock::take(&places.state)?;
+    let Some(fault) = doubts(&places.state).await? else {
+        let nothing = "the journal fits its anchor: there is nothing to accept";
+        return say(format, &serde_json::json!({ "accepted": null }), nothing.into());
+    };
+    let Some(phrase) = phrase else { return Err(fault.into()) };
+    let accepted = journal_accept(&places.state, phrase, myself(), At::now()).await?;
+    let text = format!("accepted, and written into the journal: {}", accepted.as_deref().unwrap_or_default());
+    say(format, &serde_json::json!({ "accepted": accepted }), text)
 }
 
 /// Where the journal is read from.
@@ -44,8 +89,8 @@ pub(super) enum Source {
 }
 
 impl Source {
-    pub async fn find(places: &Places) -> Result<Self, Failure> {
-        let client = Client::new(&places.socket);
+    pub async fn of(places: &Places) -> Result<Self, Failure> {
+        let client = places.client();
         match client.snapshot().await {
             Ok(_) => Ok(Self::Engine(client)),
             Err(error) if places.foreign => Err(error.into()),
@@ -60,6 +105,33 @@ impl Source {
         })
     }
 
+    async fn find(&self, head: &str) -> Result<Option<u64>, Failure> {
+        Ok(match self {
+            Self::Engine(client) => client.find_head(head).await?,
+            Self::File(reader) => reader.find(head).await?,
+        })
+    }
+
+    /// The number of the last record.
+    async fn last(&self) -> Result<u64, Failure> {
+        Ok(match self {
+            Self::Engine(client) => client.snapshot().await?.state.seq,
+            Self::File(reader) => reader.last().await?,
+        })
+    }
+
+    /// Records as they were written, each with its number.
+    async fn texts(&self, after: u64) -> Result<Vec<(u64, String)>, Failure> {
+        match self {
+            Self::Engine(client) => {
+                let records = client.records(after, PAGE).await?;
+                let text = |record: &Record| Ok((record.seq, serde_json::to_string(record).map_err(io::Error::other)?));
+                records.iter().map(text).collect()
+            }
+            Self::File(reader) => Ok(reader.texts(after, PAGE).await?),
+        }
+    }
+
     pub async fn records(&self, after: u64) -> Result<Vec<Record>, Failure> {
         Ok(match self {
             Self::Engine(client) => client.records(after, PAGE).await?,
@@ -68,32 +140,45 @@ impl Source {
     }
 }
 
+/// As it was written: what this Mayday does not understand is handed on whole.
 async fn export(source: &Source) -> Result<Exit, Failure> {
     let mut after = 0;
     loop {
-        let records = source.records(after).await?;
-        let Some(last) = records.last() else { return Ok(Exit::Ok) };
-        after = last.seq;
-        for record in &records {
-            writeln!(io::stdout(), "{}", serde_json::to_string(record).map_err(io::Error::other)?)?;
+        let texts = source.texts(after).await?;
+        let Some((last, _)) = texts.last() else { return Ok(Exit::Ok) };
+        after = *last;
+        for (_, text) in &texts {
+            writeln!(out(), "{text}")?;
         }
     }
 }
 
-async fn tail(client: &Client, lines: usize, follow: bool, format: Format) -> Result<Exit, Failure> {
+fn print(record: &Record, format: Format) -> Result<(), Failure> {
+    let line = match format {
+        Format::Json => serde_json::to_string(record).map_err(io::Error::other)?,
+        Format::Text => journal::line(record),
+    };
+    Ok(writeln!(io::stdout(), "{line}")?)
+}
+
+async fn tail(places: &Places, lines: usize, format: Format) -> Result<Exit, Failure> {
+    let source = Source::of(places).await?;
+    let mut after = source.last().await?.saturating_sub(lines as u64);
+    loop {
+        let records = source.records(after).await?;
+        let Some(last) = records.last() else { return Ok(Exit::Ok) };
+        after = last.seq;
+        records.iter().try_for_each(|record| print(record, format))?;
+    }
+}
+
+async fn follow(client: &Client, lines: usize, format: Format) -> Result<Exit, Failure> {
     let mut after = client.snapshot().await?.state.seq.saturating_sub(lines as u64);
     let mut feed = client.feed();
     loop {
         for record in client.records(after, PAGE).await? {
             after = record.seq;
-            let line = match format {
-                Format::Json => serde_json::to_string(&record).map_err(io::Error::other)?,
-                Format::Text => journal::line(&record),
-            };
-            writeln!(io::stdout(), "{line}")?;
-        }
-        if !follow {
-            return Ok(Exit::Ok);
+            print(&record, format)?;
         }
         loop {
             match feed.next().await {

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::visit;
 use crate::cli::args::{Format, LabArgs};
 use crate::cli::exit::Exit;
+use crate::cli::out::out;
 use crate::lab::scenario::{self, Scenario};
 use crate::lab::{Lab, Pace, REGIONS, estate, handout};
 
@@ -28,7 +29,7 @@ async fn serve(args: &LabArgs, format: Format) -> Result<Exit, Failure> {
     let config = dir.join("config.toml");
     std::fs::write(&config, estate::config_for(&lab.endpoints, lab.world.pace).map_err(Failure::failed)?)?;
     files.push(config);
-    let mut out = io::stdout();
+    let mut out = out();
     match format {
         Format::Json => writeln!(out, "{:#}", handout::json(&lab.endpoints, &dir))?,
         Format::Text => {

@@ -6,19 +6,27 @@ mod cockpit;
 mod crash;
 mod demo;
 mod drill;
+mod edit;
 mod engine;
 mod failure;
 mod follow;
+mod init;
 mod journals;
 mod lab;
+pub mod log;
 mod notices;
 mod places;
+mod refuse;
+mod reload;
 mod reports;
 mod revert;
 mod run;
 mod settings;
 mod stage;
+mod sweep;
 mod visit;
+#[cfg(debug_assertions)]
+mod wall;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -29,6 +37,7 @@ use async_trait::async_trait;
 
 use crate::channels::{self, pagerduty::PagerDuty};
 use crate::config::Config;
+use crate::domain::clock::Clock;
 use crate::domain::comms::{Channel, ChannelKind, ChannelSpec, Found, Parcel};
 use crate::domain::contacts::Rota;
 use crate::domain::estate::{Estate, ProbeSpec, SystemSpec};
@@ -42,6 +51,7 @@ use crate::domain::recovery::Survey;
 use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Factory, Fault, Receipt, Step, Surroundings, System};
+use crate::engine::clock::Machine;
 use crate::engine::{Channels, Parts, builtin};
 use crate::report::Reports;
 use crate::systems::FACTORIES;
@@ -77,20 +87,27 @@ pub fn assemble(
     let reporter = Arc::new(Reports);
     let channels = Channels::new(&estate, reach(&estate));
     let wording = Arc::new(config.templates);
-    Parts { estate, plans, journal, state, systems, rota, driller, reporter, channels, wording, records }
+    let clock: Arc<dyn Clock> = Arc::new(Machine::new());
+    #[cfg(debug_assertions)]
+    let clock = wall::set_by_file(clock);
+    Parts { estate, plans, journal, state, systems, rota, driller, reporter, channels, wording, records, clock }
 }
 
 /// Connects every channel. One that cannot be says so whenever it is used.
 fn reach(estate: &Estate) -> BTreeMap<ChannelId, Arc<dyn Channel>> {
     let connect = |spec: &ChannelSpec| -> Arc<dyn Channel> {
-        let unknown = || Fault::permanent(spec.id.as_str(), format!("there is no channel kind `{}`", spec.kind));
-        let factory = channels::FACTORIES.iter().find(|factory| factory.kind().name == spec.kind);
-        factory.ok_or_else(unknown).and_then(|factory| factory.connect(spec)).unwrap_or_else(|fault| {
+        try_channel(spec).unwrap_or_else(|fault| {
             tracing::error!(%fault, "a channel cannot be used");
             Arc::new(Mute(fault))
         })
     };
     estate.channels.iter().map(|spec| (spec.id.clone(), connect(spec))).collect()
+}
+
+fn try_channel(spec: &ChannelSpec) -> Result<Arc<dyn Channel>, Fault> {
+    let unknown = || Fault::permanent(spec.id.as_str(), format!("there is no channel kind `{}`", spec.kind));
+    let factory = channels::FACTORIES.iter().find(|factory| factory.kind().name == spec.kind);
+    factory.ok_or_else(unknown).and_then(|factory| factory.connect(spec))
 }
 
 /// Stands for a channel whose parameters can never work.
@@ -102,8 +119,12 @@ impl Channel for Mute {
         Err(self.0.clone())
     }
 
+    /// An engine with another config may have sent it: who cannot look must not say that nothing is there, or it goes out twice.
     async fn find(&self, _: &Parcel) -> Result<Found, Fault> {
-        Ok(Found::NotThere)
+        Ok(Found::Untold(format!(
+            "this channel cannot be used, so nobody can look whether it arrived: {}",
+            self.0.what
+        )))
     }
 
     async fn reach(&self) -> Result<String, Fault> {
@@ -120,6 +141,11 @@ fn rota(estate: &Estate) -> Option<Arc<dyn Rota>> {
 /// Connects every system of the estate, and the ambient ones.
 fn connect(estate: &Arc<Estate>) -> BTreeMap<SystemId, Arc<dyn System>> {
     let around = Surroundings { estate: estate.clone() };
+    with_ambient(estate).into_iter().map(|spec| (spec.id.clone(), connect_one(&spec, &around))).collect()
+}
+
+/// Every system that is connected: those of the estate and those that need no table of their own.
+fn with_ambient(estate: &Estate) -> Vec<SystemSpec> {
     let ambient = FACTORIES.iter().filter(|factory| factory.kind().ambient).map(|factory| SystemSpec {
         id: factory.kind().name.into(),
         kind: factory.kind().name.into(),
@@ -128,19 +154,21 @@ fn connect(estate: &Arc<Estate>) -> BTreeMap<SystemId, Arc<dyn System>> {
         class: None,
         params: Params::default(),
     });
-    let specs = ambient.chain(estate.systems.iter().cloned());
-    specs.map(|spec| (spec.id.clone(), connect_one(&spec, &around))).collect()
+    ambient.chain(estate.systems.iter().cloned()).collect()
 }
 
 /// One system that cannot be connected must not keep the engine from serving the others.
 fn connect_one(spec: &SystemSpec, around: &Surroundings) -> Arc<dyn System> {
-    let unknown = || Fault::permanent(spec.id.as_str(), format!("there is no system kind `{}`", spec.kind));
-    let factory: Option<&&dyn Factory> = FACTORIES.iter().find(|factory| factory.kind().name == spec.kind);
-    let connected = factory.ok_or_else(unknown).and_then(|factory| factory.connect(spec, around));
-    connected.unwrap_or_else(|fault| {
+    try_connect(spec, around).unwrap_or_else(|fault| {
         tracing::error!(%fault, "a system cannot be used");
         Arc::new(Unusable(fault))
     })
+}
+
+fn try_connect(spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
+    let unknown = || Fault::permanent(spec.id.as_str(), format!("there is no system kind `{}`", spec.kind));
+    let factory: Option<&&dyn Factory> = FACTORIES.iter().find(|factory| factory.kind().name == spec.kind);
+    factory.ok_or_else(unknown).and_then(|factory| factory.connect(spec, around))
 }
 
 /// Stands for a system whose parameters can never work: it says so whenever it is asked.

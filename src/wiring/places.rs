@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
+use super::settings;
+use crate::api::client::Client;
 use crate::cli::args::Common;
 
 /// A Unix socket's path has to fit this many bytes (`sun_path`, with its closing zero).
@@ -17,6 +19,8 @@ pub struct Places {
     pub socket: PathBuf,
     /// The socket was named: it may be another machine's, so no engine is started for it.
     pub foreign: bool,
+    /// A user whose engine is believed besides this user's own and root's.
+    pub trusted: Option<u32>,
 }
 
 impl Places {
@@ -45,7 +49,13 @@ impl Places {
                 socket.display()
             ));
         }
-        Ok(Self { config, state, socket, foreign })
+        let trusted = common.engine_user.clone().or_else(settings::engine_user).as_deref().map(user).transpose()?;
+        Ok(Self { config, state, socket, foreign, trusted })
+    }
+
+    /// Talks to the engine of these places, once there is one.
+    pub fn client(&self) -> Client {
+        Client::new(&self.socket).trusting(self.trusted).awaiting(|| eprintln!("waiting for the engine…"))
     }
 
     pub fn records(&self) -> PathBuf {
@@ -60,6 +70,14 @@ impl Places {
     pub fn within(dir: &Path) -> Self {
         let (config, state) = (dir.join("config.toml"), dir.join("state"));
         let socket = state.join("engine.sock");
-        Self { config, state, socket, foreign: false }
+        Self { config, state, socket, foreign: false, trusted: None }
     }
+}
+
+/// A user by name or number.
+fn user(named: &str) -> Result<u32, String> {
+    let known = uzers::get_user_by_name(named).map(|user| user.uid());
+    known.or_else(|| named.parse().ok()).ok_or_else(|| {
+        format!("this host knows no user `{named}` → name the one that the engine runs as, with --engine-user or in cockpit.toml")
+    })
 }

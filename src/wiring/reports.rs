@@ -11,6 +11,7 @@ use super::run::say;
 use crate::cli;
 use crate::cli::args::{Format, ReportArgs, ReportFormat};
 use crate::cli::exit::Exit;
+use crate::cli::out::out;
 use crate::domain::ids::IncidentId;
 use crate::domain::review::Documents;
 use crate::domain::time::At;
@@ -34,7 +35,7 @@ pub async fn report(places: &Places, args: ReportArgs, output: Format) -> Result
         ReportFormat::Json => &documents.json,
     };
     match &args.out {
-        None => write!(io::stdout(), "{text}")?,
+        None => write!(out(), "{text}")?,
         Some(path) => {
             put(path, text)?;
             eprintln!("the review of {} is in {}", documents.incident, path.display());
@@ -50,7 +51,7 @@ fn put(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 async fn documents(places: &Places, incident: Option<IncidentId>) -> Result<Documents, Failure> {
-    match Source::find(places).await? {
+    match Source::of(places).await? {
         Source::Engine(client) => Ok(client.report(incident.as_ref()).await?),
         Source::File(reader) => {
             let review = reports::review(&reader, incident.as_ref(), At::now()).await?;
@@ -84,7 +85,7 @@ pub async fn show(places: &Places, incident: &str, format: Format) -> Result<Exi
 /// # Errors
 /// When the journal cannot be read.
 pub async fn list(places: &Places, format: Format) -> Result<Exit, Failure> {
-    let (source, mut lister, mut after) = (Source::find(places).await?, Lister::default(), 0);
+    let (source, mut lister, mut after) = (Source::of(places).await?, Lister::default(), 0);
     loop {
         let records = source.records(after).await?;
         let Some(last) = records.last() else { break };

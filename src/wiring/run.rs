@@ -7,14 +7,15 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::places::Places;
-use super::{about, demo, drill, engine, follow, journals, kinds, lab, notices, reports, settings, watch};
+use super::{about, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, watch};
 use crate::api::client::Client;
 use crate::cli::args::{
-    ChecklistCommand, Cli, Command, Common, DrillCommand, EngineCommand, FailoverCommand, Format, HoldCommand,
-    IncidentCommand, PlanCommand, RunArgs, SeverityArgs, StepCommand, WaybackCommand,
+    ChecklistCommand, Cli, Command, Common, ConfigCommand, DrillCommand, EngineCommand, FailoverCommand, Format,
+    HoldCommand, IncidentCommand, PlanCommand, RunArgs, SeverityArgs, StepCommand, WaybackCommand,
 };
 use crate::cli::exit::Exit;
-use crate::cli::{self, backups, check, checklist, contacts, init, plan, ready, status, wayback};
+use crate::cli::out::out;
+use crate::cli::{self, backups, check, checklist, contacts, plan, ready, status, wayback};
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::comms::{Answers, Duty, HandOver};
@@ -35,9 +36,10 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Lab(args)) => lab::run(&args, common.output).await,
         Some(Command::Drill(DrillCommand::Game(args))) => drill::game::run(&args, common.output).await,
         Some(Command::Kinds { name }) => {
-            cli::kinds::kinds(&kinds(), name.as_deref(), common.output == Format::Json, &mut io::stdout())?;
+            cli::kinds::kinds(&kinds(), name.as_deref(), common.output == Format::Json, &mut out())?;
             Ok(Exit::Ok)
         }
+        Some(Command::Schema { name }) => about::schema(name.as_deref(), common.output),
         Some(Command::Keys) => about::keys(common.output),
         Some(Command::Themes) => about::themes(common.output),
         Some(Command::Completions { shell }) => about::completions(shell),
@@ -54,21 +56,24 @@ async fn with_places(
     let places = Places::find(common).map_err(|text| Failure::new(Exit::Usage, text))?;
     let format = common.output;
     match command {
-        Some(Command::Init { path }) => {
-            init::init(path.as_ref().unwrap_or(&places.config), &mut io::stdout())?;
-            Ok(Exit::Ok)
-        }
-        Some(Command::Check) => {
+        Some(Command::Init(args)) => init::run(args.path.as_ref().unwrap_or(&places.config), &args).await,
+        Some(Command::Config(ConfigCommand::Edit)) => edit::run(&places).await,
+        Some(Command::Check(args)) => {
             let loaded = check_all(&places);
+            let warnings = loaded.as_ref().map(|config| config::warnings(config, &kinds())).unwrap_or_default();
             match format {
-                Format::Json => check::check_json(&loaded, &mut io::stdout())?,
-                Format::Text => check::check(&loaded, &mut io::stdout())?,
+                Format::Json => check::check_json(&loaded, &warnings, &mut out())?,
+                Format::Text => check::check(&loaded, &warnings, args.verbose, &mut out())?,
             }
             Ok(if loaded.is_ok() { Exit::Ok } else { Exit::Config })
         }
         Some(Command::Engine(args)) => match args.command {
             Some(EngineCommand::Stop) => {
-                let accepted = Client::new(&places.socket).stop().await?;
+                let accepted = places.client().stop().await?;
+                say(format, &accepted, accepted.note.clone().unwrap_or_default())
+            }
+            Some(EngineCommand::Reload) => {
+                let accepted = Client::new(&places.socket).reload().await?;
                 say(format, &accepted, accepted.note.clone().unwrap_or_default())
             }
             None => engine::run(&places, &args).await.map(|()| Exit::Ok),
@@ -84,7 +89,7 @@ async fn with_places(
         None => {
             super::cockpit::needs_terminal()?;
             engine::ensure(&places).await?;
-            super::cockpit::run(&places.socket, cockpit).await
+            super::cockpit::run(&places, cockpit).await
         }
         Some(command) => with_engine(&engine::ensure(&places).await?, command, format).await,
     }
@@ -94,7 +99,11 @@ async fn with_places(
 fn check_all(places: &Places) -> Result<config::Config, config::Mistakes> {
     let folder = settings::folder();
     let own = settings::themes(folder.as_deref()).and_then(|library| settings::wanted(folder.as_deref(), &library));
-    match (config::load(&places.config, &kinds()), own) {
+    let loaded = config::load(&places.config, &kinds()).and_then(|config| match super::refuse::refused(&config) {
+        refused if refused.is_empty() => Ok(config),
+        refused => Err(config::Mistakes(refused)),
+    });
+    match (loaded, own) {
         (loaded, Ok(_)) => loaded,
         (Ok(_), Err(own)) => Err(own),
         (Err(mut mistakes), Err(own)) => {
@@ -138,7 +147,7 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
         Command::Notify(args) => notices::notify(client, args, format).await,
         Command::Outbox(command) => notices::outbox(client, command, format).await,
         Command::Metrics => {
-            write!(io::stdout(), "{}", client.metrics().await?)?;
+            write!(out(), "{}", client.metrics().await?)?;
             Ok(Exit::Ok)
         }
         Command::Backups => {
@@ -170,7 +179,7 @@ pub fn say(format: Format, json: &impl Serialize, text: String) -> Result<Exit, 
         Format::Json => serde_json::to_string_pretty(json).map_err(io::Error::other)?,
         Format::Text => text,
     };
-    writeln!(io::stdout(), "{}", text.trim_end())?;
+    writeln!(out(), "{}", text.trim_end())?;
     Ok(Exit::Ok)
 }
 

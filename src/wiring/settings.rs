@@ -63,6 +63,13 @@ pub fn wanted(folder: Option<&Path>, library: &Library) -> Result<Cockpit, Mista
     cockpit::parse(&text, &path, &Choices { themes: &themes, actions: Action::WORDS, check: &check })
 }
 
+/// Whose engine the operator's own file says is to be believed. A file with mistakes names nobody: `mayday check` tells them.
+pub fn engine_user() -> Option<String> {
+    let folder = folder();
+    let library = themes(folder.as_deref()).unwrap_or_default();
+    wanted(folder.as_deref(), &library).ok()?.engine_user
+}
+
 fn mistake(path: &Path, error: &std::io::Error) -> Mistake {
     let what = format!("it cannot be read: {error}");
     Mistake { file: path.display().to_string(), place: None, what, help: String::new() }

@@ -2,6 +2,7 @@
 //! however it ends. Whoever sets a stage strikes it, and is told what did not go.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -15,14 +16,21 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::failure::Failure;
 use super::places::Places;
-use super::{engine, lab};
+use super::{engine, lab, sweep};
 use crate::api::client::Client;
 use crate::domain::estate::{Environment, ProbeSpec};
 use crate::domain::health::Status;
 use crate::domain::ids::{PlanId, ProbeId, SystemId};
 use crate::domain::time::{At, seconds_between};
 use crate::domain::view::Snapshot;
-use crate::lab::{Lab, Pace, estate, handout};
+use crate::lab::{Lab, Pace, alive, estate, handout};
+
+/// What to know of every length of time on a lab that does not live at life's own speed.
+pub fn of_its_pace(speed: f64) -> Option<String> {
+    (speed != 1.0).then(|| {
+        format!("played at {speed} times the speed of life: no length above says whether an objective would be met (--speed 1 does)")
+    })
+}
 
 /// The longest that the lab may take to look healthy, or broken, to the engine: several rounds of its probes.
 const SIGHT: Duration = Duration::from_secs(60);
@@ -47,6 +55,8 @@ pub struct Private {
     child: Child,
     /// Removed at the end.
     dir: TempDir,
+    /// Held for as long as this process lives: without it the next one sweeps the folder away.
+    _alive: File,
 }
 
 impl Private {
@@ -55,7 +65,9 @@ impl Private {
     /// # Errors
     /// When the folder cannot be made, or the engine does not start.
     pub async fn start(config: impl FnOnce(&Places) -> Result<Option<PathBuf>, Failure>) -> Result<Self, Failure> {
-        let dir = tempfile::Builder::new().prefix("mayday-").tempdir()?;
+        sweep::sweep(&std::env::temp_dir()).await;
+        let dir = tempfile::Builder::new().prefix(sweep::PREFIX).tempdir()?;
+        let claim = alive::claim(dir.path())?;
         let mut places = Places::within(dir.path());
         if let Some(other) = config(&places)? {
             places.config = other;
@@ -65,11 +77,11 @@ impl Private {
             kill(&mut child);
             return Err(failure);
         }
-        Ok(Self { places, child, dir })
+        Ok(Self { places, child, dir, _alive: claim })
     }
 
     pub fn client(&self) -> Client {
-        Client::new(&self.places.socket)
+        self.places.client()
     }
 
     /// Ends the engine in order, or by force if it does not, and removes its folder.
@@ -243,7 +255,7 @@ pub async fn called_for(
     let mut over: Option<(Instant, At)> = None;
     loop {
         let view = client.snapshot().await?;
-        if let Some(trigger) = view.triggers().into_iter().next() {
+        if let Some(trigger) = view.triggers(view.now).into_iter().next() {
             let missing = || Failure::failed(format!("{}, and no plan answers that", trigger.evidence));
             return wanted.or(trigger.plan).ok_or_else(missing).map(Some);
         }

@@ -11,8 +11,10 @@ use crate::api::client::{Client, Fed};
 use crate::cli::args::{Format, WatchArgs};
 use crate::cli::exit::Exit;
 use crate::cli::watch;
-use crate::domain::time::{At, seconds_between};
+use crate::domain::clock::{Clock, Steady};
+use crate::domain::time::At;
 use crate::domain::view::{Snapshot, Update};
+use crate::engine::clock::Machine;
 
 /// Follows the engine until the reader is gone.
 ///
@@ -30,7 +32,9 @@ async fn follow(client: &Client, args: &WatchArgs, format: Format) -> io::Result
     let mut feed = client.feed();
     let mut clocks = interval(Duration::from_secs(args.clocks.max(1)));
     clocks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut teller = Teller { format, view: None, skew: 0.0, lost: false };
+    let machine = Machine::new();
+    let engine = Steady::new(machine.wall(), machine.uptime());
+    let mut teller = Teller { format, view: None, machine, engine, lost: false };
     loop {
         tokio::select! {
             fed = feed.next() => match fed {
@@ -53,15 +57,15 @@ async fn follow(client: &Client, args: &WatchArgs, format: Format) -> io::Result
 struct Teller {
     format: Format,
     view: Option<Snapshot>,
-    /// The engine's clock minus this machine's, in seconds.
-    skew: f64,
+    machine: Machine,
+    /// The engine's time, as the latest whole had it; it goes on when the engine is lost, and when this machine's clock is set.
+    engine: Steady,
     lost: bool,
 }
 
 impl Teller {
     fn now(&self) -> At {
-        let skew = jiff::SignedDuration::try_from_secs_f64(self.skew).unwrap_or_default();
-        At::now().saturating_add(skew).unwrap_or_else(|_| At::now())
+        self.engine.now(self.machine.uptime())
     }
 
     fn tell(&self, text: impl IntoIterator<Item = String>, json: impl FnOnce() -> Value) -> io::Result<()> {
@@ -74,7 +78,7 @@ impl Teller {
     }
 
     fn opening(&mut self, view: Snapshot) -> io::Result<()> {
-        self.skew = seconds_between(At::now(), view.now);
+        self.engine = Steady::new(view.now, self.machine.uptime());
         self.lost = false;
         self.tell(watch::opening(&view, view.now), || watch::opening_json(&view, view.now))?;
         self.view = Some(view);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use mayday::api::client::{Client, Fed, Feed};
 use mayday::api::openapi;
-use mayday::api::protocol::{DRAFTS, EVENTS, ErrorCode, LOOKS, REPORT, ROUTES, Route, STOP};
+use mayday::api::protocol::{DRAFTS, EVENTS, ErrorCode, LOOKS, RELOAD, REPORT, ROUTES, Route, STOP};
 use mayday::api::server::{self, Limits};
 use mayday::domain::command::Ask;
 use mayday::domain::comms::Bare;
@@ -21,6 +21,7 @@ use mayday::domain::ids::SessionId;
 use mayday::domain::live::Attached;
 use mayday::domain::plan::Plan;
 use mayday::domain::view::Update;
+use mayday::engine::clock::Machine;
 use mayday::engine::{Channels, Handle, Parts};
 use mayday::journal::{SqliteJournal, replay};
 use mayday::lab::STANDBY;
@@ -32,7 +33,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::{estate, eventually, follow, spec};
+use crate::common::{Validator, estate, eventually, follow, spec};
 
 /// How long an answer may take: only a bound for a test that fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -81,6 +82,7 @@ impl Site {
             systems: BTreeMap::new(),
             reporter: Arc::new(mayday::report::Reports),
             records: dir.path().join("records"),
+            clock: Arc::new(Machine::new()),
         };
         let engine = Handle::start(parts).await.unwrap();
         // It is journalled: what comes after it in a test is the test's doing.
@@ -106,8 +108,8 @@ impl Site {
     /// Something changes that is not journalled.
     fn stir(&self, number: u32) {
         let who = Attached {
-            name: "a".repeat(200),
-            uid: number,
+            name: format!("{number} {}", "a".repeat(200)),
+            uid: 7,
             since: jiff::Timestamp::now(),
             read_only: true,
             looks_at: None,
@@ -197,38 +199,9 @@ async fn refuses_another_user(site: &Site) {
 
 /// Whether a value is what a schema of the document says.
 fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
-    if let Some(reference) = schema["$ref"].as_str() {
-        let target = document.pointer(reference.trim_start_matches('#')).ok_or(format!("no {reference}"))?;
-        return fits(document, target, value);
-    }
-    let types: Vec<&str> = match &schema["type"] {
-        Value::String(one) => vec![one],
-        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let is = |ty: &&str| match *ty {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "integer" => value.is_u64(),
-        "string" => value.is_string(),
-        "null" => value.is_null(),
-        _ => false,
-    };
-    if !types.is_empty() && !types.iter().any(is) {
-        return Err(format!("{value} is none of {types:?}"));
-    }
-    if let Some(words) = schema["enum"].as_array()
-        && !words.contains(value)
-    {
-        return Err(format!("{value} is none of {words:?}"));
-    }
-    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        value.get(name).ok_or(format!("`{name}` is missing from {value}"))?;
-    }
-    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
-        value.get(name).map_or(Ok(()), |value| fits(document, schema, value))?;
-    }
-    value.as_array().into_iter().flatten().try_for_each(|item| fits(document, &schema["items"], item))
+    let mut root = schema.clone();
+    root["components"] = document["components"].clone();
+    Validator::new(&root).check(value)
 }
 
 fn schema<'d>(document: &'d Value, route: &Route, status: &str, media: &str) -> &'d Value {
@@ -249,8 +222,8 @@ async fn every_route_answers_as_the_document_says() {
             say(&site.socket, request(route.method, &route.path.replace("{id}", "wait"), body).as_bytes()).await;
         let answer = answer.unwrap();
         let (status, media, value) = parts(&answer);
-        // What is about an attached cockpit, or about an incident, is refused where there is none.
-        if [LOOKS, REPORT].contains(route) {
+        // What is about an attached cockpit, about an incident, or about a config is refused where there is none.
+        if [LOOKS, REPORT, RELOAD].contains(route) {
             let error = schema(&document, route, "default", "application/json");
             assert!([400, 409].contains(&status), "{}: {status}", route.path);
             fits(&document, error, &value).unwrap_or_else(|why| panic!("{}: {why}", route.path));
@@ -549,6 +522,50 @@ async fn a_cockpit_is_attached_while_it_listens_and_disarmed_when_it_goes() {
     let onlooker = Client::cockpit(&site.socket, "cockpit-2".into(), true);
     let refused = onlooker.ask(&Ask::Hold { reason: "no".into() }).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Refused);
+}
+
+#[tokio::test]
+async fn a_session_is_its_users_and_one_that_came_back_is_not_gone() {
+    let site = Site::start(Limits::default()).await;
+    let uid = rustix::process::getuid().as_raw() + 1;
+    let bob = Attached { name: "bob".into(), uid, since: jiff::Timestamp::now(), read_only: false, looks_at: None };
+    assert!(site.engine.attach("bobs".into(), bob));
+    let thief = Client::cockpit(&site.socket, "bobs".into(), false);
+    for ask in [Ask::Arm {}, Ask::Disarm {}, Ask::Hold { reason: "x".into() }] {
+        assert_eq!(thief.ask(&ask).await.unwrap_err().code, ErrorCode::Forbidden, "{ask:?}");
+    }
+    let Fed::Lost(error) = thief.feed().next().await else { panic!("attached as somebody else") };
+    assert_eq!(error.code, ErrorCode::Forbidden);
+    assert_eq!(site.engine.holder(&"bobs".into()), Some(uid));
+
+    // The line dropped, the cockpit is back before that is noticed: the first connection's end disarms nothing.
+    let own = Client::cockpit(&site.socket, "own".into(), false);
+    let (mut first, mut second) = (own.feed(), own.feed());
+    assert!(matches!(first.next().await, Fed::Snapshot(_)) && matches!(second.next().await, Fed::Snapshot(_)));
+    own.ask(&Ask::Arm {}).await.unwrap();
+    drop(first);
+    site.stir(1);
+    while !matches!(second.next().await, Fed::Alive) {}
+    assert!(site.engine.holder(&"own".into()).is_some());
+    assert!(site.engine.snapshot().state.armed.contains_key(&SessionId::from("own")));
+    drop(second);
+    eventually("it is gone", async || site.engine.snapshot().state.armed.is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn nobodys_word_makes_a_drill_pass() {
+    let site = Site::start(Limits::default()).await;
+    let stages: Vec<Value> =
+        mayday::domain::drill::Stage::ALL.iter().map(|stage| json!([stage, true, "fine"])).collect();
+    let result = json!({
+        "name": "monthly", "cadence": "monthly", "plan": "wait", "scenario": "region-dark", "estate": "lab",
+        "started_at": "2026-01-01T00:00:00Z", "passed": true, "stages": stages, "rto": {}, "rpo": {}, "steps": {},
+        "left_behind": [], "bundle": "/nowhere",
+    });
+    let ask = Ask::RecordDrill { result: serde_json::from_value(result).unwrap() };
+    let refused = site.client.ask(&ask).await.unwrap_err();
+    assert!(refused.to_string().contains("is not believed"), "{refused}");
+    assert!(site.engine.snapshot().state.drills.is_empty());
 }
 
 #[tokio::test]

@@ -85,6 +85,7 @@ fn parcel(number: u32, purpose: Purpose, thread: &Receipt) -> Parcel {
         severity: Severity::Sev1,
         drill: false,
         text: Text { subject: format!("{purpose} <1>"), body: format!("Message {number} & \"more\"\nsecond line") },
+        chain: None,
         components: BTreeMap::new(),
         part: 0,
         parts: 1,

@@ -128,6 +128,95 @@ fn parse(text: &str) -> Result<Config, Mistakes> {
     config::parse(text, Path::new("mayday.toml"), &KINDS)
 }
 
+/// A config in a folder with files beside it.
+fn with_files(main: &str, files: &[(&str, &str)]) -> (tempfile::TempDir, Result<Config, Mistakes>) {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let origin = dir.path().join("mayday.toml");
+    std::fs::write(&origin, main).unwrap();
+    let loaded = config::load(&origin, &KINDS);
+    (dir, loaded)
+}
+
+/// A service for a file of its own.
+fn service(id: &str) -> String {
+    format!(
+        "[[service]]\nid = \"{id}\"\ntier = \"standard\"\n\n[[service.probe]]\nkind = \"web.get\"\nregion = \"east\"\nurl = \"https://{id}.example/\"\n"
+    )
+}
+
+#[test]
+fn included_files_are_read_in_the_order_of_their_names_as_if_they_stood_in_the_config() {
+    let main = format!("include = [\"conf.d/*.toml\", \"values.toml\"]\n{GOOD}");
+    let (dir, loaded) = with_files(
+        &main,
+        &[
+            ("conf.d/20-b.toml", &service("b")),
+            ("conf.d/10-a.toml", &service("a")),
+            ("conf.d/.hidden.toml", "nonsense"),
+            ("conf.d/readme.md", "nonsense"),
+            ("values.toml", "[policy]\nsettle = \"7s\"\n"),
+        ],
+    );
+    let config = loaded.unwrap();
+    let ids: Vec<&str> = config.estate.services.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        [&parse(GOOD).unwrap().estate.services.iter().map(|it| it.id.as_str()).collect::<Vec<_>>()[..], &["a", "b"]]
+            .concat()
+    );
+    assert_eq!(config.estate.policy.settle, Span::secs(7));
+    assert!(config.warnings.is_empty() && config.files.changed().is_empty());
+    let glance = config.files.glance();
+    std::fs::write(dir.path().join("conf.d/30-c.toml"), service("c")).unwrap();
+    std::fs::write(dir.path().join("values.toml"), "").unwrap();
+    std::fs::remove_file(dir.path().join("conf.d/10-a.toml")).unwrap();
+    let changed = config.files.changed();
+    let names: Vec<_> = changed.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["10-a.toml", "30-c.toml", "values.toml"]);
+    assert_ne!(config.files.glance(), glance);
+}
+
+#[test]
+fn a_mistake_in_an_included_file_is_told_where_it_is() {
+    let main = format!("include = [\"conf.d/*.toml\"]\n{GOOD}");
+    let wrong = service("a").replace("standard", "important");
+    let (dir, loaded) =
+        with_files(&main, &[("conf.d/a.toml", &wrong), ("conf.d/b.toml", "\n[[service]]\nid = \"é\"\n")]);
+    let found = loaded.unwrap_err().to_string().replace(&dir.path().display().to_string(), "");
+    assert!(found.contains("--> /conf.d/a.toml:3:8\n") && found.contains("3 | tier = \"important\""), "{found}");
+    assert!(found.contains("--> /conf.d/b.toml:3:6\n"), "{found}");
+    let (dir, loaded) = with_files(&main, &[("conf.d/a.toml", &service("a")), ("conf.d/b.toml", "\n[[service]\n")]);
+    let found = loaded.unwrap_err().to_string().replace(&dir.path().display().to_string(), "");
+    assert!(found.contains("this is not TOML") && found.contains("--> /conf.d/b.toml:2:"), "{found}");
+}
+
+#[test]
+fn what_an_include_cannot_be_is_said() {
+    for (include, files, said) in [
+        ("[\"c.toml\"]", &[("c.toml", "include = [\"d.toml\"]\n")][..], "an included file cannot include others"),
+        ("[\"*.toml\"]", &[], "includes itself"),
+        ("[\"c.toml\"]", &[], "c.toml cannot be read"),
+        ("[\"*/c.toml\"]", &[], "* and ? can only stand in the name of the file"),
+        ("\"c.toml\"", &[], "`include` is text, but has to be a list of texts"),
+        ("[\"\"]", &[], "an `include` cannot be empty"),
+        ("[\"c.toml\"]", &[("c.toml", "[estate]\nname = \"Twice\"\n")], "`name` is set twice: here, and in"),
+        ("[\"c.toml\"]", &[("c.toml", "bogus = 1\n")], "the config has no key `bogus`"),
+    ] {
+        let (_dir, loaded) = with_files(&format!("include = {include}\n{GOOD}"), files);
+        let found = loaded.unwrap_err().to_string();
+        assert!(found.contains(said), "{include}: {found}");
+    }
+    let (_dir, loaded) = with_files(&format!("include = [\"conf.d/*.toml\"]\n{GOOD}"), &[]);
+    let warnings = loaded.unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].what.contains("matches no file"), "{warnings:?}");
+    assert_eq!(warnings[0].place.as_ref().map(|at| at.line), Some(1));
+}
+
 #[test]
 fn a_good_config_is_an_estate() {
     let estate = parse(GOOD).unwrap().estate;
@@ -513,7 +602,7 @@ fn a_plan_that_is_unsafe_or_senseless_is_refused() {
             "step `promote` changes the world (promotes) behind no gate; use confirm, typed or two-person; ",
         ),
         ("gate = \"typed\"", "gate = \"tped\"", "`gate` cannot be `tped`; did you mean `typed`?"),
-        ("id = \"verify\"", "id = \"move\"", "step `move` is not the only step of this name; "),
+        ("id = \"verify\"", "id = \"move\"", "step `move` is not the only step of this name; every id is used once"),
         (
             "kind = \"db.promote\"",
             "kind = \"db.promte\"",
@@ -523,6 +612,17 @@ fn a_plan_that_is_unsafe_or_senseless_is_refused() {
             "gate = \"typed\"",
             "gate = \"typed\"\nneeds = [\"verify\"]",
             "step `promote` needs `verify`, which comes after it; put it before; ",
+        ),
+        // Both are said whatever else is wrong with the step.
+        (
+            "id = \"verify\"",
+            "id = \"move\"\ngate = \"nonsense\"",
+            "step `move` is not the only step of this name; every id is used once",
+        ),
+        (
+            "kind = \"db.promote\"",
+            "system = \"ordrs\"\nkind = \"db.promte\"",
+            "there is no system `ordrs`; did you mean `orders`?",
         ),
         ("[\"critical\"]", "[\"critcal\"]", "there is no tier `critcal`; did you mean `critical`?"),
         (

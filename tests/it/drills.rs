@@ -93,6 +93,9 @@ async fn a_drill_is_played_judged_documented_and_taken_down_and_nothing_of_it_is
     let bundle = PathBuf::from(result["bundle"].as_str().unwrap());
     let text = |name: &str| fs::read_to_string(bundle.join(name)).unwrap();
     assert!(text("evidence.md").contains(drill["id"].as_str().unwrap()), "{}", text("evidence.md"));
+    let evidence = text("evidence.md");
+    assert!(evidence.contains("not comparable at 20x") && !evidence.contains("| met |"), "{evidence}");
+    assert!(evidence.contains("by the client's own ledger"), "{evidence}");
     assert!(text("evidence.html").contains("</html>") && text("junit.xml").contains("failures=\"0\""));
     assert!(text("journal.jsonl").contains("\"mode\":\"drill\""), "its own journal, in its own mode");
     assert_eq!(json_of(&bundle.join("fingerprint.json"))["config_sha256"].as_str().unwrap().len(), 64);
@@ -182,7 +185,16 @@ async fn the_engine_plays_an_automatic_drill_that_is_due_once() {
     fs::create_dir_all(home.state()).unwrap();
     let journal = SqliteJournal::open(&home.state()).await.unwrap();
     let long_ago = before(At::now(), Duration::from_secs(40 * DAY));
-    journal.append(long_ago, vec![(Actor::engine(), Event::EngineStarted { version: "0".into() })]).await.unwrap();
+    journal
+        .append(
+            long_ago,
+            vec![(
+                Actor::engine(),
+                Event::EngineStarted { version: "0".into(), anchor: None, drift: Default::default() },
+            )],
+        )
+        .await
+        .unwrap();
     drop(journal);
 
     let _engine = home.engine().await;

@@ -100,7 +100,7 @@ async fn signals_that_ask_for_the_end_get_an_orderly_one() {
         assert!(!home.socket().exists());
         let words = fs::read_to_string(home.dir().join("engine.err")).unwrap();
         assert!(words.contains("the engine has stopped"), "{words}");
-        home.says("journal verify").await.is(0, &["2 records, nothing altered"]);
+        home.says("journal verify").await.is(0, &["whole up to record 2, head ", "--head HEAD"]);
     }
 }
 
@@ -137,7 +137,7 @@ async fn the_terminal_it_was_started_from_may_go() {
     drop((pty.slave, pty.master));
     // Something that it can tell nobody.
     limit(pid, Some(0));
-    let refused = client.ask(&Ask::Hold { reason: "full".into() }).await.unwrap_err();
+    let refused = client.ask(&Ask::Note { text: "full".into() }).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Journal, "{refused}");
     limit(pid, None);
     hold(&client).await;
@@ -181,16 +181,26 @@ async fn on_a_full_disk_nothing_is_half_done_and_it_goes_on_when_there_is_room()
     let before = client.snapshot().await.unwrap().state;
     limit(engine.pid(), Some(0));
     for _ in 0..2 {
-        home.says("hold on").await.is(JOURNAL, &["journal.db", "look at the disk"]);
+        let refused = client.ask(&Ask::Note { text: "full".into() }).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Journal, "{refused}");
+        assert!(refused.to_string().contains("journal.db") && refused.to_string().contains("look at the disk"));
     }
     let view = client.snapshot().await.unwrap();
     assert_eq!(view.state, before, "what is not durable did not happen");
     assert!(view.live.journal_fault.is_some(), "and whoever looks is told");
     home.says("status").await.is(0, &["JOURNAL"]);
-    limit(engine.pid(), None);
-    home.says("hold on").await.is(0, &[]);
+    let held = client.ask(&Ask::Hold { reason: "full".into() }).await.expect("HOLD holds whatever the disk does");
+    assert!(held.note.is_some_and(|note| note.contains("not journalled yet")));
     let view = client.snapshot().await.unwrap();
-    assert_eq!((view.state.seq, view.live.journal_fault), (before.seq + 1, None));
+    assert_eq!((view.state.seq, view.state.hold.is_some()), (before.seq, true), "it holds, and is not written");
+    let refused = client.ask(&Ask::Release { reason: "no".into() }).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Journal, "{refused}");
+    limit(engine.pid(), None);
+    let view = eventually("the HOLD is written by itself", async || {
+        client.snapshot().await.ok().filter(|view| view.state.seq > before.seq)
+    })
+    .await;
+    assert_eq!((view.state.seq, view.live.journal_fault, view.state.hold.is_some()), (before.seq + 1, None, true));
     assert_eq!(client.verify().await.unwrap().records, before.seq + 1);
 }
 
@@ -202,7 +212,7 @@ async fn on_a_full_disk_no_engine_starts() {
         let full = said(home.mayday_after("ulimit -f 0; exec", words)).await;
         full.is(JOURNAL, &["the journal cannot be written"].map(|it| if words == "engine" { "room" } else { it }));
     }
-    home.says("journal verify").await.is(0, &["1 records, nothing altered"]);
+    home.says("journal verify").await.is(0, &["whole up to record 1, head "]);
 }
 
 /// The changes that the lab accepted.
@@ -292,6 +302,97 @@ async fn a_journal_that_was_altered_is_found_and_no_engine_acts_on_it() {
     fs::create_dir(home.state()).unwrap();
     fs::write(home.state().join("journal.db"), "this is no database, but long enough to be looked at").unwrap();
     home.says("engine").await.is(JOURNAL, &["not a database", "--state-dir"]);
+}
+
+#[tokio::test]
+async fn a_journal_that_was_cut_is_opened_by_its_phrase_and_by_nothing_else() {
+    let home = Home::new(EMPTY);
+    let mut engine = home.engine().await;
+    for _ in 0..4 {
+        note(&home.client()).await;
+    }
+    let head = home.client().snapshot().await.unwrap().chain.unwrap();
+    home.says("status").await.is(0, &["journal  5 records, head ", &head.head[..16]]);
+    home.says("journal accept").await.is(REFUSED, &["another engine"]);
+    engine.signal(Signal::TERM);
+    engine.end().await;
+    home.says("journal accept").await.is(0, &["nothing to accept"]);
+    home.says(&format!("journal verify --head {}", &head.head[..16])).await.is(0, &["at record 5"]);
+    tamper(&home, "DELETE FROM record WHERE seq > 3").await;
+    let lost = "it ends at record 3, and 5 were durable: 2 are lost";
+    home.says("journal verify").await.is(JOURNAL, &[lost, "cut or replaced"]);
+    for words in ["engine", "status", "journal accept", "journal accept yes"] {
+        home.says(words).await.is(JOURNAL, &[lost, "mayday journal accept 'shorter by 2 records'"]);
+    }
+    home.says("journal tail").await.is(0, &["a note"]);
+    let mut accept = home.mayday("journal accept");
+    accept.arg("shorter by 2 records");
+    said(accept).await.is(0, &["accepted, and written into the journal"]);
+    home.says("journal verify").await.is(0, &["whole up to record 4"]);
+    home.says(&format!("journal verify --head {}", head.head)).await.is(JOURNAL, &["never had the head", &head.head]);
+    let _engine = home.engine().await;
+    home.says("journal tail").await.is(0, &["took the journal as it is (shorter by 2 records)"]);
+    home.says(&format!("journal verify --head {}", head.head)).await.is(JOURNAL, &["never had the head"]);
+    home.says("journal verify --head nothing").await.is(2, &["is no head"]);
+}
+
+#[tokio::test]
+async fn an_engine_whose_files_are_removed_begins_nothing_and_says_so() {
+    let home = Home::new(EMPTY);
+    let engine = home.engine().await;
+    note(&home.client()).await;
+    for name in ["journal.db", "journal.db-wal"] {
+        fs::rename(home.state().join(name), home.dir().join(name)).unwrap();
+    }
+    let why = ["was removed or replaced while the engine ran", "put the files back"];
+    home.says("incident declare nothing").await.is(JOURNAL, &why);
+    // It holds whatever becomes of the journal.
+    home.says("hold on").await.is(0, &["held; not journalled yet", why[0], why[1]]);
+    home.says("status").await.is(0, &["JOURNAL", "was removed or replaced"]);
+    for name in ["journal.db", "journal.db-wal"] {
+        fs::rename(home.dir().join(name), home.state().join(name)).unwrap();
+    }
+    let written = async || (home.client().snapshot().await.unwrap().state.seq == 3).then_some(());
+    eventually("the HOLD is journalled", written).await;
+    drop(engine);
+    home.says("journal verify").await.is(0, &["whole up to record 3"]);
+}
+
+#[tokio::test]
+async fn records_of_a_newer_mayday_are_read_by_all_but_the_engine() {
+    let home = Home::new(EMPTY);
+    let mut engine = home.engine().await;
+    home.says("incident declare trouble").await.is(0, &[]);
+    engine.signal(Signal::TERM);
+    engine.end().await;
+    let last = append_unknown(&home).await;
+    home.says("journal verify").await.is(0, &[&format!("whole up to record {last}")]);
+    for words in ["engine", "status"] {
+        home.says(words).await.is(JOURNAL, &["of a newer Mayday (tide-turned)", "start the newer version"]);
+    }
+    home.says("journal tail").await.is(0, &["tide-turned: of a newer Mayday"]);
+    home.says("journal export").await.is(0, &[r#""event":{"type":"tide-turned","height":3}"#]);
+    home.says("report").await.is(0, &["trouble", "tide-turned: of a newer Mayday"]);
+}
+
+/// What a newer Mayday would have appended: chained like everything else. Its number.
+async fn append_unknown(home: &Home) -> u64 {
+    use sha2::{Digest, Sha256};
+    use sqlx::Row;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(home.state().join("journal.db"));
+    let mut connection = options.connect().await.unwrap();
+    let last = sqlx::query("SELECT seq, hash FROM record ORDER BY seq DESC LIMIT 1");
+    let row = last.fetch_one(&mut connection).await.unwrap();
+    let (seq, head): (i64, Vec<u8>) = (row.get::<i64, _>(0) + 1, row.get(1));
+    let body = format!(
+        r#"{{"seq":{seq},"at":"{}","actor":{{"name":"mayday","uid":null}},"event":{{"type":"tide-turned","height":3}}}}"#,
+        jiff::Timestamp::now()
+    );
+    let hash: [u8; 32] = Sha256::new().chain_update(head).chain_update(&body).finalize().into();
+    let insert = sqlx::query("INSERT INTO record (seq, body, hash) VALUES (?, ?, ?)");
+    insert.bind(seq).bind(body).bind(&hash[..]).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    seq as u64
 }
 
 #[tokio::test]

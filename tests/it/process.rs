@@ -62,6 +62,9 @@ pub fn unhurried(config: &mut toml::Table, every: &str) {
 /// An authority that nobody shows anything of.
 const STRANGER: &str = "stranger.pem";
 
+/// By how many seconds the wall clock is off.
+const WALL: &str = "wall-clock";
+
 /// The config and the state directory of an engine. An engine that was started in the background ends with it.
 pub struct Home(TempDir);
 
@@ -89,6 +92,14 @@ impl Home {
             config["policy"].as_table_mut().unwrap().insert(name.into(), every.into());
         }
         Self::new(&config.to_string())
+    }
+
+    /// The wall clock of the engines of this home is so many seconds off from now on.
+    pub fn set_clock(&self, off: f64) {
+        // At once, or not at all: it is read at any time.
+        let draft = self.dir().join("wall-clock.draft");
+        fs::write(&draft, off.to_string()).unwrap();
+        fs::rename(draft, self.dir().join(WALL)).unwrap();
     }
 
     pub fn dir(&self) -> &Path {
@@ -124,6 +135,7 @@ impl Home {
         command.arg("--state-dir").arg(self.state());
         // Unoptimised, reading the few hundred authorities that a host trusts takes longer than all else.
         command.env("SSL_CERT_FILE", self.dir().join(STRANGER)).env("SSL_CERT_DIR", "/nonexistent");
+        command.env("MAYDAY_WALL_CLOCK", self.dir().join(WALL));
         for variable in ["MAYDAY_LOG", "MAYDAY_SOCKET"] {
             command.env_remove(variable);
         }

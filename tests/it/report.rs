@@ -72,7 +72,7 @@ async fn a_failover_ends_in_a_review_that_agrees_with_the_state() {
     assert!(records.join(format!("{}.md", run.id)).exists(), "the plan's own record");
 
     let by_engine = home.says("report").await;
-    by_engine.is(0, &["# Post-incident review: leave \\<us-east-1\\>", "nothing was altered"]);
+    by_engine.is(0, &["# Post-incident review: leave \\<us-east-1\\>", "was recomputed and fits; its head is"]);
     home.says("incident list").await.is(0, &[incident.id.as_str(), "sev2", "leave <us-east-1>"]);
     home.says(&format!("incident show {}", incident.id)).await.is(0, &["The whole of it: mayday report"]);
     home.says("report INC-19700101-1").await.is(REFUSED, &["there is no incident", "mayday incident list"]);

@@ -170,7 +170,7 @@ fn writers<'v>(view: &'v Snapshot, store: &str) -> Vec<&'v str> {
 
 /// No rule of the plan counts, and nobody has declared anything.
 fn is_calm(view: &Snapshot) {
-    assert_eq!(view.triggers(), [], "{:#?}", view.live.probes);
+    assert_eq!(view.triggers(view.now), [], "{:#?}", view.live.probes);
     assert!(view.state.incident.is_none());
 }
 
@@ -356,8 +356,8 @@ async fn two_cache_masters_are_shown_and_nothing_is_promoted_until_one_is_gone()
 async fn without_the_control_plane_clients_are_not_moved_and_nothing_is_half_done() {
     let stage = Stage::set("control-plane-down", 200.0).await;
     stage.play().await;
-    let view = stage.sees("a rule of the plan", |view| !view.triggers().is_empty()).await;
-    assert_eq!(view.triggers()[0].plan, Some("regional-failover".into()));
+    let view = stage.sees("a rule of the plan", |view| !view.triggers(view.now).is_empty()).await;
+    assert_eq!(view.triggers(view.now)[0].plan, Some("regional-failover".into()));
     stage.run("regional-failover", true).await;
     let stuck = stage.waits("move-dns").await;
     let run = stage.view().await.state.run.unwrap();

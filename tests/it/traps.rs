@@ -1,5 +1,6 @@
 //! The files of `tests/scenarios`, each played by the real engine on a lab of its own: faults, what operators ask for, and what the
-//! journal, the outside world and the verdicts have to say afterwards. There is one for every trap that a failover can fall into.
+//! journal, the outside world and the verdicts have to say afterwards. There is one for every trap that a failover can fall into, and
+//! some for what Mayday must not say while it cannot know.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,6 +16,7 @@ use mayday::domain::command::Ask;
 use mayday::domain::estate::{DataClass, Tier};
 use mayday::domain::event::Record;
 use mayday::domain::health::Status;
+use mayday::domain::incident::Onset;
 use mayday::domain::kinds::Undo;
 use mayday::domain::recovery::{Loss, Role};
 use mayday::domain::run::{Outcome, StepPhase};
@@ -70,6 +72,8 @@ struct Act {
     /// The engine dies as with power loss, and another one is started.
     #[serde(default)]
     kill: bool,
+    /// The wall clock of the engine's host is so many seconds off from now on.
+    clock: Option<f64>,
     /// A command; the run under way, and the phrase that a gate asks for, are filled in.
     ask: Option<toml::Table>,
     /// It is refused, with these words.
@@ -138,6 +142,8 @@ struct Expect {
     /// `known` (measured, or estimated where a client's write may have hidden it) or `unknown`.
     #[serde(default)]
     rpo: BTreeMap<DataClass, String>,
+    /// What is known of the moment that the disruption began.
+    onset: Option<Onset>,
 }
 
 /// A lab, and the engine that watches it.
@@ -224,6 +230,11 @@ impl Stage {
             Some("*") => self.lab.world.truth().faults.heal_all(),
             Some(place) => self.lab.world.truth().faults.set(place, Condition::Up),
             None => {}
+        }
+        if let Some(off) = act.clock {
+            self.home.set_clock(off);
+            let seen = |view: &Snapshot| (view.state.clock.drift.0 + off).abs() < 5.0;
+            self.sees_with("the engine sees that its clock was set", seen).await;
         }
         if act.kill {
             self.engine.kill().await;
@@ -314,7 +325,7 @@ impl When {
             && self.guard.as_ref().is_none_or(blocked_by)
             && self.settled.is_none_or(|settled| of_step(&|step| step.phase.is_over() == settled))
             && self.run.is_none_or(|outcome| run.and_then(|run| run.outcome) == Some(outcome))
-            && self.trigger.is_none_or(|wanted| wanted != view.triggers().is_empty())
+            && self.trigger.is_none_or(|wanted| wanted != view.triggers(view.now).is_empty())
             && self.journal.as_ref().is_none_or(|wanted| records.iter().any(|record| is(record, wanted)))
             && self.writers.iter().flatten().all(|(store, count)| writers(view, store) == *count)
             && self.backup.as_ref().is_none_or(|id| judged(id) == self.worth)
@@ -396,7 +407,11 @@ fn in_state(expect: &Expect, view: &Snapshot) -> Vec<String> {
         differs("serving".into(), view.state.serving(&view.estate).to_string(), serving.clone());
     }
     if let Some(calm) = expect.calm {
-        differs("calm".into(), view.triggers().is_empty().to_string(), calm.to_string());
+        differs("calm".into(), view.triggers(view.now).is_empty().to_string(), calm.to_string());
+    }
+    if let Some(wanted) = expect.onset {
+        let found = view.state.incident.as_ref().and_then(|it| it.clocks.disruption());
+        differs("t0".into(), format!("{:?}", found.map(|(_, onset)| onset)), format!("{:?}", Some(wanted)));
     }
     let run = view.state.run.as_ref();
     for (step, phase) in &expect.phases {

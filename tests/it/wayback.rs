@@ -18,7 +18,10 @@ const SPEED: Pace = Pace(60.0);
 const REFUSED: i32 = 5;
 
 fn gaps(view: &Snapshot) -> Vec<Gap> {
-    unprotected(&view.estate, &view.state, &view.live.surveys, view.now).into_iter().map(|it| it.gap).collect()
+    unprotected(&view.estate, &view.state, &view.live.surveys, &view.live.probes, view.now)
+        .into_iter()
+        .map(|it| it.gap)
+        .collect()
 }
 
 /// Runs a plan with every gate that it allows answered, until it has ended.
@@ -45,7 +48,7 @@ async fn until_sound(home: &Home) {
     let client = home.client();
     eventually("clients could be brought back", async || {
         let view = client.snapshot().await.ok()?;
-        home_is_sound(&view.estate, &view.state, &view.live.surveys, &PRIMARY.into(), view.now).ok()
+        home_is_sound(&view.estate, &view.state, &view.live.surveys, &view.live.probes, &PRIMARY.into(), view.now).ok()
     })
     .await;
 }

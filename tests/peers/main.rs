@@ -4,12 +4,16 @@ mod aws_rds;
 mod aws_route53_s3;
 mod aws_servers;
 mod bolt_server;
+mod clock;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/common.rs"]
 mod common;
 mod kubectl;
 mod mail_server;
 mod neo4j_python;
+#[allow(dead_code)] // the other test binary uses all of it
+#[path = "../it/process.rs"]
+mod process;
 mod python;
 mod redis_cli;
 mod redis_server;

@@ -30,6 +30,7 @@ pub fn parcel(number: u32, purpose: Purpose) -> Parcel {
         severity: Severity::Sev1,
         drill: false,
         text: Text { subject: "We are looking into it".into(), body: "R&D: <1> \"more\"\nsecond line".into() },
+        chain: None,
         components: Default::default(),
         part: 0,
         parts: 1,

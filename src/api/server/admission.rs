@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn only_the_owner_root_and_the_group_come_in() {
-        let peer = |uid, gid| Peer { uid: Some(uid), gid: Some(gid) };
+        let peer = |uid, gid| Peer { uid: Some(uid), gid: Some(gid), ..Peer::default() };
         let member = |uid, group| uid == 1002 && group == 50;
         let admits = |peer: Peer, group| admits(&peer, 1000, group, member);
         assert!(admits(peer(1000, 1000), None) && admits(peer(0, 0), None));
@@ -86,7 +86,7 @@ mod tests {
         assert!(admits(peer(1001, 50), Some(50)), "by the group it runs in");
         assert!(admits(peer(1002, 1002), Some(50)), "by the user database");
         assert!(!admits(peer(1001, 1001), Some(50)));
-        assert!(!admits(Peer { uid: None, gid: Some(50) }, Some(50)), "nobody vouches for it");
+        assert!(!admits(Peer { uid: None, gid: Some(50), ..Peer::default() }, Some(50)), "nobody vouches for it");
     }
 
     #[test]

@@ -6,21 +6,23 @@ use tokio_util::sync::CancellationToken;
 
 use axum::response::sse::Event as Sse;
 
-use super::{Peer, Site};
+use super::{Engines, NOT_YOURS, Peer, Site};
 use crate::api::protocol::{ApiError, ErrorCode, EventsQuery};
 use crate::domain::actor::Actor;
 use crate::domain::ids::SessionId;
 use crate::domain::live::Attached;
+use crate::domain::time::At;
 use crate::domain::view::{Snapshot, Update};
 use crate::engine::Handle;
 
 /// One listener.
 pub(super) struct Feed {
+    engines: Engines,
     engine: Handle,
     snapshot: Option<Box<Snapshot>>,
     updates: Receiver<Update>,
     stop: CancellationToken,
-    _attachment: Option<Attachment>,
+    attachment: Option<Attachment>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -33,12 +35,23 @@ impl Feed {
             ApiError::new(ErrorCode::Refused, what, "end some of them; commands work all the same")
         };
         let permit = site.observers.clone().try_acquire_owned().map_err(many)?;
-        let attachment =
-            query.session.map(|session| Attachment::new(&site.engine, session.into(), peer, query.read_only));
-        let (snapshot, updates) = site.engine.subscribe();
-        let (engine, stop) = (site.engine, site.stop);
+        let attach = |session: String| Attachment::new(&site.engines, session.into(), peer, query.read_only);
+        let attachment = query.session.map(attach).transpose()?;
+        let engine = site.engine();
+        let (snapshot, updates) = engine.subscribe();
         let snapshot = Some(Box::new(snapshot));
-        Ok(Self { engine, snapshot, updates, stop, _attachment: attachment, _permit: permit })
+        let (engines, stop) = (site.engines, site.stop);
+        Ok(Self { engines, engine, snapshot, updates, stop, attachment, _permit: permit })
+    }
+
+    /// Listens to the engine that is now in the place of the one that rests.
+    fn follow(&mut self) {
+        self.engine = self.engines.now();
+        if let Some(attachment) = &self.attachment {
+            attachment.attach(&self.engine);
+        }
+        let (snapshot, updates) = self.engine.subscribe();
+        (self.snapshot, self.updates) = (Some(Box::new(snapshot)), updates);
     }
 
     /// The next event; `None` when the engine ends.
@@ -49,6 +62,10 @@ impl Feed {
             }
             let update = tokio::select! {
                 update = self.updates.recv() => update,
+                true = self.engines.replaced(&self.engine) => {
+                    self.follow();
+                    continue;
+                }
                 () = self.stop.cancelled() => return None,
             };
             match update {
@@ -69,25 +86,47 @@ fn sse(name: &str, value: &impl serde::Serialize) -> Option<Sse> {
 
 /// A cockpit is attached for as long as it listens.
 struct Attachment {
-    engine: Handle,
+    engines: Engines,
     session: SessionId,
+    since: At,
     actor: Actor,
+    who: Attached,
 }
 
 impl Attachment {
-    fn new(engine: &Handle, session: SessionId, peer: &Peer, read_only: bool) -> Self {
+    /// # Errors
+    /// When another user is attached by that name: a session is its user's.
+    fn new(engines: &Engines, session: SessionId, peer: &Peer, read_only: bool) -> Result<Self, ApiError> {
         let actor = peer.actor();
+        let engine = engines.now();
         let since = engine.snapshot().now;
         let who =
             Attached { name: actor.name.clone(), uid: peer.uid.unwrap_or(u32::MAX), since, read_only, looks_at: None };
-        engine.attach(session.clone(), who);
-        Self { engine: engine.clone(), session, actor }
+        if !engine.attach(session.clone(), who.clone()) {
+            return Err(ApiError::new(ErrorCode::Forbidden, NOT_YOURS, "attach a cockpit of your own"));
+        }
+        Ok(Self { engines: engines.clone(), session, since, actor, who })
+    }
+
+    /// An engine that was handed who is attached knows already, with what that cockpit looks at.
+    fn attach(&self, engine: &Handle) {
+        if !engine.snapshot().live.attached.contains_key(&self.session) {
+            engine.attach(self.session.clone(), self.who.clone());
+        }
     }
 }
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        let (engine, session, actor) = (self.engine.clone(), self.session.clone(), self.actor.clone());
-        tokio::spawn(async move { engine.detach(&session, actor).await });
+        let (engines, session, actor, since) =
+            (self.engines.clone(), self.session.clone(), self.actor.clone(), self.since);
+        tokio::spawn(async move {
+            let engine = engines.now();
+            engine.detach(&session, actor.clone(), since).await;
+            // One that rests may have handed on already that this cockpit is attached and armed.
+            if engine.rests() && engines.replaced(&engine).await {
+                engines.now().detach(&session, actor, since).await;
+            }
+        });
     }
 }

@@ -19,8 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::patient::Patient;
-use super::{Peer, Site, router};
-use crate::engine::Handle;
+use super::{Engines, Peer, Site, router};
 
 /// How much is borne with. A peer is a program of a trusted user, so what goes beyond is a mistake, and still must not harm.
 #[derive(Clone, Copy, Debug)]
@@ -82,9 +81,16 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Serves until `stop` is cancelled; a request to stop cancels it too. Answers under way are finished then, and streams end.
-pub async fn serve(listener: UnixListener, path: PathBuf, engine: Handle, limits: Limits, stop: CancellationToken) {
+pub async fn serve(
+    listener: UnixListener,
+    path: PathBuf,
+    engines: impl Into<Engines>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let engines = engines.into();
     let observers = Arc::new(Semaphore::new(limits.observers));
-    let app = router(Site { engine, observers, limits, stop: stop.clone() });
+    let app = router(Site { engines, observers, limits, stop: stop.clone() });
     let connections = Arc::new(Semaphore::new(limits.connections));
     let talks = TaskTracker::new();
     loop {
@@ -123,8 +129,7 @@ async fn accept(listener: &UnixListener, connections: &Arc<Semaphore>) -> (UnixS
 
 /// One connection from its first byte to its last.
 async fn talk(stream: UnixStream, app: Router, limits: Limits, stop: CancellationToken) {
-    let peer = stream.peer_cred().ok();
-    let peer = Peer { uid: peer.map(|peer| peer.uid()), gid: peer.map(|peer| peer.gid()) };
+    let peer = Peer::of(&stream).await;
     let service = TowerToHyperService::new(app.layer(Extension(peer)));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.sending).max_buf_size(limits.head);

@@ -1,9 +1,11 @@
 //! The server: bounded, and only for the owner of the socket, or for the group that the owner shares it with.
 
 mod admission;
+mod engines;
 mod events;
 mod listen;
 mod patient;
+mod peer;
 pub mod scrape;
 
 use std::convert::Infallible;
@@ -26,29 +28,34 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use self::admission::{NotShared, share};
+pub use self::engines::{Engines, Reload};
 use self::events::Feed;
 pub use self::listen::{Limits, listen, serve};
+use self::peer::Peer;
 use super::openapi;
 use super::protocol::{
-    self as routes, Accepted, ApiError, ByHandQuery, DraftsQuery, ErrorCode, EventsQuery, JournalQuery, METRICS_MEDIA,
-    ReadinessQuery, ReportQuery, Route,
+    self as routes, Accepted, ApiError, ByHandQuery, DraftsQuery, ErrorCode, EventsQuery, HeadQuery, JournalQuery,
+    METRICS_MEDIA, NotedHead, ReadinessQuery, ReportQuery, Route,
 };
-use crate::domain::actor::{Actor, Origin};
+use crate::domain::actor::Origin;
 use crate::domain::command::{Ask, Refusal, RefusalReason};
 use crate::domain::ids::{PlanId, SessionId};
 use crate::domain::live::Gaze;
 use crate::domain::view::Snapshot;
-use crate::engine::{Denied, Handle};
+use crate::engine::Handle;
 
 /// The most records that one request for the journal gets.
 const RECORDS: usize = 10_000;
 /// A comment goes out this often, so that a dead peer is noticed on both sides.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// Said to whoever comes with a session of another user's.
+const NOT_YOURS: &str = "this session is another user's";
 
 /// What the handlers share.
 #[derive(Clone)]
 struct Site {
-    engine: Handle,
+    engines: Engines,
     /// Room for those who listen to the stream of events.
     observers: Arc<Semaphore>,
     limits: Limits,
@@ -56,23 +63,15 @@ struct Site {
     stop: CancellationToken,
 }
 
-/// Who is at the other end of a connection, as the kernel says.
-#[derive(Clone, Debug)]
-struct Peer {
-    uid: Option<u32>,
-    gid: Option<u32>,
-}
-
-impl Peer {
-    fn actor(&self) -> Actor {
-        let uid = self.uid.unwrap_or(u32::MAX);
-        let name = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
-        Actor { name: name.unwrap_or_else(|| format!("uid {uid}")), uid: Some(uid) }
+impl Site {
+    /// The engine that answers now.
+    fn engine(&self) -> Handle {
+        self.engines.now()
     }
 }
 
 fn router(site: Site) -> Router {
-    let table: [(Route, MethodRouter<Site>); 14] = [
+    let table: [(Route, MethodRouter<Site>); 16] = [
         (routes::SNAPSHOT, get(snapshot)),
         (routes::EVENTS, get(events)),
         (routes::COMMANDS, post(commands)),
@@ -84,8 +83,10 @@ fn router(site: Site) -> Router {
         (routes::DRAFTS, get(drafts)),
         (routes::JOURNAL, get(journal)),
         (routes::VERIFY, get(verify)),
+        (routes::HEAD, get(head)),
         (routes::REPORT, get(report)),
         (routes::OPENAPI, get(|| async { Json(openapi::document()) })),
+        (routes::RELOAD, post(reload)),
         (routes::STOP, post(stop)),
     ];
     let router = table.into_iter().fold(Router::new(), |router, (route, handler)| router.route(route.path, handler));
@@ -109,6 +110,7 @@ impl IntoResponse for ApiError {
             ErrorCode::Journal => StatusCode::INSUFFICIENT_STORAGE,
             ErrorCode::Forbidden => StatusCode::FORBIDDEN,
             ErrorCode::BadRequest => StatusCode::BAD_REQUEST,
+            ErrorCode::Config => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorCode::Unreachable | ErrorCode::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         };
         (status, Json(self)).into_response()
@@ -130,7 +132,7 @@ async fn gather(State(limits): State<Limits>, request: Request, next: Next) -> R
 }
 
 async fn snapshot(State(site): State<Site>) -> Json<Snapshot> {
-    Json(site.engine.snapshot())
+    Json(site.engine().snapshot())
 }
 
 async fn commands(
@@ -145,17 +147,21 @@ async fn commands(
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let read_only = header(routes::READ_ONLY) == Some("true");
     let origin = match header(routes::SESSION) {
-        Some(session) => Origin::Cockpit { session: SessionId::from(session), read_only },
+        Some(session) => {
+            let session = SessionId::from(session);
+            if site.engine().holder(&session).is_some_and(|uid| Some(uid) != peer.uid) {
+                return Err(ApiError::new(ErrorCode::Forbidden, NOT_YOURS, "attach a cockpit of your own"));
+            }
+            Origin::Cockpit { session, read_only }
+        }
         None => Origin::CommandLine,
     };
-    let accepted = site.engine.ask(peer.actor(), origin, ask).await.map_err(|denied| match denied {
-        Denied::Refused(refusal) => ApiError::from(refusal),
-        Denied::Journal(fault) => ApiError::from(fault),
-        Denied::Stopped => {
-            ApiError::new(ErrorCode::Stopping, "the engine is stopping", "start it again: mayday engine")
-        }
-    })?;
+    let accepted = site.engines.ask(&site.stop, &peer.actor(), &origin, &ask).await?;
     Ok(Json(Accepted { seq: accepted.seq, note: accepted.note }))
+}
+
+async fn reload(State(site): State<Site>, Extension(peer): Extension<Peer>) -> Result<Json<Accepted>, ApiError> {
+    site.engines.reload(peer.actor()).await.map(Json)
 }
 
 async fn looks(
@@ -168,14 +174,14 @@ async fn looks(
         ApiError::new(ErrorCode::BadRequest, error.body_text(), "the fields are listed by GET /v1/openapi.json")
     })?;
     let session = headers.get(routes::SESSION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if site.engine.looks(&SessionId::from(session), peer.uid, at) {
-        return Ok(Json(Accepted { seq: site.engine.snapshot().state.seq, note: None }));
+    if site.engine().looks(&SessionId::from(session), peer.uid, at) {
+        return Ok(Json(Accepted { seq: site.engine().snapshot().state.seq, note: None }));
     }
     Err(ApiError::new(ErrorCode::Refused, "no cockpit of yours is attached by this name", "attach first"))
 }
 
 async fn preview(State(site): State<Site>, id: Result<UrlPath<String>, PathRejection>) -> Result<Response, ApiError> {
-    Ok(Json(site.engine.preview(&plan(id)?).await?).into_response())
+    Ok(Json(site.engine().preview(&plan(id)?).await?).into_response())
 }
 
 async fn by_hand(
@@ -183,7 +189,7 @@ async fn by_hand(
     id: Result<UrlPath<String>, PathRejection>,
     query: Result<Query<ByHandQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    Ok(Json(site.engine.by_hand(&plan(id)?, asked(query)?.remaining)?).into_response())
+    Ok(Json(site.engine().by_hand(&plan(id)?, asked(query)?.remaining)?).into_response())
 }
 
 async fn readiness(
@@ -192,20 +198,20 @@ async fn readiness(
 ) -> Result<Response, ApiError> {
     let asked = asked(query)?.plan;
     if let Some(plan) = &asked {
-        site.engine.plan(plan)?;
+        site.engine().plan(plan)?;
     }
-    Ok(Json(site.engine.assess(asked.as_ref()).await).into_response())
+    Ok(Json(site.engine().assess(asked.as_ref()).await).into_response())
 }
 
 async fn drafts(
     State(site): State<Site>,
     query: Result<Query<DraftsQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    Ok(Json(site.engine.drafts(&asked(query)?.note).await).into_response())
+    Ok(Json(site.engine().drafts(&asked(query)?.note).await).into_response())
 }
 
 async fn metrics(State(site): State<Site>) -> Response {
-    ([(CONTENT_TYPE, METRICS_MEDIA)], crate::api::metrics::text(&site.engine.snapshot())).into_response()
+    ([(CONTENT_TYPE, METRICS_MEDIA)], crate::api::metrics::text(&site.engine().snapshot())).into_response()
 }
 
 fn plan(id: Result<UrlPath<String>, PathRejection>) -> Result<PlanId, ApiError> {
@@ -226,11 +232,15 @@ async fn journal(
 ) -> Result<Response, ApiError> {
     let query = asked(query)?;
     let limit = query.limit.unwrap_or(RECORDS).min(RECORDS);
-    Ok(Json(site.engine.journal().read(query.after, limit).await?).into_response())
+    Ok(Json(site.engine().journal().read(query.after, limit).await?).into_response())
 }
 
 async fn verify(State(site): State<Site>) -> Result<Response, ApiError> {
-    Ok(Json(site.engine.journal().verify().await?).into_response())
+    Ok(Json(site.engine().journal().verify().await?).into_response())
+}
+
+async fn head(State(site): State<Site>, query: Result<Query<HeadQuery>, QueryRejection>) -> Result<Response, ApiError> {
+    Ok(Json(NotedHead { record: site.engine().journal().find(&asked(query)?.head).await? }).into_response())
 }
 
 async fn report(
@@ -238,7 +248,7 @@ async fn report(
     query: Result<Query<ReportQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let asked = asked(query)?.incident;
-    let found = site.engine.review(asked.as_ref()).await?;
+    let found = site.engine().review(asked.as_ref()).await?;
     let missing = || match &asked {
         Some(id) => {
             Refusal::new(RefusalReason::NotFound, format!("there is no incident `{id}`"), "mayday incident list")
@@ -251,7 +261,7 @@ async fn report(
 }
 
 async fn stop(State(site): State<Site>) -> Json<Accepted> {
-    let seq = site.engine.snapshot().state.seq;
+    let seq = site.engine().snapshot().state.seq;
     site.stop.cancel();
     Json(Accepted { seq, note: Some("the engine stops".into()) })
 }

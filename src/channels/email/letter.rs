@@ -51,6 +51,10 @@ impl Letter {
             _ => letter.raw_header(raw("To", NOBODY)),
         };
         let letter = AUTOMATIC.iter().fold(letter, |letter, (name, value)| letter.raw_header(raw(name, value)));
+        let letter = match &parcel.chain {
+            Some(_) => letter.raw_header(raw("X-Mayday-Journal", &parcel.journal())),
+            None => letter,
+        };
         let text = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(parcel.text.body.clone());
         letter.singlepart(text).map(|letter| letter.formatted()).map_err(wrong)
     }
@@ -65,6 +69,7 @@ mod tests {
     use super::*;
     use crate::domain::comms::{Purpose, Text};
     use crate::domain::incident::Severity;
+    use crate::domain::journal::Chain;
 
     fn written(audience: Audience) -> String {
         let parcel = Parcel {
@@ -77,6 +82,7 @@ mod tests {
             text: Text {
                 subject: "Störung\r\nBcc: eve@x.example".into(), body: "Grüße,\n.\nwir sehen nach.".into()
             },
+            chain: Some(Chain { records: 417, head: "ab".repeat(32) }),
             components: Default::default(),
             part: 2,
             parts: 3,

@@ -106,7 +106,10 @@ impl Pages {
             event["client"] = "Mayday".into();
             event["payload"] = json!({
                 "summary": summary, "source": self.source, "severity": severity(parcel.severity),
-                "custom_details": { "incident": parcel.incident, "message": parcel.message, "text": parcel.text.body },
+                "custom_details": {
+                    "incident": parcel.incident, "message": parcel.message, "text": parcel.text.body,
+                    "journal": parcel.journal(),
+                },
             });
         }
         Ok(event)

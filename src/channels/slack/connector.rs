@@ -23,6 +23,7 @@ use url::Url;
 use super::super::exchange::{Reply, Silence, send};
 use crate::domain::text::clean;
 use crate::outbound::http::client;
+use crate::outbound::secret::Secret;
 
 pub struct Connector {
     /// `https://slack.com/api`, without a slash at its end.
@@ -57,8 +58,12 @@ impl Connector {
         })
     }
 
-    async fn ask<T: DeserializeOwned>(request: ClientResult<RequestBuilder>) -> ClientResult<T> {
-        read(&send(request?, None).await.map_err(system)?)
+    async fn ask<T: DeserializeOwned>(
+        request: ClientResult<RequestBuilder>,
+        token: Option<&SlackApiToken>,
+    ) -> ClientResult<T> {
+        let secret = token.map(|token| Secret::new(token.token_value.0.as_str()));
+        read(&send(request?, secret.as_ref()).await.map_err(system)?)
     }
 }
 
@@ -95,7 +100,7 @@ impl SlackClientHttpConnector for Connector {
     where
         RS: for<'de> serde::Deserialize<'de> + Send + 'a,
     {
-        Self::ask(Self::form(full_uri, context.token)).boxed()
+        Self::ask(Self::form(full_uri, context.token), context.token).boxed()
     }
 
     fn http_post_uri<'a, RQ, RS>(
@@ -108,7 +113,7 @@ impl SlackClientHttpConnector for Connector {
         RQ: serde::Serialize + Send + Sync,
         RS: for<'de> serde::Deserialize<'de> + Send + 'a,
     {
-        Self::ask(Self::request(full_uri, context.token).map(|it| it.json(request_body))).boxed()
+        Self::ask(Self::request(full_uri, context.token).map(|it| it.json(request_body)), context.token).boxed()
     }
 
     fn http_get_with_client_secret<'a, RS>(

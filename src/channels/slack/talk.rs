@@ -118,8 +118,10 @@ fn content(text: &str, parcel: Option<&Parcel>) -> SlackMessageContent {
     let content = SlackMessageContent::new().with_text(text.to_owned());
     match parcel {
         Some(parcel) => {
-            let ids = [("incident", parcel.incident.to_string()), ("message", parcel.message.to_string())];
-            let payload: HashMap<String, String> = ids.into_iter().map(|(name, id)| (name.to_owned(), id)).collect();
+            let (incident, message) = (parcel.incident.to_string(), parcel.message.to_string());
+            let marks = [("incident", incident), ("message", message), ("journal", parcel.journal())];
+            let marks = marks.into_iter().filter(|(_, mark)| !mark.is_empty());
+            let payload: HashMap<String, String> = marks.map(|(name, mark)| (name.to_owned(), mark)).collect();
             content.with_metadata(SlackMessageMetadata::new(EVENT.into()).with_event_payload(payload))
         }
         None => content,

@@ -87,6 +87,7 @@ mod tests {
             severity: Severity::Sev1,
             drill: false,
             text: Text { subject: subject.into(), body: body.into() },
+            chain: None,
             components: Default::default(),
             part: 0,
             parts: 1,

@@ -96,9 +96,10 @@ fn copies_that_go_too_soon_are_flagged() {
 #[test]
 fn a_copy_of_an_odd_size_is_flagged() {
     let mut look = sound();
-    look.copies[0].size = Some(300);
+    look.copies.iter_mut().for_each(|copy| copy.size = Some(10_000));
+    look.copies[0].size = Some(3_000);
     assert_eq!(judged(look.clone()).worth, Worth::Weak);
-    look.copies[0].size = Some(1800);
+    look.copies[0].size = Some(18_000);
     assert_eq!(judged(look).worth, Worth::Fresh);
 }
 
@@ -115,4 +116,23 @@ fn a_chain_ends_at_its_first_gap() {
 #[test]
 fn sizes_are_said_in_their_unit() {
     assert_eq!([bytes(12.0), bytes(1500.0), bytes(2.5e9)], ["12 B", "1.5 kB", "2.5 GB"]);
+}
+
+#[test]
+fn a_copy_in_which_nothing_can_be_is_no_copy() {
+    let hollow = |ages: std::ops::Range<u64>| ages.map(|day| good(5 + day * 24, 15)).collect::<Vec<_>>();
+    let ten = judged(BackupLook::of(hollow(0..10)).at(RegionId::from("us-west-2")));
+    assert_eq!((ten.worth, ten.point), (Worth::Missing, None), "{}", ten.words());
+    assert!(ten.words().contains("there is no good copy") && ten.words().contains("15 B"), "{}", ten.words());
+    // A log between copies is worth nothing without one.
+    let logged = BackupLook { point: Some(now()), ..BackupLook::of(hollow(0..10)).at(RegionId::from("us-west-2")) };
+    assert_eq!(judged(logged).worth, Worth::Missing);
+    // The newest broke off, and the one before it is old enough to be told.
+    let mut copies = sound().copies;
+    copies[0].size = Some(15);
+    let broken = judged(BackupLook::of(copies).at(RegionId::from("us-west-2")));
+    assert_eq!((broken.worth, broken.point), (Worth::Stale, Some(hours(29))), "{}", broken.words());
+    // A system that tells no size is believed.
+    let untold = sound().copies.into_iter().map(|copy| BackupCopy { size: None, ..copy }).collect();
+    assert_eq!(judged(BackupLook::of(untold).at(RegionId::from("us-west-2"))).worth, Worth::Fresh);
 }

@@ -10,7 +10,7 @@ use super::super::time::{At, after};
 use super::{Audience, Purpose};
 
 /// The next update.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Proposal {
     /// When it is due by what was promised.
     pub at: At,

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::super::actor::Actor;
-use super::super::estate::{Estate, Subject, words};
+use super::super::estate::{Estate, Service, words};
 use super::super::health::Status;
-use super::super::incident::Incident;
+use super::super::ids::RegionId;
+use super::super::incident::{Incident, Onset};
 use super::super::recovery::Loss;
+use super::super::rollup::{Readings, RollUp, of_service};
 use super::super::run::Run;
 use super::super::state::State;
 use super::super::time::{At, seconds_between};
@@ -21,7 +23,7 @@ words! {
 }
 
 /// What somebody who hands over says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HandOver {
     pub duty: Duty,
     /// Who is to take it.
@@ -29,7 +31,7 @@ pub struct HandOver {
 }
 
 /// What a template can use. Times are UTC, lengths of time are written out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Facts {
     pub estate: String,
     pub incident: String,
@@ -41,7 +43,7 @@ pub struct Facts {
     /// `14:05 UTC`
     pub now: String,
     pub declared: String,
-    /// `12m 30s` since the disruption; empty when it is not known.
+    /// `12m 30s` since the disruption, `at least 12m 30s` when nobody saw it begin; empty when it is not known.
     pub lasting: String,
     pub region: String,
     /// Where clients are sent now.
@@ -65,7 +67,7 @@ pub struct Facts {
 }
 
 /// A component of the platform, as the status page calls it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Component {
     pub name: String,
     /// `major outage`
@@ -74,7 +76,7 @@ pub struct Component {
 }
 
 /// How far a run is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunFacts {
     pub id: String,
     pub plan: String,
@@ -88,17 +90,17 @@ pub struct RunFacts {
 }
 
 /// How a tier stands against its RTO.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Clock {
     pub tier: String,
     pub elapsed: String,
     pub target: String,
-    /// `met`, `MISSED`, `running` or `OVER`
+    /// `met`, `MISSED`, `running`, `OVER`, or `unknown` when it may have begun earlier than it was seen
     pub standing: String,
 }
 
 /// What is lost of a class of data.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LossFacts {
     pub class: String,
     /// `about 42s (estimated)`, or `unknown`
@@ -145,12 +147,23 @@ pub fn length(seconds: f64) -> String {
 }
 
 /// The facts as of `now`.
-pub fn facts(estate: &Estate, state: &State, incident: &Incident, purpose: Purpose, beside: &Beside, now: At) -> Facts {
+pub fn facts(
+    estate: &Estate,
+    (state, readings): (&State, &Readings),
+    incident: &Incident,
+    purpose: Purpose,
+    beside: &Beside,
+    now: At,
+) -> Facts {
     let name = |actor: Option<&Actor>| actor.map_or_else(|| "nobody yet".to_owned(), ToString::to_string);
-    let t0 = incident.clocks.t0.values().min().copied();
-    let run = state.run.as_ref().filter(|run| run.incident.as_ref() == Some(&incident.id));
-    let services = |wanted: fn(Option<Status>) -> bool| -> Vec<String> {
-        let fits = estate.services.iter().filter(|it| wanted(service_status(estate, state, &it.id)));
+    // Whoever reads it has a wall clock beside them.
+    let said = |at: At| moment(state.clock.drift.to_wall(at));
+    let t0 = incident.clocks.disruption();
+    // A rehearsal changes nothing, and nobody is told of it.
+    let run = state.run.as_ref().filter(|run| run.mode.acts() && run.incident.as_ref() == Some(&incident.id));
+    let sight = Sight { estate, readings, serving: state.serving(estate), now };
+    let services = |wanted: fn(Status) -> bool| -> Vec<String> {
+        let fits = estate.services.iter().filter(|it| wanted(sight.status(it)));
         fits.map(|it| it.title.clone()).collect()
     };
     Facts {
@@ -161,21 +174,21 @@ pub fn facts(estate: &Estate, state: &State, incident: &Incident, purpose: Purpo
         phase: incident.phase.to_string(),
         drill: incident.drill,
         purpose: purpose.to_string(),
-        now: moment(now),
-        declared: incident.clocks.t2.map(moment).unwrap_or_default(),
-        lasting: t0.map(|t0| length(seconds_between(t0, now))).unwrap_or_default(),
+        now: said(now),
+        declared: incident.clocks.t2.map(said).unwrap_or_default(),
+        lasting: t0.map(|(t0, onset)| lasting(seconds_between(t0, now), onset)).unwrap_or_default(),
         region: incident.region.to_string(),
         serving: state.serving(estate).to_string(),
-        down: services(|status| status == Some(Status::Down)),
-        impaired: services(|status| matches!(status, None | Some(Status::Degraded | Status::Unknown))),
-        components: component_facts(estate, state),
+        down: services(|status| status == Status::Down),
+        impaired: services(|status| matches!(status, Status::Degraded | Status::Unknown)),
+        components: component_facts(estate, state, readings, now),
         commander: name(incident.commander.as_ref()),
         lead: name(state.outbox.lead.as_ref()),
         acknowledged: state.outbox.acknowledged.as_ref().map(|it| it.by.clone()).unwrap_or_default(),
         run: run.map(run_facts),
         clocks: verdict::rto(estate, incident, now).iter().map(clock).collect(),
         losses: verdict::rpo(estate, incident, run).iter().map(loss).collect(),
-        next_update: beside.next_due.map(moment).unwrap_or_default(),
+        next_update: beside.next_due.map(said).unwrap_or_default(),
         note: beside.note.clone(),
         hand_over: beside.hand_over.clone(),
         escalated: beside.escalated,
@@ -201,13 +214,17 @@ fn run_facts(run: &Run) -> RunFacts {
 fn clock(it: &verdict::RtoVerdict) -> Clock {
     let standing = match (it.recovered, it.met) {
         (true, Some(true)) => "met",
-        (true, _) => "MISSED",
+        (true, None) => "unknown",
+        (true, Some(false)) => "MISSED",
         (false, Some(false)) => "OVER",
         (false, _) => "running",
     };
     Clock {
         tier: it.tier.to_string(),
-        elapsed: it.elapsed.map_or_else(|| "unknown".into(), length),
+        elapsed: it.elapsed.map_or_else(
+            || "unknown".into(),
+            |seconds| lasting(seconds, if it.at_least { Onset::NotLater } else { Onset::Seen }),
+        ),
         target: length(it.target),
         standing: standing.into(),
     }
@@ -222,21 +239,35 @@ fn loss(it: &verdict::RpoVerdict) -> LossFacts {
     LossFacts { class: it.class.to_string(), lost, target: length(it.target) }
 }
 
-/// How a service stands in the region that serves, by its worst probe; `None` if it is not probed there.
-fn service_status(estate: &Estate, state: &State, service: &super::super::ids::ServiceId) -> Option<Status> {
-    let serving = state.serving(estate);
-    let own = |subject: &Subject| matches!(subject, Subject::Service(id) if id == service);
-    let here = estate.probes.iter().filter(|it| own(&it.subject) && it.region.as_ref().is_none_or(|at| *at == serving));
-    let known = here.map(|it| state.probes.get(&it.id).map_or(Status::Unknown, |known| known.status));
-    let all: Vec<Status> = known.collect();
-    (!all.is_empty()).then(|| Status::worst(all))
+/// How long something lasts whose beginning was seen, or was not.
+fn lasting(seconds: f64, onset: Onset) -> String {
+    if onset == Onset::NotLater { format!("at least {}", length(seconds)) } else { length(seconds) }
+}
+
+/// What customers see of the services: where they are sent, and along the path by which they come.
+struct Sight<'a> {
+    estate: &'a Estate,
+    readings: &'a Readings,
+    serving: RegionId,
+    now: At,
+}
+
+impl Sight<'_> {
+    /// The worse of the two; unknown if it is probed in neither place.
+    fn status(&self, service: &Service) -> Status {
+        let seen = |region| of_service(self.estate, self.readings, service, region, self.now);
+        let places = [seen(Some(&self.serving)), seen(None)];
+        Status::worst(places.iter().filter(|it| it.is_probed()).map(RollUp::status))
+    }
 }
 
 /// Every component whose state is known. Nothing is said of one that is not: a status page knows no “unknown”.
-pub fn components(estate: &Estate, state: &State) -> BTreeMap<String, ComponentStatus> {
+pub fn components(estate: &Estate, state: &State, readings: &Readings, now: At) -> BTreeMap<String, ComponentStatus> {
+    let sight = Sight { estate, readings, serving: state.serving(estate), now };
     let mut by_name: BTreeMap<&str, Vec<Option<Status>>> = BTreeMap::new();
     for (service, component) in &estate.comms.components {
-        by_name.entry(component).or_default().push(service_status(estate, state, service));
+        let status = estate.service(service).map(|service| sight.status(service));
+        by_name.entry(component).or_default().push(status);
     }
     let status = |all: &[Option<Status>]| {
         let count = |wanted: Status| all.iter().filter(|it| **it == Some(wanted)).count();
@@ -251,8 +282,8 @@ pub fn components(estate: &Estate, state: &State) -> BTreeMap<String, ComponentS
     by_name.iter().filter_map(|(name, all)| Some(((*name).to_owned(), status(all)?))).collect()
 }
 
-fn component_facts(estate: &Estate, state: &State) -> Vec<Component> {
-    let known = components(estate, state).into_iter();
+fn component_facts(estate: &Estate, state: &State, readings: &Readings, now: At) -> Vec<Component> {
+    let known = components(estate, state, readings, now).into_iter();
     known
         .map(|(name, status)| Component {
             name,

@@ -31,7 +31,7 @@ words! {
 }
 
 /// One part of a delivery: a batch of recipients, or all of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Part {
     pub phase: PartPhase,
     pub attempts: u32,
@@ -67,7 +67,7 @@ impl Part {
 }
 
 /// One channel's part of a message.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Delivery {
     /// Empty when the recipients could not be read: then nobody is told by this channel.
     pub parts: Vec<Part>,
@@ -121,7 +121,7 @@ impl Delivery {
 }
 
 /// A message, and what became of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Posted {
     pub message: Arc<Message>,
     pub by: Actor,
@@ -147,14 +147,14 @@ impl Posted {
 }
 
 /// Somebody works on it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Acknowledged {
     pub by: String,
     pub at: At,
 }
 
 /// Everything about communications that follows from the journal.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Outbox {
     /// The oldest first: those of the latest incident, and of earlier ones what is not settled.
     pub messages: Vec<Posted>,
@@ -218,6 +218,7 @@ impl Outbox {
             severity: message.severity,
             drill: message.drill,
             text: message.texts.get(&audience)?.clone(),
+            chain: message.chain.clone(),
             components: message.components.clone(),
             part,
             parts: u32::try_from(posted.deliveries.get(channel)?.parts.len()).unwrap_or(u32::MAX),

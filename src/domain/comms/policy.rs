@@ -9,7 +9,7 @@ use super::super::incident::Severity;
 use super::super::time::Span;
 
 /// How an estate speaks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Comms {
     /// For how long what was sent by hand can be taken back before it goes out.
     pub take_back: Span,

@@ -34,7 +34,7 @@ words! {
 }
 
 /// The answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Answers {
     pub affected: Affected,
     pub broken: Broken,

@@ -5,7 +5,7 @@ use super::super::event::Event;
 use super::super::ids::{RunId, StepId};
 use super::super::run::{Outcome, Run, StepPhase, StepRun};
 use super::super::time::seconds_between;
-use super::{Context, Draft, undo};
+use super::{Context, Draft, safety, undo};
 
 /// What is next for a step that can go on.
 enum Next {
@@ -39,7 +39,9 @@ pub(super) fn advance(draft: &mut Draft<'_>) {
 
 fn next(cx: &Context<'_>, run: &Run, id: &StepId, step: &StepRun) -> Option<Next> {
     let spec = run.plan.step(id)?;
+    let unseen = safety::is_early(cx, spec);
     match step.phase {
+        StepPhase::Waiting | StepPhase::Retrying | StepPhase::Ready if unseen => None,
         StepPhase::Waiting => spec.needs.iter().all(|need| run.phase(need).satisfies()).then_some(Next::Prepare),
         StepPhase::Retrying => step.retry_at.is_none_or(|due| due <= cx.now).then_some(Next::Prepare),
         StepPhase::Ready if is_stale(cx, step) => Some(Next::Prepare),
@@ -51,6 +53,9 @@ fn next(cx: &Context<'_>, run: &Run, id: &StepId, step: &StepRun) -> Option<Next
 
 /// Whether the evidence on a step's card is too old to act on.
 pub(super) fn is_stale(cx: &Context<'_>, step: &StepRun) -> bool {
+    if step.outdated {
+        return true;
+    }
     let age = step.card.as_ref().map(|card| seconds_between(card.at, cx.now));
     age.is_none_or(|age| age > cx.estate.policy.evidence_expires.as_secs_f64())
 }

@@ -1,19 +1,17 @@
 //! What operators ask for: who may, when, and what becomes of it.
 
-use std::collections::BTreeMap;
-
 use super::super::actor::Origin;
 use super::super::command::{Ask, Effect, Envelope, Refusal, RefusalReason as Why};
 use super::super::comms::Purpose;
-use super::super::estate::{Environment, Estate, OnTrigger, Subject, Tier};
+use super::super::estate::{Environment, Estate, OnTrigger, ProbeSpec, Subject, Tier};
 use super::super::event::Event;
 use super::super::health::Status;
 use super::super::ids::{IncidentId, MessageId, PlanId, RunId, StepId};
 use super::super::incident::{Clocks, Severity};
 use super::super::kinds::Undo;
 use super::super::plan::{Gate, Plan, StepSpec};
-use super::super::run::{Mode, Outcome, Run, StepPhase, StepRun};
-use super::super::state::State;
+use super::super::run::{Instead, Mode, Outcome, Run, StepPhase, StepRun};
+use super::super::state::{Bout, ProbeState, State};
 use super::super::system::Observed;
 use super::super::text::clean;
 use super::super::time::{At, seconds_between};
@@ -22,7 +20,7 @@ use super::super::verdict::Promise;
 use super::super::wayback;
 use super::advance::{is_stale, prepare};
 use super::comms::{self, Wish};
-use super::{Context, Draft, checklist, refuse, session, undo};
+use super::{Context, Draft, checklist, people, refuse, session, undo};
 
 /// What a command needs of its sender.
 #[derive(PartialEq)]
@@ -76,11 +74,15 @@ pub(super) fn permit(cx: &Context<'_>, state: &State, envelope: &Envelope, ask: 
     if *read_only {
         return refuse(Why::ReadOnly, "this cockpit is read-only", "attach one without --read-only");
     }
+    let armed = state.armed.get(session);
+    if armed.is_some_and(|armed| armed.by.uid != envelope.actor.uid) {
+        return refuse(Why::NotArmed, "this session is somebody else's", "attach a cockpit of your own");
+    }
     if needs(ask) == Needs::Attached {
         return Ok(());
     }
     let expires = cx.estate.policy.arm_expires.as_secs_f64();
-    match state.armed.get(session) {
+    match armed {
         None => refuse(Why::NotArmed, "this cockpit only looks", "press A to arm it"),
         Some(armed) if seconds_between(armed.at, cx.now) > expires => {
             refuse(Why::NotArmed, "this cockpit was armed too long ago", "press A to arm it again")
@@ -217,7 +219,7 @@ pub(super) fn declare_met(draft: &mut Draft<'_>) {
         return;
     }
     let closed = state.past.iter().map(|past| past.closed_at).max();
-    let met = triggers(cx.estate, state, cx.plans.iter().map(|plan| &**plan));
+    let met = triggers(cx.estate, state, cx.readings, cx.now, cx.plans.iter().map(|plan| &**plan));
     let new = |trigger: &Trigger| trigger.is_met(cx.now) && closed.is_none_or(|closed| closed < trigger.since);
     if let Some(trigger) = met.into_iter().find(new) {
         let title = format!("{}: {}", trigger.rule.title(), trigger.evidence);
@@ -226,25 +228,37 @@ pub(super) fn declare_met(draft: &mut Draft<'_>) {
     }
 }
 
-/// The clocks at the declaration: per tier, t0 is the last healthy reading before the earliest failure that still lasts.
+/// The clocks at the declaration: per tier, t0 is the last healthy reading before the earliest failure that still lasts, or that was
+/// over for so short a time that it is the same trouble; where none was seen before it, the first look that failed.
 fn clocks(estate: &Estate, state: &State, now: At) -> Clocks {
-    let serving = state.serving(estate);
-    let failing = |tier: Tier| {
-        let counts = move |subject: &Subject| match subject {
-            Subject::Service(id) => estate.service(id).is_some_and(|service| Estate::counts_for(service.tier, tier)),
-            Subject::System(_) | Subject::Region(_) => tier == Tier::Platform,
-        };
-        let here = estate.probes.iter().filter(|probe| probe.region.as_ref().is_none_or(|region| *region == serving));
-        let known = here.filter(move |probe| counts(&probe.subject)).filter_map(|probe| state.probes.get(&probe.id));
-        known.filter(|known| known.status == Status::Down)
+    let (serving, quiet) = (state.serving(estate), estate.policy.region_down.as_secs_f64());
+    let closed = state.past.iter().map(|past| past.closed_at).max();
+    let counts = |tier: Tier, subject: &Subject| match subject {
+        Subject::Service(id) => estate.service(id).is_some_and(|service| Estate::counts_for(service.tier, tier)),
+        Subject::System(_) | Subject::Region(_) => tier == Tier::Platform,
     };
-    let overall = failing(Tier::Platform).map(|known| known.last_healthy.unwrap_or(known.since)).min();
-    let of_tier =
-        |tier| failing(tier).map(|known| known.last_healthy.unwrap_or(known.since)).min().or(overall).unwrap_or(now);
+    // What fails along the path of clients is their disruption, whichever region it is of.
+    let here = |probe: &&ProbeSpec| probe.region.as_ref().is_none_or(|region| *region == serving);
+    let known = |probe: &ProbeSpec| {
+        let known = state.probes.get(&probe.id)?;
+        Some((probe.subject.clone(), known, known.trouble_at(now, quiet, closed)?))
+    };
+    let failing: Vec<_> = estate.probes.iter().filter(here).filter_map(known).collect();
+    let earliest = |tier: Tier| {
+        let of_tier = failing.iter().filter(|(subject, ..)| counts(tier, subject)).map(|(.., bout)| bout);
+        of_tier.min_by_key(|bout| (bout.from, bout.seen)).copied()
+    };
+    let overall = earliest(Tier::Platform);
+    let of_tier = |tier: Tier| earliest(tier).or(overall);
+    let again = failing.iter().filter_map(|(_, known, bout)| known.last_healthy.filter(|well| *well > bout.from));
+    let down = |it: &(Subject, &ProbeState, Bout)| it.1.status == Status::Down;
     Clocks {
-        t0: Tier::ALL.iter().map(|tier| (*tier, of_tier(*tier))).collect::<BTreeMap<_, _>>(),
+        t0: Tier::ALL.iter().map(|tier| (*tier, of_tier(*tier).map_or(now, |bout| bout.from))).collect(),
         t0_is_declaration: overall.is_none(),
-        t1: failing(Tier::Platform).map(|known| known.since).min(),
+        t0_not_later: Tier::ALL.iter().copied().filter(|tier| of_tier(*tier).is_some_and(|bout| !bout.seen)).collect(),
+        last_well: again.max(),
+        well_when_declared: overall.is_some() && !failing.iter().any(down),
+        t1: failing.iter().map(|(.., bout)| bout.detected).min(),
         t2: Some(now),
         ..Clocks::default()
     }
@@ -295,7 +309,7 @@ fn may_come_home(cx: &Context<'_>, state: &State, plan: &Plan) -> Result<(), Ref
         return Ok(());
     }
     let home = state.moved.as_ref().map_or_else(|| cx.estate.primary(), |moved| moved.from.clone());
-    let sound = wayback::home_is_sound(cx.estate, state, cx.surveys, &home, cx.now);
+    let sound = wayback::home_is_sound(cx.estate, state, cx.surveys, cx.readings, &home, cx.now);
     sound.or_else(|why| refuse(Why::Unsafe, why, "protect the data first: mayday failover run reprotect"))
 }
 
@@ -381,11 +395,15 @@ fn on_step(draft: &mut Draft<'_>, ask: &Ask, run: &RunId, step: &StepId) -> Resu
         }
         Ask::Skip { reason, .. } => {
             settle(known, reason)?;
-            draft.event(Event::StepSkipped { run, step, reason: clean(reason) });
+            if people::agree(draft, &run, spec, known, Instead::Skip, &[], reason)? {
+                draft.event(Event::StepSkipped { run, step, reason: clean(reason) });
+            }
         }
         Ask::MarkDone { reason, .. } => {
             settle(known, reason)?;
-            draft.event(Event::StepDoneByHand { run, step, reason: clean(reason) });
+            if people::agree(draft, &run, spec, known, Instead::Done, &[], reason)? {
+                draft.event(Event::StepDoneByHand { run, step, reason: clean(reason) });
+            }
         }
         Ask::Revert { reason, .. } => revert(draft, &current, spec, known, reason)?,
         _ => {}
@@ -418,18 +436,13 @@ fn confirm(draft: &mut Draft<'_>, run: &RunId, spec: &StepSpec, known: &StepRun,
     if spec.gate == Gate::Typed && phrase.trim() != spec.phrase {
         return refuse(Why::WrongPhrase, "that is not the name this gate asks for", format!("type {}", spec.phrase));
     }
-    let actor = &draft.envelope.actor;
-    if spec.gate == Gate::TwoPerson && known.confirmed.iter().any(|other| other.is_same_person(actor)) {
-        return refuse(
-            Why::SecondPerson,
-            "you confirmed already; a second person has to",
-            "ask someone else to attach and confirm",
-        );
+    if spec.gate == Gate::TwoPerson {
+        people::may_confirm(draft, known)?;
     }
     if looked_again(draft, run, spec, known) {
         return Ok(());
     }
-    let cleared = spec.gate != Gate::TwoPerson || !known.confirmed.is_empty();
+    let cleared = spec.gate != Gate::TwoPerson || people::another_confirmed(draft, known);
     draft.event(Event::GateConfirmed { run: run.clone(), step: spec.id.clone(), cleared, unattended: false });
     touch(draft);
     Ok(())
@@ -477,16 +490,12 @@ fn override_guards(
     if looked_again(draft, run, spec, known) {
         return Ok(());
     }
-    let guards = card.map(|card| card.blocks().map(|guard| guard.name.clone()).collect()).unwrap_or_default();
-    let other = |who: &&super::super::actor::Actor| !who.is_same_person(&draft.envelope.actor);
-    let cleared = spec.gate != Gate::TwoPerson || known.confirmed.iter().any(|who| other(&who));
-    draft.event(Event::GuardsOverridden {
-        run: run.clone(),
-        step: spec.id.clone(),
-        guards,
-        reason: clean(reason),
-        cleared,
-    });
+    let guards: Vec<String> =
+        card.map(|card| card.blocks().map(|guard| guard.name.clone()).collect()).unwrap_or_default();
+    if people::agree(draft, run, spec, known, Instead::Override, &guards, reason)? {
+        let (run, step, reason) = (run.clone(), spec.id.clone(), clean(reason));
+        draft.event(Event::GuardsOverridden { run, step, guards, reason, cleared: true });
+    }
     touch(draft);
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::super::comms::{
 use super::super::estate::Estate;
 use super::super::event::Event;
 use super::super::ids::{ChannelId, MessageId};
+use super::super::incident::Incident;
 use super::super::state::State;
 use super::super::system::{Fault, FaultClass, Receipt};
 use super::super::text::clean_lines;
@@ -61,7 +62,7 @@ pub(super) fn draft_message(draft: &Draft<'_>, purpose: Purpose, wish: &Wish<'_>
         .then(|| after(send_at, cx.estate.comms.every(incident.severity).0));
     let beside =
         Beside { next_due, note: clean_lines(wish.note), hand_over: wish.hand_over.clone(), escalated: wish.escalated };
-    let facts = facts(cx.estate, state, incident, purpose, &beside, cx.now);
+    let facts = facts(cx.estate, (state, cx.readings), incident, purpose, &beside, cx.now);
     let (mut texts, mut deliveries) = (BTreeMap::new(), BTreeMap::new());
     for spec in channels(draft, purpose, wish) {
         deliveries.insert(spec.id.clone(), cx.voice.parts(&spec.id).unwrap_or(0));
@@ -73,17 +74,24 @@ pub(super) fn draft_message(draft: &Draft<'_>, purpose: Purpose, wish: &Wish<'_>
         });
     }
     Some(Message {
-        id: MessageId::new(format!("{}.m{}", incident.id, state.outbox.composed + 1)),
+        id: message_id(incident, state.outbox.composed + 1, &cx.chain.head),
         incident: incident.id.clone(),
         purpose,
         severity: incident.severity,
         drill: incident.drill,
         texts,
-        components: comms::components(cx.estate, state),
+        components: comms::components(cx.estate, state, cx.readings, cx.now),
         send_at,
         next_due,
         deliveries,
+        chain: Some(cx.chain.clone()).filter(|chain| chain.records > 0),
     })
+}
+
+/// An id that never comes twice: where a journal lost its end and the count begins again, its head is another.
+fn message_id(incident: &Incident, number: u32, head: &str) -> MessageId {
+    let mark = head.get(..8).map_or_else(String::new, |mark| format!("-{mark}"));
+    MessageId::new(format!("{}.m{number}{mark}", incident.id))
 }
 
 /// Harmless text; in a drill every one says so, whoever wrote it.

@@ -48,7 +48,7 @@ pub(super) fn begin_due(draft: &mut Draft<'_>) {
         || state.incident.is_some()
         || state.run.as_ref().is_some_and(Run::is_open)
         || state.drill_under_way(cx.now).is_some();
-    if busy || !triggers(cx.estate, state, cx.plans.iter().map(|plan| &**plan)).is_empty() {
+    if busy || !triggers(cx.estate, state, cx.readings, cx.now, cx.plans.iter().map(|plan| &**plan)).is_empty() {
         return;
     }
     let Some(due) = schedule(cx.estate, state, cx.now).into_iter().find(|it| begins(state, it)) else { return };

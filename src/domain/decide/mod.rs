@@ -9,6 +9,7 @@ mod ask;
 mod checklist;
 mod comms;
 mod drills;
+mod people;
 mod report;
 mod safety;
 #[cfg(test)]
@@ -20,14 +21,16 @@ use std::sync::Arc;
 
 use super::actor::{Actor, Origin};
 use super::checklist::Baseline;
-use super::command::{Command, Effect, Envelope, Job, Refusal, RefusalReason};
+use super::command::{Command, Effect, Envelope, Job, Refusal, RefusalReason, Report};
 use super::comms::{Message, Purpose, Voice};
 use super::estate::Estate;
 use super::event::{Event, Record};
 use super::ids::{StepId, SystemId};
+use super::journal::Chain;
 use super::live::SurveyLive;
 use super::plan::Plan;
 use super::recovery::RecoveryPoint;
+use super::rollup::Readings;
 use super::state::State;
 use super::time::At;
 
@@ -49,6 +52,10 @@ pub struct Context<'a> {
     pub voice: Voice<'a>,
     /// What the datastores looked like the last time: a way home is refused on what is not known.
     pub surveys: &'a BTreeMap<SystemId, SurveyLive>,
+    /// How far the journal has come: it makes ids that no other history has.
+    pub chain: &'a Chain,
+    /// What the probes have said since this engine started.
+    pub readings: &'a Readings,
 }
 
 /// What was decided.
@@ -78,6 +85,19 @@ pub fn decide(cx: &Context<'_>, state: &State, envelope: &Envelope) -> Result<De
     advance::advance(&mut draft);
     comms::advance(&mut draft);
     Ok(draft.decision)
+}
+
+/// Decides on what was reported, in its order and as one: it becomes durable together, and what may start is worked out once.
+pub fn decide_reports(cx: &Context<'_>, state: &State, reports: &[Report]) -> Decision {
+    let command = Command::Report(Report::CommsDue {});
+    let envelope = Envelope { actor: Actor::engine(), origin: Origin::Engine, command };
+    let mut draft = Draft::new(*cx, state, &envelope);
+    for report in reports {
+        report::report(&mut draft, report);
+    }
+    advance::advance(&mut draft);
+    comms::advance(&mut draft);
+    draft.decision
 }
 
 /// When something of communications comes due by itself.

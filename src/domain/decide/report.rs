@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use super::super::clock;
 use super::super::command::{Effect, Preparation, Report};
 use super::super::event::{Event, Prepared};
+use super::super::health::Status;
 use super::super::ids::{RunId, StepId};
 use super::super::outlook::outlook;
 use super::super::plan::{Gate, StepSpec};
@@ -15,13 +17,26 @@ use super::{Draft, checklist, comms, safety};
 
 pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
     match report {
-        Report::Started { version } => started(draft, version),
-        Report::Probe { probe, to, detail, last_healthy } => draft.event(Event::ProbeChanged {
-            probe: probe.clone(),
-            to: *to,
-            detail: detail.clone(),
-            last_healthy: *last_healthy,
-        }),
+        Report::Started { version, anchor, drift } => {
+            let (version, anchor, drift) = (version.clone(), anchor.clone(), *drift);
+            let by = draft.state().clock.drift.0 - drift.0;
+            draft.event(Event::EngineStarted { version, anchor, drift });
+            // Where the two agree it is no news: the engine took the wall clock.
+            if by.abs() >= clock::STEP && !drift.is_none() {
+                draft.event(Event::ClockStepped { by, drift });
+            }
+            started(draft);
+        }
+        Report::ClockStepped { by, drift } => draft.event(Event::ClockStepped { by: *by, drift: *drift }),
+        Report::Probe { probe, to, detail, last_healthy, trouble } => {
+            // The first look of a life may only confirm what the last one left: steps wait for it all the same.
+            let known = draft.state().probes.get(probe).map_or(Status::Unknown, |known| known.status);
+            if known != *to {
+                let (probe, to, detail) = (probe.clone(), *to, detail.clone());
+                let (last_healthy, trouble) = (*last_healthy, *trouble);
+                draft.event(Event::ProbeChanged { probe, to, detail, last_healthy, trouble });
+            }
+        }
         Report::Backup { backup, to, detail } => {
             draft.event(Event::BackupChanged { backup: backup.clone(), to: *to, detail: detail.clone() });
         }
@@ -88,14 +103,12 @@ fn attempts(draft: &Draft<'_>, step: &StepId) -> u32 {
 }
 
 /// After a replay: whatever was under way is looked at again; nothing is assumed to have happened or not.
-fn started(draft: &mut Draft<'_>, version: &str) {
-    draft.event(Event::EngineStarted { version: version.to_owned() });
+fn started(draft: &mut Draft<'_>) {
     comms::started(draft);
     let Some(run) = draft.state().run.clone() else { return };
     for (spec, step) in run.in_order() {
         let id = &spec.id;
         match step.phase {
-            StepPhase::Preparing => draft.effect_for(id, Effect::Prepare),
             StepPhase::Applying => {
                 let fault = Fault::ambiguous("mayday", "the engine died while this was being applied")
                     .means("it may have happened")

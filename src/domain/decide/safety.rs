@@ -1,11 +1,13 @@
 //! The rules on promotions and on traffic: drivers report facts, this judges them. Each verdict is a guard on the gate's card.
 
-use super::super::estate::{DataClass, Estate, Subject, Tier};
+use super::super::estate::{DataClass, Estate, Service, Tier};
 use super::super::health::Status;
 use super::super::ids::RegionId;
+use super::super::incident::Clocks;
 use super::super::kinds::StepRole;
 use super::super::plan::StepSpec;
 use super::super::recovery::Loss;
+use super::super::rollup::of_service;
 use super::super::run::{Run, StepPhase};
 use super::super::state::State;
 use super::super::system::{Guard, OldWriter, PromotionFacts};
@@ -25,8 +27,8 @@ pub(super) fn expected_loss(
         return Loss::Measured { seconds: 0.0 };
     }
     let clocks = state.incident.as_ref().map(|incident| &incident.clocks);
-    let disruption =
-        clocks.filter(|clocks| !clocks.t0_is_declaration).and_then(|clocks| clocks.t0.values().min().copied());
+    // While nothing fails, clients write on: what they write until now would be lost, too.
+    let disruption = clocks.filter(|clocks| !clocks.was_well()).and_then(Clocks::written_until);
     match facts {
         Some(facts) if facts.lossless => Loss::Estimated { seconds: 0.0 },
         Some(facts) => Loss::of(facts.recovery_point.as_ref(), disruption.unwrap_or(now)),
@@ -44,7 +46,7 @@ pub(super) fn guards(
 ) -> Vec<Guard> {
     match spec.role {
         StepRole::Promotes => promotion(cx, state, run, spec, facts),
-        StepRole::Traffic => traffic(cx.estate, state, run, spec),
+        StepRole::Traffic => traffic(cx, run, spec),
         _ => Vec::new(),
     }
 }
@@ -116,7 +118,7 @@ fn loss(estate: &Estate, class: DataClass, loss: Loss) -> Guard {
 }
 
 /// Traffic moves last: only to stores that accept writes, and to a region whose services are healthy and at capacity.
-fn traffic(estate: &Estate, state: &State, run: &Run, spec: &StepSpec) -> Vec<Guard> {
+fn traffic(cx: &Context<'_>, run: &Run, spec: &StepSpec) -> Vec<Guard> {
     let before = run.plan.ancestors(&spec.id);
     let of = |role: StepRole| run.plan.steps.iter().filter(move |step| step.role == role);
     let mut guards = Vec::new();
@@ -134,29 +136,35 @@ fn traffic(estate: &Estate, state: &State, run: &Run, spec: &StepSpec) -> Vec<Gu
         guards.push(Guard::pass("stores-writable", "every store and all capacity that this plan prepares is verified"));
     }
     if let Some(region) = &spec.region {
-        guards.push(healthy(estate, state, region));
+        guards.push(healthy(cx, region));
     }
     guards
 }
 
-fn healthy(estate: &Estate, state: &State, region: &RegionId) -> Guard {
-    let mut ill = Vec::new();
-    for service in estate.services.iter().filter(|service| service.tier == Tier::Critical) {
-        let status = service_status(estate, state, &Subject::Service(service.id.clone()), region);
-        if status >= Status::Unknown {
-            ill.push(format!("{} is {status}", service.id));
+fn critical(estate: &Estate) -> impl Iterator<Item = &Service> {
+    estate.services.iter().filter(|service| service.tier == Tier::Critical)
+}
+
+fn healthy(cx: &Context<'_>, region: &RegionId) -> Guard {
+    let (mut ill, mut asked) = (Vec::new(), 0);
+    for service in critical(cx.estate) {
+        let seen = of_service(cx.estate, cx.readings, service, Some(region), cx.now);
+        asked += 1;
+        if seen.status() >= Status::Unknown {
+            let why = seen.worst().map_or("no probe looks at it", |worst| worst.detail);
+            ill.push(format!("{} is {}: {why}", service.id, seen.status()));
         }
     }
-    if ill.is_empty() {
-        Guard::pass("standby-healthy", format!("critical services in {region} are healthy"))
-    } else {
-        Guard::block("standby-healthy", format!("in {region}, {}", ill.join(", ")))
+    match (asked, ill.is_empty()) {
+        (0, _) => Guard::warn("standby-healthy", "no service is critical: nothing says that the region can serve"),
+        (_, true) => Guard::pass("standby-healthy", format!("critical services in {region} are healthy")),
+        (_, false) => Guard::block("standby-healthy", format!("in {region}, {}", ill.join(", "))),
     }
 }
 
-/// The roll-up of one subject's probes in one region; no probe at all is unknown.
-pub fn service_status(estate: &Estate, state: &State, subject: &Subject, region: &RegionId) -> Status {
-    let probes =
-        estate.probes.iter().filter(|probe| &probe.subject == subject && probe.region.as_ref() == Some(region));
-    Status::worst(probes.map(|probe| state.probes.get(&probe.id).map_or(Status::Unknown, |known| known.status)))
+/// Clients would be sent to a region of which not every probe has looked since this engine started: that is known in a moment.
+pub(super) fn is_early(cx: &Context<'_>, spec: &StepSpec) -> bool {
+    let Some(region) = spec.region.as_ref().filter(|_| spec.role == StepRole::Traffic) else { return false };
+    let early = |service| of_service(cx.estate, cx.readings, service, Some(region), cx.now).is_early(cx.readings);
+    critical(cx.estate).any(early)
 }

@@ -15,6 +15,7 @@ fn result(name: &str, cadence: Cadence, started_at: At, passed: bool) -> DrillRe
         plan: "failover".into(),
         scenario: "region-dark".into(),
         estate: "lab".into(),
+        pace: 1,
         started_at,
         passed,
         stages: Stage::ALL.iter().map(|stage| (*stage, passed, String::new())).collect(),
@@ -61,7 +62,10 @@ fn the_next_one_is_due_on_the_same_day_of_the_calendar() {
 
 #[test]
 fn a_drill_is_fresh_then_due_then_overdue_and_one_that_failed_counts_for_nothing() {
-    let started = (at("2026-01-01T00:00:00Z"), Event::EngineStarted { version: "1".into() });
+    let started = (
+        at("2026-01-01T00:00:00Z"),
+        Event::EngineStarted { version: "1".into(), anchor: None, drift: Default::default() },
+    );
     let fresh = state(vec![started.clone()]);
     assert_eq!(standings(&fresh, "2026-01-20T00:00:00Z"), [Standing::Untried; 3]);
     assert_eq!(standings(&fresh, "2026-02-02T00:00:00Z")[0], Standing::Due);

@@ -8,6 +8,7 @@ use super::super::estate::DataClass;
 use super::super::estate::{Estate, Policy, Region, RegionRole, Service, SystemSpec, Tier};
 use super::super::event::{Event, Record};
 use super::super::health::Reading;
+use super::super::ids::ProbeId;
 use super::super::incident::{Clocks, Severity};
 use super::super::live::{Live, LiveChange, SurveyLive};
 use super::super::params::{Params, SecretRef};
@@ -77,16 +78,9 @@ impl Stage {
             plans: Vec::new(),
             state: State::default(),
             live: Live::default(),
+            chain: None,
         };
         let mut stage = Self { view };
-        for probe in ["api@us-east-1", "auth@us-east-1", "api@us-west-2", "auth@us-west-2"] {
-            stage.event(Event::ProbeChanged {
-                probe: probe.into(),
-                to: Status::Healthy,
-                detail: String::new(),
-                last_healthy: None,
-            });
-        }
         let baseline = Baseline {
             latencies: [("api@us-east-1".into(), 20), ("auth@us-east-1".into(), 20)].into(),
             ..Baseline::default()
@@ -102,6 +96,9 @@ impl Stage {
             promise: None,
         });
         stage.event(Event::ChecklistFixed { items: Vec::new(), baseline: Box::new(baseline) });
+        for probe in ["api@us-east-1", "auth@us-east-1", "api@us-west-2", "auth@us-west-2"] {
+            stage.tell(probe, Status::Healthy, Some(20));
+        }
         stage.pass(60);
         for probe in ["api@us-east-1", "auth@us-east-1", "api@us-west-2", "auth@us-west-2"] {
             (0..5).for_each(|_| stage.tell(probe, Status::Healthy, Some(20)));
@@ -124,7 +121,10 @@ impl Stage {
 
     fn tell(&mut self, probe: &str, status: Status, latency_ms: Option<u32>) {
         let reading = Reading { status, detail: String::new(), latency_ms };
-        self.view.live.apply(LiveChange::Probe { probe: probe.into(), at: self.view.now, status, reading });
+        let now = self.view.now;
+        let known = self.view.live.probes.get(&ProbeId::from(probe)).filter(|known| known.status == status);
+        let since = known.map_or(Some(now), |known| known.since);
+        self.view.live.apply(LiveChange::Probe { probe: probe.into(), at: now, status, reading, since });
     }
 
     fn sees(&self, sight: Sight) -> (Evidence, String) {
@@ -148,12 +148,6 @@ fn services_have_to_be_healthy_where_clients_are_and_for_long_enough() {
     stage.tell("auth@us-east-1", Status::Degraded, None);
     stage.is(Sight::Services, Evidence::Fail, "auth is degraded");
     stage.tell("auth@us-east-1", Status::Healthy, None);
-    stage.event(Event::ProbeChanged {
-        probe: "auth@us-east-1".into(),
-        to: Status::Healthy,
-        detail: String::new(),
-        last_healthy: None,
-    });
     stage.pass(3);
     stage.is(Sight::Services, Evidence::Unknown, "not for 10s yet");
 }

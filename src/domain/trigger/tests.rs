@@ -1,8 +1,6 @@
-use std::sync::Arc;
-
-use super::super::actor::Actor;
 use super::super::estate::{Objectives, Policy, ProbeSpec, Region, RegionRole, Service, Tier};
-use super::super::event::{Event, Record};
+use super::super::health::{Reading, Status};
+use super::super::live::ProbeLive;
 use super::super::params::Params;
 use super::super::time::Span;
 use super::*;
@@ -48,28 +46,28 @@ fn estate() -> Estate {
     }
 }
 
-/// A state in which the probes that `wanted` takes went down, five seconds after they were last well.
-fn down(estate: &Estate, at: At, wanted: impl Fn(&ProbeSpec) -> bool) -> State {
-    let mut state = State::default();
-    for (probe, seq) in estate.probes.iter().filter(|probe| wanted(probe)).zip(1..) {
-        let last_healthy = Some(after(at, Duration::ZERO));
-        let event =
-            Event::ProbeChanged { probe: probe.id.clone(), to: Status::Down, detail: "no answer".into(), last_healthy };
+/// Readings by which the probes that `wanted` takes went down five seconds after they were last well, and stay so until `now`.
+fn down(estate: &Estate, at: At, wanted: impl Fn(&ProbeSpec) -> bool) -> Readings {
+    let live = |probe: &ProbeSpec| {
+        let (status, detail) = if wanted(probe) { (Status::Down, "no answer") } else { (Status::Healthy, "200") };
         let at = after(at, Duration::from_secs(5));
-        state.apply(&Arc::new(Record { seq, at, actor: Actor::engine(), event }));
-    }
-    state
+        let reading = Reading::new(status, detail);
+        ProbeLive { at, status, reading, since: Some(START), history: Default::default() }
+    };
+    estate.probes.iter().map(|probe| (probe.id.clone(), live(probe))).collect()
 }
 
-fn told(estate: &Estate, state: &State) -> Vec<Trigger> {
-    triggers(estate, state, [].into_iter())
+const START: At = At::UNIX_EPOCH;
+
+fn told(estate: &Estate, readings: &Readings) -> Vec<Trigger> {
+    triggers(estate, &State::default(), readings, after(START, Duration::from_secs(5)), [].into_iter())
 }
 
 #[test]
 fn a_dark_region_is_told_with_what_is_met_first() {
-    let (estate, start) = (estate(), At::UNIX_EPOCH);
-    let state = down(&estate, start, |probe| probe.region.as_ref().is_some_and(|it| it.as_str() == EAST));
-    let all = told(&estate, &state);
+    let (estate, start) = (estate(), START);
+    let readings = down(&estate, start, |probe| probe.region.as_ref().is_some_and(|it| it.as_str() == EAST));
+    let all = told(&estate, &readings);
     let rules: Vec<Rule> = all.iter().map(|trigger| trigger.rule).collect();
     assert_eq!(rules, [Rule::ChecksFailing, Rule::RegionUnavailable]);
     let [checks, region] = &all[..] else { unreachable!() };
@@ -83,7 +81,7 @@ fn a_dark_region_is_told_with_what_is_met_first() {
 
 #[test]
 fn one_service_of_three_is_no_reason_to_leave() {
-    let (estate, start) = (estate(), At::UNIX_EPOCH);
+    let (estate, start) = (estate(), START);
     let is = |probe: &ProbeSpec, name: &str| probe.subject == Subject::Service(name.into());
     assert_eq!(told(&estate, &down(&estate, start, |probe| is(probe, "api"))), []);
     let two = down(&estate, start, |probe| is(probe, "api") || is(probe, "web"));
@@ -92,7 +90,30 @@ fn one_service_of_three_is_no_reason_to_leave() {
 
 #[test]
 fn the_standby_has_no_rule() {
-    let (estate, start) = (estate(), At::UNIX_EPOCH);
-    let state = down(&estate, start, |probe| probe.region.as_ref().is_some_and(|it| it.as_str() == WEST));
-    assert_eq!(told(&estate, &state), []);
+    let (estate, start) = (estate(), START);
+    let readings = down(&estate, start, |probe| probe.region.as_ref().is_some_and(|it| it.as_str() == WEST));
+    assert_eq!(told(&estate, &readings), []);
+}
+
+#[test]
+fn what_was_not_read_or_not_lately_is_no_outage() {
+    let estate = estate();
+    let east = |probe: &ProbeSpec| probe.region.as_ref().is_some_and(|it| it.as_str() == EAST);
+    let dark = down(&estate, START, east);
+    assert_eq!(told(&estate, &dark).len(), 2);
+    assert_eq!(told(&estate, &Readings::new()), [], "an engine that has just started has seen nothing");
+    let late = after(START, Duration::from_secs(5 + 19 + 1));
+    assert_eq!(triggers(&estate, &State::default(), &dark, late, [].into_iter()), [], "nobody reads any more");
+    let blind = dark.into_iter().map(|(id, live)| (id, ProbeLive { status: Status::Unknown, ..live })).collect();
+    assert_eq!(told(&estate, &blind), [], "what is unknown is not down");
+}
+
+#[test]
+fn the_clients_path_speaks_for_no_region() {
+    let mut estate = estate();
+    for probe in estate.probes.iter_mut().filter(|it| matches!(it.subject, Subject::Service(_))) {
+        probe.region = None;
+    }
+    let dark = down(&estate, START, |probe| probe.region.is_none());
+    assert_eq!(told(&estate, &dark), [], "a name that does not answer is no reason to leave the region");
 }

@@ -10,6 +10,7 @@ use super::super::health::Status;
 use super::super::ids::{RegionId, SystemId};
 use super::super::live::SurveyLive;
 use super::super::recovery::{Member, Role, Survey};
+use super::super::rollup::{Readings, roll_up, said};
 use super::super::state::State;
 use super::super::time::{At, seconds_between};
 
@@ -39,7 +40,7 @@ impl Gap {
 }
 
 /// One thing that is unprotected, in words.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Unprotected {
     /// The datastore; `None` for the region as a whole.
     pub store: Option<SystemId>,
@@ -52,6 +53,7 @@ pub fn unprotected(
     estate: &Estate,
     state: &State,
     surveys: &BTreeMap<SystemId, SurveyLive>,
+    readings: &Readings,
     now: At,
 ) -> Vec<Unprotected> {
     let serving = state.serving(estate);
@@ -65,7 +67,7 @@ pub fn unprotected(
         let detail = format!("{}: {} ({})", spec.title, known.worth, known.detail);
         found.push(Unprotected { store: Some(spec.subject.clone()), gap: Gap::Backup, detail });
     }
-    found.extend(not_fenced(estate, state));
+    found.extend(not_fenced(estate, state, readings, now));
     found.sort_by_key(|it| it.gap);
     found
 }
@@ -112,11 +114,11 @@ fn split(survey: &Survey) -> Option<String> {
 }
 
 /// A region that was silent when it was left may have come back, with everything that writes still running.
-fn not_fenced(estate: &Estate, state: &State) -> Option<Unprotected> {
+fn not_fenced(estate: &Estate, state: &State, readings: &Readings, now: At) -> Option<Unprotected> {
     let moved = state.moved.as_ref().filter(|moved| !moved.fenced)?;
     let answers = |status| matches!(status, Status::Healthy | Status::Degraded);
     let there = estate.probes.iter().filter(|probe| probe.region.as_ref() == Some(&moved.from));
-    let answering = there.filter_map(|probe| state.probes.get(&probe.id)).any(|known| answers(known.status));
+    let answering = there.map(|probe| said(probe, readings, now)).any(|said| answers(said.status));
     let detail = format!("{} answers again, and what writes there was never stopped", moved.from);
     answering.then_some(Unprotected { store: None, gap: Gap::NotFenced, detail })
 }
@@ -129,10 +131,11 @@ pub fn home_is_sound(
     estate: &Estate,
     state: &State,
     surveys: &BTreeMap<SystemId, SurveyLive>,
+    readings: &Readings,
     home: &RegionId,
     now: At,
 ) -> Result<(), String> {
-    let blocking = unprotected(estate, state, surveys, now).into_iter().filter(|it| it.gap.blocks());
+    let blocking = unprotected(estate, state, surveys, readings, now).into_iter().filter(|it| it.gap.blocks());
     let words = |it: Unprotected| match it.store {
         Some(store) => format!("{store} ({}): {}", it.gap, it.detail),
         None => it.detail,
@@ -141,21 +144,16 @@ pub fn home_is_sound(
     if !blocking.is_empty() {
         return Err(blocking.join("; "));
     }
-    let of_home = |subject: &Subject| matches!(subject, Subject::Region(region) if region == home);
-    let mut probes = estate.probes.iter().filter(|probe| of_home(&probe.subject)).peekable();
-    if probes.peek().is_none() {
+    let seen = roll_up(estate, readings, &Subject::Region(home.clone()), Some(home), now);
+    let Some(worst) = seen.worst() else {
         return Err(format!("nothing probes {home} as a region: whether it is well is unknown"));
-    }
-    for probe in probes {
-        let known = state.probes.get(&probe.id);
-        let Some(known) = known.filter(|known| known.status == Status::Healthy) else {
-            let status = known.map_or(Status::Unknown, |known| known.status);
-            return Err(format!("{home} is {status}"));
-        };
-        let (well, settle) = (seconds_between(known.since, now), estate.policy.settle);
-        if well < settle.as_secs_f64() {
-            return Err(format!("{home} has been well for {well:.0} s of {settle}"));
+    };
+    match (worst.status, seen.since()) {
+        (Status::Healthy, Some(since)) => {
+            let (well, settle) = (seconds_between(since, now), estate.policy.settle);
+            let short = well < settle.as_secs_f64();
+            if short { Err(format!("{home} has been well for {well:.0} s of {settle}")) } else { Ok(()) }
         }
+        (status, _) => Err(format!("{home} is {status}: {}", worst.detail)),
     }
-    Ok(())
 }

@@ -37,7 +37,7 @@ fn away(members: Vec<Member>, standby_point: Option<RecoveryPoint>) -> (State, B
 
 fn gaps(members: Vec<Member>, point: Option<RecoveryPoint>) -> Vec<Gap> {
     let (state, surveys) = away(members, point);
-    unprotected(&estate(), &state, &surveys, now()).into_iter().map(|it| it.gap).collect()
+    unprotected(&estate(), &state, &surveys, &BTreeMap::new(), now()).into_iter().map(|it| it.gap).collect()
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn what_is_unprotected_is_said() {
     let dead = Member { status: Status::Down, ..replica() };
     assert_eq!(gaps(vec![writer(), dead], Some(point(4, false))), [Gap::NoCopy]);
     let (state, _) = away(Vec::new(), None);
-    let unseen = unprotected(&estate(), &state, &BTreeMap::new(), now());
+    let unseen = unprotected(&estate(), &state, &BTreeMap::new(), &BTreeMap::new(), now());
     assert_eq!(unseen[0].gap, Gap::Unknown, "what was not looked at is not protected");
 }
 

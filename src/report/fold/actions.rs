@@ -22,6 +22,9 @@ pub fn actions(review: &Review, end: Option<&State>) -> Vec<Action> {
                 (Some(false), Some(took)) if it.recovered => {
                     format!("RTO {tier}: {} instead of {allowed}: find what to shorten, or promise less", length(took))
                 }
+                (None, Some(_)) if it.recovered => {
+                    format!("RTO {tier}: when it began is not known: find out, and watch it without a gap")
+                }
                 (_, Some(_)) => format!("RTO {tier}: no step verified that it is back within {allowed}"),
                 (_, None) => format!("RTO {tier}: how long it took is not known: watch it with a probe"),
             },

@@ -21,7 +21,7 @@ use crate::domain::drill::DrillResult;
 use crate::domain::event::{Event, Record};
 use crate::domain::health::Status;
 use crate::domain::ids::{DrillId, IncidentId, PlanId};
-use crate::domain::incident::{Incident, Phase};
+use crate::domain::incident::{Incident, Onset, Phase};
 use crate::domain::run::{Outcome, Run};
 use crate::domain::state::State;
 use crate::domain::text::is_harmful;
@@ -79,7 +79,7 @@ impl Reviewer {
     /// Takes the next record in.
     pub fn take(&mut self, record: &Record) {
         if record.actor.name.contains(is_harmful) {
-            let actor = Actor { name: tidy(&record.actor.name), uid: record.actor.uid };
+            let actor = Actor { name: tidy(&record.actor.name), ..record.actor.clone() };
             return self.take(&Record { actor, ..record.clone() });
         }
         if let Event::IncidentDeclared { incident, .. } = &record.event {
@@ -121,7 +121,7 @@ impl Reviewer {
         let before = std::mem::take(&mut self.before);
         self.state.apply(record);
         let Some(incident) = self.state.incident.clone() else { return };
-        let start = incident.clocks.t0.values().min().copied().filter(|_| !incident.clocks.t0_is_declaration);
+        let start = incident.clocks.disruption().filter(|(_, onset)| *onset != Onset::Declaration).map(|(at, _)| at);
         let mut found = Found::new(incident, record);
         // What came before t0 was healthy; from the first trouble on it belongs to the incident.
         let lately =
@@ -252,6 +252,8 @@ impl Found {
     }
 
     fn review(self, now: At) -> Review {
+        // Whoever asks may have a clock that is behind the engine's.
+        let now = now.max(self.last_at);
         let incident = &self.incident;
         let as_of = incident.closed_at.map_or(now, |_| self.last_at);
         let (runs, tracks) = self.runs.review();
@@ -311,7 +313,7 @@ fn is_decision(event: &Event) -> bool {
         Event::ItemSkipped { .. } | Event::ItemReopened { .. } => true,
         Event::RunStarted { .. } | Event::GateConfirmed { .. } => true,
         Event::StepRetried { .. } | Event::StepSkipped { .. } | Event::StepDoneByHand { .. } => true,
-        Event::StepReverting { .. } => true,
+        Event::StepReverting { .. } | Event::SecondAwaited { .. } => true,
         Event::RunEnded { outcome, .. } => *outcome == Outcome::Abandoned,
         event => is_against_advice(event),
     }
@@ -368,6 +370,7 @@ impl Lister {
 
     /// The newest first.
     pub fn finish(mut self, now: At) -> Vec<Brief> {
+        let now = self.state.at.map_or(now, |last| last.max(now));
         self.note(None, now);
         self.briefs.reverse();
         self.briefs

@@ -28,9 +28,10 @@ fn did(event: &Event) -> Option<Did> {
         Event::RunStarted { .. } => ("started a run", "started # runs"),
         Event::GateConfirmed { .. } => ("answered a gate", "answered # gates"),
         Event::GuardsOverridden { .. } => ("overrode guards", "overrode guards # times"),
-        Event::StepRetried { .. } | Event::StepSkipped { .. } | Event::StepReverting { .. } => {
-            ("decided on a step", "decided on steps # times")
-        }
+        Event::StepRetried { .. }
+        | Event::StepSkipped { .. }
+        | Event::StepReverting { .. }
+        | Event::SecondAwaited { .. } => ("decided on a step", "decided on steps # times"),
         Event::StepDoneByHand { .. } => ("did a step by hand", "did # steps by hand"),
         Event::HoldSet { .. } => ("held everything", "held everything # times"),
         Event::SeverityChanged { .. } => ("changed the severity", "changed the severity # times"),
@@ -47,14 +48,17 @@ impl People {
         let Some(did) = did(&record.event) else { return };
         // Who took a page elsewhere is known by name alone.
         let who = match &record.event {
-            Event::PageAcknowledged { by } if record.actor.uid.is_none() => Actor { name: tidy(by), uid: None },
+            Event::PageAcknowledged { by } if record.actor.uid.is_none() => Actor::named(tidy(by), None),
             _ if record.actor.uid.is_some() => record.actor.clone(),
             _ => return,
         };
-        let at = self.0.iter().position(|track| track.who == who).unwrap_or_else(|| {
-            self.0.push(Track { who, first_at: record.at, did: Vec::new() });
-            self.0.len() - 1
-        });
+        let at =
+            self.0.iter().position(|track| (track.who.uid, &track.who.name) == (who.uid, &who.name)).unwrap_or_else(
+                || {
+                    self.0.push(Track { who, first_at: record.at, did: Vec::new() });
+                    self.0.len() - 1
+                },
+            );
         let known = &mut self.0[at].did;
         match known.iter_mut().find(|(known, _)| *known == did) {
             Some((_, times)) => *times += 1,

@@ -2,6 +2,7 @@
 
 use super::super::review::{Delivered, Review};
 use super::super::words::{count, length, loss, moment, target};
+use crate::domain::incident::Onset;
 use crate::domain::time::seconds_between;
 
 pub fn summary(review: &Review) -> Vec<String> {
@@ -18,10 +19,16 @@ fn opening(review: &Review) -> String {
     let clocks = &review.clocks;
     let what = if review.drill { "a drill" } else { "an incident" };
     let when = clocks.t2.map_or_else(String::new, |at| format!(" at {}", moment(at)));
-    let t0 = clocks.t0.values().min().filter(|_| !clocks.t0_is_declaration);
-    let after = match t0.zip(clocks.t2) {
-        Some((t0, t2)) => format!(", {} after the last healthy reading", length(seconds_between(*t0, t2))),
-        None => "; nothing was seen failing before".into(),
+    let after = match clocks.disruption().zip(clocks.t2) {
+        Some(((t0, Onset::Seen), t2)) => {
+            format!(", {} after the last healthy reading", length(seconds_between(t0, t2)))
+        }
+        Some(((t0, Onset::NotLater), t2)) => format!(
+            ", {} after the first look that failed: it began at {} or before, and nobody saw when",
+            length(seconds_between(t0, t2)),
+            moment(t0)
+        ),
+        Some(((_, Onset::Declaration), _)) | None => "; nothing was seen failing before".into(),
     };
     format!("{} declared {what} of {} in {}{when}{after}.", review.declared_by, review.severity, review.region)
 }
@@ -33,9 +40,13 @@ fn recovery(review: &Review) -> Vec<String> {
             (true, Some(took), Some(true)) => {
                 format!("{tier} was back after {}; {allowed} were promised, and kept.", length(took))
             }
-            (true, Some(took), _) => {
+            (true, Some(took), Some(false)) => {
                 format!("{tier} was back after {}; {allowed} were promised, and MISSED.", length(took))
             }
+            (true, Some(took), None) => format!(
+                "{tier} was back after {} at least, from the first look that failed; whether {allowed} were kept is not known.",
+                length(took)
+            ),
             (true, None, _) => format!("{tier} was back; after how long is not known."),
             (false, _, _) => format!("That {tier} is back was never verified."),
         }

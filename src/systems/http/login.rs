@@ -8,7 +8,7 @@ use super::exchange::{Reply, Target};
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
 use crate::domain::text::clean;
-use crate::outbound::secret;
+use crate::outbound::{redact, secret};
 
 /// The name of the kind.
 pub const LOGIN: &str = "http.login";
@@ -31,24 +31,34 @@ async fn sign_in(spec: &ProbeSpec) -> Result<Reading, Reading> {
     let body = json!({ "username": username, "password": password.expose() }).to_string();
     let with = |it: RequestBuilder| it.header(header::CONTENT_TYPE, "application/json").body(body);
     let opened = target("url")?.send(Method::POST, patience, with).await.map_err(Reading::down)?;
-    let token = found(&opened, text("token_pointer")?, "nobody can sign in")?;
+    let token = found(&opened, text("token_pointer")?, "nobody can sign in", &[password.expose()])?;
     let with = |it: RequestBuilder| it.bearer_auth(&token);
     let asked = target("session_url")?.send(Method::GET, patience, with).await.map_err(Reading::down)?;
-    let who = found(&asked, text("user_pointer")?, "the session that was opened is not known")?;
+    let secrets = [password.expose(), &token];
+    let who = found(&asked, text("user_pointer")?, "the session that was opened is not known", &secrets)?;
     if who != username {
-        return Err(Reading::down(format!("signed in as {username}, and is taken for {}", clean(&who))));
+        return Err(Reading::down(format!("signed in as {username}, and is taken for {}", shown(&who, &secrets))));
     }
     let took = opened.took + asked.took;
     Ok(Reading::healthy(format!("{username} signs in, in {} ms", took.as_millis())).took(took))
 }
 
+/// So much of an answer is shown to people, in characters.
+const SHOWN: usize = 160;
+
+/// A text from outside without the secrets that it may repeat.
+fn shown(text: &str, secrets: &[&str]) -> String {
+    clean(&secrets.iter().fold(text.to_owned(), |text, secret| redact::answer(&text, secret)))
+}
+
 /// A text of the answer; the answer itself may hold a token, and is only shown when it is an error.
-fn found(reply: &Reply, pointer: &str, otherwise: &str) -> Result<String, Reading> {
+fn found(reply: &Reply, pointer: &str, otherwise: &str, secrets: &[&str]) -> Result<String, Reading> {
     if reply.status == 429 {
         return Err(Reading::unknown(format!("Mayday is held back: {}", reply.status)));
     }
     if !reply.is_success() {
-        return Err(Reading::down(format!("{otherwise}: {}", reply.words())));
+        let body = shown(&reply.body, secrets).chars().take(SHOWN).collect::<String>();
+        return Err(Reading::down(format!("{otherwise}: {} {body}", reply.status)));
     }
     let body = reply.json().unwrap_or_default();
     let text = body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);

@@ -12,7 +12,7 @@ use super::exchange::{Reply, Target};
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::RecoveryPoint;
-use crate::domain::system::{Fault, StepLog, Verified};
+use crate::domain::system::{Fault, Guard, StepLog, Verified};
 use crate::domain::text::clean;
 use crate::domain::time::At;
 use crate::systems::looking::Look;
@@ -24,6 +24,22 @@ const PATIENCE: Duration = Duration::from_secs(5);
 fn target(spec: &StepSpec) -> Result<Target, Fault> {
     Target::new(spec.params.text("url")?, spec.params.opt_text("resolver"))
         .map_err(|why| Fault::permanent(KIND.name, why).next("run `mayday check`"))
+}
+
+/// Whether an address answers at all, asked without changing anything (RFC 9110: neither GET nor HEAD does). That it does not allow the
+/// method is an answer, too; that it lets nobody in, or cannot serve, is none.
+async fn reach(target: &Target, method: Method) -> Result<Guard, Fault> {
+    let unknown = |why: String| {
+        Fault::transient(KIND.name, format!("{} cannot be asked: {why}", host(target)))
+            .means("whether clients can use the application is not known")
+            .next("look at the address, the way to it and the credentials")
+    };
+    let reply = target.ask(method, PATIENCE).await.map_err(unknown)?;
+    match reply.status {
+        401 | 403 | 407 | 429 => Err(unknown(format!("Mayday is refused: {}", reply.words()))),
+        500.. => Err(unknown(reply.words())),
+        status => Ok(Guard::pass("reach", format!("{} answers ({status})", host(target)))),
+    }
 }
 
 /// Writes and reads as a client does, several times in a row.
@@ -89,6 +105,10 @@ impl Look for Transaction {
         format!("{} transactions in a row at {}{by}", self.times, host(&self.target))
     }
 
+    async fn reach(&self) -> Result<Guard, Fault> {
+        reach(&self.target, Method::HEAD).await
+    }
+
     async fn look(&self, log: &dyn StepLog) -> Result<Verified, Fault> {
         let mut seen = BTreeSet::new();
         for _ in 0..self.times {
@@ -144,6 +164,10 @@ impl Look for Measure {
 
     fn summary(&self) -> String {
         format!("read {} of {}", self.pointer, host(&self.target))
+    }
+
+    async fn reach(&self) -> Result<Guard, Fault> {
+        reach(&self.target, Method::GET).await
     }
 
     async fn look(&self, _log: &dyn StepLog) -> Result<Verified, Fault> {

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -9,17 +10,17 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessR
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, ResourceQuota};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Config, Error};
 use serde_json::Value;
-use tokio::sync::RwLock;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::access::Action;
+use super::login::{LOGIN, Ready, log_in, unusable};
 use crate::domain::estate::SystemSpec;
 use crate::domain::params::SecretRef;
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
+use crate::outbound::apart::Flight;
 use crate::outbound::http::install_tls;
 use crate::outbound::secret;
 use crate::systems::shell::quoted;
@@ -29,10 +30,15 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// How long an answer may take: a dark region must not hold up the others.
 const READ: Duration = Duration::from_millis(2500);
 const MUTATION: Duration = Duration::from_secs(10);
+/// How long a call waits for the login: less than for an answer, so that one is not taken for the other.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long it waits for a new one while the old one serves.
+const RENEWAL: Duration = Duration::from_millis(200);
 /// More objects than this are not asked for.
 const MOST: u32 = 1000;
 
 /// Where the credentials come from.
+#[derive(Clone)]
 enum Source {
     Kubeconfig { path: Option<String>, context: Option<String> },
     Server { url: http::Uri, token: Option<SecretRef>, authority: Option<String> },
@@ -44,7 +50,40 @@ pub struct Client {
     namespace: String,
     source: Source,
     /// Dropped when the server refuses the credentials, so that the next call reads them anew.
-    inner: RwLock<Option<kube::Client>>,
+    inner: Arc<Mutex<Option<Made>>>,
+    making: Flight<Result<kube::Client, Fault>>,
+}
+
+/// A client, and for how long it is good.
+#[derive(Clone)]
+struct Made {
+    client: kube::Client,
+    renew: Option<Instant>,
+    until: Option<Instant>,
+}
+
+fn held(inner: &Mutex<Option<Made>>) -> MutexGuard<'_, Option<Made>> {
+    inner.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn make(system: &str, source: &Source) -> Result<Made, Fault> {
+    install_tls();
+    let mut ready = match source {
+        Source::Kubeconfig { path, context } => log_in(system, path.clone(), context.clone()).await?,
+        Source::Server { url, token, authority } => {
+            let mut config = Config::new(url.clone());
+            config.root_cert_file = authority.as_ref().map(Into::into);
+            if let Some(token) = secret::read_opt(token.as_ref(), system).await? {
+                config.auth_info.token = Some(token.expose().to_owned().into());
+            }
+            Ready { config, renew: None, until: None }
+        }
+    };
+    // What a lost answer means is decided here and nowhere else.
+    ready.config.default_retry = false;
+    ready.config.connect_timeout = Some(CONNECT);
+    let client = kube::Client::try_from(ready.config).map_err(|error| unusable(system, &error.to_string()))?;
+    Ok(Made { client, renew: ready.renew, until: ready.until })
 }
 
 impl Client {
@@ -61,7 +100,7 @@ impl Client {
             }
             None => Source::Kubeconfig { path: text("kubeconfig"), context: text("context") },
         };
-        Ok(Self { system, namespace: namespace.to_owned(), source, inner: RwLock::new(None) })
+        Ok(Self { system, namespace: namespace.to_owned(), source, inner: Arc::default(), making: Flight::default() })
     }
 
     /// `kubectl --context … -n …`: what `by_hand` begins with.
@@ -76,52 +115,37 @@ impl Client {
         format!("kubectl{config} -n {}", quoted(&self.namespace))
     }
 
+    /// The client there is, or the one that is just being made. Logging in goes on when nobody waits for it any more.
     async fn client(&self) -> Result<kube::Client, Fault> {
-        if let Some(client) = &*self.inner.read().await {
-            return Ok(client.clone());
-        }
-        let mut inner = self.inner.write().await;
-        if let Some(client) = &*inner {
-            return Ok(client.clone());
-        }
-        install_tls();
-        let mut config = self.config().await?;
-        // What a lost answer means is decided here and nowhere else.
-        config.default_retry = false;
-        config.connect_timeout = Some(CONNECT);
-        let client = kube::Client::try_from(config).map_err(|error| self.unusable(&error))?;
-        *inner = Some(client.clone());
-        Ok(client)
-    }
-
-    async fn config(&self) -> Result<Config, Fault> {
-        match &self.source {
-            Source::Kubeconfig { path, context } => {
-                let options = KubeConfigOptions { context: context.clone(), ..Default::default() };
-                let loaded = match path {
-                    Some(path) => match Kubeconfig::read_from(path) {
-                        Ok(read) => Config::from_custom_kubeconfig(read, &options).await,
-                        Err(error) => Err(error),
-                    },
-                    None => Config::from_kubeconfig(&options).await,
-                };
-                loaded.map_err(|error| self.unusable(&error))
-            }
-            Source::Server { url, token, authority } => {
-                let mut config = Config::new(url.clone());
-                config.root_cert_file = authority.as_ref().map(Into::into);
-                if let Some(token) = secret::read_opt(token.as_ref(), &self.system).await? {
-                    config.auth_info.token = Some(token.expose().to_owned().into());
+        let serving = match &*held(&self.inner) {
+            Some(made) if made.renew.is_none_or(|at| at > Instant::now()) => return Ok(made.client.clone()),
+            Some(made) => made.until.is_none_or(|at| at > Instant::now()).then(|| made.client.clone()),
+            None => None,
+        };
+        let making = self.making.join(|landing| {
+            let (system, source, inner) = (self.system.clone(), self.source.clone(), self.inner.clone());
+            tokio::spawn(async move {
+                let made = make(&system, &source).await;
+                if let Ok(made) = &made {
+                    *held(&inner) = Some(made.clone());
                 }
-                Ok(config)
+                landing.send_replace(Some(made.map(|made| made.client)));
+            });
+        });
+        let patience = if serving.is_some() { RENEWAL } else { PATIENCE };
+        match (timeout(patience, making).await, serving) {
+            (Ok(Some(Ok(client))), _) => Ok(client),
+            // It is good for a while yet.
+            (_, Some(client)) => Ok(client),
+            (Ok(Some(Err(fault))), None) => Err(fault),
+            (Ok(None), None) => Err(unusable(&self.system, "the login came to no end")),
+            (Err(_), None) => {
+                let what = format!("{LOGIN}is under way for more than {:.1} s", PATIENCE.as_secs_f64());
+                Err(Fault::transient(&self.system, what)
+                    .means("nothing was asked of the cluster, so nothing is known of it")
+                    .next("run the login program of the kubeconfig by hand, as the engine's user"))
             }
         }
-    }
-
-    fn unusable(&self, error: &dyn std::error::Error) -> Fault {
-        Fault::permanent(&self.system, format!("no client can be made: {}", clean(&error.to_string())))
-            .means("this cluster can neither be watched nor changed")
-            .next("see `kubectl config get-contexts`, then retry")
     }
 
     /// Reads.
@@ -161,7 +185,7 @@ impl Client {
         if let Error::Api(status) = &error
             && status.code == 401
         {
-            *self.inner.write().await = None;
+            *held(&self.inner) = None;
         }
         Err(fault(&self.system, what, unsure, &error))
     }

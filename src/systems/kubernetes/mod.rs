@@ -4,6 +4,7 @@ pub mod access;
 mod backups;
 mod capacity;
 mod client;
+mod login;
 mod probes;
 mod steps;
 mod workload;

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::Cluster;
 use super::capacity::is_ready;
 use super::client::THROTTLED;
+use super::login::LOGIN;
 use super::workload::Workload;
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
@@ -58,10 +59,11 @@ impl Cluster {
     }
 }
 
-/// Silence is a cluster that is down; a refusal or a full queue says nothing about it.
+/// Silence is a cluster that is down; a refusal, a full queue, or a login that did not come about says nothing about it.
 fn silence(fault: &Fault) -> Reading {
+    let says_nothing = [THROTTLED, LOGIN].iter().any(|word| fault.what.contains(word));
     match fault.class {
-        FaultClass::Transient if !fault.what.contains(THROTTLED) => Reading::down(&fault.what),
+        FaultClass::Transient if !says_nothing => Reading::down(&fault.what),
         _ => Reading::unknown(&fault.what),
     }
 }

@@ -3,6 +3,7 @@
 //! Whether a step can be taken back is a property of its kind, because plans and gates rely on it. So there are two: `script.run` is a
 //! point of no return, `script.run-reversible` has a command that takes it back.
 
+pub mod environment;
 pub mod process;
 mod step;
 
@@ -91,7 +92,8 @@ impl Factory for ScriptFactory {
     fn kind(&self) -> &'static SystemKind {
         &KIND
     }
-    fn connect(&self, _spec: &SystemSpec, _around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
+    fn connect(&self, _spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
+        environment::pass(&around.estate.policy.script_environment);
         Ok(Arc::new(Scripts))
     }
 }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::environment::passed;
 use crate::domain::text::clean;
 use crate::systems::shell::quoted;
 
@@ -66,7 +67,7 @@ pub async fn run(
 ) -> Result<Ended, String> {
     let (program, arguments) = words.split_first().ok_or("the command is empty")?;
     let mut command = Command::new(program);
-    command.args(arguments).envs(environment).process_group(0).kill_on_drop(true);
+    command.args(arguments).env_clear().envs(passed()).envs(environment).process_group(0).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
         command.spawn().map_err(|error| format!("`{}` cannot be started: {}", clean(program), error.kind()))?;

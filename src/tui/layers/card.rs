@@ -147,6 +147,10 @@ fn compose(
             columns,
         ));
     }
+    if let Some(first) = &step.wanted {
+        let words = format!("{} wants {}; a second person has to, too", first.by, first.wish.words());
+        out.extend(labelled(look, "wanted", &words, Role::Warn, columns));
+    }
     out
 }
 

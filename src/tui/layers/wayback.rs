@@ -25,7 +25,7 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     }
     lines.push(Line::default());
     lines.push(heading(look, "unprotected"));
-    let gaps = unprotected(&snap.estate, &snap.state, &snap.live.surveys, look.now);
+    let gaps = unprotected(&snap.estate, &snap.state, &snap.live.surveys, &snap.live.probes, look.now);
     if gaps.is_empty() {
         lines.push(text(look, "✓ nothing: a copy of everything lies outside the serving region", Role::Good));
     }
@@ -43,7 +43,7 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     if let Some(moved) = snap.state.moved.as_ref().filter(|moved| moved.to != snap.estate.primary()) {
         lines.push(Line::default());
         lines.push(heading(look, "the way home"));
-        match home_is_sound(&snap.estate, &snap.state, &snap.live.surveys, &moved.from, look.now) {
+        match home_is_sound(&snap.estate, &snap.state, &snap.live.surveys, &snap.live.probes, &moved.from, look.now) {
             Ok(()) => {
                 let words = format!(
                     "✓ clients could be brought back to {}: B starts the failback, every gate asks",

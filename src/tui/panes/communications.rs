@@ -115,7 +115,7 @@ fn message(look: &Look<'_>, posted: &Posted, columns: usize) -> Vec<Line<'static
     let message = &posted.message;
     let drill = if message.drill { " DRILL" } else { "" };
     let what = if message.purpose == Purpose::Page { "page".into() } else { message.purpose.to_string() };
-    let short = message.id.as_str().rsplit('.').next().unwrap_or_default();
+    let short = message.id.as_str().rsplit('.').next().and_then(|id| id.split('-').next()).unwrap_or_default();
     let head = format!("{short} {what}{drill} · {} by {}", look.time_of_day(message.send_at), posted.by);
     let mut lines = vec![Line::from(look.span(fit(&head, columns).into_owned(), Role::Strong))];
     if let Some((by, _)) = &posted.recalled {

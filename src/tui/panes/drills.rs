@@ -32,7 +32,7 @@ pub fn body(look: &Look<'_>, room: Room) -> Body {
         }
     }
     if all.is_empty() {
-        lines.push(Line::from(look.span("Nothing is rehearsed: the config names no [[drill]].", Role::Dim)));
+        lines.push(Line::from(look.span("No drill is planned: the config has no [[drill]].", Role::Dim)));
     }
     lines.extend(past(look, columns));
     let under_way = look.snap.state.drill_under_way(look.now);

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget};
 
+use crate::domain::clock::{self as clocks_of, Drift};
 use crate::domain::comms::due;
 use crate::domain::estate::{DataClass, Tier};
 use crate::domain::incident::Severity;
@@ -21,8 +22,9 @@ use super::drills;
 
 /// Clocks take so many rows.
 pub const CLOCKS: u16 = 3;
-/// An engine that said something within so many seconds is live without a word about its age: it speaks every five at least.
-const FRESH: f64 = 8.0;
+/// An engine that said something within so many seconds is live without a word about its age: it speaks every
+/// second.
+const FRESH: f64 = 2.5;
 /// From this width on there is room for big digits.
 const BIG: u16 = 116;
 /// From this width on the name of the estate is shown beside an incident.
@@ -53,6 +55,10 @@ pub fn bar(app: &App, look: Option<&Look<'_>>, area: Rect, buffer: &mut Buffer) 
 fn incident(look: &Look<'_>, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     let Some(incident) = &look.snap.state.incident else {
         let mut words = vec![Span::styled("no incident", bar.patch(look.style(Role::Dim)))];
+        if !look.snap.live.config_changed.is_empty() {
+            let text = "  config changed on disk, not loaded → mayday engine reload";
+            words.push(Span::styled(text, bar.patch(look.style(Role::Warn))));
+        }
         if let Some((notice, role)) = drills::notice(look) {
             words.push(Span::styled(format!("  {notice}"), bar.patch(look.style(role))));
         }
@@ -74,9 +80,17 @@ fn incident(look: &Look<'_>, bar: ratatui::style::Style) -> Vec<Span<'static>> {
 fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     let theme = &app.theme;
     let mut out = Vec::new();
+    if app.mirror.as_ref().is_some_and(|mirror| !mirror.live.config_changed.is_empty()) {
+        out.push(Span::styled(" config not loaded ", bar.patch(theme.of(Role::Warn))));
+    }
     let held = app.mirror.as_ref().is_some_and(|mirror| mirror.state.hold.is_some());
     if held {
         out.push(Span::styled(" HOLD ", theme.of(Role::BadgeWarn)));
+        out.push(Span::styled(" ", bar));
+    }
+    let drift = app.mirror.as_ref().map_or_else(Drift::default, |mirror| mirror.state.clock.drift);
+    if !drift.is_none() {
+        out.push(Span::styled(format!(" HOST CLOCK {} off ", clocks_of::length(drift.0)), theme.of(Role::BadgeWarn)));
         out.push(Span::styled(" ", bar));
     }
     let here = app.mirror.as_ref().map_or(0, |mirror| mirror.live.attached.len());
@@ -93,7 +107,7 @@ fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     let old = age(silent);
     out.push(match &app.link {
         Link::Live if silent < FRESH => Span::styled(" ● live ", bar.patch(theme.of(Role::Good))),
-        Link::Live => Span::styled(format!(" ● live, {old} old "), bar.patch(theme.of(Role::Warn))),
+        Link::Live => Span::styled(format!(" ◌ waiting for the engine {old} "), bar.patch(theme.of(Role::Warn))),
         Link::Connecting => Span::styled(" ◌ connecting ", bar.patch(theme.of(Role::Busy))),
         Link::Lost { .. } => Span::styled(format!(" ✗ ENGINE LOST, {old} old "), theme.of(Role::BadgeBad)),
     });
@@ -165,7 +179,8 @@ fn standing(verdict: &RtoVerdict) -> (&'static str, String, Role) {
     let left = verdict.target - elapsed;
     match (verdict.recovered, verdict.met) {
         (true, Some(true)) => ("✓", "met".into(), Role::Good),
-        (true, _) => ("✗", "MISSED".into(), Role::Bad),
+        (true, None) => ("?", "unknown".into(), Role::Unknown),
+        (true, Some(false)) => ("✗", "MISSED".into(), Role::Bad),
         (false, Some(false)) => ("✗", format!("OVER {}", clock(-left)), Role::Bad),
         (false, _) if left < verdict.target * 0.4 => ("!", format!("{} left", clock(left)), Role::Warn),
         (false, _) => ("◔", format!("{} left", clock(left)), Role::Text),
@@ -175,7 +190,8 @@ fn standing(verdict: &RtoVerdict) -> (&'static str, String, Role) {
 fn rto_line(look: &Look<'_>, row: u16, verdict: Option<RtoVerdict>, columns: usize) -> Line<'static> {
     let Some(verdict) = verdict else { return Line::from(label(look, row, "RTO")) };
     let (glyph, words, role) = standing(&verdict);
-    let elapsed = verdict.elapsed.map_or("?".into(), clock);
+    let bound = if verdict.at_least { ">" } else { "" };
+    let elapsed = verdict.elapsed.map_or("?".into(), |elapsed| format!("{bound}{}", clock(elapsed)));
     let spent = format!("{elapsed}/{}", clock(verdict.target));
     let since = verdict.since_declared.map(|since| format!("  {} since declared", clock(since)));
     let since = since.filter(|since| 5 + 9 + 16 + 1 + 12 + 13 + width(since) <= columns).unwrap_or_default();

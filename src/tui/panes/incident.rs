@@ -3,7 +3,7 @@
 use ratatui::text::Line;
 
 use crate::domain::estate::Tier;
-use crate::domain::incident::Incident;
+use crate::domain::incident::{Incident, Onset};
 use crate::domain::live::Gaze;
 use crate::domain::time::{At, seconds_between};
 
@@ -42,8 +42,12 @@ fn open(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'stati
     let commander = incident.commander.as_ref().map_or("nobody".into(), ToString::to_string);
     lines.push(row(look, "commander", commander, Role::Text));
     let clocks = &incident.clocks;
-    let start = clocks.t0.values().min().copied();
-    let guessed = if clocks.t0_is_declaration { ", nothing was seen failing" } else { "" };
+    let start = clocks.disruption().map(|(at, _)| at);
+    let guessed = match clocks.disruption() {
+        Some((_, Onset::Declaration)) => ", nothing was seen failing",
+        Some((_, Onset::NotLater)) => " or before, not seen to begin",
+        Some((_, Onset::Seen)) | None => "",
+    };
     let moments = [
         (format!("t0 disrupted{guessed}"), start),
         ("t1 detected".into(), clocks.t1),

@@ -27,13 +27,29 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
             }
             let mut line = vec![look.span(format!(" {}", column(service.id.as_str(), name - 1)), Role::Text)];
             for region in regions {
-                let seen = health::service(look.snap, look.now, &service.id, &region.id);
+                let seen = health::service(look.snap, look.now, service, &region.id);
                 line.extend(status(look, &seen, cell));
             }
             lines.push(Line::from(line));
         }
     }
+    lines.extend(clients_path(look, name, columns.saturating_sub(name)));
     Body { head: head(look, name, cell), lines, aside: summary(look), ..Body::default() }
+}
+
+/// What is probed the way clients come: no region's own.
+fn clients_path(look: &Look<'_>, name: usize, cell: usize) -> Vec<Line<'static>> {
+    let path = look.snap.clients_path(look.now);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    if !path.is_empty() {
+        lines.push(Line::from(look.span("along the clients' path", Role::Faint)));
+    }
+    lines.extend(path.into_iter().map(|(service, seen)| {
+        let mut line = vec![look.span(format!(" {}", column(service.id.as_str(), name - 1)), Role::Text)];
+        line.extend(status(look, &health::of(seen), cell));
+        Line::from(line)
+    }));
+    lines
 }
 
 /// The regions: their names, their parts, and how they are themselves.
@@ -88,7 +104,7 @@ pub fn strip(look: &Look<'_>) -> Line<'static> {
     for region in &look.snap.estate.regions {
         let services = look.snap.estate.services.iter();
         let statuses: Vec<Status> =
-            services.map(|service| health::service(look.snap, look.now, &service.id, &region.id).status).collect();
+            services.map(|service| health::service(look.snap, look.now, service, &region.id).status).collect();
         let worst = Status::worst(statuses.iter().copied());
         let mark = mark::status(worst);
         let count = statuses.iter().filter(|status| **status == worst).count();
@@ -103,7 +119,7 @@ pub fn strip(look: &Look<'_>) -> Line<'static> {
 fn summary(look: &Look<'_>) -> String {
     let serving = look.snap.state.serving(&look.snap.estate);
     let services = &look.snap.estate.services;
-    let statuses = services.iter().map(|service| health::service(look.snap, look.now, &service.id, &serving).status);
+    let statuses = services.iter().map(|service| health::service(look.snap, look.now, service, &serving).status);
     let ill = statuses.filter(|status| *status != Status::Healthy).count();
     if ill == 0 {
         format!("{serving} serves, all healthy")

@@ -30,6 +30,7 @@ fn drilled(days: u64) -> Scene {
             plan: spec.plan,
             scenario: spec.scenario,
             estate: "lab".into(),
+            pace: 1,
             started_at: before(now, Duration::from_secs(ago * DAY)),
             passed,
             stages: Part::ALL.iter().map(|it| (*it, passed || *it != Part::Verify, why.into())).collect(),

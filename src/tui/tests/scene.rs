@@ -14,8 +14,9 @@ use crate::domain::contacts::{OnCall, OnCallLive};
 use crate::domain::decide::{Context, decide, preview};
 use crate::domain::estate::Subject;
 use crate::domain::event::Record;
-use crate::domain::health::{Reading, Status};
+use crate::domain::health::{Reading, Status, Trouble};
 use crate::domain::ids::{ItemId, ProbeId, RegionId, SessionId, StepId, SystemId};
+use crate::domain::journal::Chain;
 use crate::domain::kinds::StepRole;
 use crate::domain::live::{Attached, Live, LiveChange, LogLine, ProbeLive, SurveyLive};
 use crate::domain::readiness::{Assessment, Finding, Finds};
@@ -43,6 +44,8 @@ pub struct Scene {
     baseline: Baseline,
     /// What Mayday would see of these checks; of the others, that all is well.
     pub seen: BTreeMap<String, (Evidence, String)>,
+    /// Since when each probe has said what it says.
+    since: BTreeMap<ProbeId, At>,
     pub old_writer: OldWriter,
     dark: bool,
 }
@@ -58,6 +61,7 @@ impl Scene {
             plans: plans().into_iter().map(Arc::new).collect(),
             state: State::default(),
             live: Live::default(),
+            chain: None,
         };
         let mut scene = Self {
             snap,
@@ -66,14 +70,15 @@ impl Scene {
             errands: VecDeque::new(),
             sent: Vec::new(),
             session: "tty1".into(),
-            alice: Actor { name: "alice".into(), uid: Some(1000) },
+            alice: Actor::named("alice", Some(1000)),
             points: BTreeMap::new(),
             baseline: Baseline::default(),
             seen: BTreeMap::new(),
+            since: BTreeMap::new(),
             old_writer: OldWriter::Unreachable,
             dark: false,
         };
-        scene.report(Report::Started { version: "0.1.0".into() });
+        scene.report(Report::Started { version: "0.1.0".into(), anchor: None, drift: Default::default() });
         let who = Attached { name: "alice".into(), uid: 1000, since: now, read_only: false, looks_at: None };
         scene.live(LiveChange::Attached { session: scene.session.clone(), who });
         for _ in 0..20 {
@@ -149,6 +154,8 @@ impl Scene {
             baseline: &self.baseline,
             voice,
             surveys: &self.snap.live.surveys,
+            chain: &Chain::default(),
+            readings: &self.snap.live.probes,
         };
         let updates = Purpose::ALL.iter().filter(|it| it.is_update());
         updates.filter_map(|it| preview(&cx, &self.snap.state, *it, "")).collect()
@@ -330,9 +337,12 @@ impl Scene {
             if known != Some(status) {
                 let last_healthy = (status == Status::Down).then(|| before(now, spec.every.0));
                 let detail = reading.detail.clone();
-                self.report(Report::Probe { probe: spec.id.clone(), to: status, detail, last_healthy });
+                let trouble = last_healthy.map(|at| Trouble { last_healthy: Some(at), first_down: Some(now) });
+                self.report(Report::Probe { probe: spec.id.clone(), to: status, detail, last_healthy, trouble });
+                self.since.insert(spec.id.clone(), last_healthy.unwrap_or(now));
             }
-            self.live(LiveChange::Probe { probe: spec.id.clone(), at: now, status, reading });
+            let since = self.since.get(&spec.id).copied();
+            self.live(LiveChange::Probe { probe: spec.id.clone(), at: now, status, reading, since });
         }
     }
 
@@ -411,7 +421,7 @@ impl Scene {
     /// Tells of a probe whatever the outside world might say.
     pub fn hear(&mut self, probe: &str, status: Status, detail: &str) {
         let (now, reading) = (self.snap.now, Reading { status, detail: detail.into(), latency_ms: None });
-        self.live(LiveChange::Probe { probe: ProbeId::from(probe), at: now, status, reading });
+        self.live(LiveChange::Probe { probe: ProbeId::from(probe), at: now, status, reading, since: Some(now) });
     }
 
     fn survey(&mut self) {
@@ -502,6 +512,8 @@ impl Scene {
             baseline: &baseline,
             voice: Voice { wording: &wording, counts: None },
             surveys: &self.snap.live.surveys,
+            chain: &Chain::default(),
+            readings: &self.snap.live.probes,
         };
         let envelope = Envelope { actor, origin, command };
         let decision = decide(&cx, &self.snap.state, &envelope).map_err(|refusal| refusal.to_string())?;

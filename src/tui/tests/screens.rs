@@ -2,6 +2,8 @@
 
 use ratatui::layout::Rect;
 
+use crate::domain::clock::Drift;
+use crate::domain::command::Report;
 use crate::domain::health::Status;
 use crate::tui::app::Msg;
 use crate::tui::connection::Arrival;
@@ -47,6 +49,19 @@ fn the_main_view() {
             insta::assert_snapshot!(format!("{name}-{columns}"), stage.text(columns, rows));
         }
     }
+}
+
+#[test]
+fn a_host_whose_clock_is_off_is_named_for_as_long_as_it_is() {
+    let mut scene = Scene::running();
+    let words = |scene: Scene| Stage::new(scene).text(120, 40);
+    scene.report(Report::ClockStepped { by: -3600.0, drift: Drift(3600.0) });
+    let text = words(scene);
+    assert!(text.contains("HOST CLOCK 1h off"), "{text}");
+    let mut scene = Scene::running();
+    scene.report(Report::ClockStepped { by: -3600.0, drift: Drift(3600.0) });
+    scene.report(Report::ClockStepped { by: 3600.0, drift: Drift(0.0) });
+    assert!(!words(scene).contains("HOST CLOCK"));
 }
 
 #[test]

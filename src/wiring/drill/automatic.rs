@@ -1,17 +1,20 @@
 //! The drills that the engine begins by itself: each in a process of its own, which tells the engine what came of it.
 
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::process::Command;
 
+use super::super::log;
 use super::super::places::Places;
+use super::check;
 use crate::cli::exit::Exit;
+use crate::domain::drill::DrillResult;
 use crate::domain::schedule::Driller;
 use crate::domain::system::Fault;
+use crate::domain::time::At;
 
 /// Begins `mayday drill run`.
 pub struct Child {
@@ -28,7 +31,7 @@ impl Child {
     }
 
     async fn run(&self, name: &str) -> std::io::Result<Option<i32>> {
-        let open = || File::options().create(true).append(true).mode(0o600).open(self.log());
+        let open = || log::open(&self.log());
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["drill", "run", name]).arg("--config").arg(&self.places.config);
         // By its socket, so that it starts no engine where this one was stopped.
@@ -38,8 +41,20 @@ impl Child {
     }
 }
 
+/// How long the evidence may take to be read: the folder is one that somebody names.
+const READING: Duration = Duration::from_secs(20);
+
 #[async_trait]
 impl Driller for Child {
+    async fn check(&self, result: &DrillResult, now: At) -> Result<(), String> {
+        let result = result.clone();
+        let read = tokio::task::spawn_blocking(move || check::check(&result, now));
+        match tokio::time::timeout(READING, read).await {
+            Ok(Ok(outcome)) => outcome,
+            _ => Err("its evidence could not be read in time".into()),
+        }
+    }
+
     async fn play(&self, name: &str) -> Result<(), Fault> {
         let fault = |what: String| {
             Fault::permanent("mayday", what)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use serde_json::json;
@@ -19,6 +20,7 @@ use crate::domain::run::{Run, StepPhase};
 use crate::domain::schedule::Drill;
 use crate::domain::verdict::RpoVerdict;
 use crate::domain::view::Snapshot;
+use crate::journal::own_file;
 use crate::report;
 
 /// Writes everything into `folder`, which is made if it is not there. `past` are earlier drills of the plan, the oldest first.
@@ -26,7 +28,7 @@ use crate::report;
 /// # Errors
 /// When the folder cannot be written to.
 pub fn write(folder: &Path, drill: &Drill, played: &Played, past: &[(DrillId, DrillResult)]) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let evidence = evidence(drill, played);
     let document = report::drill::document(&evidence, past);
     let lines = played.records.iter().map(|record| serde_json::to_string(record).map(|line| line + "\n"));
@@ -48,7 +50,8 @@ pub fn write(folder: &Path, drill: &Drill, played: &Played, past: &[(DrillId, Dr
         ("changes.json", format!("{:#}\n", json!(played.changes))),
     ];
     for (name, text) in files {
-        let mut file = fs::File::create(folder.join(name))?;
+        let mut file = own_file(&folder.join(name))?;
+        file.set_len(0)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
     }

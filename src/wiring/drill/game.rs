@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::super::cockpit;
 use super::super::failure::Failure;
 use super::super::run::say;
-use super::super::stage::{Stage, called_for, until_well};
+use super::super::stage::{Stage, called_for, of_its_pace, until_well};
 use crate::api::client::Client;
 use crate::cli::args::{Format, GameArgs};
 use crate::cli::exit::Exit;
@@ -46,14 +46,14 @@ pub async fn run(args: &GameArgs, format: Format) -> Result<Exit, Failure> {
     let client = stage.client();
     let played = async {
         until_well(&client).await?;
-        let broken_at = after(jiff::Timestamp::now(), pace.scale(day.disruption));
+        let broken_at = after(client.snapshot().await?.now, pace.scale(day.disruption));
         let (world, chosen) = (stage.lab.world.clone(), day.scenario.clone());
         let play = tokio::spawn(async move { scenario::play(&world, &chosen).await });
         let outcome = if args.headless {
             eprintln!("the lab is healthy; the automatic operator plays day {seed}");
             operate(&client, &play, pace).await
         } else {
-            cockpit::run(&stage.engine.places.socket, &args.cockpit).await.map(drop)
+            cockpit::run(&stage.engine.places, &args.cockpit).await.map(drop)
         };
         play.abort();
         outcome?;
@@ -64,10 +64,11 @@ pub async fn run(args: &GameArgs, format: Format) -> Result<Exit, Failure> {
     let played = played.await;
     stage.strike().await;
     let card = played?;
+    let pace_word = of_its_pace(args.speed);
     say(
         format,
-        &json!({ "seed": seed, "happened": day.scenario.about, "card": card }),
-        game::text(seed, &day.scenario.about, &card),
+        &json!({ "seed": seed, "happened": day.scenario.about, "speed": args.speed, "comparable": pace_word.is_none(), "card": card }),
+        game::text(seed, &day.scenario.about, &card, pace_word.as_deref()),
     )?;
     let rto = card.rto.iter().all(|it| it.met == Some(true));
     let rpo = card.rpo.iter().all(|it| it.met == Some(true));
@@ -91,7 +92,8 @@ async fn operate(client: &Client, play: &tokio::task::JoinHandle<()>, pace: Pace
         return Err(Failure::failed("nothing was seen that has to be failed over"));
     };
     let view = client.snapshot().await?;
-    let title = view.triggers().into_iter().next().map_or_else(|| "the region is lost".to_owned(), |it| it.evidence);
+    let title =
+        view.triggers(view.now).into_iter().next().map_or_else(|| "the region is lost".to_owned(), |it| it.evidence);
     client.ask(&Ask::Declare { title, severity: Severity::Sev1, drill: false }).await?;
     let reason = "game day".to_owned();
     client.ask(&Ask::StartRun { plan, mode: Mode::Live, reason, unattended: true }).await?;

@@ -2,6 +2,7 @@
 
 pub mod automatic;
 mod bundle;
+mod check;
 pub mod game;
 mod play;
 pub mod run;

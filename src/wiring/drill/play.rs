@@ -17,7 +17,7 @@ use crate::api::client::Client;
 use crate::cli::args::CockpitArgs;
 use crate::cli::exit::Exit;
 use crate::cli::status;
-use crate::cli::text::length;
+use crate::cli::text::{self, length};
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::drill::{Check, Stage as Part};
@@ -28,11 +28,13 @@ use crate::domain::journal::Chain;
 use crate::domain::recovery::Loss;
 use crate::domain::run::{Mode, Run};
 use crate::domain::schedule::{DrillSpec, forbidden};
+use crate::domain::time::{At, seconds_between};
 use crate::domain::verdict::RpoVerdict;
 use crate::domain::view::Snapshot;
 use crate::lab::scenario::{self, Scenario};
 use crate::lab::world::Mutation;
 use crate::lab::{Lab, Pace};
+use crate::systems::script::environment;
 use crate::systems::script::process::{Ended, run as run_command, typed};
 
 /// The longest that a run may take: every step has its own limit, so this is for a plan that hangs.
@@ -163,6 +165,7 @@ async fn on_an_estate(order: &Order<'_>, file: &Path, played: &mut Played) -> Re
         );
         return Err(Failure::new(Exit::Usage, text));
     }
+    environment::pass(&loaded.estate.policy.script_environment);
     played.config = std::fs::read_to_string(file)?;
     played.about = format!("On {}: {}", loaded.estate.name, typed(&order.spec.fail));
     let start = Private::start(|_: &Places| Ok(Some(file.to_path_buf()))).await;
@@ -186,10 +189,11 @@ async fn attempt(order: &Order<'_>, ground: &mut Ground, played: &mut Played) {
     let done = played.stage(Part::Execute, executed);
     let Ok(view) = ground.client.snapshot().await else { return };
     if done {
+        let pace = if ground.lab.is_some() { order.spec.speed } else { 1 };
         played.checks = integrity(ground, &view).await;
         let outcome = summed(&played.checks);
         played.stage(Part::Verify, outcome);
-        played.stage(Part::Measure, measured(&view));
+        played.stage(Part::Measure, measured(&view, pace));
     }
     played.view = Some(view);
 }
@@ -213,7 +217,7 @@ async fn simulate(spec: &DrillSpec, ground: &mut Ground) -> Result<String, Failu
     let play = ground.play.insert(play);
     let plan = called_for(client, play, Some(spec.plan.clone())).await?;
     let view = client.snapshot().await?;
-    let trigger = view.triggers().into_iter().next();
+    let trigger = view.triggers(view.now).into_iter().next();
     let (Some(plan), Some(trigger)) = (plan, trigger) else {
         return Err(Failure::failed("nothing was seen that has to be failed over"));
     };
@@ -227,7 +231,7 @@ async fn execute(order: &Order<'_>, ground: &Ground) -> Result<String, Failure> 
     let client = &ground.client;
     let (plan, reason) = (order.spec.plan.clone(), format!("drill {}", order.spec.name));
     if let Operator::Cockpit(args) = &order.operator {
-        cockpit::run(&ground.engine.places.socket, args).await?;
+        cockpit::run(&ground.engine.places, args).await?;
     } else {
         client.ask(&Ask::StartRun { plan: plan.clone(), mode: Mode::Drill, reason, unattended: true }).await?;
     }
@@ -266,13 +270,13 @@ async fn integrity(ground: &Ground, view: &Snapshot) -> Vec<Check> {
     if let Some((lab, _)) = &ground.lab {
         let served = client_is_served(lab).await;
         let truth = lab.world.truth();
-        let lost = truth.client.lost_writes;
-        let detail = format!("{} transactions so far, {lost} acknowledged writes lost", truth.client.succeeded);
+        let detail = format!("{} transactions so far", truth.client.succeeded);
         checks.push(Check {
             what: "a client that knows nothing of Mayday reads and writes".into(),
             held: Some(served),
             detail,
         });
+        checks.push(ledger(truth.client.lost_writes, truth.client.lost_last, view));
     }
     let recovered: Vec<String> =
         status::rto(view).iter().filter(|it| !it.recovered).map(|it| it.tier.to_string()).collect();
@@ -284,6 +288,30 @@ async fn integrity(ground: &Ground, view: &Snapshot) -> Vec<Check> {
     checks.push(known_loss(view));
     checks.push(one_writer(view));
     checks
+}
+
+/// What a client knows to be lost against what Mayday says. The RPO counts up to t0, the last moment at which the region was seen
+/// healthy: what was acknowledged after that, before it broke, is lost as well and in no RPO.
+fn ledger(lost: u64, last: Option<At>, view: &Snapshot) -> Check {
+    let rpo = status::rpo(view);
+    let worst = rpo.iter().map(|it| it.loss.seconds()).collect::<Option<Vec<f64>>>();
+    let worst = worst.map(|all| all.into_iter().fold(0.0, f64::max));
+    let t0 = view.state.incident.as_ref().and_then(|it| it.clocks.t0.values().min().copied());
+    let after_t0 = last.zip(t0).map(|(last, t0)| seconds_between(t0, last)).filter(|late| *late > 0.0);
+    let (held, words) = match (lost, worst, after_t0) {
+        (0, _, _) => (Some(true), "it misses nothing that was acknowledged to it".to_owned()),
+        (_, None, _) => (None, "the RPO is not known".into()),
+        (_, Some(_), Some(late)) => (
+            Some(true),
+            format!(
+                "the last was acknowledged {late:.1} s after t0, the last healthy reading: the RPO counts up to t0, not these"
+            ),
+        ),
+        (_, Some(worst), None) if worst > 0.0 => (Some(true), format!("within the RPO of {worst:.1} s")),
+        (..) => (Some(false), "the RPO says that nothing was lost, and that is not explained".into()),
+    };
+    let detail = format!("{lost} acknowledged writes lost by the client's own ledger; {words}");
+    Check { what: "the client's own ledger of lost writes fits the RPO".into(), held, detail }
 }
 
 /// What was lost has to be known of every class. It is an estimate where a client's write to the new copy may have hidden it.
@@ -320,11 +348,28 @@ fn summed(checks: &[Check]) -> Result<String, String> {
     if failed.is_empty() { Ok(format!("{} checks hold", checks.len())) } else { Err(failed.join("; ")) }
 }
 
-/// The figures against what was promised.
-fn measured(view: &Snapshot) -> Result<String, String> {
+/// The figures against what was promised, on the clock of the estate it was played on. One that lives faster than life cannot be held
+/// against anything: it only has to be known.
+fn measured(view: &Snapshot, pace: u64) -> Result<String, String> {
+    let scaled = |seconds: Option<f64>| seconds.map(|it| it * pace as f64).map_or_else(|| "unknown".to_owned(), length);
+    if pace > 1 {
+        let rto =
+            status::rto(view).into_iter().map(|it| (it.recovered, format!("RTO {} {}", it.tier, scaled(it.elapsed))));
+        let rpo = status::rpo(view).into_iter().map(|it| {
+            let seconds = it.loss.seconds();
+            (seconds.is_some(), format!("RPO {} {}", it.class, scaled(seconds)))
+        });
+        let (known, missing): (Vec<_>, Vec<_>) = rto.chain(rpo).partition(|(known, _)| *known);
+        let words = |all: Vec<(bool, String)>| all.into_iter().map(|(_, words)| words).collect::<Vec<_>>().join(", ");
+        return match missing.is_empty() {
+            true => Ok(format!("not comparable at {pace}x: {}", words(known))),
+            false => Err(format!("could not be measured: {}", words(missing))),
+        };
+    }
     let rto = status::rto(view).into_iter().map(|it| {
         let words = it.elapsed.map_or_else(|| "unknown".to_owned(), length);
-        (it.met == Some(true), format!("RTO {} {words} of {}", it.tier, length(it.target)))
+        let bound = text::at_least(it.at_least);
+        (it.met == Some(true), format!("RTO {} {bound}{words} of {}", it.tier, length(it.target)))
     });
     let rpo = status::rpo(view).into_iter().map(|it| {
         let words = it.loss.seconds().map_or_else(|| "unknown".to_owned(), length);

@@ -19,7 +19,7 @@ use crate::domain::drill::{DrillResult, Stage};
 use crate::domain::ids::DrillId;
 use crate::domain::run::StepRun;
 use crate::domain::schedule::{Drill, DrillSpec};
-use crate::domain::time::{At, seconds_between};
+use crate::domain::time::{At, after, seconds_between};
 use crate::domain::view::Snapshot;
 
 /// Where the protected estate is known from.
@@ -44,7 +44,9 @@ pub async fn run(places: &Places, args: &DrillRunArgs, format: Format) -> Result
     let spec = chosen(args, home.as_ref())?;
     let operator = if args.attended { Operator::Cockpit(&args.cockpit) } else { Operator::Automatic };
     let own = home.as_ref().map(|home| &*home.view.estate);
-    let started_at = jiff::Timestamp::now();
+    let began = tokio::time::Instant::now();
+    // By the engine's time, where there is one to take it down.
+    let started_at = home.as_ref().map_or_else(jiff::Timestamp::now, |home| home.view.now);
     let played = play(&Order { spec: &spec, own, operator }).await?;
     let folder = spec.bundles.as_ref().map_or_else(|| places.state.join("drills"), PathBuf::from);
     let folder = std::path::absolute(folder.join(format!("{}-{}", spec.name, started_at.strftime("%Y%m%dT%H%M%SZ"))))?;
@@ -56,7 +58,7 @@ pub async fn run(places: &Places, args: &DrillRunArgs, format: Format) -> Result
         |played: &Played| format!("{} records and the evidence in {}", played.records.len(), folder.display());
     result.stages.push((Stage::Document, true, written(&played)));
     result.passed = result.earns_a_pass();
-    let mut drill = Drill { id: expected, ended_at: jiff::Timestamp::now(), result };
+    let mut drill = Drill { id: expected, ended_at: after(started_at, began.elapsed()), result };
     match bundle::write(&folder, &drill, &played, &past) {
         Ok(()) => eprintln!("{:<9} ok: {}", Stage::Document, folder.display()),
         Err(error) => {
@@ -127,7 +129,7 @@ fn result(spec: &DrillSpec, started_at: At, played: &Played, folder: &Path) -> D
         (None, _) if spec.speed == 1 => "lab".into(),
         (None, _) => format!("lab, {}x", spec.speed),
     };
-    // The lab's clock runs faster: what takes a minute there is over in a few seconds.
+    // The lab's clock runs faster: what takes a minute there is over in a few seconds. Every figure is on that clock.
     let pace = if spec.estate.is_none() { spec.speed as f64 } else { 1.0 };
     let run = view.and_then(|view| view.state.run.as_ref());
     let took = |step: &StepRun| Some(seconds_between(step.begun.as_ref()?.at, step.ended_at?) * pace);
@@ -138,6 +140,7 @@ fn result(spec: &DrillSpec, started_at: At, played: &Played, folder: &Path) -> D
         plan: spec.plan.clone(),
         scenario: spec.scenario.clone(),
         estate,
+        pace: pace as u64,
         started_at,
         passed: false,
         stages: played.stages.clone(),
@@ -145,9 +148,13 @@ fn result(spec: &DrillSpec, started_at: At, played: &Played, folder: &Path) -> D
             .into_iter()
             .flat_map(status::rto)
             .filter(|it| it.recovered)
-            .filter_map(|it| Some((it.tier, it.elapsed?)))
+            .filter_map(|it| Some((it.tier, it.elapsed? * pace)))
             .collect(),
-        rpo: view.into_iter().flat_map(status::rpo).filter_map(|it| Some((it.class, it.loss.seconds()?))).collect(),
+        rpo: view
+            .into_iter()
+            .flat_map(status::rpo)
+            .filter_map(|it| Some((it.class, it.loss.seconds()? * pace)))
+            .collect(),
         steps: steps.filter_map(|(spec, step)| Some((spec.id.clone(), took(step)?))).collect(),
         left_behind: played.left_behind(),
         bundle: folder.display().to_string(),

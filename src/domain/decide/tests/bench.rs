@@ -12,14 +12,16 @@ use super::super::super::estate::{
     DataClass, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Service, Subject, SystemSpec, Tier,
 };
 use super::super::super::event::{Event, Record};
-use super::super::super::health::Status;
-use super::super::super::ids::{RunId, SessionId, StepId, SystemId};
+use super::super::super::health::{Reading, Status, Trouble};
+use super::super::super::ids::{ProbeId, RunId, SessionId, StepId, SystemId};
 use super::super::super::incident::Severity;
+use super::super::super::journal::Chain;
 use super::super::super::kinds::{StepRole, Undo};
-use super::super::super::live::SurveyLive;
+use super::super::super::live::{ProbeLive, SurveyLive};
 use super::super::super::params::Params;
 use super::super::super::plan::{Gate, Plan, StepSpec};
 use super::super::super::recovery::RecoveryPoint;
+use super::super::super::rollup::Readings;
 use super::super::super::run::{Mode, StepPhase, StepRun};
 use super::super::super::state::State;
 use super::super::super::system::{Checked, Observed, OldWriter, Preview, PromotionFacts};
@@ -114,7 +116,7 @@ pub fn plan() -> Plan {
 }
 
 pub fn operator(name: &str, uid: u32) -> Actor {
-    Actor { name: name.into(), uid: Some(uid) }
+    Actor::named(name, Some(uid))
 }
 
 /// The bench.
@@ -130,6 +132,7 @@ pub struct Bench {
     /// The parts of each channel; one each when nobody counts.
     pub counts: Option<Counts>,
     pub surveys: BTreeMap<SystemId, SurveyLive>,
+    pub readings: Readings,
 }
 
 impl Bench {
@@ -146,6 +149,7 @@ impl Bench {
             effects: Vec::new(),
             counts: None,
             surveys: BTreeMap::new(),
+            readings: Readings::new(),
         }
     }
 
@@ -162,14 +166,37 @@ impl Bench {
         bench
     }
 
+    /// Time goes by, and the probes go on to say what they say.
     pub fn pass(&mut self, seconds: u64) {
+        self.stall(seconds);
+        self.readings.values_mut().for_each(|live| live.at = self.now);
+    }
+
+    /// Time goes by, and nobody reads.
+    pub fn stall(&mut self, seconds: u64) {
         self.now = after(self.now, Duration::from_secs(seconds));
     }
 
     pub fn probe(&mut self, region: &str, to: Status) {
-        let last_healthy = Some(before(self.now, Duration::from_secs(5)));
-        let report = Report::Probe { probe: format!("api@{region}").into(), to, detail: String::new(), last_healthy };
-        self.report(report);
+        self.probe_since(region, to, Some(before(self.now, Duration::from_secs(5))));
+    }
+
+    /// A probe says something else, which it was last healthy before; never, as far as is known, for `None`.
+    pub fn probe_since(&mut self, region: &str, to: Status, last_healthy: Option<At>) {
+        let (probe, detail) = (ProbeId::from(format!("api@{region}")), String::new());
+        let since = Some(last_healthy.filter(|_| to == Status::Down).unwrap_or(self.now));
+        let trouble = Trouble { last_healthy, first_down: Some(self.now).filter(|_| to == Status::Down) };
+        let reading = Reading::new(to, "as told");
+        let live = ProbeLive { at: self.now, status: to, reading, since, history: Default::default() };
+        self.readings.insert(probe.clone(), live);
+        let trouble = Some(trouble).filter(|_| to != Status::Healthy);
+        self.report(Report::Probe { probe, to, detail, last_healthy, trouble });
+    }
+
+    /// The engine dies, and the next one has read nothing yet.
+    pub fn restart(&mut self) -> Decision {
+        self.readings.clear();
+        self.report(Report::Started { version: "2".into(), anchor: None, drift: Default::default() })
     }
 
     pub fn start(&mut self, mode: Mode, unattended: bool) -> Result<Decision, Refusal> {
@@ -207,6 +234,8 @@ impl Bench {
             baseline: &self.baseline,
             voice: Voice { counts: self.counts.as_ref(), ..Voice::mute() },
             surveys: &self.surveys,
+            chain: &Chain::default(),
+            readings: &self.readings,
         };
         let decision = decide(&cx, &self.state, &envelope)?;
         for (actor, event) in &decision.events {

@@ -214,7 +214,7 @@ fn after_a_crash_what_was_being_sent_is_looked_for() {
     out(&mut bench);
     let sends = errands(&bench).len();
     bench.effects.clear();
-    bench.report(Report::Started { version: "x".into() });
+    bench.report(Report::Started { version: "x".into(), anchor: None, drift: Default::default() });
     assert!(errands(&bench).is_empty(), "nothing is sent blindly: {:?}", bench.effects);
     let looks = bench.effects.iter().filter(|effect| matches!(effect, Effect::Find(_))).count();
     assert_eq!(looks, sends);
@@ -472,7 +472,7 @@ fn play(bench: &mut Bench, (what, how): Move) -> Option<Refusal> {
             return None;
         }
         13 => {
-            bench.report(Report::Started { version: "x".into() });
+            bench.report(Report::Started { version: "x".into(), anchor: None, drift: Default::default() });
             return None;
         }
         _ => {

@@ -20,7 +20,7 @@ fn bench() -> Bench {
     let mut bench = Bench::new();
     bench.estate.drills = DrillSpec::shipped(&"failover".into());
     bench.estate.drills[0].automatic = true;
-    bench.report(Report::Started { version: "1".into() });
+    bench.report(Report::Started { version: "1".into(), anchor: None, drift: Default::default() });
     bench
 }
 
@@ -31,6 +31,7 @@ fn result(started_at: At) -> DrillResult {
         plan: "failover".into(),
         scenario: "region-dark".into(),
         estate: "lab".into(),
+        pace: 1,
         started_at,
         passed: true,
         stages: Stage::ALL.iter().map(|stage| (*stage, true, String::new())).collect(),

@@ -45,7 +45,13 @@ fn play(bench: &mut Bench, (what, step, how): Move) -> Option<Decision> {
         12 => return Some(bench.verified(id)),
         13 => return Some(fail(bench, id, how)),
         14 => return Some(observe(bench, id, how)),
-        15 => return Some(bench.report(Report::Started { version: "x".into() })),
+        15 => {
+            return Some(bench.report(Report::Started {
+                version: "x".into(),
+                anchor: None,
+                drift: Default::default(),
+            }));
+        }
         16 => return Some(bench.report(Report::RetryDue { run, step })),
         17 => {
             bench.probe(STANDBY, if how % 2 == 0 { Status::Healthy } else { Status::Down });
@@ -97,6 +103,19 @@ fn observe(bench: &mut Bench, id: &str, how: u8) -> Decision {
 
 /// What must be true of every decision, given the state before it.
 fn holds(before: &State, after: &State, decision: &Decision) {
+    for (actor, event) in &decision.events {
+        let (Event::StepSkipped { step, .. }
+        | Event::StepDoneByHand { step, .. }
+        | Event::GuardsOverridden { step, .. }) = event
+        else {
+            continue;
+        };
+        let run = before.run.as_ref().unwrap();
+        if run.plan.step(step).unwrap().gate == Gate::TwoPerson {
+            let first = &run.step(step).unwrap().wanted.as_ref().expect("one person ended a step for two").by;
+            assert!(first.is_somebody().is_ok() && actor.is_somebody().is_ok() && !first.is_same_person(actor));
+        }
+    }
     for effect in &decision.effects {
         let Effect::Apply(job) = effect else { continue };
         let id = &job.step.id;
@@ -108,7 +127,7 @@ fn holds(before: &State, after: &State, decision: &Decision) {
         assert!(job.step.needs.iter().all(|need| run.phase(need).satisfies()), "{id}: begun before what it needs");
         let known = run.step(id).unwrap();
         assert!(job.step.gate == Gate::Auto || known.cleared, "{id}: begun without an answer at its gate");
-        let people = known.confirmed.iter().filter(|who| who.uid.is_some()).count();
+        let people = known.confirmed.iter().filter(|who| who.is_somebody().is_ok()).count();
         assert!(job.step.gate != Gate::TwoPerson || people >= 2, "{id}: begun by one person");
         let blocked = known.card.as_ref().unwrap().blocks().any(|guard| !known.overridden.contains(&guard.name));
         assert!(!blocked, "{id}: begun against a guard nobody overrode");

@@ -2,9 +2,12 @@
 
 pub mod bench;
 mod checklist;
+mod clock;
 mod comms;
 mod drills;
+mod health;
 mod histories;
 mod outlook;
+mod people;
 mod rules;
 mod undo;

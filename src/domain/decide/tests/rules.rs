@@ -1,5 +1,6 @@
 use super::super::super::actor::Origin;
 use super::super::super::command::{Ask, Effect, RefusalReason as Why, Report};
+use super::super::super::comms;
 use super::super::super::estate::OnTrigger;
 use super::super::super::event::Event;
 use super::super::super::health::Status;
@@ -58,7 +59,7 @@ fn looking_changes_nothing() {
 fn a_new_engine_disarms_every_cockpit() {
     let mut bench = Bench::running();
     bench.ask_in_cockpit("one", Ask::Arm {}).unwrap();
-    bench.report(Report::Started { version: "2".into() });
+    bench.report(Report::Started { version: "2".into(), anchor: None, drift: Default::default() });
     assert!(bench.state.armed.is_empty());
 }
 
@@ -75,10 +76,12 @@ fn nothing_starts_under_hold_and_it_survives_a_restart() {
     bench.verified("fence");
     assert_eq!(bench.phase("fence"), StepPhase::Done, "what was in flight finishes");
     assert_eq!(bench.phase("promote"), StepPhase::Waiting, "what comes after does not begin");
-    bench.report(Report::Started { version: "2".into() });
+    bench.restart();
     assert_eq!(bench.effects_on("scale", apply), 0);
     bench.ask(Ask::Release { reason: String::new() }).unwrap();
-    assert_eq!(bench.effects_on("scale", apply), 1);
+    assert_eq!(bench.effects_on("scale", apply), 0, "its evidence is of another engine's life");
+    bench.prepared("scale", bench.sound(2));
+    assert_eq!(bench.effects_on("scale", apply), 1, "and its answer stands");
     assert_eq!(bench.phase("promote"), StepPhase::Preparing);
 }
 
@@ -249,6 +252,7 @@ fn dns_does_not_move_past_a_skipped_promotion() {
 #[test]
 fn a_rehearsal_applies_nothing() {
     let mut bench = Bench::new();
+    bench.probe(STANDBY, Status::Healthy);
     bench.start(Mode::Rehearsal, false).unwrap();
     for name in ["fence", "promote", "scale", "measure", "dns", "client"] {
         bench.prepared(name, bench.sound(2));
@@ -256,6 +260,24 @@ fn a_rehearsal_applies_nothing() {
     }
     assert!(!bench.state.run.as_ref().unwrap().is_open());
     assert!(bench.effects.iter().all(|effect| matches!(effect, Effect::Prepare(_))), "{:?}", bench.effects);
+}
+
+#[test]
+fn a_rehearsal_in_an_incident_is_told_to_nobody() {
+    let mut bench = Bench::new();
+    bench.probe(STANDBY, Status::Healthy);
+    bench.ask(Ask::Declare { title: "east is dark".into(), severity: Severity::Sev1, drill: false }).unwrap();
+    bench.start(Mode::Rehearsal, false).unwrap();
+    for name in ["fence", "promote", "scale", "measure", "dns", "client"] {
+        bench.prepared(name, bench.sound(2));
+    }
+    assert!(!bench.state.run.as_ref().unwrap().is_open());
+    let incident = bench.state.incident.as_ref().unwrap();
+    let (purpose, beside) = (comms::Purpose::Investigating, comms::Beside::default());
+    let told = comms::facts(&bench.estate, (&bench.state, &bench.readings), incident, purpose, &beside, bench.now);
+    assert_eq!(told.run, None, "nobody is told that anything was recovered");
+    assert!(incident.clocks.t3.is_none() && incident.clocks.t5.is_empty() && incident.touched.is_empty());
+    assert!(bench.state.history.is_empty() && bench.state.moved.is_none());
 }
 
 #[test]
@@ -330,7 +352,7 @@ fn what_may_have_happened_is_observed_before_anything_else() {
 #[test]
 fn what_cannot_be_known_is_asked() {
     let mut bench = applying();
-    bench.report(Report::Started { version: "2".into() });
+    bench.report(Report::Started { version: "2".into(), anchor: None, drift: Default::default() });
     assert_eq!(bench.phase("fence"), StepPhase::Observing, "the engine died while it was applied");
     let why = "the script has no observe command".to_owned();
     bench.report(Report::Observed {

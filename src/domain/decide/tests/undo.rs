@@ -149,7 +149,7 @@ fn hold_and_a_new_engine_stop_and_continue_it() {
     assert!(going(&bench).is_empty(), "nothing begins under HOLD");
     bench.ask(Ask::Release { reason: String::new() }).unwrap();
     assert_eq!(going(&bench), ["scale"]);
-    let restarted = bench.report(Report::Started { version: "next".into() });
+    let restarted = bench.report(Report::Started { version: "next".into(), anchor: None, drift: Default::default() });
     let again = |effect: &Effect| matches!(effect, Effect::Revert(job) if job.step.id.as_str() == "scale");
     assert!(restarted.effects.iter().any(again), "{restarted:?}");
     reverted(&mut bench, "scale");

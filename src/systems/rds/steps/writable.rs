@@ -8,7 +8,7 @@ use super::super::Rds;
 use super::super::database::Database;
 use super::describe;
 use crate::domain::ids::RegionId;
-use crate::domain::system::{Fault, StepLog, Verified};
+use crate::domain::system::{Fault, Guard, StepLog, Verified};
 use crate::systems::looking::Look;
 
 pub struct Writable {
@@ -30,6 +30,12 @@ impl Look for Writable {
 
     fn summary(&self) -> String {
         format!("look whether {} follows nobody and answers clients", self.database().name)
+    }
+
+    async fn reach(&self) -> Result<Guard, Fault> {
+        let database = self.database();
+        let seen = database.look().await?;
+        Ok(Guard::pass("reach", format!("{} is {} in {}", database.name, seen.status, seen.zone)))
     }
 
     async fn look(&self, _: &dyn StepLog) -> Result<Verified, Fault> {

@@ -13,7 +13,7 @@ use super::super::Redis;
 use super::super::client::Peer;
 use super::super::look::{Sight, View};
 use super::super::node::two_writers;
-use super::{no_way_back, noted};
+use super::{Others, no_way_back, noted};
 use crate::domain::ids::RegionId;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::system::{
@@ -51,7 +51,7 @@ impl Step for Failover {
         if self.redis.region(master) != Some(&self.region) {
             return Ok(Observed::NotDone { detail: format!("the master is {place}") });
         }
-        let others = self.redis.other_masters(&sight, master).await;
+        let others = self.redis.other_masters(&sight, master).await.masters;
         if !others.is_empty() {
             // For some ten seconds after a failover that is so, until the Sentinels demote the old one.
             let detail = two_writers(&place, &others);
@@ -191,6 +191,31 @@ impl Step for Failover {
     }
 }
 
+/// What could not be read never counts as nobody. A dead region's servers are among the unread in earnest, so that alone only warns.
+fn writers(name: &str, place: &str, others: &Others) -> Guard {
+    match (&others.masters[..], others.read, &others.unread[..]) {
+        ([], _, []) => Guard::pass(name, format!("nobody but {place} takes writes")),
+        ([], 0, unread) => Guard::block(
+            name,
+            format!("whether anybody but {place} takes writes is unknown: {} did not answer", unread.join(", ")),
+        ),
+        ([], read, unread) => Guard::warn(
+            name,
+            format!(
+                "none of the {read} that answer takes writes besides {place}; of {} it is not known: no answer",
+                unread.join(", ")
+            ),
+        ),
+        (masters, ..) => Guard::block(
+            name,
+            format!(
+                "{}: what one of them takes will be thrown away; stop one before anything is promoted",
+                two_writers(place, masters)
+            ),
+        ),
+    }
+}
+
 impl Failover {
     /// The Sentinel to tell: one that knows the newest epoch, in the target region if there is one.
     fn leader<'a>(&self, sight: &'a Sight) -> Option<&'a View> {
@@ -214,16 +239,8 @@ impl Failover {
     async fn writers(&self, sight: &Sight, leader: &View) -> Guard {
         const NAME: &str = "writers";
         let place = self.redis.placed(&leader.master);
-        match self.redis.other_masters(sight, &leader.master).await {
-            others if others.is_empty() => Guard::pass(NAME, format!("nobody but {place} takes writes")),
-            others => Guard::block(
-                NAME,
-                format!(
-                    "{}: what one of them takes will be thrown away; stop one before anything is promoted",
-                    two_writers(&place, &others)
-                ),
-            ),
-        }
+        let others = self.redis.other_masters(sight, &leader.master).await;
+        writers(NAME, &place, &others)
     }
 
     /// Whether there is a fit replica in the region, and whether it is the one that Sentinel would pick.
@@ -258,5 +275,31 @@ impl Failover {
         let mut servers = self.redis.servers([picked.clone(), leader.master.clone()]).await;
         let master = servers.remove(&leader.master).and_then(Result::ok);
         servers.remove(&picked)?.ok()?.recovery_point(&self.redis, master.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::system::GuardVerdict::{self, Block, Pass, Warn};
+
+    fn others(masters: &[&str], read: usize, unread: &[&str]) -> Others {
+        let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Others { masters: all(masters), read, unread: all(unread) }
+    }
+
+    #[test]
+    fn who_could_not_be_asked_is_not_nobody() {
+        let rows: [(Others, GuardVerdict, &str); 5] = [
+            (others(&[], 2, &[]), Pass, "nobody but r1"),
+            (others(&[], 0, &["r2", "r3"]), Block, "unknown: r2, r3 did not answer"),
+            (others(&[], 1, &["r3"]), Warn, "of r3 it is not known"),
+            (others(&["r2"], 2, &[]), Block, "2 masters take writes"),
+            (others(&["r2"], 1, &["r3"]), Block, "2 masters take writes"),
+        ];
+        for (others, verdict, words) in rows {
+            let guard = writers("writers", "r1", &others);
+            assert!(guard.verdict == verdict && guard.detail.contains(words), "{guard:?}");
+        }
     }
 }

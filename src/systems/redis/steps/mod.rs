@@ -54,6 +54,16 @@ fn no_way_back(redis: &Redis, begun: &Begun) -> Result<Receipt, Fault> {
         .next("start a failover towards the old region, with its own guards"))
 }
 
+/// What the servers besides the master say.
+struct Others {
+    /// Those that say that they are masters, too.
+    masters: Vec<String>,
+    /// How many said anything.
+    read: usize,
+    /// Those that could not be asked: whether they take writes is not known.
+    unread: Vec<String>,
+}
+
 impl Redis {
     /// The commands that ask every Sentinel.
     fn ask_all(&self, subcommand: &str) -> impl Iterator<Item = String> {
@@ -101,9 +111,15 @@ impl Redis {
     }
 
     /// Whoever else says that it is a master.
-    async fn other_masters(&self, sight: &Sight, master: &str) -> Vec<String> {
+    async fn other_masters(&self, sight: &Sight, master: &str) -> Others {
         let others = sight.addresses(self).into_iter().filter(|address| address != master);
-        self.masters(self.servers(others).await.values())
+        let servers = self.servers(others).await;
+        let unread = servers.iter().filter(|(_, answer)| answer.is_err()).map(|(address, _)| self.placed(address));
+        Others {
+            masters: self.masters(servers.values()),
+            read: servers.values().flatten().count(),
+            unread: unread.collect(),
+        }
     }
 
     /// How the server that was the writer answers.

@@ -1,0 +1,437 @@
+//! `mayday init`: asks, looks at each answer as it comes, and writes a config that is sound.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::failure::Failure;
+use super::{connect, kinds, reach};
+use crate::cli::args::InitArgs;
+use crate::cli::exit::Exit;
+use crate::cli::init::{self, Answers, Thing, asks_for, how};
+use crate::cli::schema::{self, CONFIG_LINE};
+use crate::config::{self, Config, Mistakes};
+use crate::domain::estate::DataClass;
+use crate::domain::health::Status;
+use crate::domain::ids::SystemId;
+use crate::domain::kinds::{Need, Param, ParamType, StepRole};
+use crate::domain::text::clean;
+
+/// How long a datastore or a channel may take to answer.
+const LOOK: Duration = Duration::from_secs(10);
+/// The answer for no store, no channel.
+const NONE: &str = "none";
+
+/// Writes a config to `path`.
+///
+/// # Errors
+/// When there is a file already and `--force` was not said, it cannot be written, or the person at the terminal went away: nothing is
+/// written then.
+pub async fn run(path: &Path, args: &InitArgs) -> Result<Exit, Failure> {
+    if !args.force && path.symlink_metadata().is_ok() {
+        let text = format!(
+            "{} exists and was left alone → change it with `mayday config edit`, name another file (mayday init PATH), or --force",
+            path.display()
+        );
+        return Err(Failure::failed(text));
+    }
+    let asks = !args.example && !args.minimal;
+    let talk = Talk { path };
+    let text = match asks && io::stdin().is_terminal() {
+        true => tokio::select! {
+            text = talk.all() => text?,
+            _ = tokio::signal::ctrl_c() => {
+                println!();
+                return Err(stopped());
+            }
+        },
+        false if args.example => init::EXAMPLE.to_owned(),
+        false => {
+            if asks {
+                println!("Standard input is no terminal, so nothing is asked (as with --minimal).");
+            }
+            init::compose(&Answers::default())
+        }
+    };
+    let text = format!("{CONFIG_LINE}\n{text}");
+    write(path, &text, args.force).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::failed(format!("{} exists by now and was left alone", path.display())),
+        _ => Failure::failed(format!(
+            "{} cannot be written: {error} → name another file: mayday init PATH",
+            path.display()
+        )),
+    })?;
+    let (shown, lines) = (path.display(), text.lines().count());
+    println!("Wrote {shown} ({lines} lines).");
+    // Without the schema the config is as good, but for the editor.
+    match schema::lay_beside(path, &kinds()) {
+        Ok(beside) => println!("{} lets an editor complete and check it.", beside.display()),
+        Err(error) => println!("Its schema for editors was not written ({error}); `mayday schema config` prints it."),
+    }
+    println!(
+        "{}",
+        match asks && io::stdin().is_terminal() {
+            true =>
+                "Next: `mayday check`, then `mayday`. `mayday config edit` changes it, `mayday kinds` lists what else can be watched.",
+            false =>
+                "It describes an example: put your own regions, systems and services in (`mayday config edit`), then run `mayday check`.",
+        }
+    );
+    Ok(Exit::Ok)
+}
+
+/// The whole file or none of it.
+fn write(path: &Path, text: &str, force: bool) -> io::Result<()> {
+    let dir =
+        path.parent().filter(|dir| !dir.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned);
+    std::fs::create_dir_all(&dir)?;
+    let mut file = tempfile::Builder::new().prefix(".mayday-init").tempfile_in(dir)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    let kept = if force { file.persist(path) } else { file.persist_noclobber(path) };
+    kept.map(|_| ()).map_err(|error| error.error)
+}
+
+/// A conversation at the terminal.
+struct Talk<'p> {
+    path: &'p Path,
+}
+
+/// What a look at an answer came to.
+enum Look {
+    Fine(String),
+    /// Wrong as it stands: it has to be answered again.
+    Wrong(String),
+    /// Nobody can tell; a second Enter accepts it.
+    Unseen(String),
+}
+
+impl Talk<'_> {
+    async fn all(&self) -> Result<String, Failure> {
+        println!(
+            "A few questions, then {} is written. Enter takes what stands in [brackets]; Ctrl-C writes nothing.\n",
+            self.path.display()
+        );
+        let mut answers = Answers { standby_url: String::new(), ..Answers::default() };
+        self.plain("Name of what is protected", &mut answers, |it| &mut it.name).await?;
+        self.plain("Primary region, as your cloud calls it", &mut answers, |it| &mut it.primary).await?;
+        self.plain("Standby region", &mut answers, |it| &mut it.standby).await?;
+        self.plain("First critical service", &mut answers, |it| &mut it.service).await?;
+        answers.url = format!("https://{}.example.com/healthz", answers.primary);
+        self.url("URL that answers 200 while it is well, in the primary region", &mut answers, |it| &mut it.url)
+            .await?;
+        let question = "The same in the standby region (Enter: not there)";
+        self.url(question, &mut answers, |it| &mut it.standby_url).await?;
+        self.store(&mut answers).await?;
+        self.channel(&mut answers).await?;
+        Ok(init::compose(&answers))
+    }
+
+    fn read(&self, answers: &Answers) -> Result<Config, Mistakes> {
+        config::parse(&init::compose(answers), self.path, &kinds())
+    }
+
+    /// Asks until what the config says is sound.
+    async fn plain(
+        &self,
+        what: &str,
+        answers: &mut Answers,
+        field: fn(&mut Answers) -> &mut String,
+    ) -> Result<(), Failure> {
+        let default = field(answers).clone();
+        loop {
+            *field(answers) = line(&question(what, &default), &default).await?;
+            match self.read(answers) {
+                Ok(_) => return Ok(()),
+                Err(mistakes) => wrong(&said(&mistakes)),
+            }
+        }
+    }
+
+    /// Asks for a URL and tries it.
+    async fn url(
+        &self,
+        what: &str,
+        answers: &mut Answers,
+        field: fn(&mut Answers) -> &mut String,
+    ) -> Result<(), Failure> {
+        let default = field(answers).clone();
+        let mut typed = line(&question(what, &default), &default).await?;
+        loop {
+            *field(answers) = typed.clone();
+            if typed.is_empty() {
+                return Ok(());
+            }
+            let look = match self.read(answers) {
+                Err(mistakes) => Look::Wrong(said(&mistakes)),
+                Ok(config) => tried(config, &typed).await,
+            };
+            match self.accepted(look, &typed).await? {
+                None => return Ok(()),
+                Some(again) => typed = again,
+            }
+        }
+    }
+
+    /// Says what a look came to; `Some` is what was typed instead.
+    async fn accepted(&self, look: Look, typed: &str) -> Result<Option<String>, Failure> {
+        match look {
+            Look::Fine(detail) => {
+                println!("  ✓ {}", clean(&detail));
+                Ok(None)
+            }
+            Look::Wrong(why) => {
+                wrong(&why);
+                loop {
+                    let again = line("  Again: ", "").await?;
+                    if !again.is_empty() {
+                        return Ok(Some(again));
+                    }
+                }
+            }
+            Look::Unseen(why) => {
+                println!("  ? cannot be seen from here: {}", clean(&why));
+                let again = line("  Enter keeps it; or type another: ", "").await?;
+                Ok((!again.is_empty() && again != typed).then_some(again))
+            }
+        }
+    }
+
+    async fn store(&self, answers: &mut Answers) -> Result<(), Failure> {
+        let found = kinds().0.iter().filter(|kind| kind.steps.iter().any(|step| step.role == StepRole::Promotes));
+        let kinds: Vec<(&str, &str, &'static [Param])> =
+            found.map(|kind| (kind.name, kind.title, kind.params)).collect();
+        loop {
+            let Some((kind, params)) = self.choice("First datastore", &kinds).await? else { return Ok(()) };
+            let id = line(&question("  Its name here", kind), kind).await?;
+            let classes = DataClass::WORDS.join(", ");
+            let first = DataClass::WORDS.first().copied().unwrap_or_default();
+            let class = line(&question(&format!("  What it holds ({classes})"), first), first).await?;
+            let Some(params) = self.params(kind, params).await? else { continue };
+            answers.store = Some(Thing { id: id.clone(), kind: kind.into(), class: Some(class), params });
+            let look = match self.read(answers) {
+                Err(mistakes) => Look::Wrong(said(&mistakes)),
+                Ok(config) => surveyed(config, &id).await,
+            };
+            if self.kept(look).await? {
+                return Ok(());
+            }
+            answers.store = None;
+        }
+    }
+
+    async fn channel(&self, answers: &mut Answers) -> Result<(), Failure> {
+        // What a webhook sends is a template: that is written, not asked.
+        let found = kinds().1.iter().filter(|kind| kind.params.iter().any(|it| it.need == Need::Required));
+        let kinds: Vec<(&str, &str, &'static [Param])> =
+            found.map(|kind| (kind.name, kind.title, kind.params)).collect();
+        loop {
+            let Some((kind, params)) = self.choice("A way to tell people", &kinds).await? else { return Ok(()) };
+            let Some(mut params) = self.params(kind, params).await? else { continue };
+            params.extend(self.audience(kind).await?);
+            answers.channel = Some(Thing { id: kind.into(), kind: kind.into(), class: None, params });
+            let look = match self.read(answers) {
+                Err(mistakes) => Look::Wrong(said(&mistakes)),
+                Ok(config) => reached(&config).await,
+            };
+            if self.kept(look).await? {
+                return Ok(());
+            }
+            answers.channel = None;
+        }
+    }
+
+    /// Who reads a channel, where its kind leaves that open.
+    async fn audience(&self, kind: &str) -> Result<Option<(&'static str, String)>, Failure> {
+        let audiences = kinds().1.iter().find(|it| it.name == kind).map_or(&[][..], |it| it.audiences);
+        let [first, _, ..] = audiences else { return Ok(None) };
+        let words: Vec<&str> = audiences.iter().map(|it| it.word()).collect();
+        let what = format!("  Who reads it ({})", words.join(", "));
+        let typed = line(&question(&what, first.word()), first.word()).await?;
+        Ok(Some(("audience", init::text(&typed))))
+    }
+
+    /// Whether a thing of several answers is taken; else all of them are asked for again.
+    async fn kept(&self, look: Look) -> Result<bool, Failure> {
+        match look {
+            Look::Fine(detail) => {
+                println!("  ✓ {}", clean(&detail));
+                Ok(true)
+            }
+            Look::Wrong(why) => {
+                wrong(&why);
+                Ok(false)
+            }
+            Look::Unseen(why) => {
+                println!("  ? cannot be seen from here: {}", clean(&why));
+                Ok(line("  Enter keeps it; anything else asks again: ", "").await?.is_empty())
+            }
+        }
+    }
+
+    async fn choice<'k>(
+        &self,
+        what: &str,
+        kinds: &[(&'k str, &str, &'static [Param])],
+    ) -> Result<Option<(&'k str, &'static [Param])>, Failure> {
+        for (name, title, _) in kinds {
+            println!("  {name:<16} {title}");
+        }
+        loop {
+            let typed = line(&question(what, NONE), NONE).await?;
+            if typed == NONE {
+                return Ok(None);
+            }
+            match kinds.iter().find(|(name, ..)| *name == typed) {
+                Some((name, _, params)) => return Ok(Some((*name, *params))),
+                None => wrong(&format!("`{}` is none of them", clean(&typed))),
+            }
+        }
+    }
+
+    /// What a kind needs, asked one by one; nothing when whoever is asked does not know.
+    async fn params(
+        &self,
+        kind: &str,
+        params: &'static [Param],
+    ) -> Result<Option<Vec<(&'static str, String)>>, Failure> {
+        let mut given = Vec::new();
+        for param in params.iter().filter(|param| asks_for(param)) {
+            let needed = param.need == Need::Required;
+            let default = match param.ty {
+                ParamType::Secret if needed => {
+                    format!("env:{}_{}", kind.to_uppercase().replace('-', "_"), param.name.to_uppercase())
+                }
+                _ => String::new(),
+            };
+            let none = if needed { "" } else { "; Enter: none" };
+            let how =
+                if param.ty == ParamType::Secret { format!(": {}", how(param.ty)) } else { how(param.ty).to_owned() };
+            let what = format!("  {} – {}{how}{none}", param.name, param.help);
+            loop {
+                let typed = line(&question(&what, &default), &default).await?;
+                if typed.is_empty() && !needed {
+                    break;
+                }
+                if typed == NONE {
+                    return Ok(None);
+                }
+                match init::value(param.ty, &typed) {
+                    Ok(_) if typed.is_empty() => wrong(&format!("this is needed; `{NONE}` leaves {kind} out for now")),
+                    Ok(value) => {
+                        given.push((param.name, value));
+                        break;
+                    }
+                    Err(why) => wrong(&why),
+                }
+            }
+        }
+        Ok(Some(given))
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::failed("stopped; nothing was written")
+}
+
+fn question(what: &str, default: &str) -> String {
+    if default.is_empty() { format!("{what}: ") } else { format!("{what} [{default}]: ") }
+}
+
+fn wrong(why: &str) {
+    println!("  ✗ {}", clean(why));
+}
+
+/// The mistakes in a line: of a config that is being composed, places mean nothing.
+fn said(mistakes: &Mistakes) -> String {
+    let each = mistakes
+        .0
+        .iter()
+        .map(|it| if it.help.is_empty() { it.what.clone() } else { format!("{} ({})", it.what, it.help) });
+    each.collect::<Vec<_>>().join("; ")
+}
+
+/// A line from the terminal, or the default for an empty one.
+async fn line(prompt: &str, default: &str) -> Result<String, Failure> {
+    print!("{prompt}");
+    io::stdout().flush()?;
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map(|count| (count, line))
+    });
+    let (count, line) = read.await.map_err(io::Error::other)??;
+    if count == 0 {
+        println!();
+        return Err(stopped());
+    }
+    let line = line.trim();
+    Ok(if line.is_empty() { default.to_owned() } else { line.to_owned() })
+}
+
+/// The probe of a URL, made as the engine would make it.
+async fn tried(config: Config, url: &str) -> Look {
+    let estate = Arc::new(config.estate);
+    let systems = connect(&estate);
+    let is_it = |probe: &&crate::domain::estate::ProbeSpec| probe.params.opt_text("url") == Some(url);
+    let found = estate.probes.iter().find(is_it).and_then(|probe| Some((probe, systems.get(&probe.system)?)));
+    let Some((probe, system)) = found else { return Look::Unseen("no probe asks for it".into()) };
+    match timeout(probe.timeout.0, system.probe(probe)).await {
+        Ok(reading) if reading.status == Status::Healthy => Look::Fine(reading.detail),
+        Ok(reading) => Look::Unseen(format!("{}: {}", reading.status, reading.detail)),
+        Err(_) => Look::Unseen(format!("no answer within {}", probe.timeout)),
+    }
+}
+
+async fn surveyed(config: Config, id: &str) -> Look {
+    let systems = connect(&Arc::new(config.estate));
+    let Some(system) = systems.get(&SystemId::from(id)) else { return Look::Unseen("there is no such system".into()) };
+    match timeout(LOOK, system.survey()).await {
+        Ok(Ok(survey)) if survey.members.is_empty() => Look::Unseen("it answers, and names no members".into()),
+        Ok(Ok(survey)) => {
+            let members: Vec<String> = survey.members.iter().map(|it| format!("{} {}", it.name, it.status)).collect();
+            Look::Fine(members.join(", "))
+        }
+        Ok(Err(fault)) => Look::Unseen(fault.to_string()),
+        Err(_) => Look::Unseen(format!("no answer within {} s", LOOK.as_secs())),
+    }
+}
+
+/// Asks the one channel who it is; nobody is told anything by that.
+async fn reached(config: &Config) -> Look {
+    let Some(channel) = reach(&config.estate).into_values().next() else {
+        return Look::Unseen("there is no channel".into());
+    };
+    match timeout(LOOK, channel.reach()).await {
+        Ok(Ok(detail)) => Look::Fine(detail),
+        Ok(Err(fault)) => Look::Unseen(fault.to_string()),
+        Err(_) => Look::Unseen(format!("no answer within {} s", LOOK.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_without_a_question_is_sound_and_short() {
+        let text = init::compose(&Answers::default());
+        assert!(text.lines().count() < 60, "{text}");
+        let config = config::parse(&text, Path::new("config.toml"), &kinds()).unwrap();
+        assert_eq!((config.estate.probes.len(), config.estate.regions.len()), (2, 2));
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_left_alone_unless_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/config.toml");
+        write(&path, "one", false).unwrap();
+        assert_eq!(write(&path, "two", false).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one");
+        write(&path, "two", true).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing half is left");
+    }
+}
