@@ -17,6 +17,7 @@ mod crash;
 mod drills;
 mod engine;
 mod http;
+mod hung;
 mod init;
 mod kubernetes;
 mod lab_comms;
