@@ -220,7 +220,7 @@ impl Step for Healthy {
 
     /// A region that is ill now would keep the plan from going on now.
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        let guard = match self.look(jiff::Timestamp::now()) {
+        let guard = match self.look(self.time.now()) {
             Ok(detail) | Err(Short::Early(detail)) => Guard::pass("health", detail),
             Err(Short::Ill(detail)) => Guard::block("health", detail),
             Err(Short::Unknown(why)) => {

@@ -13,7 +13,7 @@ use crate::domain::command::{Effect, Job, Preparation, Report};
 use crate::domain::ids::StepId;
 use crate::domain::live::{LiveChange, LogLine};
 use crate::domain::plan::StepSpec;
-use crate::domain::run::StepPhase;
+use crate::domain::run::{FOUND, StepPhase};
 use crate::domain::system::{Begun, Checked, Fault, FaultClass, Observed, Preview, Receipt, Step, StepLog, Verified};
 use crate::domain::text::clean;
 use crate::domain::view::{StepByHand, StepPreview};
@@ -136,7 +136,7 @@ async fn apply_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
     match look(spec, step.observe(job.begun.as_ref())).await.map_err(nothing_happened)? {
         Observed::Done { detail } | Observed::InProgress { detail } => {
             log.line(&format!("nothing to change: {detail}"));
-            return Ok(Receipt::from([("found".to_owned(), detail)]));
+            return Ok(Receipt::from([(FOUND.to_owned(), detail)]));
         }
         Observed::Impossible { why } => {
             return Err(Fault::permanent(spec.system.as_str(), why).next("mend it, then retry the step"));

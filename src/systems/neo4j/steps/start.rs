@@ -26,7 +26,14 @@ impl Step for Start {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
         let sight = self.look().await?;
         let (stopped, starting) = (self.stopped(&sight), self.starting(&sight));
+        // A database whose hosts are all gone is not told of at all: that is not one that runs.
+        if let Some(name) = self.only.iter().find(|name| sight.rows(name).is_empty()) {
+            return Ok(Observed::Impossible { why: format!("`{name}` has vanished: no living server hosts it") });
+        }
         Ok(match () {
+            () if sight.views.values().all(|view| view.databases.is_empty()) => {
+                Observed::Unknowable { why: format!("no server says which databases there are: {}", sight.summary()) }
+            }
             () if !stopped.is_empty() => Observed::NotDone { detail: format!("stopped: {}", list(&stopped)) },
             () if !starting.is_empty() => Observed::InProgress { detail: format!("starting: {}", list(&starting)) },
             () => Observed::Done { detail: "nothing that should run is stopped".into() },
