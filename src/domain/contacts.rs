@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::backup::rough;
 use super::params::SecretRef;
 use super::system::Fault;
-use super::time::{At, Span};
+use super::time::{At, Span, seconds_between};
 
 /// A person, or a desk that always answers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -89,6 +90,28 @@ pub struct OnCallLive {
     pub people: Vec<OnCall>,
     /// Why the latest attempt failed, if it did.
     pub fault: Option<String>,
+}
+
+/// Who is on call is asked on a schedule; what is older than so many rounds, and a little, says nothing any more.
+const ROUNDS: f64 = 3.0;
+const LATE: f64 = 10.0;
+
+impl OnCallLive {
+    /// The first to be paged now; `None` when PagerDuty says that there is nobody.
+    ///
+    /// # Errors
+    /// Why nobody knows: it does not answer, was not asked yet, or was asked too long ago.
+    pub fn now(&self, asked: &PagerDuty, now: At) -> Result<Option<&OnCall>, String> {
+        let limit = asked.every.as_secs_f64() * ROUNDS + LATE;
+        match (&self.fault, self.at) {
+            (Some(fault), _) => Err(format!("PagerDuty does not answer: {fault}")),
+            (None, None) => Err("PagerDuty was not asked yet".into()),
+            (None, Some(at)) if seconds_between(at, now) > limit => {
+                Err(format!("PagerDuty was not heard of lately (for {})", rough(seconds_between(at, now))))
+            }
+            (None, Some(_)) => Ok(self.people.first()),
+        }
+    }
 }
 
 /// Knows who is on call.

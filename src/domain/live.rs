@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::backup::BackupLive;
+use super::backup::{BackupLive, rough};
 use super::checklist::ItemLook;
 use super::contacts::OnCallLive;
 use super::health::{Reading, Status};
@@ -13,7 +13,7 @@ use super::readiness::Assessment;
 use super::recovery::Survey;
 use super::state::Hold;
 use super::system::Fault;
-use super::time::At;
+use super::time::{At, Span, seconds_between};
 
 /// So many latencies are kept a probe.
 pub const HISTORY: usize = 60;
@@ -43,6 +43,28 @@ pub struct SurveyLive {
     pub survey: Survey,
     /// Why the latest attempt failed, if it did.
     pub fault: Option<String>,
+}
+
+/// So many rounds may be missed before a survey says nothing any more, and so many seconds may be added to them.
+const ROUNDS: f64 = 3.0;
+const LATE: f64 = 15.0;
+
+impl SurveyLive {
+    /// The survey, as long as it says how things are now. Surveys are taken every `every`.
+    ///
+    /// # Errors
+    /// Why it says nothing: the latest attempt failed, none succeeded yet, or nobody looked lately.
+    pub fn current(&self, every: Span, now: At) -> Result<&Survey, String> {
+        let limit = every.as_secs_f64() * ROUNDS + LATE;
+        match (&self.fault, self.at) {
+            (Some(fault), _) => Err(fault.clone()),
+            (None, None) => Err("it was not looked at yet".into()),
+            (None, Some(at)) if seconds_between(at, now) > limit => {
+                Err(format!("it was last looked at {} ago", rough(seconds_between(at, now))))
+            }
+            (None, Some(_)) => Ok(&self.survey),
+        }
+    }
 }
 
 /// Who is attached.

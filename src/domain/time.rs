@@ -24,6 +24,15 @@ pub fn after(at: At, span: Duration) -> At {
     at.saturating_add(span).unwrap_or(at)
 }
 
+/// Clocks of different hosts may differ by so many seconds and be right enough.
+const APART: f64 = 60.0;
+
+/// Whether a moment that is said to be past lies so far after `now` that a clock or a time zone is wrong: how old what it dates is,
+/// nobody knows.
+pub fn is_ahead(at: At, now: At) -> bool {
+    seconds_between(now, at) > APART
+}
+
 /// A length of time as people write it: `250ms`, `90s`, `5m`, `1h30m`, `7d`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub Duration);
