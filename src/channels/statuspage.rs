@@ -245,8 +245,12 @@ fn found(newest: Vec<Incident>, parcel: &Parcel) -> Found {
     match ours.next() {
         Some(incident) if incident.has(parcel) => Found::There(incident.receipt()),
         Some(_) => Found::NotThere,
-        None if full => Found::Untold(format!("none of the newest {LISTED} incidents of the page is it; there may be more")),
-        None if unmarked => Found::Untold("the page does not tell the metadata by which its incidents are known".into()),
+        None if full => {
+            Found::Untold(format!("none of the newest {LISTED} incidents of the page is it; there may be more"))
+        }
+        None if unmarked => {
+            Found::Untold("the page does not tell the metadata by which its incidents are known".into())
+        }
         None => Found::NotThere,
     }
 }

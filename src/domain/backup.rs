@@ -224,7 +224,8 @@ pub fn judge(spec: &BackupSpec, known: Option<&BackupLive>, threatened: &RegionI
     }
     if let Some(ahead) = point.filter(|point| is_ahead(*point, now)) {
         let by = rough(seconds_between(now, ahead));
-        let what = format!("the newest copy is dated {by} ahead of now, so how old it is, is not known: look at its clock");
+        let what =
+            format!("the newest copy is dated {by} ahead of now, so how old it is, is not known: look at its clock");
         found.push((Worth::Unknown, what));
     }
     if spec.max_age.is_none() && look.guards.is_empty() {

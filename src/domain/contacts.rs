@@ -123,3 +123,44 @@ pub trait Rota: Send + Sync {
     /// When it could not be asked: then nobody is known, and the escalation path of the config is what there is.
     async fn on_call(&self) -> Result<Vec<OnCall>, Fault>;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::time::before;
+    use super::*;
+
+    #[test]
+    fn who_is_on_call_is_known_only_from_an_answer_of_now() {
+        let now: At = "2026-11-23T12:00:00Z".parse().unwrap();
+        let asked = PagerDuty {
+            token: SecretRef::Env("TOKEN".into()),
+            url: "http://localhost".into(),
+            policies: Vec::new(),
+            every: Span::secs(60),
+        };
+        let ada = OnCall { name: "Ada".into(), level: 1, policy: "p".into(), phone: None, link: None, until: None };
+        let live = |seconds: Option<u64>, people: &[&OnCall], fault: Option<&str>| OnCallLive {
+            at: seconds.map(|seconds| before(now, Duration::from_secs(seconds))),
+            people: people.iter().map(|it| (*it).clone()).collect(),
+            fault: fault.map(str::to_owned),
+        };
+        let rows = [
+            ("somebody is", live(Some(1), &[&ada], None), Ok(Some("Ada"))),
+            ("nobody is", live(Some(1), &[], None), Ok(None)),
+            ("the last moment that it counts", live(Some(190), &[&ada], None), Ok(Some("Ada"))),
+            ("yesterday's answer", live(Some(191), &[&ada], None), Err("not heard of lately")),
+            ("it was never asked", live(None, &[], None), Err("not asked yet")),
+            ("it refuses", live(Some(1), &[&ada], Some("the token is refused")), Err("the token is refused")),
+            ("it never answered", live(None, &[], Some("no answer within 10 s")), Err("no answer within 10 s")),
+        ];
+        for (what, live, wanted) in rows {
+            match (live.now(&asked, now), wanted) {
+                (Ok(seen), Ok(name)) => assert_eq!(seen.map(|it| it.name.as_str()), name, "{what}"),
+                (Err(why), Err(words)) => assert!(why.contains(words), "{what}: {why}"),
+                (seen, _) => panic!("{what}: {seen:?}"),
+            }
+        }
+    }
+}

@@ -256,3 +256,33 @@ impl Live {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::time::before;
+    use super::*;
+
+    #[test]
+    fn a_survey_says_something_only_while_it_is_of_now() {
+        let now: At = "2026-11-23T12:00:00Z".parse().unwrap();
+        let taken = |seconds: Option<u64>, fault: Option<&str>| SurveyLive {
+            at: seconds.map(|seconds| before(now, Duration::from_secs(seconds))),
+            survey: Survey::default(),
+            fault: fault.map(str::to_owned),
+        };
+        let rows = [
+            ("just now", taken(Some(0), None), Ok(())),
+            ("the last moment that it counts", taken(Some(45), None), Ok(())),
+            ("a second later", taken(Some(46), None), Err("it was last looked at 46s ago")),
+            ("the latest attempt failed", taken(Some(1), Some("403")), Err("403")),
+            ("it never answered", taken(None, Some("no answer within 10 s")), Err("no answer within 10 s")),
+            ("it was never asked", taken(None, None), Err("it was not looked at yet")),
+        ];
+        for (what, taken, wanted) in rows {
+            let said = taken.current(Span::secs(10), now).map(|_| ());
+            assert_eq!(said, wanted.map_err(str::to_owned), "{what}");
+        }
+    }
+}

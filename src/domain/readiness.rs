@@ -237,7 +237,9 @@ fn target(spec: &StepSpec, seen: &StepPreview, fitness: &Result<Fitness, Fault>)
         (Ok(Observed::Unknowable { why }), _) if spec.role.mutates() => (Finds::Warn, why.clone()),
         // What only looks has told that it saw nothing.
         (Ok(Observed::Unknowable { why }), _) => (Finds::Unknown, why.clone()),
-        (Ok(Observed::NotDone { .. } | Observed::InProgress { .. }), _) if !spec.role.acts() && speaks() => return None,
+        (Ok(Observed::NotDone { .. } | Observed::InProgress { .. }), _) if !spec.role.acts() && speaks() => {
+            return None;
+        }
         (Ok(Observed::NotDone { detail } | Observed::InProgress { detail }), _) if !spec.role.acts() => {
             (Finds::Unknown, format!("{detail}: whether it could be looked at is not known"))
         }

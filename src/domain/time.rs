@@ -128,6 +128,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_moment_is_ahead_when_clocks_that_differ_a_little_do_not_explain_it() {
+        let now: At = "2026-11-23T12:00:00Z".parse().unwrap();
+        for (seconds, ahead) in [(0, false), (60, false), (61, true), (86_400, true)] {
+            assert_eq!(is_ahead(after(now, Duration::from_secs(seconds)), now), ahead, "{seconds} s");
+            assert!(!is_ahead(before(now, Duration::from_secs(seconds)), now), "{seconds} s ago");
+        }
+    }
+
+    #[test]
     fn spans_read_as_they_are_written() {
         for text in ["250ms", "1s500ms", "5m", "1h30m", "7d", "0s"] {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), text);

@@ -391,9 +391,10 @@ fn look(draft: &mut Draft<'_>, message: &MessageId, channel: &ChannelId, part: u
     if let Some(errand) = errand(draft, message, channel, part) {
         return draft.effect(Effect::Find(errand));
     }
-    let fault = Fault::ambiguous(channel.as_str(), "this channel is not in the config any more, so nobody can look there")
-        .means("it may have been sent; it is not sent again by itself")
-        .next("look whether it has arrived, and send an update by another channel if it has not");
+    let fault =
+        Fault::ambiguous(channel.as_str(), "this channel is not in the config any more, so nobody can look there")
+            .means("it may have been sent; it is not sent again by itself")
+            .next("look whether it has arrived, and send an update by another channel if it has not");
     let (message, channel) = (message.clone(), channel.clone());
     draft.event(Event::DeliveryUnknown { message, channel, part, fault });
 }

@@ -45,7 +45,9 @@ impl Redis {
                 Ok(Saved::Nothing) => {
                     look.guards.push(warn(format!("{name} writes nothing to disk: a restart loses everything")));
                 }
-                Ok(Saved::Untold) => look.guards.push(warn(format!("what {name} has on disk is not known: it does not say"))),
+                Ok(Saved::Untold) => {
+                    look.guards.push(warn(format!("what {name} has on disk is not known: it does not say")))
+                }
                 Err(fault) => look.guards.push(warn(format!("what {name} has on disk is not known: {}", fault.what))),
             }
         }
@@ -109,7 +111,9 @@ mod tests {
         let never = INFO.replace("aof_enabled:0", "aof_enabled:0\r\nrdb_saves:0");
         let broken = INFO.replace("rdb_last_save_time:1795428000\r\n", "");
         let stuck = INFO.replace("aof_enabled:0", "aof_enabled:1").replace("1795428000", "x");
-        for (what, info) in [("an empty answer", ""), ("never saved", &never), ("half of it", &broken), ("stuck", &stuck)] {
+        for (what, info) in
+            [("an empty answer", ""), ("never saved", &never), ("half of it", &broken), ("stuck", &stuck)]
+        {
             assert_eq!(newest(info, Some("3600 1"), "redis-1", At::UNIX_EPOCH), Saved::Untold, "{what}");
         }
         assert_eq!(newest(INFO, Some(""), "redis-1", At::UNIX_EPOCH), Saved::Nothing);

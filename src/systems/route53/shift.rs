@@ -186,9 +186,10 @@ impl Shift {
 fn heard(name: &str, answer: usize, all: usize) -> Guard {
     match answer {
         0 => Guard::warn(name, "no name server of the zone answers this host: the effect could not be verified"),
-        _ if answer < all => {
-            Guard::warn(name, format!("{answer} of {all} name servers answer: what the others tell clients is not known"))
-        }
+        _ if answer < all => Guard::warn(
+            name,
+            format!("{answer} of {all} name servers answer: what the others tell clients is not known"),
+        ),
         _ => Guard::pass(name, "the zone's name servers answer"),
     }
 }
@@ -302,7 +303,8 @@ mod tests {
 
     #[test]
     fn name_servers_that_are_silent_are_told() {
-        let rows = [(4, 4, Pass, "answer"), (2, 4, Warn, "2 of 4"), (0, 4, Warn, "no name server"), (0, 0, Warn, "no name")];
+        let rows =
+            [(4, 4, Pass, "answer"), (2, 4, Warn, "2 of 4"), (0, 4, Warn, "no name server"), (0, 0, Warn, "no name")];
         for (answer, all, verdict, words) in rows {
             let guard = heard("name-servers", answer, all);
             assert!(guard.verdict == verdict && guard.detail.contains(words), "{answer} of {all}: {guard:?}");

@@ -112,7 +112,8 @@ impl Pair {
         let full = found(&bucket, spec.params.text("full")?, spec).await?;
         let increments = found(&bucket, spec.params.text("increments")?, spec).await?;
         // Nothing can be applied to one in which nothing can be; and its size is not told of the links any more.
-        let sound = |copy: BackupCopy| if copy.is_good() { copy } else { BackupCopy { state: CopyState::Failed, ..copy } };
+        let sound =
+            |copy: BackupCopy| if copy.is_good() { copy } else { BackupCopy { state: CopyState::Failed, ..copy } };
         let full: Vec<BackupCopy> = full.into_iter().map(sound).collect();
         let newest_full = full.iter().filter(|copy| copy.is_good()).map(|copy| copy.at).max();
         let moments: Vec<At> = increments.iter().map(|copy| copy.at).collect();

@@ -55,7 +55,10 @@ impl Step for Measure {
     async fn fitness(&self) -> Result<Fitness, Fault> {
         let guard = match self.0.standby_point().await? {
             Some((_, object)) => Guard::pass("arrived", format!("the newest object that arrived is {object}")),
-            None => Guard::block("arrived", format!("{}: what is lost cannot be measured", self.0.nothing_there(&self.0.standby))),
+            None => Guard::block(
+                "arrived",
+                format!("{}: what is lost cannot be measured", self.0.nothing_there(&self.0.standby)),
+            ),
         };
         Ok(Fitness { guards: vec![guard] })
     }

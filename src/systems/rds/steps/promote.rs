@@ -11,8 +11,8 @@ use super::super::database::{Database, Seen};
 use super::{aws_rds, describe, no_way_back};
 use crate::domain::ids::RegionId;
 use crate::domain::system::{
-    Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step,
-    StepLog, Verified,
+    Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
+    Verified,
 };
 use crate::systems::aws::is_silence;
 use crate::systems::shell::quoted;

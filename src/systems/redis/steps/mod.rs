@@ -116,9 +116,9 @@ impl Redis {
     /// When no majority names one, or it does not say so itself: then nobody knows.
     async fn master_now(&self) -> Result<Server, Fault> {
         let sight = self.look().await;
-        self.serving(&sight, None).await.map_err(|why| {
-            Fault::transient(&self.id, why).means("who takes writes is not known").next(sight.advice())
-        })
+        self.serving(&sight, None)
+            .await
+            .map_err(|why| Fault::transient(&self.id, why).means("who takes writes is not known").next(sight.advice()))
     }
 
     /// Whoever else says that it is a master.

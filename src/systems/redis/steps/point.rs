@@ -74,7 +74,9 @@ impl Step for Point {
         let place = self.redis.placed(&server.address);
         let guard = match server.heartbeat {
             Some(at) => Guard::pass("heartbeat", format!("`{key}` on {place} is {at}")),
-            None => Guard::block("heartbeat", format!("`{key}` on {place} is no moment: what is lost cannot be measured")),
+            None => {
+                Guard::block("heartbeat", format!("`{key}` on {place} is no moment: what is lost cannot be measured"))
+            }
         };
         Ok(Fitness { guards: vec![guard] })
     }
