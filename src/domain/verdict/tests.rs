@@ -1,0 +1,213 @@
+use std::time::Duration;
+
+use super::super::decide::bench::{Bench, estate};
+use super::super::health::Status;
+use super::super::incident::Severity;
+use super::super::recovery::RecoveryPoint;
+use super::super::run::Mode;
+use super::super::time::{after, before};
+use super::*;
+
+const EAST: &str = "us-east-1";
+
+/// An incident whose failure was seen 15 s before `now`, with an RTO of 300 s and an RPO of 3600 s.
+fn declared() -> (Bench, Incident) {
+    let bench = Bench::running();
+    let incident = bench.state.incident.clone().unwrap();
+    (bench, incident)
+}
+
+fn later(at: At, seconds: u64) -> At {
+    after(at, Duration::from_secs(seconds))
+}
+
+fn earlier(at: At, seconds: u64) -> At {
+    before(at, Duration::from_secs(seconds))
+}
+
+#[test]
+fn a_target_is_met_or_missed_only_where_both_ends_are_known() {
+    type Row = (&'static str, fn(&mut Incident, At), u64, Option<f64>, Option<bool>);
+    let back = |incident: &mut Incident, at| drop(incident.clocks.t5.insert(Tier::Critical, at));
+    let rows: [Row; 10] = [
+        ("it lasts", |_, _| {}, 100, Some(115.0), None),
+        ("it lasts as long as was promised", |_, _| {}, 285, Some(300.0), None),
+        ("it lasts too long", |_, _| {}, 286, Some(301.0), Some(false)),
+        ("nobody knows since when", |incident, _| incident.clocks.t0.clear(), 900, None, None),
+        (
+            "back just in time",
+            |incident, now| drop(incident.clocks.t5.insert(Tier::Critical, later(now, 285))),
+            900,
+            Some(300.0),
+            Some(true),
+        ),
+        (
+            "back a second late",
+            |incident, now| drop(incident.clocks.t5.insert(Tier::Critical, later(now, 286))),
+            900,
+            Some(301.0),
+            Some(false),
+        ),
+        (
+            "back in time, and nobody saw it begin",
+            |incident, now| {
+                incident.clocks.t5.insert(Tier::Critical, now);
+                incident.clocks.t0_not_later.insert(Tier::Critical);
+            },
+            900,
+            Some(15.0),
+            None,
+        ),
+        (
+            "back too late by what was seen of it",
+            |incident, now| {
+                incident.clocks.t5.insert(Tier::Critical, later(now, 400));
+                incident.clocks.t0_not_later.insert(Tier::Critical);
+            },
+            900,
+            Some(415.0),
+            Some(false),
+        ),
+        (
+            "closed, and never seen to be back",
+            |incident, now| incident.closed_at = Some(later(now, 20)),
+            900,
+            Some(35.0),
+            None,
+        ),
+        ("closed too late", |incident, now| incident.closed_at = Some(later(now, 600)), 900, Some(615.0), Some(false)),
+    ];
+    for (what, so, seconds, elapsed, met) in rows {
+        let (bench, mut incident) = declared();
+        so(&mut incident, bench.now);
+        let rto = &rto(&bench.estate, &incident, later(bench.now, seconds))[0];
+        assert_eq!((rto.elapsed, rto.met), (elapsed, met), "{what}");
+        assert_eq!(rto.recovered, incident.clocks.t5.contains_key(&Tier::Critical), "{what}");
+    }
+    let (bench, mut incident) = declared();
+    back(&mut incident, bench.now);
+    assert_eq!(rto(&bench.estate, &incident, bench.now)[0].since_declared, Some(0.0));
+}
+
+fn point(at: At, measured: bool) -> RecoveryPoint {
+    RecoveryPoint { at, region: Some("us-west-2".into()), source: "test".into(), measured }
+}
+
+#[test]
+fn a_loss_is_known_only_where_every_store_is() {
+    type Row = (&'static str, fn(&mut Incident, At), Loss, Option<bool>);
+    let measured = |seconds: f64| Loss::Measured { seconds };
+    let estimated = |seconds: f64| Loss::Estimated { seconds };
+    let rows: [Row; 8] = [
+        ("nothing is known", |_, _| {}, Loss::Unknown, None),
+        (
+            "as much as is allowed",
+            |incident, t0| {
+                incident.points.insert("db".into(), point(earlier(t0, 3600), false));
+            },
+            estimated(3600.0),
+            Some(true),
+        ),
+        (
+            "a second more",
+            |incident, t0| {
+                incident.points.insert("db".into(), point(earlier(t0, 3601), false));
+            },
+            estimated(3601.0),
+            Some(false),
+        ),
+        (
+            "a point of another store",
+            |incident, t0| {
+                incident.points.insert("cache".into(), point(t0, false));
+            },
+            Loss::Unknown,
+            None,
+        ),
+        (
+            "measured",
+            |incident, t0| {
+                incident.measured.insert(DataClass::Database, vec![point(earlier(t0, 5), true)]);
+            },
+            measured(5.0),
+            Some(true),
+        ),
+        (
+            "measured twice: the worse counts",
+            |incident, t0| {
+                let points = vec![point(earlier(t0, 5), true), point(earlier(t0, 7), true)];
+                incident.measured.insert(DataClass::Database, points);
+            },
+            measured(7.0),
+            Some(true),
+        ),
+        (
+            "measured, and nothing came of it",
+            |incident, _| {
+                incident.measured.insert(DataClass::Database, Vec::new());
+            },
+            Loss::Unknown,
+            None,
+        ),
+        (
+            "nobody knows until when clients wrote",
+            |incident, t0| {
+                incident.points.insert("db".into(), point(t0, false));
+                incident.clocks.t0.clear();
+            },
+            Loss::Unknown,
+            None,
+        ),
+    ];
+    for (what, so, loss, met) in rows {
+        let (bench, mut incident) = declared();
+        let t0 = incident.clocks.written_until().unwrap();
+        so(&mut incident, t0);
+        let rpo = &rpo(&bench.estate, &incident, None)[0];
+        assert_eq!((rpo.loss, rpo.met), (loss, met), "{what}");
+    }
+}
+
+#[test]
+fn of_two_stores_the_one_that_is_unknown_counts() {
+    let mut estate = estate();
+    let second = super::super::estate::SystemSpec { id: "second".into(), ..estate.systems[0].clone() };
+    estate.systems.push(second);
+    let (_, mut incident) = declared();
+    let t0 = incident.clocks.written_until().unwrap();
+    incident.points.insert("db".into(), point(earlier(t0, 5), false));
+    assert_eq!(rpo(&estate, &incident, None)[0].loss, Loss::Unknown);
+    incident.points.insert("second".into(), point(earlier(t0, 9), false));
+    assert_eq!(rpo(&estate, &incident, None)[0].loss, Loss::Estimated { seconds: 9.0 });
+    estate.systems.clear();
+    let none = &rpo(&estate, &incident, None)[0];
+    assert_eq!((none.loss, none.met), (Loss::Unknown, None), "a class without a store lost nobody knows what");
+}
+
+#[test]
+fn what_a_run_has_measured_so_far_is_an_estimate_and_a_rehearsal_measures_nothing() {
+    let (mut bench, mut incident) = declared();
+    let t0 = incident.clocks.written_until().unwrap();
+    incident.points.insert("db".into(), point(earlier(t0, 5), false));
+    let run = bench.state.run.as_mut().unwrap();
+    run.steps.get_mut("measure").unwrap().point = Some(point(earlier(t0, 30), true));
+    let run = run.clone();
+    assert_eq!(rpo(&bench.estate, &incident, Some(&run))[0].loss, Loss::Estimated { seconds: 30.0 });
+    let rehearsal = Run { mode: Mode::Rehearsal, ..run.clone() };
+    assert_eq!(rpo(&bench.estate, &incident, Some(&rehearsal))[0].loss, Loss::Estimated { seconds: 5.0 });
+    // Clients wrote to the copy before it was read: how far it had come is hidden.
+    let mut late = run;
+    late.steps.get_mut("measure").unwrap().point = Some(point(later(bench.now, 60), true));
+    assert_eq!(rpo(&bench.estate, &incident, Some(&late))[0].loss, Loss::Estimated { seconds: 5.0 });
+}
+
+#[test]
+fn a_failure_that_nobody_saw_has_no_t0_but_its_declaration() {
+    let mut bench = Bench::new();
+    bench.probe(EAST, Status::Healthy);
+    let title = "on purpose".into();
+    bench.ask(super::super::command::Ask::Declare { title, severity: Severity::Sev3, drill: false }).unwrap();
+    let incident = bench.state.incident.clone().unwrap();
+    assert_eq!(incident.clocks.disruption().unwrap().1, Onset::Declaration);
+    assert!(!rto(&bench.estate, &incident, bench.now)[0].at_least);
+}
