@@ -226,3 +226,26 @@ fn jq_path(pointer: &str) -> String {
 fn host(target: &Target) -> String {
     clean(target.url.host_str().unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_is_turned_away_has_learnt_nothing() {
+        for (status, turned_away) in [
+            (200, false),
+            (301, false),
+            (400, false),
+            (401, true),
+            (403, true),
+            (404, false),
+            (407, true),
+            (429, true),
+            (500, false),
+            (503, false),
+        ] {
+            assert_eq!(refuses(status), turned_away, "{status}");
+        }
+    }
+}
