@@ -233,7 +233,8 @@ fn replica(entry: &redis::Value) -> Replica {
         down: ["s_down", "o_down", "disconnected"].iter().any(|flag| has(&flags, flag)),
         priority: number("slave-priority").unwrap_or(0),
         offset: number("slave-repl-offset").unwrap_or(0),
-        link_down: Duration::from_millis(number("master-link-down-time").unwrap_or(0)),
+        // Not told is not short: who is cut off for nobody knows how long is not fit.
+        link_down: number("master-link-down-time").map_or(Duration::MAX, Duration::from_millis),
         run_id: get("runid").unwrap_or_default(),
     }
 }

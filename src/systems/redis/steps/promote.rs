@@ -66,9 +66,9 @@ impl Step for Promote {
         };
         let candidates = self.redis.servers(self.candidates(&sight)).await;
         let unread = candidates.iter().filter(|(_, answer)| answer.is_err()).map(|(at, _)| self.redis.full_name(at));
-        let newest = candidates.values().flatten().max_by_key(|server| server.offset);
-        let newest = newest.map(|server| (self.redis.full_name(&server.address), server.offset));
-        guards.extend(newest_replica(target.offset, newest, &unread.collect::<Vec<_>>()));
+        let others = candidates.values().flatten().filter(|other| other.address != target.address);
+        let others = others.map(|other| (self.redis.full_name(&other.address), other.offset));
+        guards.extend(newest_replica(target.offset, others.collect(), unread.collect()));
         let recovery_point = target.recovery_point(&self.redis, answer.as_ref());
         // Without Sentinels there is no quorum to count on, which is why the guard above looks at them instead.
         let promotion = PromotionFacts { old_writer, quorum: None, recovery_point, lossless: false };
@@ -132,15 +132,23 @@ impl Step for Promote {
     }
 }
 
-/// Whether another replica of the region holds more. One that could not be asked may.
-fn newest_replica(own: u64, newest: Option<(String, u64)>, unread: &[String]) -> Option<Guard> {
+/// Whether another replica of the region holds more, by their offsets. One that could not be asked, or does not say, may.
+fn newest_replica(own: Option<u64>, others: Vec<(String, Option<u64>)>, mut unread: Vec<String>) -> Option<Guard> {
     const NAME: &str = "newest-replica";
-    if let Some((name, offset)) = newest.filter(|(_, offset)| *offset > own) {
-        let bytes = offset - own;
-        return Some(Guard::warn(NAME, format!("{name} in the same region holds {bytes} bytes more")));
-    }
-    let words = || format!("whether {} in the same region holds more is not known: no answer", unread.join(", "));
-    (!unread.is_empty()).then(|| Guard::warn(NAME, words()))
+    unread.extend(others.iter().filter(|(_, offset)| offset.is_none()).map(|(name, _)| name.clone()));
+    let known = others.into_iter().filter_map(|(name, offset)| Some((name, offset?)));
+    let newest = known.max_by_key(|(_, offset)| *offset);
+    let words = match (own, newest) {
+        (Some(own), Some((name, offset))) if offset > own => {
+            format!("{name} in the same region holds {} bytes more", offset - own)
+        }
+        (None, Some((name, _))) => {
+            format!("whether {name} in the same region holds more is not known: no offset is told")
+        }
+        _ if unread.is_empty() => return None,
+        _ => format!("whether {} in the same region holds more is not known: no answer", unread.join(", ")),
+    };
+    Some(Guard::warn(NAME, words))
 }
 
 /// Whether living Sentinels would undo it. One that does not answer this host may well live on another side of the network.
@@ -245,14 +253,27 @@ mod tests {
 
     #[test]
     fn a_replica_that_could_not_be_asked_may_hold_more() {
-        let of = |newest: Option<u64>, unread: &[&str]| {
-            let unread: Vec<String> = unread.iter().map(|name| (*name).to_owned()).collect();
-            newest_replica(10, newest.map(|offset| ("r3".to_owned(), offset)), &unread).map(|guard| guard.detail)
+        let of = |own: Option<u64>, others: &[Option<u64>], unread: &[&str]| {
+            let others = others.iter().map(|offset| ("r3".to_owned(), *offset)).collect();
+            let unread = unread.iter().map(|name| (*name).to_owned()).collect();
+            newest_replica(own, others, unread).map(|guard| guard.detail)
         };
-        assert_eq!(of(Some(10), &[]), None);
-        assert_eq!(of(Some(12), &[]).unwrap(), "r3 in the same region holds 2 bytes more");
-        assert!(of(Some(10), &["r4"]).unwrap().contains("whether r4 in the same region holds more is not known"));
-        assert!(of(None, &["r3", "r4"]).unwrap().contains("r3, r4"));
-        assert!(of(Some(12), &["r4"]).unwrap().contains("2 bytes more"), "what is known goes first");
+        let rows = [
+            ("it is alone", of(Some(10), &[], &[]), None),
+            ("as new as the other", of(Some(10), &[Some(10)], &[]), None),
+            ("the other is newer", of(Some(10), &[Some(9), Some(12)], &[]), Some("holds 2 bytes more")),
+            ("the other is silent", of(Some(10), &[], &["r4"]), Some("whether r4 in the same region")),
+            ("some are silent, one is newer", of(Some(10), &[Some(12)], &["r4"]), Some("holds 2 bytes more")),
+            ("the other does not say", of(Some(10), &[None], &[]), Some("whether r3 in the same region")),
+            ("it does not say itself", of(None, &[Some(1)], &[]), Some("no offset is told")),
+            ("it does not say itself, and is alone", of(None, &[], &[]), None),
+        ];
+        for (what, said, wanted) in rows {
+            match (&said, wanted) {
+                (None, None) => {}
+                (Some(said), Some(words)) => assert!(said.contains(words), "{what}: {said}"),
+                _ => panic!("{what}: {said:?}"),
+            }
+        }
     }
 }
