@@ -261,9 +261,17 @@ async fn revert_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
     let receipt = timeout(spec.timeout.0, step.revert(begun, &log)).await.unwrap_or_else(|_| Err(late()))?;
     let (policy, start) = (&engine.shared.estate.policy, Instant::now());
     while start.elapsed() < spec.timeout.0 {
-        if !matches!(look(spec, step.observe(Some(begun))).await, Ok(Observed::Done { .. }) | Err(_)) {
-            log.line("reverted");
-            return Ok(receipt);
+        match look(spec, step.observe(Some(begun))).await {
+            Ok(Observed::Done { .. }) | Err(_) => {}
+            // Waiting tells no more: that nobody saw it goes into the journal.
+            Ok(Observed::Unknowable { why }) => {
+                log.line(&format!("reverted, and nothing tells whether that worked: {why}"));
+                return Ok(Receipt::from([("not verified".to_owned(), why)]).into_iter().chain(receipt).collect());
+            }
+            Ok(_) => {
+                log.line("reverted");
+                return Ok(receipt);
+            }
         }
         sleep(poll_pause(policy, start.elapsed())).await;
     }
