@@ -132,6 +132,17 @@ impl Incident {
         self.corner("message") == Some(parcel.message.as_str()) || self.incident_updates.iter().any(said)
     }
 
+    /// Whether the message is among its updates. There is always one: where none is told, they were left out.
+    fn answers(&self, parcel: &Parcel) -> Found {
+        match () {
+            () if self.has(parcel) => Found::There(self.receipt()),
+            () if self.incident_updates.is_empty() => {
+                Found::Untold("the page does not tell the incident's updates".into())
+            }
+            () => Found::NotThere,
+        }
+    }
+
     fn receipt(&self) -> Receipt {
         let link = self.shortlink.as_deref().map(|link| ("link".to_owned(), clean(link)));
         let id = clean(&self.id);
@@ -243,8 +254,7 @@ fn found(newest: Vec<Incident>, parcel: &Parcel) -> Found {
     let unmarked = newest.iter().any(|it| it.metadata.is_null());
     let (full, mut ours) = (newest.len() >= LISTED, newest.into_iter().filter(|it| it.is_of(parcel)));
     match ours.next() {
-        Some(incident) if incident.has(parcel) => Found::There(incident.receipt()),
-        Some(_) => Found::NotThere,
+        Some(incident) => incident.answers(parcel),
         None if full => {
             Found::Untold(format!("none of the newest {LISTED} incidents of the page is it; there may be more"))
         }
@@ -283,7 +293,7 @@ impl Channel for Statuspage {
         let token = self.token().await?;
         if let Some(id) = parcel.thread.get(INCIDENT) {
             let incident: Incident = self.list(&format!("incidents/{id}"), &token).await?;
-            return Ok(if incident.has(parcel) { Found::There(incident.receipt()) } else { Found::NotThere });
+            return Ok(incident.answers(parcel));
         }
         Ok(found(self.list(&format!("incidents?limit={LISTED}"), &token).await?, parcel))
     }
@@ -308,7 +318,8 @@ mod tests {
     }
 
     fn incident(metadata: Value) -> Incident {
-        serde_json::from_value(json!({ "id": "p1", "metadata": metadata, "incident_updates": [] })).unwrap()
+        let first = json!({ "status": "investigating", "body": "another text" });
+        serde_json::from_value(json!({ "id": "p1", "metadata": metadata, "incident_updates": [first] })).unwrap()
     }
 
     #[test]
@@ -333,7 +344,10 @@ mod tests {
         let there = |found: &Found| matches!(found, Found::There(_));
         let nowhere = |found: &Found| *found == Found::NotThere;
         let untold = |found: &Found| matches!(found, Found::Untold(_));
-        let rows: [(&str, Vec<Incident>, &dyn Fn(&Found) -> bool); 7] = [
+        let bare = |message: &str| Incident { incident_updates: Vec::new(), ..ours(message) };
+        let rows: [(&str, Vec<Incident>, &dyn Fn(&Found) -> bool); 9] = [
+            ("ours, and none of its updates is told", vec![bare("INC-1.m0")], &untold),
+            ("it is there by its mark alone", vec![bare("INC-1.m1")], &there),
             ("it is there", vec![other(), ours("INC-1.m1")], &there),
             ("ours without it", vec![ours("INC-1.m0"), other()], &nowhere),
             ("nothing at all", Vec::new(), &nowhere),
