@@ -89,77 +89,33 @@ fn point(at: At, measured: bool) -> RecoveryPoint {
 
 #[test]
 fn a_loss_is_known_only_where_every_store_is() {
-    type Row = (&'static str, fn(&mut Incident, At), Loss, Option<bool>);
     let measured = |seconds: f64| Loss::Measured { seconds };
     let estimated = |seconds: f64| Loss::Estimated { seconds };
+    // What was known of a store's copy, and what a run measured: both in seconds before the disruption.
+    type Row = (&'static str, Option<(&'static str, u64)>, Option<&'static [u64]>, Loss, Option<bool>);
     let rows: [Row; 8] = [
-        ("nothing is known", |_, _| {}, Loss::Unknown, None),
-        (
-            "as much as is allowed",
-            |incident, t0| {
-                incident.points.insert("db".into(), point(earlier(t0, 3600), false));
-            },
-            estimated(3600.0),
-            Some(true),
-        ),
-        (
-            "a second more",
-            |incident, t0| {
-                incident.points.insert("db".into(), point(earlier(t0, 3601), false));
-            },
-            estimated(3601.0),
-            Some(false),
-        ),
-        (
-            "a point of another store",
-            |incident, t0| {
-                incident.points.insert("cache".into(), point(t0, false));
-            },
-            Loss::Unknown,
-            None,
-        ),
-        (
-            "measured",
-            |incident, t0| {
-                incident.measured.insert(DataClass::Database, vec![point(earlier(t0, 5), true)]);
-            },
-            measured(5.0),
-            Some(true),
-        ),
-        (
-            "measured twice: the worse counts",
-            |incident, t0| {
-                let points = vec![point(earlier(t0, 5), true), point(earlier(t0, 7), true)];
-                incident.measured.insert(DataClass::Database, points);
-            },
-            measured(7.0),
-            Some(true),
-        ),
-        (
-            "measured, and nothing came of it",
-            |incident, _| {
-                incident.measured.insert(DataClass::Database, Vec::new());
-            },
-            Loss::Unknown,
-            None,
-        ),
-        (
-            "nobody knows until when clients wrote",
-            |incident, t0| {
-                incident.points.insert("db".into(), point(t0, false));
-                incident.clocks.t0.clear();
-            },
-            Loss::Unknown,
-            None,
-        ),
+        ("nothing is known", None, None, Loss::Unknown, None),
+        ("as much as is allowed", Some(("db", 3600)), None, estimated(3600.0), Some(true)),
+        ("a second more", Some(("db", 3601)), None, estimated(3601.0), Some(false)),
+        ("a point of another store", Some(("cache", 0)), None, Loss::Unknown, None),
+        ("measured", None, Some(&[5]), measured(5.0), Some(true)),
+        ("measured twice: the worse counts", None, Some(&[5, 7]), measured(7.0), Some(true)),
+        ("measured, and too much", None, Some(&[3601]), measured(3601.0), Some(false)),
+        ("measured, and nothing came of it", Some(("db", 1)), Some(&[]), Loss::Unknown, None),
     ];
-    for (what, so, loss, met) in rows {
+    for (what, known, read, loss, met) in rows {
         let (bench, mut incident) = declared();
         let t0 = incident.clocks.written_until().unwrap();
-        so(&mut incident, t0);
+        incident.points.extend(known.map(|(store, seconds)| (store.into(), point(earlier(t0, seconds), false))));
+        let points = read.map(|all| all.iter().map(|seconds| point(earlier(t0, *seconds), true)).collect());
+        incident.measured.extend(points.map(|points| (DataClass::Database, points)));
         let rpo = &rpo(&bench.estate, &incident, None)[0];
         assert_eq!((rpo.loss, rpo.met), (loss, met), "{what}");
     }
+    let (bench, mut incident) = declared();
+    incident.points.insert("db".into(), point(bench.now, false));
+    incident.clocks.t0.clear();
+    assert_eq!(rpo(&bench.estate, &incident, None)[0].loss, Loss::Unknown, "nobody knows until when clients wrote");
 }
 
 #[test]
