@@ -118,8 +118,7 @@ fn fence<'r>(run: &'r Run, spec: &StepSpec) -> Fence<'r> {
 fn old_writer(run: &Run, spec: &StepSpec, facts: &PromotionFacts) -> Guard {
     const NAME: &str = "old-writer";
     const LIVES: &str = "the old writer still answers and is not fenced: promoting now makes two writers";
-    const UNTOLD: &str = "cannot tell whether the old writer lives, and nothing fenced it: look from another place and \
-                          stop it there, or override with what you saw";
+    const UNTOLD: &str = "cannot tell whether the old writer lives, and nothing fenced it: look for yourself";
     match (facts.old_writer, fence(run, spec)) {
         (OldWriter::Absent, _) => Guard::pass(NAME, "there is no other writer"),
         (OldWriter::Unreachable, _) => Guard::pass(NAME, "the old writer does not answer"),
@@ -149,8 +148,7 @@ fn loss(estate: &Estate, class: DataClass, loss: Loss) -> Guard {
     match (loss.seconds(), target) {
         (None, _) => Guard::block(
             "expected-loss",
-            "how much would be lost is unknown, and unknown is not zero: find out how new the copy is, or override \
-             with what you saw",
+            "how much would be lost is unknown, and unknown is not zero: find out how new the copy is",
         ),
         (Some(seconds), Some(target)) if seconds > target.as_secs_f64() => Guard::block(
             "expected-loss",
@@ -172,8 +170,8 @@ fn traffic(cx: &Context<'_>, run: &Run, spec: &StepSpec) -> Vec<Guard> {
         Some(region) => healthy(cx, region),
         None => Guard::block(
             "standby-healthy",
-            "the step names no region, so nobody can look whether clients would be served there: see for yourself, \
-             then override; set `region` of the step in the plan",
+            "the step names no region, so nobody can look whether clients would be served: see for yourself, and set \
+             its `region` in the plan",
         ),
     });
     guards

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::KIND;
-use super::exchange::Target;
+use super::exchange::{Target, UNASKED};
 use crate::domain::checklist::{Sum, Tally};
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
@@ -30,7 +30,10 @@ pub async fn tally(spec: &ProbeSpec, until: Option<At>, patience: Duration) -> R
         target.url.query_pairs_mut().append_pair(params.text("until")?, &until.to_string());
     }
     let lost = |why: String| Fault::transient(KIND.name, format!("what the stores hold cannot be counted: {why}"));
-    let reply = target.ask(Method::GET, patience).await.map_err(lost)?;
+    let reply = target.ask(Method::GET, patience).await.map_err(|why| match why.starts_with(UNASKED) {
+        true => Fault::permanent(KIND.name, why).means("what the stores hold is not known"),
+        false => lost(why),
+    })?;
     if matches!(reply.status, 401 | 403 | 407 | 429) {
         return Err(Fault::permanent(KIND.name, format!("Mayday is refused: {}", reply.words()))
             .means("what the stores hold is not known")

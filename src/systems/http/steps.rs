@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::KIND;
-use super::exchange::{Reply, Target};
+use super::exchange::{Reply, Target, UNASKED};
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::RecoveryPoint;
@@ -125,6 +125,7 @@ impl Look for Transaction {
         for _ in 0..self.times {
             let outcome = match self.target.ask(Method::POST, PATIENCE).await {
                 Ok(reply) if refuses(reply.status) => return Err(refused(&self.target, &reply)),
+                Err(why) if why.starts_with(UNASKED) => return Err(Fault::transient(KIND.name, why)),
                 Ok(reply) => self.proven(&reply).map(|written| (written, reply.took)),
                 Err(why) => Err(why),
             };
