@@ -30,7 +30,10 @@ const VENDOR: &str = "Statuspage";
 const CALM: Duration = Duration::from_secs(60);
 
 /// The most that one page of a list holds: <https://developer.statuspage.io/#operation/getPagesPageIdIncidents>.
-const LISTED: &str = "100";
+const LISTED: usize = 100;
+
+/// So many pages of components are read: a status page has a few dozen.
+const PAGES: usize = 10;
 
 /// Our corner of an incident's metadata, whose values have to be objects.
 const CORNER: &str = "mayday";
@@ -129,6 +132,17 @@ impl Incident {
         self.corner("message") == Some(parcel.message.as_str()) || self.incident_updates.iter().any(said)
     }
 
+    /// Whether the message is among its updates. There is always one: where none is told, they were left out.
+    fn answers(&self, parcel: &Parcel) -> Found {
+        match () {
+            () if self.has(parcel) => Found::There(self.receipt()),
+            () if self.incident_updates.is_empty() => {
+                Found::Untold("the page does not tell the incident's updates".into())
+            }
+            () => Found::NotThere,
+        }
+    }
+
     fn receipt(&self) -> Receipt {
         let link = self.shortlink.as_deref().map(|link| ("link".to_owned(), clean(link)));
         let id = clean(&self.id);
@@ -177,9 +191,8 @@ impl Statuspage {
         if parcel.components.is_empty() {
             return Ok((known, unknown));
         }
-        let path = format!("components?per_page={LISTED}");
-        let ids: BTreeMap<String, String> =
-            self.list::<Vec<Component>>(&path, token).await?.into_iter().map(|it| (it.name, it.id)).collect();
+        let all = self.all_components(token).await?;
+        let ids: BTreeMap<String, String> = all.into_iter().map(|it| (it.name, it.id)).collect();
         for (name, status) in &parcel.components {
             match ids.get(name) {
                 Some(id) => drop(known.insert(id.clone(), state(*status).into())),
@@ -187,6 +200,21 @@ impl Statuspage {
             }
         }
         Ok((known, unknown))
+    }
+
+    /// Every component: one that is only on the second page is no component that the page does not know.
+    async fn all_components(&self, token: &Secret) -> Result<Vec<Component>, Fault> {
+        let mut all = Vec::new();
+        for page in 1..=PAGES {
+            let path = format!("components?per_page={LISTED}&page={page}");
+            let told: Vec<Component> = self.list(&path, token).await?;
+            let last = told.len() < LISTED;
+            all.extend(told);
+            if last {
+                break;
+            }
+        }
+        Ok(all)
     }
 
     /// The incident on the page that is this one, if it is known or still open.
@@ -220,6 +248,23 @@ impl Statuspage {
     }
 }
 
+/// Whether the newest incidents of the page have a message. Of a list that is full, or that does not say whose its incidents are, the
+/// rest is not known.
+fn found(newest: Vec<Incident>, parcel: &Parcel) -> Found {
+    let unmarked = newest.iter().any(|it| it.metadata.is_null());
+    let (full, mut ours) = (newest.len() >= LISTED, newest.into_iter().filter(|it| it.is_of(parcel)));
+    match ours.next() {
+        Some(incident) => incident.answers(parcel),
+        None if full => {
+            Found::Untold(format!("none of the newest {LISTED} incidents of the page is it; there may be more"))
+        }
+        None if unmarked => {
+            Found::Untold("the page does not tell the metadata by which its incidents are known".into())
+        }
+        None => Found::NotThere,
+    }
+}
+
 #[async_trait]
 impl Channel for Statuspage {
     async fn deliver(&self, parcel: &Parcel) -> Result<Receipt, Fault> {
@@ -246,22 +291,16 @@ impl Channel for Statuspage {
 
     async fn find(&self, parcel: &Parcel) -> Result<Found, Fault> {
         let token = self.token().await?;
-        let incident = match parcel.thread.get(INCIDENT) {
-            Some(id) => Some(self.list::<Incident>(&format!("incidents/{id}"), &token).await?),
-            None => {
-                let path = format!("incidents?limit={LISTED}");
-                self.list::<Vec<Incident>>(&path, &token).await?.into_iter().find(|it| it.is_of(parcel))
-            }
-        };
-        Ok(match incident {
-            Some(incident) if incident.has(parcel) => Found::There(incident.receipt()),
-            _ => Found::NotThere,
-        })
+        if let Some(id) = parcel.thread.get(INCIDENT) {
+            let incident: Incident = self.list(&format!("incidents/{id}"), &token).await?;
+            return Ok(incident.answers(parcel));
+        }
+        Ok(found(self.list(&format!("incidents?limit={LISTED}"), &token).await?, parcel))
     }
 
     async fn reach(&self) -> Result<String, Fault> {
         let token = self.token().await?;
-        let components: Vec<Component> = self.list(&format!("components?per_page={LISTED}"), &token).await?;
+        let components = self.all_components(&token).await?;
         let told = if self.notify { "its subscribers are told" } else { "its subscribers are not told" };
         Ok(format!("the page answers, {} components; {told}", components.len()))
     }
@@ -270,10 +309,56 @@ impl Channel for Statuspage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::comms::Text;
 
     #[test]
     fn purposes_are_the_words_of_the_page() {
         let words: Vec<&str> = KIND.carries.iter().map(|purpose| purpose.word()).collect();
         assert_eq!(words, ["investigating", "identified", "monitoring", "resolved"]);
+    }
+
+    fn incident(metadata: Value) -> Incident {
+        let first = json!({ "status": "investigating", "body": "another text" });
+        serde_json::from_value(json!({ "id": "p1", "metadata": metadata, "incident_updates": [first] })).unwrap()
+    }
+
+    #[test]
+    fn what_was_not_all_looked_through_is_not_said_to_be_nowhere() {
+        let parcel = Parcel {
+            message: "INC-1.m1".into(),
+            incident: "INC-1".into(),
+            title: "east is dark".into(),
+            purpose: Purpose::Investigating,
+            severity: Severity::Sev1,
+            drill: false,
+            text: Text { subject: "s".into(), body: "b".into() },
+            chain: None,
+            components: BTreeMap::new(),
+            part: 0,
+            parts: 1,
+            thread: Receipt::new(),
+        };
+        let ours = |message: &str| incident(json!({ CORNER: { "incident": "INC-1", "message": message } }));
+        let other = || incident(json!({}));
+        let many = |count| (0..count).map(|_| other()).collect::<Vec<_>>();
+        let there = |found: &Found| matches!(found, Found::There(_));
+        let nowhere = |found: &Found| *found == Found::NotThere;
+        let untold = |found: &Found| matches!(found, Found::Untold(_));
+        let bare = |message: &str| Incident { incident_updates: Vec::new(), ..ours(message) };
+        let rows: [(&str, Vec<Incident>, &dyn Fn(&Found) -> bool); 9] = [
+            ("ours, and none of its updates is told", vec![bare("INC-1.m0")], &untold),
+            ("it is there by its mark alone", vec![bare("INC-1.m1")], &there),
+            ("it is there", vec![other(), ours("INC-1.m1")], &there),
+            ("ours without it", vec![ours("INC-1.m0"), other()], &nowhere),
+            ("nothing at all", Vec::new(), &nowhere),
+            ("only others", many(3), &nowhere),
+            ("a full list of others", many(LISTED), &untold),
+            ("no metadata is told", vec![incident(Value::Null)], &untold),
+            ("ours is told, though others are not", vec![incident(Value::Null), ours("INC-1.m1")], &there),
+        ];
+        for (what, incidents, is) in rows {
+            let found = found(incidents, &parcel);
+            assert!(is(&found), "{what}: {found:?}");
+        }
     }
 }

@@ -340,7 +340,7 @@ impl Channel for Webhook {
     async fn find(&self, _parcel: &Parcel) -> Result<Found, Fault> {
         Ok(match &self.idempotency {
             // The receiver drops a double by its header.
-            Some(_) => Found::NotThere,
+            Some(_) => Found::Harmless,
             None => Found::Untold("a webhook cannot be asked what it took; look where its messages appear".into()),
         })
     }

@@ -13,7 +13,7 @@ use super::ids::{BackupId, RegionId, SystemId};
 use super::params::Params;
 use super::system::{Guard, GuardVerdict};
 use super::text::clean;
-use super::time::{At, Span, seconds_between};
+use super::time::{At, Span, is_ahead, seconds_between};
 
 /// So many copies of one backup are kept in a look; the newest matter.
 pub const COPIES: usize = 64;
@@ -29,6 +29,9 @@ const HOLLOW: u64 = 512;
 
 /// A look that failed for longer than so many intervals says nothing any more.
 const LOOKS: u32 = 3;
+
+/// One that neither failed nor succeeded waits for its turn: so many seconds longer before that says something.
+const LATE: f64 = 120.0;
 
 /// A backup of the estate: what is copied, how fresh a copy has to be, and how long it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -214,10 +217,19 @@ pub fn judge(spec: &BackupSpec, known: Option<&BackupLive>, threatened: &RegionI
     let point = look.restorable();
     let point = point.filter(|_| !look.is_all_hollow());
     let age = point.map(|point| seconds_between(point, now).max(0.0));
-    if let Some(why) = &known.fault
-        && seconds_between(at, now) > spec.every.as_secs_f64() * f64::from(LOOKS)
-    {
+    let limit = spec.every.as_secs_f64() * f64::from(LOOKS) + known.fault.as_ref().map_or(LATE, |_| 0.0);
+    if seconds_between(at, now) > limit {
+        let why = known.fault.as_deref().unwrap_or("nobody has looked since");
         found.push((Worth::Unknown, format!("last seen {} ago: {why}", rough(seconds_between(at, now)))));
+    }
+    if let Some(ahead) = point.filter(|point| is_ahead(*point, now)) {
+        let by = rough(seconds_between(now, ahead));
+        let what =
+            format!("the newest copy is dated {by} ahead of now, so how old it is, is not known: look at its clock");
+        found.push((Worth::Unknown, what));
+    }
+    if spec.max_age.is_none() && look.guards.is_empty() {
+        found.push((Worth::Unknown, "the look told nothing of what protects the data".into()));
     }
     found.extend(freshness(spec, age));
     found.extend(newest(look));
@@ -268,7 +280,12 @@ fn kept(spec: &BackupSpec, look: &BackupLook, now: At) -> Option<(Worth, String)
     if let Some(keeps) = look.keeps {
         return (keeps < wanted).then(|| (Worth::Weak, format!("copies are kept {keeps}; {wanted} is wanted")));
     }
-    let back = seconds_between(look.goes_back_to()?, now);
+    let Some(oldest) = look.goes_back_to() else {
+        // Where there is nothing to restore to at all, that is said already.
+        let what = format!("how far back it can be restored is not known; {wanted} is wanted");
+        return look.restorable().map(|_| (Worth::Weak, what));
+    };
+    let back = seconds_between(oldest, now);
     // The oldest copy may be due to go: it reaches back as far as is wanted, but for one interval.
     let short = back + allowed.as_secs_f64() < wanted.as_secs_f64();
     short.then(|| (Worth::Weak, format!("copies go back {} only; {wanted} is wanted", rough(back))))

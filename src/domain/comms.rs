@@ -202,7 +202,10 @@ pub struct Parcel {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     There(Receipt),
+    /// It was looked for where it would be, and all of that was seen.
     NotThere,
+    /// Nobody looked: whoever takes it drops a double, so that it can be sent again.
+    Harmless,
     /// It cannot be told from outside.
     Untold(String),
 }

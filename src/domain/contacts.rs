@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::backup::rough;
 use super::params::SecretRef;
 use super::system::Fault;
-use super::time::{At, Span};
+use super::time::{At, Span, seconds_between};
 
 /// A person, or a desk that always answers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -91,6 +92,28 @@ pub struct OnCallLive {
     pub fault: Option<String>,
 }
 
+/// Who is on call is asked on a schedule; what is older than so many rounds, and a little, says nothing any more.
+const ROUNDS: f64 = 3.0;
+const LATE: f64 = 10.0;
+
+impl OnCallLive {
+    /// The first to be paged now; `None` when PagerDuty says that there is nobody.
+    ///
+    /// # Errors
+    /// Why nobody knows: it does not answer, was not asked yet, or was asked too long ago.
+    pub fn now(&self, asked: &PagerDuty, now: At) -> Result<Option<&OnCall>, String> {
+        let limit = asked.every.as_secs_f64() * ROUNDS + LATE;
+        match (&self.fault, self.at) {
+            (Some(fault), _) => Err(format!("PagerDuty does not answer: {fault}")),
+            (None, None) => Err("PagerDuty was not asked yet".into()),
+            (None, Some(at)) if seconds_between(at, now) > limit => {
+                Err(format!("PagerDuty was not heard of lately (for {})", rough(seconds_between(at, now))))
+            }
+            (None, Some(_)) => Ok(self.people.first()),
+        }
+    }
+}
+
 /// Knows who is on call.
 #[async_trait]
 pub trait Rota: Send + Sync {
@@ -99,4 +122,45 @@ pub trait Rota: Send + Sync {
     /// # Errors
     /// When it could not be asked: then nobody is known, and the escalation path of the config is what there is.
     async fn on_call(&self) -> Result<Vec<OnCall>, Fault>;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::time::before;
+    use super::*;
+
+    #[test]
+    fn who_is_on_call_is_known_only_from_an_answer_of_now() {
+        let now: At = "2026-11-23T12:00:00Z".parse().unwrap();
+        let asked = PagerDuty {
+            token: SecretRef::Env("TOKEN".into()),
+            url: "http://localhost".into(),
+            policies: Vec::new(),
+            every: Span::secs(60),
+        };
+        let ada = OnCall { name: "Ada".into(), level: 1, policy: "p".into(), phone: None, link: None, until: None };
+        let live = |seconds: Option<u64>, people: &[&OnCall], fault: Option<&str>| OnCallLive {
+            at: seconds.map(|seconds| before(now, Duration::from_secs(seconds))),
+            people: people.iter().map(|it| (*it).clone()).collect(),
+            fault: fault.map(str::to_owned),
+        };
+        let rows = [
+            ("somebody is", live(Some(1), &[&ada], None), Ok(Some("Ada"))),
+            ("nobody is", live(Some(1), &[], None), Ok(None)),
+            ("the last moment that it counts", live(Some(190), &[&ada], None), Ok(Some("Ada"))),
+            ("yesterday's answer", live(Some(191), &[&ada], None), Err("not heard of lately")),
+            ("it was never asked", live(None, &[], None), Err("not asked yet")),
+            ("it refuses", live(Some(1), &[&ada], Some("the token is refused")), Err("the token is refused")),
+            ("it never answered", live(None, &[], Some("no answer within 10 s")), Err("no answer within 10 s")),
+        ];
+        for (what, live, wanted) in rows {
+            match (live.now(&asked, now), wanted) {
+                (Ok(seen), Ok(name)) => assert_eq!(seen.map(|it| it.name.as_str()), name, "{what}"),
+                (Err(why), Err(words)) => assert!(why.contains(words), "{what}: {why}"),
+                (seen, _) => panic!("{what}: {seen:?}"),
+            }
+        }
+    }
 }

@@ -245,6 +245,35 @@ mod tests {
     }
 
     #[test]
+    fn the_best_of_nothing_is_unknown_and_of_several_the_best() {
+        use Status::*;
+        let rows = [
+            (&[][..], Unknown),
+            (&[Down, Healthy], Healthy),
+            (&[Down, Unknown], Unknown),
+            (&[Unknown, Degraded], Degraded),
+            (&[Down], Down),
+        ];
+        for (statuses, best) in rows {
+            assert_eq!(Status::best(statuses.iter().copied()), best, "{statuses:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_believed_lapses_only_when_nobody_read_for_longer_than_a_reading_counts() {
+        let at = |seconds: i64| At::from_second(seconds).unwrap();
+        for (seconds, lapsed) in [(19, false), (20, true)] {
+            let mut track = Track::default();
+            track.take(&Reading::healthy(""), at(0), Hysteresis { fall: 3, window: 3, rise: 2 });
+            track.lapse(at(seconds), 19.0);
+            assert_eq!(track.status == Status::Unknown, lapsed, "after {seconds} s");
+        }
+        let mut fresh = Track::default();
+        fresh.lapse(at(1000), 19.0);
+        assert_eq!(fresh, Track::default(), "of nothing that was read nothing lapses");
+    }
+
+    #[test]
     fn unknown_is_never_healthy() {
         use Status::*;
         assert_eq!(Status::worst([Healthy, Unknown]), Unknown);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::backup::BackupLive;
+use super::backup::{BackupLive, rough};
 use super::checklist::ItemLook;
 use super::contacts::OnCallLive;
 use super::health::{Reading, Status};
@@ -13,7 +13,7 @@ use super::readiness::Assessment;
 use super::recovery::Survey;
 use super::state::Hold;
 use super::system::Fault;
-use super::time::At;
+use super::time::{At, Span, seconds_between};
 
 /// So many latencies are kept a probe.
 pub const HISTORY: usize = 60;
@@ -43,6 +43,28 @@ pub struct SurveyLive {
     pub survey: Survey,
     /// Why the latest attempt failed, if it did.
     pub fault: Option<String>,
+}
+
+/// So many rounds may be missed before a survey says nothing any more, and so many seconds may be added to them.
+const ROUNDS: f64 = 3.0;
+const LATE: f64 = 15.0;
+
+impl SurveyLive {
+    /// The survey, as long as it says how things are now. Surveys are taken every `every`.
+    ///
+    /// # Errors
+    /// Why it says nothing: the latest attempt failed, none succeeded yet, or nobody looked lately.
+    pub fn current(&self, every: Span, now: At) -> Result<&Survey, String> {
+        let limit = every.as_secs_f64() * ROUNDS + LATE;
+        match (&self.fault, self.at) {
+            (Some(fault), _) => Err(fault.clone()),
+            (None, None) => Err("it was not looked at yet".into()),
+            (None, Some(at)) if seconds_between(at, now) > limit => {
+                Err(format!("it was last looked at {} ago", rough(seconds_between(at, now))))
+            }
+            (None, Some(_)) => Ok(&self.survey),
+        }
+    }
 }
 
 /// Who is attached.
@@ -231,6 +253,36 @@ impl Live {
             // It is a part of the state, where the record of it will find it.
             LiveChange::Held { .. } => {}
             LiveChange::Refused {} => self.refused += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::time::before;
+    use super::*;
+
+    #[test]
+    fn a_survey_says_something_only_while_it_is_of_now() {
+        let now: At = "2026-11-23T12:00:00Z".parse().unwrap();
+        let taken = |seconds: Option<u64>, fault: Option<&str>| SurveyLive {
+            at: seconds.map(|seconds| before(now, Duration::from_secs(seconds))),
+            survey: Survey::default(),
+            fault: fault.map(str::to_owned),
+        };
+        let rows = [
+            ("just now", taken(Some(0), None), Ok(())),
+            ("the last moment that it counts", taken(Some(45), None), Ok(())),
+            ("a second later", taken(Some(46), None), Err("it was last looked at 46s ago")),
+            ("the latest attempt failed", taken(Some(1), Some("403")), Err("403")),
+            ("it never answered", taken(None, Some("no answer within 10 s")), Err("no answer within 10 s")),
+            ("it was never asked", taken(None, None), Err("it was not looked at yet")),
+        ];
+        for (what, taken, wanted) in rows {
+            let said = taken.current(Span::secs(10), now).map(|_| ());
+            assert_eq!(said, wanted.map_err(str::to_owned), "{what}");
         }
     }
 }

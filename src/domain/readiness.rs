@@ -11,7 +11,7 @@ use super::ids::{ChannelId, PlanId, RegionId, StepId};
 use super::kinds::StepRole;
 use super::plan::{Plan, StepSpec};
 use super::recovery::Loss;
-use super::system::{Checked, Fault, Fitness, Guard, GuardVerdict, Observed, PromotionFacts};
+use super::system::{Checked, Fault, Fitness, Guard, GuardVerdict, Observed, OldWriter, PromotionFacts};
 use super::time::{At, Span};
 use super::view::{Snapshot, StepPreview};
 
@@ -123,6 +123,11 @@ pub fn parity(facts: &[Fact], regions: &[RegionId]) -> Vec<Finding> {
     }
     let finding = |finds, detail| Finding { step: None, name: "parity".into(), finds, detail };
     let seen: Vec<&RegionId> = regions.iter().filter(|it| facts.iter().any(|fact| fact.region == **it)).collect();
+    if let ([alone], true) = (&seen[..], regions.len() > 1) {
+        let detail = format!("only {alone} says what it runs: whether the other region is alike is not known");
+        return vec![finding(Finds::Warn, detail)];
+    }
+    // What has no two sides has none that could differ.
     if seen.len() < 2 {
         return Vec::new();
     }
@@ -189,15 +194,8 @@ fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Resul
         finds,
         detail,
     };
-    let mut findings = Vec::new();
-    findings.push(match &seen.observed {
-        Ok(Observed::Impossible { why }) => made("target", Finds::Fail, why.clone()),
-        Ok(Observed::Unknowable { why }) if spec.role.mutates() => made("target", Finds::Warn, why.clone()),
-        // What only looks has told that it saw nothing.
-        Ok(Observed::Unknowable { why }) => made("target", Finds::Unknown, why.clone()),
-        Ok(seen) => made("target", Finds::Pass, seen.words().to_owned()),
-        Err(fault) => made("target", Finds::Unknown, fault.to_string()),
-    });
+    let mut findings: Vec<Finding> =
+        target(spec, seen, fitness).into_iter().map(|(finds, detail)| made("target", finds, detail)).collect();
     // A fault that was told already need not be told three times, and what is done needs nothing any more.
     if !matches!(seen.observed, Ok(Observed::Done { .. }) | Err(_)) {
         findings.extend(seen.preview.as_ref().err().map(|fault| made("preview", Finds::Unknown, fault.to_string())));
@@ -224,6 +222,34 @@ fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Resul
     findings
 }
 
+/// What reality says of what a step is about. A step that only looks says nothing by not having looked yet: whether it could is for its
+/// guards to tell, and where it has none, nobody knows.
+fn target(spec: &StepSpec, seen: &StepPreview, fitness: &Result<Fitness, Fault>) -> Option<(Finds, String)> {
+    let lasting = |all: &[Guard]| all.iter().any(|it| !it.situational);
+    let speaks = || match (fitness, &seen.checked) {
+        (Err(_), _) => true,
+        (Ok(fitness), checked) => {
+            !fitness.guards.is_empty() || checked.as_ref().is_ok_and(|checked| lasting(&checked.guards))
+        }
+    };
+    Some(match (&seen.observed, fitness) {
+        (Ok(Observed::Impossible { why }), _) => (Finds::Fail, why.clone()),
+        (Ok(Observed::Unknowable { why }), _) if spec.role.mutates() => (Finds::Warn, why.clone()),
+        // What only looks has told that it saw nothing.
+        (Ok(Observed::Unknowable { why }), _) => (Finds::Unknown, why.clone()),
+        (Ok(Observed::NotDone { .. } | Observed::InProgress { .. }), _) if !spec.role.acts() && speaks() => {
+            return None;
+        }
+        (Ok(Observed::NotDone { detail } | Observed::InProgress { detail }), _) if !spec.role.acts() => {
+            (Finds::Unknown, format!("{detail}: whether it could be looked at is not known"))
+        }
+        // A region whose writers nobody could reach passes for fenced, or no failover would go on without it.
+        (Ok(Observed::Done { detail }), Err(_)) if spec.role == StepRole::Fences => (Finds::Unknown, detail.clone()),
+        (Ok(seen), _) => (Finds::Pass, seen.words().to_owned()),
+        (Err(fault), _) => (Finds::Unknown, fault.to_string()),
+    })
+}
+
 /// In peacetime the old writer lives, and has to: only what would stand against a promotion in earnest counts.
 fn promotion_ready(
     view: &Snapshot,
@@ -239,14 +265,20 @@ fn promotion_ready(
             if quorum { (Finds::Pass, "there is a quorum") } else { (Finds::Fail, "there is no quorum") };
         found.push(("quorum", finds, word.to_owned()));
     }
+    if facts.old_writer == OldWriter::Unknown {
+        let detail = "whether the old writer lives cannot be told from here: in earnest that refuses the promotion, \
+                      unless the writers were stopped before";
+        found.push(("old-writer", Finds::Unknown, detail.to_owned()));
+    }
     if !facts.lossless {
         let target = spec.class.and_then(|class| view.estate.rpo(class));
-        found.push(match (Loss::of(facts.recovery_point.as_ref(), view.now).seconds(), target) {
+        found.push(match (Loss::of(facts.believed_point(view.now), view.now).seconds(), target) {
             (None, _) => ("loss", Finds::Unknown, "how much would be lost is unknown".into()),
             (Some(lost), Some(target)) if lost > target.as_secs_f64() => {
                 ("loss", Finds::Fail, format!("{} would be lost; {target} is allowed", span(lost)))
             }
-            (Some(lost), _) => ("loss", Finds::Pass, format!("{} would be lost", span(lost))),
+            (Some(lost), Some(_)) => ("loss", Finds::Pass, format!("{} would be lost", span(lost))),
+            (Some(lost), None) => ("loss", Finds::Warn, format!("{} would be lost; no RPO is set", span(lost))),
         });
     }
     found.into_iter()
@@ -308,12 +340,13 @@ fn own_needs(view: &Snapshot, plan: &Plan, threatened: &RegionId) -> Vec<Finding
         Some(fault) => made("journal", Finds::Fail, fault.clone()),
         None => made("journal", Finds::Pass, "takes events".into()),
     });
-    if view.estate.contacts.pagerduty.is_some() {
-        findings.push(match (&view.live.on_call.fault, view.live.on_call.people.first()) {
-            (Some(fault), _) => made("on-call", Finds::Warn, fault.clone()),
-            (None, Some(first)) => made("on-call", Finds::Pass, format!("{} is on call", first.name)),
-            (None, None) => made("on-call", Finds::Warn, "nobody is on call".into()),
-        });
+    if let Some(pagerduty) = &view.estate.contacts.pagerduty {
+        let (finds, detail) = match view.live.on_call.now(pagerduty, view.now) {
+            Ok(Some(first)) => (Finds::Pass, format!("{} is on call", first.name)),
+            Ok(None) => (Finds::Warn, "nobody is on call".into()),
+            Err(why) => (Finds::Warn, format!("who is on call is not known: {why}")),
+        };
+        findings.push(made("on-call", finds, detail));
     }
     findings
 }

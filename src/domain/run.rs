@@ -190,6 +190,21 @@ pub struct StepRun {
     pub wanted: Option<Wanted>,
 }
 
+/// The receipt's word for what was found just before it would have been changed: then nothing was changed.
+pub const FOUND: &str = "found";
+
+impl StepRun {
+    /// What the last attempt found done, instead of doing it.
+    pub fn found(&self) -> Option<&str> {
+        self.begun.as_ref()?.receipt.get(FOUND).map(String::as_str)
+    }
+
+    /// This run did it, or a person says that it is done. What was only found done may have been found so because nobody could look.
+    pub fn was_done_here(&self) -> bool {
+        self.phase == StepPhase::ByHand || (self.attempts > 0 && self.found().is_none())
+    }
+}
+
 impl Default for StepRun {
     fn default() -> Self {
         Self {

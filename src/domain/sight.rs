@@ -2,7 +2,7 @@
 //! latencies against better times, and whether anybody is watching. Unknown is never a pass.
 
 use super::checklist::{Baseline, Evidence, Finding, Sight, Tallied, Tally};
-use super::estate::{ProbeSpec, Subject};
+use super::estate::{ProbeSpec, Subject, SystemSpec};
 use super::health::Status;
 use super::ids::RegionId;
 use super::incident::Incident;
@@ -24,14 +24,11 @@ const UNFELT: u32 = 100;
 /// A latency above so many times what it was is not normal.
 const NORMAL: u32 = 2;
 
-/// Who is on call is asked on a schedule; what is older than so many rounds says nothing any more.
-const ROUNDS: f64 = 3.0;
-
 /// What is seen of one thing, where that follows from what is known already; `None` where somebody has to be asked.
 pub fn look(sight: Sight, view: &Snapshot, now: At) -> Option<Finding> {
     let (evidence, detail) = match sight {
         Sight::Services => services(view, now),
-        Sight::RecoveryPoints => recovery_points(view),
+        Sight::RecoveryPoints => recovery_points(view, now),
         Sight::Latency => latency(view, now),
         Sight::Watching => watching(view, now),
         Sight::Tallies | Sight::ClientPath => return None,
@@ -86,7 +83,7 @@ fn acting<'v>(view: &'v Snapshot, incident: &Incident) -> Option<&'v Run> {
     view.state.run.as_ref().filter(|run| run.mode.acts() && run.incident.as_ref() == Some(&incident.id))
 }
 
-fn recovery_points(view: &Snapshot) -> Seen {
+fn recovery_points(view: &Snapshot, now: At) -> Seen {
     let Some(incident) = &view.state.incident else { return (Evidence::Unknown, "no incident is open".into()) };
     if let Some((store, writers)) = view.split() {
         return (Evidence::Fail, format!("{store} has {} writers: {}", writers.len(), writers.join(", ")));
@@ -94,7 +91,7 @@ fn recovery_points(view: &Snapshot) -> Seen {
     let run = acting(view, incident);
     let elsewhere = view.state.serving(&view.estate) != incident.region;
     if !run.is_some_and(promoted) && !elsewhere && incident.measured.is_empty() {
-        return where_they_were(view, incident);
+        return where_they_were(view, incident, now);
     }
     let (mut told, mut worst) = (Vec::new(), Evidence::Pass);
     let verdicts = verdict::rpo(&view.estate, incident, run).into_iter();
@@ -126,27 +123,33 @@ fn promoted(run: &Run) -> bool {
     run.in_order().any(|(spec, step)| spec.role == StepRole::Promotes && step.phase.is_in_effect())
 }
 
-/// Nothing was promoted by a run: then every store has to be the copy that it was.
-fn where_they_were(view: &Snapshot, incident: &Incident) -> Seen {
-    let strays = |store: &super::ids::SystemId| {
-        let survey = &view.live.surveys.get(store)?.survey;
-        // The one that was there before may still pass for a writer, only because nobody sees it.
-        let mut writers = survey.members.iter().filter(|member| member.role == Role::Writer);
-        writers.find_map(|writer| writer.region.clone().filter(|region| *region != incident.region))
-    };
-    let strayed: Vec<String> = view
-        .estate
-        .datastores()
-        .filter_map(|store| strays(&store.id).map(|region| format!("{} is written to in {region}", store.id)))
-        .collect();
-    match strayed.is_empty() {
+/// Nothing was promoted by a run: then every store has to be seen to be the copy that it was.
+fn where_they_were(view: &Snapshot, incident: &Incident, now: At) -> Seen {
+    let stands = |store: &SystemSpec| writer_stays(view, store, incident, now);
+    let astray: Vec<String> = view.estate.datastores().filter_map(|store| stands(store).err()).collect();
+    match astray.is_empty() {
         true => (
             Evidence::Pass,
             format!("nothing was promoted: the stores of {} are the copies they were", incident.region),
         ),
-        false => {
-            (Evidence::Unknown, format!("{}, and how far that copy had come was not measured", strayed.join(", ")))
-        }
+        false => (Evidence::Unknown, some(&astray)),
+    }
+}
+
+/// Whether the writer of a store is seen in the region that served. One that passes for a writer, only because nobody sees it, is none.
+fn writer_stays(view: &Snapshot, store: &SystemSpec, incident: &Incident, now: At) -> Result<(), String> {
+    let unknown = |why: String| format!("who writes to {} is not known: {why}", store.id);
+    let taken = view.live.surveys.get(&store.id).ok_or_else(|| unknown("it was not looked at yet".into()))?;
+    let survey = taken.current(view.estate.policy.survey_every, now).map_err(unknown)?;
+    let mut writers = survey.members.iter().filter(|member| member.role == Role::Writer);
+    let elsewhere = writers.clone().find_map(|it| it.region.as_ref().filter(|region| **region != incident.region));
+    if let Some(region) = elsewhere {
+        let what = format!("{} is written to in {region}", store.id);
+        return Err(format!("{what}, and how far that copy had come was not measured"));
+    }
+    match writers.any(|writer| writer.status < Status::Unknown && writer.region.is_some()) {
+        true => Ok(()),
+        false => Err(unknown(format!("no writer is seen in {}", incident.region))),
     }
 }
 
@@ -231,6 +234,9 @@ fn watching(view: &Snapshot, now: At) -> Seen {
     if let Some(fault) = &view.live.journal_fault {
         return (Evidence::Fail, format!("Mayday's own journal cannot be written: {fault}"));
     }
+    if view.estate.probes.is_empty() {
+        return (Evidence::Unknown, "no probe is configured: nothing is watched".into());
+    }
     // What was not looked at since this engine started is not silent: it is not known.
     let silent = |it: &&ProbeSpec| view.live.probes.contains_key(&it.id) && fresh(view, it, now).is_none();
     let silent: Vec<String> = view.estate.probes.iter().filter(silent).map(|it| it.id.to_string()).collect();
@@ -256,14 +262,12 @@ fn watching(view: &Snapshot, now: At) -> Seen {
         );
     };
     let rota = &view.live.on_call;
-    let limit = pagerduty.every.as_secs_f64() * ROUNDS + 10.0;
-    match (&rota.fault, rota.at) {
-        (Some(fault), _) => (Evidence::Fail, format!("{probes}, but PagerDuty does not answer: {fault}")),
-        (None, Some(at)) if seconds_between(at, now) <= limit => match rota.people.first() {
-            Some(person) => (Evidence::Pass, format!("{probes}; PagerDuty answers, and {} is on call", person.name)),
-            None => (Evidence::Fail, format!("{probes}, but PagerDuty says that nobody is on call")),
-        },
-        _ => (Evidence::Unknown, format!("{probes}, but PagerDuty was not heard of lately")),
+    match rota.now(pagerduty, now) {
+        Ok(Some(person)) => (Evidence::Pass, format!("{probes}; PagerDuty answers, and {} is on call", person.name)),
+        Ok(None) => (Evidence::Fail, format!("{probes}, but PagerDuty says that nobody is on call")),
+        // Whoever should be paged cannot be: that is what this item is about.
+        Err(why) if rota.fault.is_some() => (Evidence::Fail, format!("{probes}, but {why}")),
+        Err(why) => (Evidence::Unknown, format!("{probes}, but {why}")),
     }
 }
 
@@ -284,6 +288,9 @@ pub fn compare(check: &str, then: &Tallied, now: &Tally) -> Finding {
             wrong
                 .push(format!("{store} holds something else than it did ({} then, {} now)", before.count, after.count));
         }
+    }
+    if then.tally.is_empty() {
+        blind.push("no store was counted then".into());
     }
     let until = then.until.strftime("%H:%M:%S UTC");
     let (evidence, words) = match (wrong.is_empty(), blind.is_empty()) {

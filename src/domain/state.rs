@@ -508,7 +508,7 @@ fn moved(run: &Run, from: RegionId, to: RegionId, at: At) -> Moved {
     let done = run.plan.steps.iter().filter(in_effect).map(|step| step.id.clone()).collect();
     let mut fences = run.in_order().filter(|(spec, _)| spec.role == StepRole::Fences);
     // Without an attempt the region was only found silent.
-    let fenced = fences.all(|(_, step)| step.phase == StepPhase::ByHand || step.attempts > 0);
+    let fenced = fences.all(|(_, step)| step.was_done_here());
     Moved { run: run.id.clone(), plan: run.plan.clone(), from, to, at, done, fenced }
 }
 

@@ -16,7 +16,7 @@ use super::kinds::SystemKind;
 use super::plan::StepSpec;
 use super::readiness::Fact;
 use super::recovery::{RecoveryPoint, Survey};
-use super::time::At;
+use super::time::{At, is_ahead};
 
 /// How a failure is to be met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -254,6 +254,13 @@ pub struct PromotionFacts {
     /// The data will move without any loss (a switchover while both sides live); the recovery point is then not needed.
     #[serde(default)]
     pub lossless: bool,
+}
+
+impl PromotionFacts {
+    /// What the copy holds, unless it says so by a clock that runs ahead: then how new it is, is not known.
+    pub fn believed_point(&self, now: At) -> Option<&RecoveryPoint> {
+        self.recovery_point.as_ref().filter(|point| !is_ahead(point.at, now))
+    }
 }
 
 /// The outcome of `check`.

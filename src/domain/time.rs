@@ -24,6 +24,15 @@ pub fn after(at: At, span: Duration) -> At {
     at.saturating_add(span).unwrap_or(at)
 }
 
+/// Clocks of different hosts may differ by so many seconds and be right enough.
+const APART: f64 = 60.0;
+
+/// Whether a moment that is said to be past lies so far after `now` that a clock or a time zone is wrong: how old what it dates is,
+/// nobody knows.
+pub fn is_ahead(at: At, now: At) -> bool {
+    seconds_between(now, at) > APART
+}
+
 /// A length of time as people write it: `250ms`, `90s`, `5m`, `1h30m`, `7d`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub Duration);
@@ -117,6 +126,15 @@ impl schemars::JsonSchema for Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_ahead_when_clocks_that_differ_a_little_do_not_explain_it() {
+        let now: At = "2026-11-23T12:00:00Z".parse().unwrap();
+        for (seconds, ahead) in [(0, false), (60, false), (61, true), (86_400, true)] {
+            assert_eq!(is_ahead(after(now, Duration::from_secs(seconds)), now), ahead, "{seconds} s");
+            assert!(!is_ahead(before(now, Duration::from_secs(seconds)), now), "{seconds} s ago");
+        }
+    }
 
     #[test]
     fn spans_read_as_they_are_written() {

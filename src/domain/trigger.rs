@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::estate::{Estate, Subject, words};
+use super::health::Status;
 use super::ids::{PlanId, RegionId};
 use super::incident::Severity;
 use super::kinds::StepRole;
 use super::plan::Plan;
-use super::rollup::{Readings, of_service, roll_up};
+use super::rollup::{Readings, RollUp, of_service, roll_up};
 use super::state::State;
 use super::time::{At, after, seconds_between};
 
@@ -97,15 +98,20 @@ fn unavailable(estate: &Estate, readings: &Readings, region: &RegionId, now: At)
     Some((since, format!("{all} of {all} probes of {region} are down")))
 }
 
-/// At least half of the services of the region are down.
+/// At least half of the services of the region are down. What is unknown counts for neither side, and is told.
 fn failing(estate: &Estate, readings: &Readings, region: &RegionId, now: At) -> Option<(At, String)> {
-    let down = |service| of_service(estate, readings, service, Some(region), now).down_since();
-    let mut since: Vec<At> = estate.services.iter().filter_map(down).collect();
-    let (all, needed) = (estate.services.len(), estate.services.len().div_ceil(2).max(1));
+    let seen = |service| of_service(estate, readings, service, Some(region), now);
+    let seen: Vec<RollUp<'_>> = estate.services.iter().map(seen).collect();
+    let mut since: Vec<At> = seen.iter().filter_map(RollUp::down_since).collect();
+    let (all, needed) = (seen.len(), seen.len().div_ceil(2).max(1));
     since.sort();
     // The condition holds since the service that made it half.
     let at = *since.get(needed - 1)?;
-    Some((at, format!("{} of {all} services of {region} are down", since.len())))
+    let unknown = match seen.iter().filter(|it| it.status() == Status::Unknown).count() {
+        0 => String::new(),
+        count => format!("; {count} could not be looked at"),
+    };
+    Some((at, format!("{} of {all} services of {region} are down{unknown}", since.len())))
 }
 
 #[cfg(test)]

@@ -130,3 +130,6 @@ fn worst(losses: impl Iterator<Item = Loss>) -> Loss {
     let size = |loss: &Loss| loss.seconds().unwrap_or(f64::INFINITY);
     losses.max_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(Loss::Unknown)
 }
+
+#[cfg(test)]
+mod tests;

@@ -220,7 +220,7 @@ impl Step for Healthy {
 
     /// A region that is ill now would keep the plan from going on now.
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        let guard = match self.look(jiff::Timestamp::now()) {
+        let guard = match self.look(self.time.now()) {
             Ok(detail) | Err(Short::Early(detail)) => Guard::pass("health", detail),
             Err(Short::Ill(detail)) => Guard::block("health", detail),
             Err(Short::Unknown(why)) => {
@@ -323,5 +323,111 @@ impl Step for Record {
 
     fn by_hand(&self) -> Vec<String> {
         vec!["mayday report --out failover.md".into(), "mayday journal export > failover-journal.json".into()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::estate::{Policy, Subject};
+    use crate::domain::live::ProbeLive;
+    use crate::domain::params::Params;
+    use crate::domain::time::{Span, after};
+
+    const EAST: &str = "us-east-1";
+
+    fn at(seconds: u64) -> At {
+        after(At::UNIX_EPOCH, Duration::from_secs(seconds))
+    }
+
+    fn probe(service: &str) -> ProbeSpec {
+        ProbeSpec {
+            id: format!("{service}@{EAST}").into(),
+            kind: "http.get".into(),
+            system: "http".into(),
+            subject: Subject::Service(service.into()),
+            region: Some(EAST.into()),
+            every: Span::secs(5),
+            timeout: Span::secs(2),
+            fall: 3,
+            window: None,
+            rise: 2,
+            params: Params::default(),
+        }
+    }
+
+    /// An estate of a critical service and a standard one, each with a probe in the east.
+    fn estate() -> Estate {
+        let nothing = serde_json::json!({
+            "name": "test", "environment": "production", "regions": [], "services": [], "systems": [], "probes": [],
+            "objectives": { "rto": {}, "rpo": {} }, "policy": Policy::default(),
+        });
+        let service = |(id, tier): (&str, Tier)| Service { id: id.into(), title: id.into(), tier };
+        Estate {
+            services: [("api", Tier::Critical), ("blog", Tier::Standard)].map(service).into(),
+            probes: ["api", "blog"].map(probe).into(),
+            ..serde_json::from_value(nothing).unwrap()
+        }
+    }
+
+    fn read(status: Status, taken: u64, since: u64) -> ProbeLive {
+        let reading = Reading::new(status, "as told");
+        ProbeLive { at: at(taken), status, reading, since: Some(at(since)), history: Default::default() }
+    }
+
+    #[test]
+    fn a_region_that_nobody_could_look_at_is_not_called_healthy() {
+        use Status::*;
+        let well = || Some(read(Healthy, 100, 40));
+        type Row = (
+            &'static str,
+            Option<ProbeLive>,
+            Option<ProbeLive>,
+            Result<&'static str, fn(String) -> Short>,
+            &'static str,
+        );
+        let rows: [Row; 9] = [
+            ("both are well", well(), well(), Ok(""), "2 probes in us-east-1 healthy for at least 60 s"),
+            ("just long enough", well(), Some(read(Healthy, 100, 90)), Ok(""), "at least 10 s"),
+            ("not for long enough", well(), Some(read(Healthy, 100, 91)), Err(Short::Early), "for 9 of 10 s"),
+            ("one is down", well(), Some(read(Down, 100, 40)), Err(Short::Ill), "blog is down: as told"),
+            ("one is slow", well(), Some(read(Degraded, 100, 40)), Err(Short::Ill), "blog is degraded"),
+            ("one refuses", well(), Some(read(Unknown, 100, 40)), Err(Short::Unknown), "blog is unknown: as told"),
+            ("one was not looked at", well(), None, Err(Short::Unknown), "not looked at since this engine started"),
+            ("one is yesterday's", well(), Some(read(Healthy, 10, 5)), Err(Short::Unknown), "too old"),
+            ("nobody looked at all", None, None, Err(Short::Unknown), "api is unknown"),
+        ];
+        let said =
+            |estate: &Estate, readings: &Readings, tier| healthy(estate, readings, (&EAST.into(), tier), 10.0, at(100));
+        for (what, api, blog, wanted, words) in rows {
+            let both = [("api", api), ("blog", blog)];
+            let readings: Readings =
+                both.into_iter().filter_map(|(id, live)| Some((format!("{id}@{EAST}").into(), live?))).collect();
+            match (said(&estate(), &readings, Tier::Platform), wanted) {
+                (Ok(detail), Ok(_)) => assert!(detail.contains(words), "{what}: {detail}"),
+                (Err(short), Err(kind)) => {
+                    let (Short::Ill(detail) | Short::Unknown(detail) | Short::Early(detail)) = &short;
+                    assert!(detail.contains(words) && short == kind(detail.clone()), "{what}: {short:?}");
+                }
+                (seen, _) => panic!("{what}: {seen:?}"),
+            }
+        }
+        let mut blind = estate();
+        blind.probes.clear();
+        let unprobed = said(&blind, &Readings::new(), Tier::Platform);
+        assert!(
+            matches!(&unprobed, Err(Short::Unknown(why)) if why.contains("no probe looks at it there")),
+            "{unprobed:?}"
+        );
+        blind.services.clear();
+        let nobody = said(&blind, &Readings::new(), Tier::Platform);
+        assert!(
+            matches!(&nobody, Err(Short::Unknown(why)) if why.contains("no service is of this tier")),
+            "{nobody:?}"
+        );
+        let critical: Readings = [(format!("api@{EAST}").into(), read(Healthy, 100, 40))].into();
+        assert!(said(&estate(), &critical, Tier::Critical).is_ok(), "of another tier nothing is asked");
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::command::{Effect, Job, Preparation, Report};
 use crate::domain::ids::StepId;
 use crate::domain::live::{LiveChange, LogLine};
 use crate::domain::plan::StepSpec;
-use crate::domain::run::StepPhase;
+use crate::domain::run::{FOUND, StepPhase};
 use crate::domain::system::{Begun, Checked, Fault, FaultClass, Observed, Preview, Receipt, Step, StepLog, Verified};
 use crate::domain::text::clean;
 use crate::domain::view::{StepByHand, StepPreview};
@@ -136,7 +136,7 @@ async fn apply_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
     match look(spec, step.observe(job.begun.as_ref())).await.map_err(nothing_happened)? {
         Observed::Done { detail } | Observed::InProgress { detail } => {
             log.line(&format!("nothing to change: {detail}"));
-            return Ok(Receipt::from([("found".to_owned(), detail)]));
+            return Ok(Receipt::from([(FOUND.to_owned(), detail)]));
         }
         Observed::Impossible { why } => {
             return Err(Fault::permanent(spec.system.as_str(), why).next("mend it, then retry the step"));
@@ -261,9 +261,17 @@ async fn revert_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
     let receipt = timeout(spec.timeout.0, step.revert(begun, &log)).await.unwrap_or_else(|_| Err(late()))?;
     let (policy, start) = (&engine.shared.estate.policy, Instant::now());
     while start.elapsed() < spec.timeout.0 {
-        if !matches!(look(spec, step.observe(Some(begun))).await, Ok(Observed::Done { .. }) | Err(_)) {
-            log.line("reverted");
-            return Ok(receipt);
+        match look(spec, step.observe(Some(begun))).await {
+            Ok(Observed::Done { .. }) | Err(_) => {}
+            // Waiting tells no more: that nobody saw it goes into the journal.
+            Ok(Observed::Unknowable { why }) => {
+                log.line(&format!("reverted, and nothing tells whether that worked: {why}"));
+                return Ok(Receipt::from([("not verified".to_owned(), why)]).into_iter().chain(receipt).collect());
+            }
+            Ok(_) => {
+                log.line("reverted");
+                return Ok(receipt);
+            }
         }
         sleep(poll_pause(policy, start.elapsed())).await;
     }

@@ -7,11 +7,14 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::clock::Timeline;
+use crate::domain::health::Status;
 use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::StepRole;
-use crate::domain::recovery::RecoveryPoint;
+use crate::domain::recovery::{RecoveryPoint, Survey};
 use crate::domain::state::State;
-use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, System, Verified};
+use crate::domain::system::{
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, System, Verified,
+};
 use crate::domain::time::At;
 use crate::domain::wayback::{caught_up, protected_in};
 
@@ -58,6 +61,20 @@ impl Watch {
     }
 }
 
+/// How many members of a store can be looked at: a survey of none is no survey.
+fn answering(id: &str, survey: &Survey) -> Result<Guard, Fault> {
+    let (all, seen) =
+        (survey.members.len(), survey.members.iter().filter(|member| member.status < Status::Unknown).count());
+    let words = format!("{seen} of {all} members answer");
+    match seen {
+        0 => Err(Fault::transient(id, "no member could be looked at")
+            .means("whether a copy follows is not known")
+            .next("check the network between here and the store, and the credentials")),
+        _ if seen < all => Ok(Guard::warn("reach", words)),
+        _ => Ok(Guard::pass("reach", words)),
+    }
+}
+
 #[async_trait]
 impl Step for Watch {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
@@ -94,6 +111,10 @@ impl Step for Watch {
         })
     }
 
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        Ok(Fitness { guards: vec![answering(self.id.as_str(), &self.store.survey().await?)?] })
+    }
+
     async fn revert(&self, _: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
         Err(Fault::permanent(self.id.as_str(), "a look changes nothing that could be taken back"))
     }
@@ -106,5 +127,41 @@ impl Step for Watch {
             ),
             "mayday status".into(),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::recovery::{Member, Role};
+    use crate::domain::system::GuardVerdict;
+
+    #[test]
+    fn a_store_of_which_nobody_answers_was_not_looked_at() {
+        use Status::*;
+        let said = |statuses: &[Status]| {
+            let member = |status: &Status| Member {
+                name: "m".into(),
+                region: None,
+                role: Role::Replica,
+                status: *status,
+                lag: None,
+                detail: String::new(),
+            };
+            let survey = Survey { members: statuses.iter().map(member).collect(), ..Survey::default() };
+            answering("db", &survey).map(|guard| (guard.verdict, guard.detail)).map_err(|fault| fault.what)
+        };
+        let rows = [
+            ("all answer", &[Healthy, Degraded][..], Ok((GuardVerdict::Pass, "2 of 2 members answer"))),
+            ("half an answer", &[Healthy, Unknown], Ok((GuardVerdict::Warn, "1 of 2 members answer"))),
+            ("one is silent", &[Healthy, Down], Ok((GuardVerdict::Warn, "1 of 2 members answer"))),
+            ("all refuse", &[Unknown, Unknown], Err("no member could be looked at")),
+            ("all are silent", &[Down], Err("no member could be looked at")),
+            ("nobody is told", &[], Err("no member could be looked at")),
+        ];
+        for (what, statuses, wanted) in rows {
+            let wanted = wanted.map(|(verdict, words)| (verdict, words.to_owned())).map_err(str::to_owned);
+            assert_eq!(said(statuses), wanted, "{what}");
+        }
     }
 }

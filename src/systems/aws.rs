@@ -240,12 +240,14 @@ pub fn moment(at: &DateTime) -> Option<At> {
     At::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
 }
 
+/// Whether a failed read was met with silence: a refusal or a full queue is an answer, and says nothing about the target.
+pub fn is_silence(fault: &Fault) -> bool {
+    fault.class == FaultClass::Transient && !fault.what.contains(THROTTLED)
+}
+
 /// What a failed read says of the target: silence is a target that is down, a refusal or a full queue says nothing about it.
 pub fn reading(fault: &Fault) -> Reading {
-    match fault.class {
-        FaultClass::Transient if !fault.what.contains(THROTTLED) => Reading::down(&fault.what),
-        _ => Reading::unknown(&fault.what),
-    }
+    if is_silence(fault) { Reading::down(&fault.what) } else { Reading::unknown(&fault.what) }
 }
 
 /// Whether the connection was never made, so that nothing can have been sent.

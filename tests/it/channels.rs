@@ -340,7 +340,7 @@ async fn pagerduty_recognises_a_double() {
     assert_eq!(kinds(&lab, "pagerduty").iter().filter(|kind| **kind == "note").count(), 1);
     lossy.heal();
     // An event may be sent again: whatever became of the first one, nobody is woken twice.
-    assert_eq!(pages.find(&parcel(1, Purpose::Page, &none)).await.unwrap(), Found::NotThere);
+    assert_eq!(pages.find(&parcel(1, Purpose::Page, &none)).await.unwrap(), Found::Harmless);
     lab.world.truth().faults.set("pagerduty-events", Condition::Throttled);
     assert_eq!(fails(&*pages, &parcel(1, Purpose::Page, &none)).await.class, FaultClass::Transient);
     lab.world.truth().faults.set("pagerduty-events", Condition::Denied);
@@ -491,7 +491,7 @@ async fn a_webhook_says_why_not_and_whether_a_double_would_do_harm() {
     assert_eq!(fails(&*plain, &first).await.class, FaultClass::Ambiguous);
     assert!(matches!(plain.find(&first).await.unwrap(), Found::Untold(_)));
     assert_eq!(fails(&*marked, &first).await.class, FaultClass::Ambiguous);
-    assert_eq!(marked.find(&first).await.unwrap(), Found::NotThere);
+    assert_eq!(marked.find(&first).await.unwrap(), Found::Harmless);
     assert_eq!(inbox(&lab, "webhook")[1].mark.as_deref(), Some("INC-20261123-1.m1.0"));
     lossy.heal();
     let strict = hook(&url, json!({ "expect_status": 201 }));

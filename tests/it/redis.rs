@@ -274,8 +274,9 @@ async fn promoting_by_hand_is_for_when_the_sentinels_are_gone() {
     // The region and one more Sentinel are lost: nobody is authorized to fail over.
     bed.set("redis-sentinel@us-west-2", Condition::Dark);
     bed.set("*@us-east-1", Condition::Dark);
+    // Whether they live where this host cannot see them, nobody knows.
     eventually("the sentinels are out of the way", async || {
-        (verdict(promote.as_ref(), "sentinels").await == GuardVerdict::Pass).then_some(())
+        (verdict(promote.as_ref(), "sentinels").await == GuardVerdict::Warn).then_some(())
     })
     .await;
     let checked = promote.check().await.unwrap();
@@ -318,8 +319,10 @@ async fn probes_tell_what_is_wrong() {
     bed.set("redis@us-east-1", Condition::Refused);
     assert_eq!(bed.status("redis.master").await, Status::Down);
     assert_eq!(bed.status("redis.ping").await, Status::Degraded);
-    for condition in [Condition::Half, Condition::Garbage, Condition::Denied] {
+    let rows =
+        [(Condition::Half, Status::Down), (Condition::Garbage, Status::Down), (Condition::Denied, Status::Unknown)];
+    for (condition, status) in rows {
         bed.set("redis@us-east-1", condition);
-        assert_eq!(bed.status("redis.master").await, Status::Down, "{condition:?}");
+        assert_eq!(bed.status("redis.master").await, status, "{condition:?}");
     }
 }

@@ -20,8 +20,9 @@ const NAME: &str = "pagerduty";
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// More on-calls than this are not asked for: an estate has a handful of policies.
-const MOST: &str = "100";
+/// So many on-calls are asked for at once, and so many times: an estate has a handful of policies.
+const MOST: usize = 100;
+const PAGES: usize = 10;
 
 pub struct PagerDuty {
     token: Keep,
@@ -35,20 +36,12 @@ impl PagerDuty {
         Self { token: Keep::new(Some(spec.token.clone())), url, policies: spec.policies.clone() }
     }
 
-    fn silent(what: String) -> Fault {
-        Fault::transient(NAME, what)
-            .means("who is on call now is not known")
-            .next("call the first of the escalation path")
-    }
-}
-
-#[async_trait]
-impl Rota for PagerDuty {
-    async fn on_call(&self) -> Result<Vec<OnCall>, Fault> {
+    async fn page(&self, offset: usize) -> Result<Told, Fault> {
         let token = self.token.read(NAME).await?;
         let token = token.as_ref().map_or("", |secret| secret.expose());
         let unusable = |why: String| Fault::permanent(NAME, why);
-        let mut query = vec![("include[]", "users"), ("earliest", "true"), ("limit", MOST)];
+        let (most, offset) = (MOST.to_string(), offset.to_string());
+        let mut query = vec![("include[]", "users"), ("earliest", "true"), ("limit", &most), ("offset", &offset)];
         query.extend(self.policies.iter().map(|id| ("escalation_policy_ids[]", id.as_str())));
         let wrong = |error| Fault::permanent(NAME, format!("`url` is no URL: {error}")).next("run `mayday check`");
         let url = Url::parse_with_params(&format!("{}/oncalls", self.url), &query).map_err(wrong)?;
@@ -68,17 +61,39 @@ impl Rota for PagerDuty {
             }
             status => return Err(Self::silent(format!("answers {status}"))),
         }
-        let told: Told = answer.json().await.map_err(|error| Self::silent(root(&error.without_url())))?;
-        let mut people: Vec<OnCall> = told.oncalls.into_iter().map(person).collect();
-        people.sort_by(|a, b| (a.level, &a.policy, &a.name).cmp(&(b.level, &b.policy, &b.name)));
-        people.dedup();
-        Ok(people)
+        answer.json().await.map_err(|error| Self::silent(root(&error.without_url())))
+    }
+
+    fn silent(what: String) -> Fault {
+        Fault::transient(NAME, what)
+            .means("who is on call now is not known")
+            .next("call the first of the escalation path")
+    }
+}
+
+#[async_trait]
+impl Rota for PagerDuty {
+    async fn on_call(&self) -> Result<Vec<OnCall>, Fault> {
+        let mut people: Vec<OnCall> = Vec::new();
+        for page in 0..PAGES {
+            let told = self.page(page * MOST).await?;
+            people.extend(told.oncalls.into_iter().map(person));
+            if !told.more {
+                people.sort_by(|a, b| (a.level, &a.policy, &a.name).cmp(&(b.level, &b.policy, &b.name)));
+                people.dedup();
+                return Ok(people);
+            }
+        }
+        // Whoever is paged first may be among those that were not told.
+        Err(Self::silent(format!("there are more than {} on-calls: name the escalation policies", PAGES * MOST)))
     }
 }
 
 #[derive(Deserialize)]
 struct Told {
     oncalls: Vec<Entry>,
+    #[serde(default)]
+    more: bool,
 }
 
 #[derive(Deserialize)]

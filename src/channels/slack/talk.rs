@@ -253,7 +253,8 @@ impl Talk<'_> {
                     None => return Ok(None),
                 }
             }
-            Ok(None)
+            let what = format!("#{name} is not among the first {CHANNEL_PAGES} pages of channels, and there are more");
+            Err(self.voice.broken(what).next("give the channel by its id, then `mayday outbox retry`"))
         })
     }
 

@@ -136,3 +136,64 @@ fn a_copy_in_which_nothing_can_be_is_no_copy() {
     let untold = sound().copies.into_iter().map(|copy| BackupCopy { size: None, ..copy }).collect();
     assert_eq!(judged(BackupLook::of(untold).at(RegionId::from("us-west-2"))).worth, Worth::Fresh);
 }
+
+#[test]
+fn what_nobody_has_looked_at_lately_is_unknown() {
+    let seen = |seconds: u64, fault: Option<&str>| {
+        let at = before(now(), std::time::Duration::from_secs(seconds));
+        let live = BackupLive { at: Some(at), look: sound(), fault: fault.map(str::to_owned) };
+        let judged = judge(&spec(), Some(&live), &"us-east-1".into(), now());
+        (judged.worth, judged.words())
+    };
+    let refused = Some("403");
+    for (what, seconds, fault, worth, words) in [
+        ("just now", 0, None, Worth::Fresh, ""),
+        ("one look failed", 180, refused, Worth::Fresh, ""),
+        ("it is refused for longer", 181, refused, Worth::Unknown, "3m ago: 403"),
+        ("it waits for its turn", 300, None, Worth::Fresh, ""),
+        ("nobody looks any more", 301, None, Worth::Unknown, "5m ago: nobody has looked since"),
+    ] {
+        let seen = seen(seconds, fault);
+        assert!(seen.0 == worth && seen.1.contains(words), "{what}: {seen:?}");
+    }
+    let never = BackupLive { fault: Some("no answer within 45 s".into()), ..BackupLive::default() };
+    let judged = judge(&spec(), Some(&never), &"us-east-1".into(), now());
+    assert_eq!((judged.worth, judged.words().as_str()), (Worth::Unknown, "no answer within 45 s"));
+}
+
+#[test]
+fn a_copy_from_the_future_is_as_old_as_nobody_knows() {
+    let dated = |seconds: u64| {
+        let at = super::super::time::after(now(), std::time::Duration::from_secs(seconds));
+        let mut look = sound();
+        look.copies.insert(0, copy(at, CopyState::Good, "a", Some(1000)));
+        judged(look)
+    };
+    assert_eq!(dated(60).worth, Worth::Fresh, "clocks differ a little");
+    let ahead = dated(7200);
+    assert!(ahead.worth == Worth::Unknown && ahead.words().contains("2h ahead of now"), "{}", ahead.words());
+}
+
+#[test]
+fn what_says_nothing_of_protection_protects_nothing_that_is_known() {
+    let spec = BackupSpec { max_age: None, retention: None, ..spec() };
+    let judged = |guards: Vec<Guard>| {
+        let look = BackupLook { guards, ..BackupLook::default() };
+        judge(&spec, Some(&BackupLive { at: Some(now()), look, fault: None }), &"us-east-1".into(), now()).worth
+    };
+    assert_eq!(judged(vec![Guard::pass("versioning", "on")]), Worth::Fresh);
+    assert_eq!(judged(vec![Guard::warn("versioning", "not known")]), Worth::Weak);
+    assert_eq!(judged(Vec::new()), Worth::Unknown);
+}
+
+#[test]
+fn how_far_back_it_goes_is_not_guessed() {
+    let at = RegionId::from("us-west-2");
+    let log = BackupLook { point: Some(hours(1)), ..BackupLook::default() }.at(at.clone());
+    let untold = judged(log.clone());
+    assert!(untold.worth == Worth::Weak && untold.words().contains("how far back"), "{}", untold.words());
+    let told = BackupLook { oldest: Some(hours(200)), ..log };
+    assert_eq!(judged(told).worth, Worth::Fresh);
+    let nothing = judged(BackupLook::default().at(at));
+    assert!(!nothing.words().contains("how far back"), "there is nothing to restore: {}", nothing.words());
+}

@@ -292,3 +292,46 @@ fn component_facts(estate: &Estate, state: &State, readings: &Readings, now: At)
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::decide::bench::Bench;
+    use super::super::super::ids::ServiceId;
+    use super::*;
+
+    #[test]
+    fn the_public_is_told_only_what_is_known() {
+        use Status::*;
+        let rows = [
+            ("both are well", Healthy, Some(Healthy), Some(ComponentStatus::Operational)),
+            ("both are down", Down, Some(Down), Some(ComponentStatus::MajorOutage)),
+            ("one is down", Down, Some(Healthy), Some(ComponentStatus::PartialOutage)),
+            ("one is down, and the other was not looked at", Down, None, Some(ComponentStatus::PartialOutage)),
+            ("one is slow", Degraded, Some(Healthy), Some(ComponentStatus::Degraded)),
+            ("one is slow, and the other refuses", Degraded, Some(Unknown), Some(ComponentStatus::Degraded)),
+            ("one is well, and the other refuses", Healthy, Some(Unknown), None),
+            ("one is well, and the other was not looked at", Healthy, None, None),
+            ("both refuse", Unknown, Some(Unknown), None),
+        ];
+        for (what, first, second, wanted) in rows {
+            let mut bench = Bench::new();
+            let second_service = Service { id: "web".into(), ..bench.estate.services[0].clone() };
+            bench.estate.services.push(second_service);
+            bench.estate.probes.truncate(1);
+            let mut probe = bench.estate.probes[0].clone();
+            (probe.id, probe.subject) =
+                ("web@us-east-1".into(), super::super::super::estate::Subject::Service("web".into()));
+            bench.estate.probes.push(probe);
+            bench.estate.comms.components =
+                ["api", "web"].map(|id| (ServiceId::from(id), "App".to_owned())).into_iter().collect();
+            bench.probe("us-east-1", first);
+            if let Some(second) = second {
+                let like = bench.readings.values().next().unwrap().clone();
+                let live = super::super::super::live::ProbeLive { status: second, ..like };
+                bench.readings.insert("web@us-east-1".into(), live);
+            }
+            let told = components(&bench.estate, &bench.state, &bench.readings, bench.now);
+            assert_eq!(told.get("App").copied(), wanted, "{what}");
+        }
+    }
+}

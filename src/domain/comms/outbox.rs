@@ -144,6 +144,11 @@ impl Posted {
     fn said(&self) -> bool {
         self.recalled.is_none()
     }
+
+    /// Every way to everybody has failed for good: what was written, nobody has read. A doubt is no failure.
+    pub fn reached_nobody(&self) -> bool {
+        self.deliveries.values().all(|it| it.phase() == PartPhase::Failed && it.sent() == 0)
+    }
 }
 
 /// Somebody works on it.
@@ -179,9 +184,9 @@ impl Outbox {
         self.messages.iter().filter(move |it| &it.message.incident == incident && it.said())
     }
 
-    /// The latest update on the state of an incident.
+    /// The latest update on the state of an incident that was told to somebody, or still may be.
     pub fn latest<'o>(&'o self, incident: &'o IncidentId) -> Option<&'o Posted> {
-        self.of(incident).rfind(|it| it.message.purpose.is_update())
+        self.of(incident).rfind(|it| it.message.purpose.is_update() && !it.reached_nobody())
     }
 
     /// The first page of an incident.

@@ -368,6 +368,10 @@ pub(super) fn found(
             let fault = Fault::transient(channel.as_str(), "the answer was lost; it was looked for, and is not there");
             failed(draft, message, channel, part, &fault);
         }
+        Ok(Found::Harmless) => {
+            let what = "the answer was lost; whether it arrived is not known, and a second one is dropped as a double";
+            failed(draft, message, channel, part, &Fault::transient(channel.as_str(), what));
+        }
         Ok(Found::Untold(why)) => draft.event(unknown(
             Fault::ambiguous(channel.as_str(), why.clone())
                 .means("it may have been sent; it is not sent again by itself")
@@ -382,11 +386,17 @@ fn sent(draft: &mut Draft<'_>, message: &MessageId, channel: &ChannelId, part: u
     draft.event(Event::DeliverySent { message, channel, part, receipt });
 }
 
-/// Looks for a part before anything else.
+/// Looks for a part before anything else. Where nobody can look any more, that is said: it would be awaited for ever.
 fn look(draft: &mut Draft<'_>, message: &MessageId, channel: &ChannelId, part: u32) {
     if let Some(errand) = errand(draft, message, channel, part) {
-        draft.effect(Effect::Find(errand));
+        return draft.effect(Effect::Find(errand));
     }
+    let fault =
+        Fault::ambiguous(channel.as_str(), "this channel is not in the config any more, so nobody can look there")
+            .means("it may have been sent; it is not sent again by itself")
+            .next("look whether it has arrived, and send an update by another channel if it has not");
+    let (message, channel) = (message.clone(), channel.clone());
+    draft.event(Event::DeliveryUnknown { message, channel, part, fault });
 }
 
 /// Nothing was sent: tried again after a pause that grows, or as long as the vendor asked for; then a human decides.

@@ -1,4 +1,17 @@
 //! The rules on promotions and on traffic: drivers report facts, this judges them. Each verdict is a guard on the gate's card.
+//!
+//! What each says when nobody could look (no reading, refused, timed out, half an answer, yesterday's answer):
+//!
+//! | guard             | when it could not look                                                                                        |
+//! |-------------------|---------------------------------------------------------------------------------------------------------------|
+//! | `facts`           | the driver told nothing: blocks                                                                               |
+//! | `old-writer`      | unknown: blocks; warns where this run has stopped what writes to it. A fence that was only *found* done (its  |
+//! |                   | API did not answer, say) counts as none                                                                       |
+//! | `quorum`          | not counted is no majority: blocks. No guard where the system has no quorum to lose                           |
+//! | `expected-loss`   | unknown, or read from a clock that runs ahead: blocks; without an RPO a known loss warns                      |
+//! | `stores-writable` | not done, skipped, failed: blocks; done by a person and never verified, or nothing prepared at all: warns     |
+//! | `at-capacity`     | the same                                                                                                      |
+//! | `standby-healthy` | no probe, no reading, refused, too old, or no region named: blocks; no critical service to judge by: warns    |
 
 use super::super::estate::{DataClass, Estate, Service, Tier};
 use super::super::health::Status;
@@ -7,8 +20,8 @@ use super::super::incident::Clocks;
 use super::super::kinds::StepRole;
 use super::super::plan::StepSpec;
 use super::super::recovery::Loss;
-use super::super::rollup::of_service;
-use super::super::run::{Run, StepPhase};
+use super::super::rollup::{RollUp, of_service};
+use super::super::run::{Run, StepPhase, StepRun};
 use super::super::state::State;
 use super::super::system::{Guard, OldWriter, PromotionFacts};
 use super::super::time::At;
@@ -30,10 +43,15 @@ pub(super) fn expected_loss(
     // While nothing fails, clients write on: what they write until now would be lost, too.
     let disruption = clocks.filter(|clocks| !clocks.was_well()).and_then(Clocks::written_until);
     match facts {
-        Some(facts) if facts.lossless => Loss::Estimated { seconds: 0.0 },
-        Some(facts) => Loss::of(facts.recovery_point.as_ref(), disruption.unwrap_or(now)),
+        Some(facts) if hands_over(facts) => Loss::Estimated { seconds: 0.0 },
+        Some(facts) => Loss::of(facts.believed_point(now), disruption.unwrap_or(now)),
         None => Loss::Unknown,
     }
+}
+
+/// Both sides live and move the data between them: of a side that nobody could look at, that is not known.
+fn hands_over(facts: &PromotionFacts) -> bool {
+    facts.lossless && facts.old_writer != OldWriter::Unknown
 }
 
 /// The guards that hang on the role of a step, whatever its kind.
@@ -73,37 +91,65 @@ fn promotion(
     guards
 }
 
+/// What of a plan stops the writers of the store that a step promotes.
+enum Fence<'r> {
+    /// This run stopped them, or a person says so.
+    Holds(&'r StepSpec),
+    /// It was only found done, so this run has stopped nothing. With the words on what was found.
+    Found(&'r StepSpec, &'r str),
+    None,
+}
+
+/// One fence that does not hold lets writers through, so all that come before have to.
+fn fence<'r>(run: &'r Run, spec: &StepSpec) -> Fence<'r> {
+    let before = run.plan.ancestors(&spec.id);
+    let of = |(step, _): &(&StepSpec, &StepRun)| step.role == StepRole::Fences && before.contains(&step.id);
+    let mut fence = Fence::None;
+    for (step, state) in run.in_order().filter(of) {
+        match state.phase.is_in_effect() {
+            false => return Fence::None,
+            true if !state.was_done_here() => return Fence::Found(step, state.found().unwrap_or(&state.detail)),
+            true => fence = Fence::Holds(step),
+        }
+    }
+    fence
+}
+
 fn old_writer(run: &Run, spec: &StepSpec, facts: &PromotionFacts) -> Guard {
-    let ancestors = run.plan.ancestors(&spec.id);
-    let is_fence = |step: &&StepSpec| step.role == StepRole::Fences && ancestors.contains(&step.id);
-    let fence = run.plan.steps.iter().filter(is_fence).find(|step| run.phase(&step.id).is_in_effect());
-    match (facts.old_writer, fence) {
-        (OldWriter::Absent, _) => Guard::pass("old-writer", "there is no other writer"),
-        (OldWriter::Unreachable, _) => Guard::pass("old-writer", "the old writer does not answer"),
-        (OldWriter::Fenced, _) => Guard::pass("old-writer", "the old writer takes no writes"),
-        (_, _) if facts.lossless => {
-            Guard::pass("old-writer", "both sides live and hand over: no write is lost or doubled")
+    const NAME: &str = "old-writer";
+    const LIVES: &str = "the old writer still answers and is not fenced: promoting now makes two writers";
+    const UNTOLD: &str = "cannot tell whether the old writer lives, and nothing fenced it: look for yourself";
+    match (facts.old_writer, fence(run, spec)) {
+        (OldWriter::Absent, _) => Guard::pass(NAME, "there is no other writer"),
+        (OldWriter::Unreachable, _) => Guard::pass(NAME, "the old writer does not answer"),
+        (OldWriter::Fenced, _) => Guard::pass(NAME, "the old writer takes no writes"),
+        (OldWriter::Reachable, _) if hands_over(facts) => {
+            Guard::pass(NAME, "both sides live and hand over: no write is lost or doubled")
         }
-        (OldWriter::Reachable, Some(step)) => {
-            Guard::pass("old-writer", format!("the old writer answers, but `{}` stopped what writes to it", step.id))
+        (OldWriter::Reachable, Fence::Holds(step)) => {
+            Guard::pass(NAME, format!("the old writer answers, but `{}` stopped what writes to it", step.id))
         }
-        (OldWriter::Reachable, None) => Guard::block(
-            "old-writer",
-            "the old writer still answers and is not fenced: promoting now makes two writers",
-        ),
-        (OldWriter::Unknown, Some(step)) => {
-            Guard::warn("old-writer", format!("cannot tell whether the old writer lives; `{}` is in effect", step.id))
+        (OldWriter::Unknown, Fence::Holds(step)) => {
+            Guard::warn(NAME, format!("cannot tell whether the old writer lives; `{}` is in effect", step.id))
         }
-        (OldWriter::Unknown, None) => {
-            Guard::block("old-writer", "cannot tell whether the old writer lives, and nothing fenced it")
+        (OldWriter::Reachable, Fence::Found(step, found)) => {
+            Guard::block(NAME, format!("{LIVES}; `{}` was only found done ({found})", step.id))
         }
+        (OldWriter::Unknown, Fence::Found(step, found)) => {
+            Guard::block(NAME, format!("{UNTOLD}; `{}` was only found done ({found})", step.id))
+        }
+        (OldWriter::Reachable, Fence::None) => Guard::block(NAME, LIVES),
+        (OldWriter::Unknown, Fence::None) => Guard::block(NAME, UNTOLD),
     }
 }
 
 fn loss(estate: &Estate, class: DataClass, loss: Loss) -> Guard {
     let target = estate.rpo(class);
     match (loss.seconds(), target) {
-        (None, _) => Guard::block("expected-loss", "how much would be lost is unknown, and unknown is not zero"),
+        (None, _) => Guard::block(
+            "expected-loss",
+            "how much would be lost is unknown, and unknown is not zero: find out how new the copy is",
+        ),
         (Some(seconds), Some(target)) if seconds > target.as_secs_f64() => Guard::block(
             "expected-loss",
             format!("{seconds:.0} s of {class} data would be lost; the RPO allows {target}"),
@@ -119,24 +165,46 @@ fn loss(estate: &Estate, class: DataClass, loss: Loss) -> Guard {
 
 /// Traffic moves last: only to stores that accept writes, and to a region whose services are healthy and at capacity.
 fn traffic(cx: &Context<'_>, run: &Run, spec: &StepSpec) -> Vec<Guard> {
+    let mut guards = prepared(run, spec);
+    guards.push(match &spec.region {
+        Some(region) => healthy(cx, region),
+        None => Guard::block(
+            "standby-healthy",
+            "the step names no region, so nobody can look whether clients would be served: see for yourself, and set \
+             its `region` in the plan",
+        ),
+    });
+    guards
+}
+
+/// What the plan has made ready for the clients that come.
+fn prepared(run: &Run, spec: &StepSpec) -> Vec<Guard> {
     let before = run.plan.ancestors(&spec.id);
-    let of = |role: StepRole| run.plan.steps.iter().filter(move |step| step.role == role);
-    let mut guards = Vec::new();
+    let (mut guards, mut steps) = (Vec::new(), 0);
     for (name, role) in [("stores-writable", StepRole::Promotes), ("at-capacity", StepRole::Capacity)] {
-        let not_done = |step: &&StepSpec| before.contains(&step.id) && !run.phase(&step.id).is_in_effect();
-        for step in of(role).filter(not_done) {
-            let how = if run.phase(&step.id) == StepPhase::Skipped { "was skipped" } else { "is not done" };
-            guards.push(Guard::block(
-                name,
-                format!("`{}` {how}: clients would be sent to what cannot serve them", step.id),
-            ));
+        for step in run.plan.steps.iter().filter(|step| step.role == role && before.contains(&step.id)) {
+            steps += 1;
+            let id = &step.id;
+            let not = |how: &str| format!("`{id}` {how}: clients would be sent to what cannot serve them");
+            match run.phase(id) {
+                StepPhase::Done => {}
+                StepPhase::ByHand => guards.push(Guard::warn(
+                    name,
+                    format!("`{id}` was done by hand, and Mayday has not verified it: try a write there first"),
+                )),
+                StepPhase::Skipped => guards.push(Guard::block(name, not("was skipped"))),
+                _ => guards.push(Guard::block(name, not("is not done"))),
+            }
         }
     }
-    if guards.is_empty() {
-        guards.push(Guard::pass("stores-writable", "every store and all capacity that this plan prepares is verified"));
-    }
-    if let Some(region) = &spec.region {
-        guards.push(healthy(cx, region));
+    match (guards.is_empty(), steps) {
+        (true, 0) => guards.push(Guard::warn(
+            "stores-writable",
+            "the plan prepares no store and no capacity before this: nothing says that clients can write there",
+        )),
+        (true, _) => guards
+            .push(Guard::pass("stores-writable", "every store and all capacity that this plan prepares is verified")),
+        (false, _) => {}
     }
     guards
 }
@@ -146,19 +214,24 @@ fn critical(estate: &Estate) -> impl Iterator<Item = &Service> {
 }
 
 fn healthy(cx: &Context<'_>, region: &RegionId) -> Guard {
-    let (mut ill, mut asked) = (Vec::new(), 0);
-    for service in critical(cx.estate) {
-        let seen = of_service(cx.estate, cx.readings, service, Some(region), cx.now);
-        asked += 1;
-        if seen.status() >= Status::Unknown {
-            let why = seen.worst().map_or("no probe looks at it", |worst| worst.detail);
-            ill.push(format!("{} is {}: {why}", service.id, seen.status()));
-        }
-    }
-    match (asked, ill.is_empty()) {
-        (0, _) => Guard::warn("standby-healthy", "no service is critical: nothing says that the region can serve"),
-        (_, true) => Guard::pass("standby-healthy", format!("critical services in {region} are healthy")),
-        (_, false) => Guard::block("standby-healthy", format!("in {region}, {}", ill.join(", "))),
+    const NAME: &str = "standby-healthy";
+    let seen: Vec<_> = critical(cx.estate)
+        .map(|service| (service, of_service(cx.estate, cx.readings, service, Some(region), cx.now)))
+        .collect();
+    let words = |(service, seen): &(&Service, RollUp<'_>)| {
+        let why = seen.worst().map_or("no probe looks at it", |worst| worst.detail);
+        format!("{} is {}: {why}", service.id, seen.status())
+    };
+    let ill = |bad: fn(Status) -> bool| {
+        let ill = seen.iter().filter(|(_, seen)| bad(seen.status())).map(words);
+        ill.collect::<Vec<_>>().join(", ")
+    };
+    let (dark, slow) = (ill(|status| status >= Status::Unknown), ill(|status| status == Status::Degraded));
+    match (seen.len(), dark.is_empty(), slow.is_empty()) {
+        (0, ..) => Guard::warn(NAME, "no service is critical: nothing says that the region can serve"),
+        (_, false, _) => Guard::block(NAME, format!("in {region}, {dark}")),
+        (_, true, false) => Guard::warn(NAME, format!("{region} serves, but not well: {slow}")),
+        (_, true, true) => Guard::pass(NAME, format!("critical services in {region} are healthy")),
     }
 }
 

@@ -14,7 +14,7 @@ use super::super::live::{Live, LiveChange, SurveyLive};
 use super::super::params::{Params, SecretRef};
 use super::super::recovery::{Member, Survey};
 use super::super::state::State;
-use super::super::time::after;
+use super::super::time::{after, before};
 use super::*;
 
 const EAST: &str = "us-east-1";
@@ -188,12 +188,16 @@ fn monitoring_includes_whoever_would_be_paged() {
     stage.view.live.on_call.fault = None;
     stage.view.live.on_call.people.clear();
     stage.is(Sight::Watching, Evidence::Fail, "nobody is on call");
+    stage.view.live.on_call.at = Some(before(stage.view.now, Duration::from_secs(191)));
+    stage.is(Sight::Watching, Evidence::Unknown, "was not heard of lately");
     stage.view.live.on_call.at = None;
-    stage.is(Sight::Watching, Evidence::Unknown, "was not heard of");
+    stage.is(Sight::Watching, Evidence::Unknown, "was not asked yet");
     Arc::make_mut(&mut stage.view.estate).contacts.pagerduty = None;
     stage.is(Sight::Watching, Evidence::Unknown, "no PagerDuty is configured");
     stage.tell("auth@us-east-1", Status::Unknown, None);
     stage.is(Sight::Watching, Evidence::Unknown, "auth@us-east-1");
+    Arc::make_mut(&mut stage.view.estate).probes.clear();
+    stage.is(Sight::Watching, Evidence::Unknown, "nothing is watched");
     stage.view.live.journal_fault = Some("disk full".into());
     stage.is(Sight::Watching, Evidence::Fail, "disk full");
 }
@@ -215,6 +219,8 @@ fn writers(stage: &mut Stage, regions: &[&str]) {
 #[test]
 fn stores_that_nobody_promoted_have_to_be_where_they_were() {
     let mut stage = Stage::new();
+    stage.is(Sight::RecoveryPoints, Evidence::Unknown, "who writes to db is not known: it was not looked at yet");
+    writers(&mut stage, &[EAST]);
     stage.is(Sight::RecoveryPoints, Evidence::Pass, "nothing was promoted");
     writers(&mut stage, &[WEST]);
     stage.is(Sight::RecoveryPoints, Evidence::Unknown, "db is written to in us-west-2");
@@ -223,6 +229,33 @@ fn stores_that_nobody_promoted_have_to_be_where_they_were() {
     let known = stage.view.live.surveys.values_mut().next().unwrap();
     known.survey.members[0].status = Status::Unknown;
     stage.is(Sight::RecoveryPoints, Evidence::Unknown, "db is written to in us-west-2");
+}
+
+#[test]
+fn a_store_that_nobody_could_look_at_is_not_the_copy_that_it_was() {
+    type Row = (&'static str, fn(&mut SurveyLive), Evidence, &'static str);
+    let rows: [Row; 8] = [
+        ("seen", |_| {}, Evidence::Pass, "nothing was promoted"),
+        ("slow", |taken| taken.survey.members[0].status = Status::Degraded, Evidence::Pass, "nothing was promoted"),
+        ("refused", |taken| taken.fault = Some("403".into()), Evidence::Unknown, "db is not known: 403"),
+        ("never answered", |taken| taken.at = None, Evidence::Unknown, "it was not looked at yet"),
+        (
+            "yesterday's answer",
+            |taken| taken.at = taken.at.map(|at| before(at, Duration::from_secs(3600))),
+            Evidence::Unknown,
+            "last looked at 1h ago",
+        ),
+        ("silent", |taken| taken.survey.members[0].status = Status::Down, Evidence::Unknown, "no writer is seen"),
+        ("nobody leads", |taken| taken.survey.members.clear(), Evidence::Unknown, "no writer is seen in us-east-1"),
+        ("nobody knows where", |taken| taken.survey.members[0].region = None, Evidence::Unknown, "no writer is seen"),
+    ];
+    for (what, so, evidence, words) in rows {
+        let mut stage = Stage::new();
+        writers(&mut stage, &[EAST]);
+        so(stage.view.live.surveys.values_mut().next().unwrap());
+        let (seen, detail) = stage.sees(Sight::RecoveryPoints);
+        assert!(seen == evidence && detail.contains(words), "{what}: {seen}, {detail}");
+    }
 }
 
 #[test]
@@ -239,4 +272,6 @@ fn counts_and_checksums_are_compared_store_by_store() {
     is(tally(sum(10, "b"), sum(3, "")), Evidence::Fail, "holds something else");
     is(tally(sum(10, ""), sum(3, "")), Evidence::Unknown, "no checksum any more");
     is(Tally::from([("rds".to_owned(), sum(10, "a"))]), Evidence::Unknown, "redis is not counted any more");
+    let nothing = Tallied { until: At::UNIX_EPOCH, tally: Tally::new() };
+    assert_eq!(compare("check", &nothing, &Tally::new()).evidence, Evidence::Unknown, "nothing is not everything");
 }

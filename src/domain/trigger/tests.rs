@@ -89,6 +89,32 @@ fn one_service_of_three_is_no_reason_to_leave() {
 }
 
 #[test]
+fn half_of_the_services_is_enough_whatever_their_number() {
+    for (services, down_ones, fires) in
+        [(3, 1, false), (3, 2, true), (2, 1, true), (2, 0, false), (1, 1, true), (1, 0, false), (0, 0, false)]
+    {
+        let mut estate = estate();
+        estate.services.truncate(services);
+        let first: Vec<Subject> =
+            estate.services.iter().take(down_ones).map(|service| Subject::Service(service.id.clone())).collect();
+        let readings = down(&estate, START, |probe| first.contains(&probe.subject));
+        assert_eq!(!told(&estate, &readings).is_empty(), fires, "{down_ones} of {services}");
+    }
+}
+
+#[test]
+fn what_could_not_be_looked_at_is_told_beside_what_is_down() {
+    let (estate, is) = (estate(), |probe: &ProbeSpec, name: &str| probe.subject == Subject::Service(name.into()));
+    let mut readings = down(&estate, START, |probe| is(probe, "api") || is(probe, "auth"));
+    let evidence = |readings: &Readings| told(&estate, readings)[0].evidence.clone();
+    assert_eq!(evidence(&readings), "2 of 3 services of us-east-1 are down");
+    for probe in estate.probes.iter().filter(|probe| is(probe, "web")) {
+        readings.get_mut(&probe.id).unwrap().status = Status::Unknown;
+    }
+    assert_eq!(evidence(&readings), "2 of 3 services of us-east-1 are down; 1 could not be looked at");
+}
+
+#[test]
 fn the_standby_has_no_rule() {
     let (estate, start) = (estate(), START);
     let readings = down(&estate, start, |probe| probe.region.as_ref().is_some_and(|it| it.as_str() == WEST));

@@ -295,7 +295,7 @@ pub fn caught_up(survey: &Survey, home: &RegionId, drained: At) -> Result<(Strin
     })
 }
 
-/// Whether a healthy copy of a datastore follows in `region`, and one member alone takes writes.
+/// Whether a healthy copy of a datastore follows in `region`, and one member alone is seen to take writes.
 ///
 /// # Errors
 /// What is missing, in words.
@@ -307,6 +307,9 @@ pub fn protected_in(survey: &Survey, region: &RegionId) -> Result<String, String
             "{} each take writes",
             writers.iter().map(|it| it.placed()).collect::<Vec<_>>().join(" and ")
         ));
+    }
+    if writers.is_empty() {
+        return Err("nobody is seen to take writes, so nobody knows whom a copy would follow".into());
     }
     let there = |it: &&Member| it.region.as_ref() == Some(region) && matches!(it.role, Role::Replica | Role::Writer);
     match survey.members.iter().filter(there).find(|it| it.status == Status::Healthy) {

@@ -63,8 +63,11 @@ pub fn unprotected(
         found.extend(of_store(estate, store, surveys.get(&store.id), &serving, now).into_iter().map(say));
     }
     for spec in &estate.backups {
-        let Some(known) = state.backups.get(&spec.id).filter(|known| known.worth != Worth::Fresh) else { continue };
-        let detail = format!("{}: {} ({})", spec.title, known.worth, known.detail);
+        let detail = match state.backups.get(&spec.id) {
+            Some(known) if known.worth == Worth::Fresh => continue,
+            Some(known) => format!("{}: {} ({})", spec.title, known.worth, known.detail),
+            None => format!("{}: not looked at yet", spec.title),
+        };
         found.push(Unprotected { store: Some(spec.subject.clone()), gap: Gap::Backup, detail });
     }
     found.extend(not_fenced(estate, state, readings, now));
@@ -79,10 +82,10 @@ fn of_store(
     serving: &RegionId,
     now: At,
 ) -> Vec<(Gap, String)> {
-    let survey = match taken {
+    let survey = match taken.map(|taken| taken.current(estate.policy.survey_every, now)) {
         None => return vec![(Gap::Unknown, "was not looked at yet".into())],
-        Some(SurveyLive { fault: Some(fault), .. }) => return vec![(Gap::Unknown, fault.clone())],
-        Some(taken) => &taken.survey,
+        Some(Err(why)) => return vec![(Gap::Unknown, why)],
+        Some(Ok(survey)) => survey,
     };
     if let Some(split) = split(survey) {
         return vec![(Gap::SplitHistory, split)];
@@ -101,6 +104,9 @@ fn of_store(
             let behind = seconds_between(point.at, now);
             vec![(Gap::Behind, format!("the copy outside {serving} is {behind:.0} s behind; the RPO allows {target}"))]
         }
+        (None, Some(_)) => {
+            vec![(Gap::Unknown, format!("how far the copy outside {serving} is behind is not known"))]
+        }
         _ => Vec::new(),
     }
 }
@@ -116,11 +122,17 @@ fn split(survey: &Survey) -> Option<String> {
 /// A region that was silent when it was left may have come back, with everything that writes still running.
 fn not_fenced(estate: &Estate, state: &State, readings: &Readings, now: At) -> Option<Unprotected> {
     let moved = state.moved.as_ref().filter(|moved| !moved.fenced)?;
-    let answers = |status| matches!(status, Status::Healthy | Status::Degraded);
     let there = estate.probes.iter().filter(|probe| probe.region.as_ref() == Some(&moved.from));
-    let answering = there.map(|probe| said(probe, readings, now)).any(|said| answers(said.status));
-    let detail = format!("{} answers again, and what writes there was never stopped", moved.from);
-    answering.then_some(Unprotected { store: None, gap: Gap::NotFenced, detail })
+    let said: Vec<Status> = there.map(|probe| said(probe, readings, now).status).collect();
+    let (region, writes) = (&moved.from, "what writes there was never stopped");
+    let (gap, detail) = if said.iter().any(|status| matches!(status, Status::Healthy | Status::Degraded)) {
+        (Gap::NotFenced, format!("{region} answers again, and {writes}"))
+    } else if said.is_empty() || said.contains(&Status::Unknown) {
+        (Gap::Unknown, format!("whether {region} answers again is not known, and {writes}"))
+    } else {
+        return None;
+    };
+    Some(Unprotected { store: None, gap, detail })
 }
 
 /// Whether clients can be brought back to `home`: nothing that blocks is unprotected, and the region has been well for `settle`.

@@ -56,6 +56,118 @@ fn what_is_unprotected_is_said() {
 }
 
 #[test]
+fn what_could_not_be_looked_at_is_not_protected() {
+    type Row = (&'static str, fn(&mut SurveyLive), &'static [Gap]);
+    let rows: [Row; 7] = [
+        ("whole", |_| {}, &[]),
+        ("refused", |taken| taken.fault = Some("403".into()), &[Gap::Unknown]),
+        ("never answered", |taken| taken.at = None, &[Gap::Unknown]),
+        ("yesterday's answer", |taken| taken.at = Some(before(now(), Duration::from_secs(86_400))), &[Gap::Unknown]),
+        ("nobody knows how far it is behind", |taken| taken.survey.standby_point = None, &[Gap::Unknown]),
+        ("the copy refuses", |taken| taken.survey.members[1].status = Status::Unknown, &[Gap::NoCopy]),
+        ("nobody knows where the copy is", |taken| taken.survey.members[1].region = None, &[Gap::NoCopy]),
+    ];
+    for (what, so, wanted) in rows {
+        let members = vec![member("new", STANDBY, Role::Writer, None), member("copy", HOME, Role::Replica, None)];
+        let (state, mut surveys) = away(members, Some(point(4, false)));
+        surveys.values_mut().for_each(so);
+        let found = unprotected(&estate(), &state, &surveys, &BTreeMap::new(), now());
+        assert_eq!(found.iter().map(|it| it.gap).collect::<Vec<_>>(), wanted, "{what}: {found:?}");
+    }
+}
+
+#[test]
+fn a_backup_that_was_never_looked_at_protects_nothing() {
+    use super::super::backup::{BackupSpec, Worth};
+    use super::super::state::BackupState;
+    let mut estate = estate();
+    estate.backups.push(BackupSpec {
+        id: "db.snapshots".into(),
+        title: "Snapshots".into(),
+        kind: "rds.snapshots".into(),
+        subject: "db".into(),
+        system: "db".into(),
+        class: None,
+        region: None,
+        every: super::super::time::Span::secs(60),
+        max_age: None,
+        retention: None,
+        params: Default::default(),
+    });
+    let members = vec![member("new", STANDBY, Role::Writer, None), member("copy", HOME, Role::Replica, None)];
+    let (mut state, surveys) = away(members, Some(point(4, false)));
+    let said = |state: &State| {
+        let found = unprotected(&estate, state, &surveys, &BTreeMap::new(), now());
+        found.into_iter().map(|it| it.detail).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&state), ["Snapshots: not looked at yet"]);
+    let mut known = BackupState { worth: Worth::Unknown, since: now(), detail: "403".into() };
+    state.backups.insert("db.snapshots".into(), known.clone());
+    assert_eq!(said(&state), ["Snapshots: unknown (403)"]);
+    known.worth = Worth::Fresh;
+    state.backups.insert("db.snapshots".into(), known);
+    assert_eq!(said(&state), [""; 0]);
+}
+
+#[test]
+fn a_region_that_was_only_silent_is_not_taken_for_silent_still() {
+    let rows = [
+        ("healthy", Some(Status::Healthy), Some(Gap::NotFenced)),
+        ("slow", Some(Status::Degraded), Some(Gap::NotFenced)),
+        ("dark", Some(Status::Down), None),
+        ("refused", Some(Status::Unknown), Some(Gap::Unknown)),
+        ("no reading", None, Some(Gap::Unknown)),
+    ];
+    for (what, status, wanted) in rows {
+        let mut bench = failed_over();
+        bench.state.moved.as_mut().unwrap().fenced = false;
+        bench.readings.clear();
+        status.into_iter().for_each(|status| bench.probe(HOME, status));
+        let found = unprotected(&bench.estate, &bench.state, &BTreeMap::new(), &bench.readings, bench.now);
+        let of_region = found.iter().find(|it| it.store.is_none()).map(|it| it.gap);
+        assert_eq!(of_region, wanted, "{what}");
+    }
+    let mut fenced = failed_over();
+    assert!(fenced.state.moved.as_ref().unwrap().fenced, "its writers were stopped");
+    fenced.probe(HOME, Status::Healthy);
+    let found = unprotected(&fenced.estate, &fenced.state, &BTreeMap::new(), &fenced.readings, fenced.now);
+    assert!(found.iter().all(|it| it.store.is_some()), "{found:?}");
+}
+
+#[test]
+fn a_copy_follows_only_a_writer_that_is_seen() {
+    let survey = |members| Survey { members, ..Survey::default() };
+    let says = |members| protected_in(&survey(members), &HOME.into());
+    let (writer, copy) = (|| member("new", STANDBY, Role::Writer, None), || member("copy", HOME, Role::Replica, None));
+    let with = |status, it: Member| Member { status, ..it };
+    let rows = [
+        ("it follows", vec![writer(), copy()], None),
+        ("two writers", vec![writer(), member("old", HOME, Role::Writer, None), copy()], Some("each take writes")),
+        (
+            "one of two may write",
+            vec![writer(), with(Status::Unknown, member("old", HOME, Role::Writer, None))],
+            Some("each take writes"),
+        ),
+        ("nobody is seen to write", vec![copy()], Some("nobody is seen to take writes")),
+        ("the writer is silent", vec![with(Status::Down, writer()), copy()], Some("nobody is seen to take writes")),
+        ("the copy refuses", vec![writer(), with(Status::Unknown, copy())], Some("no healthy copy")),
+        (
+            "the copy is elsewhere",
+            vec![writer(), member("copy", STANDBY, Role::Replica, None)],
+            Some("no healthy copy"),
+        ),
+        ("nobody answers", Vec::new(), Some("nobody is seen to take writes")),
+    ];
+    for (what, members, wanted) in rows {
+        match (says(members), wanted) {
+            (Ok(_), None) => {}
+            (Err(why), Some(words)) => assert!(why.contains(words), "{what}: {why}"),
+            (said, _) => panic!("{what}: {said:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_copy_has_caught_up_when_it_is_level_or_has_replayed_something_newer() {
     let drained = before(now(), Duration::from_secs(30));
     let says = |members, standby_point| {
@@ -125,6 +237,12 @@ fn clients_come_home_only_to_what_is_whole_and_has_settled() {
     assert_eq!(bench.ask(start()).unwrap_err().reason, RefusalReason::Unsafe, "the database was not looked at");
     let copies = vec![member("new", STANDBY, Role::Writer, None), member("copy", HOME, Role::Replica, None)];
     bench.surveys = away(copies, None).1;
+    bench.surveys.values_mut().for_each(|taken| taken.at = Some(bench.now));
+    let refused = bench.ask(start()).unwrap_err();
+    assert!(refused.why.contains("how far the copy outside us-west-2 is behind is not known"), "{refused}");
+    let copies = vec![member("new", STANDBY, Role::Writer, None), member("copy", HOME, Role::Replica, None)];
+    bench.surveys = away(copies, Some(RecoveryPoint { at: bench.now, ..point(0, false) })).1;
+    bench.surveys.values_mut().for_each(|taken| taken.at = Some(bench.now));
     let refused = bench.ask(start()).unwrap_err();
     assert!(refused.why.contains("nothing probes"), "{refused}");
     let of_region = &mut bench.estate.probes[0];

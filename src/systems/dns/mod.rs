@@ -84,10 +84,13 @@ async fn look(spec: &ProbeSpec) -> Result<Result<Reply, String>, String> {
         Some(server) => addresses(server).await?,
         None => host_servers()?,
     };
+    if servers.is_empty() {
+        return Err(format!("no name server is known in {RESOLV_CONF}: set `server`"));
+    }
     // A resolver has to be asked to recurse; the zone's own server ignores the wish.
     let question = Question::new(name, kind, true)?;
     let patience = spec.timeout.0.mul_f64(0.9) / u32::try_from(servers.len()).unwrap_or(1).max(1);
-    let mut silence = Err("no name server is known".to_owned());
+    let mut silence = Err(String::new());
     for server in servers {
         match ask(server, &question, patience).await {
             Ok(reply) => return Ok(Ok(reply)),
@@ -103,6 +106,7 @@ fn judge(reply: &Reply, expected: &[String]) -> Reading {
         ResponseCode::NoError if !reply.values.is_empty() && reply.values.iter().all(right) => {
             Reading::healthy(reply.words())
         }
+        ResponseCode::Refused => Reading::unknown(format!("Mayday is refused: {}", reply.words())),
         ResponseCode::NoError if !reply.values.is_empty() => {
             Reading::down(format!("answers {}, expected {}", reply.words(), expected.join(" or ")))
         }
@@ -160,6 +164,7 @@ mod tests {
         assert_eq!(status(&reply(ResponseCode::NoError, &[]), &[]), Status::Down);
         assert_eq!(status(&reply(ResponseCode::NXDomain, &[]), &[]), Status::Down);
         assert_eq!(status(&reply(ResponseCode::ServFail, &[]), &[]), Status::Down);
+        assert_eq!(status(&reply(ResponseCode::Refused, &[]), &expected), Status::Unknown, "who refuses tells nothing");
     }
 
     #[test]

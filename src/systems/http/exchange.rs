@@ -18,6 +18,22 @@ use crate::systems::dns::ask::{Question, ask};
 /// More of a body is not read.
 const LONGEST: usize = 256 * 1024;
 
+/// What the words begin with when this host itself could not ask: of the target nothing is known then.
+pub const UNASKED: &str = "nobody could be asked: ";
+
+fn unasked(why: impl std::fmt::Display) -> String {
+    format!("{UNASKED}{why}")
+}
+
+/// `EMFILE` and `ENFILE`, as Rust words them: no descriptor is left here.
+const EXHAUSTED: [&str; 2] = ["(os error 24)", "(os error 23)"];
+
+/// Why there is no answer; that this host has nothing left to ask with is no word on the target.
+fn silence(error: &(dyn std::error::Error + 'static)) -> String {
+    let why = root(error);
+    if EXHAUSTED.iter().any(|code| why.contains(code)) { unasked(why) } else { why }
+}
+
 /// The word for this host's own resolver.
 pub const HOST: &str = "host";
 
@@ -125,7 +141,7 @@ impl Target {
             let asking = async {
                 let client = self.client(patience).await?;
                 let sent = with(client.request(method, self.url.clone())).send().await;
-                let response = sent.map_err(|error| root(&error.without_url()))?;
+                let response = sent.map_err(|error| silence(&error.without_url()))?;
                 let (status, certificate_ends) = (response.status().as_u16(), certificate_ends(&response));
                 Ok(Reply { status, body: body(response).await?, took: started.elapsed(), certificate_ends })
             };
@@ -137,11 +153,11 @@ impl Target {
 
     async fn client(&self, patience: Duration) -> Result<Client, String> {
         if self.resolver.is_none() && self.authority.is_none() {
-            return client();
+            return client().map_err(unasked);
         }
         let authorities = match &self.authority {
             Some(path) => {
-                let unread = |error| format!("the authorities in {} cannot be read: {error}", clean(path));
+                let unread = |error| unasked(format!("the authorities in {} cannot be read: {error}", clean(path)));
                 Some(tokio::fs::read(path).await.map_err(unread)?)
             }
             None => None,
@@ -154,7 +170,7 @@ impl Target {
         let way = (pinned.map(|(host, at)| (host.to_owned(), at)), authorities);
         self.kept.get(way, |(pinned, authorities)| {
             let pinned = pinned.as_ref().map(|(host, at)| (host.as_str(), *at));
-            make(&Way { pinned, authorities: authorities.as_deref() })
+            make(&Way { pinned, authorities: authorities.as_deref() }).map_err(unasked)
         })
     }
 
@@ -163,8 +179,8 @@ impl Target {
         let port = self.url.port_or_known_default().unwrap_or(80);
         let mut why = format!("the resolver {} has no address", clean(resolver));
         for kind in ["A", "AAAA"] {
-            let question = Question::new(host, kind, true)?;
-            for server in addresses(resolver).await? {
+            let question = Question::new(host, kind, true).map_err(unasked)?;
+            for server in addresses(resolver).await.map_err(unasked)? {
                 match ask(server, &question, patience / 2).await {
                     Ok(reply) => match reply.values.iter().find_map(|value| value.parse().ok()) {
                         Some(ip) => return Ok(SocketAddr::new(ip, port)),
@@ -188,4 +204,24 @@ async fn body(mut response: reqwest::Response) -> Result<String, String> {
         }
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_host_lacks_says_nothing_of_the_target() {
+        let of = |code| silence(&std::io::Error::from_raw_os_error(code));
+        for (code, here) in [(24, true), (23, true), (111, false), (110, false)] {
+            assert_eq!(of(code).starts_with(UNASKED), here, "{}", of(code));
+        }
+    }
+
+    #[tokio::test]
+    async fn authorities_that_cannot_be_read_are_no_target_that_is_down() {
+        let target = Target::new("https://127.0.0.1:9/", None).unwrap().trusting(Some("/nonexistent/authorities.pem"));
+        let why = target.ask(Method::GET, Duration::from_secs(2)).await.err().unwrap();
+        assert!(why.starts_with(UNASKED) && why.contains("/nonexistent/authorities.pem"), "{why}");
+    }
 }

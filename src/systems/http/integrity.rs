@@ -7,11 +7,11 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::KIND;
-use super::exchange::Target;
+use super::exchange::{Target, UNASKED};
 use crate::domain::checklist::{Sum, Tally};
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
-use crate::domain::system::Fault;
+use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
 use crate::domain::time::At;
 
@@ -30,7 +30,15 @@ pub async fn tally(spec: &ProbeSpec, until: Option<At>, patience: Duration) -> R
         target.url.query_pairs_mut().append_pair(params.text("until")?, &until.to_string());
     }
     let lost = |why: String| Fault::transient(KIND.name, format!("what the stores hold cannot be counted: {why}"));
-    let reply = target.ask(Method::GET, patience).await.map_err(lost)?;
+    let reply = target.ask(Method::GET, patience).await.map_err(|why| match why.starts_with(UNASKED) {
+        true => Fault::permanent(KIND.name, why).means("what the stores hold is not known"),
+        false => lost(why),
+    })?;
+    if matches!(reply.status, 401 | 403 | 407 | 429) {
+        return Err(Fault::permanent(KIND.name, format!("Mayday is refused: {}", reply.words()))
+            .means("what the stores hold is not known")
+            .next("look at the credentials and the limits that Mayday meets there"));
+    }
     if !reply.is_success() {
         return Err(lost(reply.words()));
     }
@@ -56,6 +64,7 @@ fn one(name: &str, sum: &Value) -> Result<(String, Sum), Fault> {
 pub async fn probe(spec: &ProbeSpec) -> Reading {
     match tally(spec, None, spec.timeout.0.mul_f64(0.9)).await {
         Ok(tally) => Reading::healthy(format!("{} stores counted", tally.len())),
+        Err(fault) if fault.class == FaultClass::Permanent => Reading::unknown(fault.what),
         Err(fault) => Reading::down(fault.what),
     }
 }

@@ -4,7 +4,7 @@ use reqwest::{Method, RequestBuilder, header};
 use serde_json::{Value, json};
 
 use super::KIND;
-use super::exchange::{Reply, Target};
+use super::exchange::{Reply, Target, UNASKED};
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
 use crate::domain::text::clean;
@@ -30,10 +30,11 @@ async fn sign_in(spec: &ProbeSpec) -> Result<Reading, Reading> {
     let patience = spec.timeout.0.mul_f64(0.45);
     let body = json!({ "username": username, "password": password.expose() }).to_string();
     let with = |it: RequestBuilder| it.header(header::CONTENT_TYPE, "application/json").body(body);
-    let opened = target("url")?.send(Method::POST, patience, with).await.map_err(Reading::down)?;
+    let silent = |why: String| if why.starts_with(UNASKED) { Reading::unknown(why) } else { Reading::down(why) };
+    let opened = target("url")?.send(Method::POST, patience, with).await.map_err(silent)?;
     let token = found(&opened, text("token_pointer")?, "nobody can sign in", &[password.expose()])?;
     let with = |it: RequestBuilder| it.bearer_auth(&token);
-    let asked = target("session_url")?.send(Method::GET, patience, with).await.map_err(Reading::down)?;
+    let asked = target("session_url")?.send(Method::GET, patience, with).await.map_err(silent)?;
     let secrets = [password.expose(), &token];
     let who = found(&asked, text("user_pointer")?, "the session that was opened is not known", &secrets)?;
     if who != username {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use reqwest::Method;
 
-use self::exchange::{HOST, Reply, Target};
+use self::exchange::{HOST, Reply, Target, UNASKED};
 use self::steps::{Measure, Transaction};
 use super::looking::Looking;
 use crate::domain::backup::rough;
@@ -179,6 +179,7 @@ impl System for Http {
             // A little sooner than the caller, so that the reading can say what happened.
             Ok(target) => match target.ask(Method::GET, spec.timeout.0.mul_f64(0.9)).await {
                 Ok(reply) => judge(&reply, params, At::now()),
+                Err(why) if why.starts_with(UNASKED) => Reading::unknown(why),
                 Err(why) => Reading::down(why),
             },
             Err(why) => Reading::unknown(why),

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::KIND;
-use super::exchange::{Reply, Target};
+use super::exchange::{Reply, Target, UNASKED};
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::RecoveryPoint;
@@ -36,10 +36,21 @@ async fn reach(target: &Target, method: Method) -> Result<Guard, Fault> {
     };
     let reply = target.ask(method, PATIENCE).await.map_err(unknown)?;
     match reply.status {
-        401 | 403 | 407 | 429 => Err(unknown(format!("Mayday is refused: {}", reply.words()))),
+        _ if refuses(reply.status) => Err(unknown(format!("Mayday is refused: {}", reply.words()))),
         500.. => Err(unknown(reply.words())),
         status => Ok(Guard::pass("reach", format!("{} answers ({status})", host(target)))),
     }
+}
+
+/// Whoever is let in nowhere, or is held back, learns nothing of what clients are told.
+fn refuses(status: u16) -> bool {
+    matches!(status, 401 | 403 | 407 | 429)
+}
+
+fn refused(target: &Target, reply: &Reply) -> Fault {
+    Fault::transient(KIND.name, format!("{} refuses Mayday: {}", host(target), reply.words()))
+        .means("whether clients are served is not known")
+        .next("look at the credentials and the limits that Mayday meets there")
 }
 
 /// Writes and reads as a client does, several times in a row.
@@ -113,6 +124,8 @@ impl Look for Transaction {
         let mut seen = BTreeSet::new();
         for _ in 0..self.times {
             let outcome = match self.target.ask(Method::POST, PATIENCE).await {
+                Ok(reply) if refuses(reply.status) => return Err(refused(&self.target, &reply)),
+                Err(why) if why.starts_with(UNASKED) => return Err(Fault::transient(KIND.name, why)),
                 Ok(reply) => self.proven(&reply).map(|written| (written, reply.took)),
                 Err(why) => Err(why),
             };
@@ -173,6 +186,7 @@ impl Look for Measure {
     async fn look(&self, _log: &dyn StepLog) -> Result<Verified, Fault> {
         let reply = match self.target.ask(Method::GET, PATIENCE).await {
             Ok(reply) if reply.is_success() => reply,
+            Ok(reply) if refuses(reply.status) => return Err(refused(&self.target, &reply)),
             Ok(reply) => return Ok(Verified::Pending { detail: reply.words() }),
             Err(detail) => return Ok(Verified::Pending { detail }),
         };
@@ -212,4 +226,27 @@ fn jq_path(pointer: &str) -> String {
 
 fn host(target: &Target) -> String {
     clean(target.url.host_str().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_is_turned_away_has_learnt_nothing() {
+        for (status, turned_away) in [
+            (200, false),
+            (301, false),
+            (400, false),
+            (401, true),
+            (403, true),
+            (404, false),
+            (407, true),
+            (429, true),
+            (500, false),
+            (503, false),
+        ] {
+            assert_eq!(refuses(status), turned_away, "{status}");
+        }
+    }
 }

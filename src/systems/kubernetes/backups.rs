@@ -182,7 +182,8 @@ fn schedule_guard(name: &str, schedules: &[DynamicObject]) -> Guard {
     let cron = clean(text(&schedule.data, "/spec/schedule").unwrap_or_default());
     match (paused, text(&schedule.data, "/status/phase")) {
         (true, _) => Guard::warn("schedule", format!("the Schedule {name} is paused")),
-        (false, Some("Enabled") | None) => Guard::pass("schedule", format!("{name} runs at {cron}")),
+        (false, Some("Enabled")) => Guard::pass("schedule", format!("{name} runs at {cron}")),
+        (false, None) => Guard::warn("schedule", format!("whether the Schedule {name} runs is not told by Velero yet")),
         (false, Some(phase)) => Guard::warn("schedule", format!("the Schedule {name} is {}", clean(phase))),
     }
 }
@@ -258,6 +259,30 @@ mod tests {
             "creationTime": "2026-11-23T04:00:00Z", "readyToUse": true, "restoreSize": "20Gi",
         }}));
         assert_eq!(snapshot_copy(&ready).map(|it| (it.state, it.size)), Some((CopyState::Good, Some(20 << 30))));
+    }
+
+    #[test]
+    fn a_schedule_and_a_location_of_which_nothing_is_told_are_not_well() {
+        use crate::domain::system::GuardVerdict::{self, Block, Pass, Warn};
+        let phase = |phase: &str| object(json!({ "status": { "phase": phase }, "spec": { "schedule": "0 4 * * *" } }));
+        let silent = || object(json!({ "spec": { "schedule": "0 4 * * *" } }));
+        let paused = object(json!({ "status": { "phase": "Enabled" }, "spec": { "paused": true } }));
+        let rows: [(&str, Option<DynamicObject>, GuardVerdict, &str); 5] = [
+            ("it runs", Some(phase("Enabled")), Pass, "runs at 0 4 * * *"),
+            ("no word of it", Some(silent()), Warn, "is not told"),
+            ("it is paused", Some(paused), Warn, "paused"),
+            ("it failed", Some(phase("FailedValidation")), Warn, "FailedValidation"),
+            ("it is not there", None, Block, "there is no Schedule"),
+        ];
+        for (what, schedule, verdict, words) in rows {
+            let guard = schedule_guard("nightly", &schedule.into_iter().collect::<Vec<_>>());
+            assert!(guard.verdict == verdict && guard.detail.contains(words), "{what}: {guard:?}");
+        }
+        for (what, location, verdict) in
+            [("well", Some(phase("Available")), Pass), ("no word", Some(silent()), Block), ("none", None, Block)]
+        {
+            assert_eq!(location_guard("s3", location.as_ref()).verdict, verdict, "{what}");
+        }
     }
 
     #[test]

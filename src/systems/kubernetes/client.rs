@@ -11,6 +11,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, ResourceQuota};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Config, Error};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
@@ -34,8 +35,9 @@ const MUTATION: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// How long it waits for a new one while the old one serves.
 const RENEWAL: Duration = Duration::from_millis(200);
-/// More objects than this are not asked for.
+/// So many objects are asked for at once, and so many times: no cluster has more.
 const MOST: u32 = 1000;
+const PAGES: usize = 50;
 
 /// Where the credentials come from.
 #[derive(Clone)]
@@ -196,45 +198,50 @@ impl Client {
             .await
     }
 
+    /// All objects that there are, page by page: the first page alone would look like all of them.
+    async fn list<K>(&self, what: &str, of: impl Fn(kube::Client) -> Api<K> + Send + Sync) -> Result<Vec<K>, Fault>
+    where
+        K: Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        let (mut found, mut from) = (Vec::new(), None::<String>);
+        for _ in 0..PAGES {
+            let page = ListParams { limit: Some(MOST), continue_token: from, ..ListParams::default() };
+            let told = self.read(what, async |client| of(client).list(&page).await).await?;
+            found.extend(told.items);
+            from = told.metadata.continue_.filter(|token| !token.is_empty());
+            if from.is_none() {
+                return Ok(found);
+            }
+        }
+        Err(Fault::permanent(&self.system, format!("{what}: there are more than {}", PAGES * MOST as usize))
+            .means("not all of them were seen, so nothing is concluded from those that were"))
+    }
+
     pub async fn deployments(&self) -> Result<Vec<Deployment>, Fault> {
-        let (namespace, all) = (&self.namespace, ListParams::default().limit(MOST));
-        self.read("list deployments", async |client| Api::namespaced(client, namespace).list(&all).await)
-            .await
-            .map(|list| list.items)
+        self.list("list deployments", |client| Api::namespaced(client, &self.namespace)).await
     }
 
     pub async fn autoscalers(&self) -> Result<Vec<HorizontalPodAutoscaler>, Fault> {
-        let (namespace, all) = (&self.namespace, ListParams::default().limit(MOST));
-        self.read("list autoscalers", async |client| Api::namespaced(client, namespace).list(&all).await)
-            .await
-            .map(|list| list.items)
+        self.list("list autoscalers", |client| Api::namespaced(client, &self.namespace)).await
     }
 
     /// The pods of the namespace.
     pub async fn pods(&self) -> Result<Vec<Pod>, Fault> {
-        let (namespace, all) = (&self.namespace, ListParams::default().limit(MOST));
-        self.read("list pods", async |client| Api::namespaced(client, namespace).list(&all).await)
-            .await
-            .map(|list| list.items)
+        self.list("list pods", |client| Api::namespaced(client, &self.namespace)).await
     }
 
     /// The pods of all namespaces: what they ask for is taken from the nodes.
     pub async fn all_pods(&self) -> Result<Vec<Pod>, Fault> {
-        let all = ListParams::default().limit(MOST);
-        self.read("list all pods", async |client| Api::all(client).list(&all).await).await.map(|list| list.items)
+        self.list("list all pods", Api::all).await
     }
 
     pub async fn nodes(&self) -> Result<Vec<Node>, Fault> {
-        let all = ListParams::default().limit(MOST);
-        self.read("list nodes", async |client| Api::all(client).list(&all).await).await.map(|list| list.items)
+        self.list("list nodes", Api::all).await
     }
 
     /// What the namespace may use.
     pub async fn quotas(&self) -> Result<Vec<ResourceQuota>, Fault> {
-        let (namespace, all) = (&self.namespace, ListParams::default().limit(MOST));
-        self.read("list quotas", async |client| Api::namespaced(client, namespace).list(&all).await)
-            .await
-            .map(|list| list.items)
+        self.list("list quotas", |client| Api::namespaced(client, &self.namespace)).await
     }
 
     pub fn namespace(&self) -> &str {
@@ -243,24 +250,15 @@ impl Client {
 
     /// The names of the namespace's claims.
     pub async fn claims(&self) -> Result<Vec<String>, Fault> {
-        let (namespace, all) = (&self.namespace, ListParams::default().limit(MOST));
-        let list = self
-            .read("list claims", async |client| {
-                Api::<PersistentVolumeClaim>::namespaced(client, namespace).list(&all).await
-            })
-            .await?;
-        Ok(list.items.into_iter().filter_map(|it| it.metadata.name).collect())
+        let of = |client| Api::<PersistentVolumeClaim>::namespaced(client, &self.namespace);
+        let claims = self.list("list claims", of).await?;
+        Ok(claims.into_iter().filter_map(|it| it.metadata.name).collect())
     }
 
     /// The custom resources of a kind.
     pub async fn dynamic(&self, resource: &ApiResource, namespace: &str) -> Result<Vec<DynamicObject>, Fault> {
-        let all = ListParams::default().limit(MOST);
         let what = format!("list {}", resource.plural);
-        self.read(&what, async |client| {
-            let list = Api::<DynamicObject>::namespaced_with(client, namespace, resource).list(&all).await?;
-            Ok(list.items)
-        })
-        .await
+        self.list(&what, |client| Api::<DynamicObject>::namespaced_with(client, namespace, resource)).await
     }
 
     /// Whether these credentials may do something in the namespace.

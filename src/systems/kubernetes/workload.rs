@@ -76,11 +76,17 @@ impl Workload {
             let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
             matches!(phase, Some("Succeeded" | "Failed"))
         };
-        let own = |pod: &Pod| {
+        let labelled = |pod: &Pod| {
             let labels = pod.metadata.labels.as_ref();
             labels.is_some_and(|has| self.labels.iter().all(|(name, value)| has.get(name) == Some(value)))
         };
-        pods.iter().filter(|pod| !self.labels.is_empty() && own(pod) && !has_ended(pod)).count()
+        // A selector without plain labels says nothing here: then every pod that is called so may be its own.
+        let called = |pod: &Pod| {
+            let name = pod.metadata.name.as_deref().and_then(|name| name.strip_prefix(&self.name));
+            name.is_some_and(|rest| rest.starts_with('-'))
+        };
+        let own = |pod: &&Pod| if self.labels.is_empty() { called(pod) } else { labelled(pod) };
+        pods.iter().filter(own).filter(|pod| !has_ended(pod)).count()
     }
 
     /// Every wanted replica is of the newest version and serves, and none of an older one is left.
@@ -187,6 +193,28 @@ mod tests {
         assert!(!workload.asks_for(4));
         workload.autoscaler = Some(Autoscaler { name: "auth".into(), min: 4, max: 10 });
         assert!(workload.carries(4) && !workload.carries(5));
+    }
+
+    #[test]
+    fn pods_that_no_label_tells_are_not_nobodys() {
+        let pod = |name: &str, app: &str, phase: &str| -> Pod {
+            let object = serde_json::json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": { "app": app } },
+                "status": { "phase": phase },
+            });
+            serde_json::from_value(object).unwrap()
+        };
+        let pods = [
+            pod("auth-7d9f-x", "auth", "Running"),
+            pod("auth-7d9f-y", "auth", "Succeeded"),
+            pod("authors-55c-z", "authors", "Running"),
+            pod("other-1-a", "auth", "Pending"),
+        ];
+        let mut it = workload(1, 1, 0, 0);
+        assert_eq!(it.running(&pods), 1, "without plain labels the name counts");
+        it.labels = [("app".to_owned(), "auth".to_owned())].into();
+        assert_eq!(it.running(&pods), 2, "with labels they count, whatever the name");
+        assert_eq!(it.running(&[]), 0);
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
 use crate::domain::time::At;
 
+/// What stands in the code of an error that refuses the user (<https://neo4j.com/docs/status-codes/current/errors/all-errors/>).
+const FORBIDDEN: &str = "Neo.ClientError.Security.";
+
 /// A row of `SHOW SERVERS YIELD *`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -193,8 +196,13 @@ impl Neo4j {
             Ok(View {
                 servers: self.typed(url, &servers?)?,
                 databases: self.typed(url, &databases?)?,
-                // The procedure came with 5.24; before, SHOW DATABASES has to do.
-                checks: checks.ok().map(|rows| self.typed(url, &rows)).transpose()?.unwrap_or_default(),
+                checks: match checks {
+                    Ok(rows) => self.typed(url, &rows)?,
+                    // Who may not ask has not seen that nothing is checked: a leader that cannot replicate would pass for one.
+                    Err(fault) if fault.what.contains(FORBIDDEN) => return Err(fault),
+                    // The procedure came with 5.24; before, SHOW DATABASES has to do.
+                    Err(_) => Vec::new(),
+                },
             })
         })
     }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::Neo4j;
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
+use crate::domain::system::FaultClass;
 
 impl Neo4j {
     pub async fn probe(&self, spec: &ProbeSpec) -> Reading {
@@ -33,6 +34,11 @@ impl Neo4j {
         let faults: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
         match faults.first() {
             None => Reading::healthy(format!("{all}/{all} answer")).took(took),
+            // One that refuses lives, whatever the others do.
+            Some(_) if faults.len() == all && faults.iter().any(|fault| fault.class == FaultClass::Permanent) => {
+                let refused = faults.iter().find(|fault| fault.class == FaultClass::Permanent);
+                Reading::unknown(refused.map_or_else(String::new, |fault| format!("refused: {}", fault.what)))
+            }
             Some(fault) if faults.len() == all => Reading::down(&fault.what),
             Some(fault) => Reading::degraded(format!("{}/{all} answer; {}", all - faults.len(), fault.what)),
         }

@@ -6,7 +6,7 @@ use super::Neo4j;
 use super::look::{DatabaseRow, Sight};
 use crate::domain::health::Status;
 use crate::domain::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
-use crate::domain::system::Fault;
+use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
 
 impl Neo4j {
@@ -39,6 +39,10 @@ impl Neo4j {
         let row = self.row(name, sight);
         let standing = known.map_or("not in the cluster".to_owned(), |row| format!("{}, {}", row.state, row.health));
         let (role, status, detail) = match (sight.silent.get(name), row) {
+            // One that refuses lives, as far as anybody knows.
+            (Some(fault), _) if fault.class == FaultClass::Permanent => {
+                (Role::Unknown, Status::Unknown, format!("{standing}; refused: {}", fault.what))
+            }
             (Some(fault), _) => (Role::Unknown, Status::Down, format!("{standing}; {}", fault.what)),
             (None, _) if leader == Some(name) => (Role::Writer, Status::Healthy, standing),
             (None, None) => (Role::Other, Status::Degraded, format!("{standing}; does not host `{}`", self.database)),

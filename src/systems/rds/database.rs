@@ -1,6 +1,7 @@
 //! One database: what the API of its region says of it, and whether it answers its clients.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_rds::Client;
@@ -114,12 +115,15 @@ pub struct Database {
     /// Whether this host can reach it.
     connect: bool,
     client: OnceCell<Client>,
+    /// Where the API last said that it takes connections: when the API is silent, the port is what can still be tried.
+    endpoint: Mutex<Option<String>>,
 }
 
 impl Database {
     pub fn new(system: &str, name: &str, region: RegionId, aws: Aws, address: Option<String>, connect: bool) -> Self {
         let (system, name) = (system.to_owned(), name.to_owned());
-        Self { system, name, region, aws, address, connect, client: OnceCell::new() }
+        let (client, endpoint) = (OnceCell::new(), Mutex::default());
+        Self { system, name, region, aws, address, connect, client, endpoint }
     }
 
     async fn client(&self) -> Result<&Client, Fault> {
@@ -133,7 +137,11 @@ impl Database {
             let looking = async {
                 let asked = self.client().await?.describe_db_instances().db_instance_identifier(&self.name);
                 let answer = self.aws.ask(Call::Read, "DescribeDBInstances", asked.send()).await?;
-                answer.db_instances().first().map(seen).ok_or_else(|| {
+                let seen = answer.db_instances().first().map(seen);
+                if let Some(endpoint) = seen.as_ref().and_then(|seen| seen.endpoint.clone()) {
+                    *self.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint);
+                }
+                seen.ok_or_else(|| {
                     Fault::permanent(&self.system, format!("there is no database {} in {}", self.name, self.region))
                 })
             };
@@ -157,12 +165,13 @@ impl Database {
         })
     }
 
-    /// Whether it answers a client. `None` when this host is not to try, or does not know where.
+    /// Whether it answers a client. `None` when this host is not to try, or never learnt where.
     pub fn answers<'a>(&'a self, seen: Option<&'a Seen>) -> BoxFuture<'a, Option<Result<(), String>>> {
         Box::pin(async move {
-            let address = self.address.as_ref().or_else(|| seen.and_then(|seen| seen.endpoint.as_ref()));
-            match address.filter(|_| self.connect) {
-                Some(address) => Some(postgres::answers(address, LOOK).await),
+            let told = || seen.and_then(|seen| seen.endpoint.clone());
+            let known = || self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            match self.address.clone().or_else(told).or_else(known).filter(|_| self.connect) {
+                Some(address) => Some(postgres::answers(&address, LOOK).await),
                 None => None,
             }
         })

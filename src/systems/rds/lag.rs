@@ -22,6 +22,8 @@ const BACK: Duration = Duration::from_secs(30 * 60);
 const PERIOD: i32 = 60;
 /// A datapoint that is older says nothing about the lag now; its recovery point stays true.
 const FRESH: f64 = 180.0;
+/// No replica is further behind than ten years.
+const LONGEST: f64 = 10.0 * 365.0 * 86_400.0;
 
 /// One datapoint.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,11 @@ impl Measured {
         let source = format!("ReplicaLag {:.1} s at {}", self.lag, self.at.strftime("%H:%M:%SZ"));
         RecoveryPoint { at: self.holds(), region: Some(region.clone()), source, measured: false }
     }
+}
+
+/// -1 says that nothing replicates, and what no replica can be behind is no lag either: it would count as none.
+fn is_lag(seconds: f64) -> bool {
+    (0.0..=LONGEST).contains(&seconds)
 }
 
 pub struct LagMetric {
@@ -80,6 +87,22 @@ impl LagMetric {
         let results = answer.metric_data_results();
         let points = results.iter().flat_map(|it| it.timestamps().iter().zip(it.values()));
         let points = points.filter_map(|(at, lag)| Some(Measured { at: moment(at)?, lag: *lag }));
-        Ok(points.max_by_key(|it| it.at).filter(|it| it.lag >= 0.0))
+        Ok(points.max_by_key(|it| it.at).filter(|it| is_lag(it.lag)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_lag_is_not_zero() {
+        for (seconds, lag) in
+            [(0.0, true), (300.0, true), (-1.0, false), (f64::NAN, false), (f64::INFINITY, false), (1e300, false)]
+        {
+            assert_eq!(is_lag(seconds), lag, "{seconds}");
+        }
+        let at: At = "2026-11-23T12:00:00Z".parse().unwrap();
+        assert_eq!(Measured { at, lag: 90.0 }.holds(), "2026-11-23T11:58:30Z".parse::<At>().unwrap());
     }
 }

@@ -23,32 +23,39 @@ impl Redis {
             return Err(Fault::permanent(&self.id, format!("there is no backup kind `{}`", spec.kind)));
         }
         let addresses: Vec<&String> = self.servers_named().collect();
+        if addresses.is_empty() {
+            return Err(Fault::permanent(&self.id, "no server is named, so nobody can be asked what is on disk")
+                .next("list them in `nodes` and `regions`"));
+        }
         let asked = join_all(addresses.iter().map(|address| self.saved(address))).await;
-        let (mut copies, mut look, mut silent) = (Vec::new(), BackupLook::default(), None);
+        // What nobody answers is unknown; one that answers is enough to know something.
+        if let Some(Err(fault)) = asked.iter().find(|it| it.is_err()).filter(|_| asked.iter().all(Result::is_err)) {
+            return Err(fault.clone());
+        }
+        let (mut copies, mut look) = (Vec::new(), BackupLook::default());
         for (address, outcome) in addresses.iter().zip(asked) {
+            let (name, warn) = (self.name(address), |words: String| Guard::warn("persistence", words));
             match outcome {
-                Ok(Some(saved)) => {
+                Ok(Saved::Copy(saved)) => {
                     if saved.state == CopyState::Good {
                         look.regions.extend(self.region(address).cloned());
                     }
                     copies.push(saved);
                 }
-                Ok(None) => {
-                    let words = format!("{} writes nothing to disk: a restart loses everything", self.name(address));
-                    look.guards.push(Guard::warn("persistence", words));
+                Ok(Saved::Nothing) => {
+                    look.guards.push(warn(format!("{name} writes nothing to disk: a restart loses everything")));
                 }
-                Err(fault) => silent = Some(fault),
+                Ok(Saved::Untold) => {
+                    look.guards.push(warn(format!("what {name} has on disk is not known: it does not say")))
+                }
+                Err(fault) => look.guards.push(warn(format!("what {name} has on disk is not known: {}", fault.what))),
             }
-        }
-        // What nobody answers is unknown; one that answers is enough to know something.
-        if let (true, Some(fault)) = (copies.is_empty() && look.guards.is_empty(), silent) {
-            return Err(fault);
         }
         Ok(BackupLook { copies: BackupLook::of(copies).copies, ..look })
     }
 
-    /// The newest thing that a server has on disk; `None` when it keeps nothing there.
-    async fn saved(&self, address: &str) -> Result<Option<BackupCopy>, Fault> {
+    /// The newest thing that a server has on disk.
+    async fn saved(&self, address: &str) -> Result<Saved, Fault> {
         let mut link = self.client.connect(Peer::Server, address).await?;
         let info = text(&link.ask(&["INFO", "persistence"]).await?).unwrap_or_default();
         // Managed servers forbid CONFIG; they save.
@@ -60,18 +67,29 @@ impl Redis {
     }
 }
 
-fn newest(info: &str, rules: Option<&str>, name: &str, now: At) -> Option<BackupCopy> {
+/// What a server says of its disk.
+#[derive(Debug, PartialEq)]
+enum Saved {
+    Copy(BackupCopy),
+    /// It keeps nothing there.
+    Nothing,
+    /// It says nothing of it, or has saved nothing since it started: the time that it gives is then that of the start.
+    Untold,
+}
+
+fn newest(info: &str, rules: Option<&str>, name: &str, now: At) -> Saved {
     let lines: BTreeMap<&str, &str> = info.lines().filter_map(|line| line.trim_end().split_once(':')).collect();
     let is = |key: &str, value: &str| lines.get(key) == Some(&value);
-    if is("aof_enabled", "1") && !is("aof_last_write_status", "err") {
-        return Some(copy(now, CopyState::Good, &format!("{name}, append-only file"), None));
+    if is("aof_enabled", "1") && is("aof_last_write_status", "ok") {
+        return Saved::Copy(copy(now, CopyState::Good, &format!("{name}, append-only file"), None));
     }
     if rules.is_some_and(|rules| rules.trim().is_empty()) {
-        return None;
+        return Saved::Nothing;
     }
-    let at = At::from_second(lines.get("rdb_last_save_time")?.parse().ok()?).ok()?;
+    let saved = lines.get("rdb_last_save_time").filter(|_| !is("rdb_saves", "0"));
+    let Some(at) = saved.and_then(|at| At::from_second(at.parse().ok()?).ok()) else { return Saved::Untold };
     let state = if is("rdb_last_bgsave_status", "ok") { CopyState::Good } else { CopyState::Failed };
-    Some(copy(at, state, &format!("{name}, snapshot"), None))
+    Saved::Copy(copy(at, state, &format!("{name}, snapshot"), None))
 }
 
 #[cfg(test)]
@@ -82,7 +100,23 @@ mod tests {
         "# Persistence\r\nloading:0\r\nrdb_last_save_time:1795428000\r\nrdb_last_bgsave_status:ok\r\naof_enabled:0\r\n";
 
     fn of(info: &str, rules: Option<&str>) -> Option<(CopyState, i64)> {
-        newest(info, rules, "redis-1", At::UNIX_EPOCH).map(|copy| (copy.state, copy.at.as_second()))
+        match newest(info, rules, "redis-1", At::UNIX_EPOCH) {
+            Saved::Copy(copy) => Some((copy.state, copy.at.as_second())),
+            Saved::Nothing | Saved::Untold => None,
+        }
+    }
+
+    #[test]
+    fn a_server_that_does_not_say_is_not_one_that_saves_or_does_not() {
+        let never = INFO.replace("aof_enabled:0", "aof_enabled:0\r\nrdb_saves:0");
+        let broken = INFO.replace("rdb_last_save_time:1795428000\r\n", "");
+        let stuck = INFO.replace("aof_enabled:0", "aof_enabled:1").replace("1795428000", "x");
+        for (what, info) in
+            [("an empty answer", ""), ("never saved", &never), ("half of it", &broken), ("stuck", &stuck)]
+        {
+            assert_eq!(newest(info, Some("3600 1"), "redis-1", At::UNIX_EPOCH), Saved::Untold, "{what}");
+        }
+        assert_eq!(newest(INFO, Some(""), "redis-1", At::UNIX_EPOCH), Saved::Nothing);
     }
 
     #[test]

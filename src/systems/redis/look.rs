@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::Redis;
 use super::client::{Link, Peer, fields, items, text};
-use crate::domain::system::Fault;
+use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
 
 /// A replica as a Sentinel knows it.
@@ -95,6 +95,11 @@ impl Sight {
     /// Whether a majority of all Sentinels finds that a failover would be authorized.
     pub fn authorized(&self) -> bool {
         self.views.iter().filter(|view| view.authorizes.is_ok()).count() >= self.majority()
+    }
+
+    /// Whether a Sentinel could not be heard because it refused: it lives, and what it knows is not told.
+    pub fn refuses(&self) -> bool {
+        self.silent.iter().any(|(_, fault)| fault.class == FaultClass::Permanent)
     }
 
     /// Everything that any Sentinel knows as a server, and what the config names.
@@ -228,7 +233,8 @@ fn replica(entry: &redis::Value) -> Replica {
         down: ["s_down", "o_down", "disconnected"].iter().any(|flag| has(&flags, flag)),
         priority: number("slave-priority").unwrap_or(0),
         offset: number("slave-repl-offset").unwrap_or(0),
-        link_down: Duration::from_millis(number("master-link-down-time").unwrap_or(0)),
+        // Not told is not short: who is cut off for nobody knows how long is not fit.
+        link_down: number("master-link-down-time").map_or(Duration::MAX, Duration::from_millis),
         run_id: get("runid").unwrap_or_default(),
     }
 }

@@ -38,7 +38,8 @@ pub struct Server {
     /// Since the master was last heard of; `None` once the link is down.
     pub last_io_secs: Option<u64>,
     pub priority: Option<u64>,
-    pub offset: u64,
+    /// `None` when it does not say: an offset that is not known is not the same as another's.
+    pub offset: Option<u64>,
     /// By address, on a master.
     pub followers: BTreeMap<String, Follower>,
     /// What the application last wrote here.
@@ -100,7 +101,7 @@ impl Redis {
                 link_down_secs: number("master_link_down_since_seconds"),
                 last_io_secs: number("master_last_io_seconds_ago"),
                 priority: number("slave_priority"),
-                offset: number("slave_repl_offset").or_else(|| number("master_repl_offset")).unwrap_or(0),
+                offset: number("slave_repl_offset").or_else(|| number("master_repl_offset")),
                 followers: lines.iter().filter_map(|(key, value)| follower(key, value)).collect(),
                 heartbeat,
                 repl_timeout: repl_timeout(&mut link).await,
@@ -158,7 +159,7 @@ impl Server {
         }
         let follower = master.and_then(|master| master.followers.get(&self.address));
         let secs = self.link_down_secs.or_else(|| follower?.lag).or(self.last_io_secs);
-        let bytes = || Some(Lag::Bytes(master?.offset.saturating_sub(follower?.offset)));
+        let bytes = || Some(Lag::Bytes(master?.offset?.saturating_sub(follower?.offset)));
         secs.map(|secs| Lag::Seconds(secs as f64)).or_else(bytes)
     }
 
@@ -198,6 +199,48 @@ mod tests {
         let (_, syncing) = super::follower("slave1", "ip=::1,port=1,state=wait_bgsave,offset=0,lag=0").unwrap();
         assert_eq!(syncing.lag, None);
         assert!(super::follower("slave_priority", "100").is_none());
+    }
+
+    fn server(address: &str, offset: Option<u64>) -> Server {
+        Server {
+            address: address.into(),
+            master: false,
+            follows: None,
+            link_up: true,
+            link_down_secs: None,
+            last_io_secs: None,
+            priority: None,
+            offset,
+            followers: BTreeMap::new(),
+            heartbeat: None,
+            repl_timeout: REPL_TIMEOUT,
+            took: Duration::ZERO,
+            now: At::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_lag_that_nobody_tells_is_not_zero() {
+        let replica = server("r2:6379", Some(5));
+        let master = |offset, follower: Option<Follower>| Server {
+            master: true,
+            followers: follower.into_iter().map(|it| ("r2:6379".to_owned(), it)).collect(),
+            ..server("r1:6379", offset)
+        };
+        let at = |offset, lag| Some(Follower { offset, lag });
+        let rows = [
+            ("seconds are known", Some(master(Some(9), at(5, Some(1)))), Some(Lag::Seconds(1.0))),
+            ("bytes are", Some(master(Some(9), at(5, None))), Some(Lag::Bytes(4))),
+            ("it is level", Some(master(Some(5), at(5, None))), Some(Lag::Bytes(0))),
+            ("the master does not say how far it is", Some(master(None, at(5, None))), None),
+            ("the master does not know it", Some(master(Some(9), None)), None),
+            ("nobody is the master", None, None),
+        ];
+        for (what, master, wanted) in rows {
+            assert_eq!(replica.lag(master.as_ref()), wanted, "{what}");
+        }
+        let heard = Server { last_io_secs: Some(3), ..replica };
+        assert_eq!(heard.lag(None), Some(Lag::Seconds(3.0)), "what it heard itself counts without the master");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::node::two_writers;
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
 use crate::domain::params::Params;
-use crate::domain::system::Fault;
+use crate::domain::system::{Fault, FaultClass};
 
 impl Redis {
     pub async fn probe(&self, spec: &ProbeSpec) -> Reading {
@@ -28,6 +28,9 @@ impl Redis {
         let sight = self.look_within(patience).await;
         let agreed = sight.agreed();
         let Some(master) = agreed.or(sight.newest().map(|view| view.master.as_str())) else {
+            if sight.refuses() {
+                return Reading::unknown(format!("who the master is, is not told: {}", sight.summary()));
+            }
             return Reading::down(format!("nobody says who the master is: {}", sight.summary()));
         };
         let place = self.placed(master);
@@ -35,7 +38,7 @@ impl Redis {
         let answer = servers.remove(master).unwrap_or_else(|| Err(Fault::transient(&self.id, "was not asked")));
         let others = self.masters(servers.values());
         match answer {
-            Err(fault) if others.is_empty() => Reading::down(fault.what),
+            Err(fault) if others.is_empty() => silence(&fault),
             Err(fault) => Reading::down(format!("{}; {} takes writes", fault.what, others.join(" and "))),
             Ok(server) if server.master && !others.is_empty() => {
                 Reading::degraded(two_writers(&place, &others)).took(server.took)
@@ -65,7 +68,8 @@ impl Redis {
         let (all, up) = (addresses.len(), addresses.len() - faults.len());
         match faults.first() {
             None => Reading::healthy(format!("{up}/{all} answer")),
-            Some(fault) if up == 0 => Reading::down(&fault.what),
+            // One that refuses lives, whatever the others do.
+            Some(fault) if up == 0 => silence(faults.iter().find(|fault| is_refusal(fault)).unwrap_or(fault)),
             Some(fault) => Reading::degraded(format!("{up}/{all} answer; {}", fault.what)),
         }
     }
@@ -88,8 +92,20 @@ impl Redis {
     }
 }
 
+fn is_refusal(fault: &Fault) -> bool {
+    fault.class == FaultClass::Permanent
+}
+
+/// Who does not answer is down; who turns Mayday away lives, and tells nothing.
+fn silence(fault: &Fault) -> Reading {
+    if is_refusal(fault) { Reading::unknown(format!("refused: {}", fault.what)) } else { Reading::down(&fault.what) }
+}
+
 fn sentinels(sight: &Sight) -> Reading {
     let summary = sight.summary();
+    if !sight.majority_answers() && sight.refuses() {
+        return Reading::unknown(format!("whether a failover would be authorized is not told: {summary}"));
+    }
     if !sight.majority_answers() || !sight.authorized() {
         let why = sight.views.iter().find_map(|view| view.authorizes.as_ref().err());
         return Reading::down(match why {
@@ -108,5 +124,61 @@ fn sentinels(sight: &Sight) -> Reading {
     match sight.silent.is_empty() {
         true => Reading::healthy(format!("{summary} and agree, epoch {epoch}")),
         false => Reading::degraded(summary),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::look::View;
+    use super::*;
+    use crate::domain::health::Status;
+
+    fn view(authorizes: Result<String, String>) -> View {
+        View {
+            sentinel: "s1:26379".into(),
+            master: "r1:6379".into(),
+            epoch: 1,
+            master_down: false,
+            master_down_for: Duration::ZERO,
+            failover: false,
+            down_after: Duration::from_secs(1),
+            master_for: Duration::ZERO,
+            authorizes,
+            replicas: Vec::new(),
+        }
+    }
+
+    fn sight(answer: usize, refused: usize, silent: usize) -> Sight {
+        let fault = |fault: Fault, count| std::iter::repeat_n(("s:26379".to_owned(), fault), count);
+        let no = fault(Fault::permanent("cache", "s: NOAUTH"), refused);
+        let late = fault(Fault::transient("cache", "s did not let us in within 2 s"), silent);
+        let views = std::iter::repeat_n(view(Ok("OK 3 usable".into())), answer).collect();
+        Sight { asked: answer + refused + silent, views, silent: no.chain(late).collect() }
+    }
+
+    #[test]
+    fn sentinels_that_could_not_be_asked_are_not_sentinels_that_are_gone() {
+        let rows = [
+            ("all answer", sight(3, 0, 0), Status::Healthy, "agree"),
+            ("one is silent", sight(2, 0, 1), Status::Degraded, "2 of 3 Sentinels answer"),
+            ("a majority is silent", sight(1, 0, 2), Status::Down, "no majority"),
+            ("a majority refuses", sight(1, 2, 0), Status::Unknown, "is not told"),
+            ("all refuse", sight(0, 3, 0), Status::Unknown, "NOAUTH"),
+            ("all are silent", sight(0, 0, 3), Status::Down, "no majority"),
+            ("one refuses, the rest agree", sight(2, 1, 0), Status::Degraded, "NOAUTH"),
+        ];
+        for (what, sight, status, words) in rows {
+            let reading = sentinels(&sight);
+            assert!(reading.status == status && reading.detail.contains(words), "{what}: {reading:?}");
+        }
+        let refused = Sight { views: vec![view(Err("NOQUORUM".into())); 3], ..sight(3, 0, 0) };
+        assert_eq!(sentinels(&refused).status, Status::Down, "they say themselves that nothing would be authorized");
+    }
+
+    #[test]
+    fn whoever_refuses_is_unknown_and_whoever_is_silent_is_down() {
+        assert_eq!(silence(&Fault::permanent("cache", "r1: NOPERM")).status, Status::Unknown);
+        assert!(silence(&Fault::permanent("cache", "r1: NOPERM")).detail.contains("refused"));
+        assert_eq!(silence(&Fault::transient("cache", "r1 did not answer")).status, Status::Down);
     }
 }

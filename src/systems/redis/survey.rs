@@ -7,8 +7,13 @@ use super::look::Sight;
 use super::node::{Server, two_writers};
 use crate::domain::health::Status;
 use crate::domain::recovery::{Member, RecoveryPoint, Role, Survey};
-use crate::domain::system::Fault;
+use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
+
+/// What is known of a peer that told nothing: one that refuses lives, as far as anybody knows.
+fn unseen(fault: &Fault) -> Status {
+    if fault.class == FaultClass::Permanent { Status::Unknown } else { Status::Down }
+}
 
 type Servers = BTreeMap<String, Result<Server, Fault>>;
 
@@ -56,7 +61,7 @@ impl Redis {
         let (role, status, lag, detail) = match server {
             Err(fault) => {
                 let role = if is_writer { Role::Writer } else { Role::Unknown };
-                (role, Status::Down, None, fault.what.clone())
+                (role, unseen(fault), None, fault.what.clone())
             }
             Ok(server) if server.master && is_writer => {
                 (Role::Writer, Status::Healthy, None, format!("{} replicas", server.followers.len()))
@@ -89,7 +94,7 @@ impl Redis {
             let detail = format!("Sentinel: master {}, epoch {}", self.name(&view.master), view.epoch);
             (&view.sentinel, Status::Healthy, detail)
         });
-        let silent = sight.silent.iter().map(|(at, fault)| (at, Status::Down, format!("Sentinel: {}", fault.what)));
+        let silent = sight.silent.iter().map(|(at, fault)| (at, unseen(fault), format!("Sentinel: {}", fault.what)));
         let member = |(at, status, detail): (&String, Status, String)| Member {
             name: clean(self.name(at)),
             region: self.region(at).cloned(),

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hickory_proto::op::ResponseCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::by_hand;
 use super::records::RecordSet;
-use super::shift::CONTROL_PLANE;
-use super::zone::Zone;
+use super::shift::{CONTROL_PLANE, values};
+use super::zone::{Said, Zone};
 use crate::domain::plan::StepSpec;
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
 use crate::domain::text::clean;
 use crate::systems::aws::Call;
-use crate::systems::dns::ask::normal;
+use crate::systems::dns::ask::Reply;
 use crate::systems::shell::quoted;
 
 /// The words of the parameter `state`.
@@ -104,6 +105,30 @@ impl Force {
     }
 }
 
+/// Whether every name server that tells anything answers without `gone`, the values of what was forced down.
+fn without(gone: &[String], identifier: &str, said: &[Said]) -> Verified {
+    if gone.is_empty() {
+        // The name of an alias that nobody can resolve: every answer would seem to be without it.
+        return Verified::Pending { detail: format!("what {identifier} is answered with is not known") };
+    }
+    // One that fails to answer tells nothing of what it answers clients.
+    let tells = |(server, reply): &'_ Said| {
+        let reply = reply.as_ref().ok().filter(|reply| reply.code == ResponseCode::NoError)?;
+        Some((server.clone(), reply.clone()))
+    };
+    let heard: Vec<(String, Reply)> = said.iter().filter_map(tells).collect();
+    if heard.is_empty() {
+        return Verified::Pending { detail: "no name server answers".into() };
+    }
+    match heard.iter().find(|(_, reply)| reply.values.iter().any(|value| gone.contains(value))) {
+        Some((server, reply)) => Verified::Pending { detail: format!("{server} still answers {}", reply.words()) },
+        None => {
+            let detail = format!("{} of {} name servers answer without it", heard.len(), said.len());
+            Verified::Holds { detail, recovery_point: None }
+        }
+    }
+}
+
 #[async_trait]
 impl Step for Force {
     async fn observe(&self, _begun: Option<&Begun>) -> Result<Observed, Fault> {
@@ -151,20 +176,8 @@ impl Step for Force {
             });
         }
         // Forced down, it must not be answered by any server that speaks.
-        let gone: Vec<String> = self.set().await?.resource_records.iter().map(|it| normal(&it.value)).collect();
-        let said = self.zone.ask_servers(&self.name, &self.kind).await?;
-        let heard: Vec<_> = said.iter().filter_map(|(server, reply)| Some((server, reply.as_ref().ok()?))).collect();
-        if heard.is_empty() {
-            return Ok(Verified::Pending { detail: "no name server answers".into() });
-        }
-        let still = heard.iter().find(|(_, reply)| reply.values.iter().any(|value| gone.contains(value)));
-        Ok(match still {
-            Some((server, reply)) => Verified::Pending { detail: format!("{server} still answers {}", reply.words()) },
-            None => {
-                let detail = format!("{} of {} name servers answer without it", heard.len(), said.len());
-                Verified::Holds { detail, recovery_point: None }
-            }
-        })
+        let gone = values(&self.set().await?).await;
+        Ok(without(&gone, &self.identifier, &self.zone.ask_servers(&self.name, &self.kind).await?))
     }
 
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
@@ -207,5 +220,37 @@ impl Step for Force {
         ];
         lines.extend(by_hand::look(&self.zone, &self.name, &self.kind));
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(code: ResponseCode, values: &[&str]) -> Result<Reply, String> {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        Ok(Reply { code, authoritative: true, values, ttl: Some(60) })
+    }
+
+    #[test]
+    fn who_tells_nothing_does_not_answer_without_it() {
+        let (east, ok) = (["192.0.2.1".to_owned()], ResponseCode::NoError);
+        let silent = || Err("no answer".to_owned());
+        let rows = [
+            ("all are without it", &east[..], vec![reply(ok, &["192.0.2.9"]), reply(ok, &[])], Some("2 of 2")),
+            ("one still has it", &east, vec![reply(ok, &["192.0.2.9"]), reply(ok, &["192.0.2.1"])], None),
+            ("half an answer", &east, vec![reply(ok, &["192.0.2.9"]), silent()], Some("1 of 2")),
+            ("all are silent", &east, vec![silent(), silent()], None),
+            ("all fail", &east, vec![reply(ResponseCode::ServFail, &[]), reply(ResponseCode::Refused, &[])], None),
+            ("an alias that nobody can resolve", &[], vec![reply(ok, &["192.0.2.1"])], None),
+        ];
+        for (what, gone, replies, wanted) in rows {
+            let said: Vec<Said> = replies.into_iter().map(|reply| ("ns".to_owned(), reply)).collect();
+            match (without(gone, "east", &said), wanted) {
+                (Verified::Holds { detail, .. }, Some(words)) => assert!(detail.contains(words), "{what}: {detail}"),
+                (Verified::Pending { .. }, None) => {}
+                (seen, _) => panic!("{what}: {seen:?}"),
+            }
+        }
     }
 }

@@ -176,14 +176,21 @@ impl Shift {
     async fn name_server_guard(&self) -> Guard {
         const NAME: &str = "name-servers";
         match self.zone.ask_servers(&self.name, &self.kind).await {
-            Ok(said) if said.iter().any(|(_, reply)| reply.is_ok()) => {
-                Guard::pass(NAME, "the zone's name servers answer")
-            }
-            Ok(_) => {
-                Guard::warn(NAME, "no name server of the zone answers this host: the effect could not be verified")
-            }
-            Err(fault) => Guard::warn(NAME, fault.what),
+            Ok(said) => heard(NAME, said.iter().filter(|(_, reply)| reply.is_ok()).count(), said.len()),
+            Err(fault) => Guard::warn(NAME, format!("{}: the effect could not be verified", fault.what)),
         }
+    }
+}
+
+/// Whether what clients are told can be looked at, by how many of the zone's name servers answer.
+fn heard(name: &str, answer: usize, all: usize) -> Guard {
+    match answer {
+        0 => Guard::warn(name, "no name server of the zone answers this host: the effect could not be verified"),
+        _ if answer < all => Guard::warn(
+            name,
+            format!("{answer} of {all} name servers answer: what the others tell clients is not known"),
+        ),
+        _ => Guard::pass(name, "the zone's name servers answer"),
     }
 }
 
@@ -195,7 +202,7 @@ enum Answered {
 }
 
 /// What DNS answers for a record set: its values, or for an alias the addresses of what it stands for.
-async fn values(set: &RecordSet) -> Vec<String> {
+pub(super) async fn values(set: &RecordSet) -> Vec<String> {
     match &set.alias_target {
         None => set.resource_records.iter().map(|record| normal(&record.value)).collect(),
         Some(alias) => {
@@ -286,5 +293,21 @@ impl Step for Shift {
 
     fn by_hand(&self) -> Vec<String> {
         by_hand::shift(&self.zone, &self.name, &self.kind, &self.division)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::system::GuardVerdict::{Pass, Warn};
+
+    #[test]
+    fn name_servers_that_are_silent_are_told() {
+        let rows =
+            [(4, 4, Pass, "answer"), (2, 4, Warn, "2 of 4"), (0, 4, Warn, "no name server"), (0, 0, Warn, "no name")];
+        for (answer, all, verdict, words) in rows {
+            let guard = heard("name-servers", answer, all);
+            assert!(guard.verdict == verdict && guard.detail.contains(words), "{answer} of {all}: {guard:?}");
+        }
     }
 }

@@ -111,8 +111,11 @@ impl Pair {
         let gap = Span(spec.params.span("gap")?);
         let full = found(&bucket, spec.params.text("full")?, spec).await?;
         let increments = found(&bucket, spec.params.text("increments")?, spec).await?;
-        // Nothing can be applied to an empty one.
-        let newest_full = full.iter().filter(|copy| copy.state == CopyState::Good).map(|copy| copy.at).max();
+        // Nothing can be applied to one in which nothing can be; and its size is not told of the links any more.
+        let sound =
+            |copy: BackupCopy| if copy.is_good() { copy } else { BackupCopy { state: CopyState::Failed, ..copy } };
+        let full: Vec<BackupCopy> = full.into_iter().map(sound).collect();
+        let newest_full = full.iter().filter(|copy| copy.is_good()).map(|copy| copy.at).max();
         let moments: Vec<At> = increments.iter().map(|copy| copy.at).collect();
         let (end, broken) = chain(newest_full, &moments, gap);
         // Increments alone are no copies: the sizes of the two cannot be compared, and a chain is as old as its full copy.

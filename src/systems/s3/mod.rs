@@ -216,8 +216,12 @@ impl System for S3 {
         let turned = standby.own() > primary.own();
         let (writer, copy) = if turned { (standby, primary) } else { (primary, standby) };
         // What does not answer may replicate all the same: only a clear no makes the other one no copy.
-        let replicates = writer.bucket.replicates_to(&copy.bucket.name).await.unwrap_or(true);
         let mut notes = Vec::new();
+        let replicates = writer.bucket.replicates_to(&copy.bucket.name).await.unwrap_or_else(|fault| {
+            let (from, to) = (&writer.bucket.name, &copy.bucket.name);
+            notes.push(format!("whether {from} replicates to {to} is not known: {}", fault.what));
+            true
+        });
         let mut following = member(copy.bucket, Role::Replica, copy.seen);
         if !replicates {
             following.role = Role::Other;

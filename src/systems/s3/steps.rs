@@ -10,7 +10,7 @@ use super::Pair;
 use super::bucket::Bucket;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::system::{
-    Begun, Checked, Fault, FaultClass, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+    Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
 use crate::systems::shell::quoted;
 
@@ -49,6 +49,18 @@ impl Step for Measure {
             None => return Ok(Verified::Broken { why: self.0.nothing_there(&self.0.standby) }),
         };
         Ok(Verified::Holds { detail: object, recovery_point: Some(point) })
+    }
+
+    /// Whether there is something to be measured by, long before it is needed.
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        let guard = match self.0.standby_point().await? {
+            Some((_, object)) => Guard::pass("arrived", format!("the newest object that arrived is {object}")),
+            None => Guard::block(
+                "arrived",
+                format!("{}: what is lost cannot be measured", self.0.nothing_there(&self.0.standby)),
+            ),
+        };
+        Ok(Fitness { guards: vec![guard] })
     }
 
     async fn revert(&self, _begun: &Begun, _log: &dyn StepLog) -> Result<Receipt, Fault> {

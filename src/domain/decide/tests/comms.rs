@@ -38,7 +38,7 @@ fn channel(id: &str, audience: Audience, carries: &[Purpose]) -> ChannelSpec {
 }
 
 /// A bench with every audience, an open incident and nobody paged yet that was not paged by it.
-fn bench(drill: bool) -> Bench {
+pub(super) fn bench(drill: bool) -> Bench {
     let mut bench = Bench::new();
     bench.estate.environment = Environment::Test;
     bench.estate.channels = vec![
@@ -52,7 +52,7 @@ fn bench(drill: bool) -> Bench {
     bench
 }
 
-fn tell(purpose: Purpose) -> Ask {
+pub(super) fn tell(purpose: Purpose) -> Ask {
     Ask::Tell { purpose, texts: BTreeMap::new(), audiences: Vec::new(), note: String::new() }
 }
 
@@ -64,12 +64,12 @@ fn errands(bench: &Bench) -> Vec<Errand> {
     bench.effects.iter().filter_map(of).collect()
 }
 
-fn delivered(bench: &mut Bench, errand: &Errand, outcome: Result<Receipt, Fault>) {
+pub(super) fn delivered(bench: &mut Bench, errand: &Errand, outcome: Result<Receipt, Fault>) {
     let (message, channel, part) = (errand.parcel.message.clone(), errand.channel.clone(), errand.parcel.part);
     bench.report(Report::Delivered { message, channel, part, attempt: errand.attempt, outcome });
 }
 
-fn looked(bench: &mut Bench, errand: &Errand, outcome: Result<Found, Fault>) {
+pub(super) fn looked(bench: &mut Bench, errand: &Errand, outcome: Result<Found, Fault>) {
     let (message, channel, part) = (errand.parcel.message.clone(), errand.channel.clone(), errand.parcel.part);
     bench.report(Report::Looked { message, channel, part, outcome });
 }
@@ -79,13 +79,13 @@ fn phase(bench: &Bench, errand: &Errand) -> PartPhase {
 }
 
 /// Past the moment until which what was just sent can be taken back.
-fn out(bench: &mut Bench) {
+pub(super) fn out(bench: &mut Bench) {
     bench.pass(6);
     bench.report(Report::CommsDue {});
 }
 
 /// The errand of the latest message on a channel.
-fn on(bench: &Bench, channel: &str) -> Errand {
+pub(super) fn on(bench: &Bench, channel: &str) -> Errand {
     errands(bench).into_iter().rev().find(|it| it.channel.as_str() == channel).unwrap()
 }
 
@@ -462,9 +462,10 @@ fn play(bench: &mut Bench, (what, how): Move) -> Option<Refusal> {
             return None;
         }
         12 => {
-            let outcome = match how % 4 {
+            let outcome = match how % 5 {
                 0 => Ok(Found::NotThere),
                 1 => Ok(Found::Untold(String::new())),
+                3 => Ok(Found::Harmless),
                 2 => Err(Fault::transient("x", "t")),
                 _ => Ok(Found::There(Receipt::new())),
             };

@@ -33,7 +33,7 @@ fn clients_are_not_sent_to_what_could_not_be_looked_at() {
     type Row = (&'static str, fn(&mut Bench), GuardVerdict, &'static str);
     let rows: [Row; 7] = [
         ("healthy", |_| {}, GuardVerdict::Pass, "are healthy"),
-        ("slow", |bench| bench.probe(STANDBY, Status::Degraded), GuardVerdict::Pass, "are healthy"),
+        ("slow", |bench| bench.probe(STANDBY, Status::Degraded), GuardVerdict::Warn, "not well: api is degraded"),
         ("down", |bench| bench.probe(STANDBY, Status::Down), GuardVerdict::Block, "api is down"),
         ("refused", |bench| bench.probe(STANDBY, Status::Unknown), GuardVerdict::Block, "api is unknown"),
         ("no reading", |bench| bench.readings.clear(), GuardVerdict::Block, "not looked at since this engine started"),

@@ -1,5 +1,6 @@
 //! The safety rules, each with its own test, and properties over random histories.
 
+mod arrival;
 pub mod bench;
 mod checklist;
 mod clock;
@@ -11,3 +12,4 @@ mod outlook;
 mod people;
 mod rules;
 mod undo;
+mod unseen;

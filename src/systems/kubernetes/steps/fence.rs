@@ -13,6 +13,7 @@ use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
 use crate::systems::kubernetes::client::THROTTLED;
+use crate::systems::kubernetes::login::LOGIN;
 use crate::systems::shell::quoted;
 
 pub struct Fence {
@@ -49,7 +50,9 @@ impl Fence {
 
 fn is_silence(fault: &Fault) -> bool {
     let answered = fault.what.contains(THROTTLED) || fault.what.contains(": 5");
-    fault.class == FaultClass::Transient && !answered
+    // While this host still logs in, nobody was asked.
+    let asked = !fault.what.contains(LOGIN);
+    fault.class == FaultClass::Transient && asked && !answered
 }
 
 /// Those that may write, in words; `None` if there are none.
@@ -166,5 +169,6 @@ mod tests {
         assert!(!is_silence(&Fault::transient("k8s", "list deployments: 429 TooManyRequests (busy)")));
         assert!(!is_silence(&Fault::transient("k8s", "list deployments: 503 ServiceUnavailable")));
         assert!(!is_silence(&Fault::permanent("k8s", "list deployments: 403 Forbidden")));
+        assert!(!is_silence(&Fault::transient("k8s", format!("{LOGIN}is under way for more than 1.5 s"))));
     }
 }

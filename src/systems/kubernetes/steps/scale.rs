@@ -14,6 +14,7 @@ use super::{noted, restore};
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
+use crate::domain::text::clean;
 use crate::systems::shell::quoted;
 
 pub struct Scale {
@@ -58,25 +59,36 @@ impl Scale {
         Ok(missing.collect())
     }
 
-    /// How many of the missing pods would find room.
-    async fn room(&self, missing: &[Amount]) -> Result<Guard, Fault> {
-        let (nodes, pods) = tokio::try_join!(self.cluster.client.nodes(), self.cluster.client.all_pods())?;
-        let (fit, all) = (fitting(left(&nodes, &pods), missing.iter().copied()), missing.len());
-        Ok(match fit == all {
-            true => Guard::pass("room", format!("the nodes have room for the {all} pods that are missing")),
-            false => {
-                Guard::warn("room", format!("the nodes have room for {fit} of {all} pods, unless nodes are added"))
-            }
-        })
+    /// How many of the missing pods would find room. It is no reason to wait that nobody may look.
+    async fn room(&self, missing: &[Amount]) -> Guard {
+        match tokio::try_join!(self.cluster.client.nodes(), self.cluster.client.all_pods()) {
+            Ok((nodes, pods)) => room(fitting(left(&nodes, &pods), missing.iter().copied()), missing.len()),
+            Err(fault) => Guard::warn("room", format!("whether the nodes have room is not known: {}", fault.what)),
+        }
     }
 
     /// What the namespace's quotas would refuse of the missing pods: `Err` says it.
     async fn quota(&self, missing: &[Amount]) -> Result<Result<String, String>, Fault> {
         let quotas = self.cluster.client.quotas().await?;
+        if let Some(untold) = quotas.iter().find(|quota| quota.status.is_none()) {
+            let name = clean(untold.metadata.name.as_deref().unwrap_or_default());
+            return Err(Fault::transient(&self.cluster.id, format!("quota {name} does not say yet how much is used")));
+        }
         Ok(match quotas.iter().find_map(|quota| beyond(quota, missing)) {
             Some(why) => Err(why),
             None => Ok(format!("{} quotas allow the {} pods that are missing", quotas.len(), missing.len())),
         })
+    }
+}
+
+fn unread(fault: &Fault) -> Guard {
+    Guard::warn("quota", format!("what the namespace's quotas allow is not known: {}", fault.what))
+}
+
+fn room(fit: usize, all: usize) -> Guard {
+    match fit == all {
+        true => Guard::pass("room", format!("the nodes have room for the {all} pods that are missing")),
+        false => Guard::warn("room", format!("the nodes have room for {fit} of {all} pods, unless nodes are added")),
     }
 }
 
@@ -124,10 +136,12 @@ impl Step for Scale {
 
     async fn check(&self) -> Result<Checked, Fault> {
         let missing = self.missing(&self.targets().await?).await?;
-        let mut guards = vec![self.room(&missing).await?];
+        let mut guards = vec![self.room(&missing).await];
         // Some pods are better than none: here it is told, and long before, by `fitness`, it counts.
-        if let Ok(Err(why)) = self.quota(&missing).await {
-            guards.push(Guard::warn("quota", why).situational());
+        match self.quota(&missing).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(why)) => guards.push(Guard::warn("quota", why).situational()),
+            Err(fault) => guards.push(unread(&fault).situational()),
         }
         Ok(Checked { guards, promotion: None })
     }
@@ -181,7 +195,7 @@ impl Step for Scale {
         fitness.guards.push(match self.quota(&missing).await {
             Ok(Ok(words)) => Guard::pass("quota", words),
             Ok(Err(why)) => Guard::block("quota", why),
-            Err(fault) => Guard::warn("quota", format!("the namespace's quotas cannot be read: {fault}")),
+            Err(fault) => unread(&fault),
         });
         Ok(fitness)
     }

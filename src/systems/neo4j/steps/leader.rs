@@ -11,7 +11,9 @@ use super::super::client::SYSTEM;
 use super::super::look::{Leader, Sight};
 use crate::domain::ids::RegionId;
 use crate::domain::recovery::RecoveryPoint;
-use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::system::{
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+};
 use crate::domain::text::clean;
 
 pub struct Leads {
@@ -75,6 +77,26 @@ impl Step for Leads {
         Ok(Verified::Holds { detail: format!("the newest write on {place} is of {at}"), recovery_point })
     }
 
+    /// Whoever leads now, in whichever region: a database that nobody leads will not be led elsewhere by waiting.
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        let (neo4j, sight) = (&self.neo4j, self.neo4j.look().await);
+        let Some(leader) = sight.leader(neo4j, &neo4j.database) else {
+            if sight.views.is_empty() || sight.refuses() {
+                return Err(sight.silence(&neo4j.id).means("whether anybody leads is not known"));
+            }
+            return Ok(Fitness { guards: vec![Guard::block("leader", self.leaderless(&sight))] });
+        };
+        let mut guards = vec![Guard::pass("leader", self.words(&leader))];
+        if self.measures {
+            let (place, url) = (neo4j.placed(&leader.server), &neo4j.servers[&leader.server]);
+            guards.push(match neo4j.heartbeat(url, &neo4j.database).await? {
+                Some(at) => Guard::pass("heartbeat", format!("the newest write on {place} is of {at}")),
+                None => Guard::block("heartbeat", format!("{place} returns no moment for the heartbeat query")),
+            });
+        }
+        Ok(Fitness { guards })
+    }
+
     async fn revert(&self, _: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
         self.nothing()
     }
@@ -101,19 +123,23 @@ impl Step for Leads {
 impl Leads {
     /// `Err` holds why there is none that will do yet.
     fn leader(&self, sight: &Sight) -> Result<Leader, String> {
-        let database = &self.neo4j.database;
-        let Some(leader) = sight.leader(&self.neo4j, database) else {
-            return Err(match sight.rows(database).is_empty() {
-                true => format!("`{database}` has vanished: no living server hosts it"),
-                false => format!("nobody leads `{database}` and can replicate; {}", sight.summary()),
-            });
-        };
+        let found = sight.leader(&self.neo4j, &self.neo4j.database);
+        let Some(leader) = found else { return Err(self.leaderless(sight)) };
         match &self.region {
             Some(wanted) if self.neo4j.region(&leader.server) != Some(wanted) => {
                 let place = self.neo4j.placed(&leader.server);
                 Err(format!("{place} leads and lives; an election moves it only once it is stopped or cut off"))
             }
             _ => Ok(leader),
+        }
+    }
+
+    fn leaderless(&self, sight: &Sight) -> String {
+        let database = &self.neo4j.database;
+        match (sight.views.is_empty(), sight.rows(database).is_empty()) {
+            (true, _) => format!("whether anybody leads `{database}` is not known: {}", sight.summary()),
+            (false, true) => format!("`{database}` has vanished: no living server hosts it"),
+            (false, false) => format!("nobody leads `{database}` and can replicate; {}", sight.summary()),
         }
     }
 

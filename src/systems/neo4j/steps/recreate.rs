@@ -161,11 +161,22 @@ impl Recreate {
                 let (seed, newest) = (self.holds(sight, seed), self.holds(sight, newest));
                 Guard::block("newest-store", format!("{seed} is older than {newest}"))
             }
-            (Some(seed), _) => {
-                Guard::pass("newest-store", format!("{} is the newest within reach", self.holds(sight, seed)))
-            }
+            (Some(seed), _) => match self.undated(sight) {
+                Some(row) => {
+                    let (seed, other) = (self.holds(sight, seed), self.holds(sight, row));
+                    Guard::block("newest-store", format!("whether {seed} is older than {other} is not known"))
+                }
+                None => Guard::pass("newest-store", format!("{} is the newest within reach", self.holds(sight, seed))),
+            },
             (None, _) => Guard::block("newest-store", "no server that may be used holds a store of it"),
         }
+    }
+
+    /// A store within reach that does not say how new it is; of those out of reach `lost-stores` speaks.
+    fn undated<'a>(&self, sight: &'a Sight) -> Option<&'a DatabaseRow> {
+        let in_reach = |row: &&DatabaseRow| sight.views.contains_key(&self.name_of(sight, row));
+        let rows = sight.rows(&self.database).into_iter().filter(in_reach);
+        rows.into_iter().find(|row| row.last_committed_txn.is_none())
     }
 
     fn lost_stores(&self, sight: &Sight) -> Guard {

@@ -180,9 +180,15 @@ impl ServerStep {
 
     /// A database without a writer cannot be moved; it is recreated first.
     fn writers_guard(&self, sight: &Sight) -> Guard {
-        let names = sight.views.values().flat_map(|view| &view.databases).map(|row| row.name.as_str());
+        let names = || sight.views.values().flat_map(|view| &view.databases).map(|row| row.name.as_str());
+        if names().next().is_none() {
+            return Guard::block(
+                "writers",
+                "no server says which databases there are: whether they have writers is unknown",
+            );
+        }
         let mut without: Vec<_> =
-            names.filter(|name| *name != SYSTEM && sight.leader(&self.neo4j, name).is_none()).collect();
+            names().filter(|name| *name != SYSTEM && sight.leader(&self.neo4j, name).is_none()).collect();
         without.sort_unstable();
         without.dedup();
         match without.is_empty() {

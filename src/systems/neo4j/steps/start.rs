@@ -24,13 +24,7 @@ pub struct Start {
 #[async_trait]
 impl Step for Start {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
-        let sight = self.look().await?;
-        let (stopped, starting) = (self.stopped(&sight), self.starting(&sight));
-        Ok(match () {
-            () if !stopped.is_empty() => Observed::NotDone { detail: format!("stopped: {}", list(&stopped)) },
-            () if !starting.is_empty() => Observed::InProgress { detail: format!("starting: {}", list(&starting)) },
-            () => Observed::Done { detail: "nothing that should run is stopped".into() },
-        })
+        Ok(self.seen(&self.look().await?))
     }
 
     async fn preview(&self) -> Result<Preview, Fault> {
@@ -55,9 +49,11 @@ impl Step for Start {
     async fn verify(&self, _: &Begun, _: &dyn StepLog) -> Result<Verified, Fault> {
         let sight = self.look().await?;
         let waiting: BTreeSet<_> = self.stopped(&sight).union(&self.starting(&sight)).cloned().collect();
-        Ok(match waiting.is_empty() {
-            true => Verified::Holds { detail: "all are online".into(), recovery_point: None },
-            false => Verified::Pending { detail: format!("not online yet: {}", list(&waiting)) },
+        Ok(match self.seen(&sight) {
+            Observed::Done { .. } => Verified::Holds { detail: "all are online".into(), recovery_point: None },
+            Observed::Impossible { why } => Verified::Broken { why },
+            Observed::Unknowable { why } => Verified::Pending { detail: why },
+            _ => Verified::Pending { detail: format!("not online yet: {}", list(&waiting)) },
         })
     }
 
@@ -101,6 +97,22 @@ impl Start {
         match sight.views.is_empty() {
             true => Err(sight.silence(&self.neo4j.id)),
             false => Ok(sight),
+        }
+    }
+
+    fn seen(&self, sight: &Sight) -> Observed {
+        let (stopped, starting) = (self.stopped(sight), self.starting(sight));
+        // A database whose hosts are all gone is not told of at all: that is not one that runs.
+        if let Some(name) = self.only.iter().find(|name| sight.rows(name).is_empty()) {
+            return Observed::Impossible { why: format!("`{name}` has vanished: no living server hosts it") };
+        }
+        match () {
+            () if sight.views.values().all(|view| view.databases.is_empty()) => {
+                Observed::Unknowable { why: format!("no server says which databases there are: {}", sight.summary()) }
+            }
+            () if !stopped.is_empty() => Observed::NotDone { detail: format!("stopped: {}", list(&stopped)) },
+            () if !starting.is_empty() => Observed::InProgress { detail: format!("starting: {}", list(&starting)) },
+            () => Observed::Done { detail: "nothing that should run is stopped".into() },
         }
     }
 

@@ -11,9 +11,10 @@ use super::super::database::{Database, Seen};
 use super::{aws_rds, describe, no_way_back};
 use crate::domain::ids::RegionId;
 use crate::domain::system::{
-    Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step,
-    StepLog, Verified,
+    Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
+    Verified,
 };
+use crate::systems::aws::is_silence;
 use crate::systems::shell::quoted;
 
 pub struct Promote {
@@ -177,13 +178,67 @@ impl Promote {
             (Ok(seen), None) => primary.answers(Some(seen)).await,
             (_, answers) => answers,
         };
-        match (seen, answers) {
-            (_, Some(Ok(()))) => OldWriter::Reachable,
-            (Ok(seen), _) if seen.serves() => OldWriter::Reachable,
-            (Ok(seen), _) if seen.status == "stopped" => OldWriter::Fenced,
-            (Ok(_), _) => OldWriter::Unknown,
-            (Err(fault), _) if fault.class == FaultClass::Transient => OldWriter::Unreachable,
-            (Err(_), _) => OldWriter::Unknown,
+        old_writer(&seen, answers.as_ref())
+    }
+}
+
+/// What the API says of the old writer, and what its port says, if that was tried.
+fn old_writer(seen: &Result<Seen, Fault>, answers: Option<&Result<(), String>>) -> OldWriter {
+    match (seen, answers) {
+        (_, Some(Ok(()))) => OldWriter::Reachable,
+        (Ok(seen), _) if seen.serves() => OldWriter::Reachable,
+        (Ok(seen), _) if seen.status == "stopped" => OldWriter::Fenced,
+        (Ok(_), _) => OldWriter::Unknown,
+        // Of an API that only puts us off, or of a port that nobody tried, nothing is known.
+        (Err(fault), Some(Err(_))) if is_silence(fault) => OldWriter::Unreachable,
+        (Err(_), _) => OldWriter::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(status: &str) -> Result<Seen, Fault> {
+        Ok(Seen {
+            status: status.to_owned(),
+            zone: "us-east-1a".into(),
+            other_zone: None,
+            multi_az: false,
+            source: None,
+            broken: None,
+            endpoint: None,
+            restorable: None,
+            retention_days: 7,
+            arn: None,
+            encrypted: true,
+            traits: Default::default(),
+        })
+    }
+
+    #[test]
+    fn a_writer_is_gone_only_when_everything_was_tried_and_nothing_answers() {
+        let (silent, open, dead) = (
+            || Err(Fault::transient("database", "RDS in us-east-1 did not answer within 2.5 s")),
+            Some(Ok(())),
+            Some(Err("no answer".to_owned())),
+        );
+        let throttled = || Err(Fault::transient("database", "DescribeDBInstances is throttled: SlowDown"));
+        let denied = || Err(Fault::permanent("database", "DescribeDBInstances was refused (403): AccessDenied"));
+        let rows = [
+            ("both are silent", silent(), dead.clone(), OldWriter::Unreachable),
+            ("the API is silent, and the port answers", silent(), open.clone(), OldWriter::Reachable),
+            ("the API is silent, and nobody tried the port", silent(), None, OldWriter::Unknown),
+            ("the API puts us off, and the port is silent", throttled(), dead.clone(), OldWriter::Unknown),
+            ("the API refuses, and the port is silent", denied(), dead.clone(), OldWriter::Unknown),
+            ("the API refuses, and the port answers", denied(), open, OldWriter::Reachable),
+            ("the API says that it serves", seen("available"), dead.clone(), OldWriter::Reachable),
+            ("the API says that it serves, and nobody tried", seen("backing-up"), None, OldWriter::Reachable),
+            ("it is stopped", seen("stopped"), dead.clone(), OldWriter::Fenced),
+            ("it is something in between", seen("rebooting"), dead, OldWriter::Unknown),
+        ];
+        for (what, seen, answers, wanted) in rows {
+            assert_eq!(old_writer(&seen, answers.as_ref()), wanted, "{what}");
         }
     }
 }

@@ -35,7 +35,12 @@ impl Look for Writable {
     async fn reach(&self) -> Result<Guard, Fault> {
         let database = self.database();
         let seen = database.look().await?;
-        Ok(Guard::pass("reach", format!("{} is {} in {}", database.name, seen.status, seen.zone)))
+        let words = format!("{} is {} in {}", database.name, seen.status, seen.zone);
+        Ok(match database.answers(Some(&seen)).await {
+            Some(Ok(())) => Guard::pass("reach", format!("{words} and answers clients")),
+            Some(Err(why)) => Guard::warn("reach", format!("{words}, but {why}")),
+            None => Guard::warn("reach", format!("{words}; whether it answers clients is not known: nobody may try")),
+        })
     }
 
     async fn look(&self, _: &dyn StepLog) -> Result<Verified, Fault> {

@@ -110,6 +110,17 @@ impl Redis {
         }
     }
 
+    /// Whoever is the master now, wherever it is.
+    ///
+    /// # Errors
+    /// When no majority names one, or it does not say so itself: then nobody knows.
+    async fn master_now(&self) -> Result<Server, Fault> {
+        let sight = self.look().await;
+        self.serving(&sight, None)
+            .await
+            .map_err(|why| Fault::transient(&self.id, why).means("who takes writes is not known").next(sight.advice()))
+    }
+
     /// Whoever else says that it is a master.
     async fn other_masters(&self, sight: &Sight, master: &str) -> Others {
         let others = sight.addresses(self).into_iter().filter(|address| address != master);

@@ -9,7 +9,9 @@ use super::super::Redis;
 use super::super::look::Sight;
 use super::nothing_to_change;
 use crate::domain::ids::RegionId;
-use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::system::{
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+};
 use crate::domain::time::{At, before};
 
 pub struct Point {
@@ -63,6 +65,20 @@ impl Step for Point {
 
     async fn revert(&self, _: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
         nothing_to_change(&self.redis)
+    }
+
+    /// Read from whoever is the master now: in earnest another is.
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        let Some(key) = &self.redis.heartbeat_key else { return Ok(Fitness::default()) };
+        let server = self.redis.master_now().await?;
+        let place = self.redis.placed(&server.address);
+        let guard = match server.heartbeat {
+            Some(at) => Guard::pass("heartbeat", format!("`{key}` on {place} is {at}")),
+            None => {
+                Guard::block("heartbeat", format!("`{key}` on {place} is no moment: what is lost cannot be measured"))
+            }
+        };
+        Ok(Fitness { guards: vec![guard] })
     }
 
     fn by_hand(&self) -> Vec<String> {

@@ -54,7 +54,7 @@ impl Step for Promote {
 
     async fn check(&self) -> Result<Checked, Fault> {
         let (sight, target) = self.target().await?;
-        let mut guards = vec![self.sentinels(&sight)];
+        let mut guards = vec![sentinels(&sight)];
         let master = target.follows.clone();
         let answer = match &master {
             Some(master) => self.redis.server(master).await.ok(),
@@ -65,11 +65,10 @@ impl Step for Promote {
             None => OldWriter::Absent,
         };
         let candidates = self.redis.servers(self.candidates(&sight)).await;
-        if let Some(newer) = candidates.values().flatten().find(|other| other.offset > target.offset) {
-            let bytes = newer.offset - target.offset;
-            let name = self.redis.full_name(&newer.address);
-            guards.push(Guard::warn("newest-replica", format!("{name} in the same region holds {bytes} bytes more")));
-        }
+        let unread = candidates.iter().filter(|(_, answer)| answer.is_err()).map(|(at, _)| self.redis.full_name(at));
+        let others = candidates.values().flatten().filter(|other| other.address != target.address);
+        let others = others.map(|other| (self.redis.full_name(&other.address), other.offset));
+        guards.extend(newest_replica(target.offset, others.collect(), unread.collect()));
         let recovery_point = target.recovery_point(&self.redis, answer.as_ref());
         // Without Sentinels there is no quorum to count on, which is why the guard above looks at them instead.
         let promotion = PromotionFacts { old_writer, quorum: None, recovery_point, lossless: false };
@@ -133,6 +132,54 @@ impl Step for Promote {
     }
 }
 
+/// Whether another replica of the region holds more, by their offsets. One that could not be asked, or does not say, may.
+fn newest_replica(own: Option<u64>, others: Vec<(String, Option<u64>)>, mut unread: Vec<String>) -> Option<Guard> {
+    const NAME: &str = "newest-replica";
+    unread.extend(others.iter().filter(|(_, offset)| offset.is_none()).map(|(name, _)| name.clone()));
+    let known = others.into_iter().filter_map(|(name, offset)| Some((name, offset?)));
+    let newest = known.max_by_key(|(_, offset)| *offset);
+    let words = match (own, newest) {
+        (Some(own), Some((name, offset))) if offset > own => {
+            format!("{name} in the same region holds {} bytes more", offset - own)
+        }
+        (None, Some((name, _))) => {
+            format!("whether {name} in the same region holds more is not known: no offset is told")
+        }
+        _ if unread.is_empty() => return None,
+        _ => format!("whether {} in the same region holds more is not known: no answer", unread.join(", ")),
+    };
+    Some(Guard::warn(NAME, words))
+}
+
+/// Whether living Sentinels would undo it. One that does not answer this host may well live on another side of the network.
+fn sentinels(sight: &Sight) -> Guard {
+    const NAME: &str = "sentinels";
+    if sight.majority_answers() {
+        let why = "they fail over themselves, and put back what is promoted behind their back";
+        return Guard::block(NAME, format!("{}: {why}; use redis.failover", sight.summary()));
+    }
+    if let Some(view) = sight.views.iter().find(|view| !view.master_down) {
+        let why = format!("{} still sees a master and would make this a replica again", view.sentinel);
+        return Guard::block(NAME, why);
+    }
+    if sight.refuses() {
+        let why = "who refuses lives, and may put back what is promoted; mend the credentials, or stop it first";
+        return Guard::block(NAME, format!("{}: {why}", sight.summary()));
+    }
+    Guard::warn(
+        NAME,
+        match sight.views.len() {
+            0 => format!(
+                "{}: whether they live where this host cannot see them is not known; one that does may undo this",
+                sight.summary()
+            ),
+            living => format!(
+                "{living} still live: when the old master returns they make this its replica; SENTINEL REMOVE first"
+            ),
+        },
+    )
+}
+
 impl Promote {
     /// The servers of the region that may be meant.
     fn candidates(&self, sight: &Sight) -> Vec<String> {
@@ -155,24 +202,78 @@ impl Promote {
         };
         best.map(|server| (sight, server)).ok_or_else(nobody)
     }
+}
 
-    fn sentinels(&self, sight: &Sight) -> Guard {
-        if sight.majority_answers() {
-            let why = "they fail over themselves, and put back what is promoted behind their back";
-            return Guard::block("sentinels", format!("{}: {why}; use redis.failover", sight.summary()));
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::super::look::View;
+    use super::*;
+    use crate::domain::system::GuardVerdict::{self, Block, Warn};
+
+    fn sight(answer: usize, master_down: bool, refused: usize, silent: usize) -> Sight {
+        let view = View {
+            sentinel: "s1:26379".into(),
+            master: "r1:6379".into(),
+            epoch: 1,
+            master_down,
+            master_down_for: Duration::ZERO,
+            failover: false,
+            down_after: Duration::from_secs(1),
+            master_for: Duration::ZERO,
+            authorizes: Err("NOQUORUM".into()),
+            replicas: Vec::new(),
+        };
+        let fault = |fault: Fault, count| std::iter::repeat_n(("s:26379".to_owned(), fault), count);
+        let no = fault(Fault::permanent("cache", "s: NOAUTH"), refused);
+        let late = fault(Fault::transient("cache", "s did not answer"), silent);
+        Sight {
+            asked: answer + refused + silent,
+            views: std::iter::repeat_n(view, answer).collect(),
+            silent: no.chain(late).collect(),
         }
-        if let Some(view) = sight.views.iter().find(|view| !view.master_down) {
-            let why = format!("{} still sees a master and would make this a replica again", view.sentinel);
-            return Guard::block("sentinels", why);
+    }
+
+    #[test]
+    fn sentinels_that_do_not_answer_are_not_sentinels_that_are_gone() {
+        let rows: [(&str, Sight, GuardVerdict, &str); 6] = [
+            ("a majority answers", sight(2, true, 0, 1), Block, "use redis.failover"),
+            ("one sees a master", sight(1, false, 0, 2), Block, "still sees a master"),
+            ("one lives and sees none", sight(1, true, 0, 2), Warn, "1 still live"),
+            ("nobody answers", sight(0, true, 0, 3), Warn, "is not known"),
+            ("all refuse", sight(0, true, 3, 0), Block, "who refuses lives"),
+            ("one refuses, the rest are silent", sight(0, true, 1, 2), Block, "NOAUTH"),
+        ];
+        for (what, sight, verdict, words) in rows {
+            let guard = sentinels(&sight);
+            assert!(guard.verdict == verdict && guard.detail.contains(words), "{what}: {guard:?}");
         }
-        match sight.views.len() {
-            0 => Guard::pass("sentinels", "no Sentinel answers, so none undoes it"),
-            living => Guard::warn(
-                "sentinels",
-                format!(
-                    "{living} still live: when the old master returns they make this its replica; SENTINEL REMOVE first"
-                ),
-            ),
+    }
+
+    #[test]
+    fn a_replica_that_could_not_be_asked_may_hold_more() {
+        let of = |own: Option<u64>, others: &[Option<u64>], unread: &[&str]| {
+            let others = others.iter().map(|offset| ("r3".to_owned(), *offset)).collect();
+            let unread = unread.iter().map(|name| (*name).to_owned()).collect();
+            newest_replica(own, others, unread).map(|guard| guard.detail)
+        };
+        let rows = [
+            ("it is alone", of(Some(10), &[], &[]), None),
+            ("as new as the other", of(Some(10), &[Some(10)], &[]), None),
+            ("the other is newer", of(Some(10), &[Some(9), Some(12)], &[]), Some("holds 2 bytes more")),
+            ("the other is silent", of(Some(10), &[], &["r4"]), Some("whether r4 in the same region")),
+            ("some are silent, one is newer", of(Some(10), &[Some(12)], &["r4"]), Some("holds 2 bytes more")),
+            ("the other does not say", of(Some(10), &[None], &[]), Some("whether r3 in the same region")),
+            ("it does not say itself", of(None, &[Some(1)], &[]), Some("no offset is told")),
+            ("it does not say itself, and is alone", of(None, &[], &[]), None),
+        ];
+        for (what, said, wanted) in rows {
+            match (&said, wanted) {
+                (None, None) => {}
+                (Some(said), Some(words)) => assert!(said.contains(words), "{what}: {said}"),
+                _ => panic!("{what}: {said:?}"),
+            }
         }
     }
 }

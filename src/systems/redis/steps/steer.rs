@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::Redis;
 use super::super::client::Peer;
-use super::super::look::Sight;
+use super::super::look::{Sight, View};
 use crate::domain::ids::RegionId;
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
@@ -22,10 +22,14 @@ pub struct Steer {
 #[async_trait]
 impl Step for Steer {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
-        let astray = self.astray(&self.redis.look().await).await;
-        Ok(match astray.is_empty() {
-            true => Observed::Done { detail: format!("only replicas in {} can be promoted", self.region) },
-            false => Observed::NotDone { detail: format!("{} could be promoted instead", self.names(&astray)) },
+        let sight = self.redis.look().await;
+        let (astray, unread) = (self.astray(&sight).await, self.unread(&sight).await);
+        Ok(match (astray.is_empty(), unread.is_empty()) {
+            (true, true) => Observed::Done { detail: format!("only replicas in {} can be promoted", self.region) },
+            (false, _) => Observed::NotDone { detail: format!("{} could be promoted instead", self.names(&astray)) },
+            (true, false) => Observed::NotDone {
+                detail: format!("whether {} could be promoted instead is not known: no answer", unread.join(", ")),
+            },
         })
     }
 
@@ -99,6 +103,15 @@ fn priorities(pre_image: &Value) -> BTreeMap<String, u64> {
     serde_json::from_value(pre_image.clone()).unwrap_or_default()
 }
 
+/// Whether the Sentinels see it down, so that none would promote it. Without any Sentinel nobody has.
+fn given_up(sight: &Sight, address: &str) -> bool {
+    let down = |view: &View| {
+        let replica = view.replicas.iter().find(|replica| replica.address == address);
+        (view.master == address && view.master_down) || replica.is_some_and(|replica| replica.down)
+    };
+    !sight.views.is_empty() && sight.views.iter().all(down)
+}
+
 impl Steer {
     /// Replicas outside the region that answer and could be promoted, with their priority. One that does not answer cannot be.
     async fn astray(&self, sight: &Sight) -> BTreeMap<String, u64> {
@@ -108,6 +121,15 @@ impl Steer {
         let priority =
             |server: super::super::node::Server| Some((server.address, server.priority.filter(|it| *it > 0)?));
         replicas.filter_map(priority).collect()
+    }
+
+    /// Servers outside the region that do not answer this host, and that no Sentinel has given up.
+    async fn unread(&self, sight: &Sight) -> Vec<String> {
+        let outside = |address: &String| self.redis.region(address) != Some(&self.region);
+        let servers = self.redis.servers(sight.addresses(&self.redis).into_iter().filter(outside)).await;
+        let silent = servers.into_iter().filter(|(_, answer)| answer.is_err()).map(|(address, _)| address);
+        let unread = silent.filter(|address| !given_up(sight, address));
+        unread.map(|address| self.redis.name(&address).to_owned()).collect()
     }
 
     fn names(&self, servers: &BTreeMap<String, u64>) -> String {
@@ -124,5 +146,44 @@ impl Steer {
             receipt.insert(address.clone(), priority.to_string());
         }
         Ok(receipt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::super::look::Replica;
+    use super::*;
+
+    fn view(master: &str, master_down: bool, replica_down: bool) -> View {
+        View {
+            sentinel: "s1:26379".into(),
+            master: master.into(),
+            epoch: 1,
+            master_down,
+            master_down_for: Duration::ZERO,
+            failover: false,
+            down_after: Duration::from_secs(1),
+            master_for: Duration::ZERO,
+            authorizes: Ok("OK".into()),
+            replicas: vec![Replica { address: "r2:6379".into(), down: replica_down, ..Replica::default() }],
+        }
+    }
+
+    #[test]
+    fn only_what_every_sentinel_has_given_up_cannot_be_promoted() {
+        let rows = [
+            ("no Sentinel answers", vec![], "r2:6379", false),
+            ("all see it down", vec![view("r1:6379", false, true); 3], "r2:6379", true),
+            ("one sees it up", vec![view("r1:6379", false, true), view("r1:6379", false, false)], "r2:6379", false),
+            ("nobody knows it", vec![view("r1:6379", false, true)], "r9:6379", false),
+            ("the master is down", vec![view("r1:6379", true, false)], "r1:6379", true),
+            ("the master is up", vec![view("r1:6379", false, false)], "r1:6379", false),
+        ];
+        for (what, views, address, wanted) in rows {
+            let sight = Sight { asked: 3, views, silent: Vec::new() };
+            assert_eq!(given_up(&sight, address), wanted, "{what}");
+        }
     }
 }

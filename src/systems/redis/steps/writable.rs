@@ -9,7 +9,9 @@ use super::super::Redis;
 use super::super::client::{Peer, text};
 use super::nothing_to_change;
 use crate::domain::ids::RegionId;
-use crate::domain::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::system::{
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+};
 use crate::domain::time::At;
 
 const CANARY: &str = "mayday:canary";
@@ -62,6 +64,11 @@ impl Step for Writable {
 
     async fn revert(&self, _: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
         nothing_to_change(&self.redis)
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        let place = self.redis.placed(&self.redis.master_now().await?.address);
+        Ok(Fitness { guards: vec![Guard::pass("reach", format!("{place} says it is the master"))] })
     }
 
     fn by_hand(&self) -> Vec<String> {
