@@ -124,7 +124,12 @@ async fn back_by_an_hour_during_an_incident_stops_nothing() {
     host.sees_step(-HOUR).await;
     let shown = said(host.home.mayday("status")).await;
     shown.is(0, &["CLOCK", "behind the engine's time"]);
-    let view = host.sees("the run has ended", |view| view.state.run.as_ref().is_some_and(|run| !run.is_open())).await;
+    let ended = |view: &Snapshot| {
+        let run = view.state.run.as_ref().unwrap();
+        assert!(!run.waits_for_human(false), "{:#?}", run.steps);
+        !run.is_open()
+    };
+    let view = host.sees("the run has ended", ended).await;
     assert_eq!(view.state.run.as_ref().unwrap().outcome, Some(Outcome::Completed));
     let incident = view.state.incident.as_ref().unwrap();
     for rto in verdict::rto(&view.estate, incident, view.now) {
@@ -174,7 +179,12 @@ async fn ahead_and_back_with_a_record_in_between_stops_nothing() {
     host.client.ask(&declare).await.unwrap();
     let (plan, reason) = (PlanId::from("regional-failover"), "a test".to_owned());
     host.client.ask(&Ask::StartRun { plan, mode: Mode::Live, reason, unattended: true }).await.unwrap();
-    let view = host.sees("the run has ended", |view| view.state.run.as_ref().is_some_and(|run| !run.is_open())).await;
+    let ended = |view: &Snapshot| {
+        let run = view.state.run.as_ref().unwrap();
+        assert!(!run.waits_for_human(false), "{:#?}", run.steps);
+        !run.is_open()
+    };
+    let view = host.sees("the run has ended", ended).await;
     assert_eq!(view.state.run.as_ref().unwrap().outcome, Some(Outcome::Completed));
     let incident = view.state.incident.as_ref().unwrap();
     for rpo in verdict::rpo(&view.estate, incident, view.state.run.as_ref()) {
