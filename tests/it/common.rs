@@ -196,7 +196,7 @@ pub fn spec(kind: &str, region: &str, given: Value) -> StepSpec {
 
 /// What the journal would hold of a step.
 pub fn begun(pre_image: Value, receipt: Receipt) -> Begun {
-    Begun { at: At::now(), pre_image, receipt }
+    Begun { at: At::now(), pre_image, receipt, process: None }
 }
 
 /// A step's log, kept.
