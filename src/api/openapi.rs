@@ -88,9 +88,23 @@ const TYPES: &[(&str, Of)] = &[
     ("NotedHead", of::<NotedHead>),
     ("Documents", of::<Documents>),
     ("Chain", of::<Chain>),
-    ("Document", |_| json_schema!({ "type": "object", "required": ["openapi", "info", "paths", "components"] })),
+    ("Document", |_| itself()),
     ("Error", of::<ApiError>),
 ];
+
+/// This document, as far as it says.
+fn itself() -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["openapi", "info", "paths", "components"],
+        "properties": {
+            "openapi": { "type": "string" },
+            "info": { "type": "object", "additionalProperties": true },
+            "paths": { "type": "object", "additionalProperties": true },
+            "components": { "type": "object", "additionalProperties": true },
+        },
+    })
+}
 
 const ASK: &str = "Ask";
 /// Tells one ask from another.
@@ -196,6 +210,9 @@ mod tests {
             ("string", _) => json!("some text"),
             ("boolean", _) => json!(true),
             ("integer" | "number", _) => json!(1),
+            ("array", _) if schema.get("prefixItems").is_some() => {
+                schema["prefixItems"].as_array().unwrap().iter().map(|it| sample(document, it, full)).collect()
+            }
             ("array", _) if full => json!([sample(document, &schema["items"], full)]),
             ("array", _) => json!([]),
             ("null", _) => Value::Null,

@@ -58,7 +58,7 @@ impl Steady {
 }
 
 /// Where an engine's time stood by its machine's uptime when it began: the next engine of the same boot goes on from there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Anchor {
     pub boot: String,
     /// Seconds.
@@ -68,7 +68,7 @@ pub struct Anchor {
 }
 
 /// How far the engine's time is ahead of the wall clock of its host, in seconds; negative when it is behind, 0 when they agree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Drift(pub f64);
 
@@ -113,7 +113,7 @@ pub fn agrees(drift: &Drift) -> bool {
 }
 
 /// What the journal knows of the clocks of the engine that keeps it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ClockState {
     /// Where the engine's time stood when its engine began, and by which uptime.
     pub began: Option<Anchor>,

@@ -73,7 +73,7 @@ pub struct Hysteresis {
 }
 
 /// A stretch of readings that are not healthy, with good ones in between that are too few to end it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Trouble {
     /// The last healthy reading before the first that was not; `None` when none was seen: it began at a moment that nobody knows.
     pub last_healthy: Option<At>,

@@ -55,7 +55,7 @@ pub struct ProbeState {
 }
 
 /// A time in which a probe was down.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Bout {
     /// The last healthy reading before it, or, when there was none, the first that failed.
     pub from: At,

@@ -94,7 +94,7 @@ async fn back_by_an_hour_during_an_incident_stops_nothing() {
     host.sees("all is well", is_ready).await;
     let chosen = scenario::all().unwrap().into_iter().find(|it| it.name == "region-dark").unwrap();
     scenario::play(&lab.world, &chosen).await;
-    host.sees("the region is down", |view| !view.triggers().is_empty()).await;
+    host.sees("the region is down", |view| !view.triggers(view.now).is_empty()).await;
     let declare = Ask::Declare { title: "dark".into(), severity: Severity::Sev1, drill: false };
     host.client.ask(&declare).await.unwrap();
     let tell = Ask::Tell {
@@ -166,8 +166,9 @@ async fn ahead_and_back_with_a_record_in_between_stops_nothing() {
     let chosen = scenario::all().unwrap().into_iter().find(|it| it.name == "region-dark").unwrap();
     let before = host.view().await.now;
     scenario::play(&lab.world, &chosen).await;
-    let view =
-        host.sees("a rule of the plan is met", |view| view.triggers().iter().any(|it| it.is_met(view.now))).await;
+    let view = host
+        .sees("a rule of the plan is met", |view| view.triggers(view.now).iter().any(|it| it.is_met(view.now)))
+        .await;
     assert!((0.0..SLACK).contains(&seconds_between(before, view.now)));
     let declare = Ask::Declare { title: "dark".into(), severity: Severity::Sev1, drill: false };
     host.client.ask(&declare).await.unwrap();

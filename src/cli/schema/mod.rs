@@ -1,6 +1,6 @@
 //! `mayday schema`: JSON Schemas (draft-07) of what people write and of what `-o json` prints, and the OpenAPI document.
 
-mod shapes;
+pub mod shapes;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -88,6 +88,7 @@ pub fn plan(kinds: &Kinds) -> Value {
 pub fn cockpit(themes: &[&str], actions: &[&str]) -> Value {
     let keys = actions.iter().fold(Shape::new(), |shape, action| shape.with(action, texts(), ""));
     let root = FLAGS.iter().fold(Shape::new(), |shape, flag_name| shape.with(flag_name, flag(), ""));
+    let root = root.with("engine_user", text(), "a user whose engine is believed besides your own and root's");
     let root = root.with("theme", choice(themes), "`mayday themes` lists them").with(
         "keys",
         keys.closed("[keys]"),
@@ -234,7 +235,8 @@ fn policy() -> Value {
     let told = Told::of::<Policy>(&Policy::default());
     let shape = estate::policy_spans().fold(Shape::new(), |shape, key| told.field(shape, key, span()));
     let shape = estate::policy_numbers().fold(shape, |shape, key| told.field(shape, key, count(estate::POLICY_MOST)));
-    told.field(shape, "on_trigger", choice(OnTrigger::WORDS)).closed("[policy]")
+    let shape = told.field(shape, "on_trigger", choice(OnTrigger::WORDS));
+    told.field(shape, "script_environment", texts()).closed("[policy]")
 }
 
 fn comms() -> Value {
