@@ -417,7 +417,8 @@ impl Handle {
     /// # Errors
     /// When it is not durable. It may become so all the same, where nothing was heard from the journal.
     async fn witness(&self, report: Report) -> Result<(), JournalFault> {
-        let stopping = || JournalFault { what: "the engine is stopping".into(), next: "start it again: mayday engine".into() };
+        let stopping =
+            || JournalFault { what: "the engine is stopping".into(), next: "start it again: mayday engine".into() };
         let (reply, answer) = oneshot::channel();
         self.people.send(Input::Witness(report, reply)).await.map_err(|_| stopping())?;
         answer.await.unwrap_or_else(|_| Err(stopping()))

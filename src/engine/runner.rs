@@ -225,7 +225,8 @@ async fn observe(engine: &Handle, job: Job) -> Report {
                 }
             }
             Ok(Observed::InProgress { detail }) if runs => {
-                let why = format!("{detail} after {}; it was not ended: wait and retry, or end it by hand", spec.timeout);
+                let why =
+                    format!("{detail} after {}; it was not ended: wait and retry, or end it by hand", spec.timeout);
                 break Observed::Unknowable { why };
             }
             Ok(Observed::NotDone { detail }) if not_done > 0 => break Observed::NotDone { detail },

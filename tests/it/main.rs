@@ -36,4 +36,5 @@ mod script;
 mod shipped;
 mod terminal;
 mod traps;
+mod twice;
 mod wayback;

@@ -35,8 +35,7 @@ impl Feed {
             ApiError::new(ErrorCode::Refused, what, "end some of them; commands work all the same")
         };
         let permit = site.observers.clone().try_acquire_owned().map_err(many)?;
-        let attach =
-            |session: String| Attachment::new(&site.engines, session.into(), peer, query.read_only);
+        let attach = |session: String| Attachment::new(&site.engines, session.into(), peer, query.read_only);
         let attachment = query.session.map(attach).transpose()?;
         let engine = site.engine();
         let (snapshot, updates) = engine.subscribe();

@@ -33,12 +33,7 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves `GET /metrics` until it is stopped, by loopback's names and those in `hosts`.
-pub async fn serve(
-    listener: TcpListener,
-    hosts: Vec<String>,
-    engines: impl Into<Engines>,
-    stop: CancellationToken,
-) {
+pub async fn serve(listener: TcpListener, hosts: Vec<String>, engines: impl Into<Engines>, stop: CancellationToken) {
     let engines = engines.into();
     let text = move || {
         let engine = engines.now();

@@ -115,7 +115,9 @@ fn may_come(begun: Option<&Begun>) -> Option<String> {
         Fate::Ended => None,
         Fate::Lives => Some(lives(process)),
         Fate::Left => Some(format!("process {pid} of an earlier attempt has ended, but what it started still runs")),
-        Fate::Unknown => Some(format!("process {pid} of an earlier attempt ran on {}: it may still run there", clean(&process.host))),
+        Fate::Unknown => {
+            Some(format!("process {pid} of an earlier attempt ran on {}: it may still run there", clean(&process.host)))
+        }
     }
 }
 

@@ -10,4 +10,5 @@ mod histories;
 mod outlook;
 mod people;
 mod rules;
+mod twice;
 mod undo;
