@@ -3,8 +3,8 @@
 use super::text::{length, length_or_unknown, loss, table};
 use crate::domain::scorecard::ScoreCard;
 
-/// For people: what happened, how it went, and what it cost.
-pub fn text(seed: u64, happened: &str, card: &ScoreCard) -> String {
+/// For people: what happened, how it went, and what it cost. `pace` is what to know of its lengths of time.
+pub fn text(seed: u64, happened: &str, card: &ScoreCard, pace: Option<&str>) -> String {
     let moments = [
         ("from the failure to the first probe that said so", card.detect),
         ("from there to the declaration", card.declare),
@@ -25,6 +25,9 @@ pub fn text(seed: u64, happened: &str, card: &ScoreCard) -> String {
     out += &format!("\n{}\n{} of 100 points\n", table(&["", ""], &rows).trim_start(), card.points);
     for it in &card.deductions {
         out += &format!("  -{:<3} {}\n", it.points, it.why);
+    }
+    if let Some(word) = pace {
+        out += &format!("\n{word}\n");
     }
     out + &format!("\nThe same day again: mayday drill game --seed {seed}\n")
 }

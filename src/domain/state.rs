@@ -229,9 +229,13 @@ impl State {
             Event::EngineStarted { anchor, drift, .. } => {
                 self.armed.clear();
                 self.clock.begin(anchor.as_ref(), *drift);
-                // What an earlier life saw proves nothing now.
-                let steps = self.run.iter_mut().flat_map(|run| run.steps.values_mut());
-                steps.for_each(|step| step.outdated = step.card.is_some());
+                // What an earlier life saw proves nothing now, and what it was looking at is looked at when this one can.
+                for step in self.run.iter_mut().flat_map(|run| run.steps.values_mut()) {
+                    step.outdated = step.card.is_some();
+                    if step.phase == StepPhase::Preparing {
+                        step.phase = StepPhase::Waiting;
+                    }
+                }
             }
             Event::ClockStepped { by, drift } => {
                 (self.clock.drift, self.clock.stepped) = (*drift, Some((at, *by)));

@@ -32,7 +32,8 @@ pub struct Reader {
 pub(super) struct Page {
     pub first: u64,
     pub last: u64,
-    pub count: u64,
+    /// Each number is one more than that before: an order that the database takes for granted, and a flipped bit breaks.
+    pub in_order: bool,
     /// One after the other, and where each ends: nothing has to be looked for in them.
     bodies: Vec<u8>,
     ends: Vec<usize>,
@@ -81,14 +82,17 @@ impl Reader {
     /// At most [`PAGE`] records after `seq`.
     pub(super) async fn page(&self, after: u64) -> Result<Option<Page>, JournalFault> {
         const SQL: &str = "SELECT CAST(group_concat(body, '') AS BLOB), CAST(group_concat(hash, '') AS BLOB),
-            group_concat(octet_length(body)), min(seq), max(seq), count(*)
+            group_concat(octet_length(body)), group_concat(seq)
             FROM (SELECT seq, body, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?)";
         let row = sqlx::query(SQL).bind(number(after)).bind(PAGE).fetch_one(&self.pool).await;
         let page = row.and_then(|row| {
-            let number = |at: usize| row.try_get::<i64, _>(at).map(|it| it as u64);
-            let count = number(5)?;
-            if count == 0 {
-                return Ok(None);
+            let Some(numbers) = row.try_get::<Option<String>, _>(3)? else { return Ok(None) };
+            let mut numbers = numbers.split(',').map(|number| number.parse::<u64>().unwrap_or(0));
+            let first = numbers.next().unwrap_or(0);
+            let (mut last, mut in_order) = (first, true);
+            for number in numbers {
+                in_order &= number == last + 1;
+                last = number;
             }
             // What is not there, or no number, fits no chain.
             let bytes = |at: usize| row.try_get::<Option<Vec<u8>>, _>(at).map(Option::unwrap_or_default);
@@ -102,7 +106,7 @@ impl Reader {
             if ends.last() != Some(&bodies.len()) {
                 ends.clear();
             }
-            Ok(Some(Page { first: number(3)?, last: number(4)?, count, bodies, ends, hashes }))
+            Ok(Some(Page { first, last, in_order, bodies, ends, hashes }))
         });
         page.map_err(|error| explain(&self.path, &error))
     }

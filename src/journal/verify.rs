@@ -44,7 +44,7 @@ pub(super) async fn whole(journal: &Reader) -> Result<Chain, JournalFault> {
 
 /// Whether its numbers follow that of the record before.
 pub(super) fn is_gapless(page: &Page, before: u64) -> bool {
-    page.first == before + 1 && page.last == before + page.count
+    page.first == before + 1 && page.in_order
 }
 
 /// The chain's head after the page, if every record of it fits.

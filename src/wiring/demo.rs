@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::stage::{Stage, called_for, client_is_served, is_healthy, until};
+use super::stage::{Stage, called_for, client_is_served, is_healthy, of_its_pace, until};
 use super::{cockpit, follow, lab};
 use crate::api::client::Client;
 use crate::cli::args::{DemoArgs, Format};
@@ -98,6 +98,9 @@ async fn headless(stage: &Stage, chosen: &Scenario, format: Format) -> Result<Ex
     let exit = follow::follow(&client, format).await?;
     let served = client_is_served(&stage.lab).await;
     play.abort();
+    if let Some(word) = of_its_pace(stage.lab.world.pace.0) {
+        eprintln!("{word}");
+    }
     eprintln!("the synthetic client {}", if served { "reads and writes again" } else { "is NOT served" });
     Ok(if served || exit != Exit::Ok { exit } else { Exit::Failed })
 }

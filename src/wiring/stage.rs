@@ -25,6 +25,13 @@ use crate::domain::time::{At, seconds_between};
 use crate::domain::view::Snapshot;
 use crate::lab::{Lab, Pace, alive, estate, handout};
 
+/// What to know of every length of time on a lab that does not live at life's own speed.
+pub fn of_its_pace(speed: f64) -> Option<String> {
+    (speed != 1.0).then(|| {
+        format!("played at {speed} times the speed of life: no length above says whether an objective would be met (--speed 1 does)")
+    })
+}
+
 /// The longest that the lab may take to look healthy, or broken, to the engine: several rounds of its probes.
 const SIGHT: Duration = Duration::from_secs(60);
 /// The longest that everything may take to be seen well before a drill.

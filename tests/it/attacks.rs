@@ -135,6 +135,25 @@ async fn two_hundred_flipped_bits_are_found_or_change_nothing() {
     assert!(found >= 100, "the bits were flipped where something is: {found}");
 }
 
+/// Where a row of a database's page says that it is number 100: one flipped bit makes that a 36, in its old place.
+#[tokio::test]
+async fn a_record_that_is_given_another_number_is_found() {
+    let victim = Victim::new().await;
+    let bytes = &victim.files[0].1;
+    // A row: its length, its number, and how long its header is.
+    let places = (0..bytes.len() - 2).filter(|at| bytes[*at] == 100 && (3..=6).contains(&bytes[at + 1]));
+    let mut found = 0;
+    for byte in places {
+        victim.restore();
+        victim.flip(0, byte, 6);
+        match victim.looked_at().await {
+            None => found += 1,
+            Some(texts) => assert_eq!(texts, victim.texts, "byte {byte}"),
+        }
+    }
+    assert!(found > 0);
+}
+
 #[tokio::test]
 async fn a_log_that_is_cut_anywhere_is_found() {
     let victim = Victim::new().await;

@@ -116,7 +116,6 @@ fn started(draft: &mut Draft<'_>) {
     for (spec, step) in run.in_order() {
         let id = &spec.id;
         match step.phase {
-            StepPhase::Preparing => draft.effect_for(id, Effect::Prepare),
             StepPhase::Applying => {
                 let fault = Fault::ambiguous("mayday", "the engine died while this was being applied")
                     .means("it may have happened")

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::super::cockpit;
 use super::super::failure::Failure;
 use super::super::run::say;
-use super::super::stage::{Stage, called_for, until_well};
+use super::super::stage::{Stage, called_for, of_its_pace, until_well};
 use crate::api::client::Client;
 use crate::cli::args::{Format, GameArgs};
 use crate::cli::exit::Exit;
@@ -64,10 +64,11 @@ pub async fn run(args: &GameArgs, format: Format) -> Result<Exit, Failure> {
     let played = played.await;
     stage.strike().await;
     let card = played?;
+    let pace_word = of_its_pace(args.speed);
     say(
         format,
-        &json!({ "seed": seed, "happened": day.scenario.about, "card": card }),
-        game::text(seed, &day.scenario.about, &card),
+        &json!({ "seed": seed, "happened": day.scenario.about, "speed": args.speed, "comparable": pace_word.is_none(), "card": card }),
+        game::text(seed, &day.scenario.about, &card, pace_word.as_deref()),
     )?;
     let rto = card.rto.iter().all(|it| it.met == Some(true));
     let rpo = card.rpo.iter().all(|it| it.met == Some(true));
