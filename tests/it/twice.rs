@@ -262,22 +262,15 @@ async fn taken_back_once(lab: &Lab, kind: &str, step: Arc<dyn Step>) {
 
 /// Every step of the lab's systems that can be taken back, as it could be applied.
 fn revertible(lab: &Lab) -> Vec<(&'static str, Arc<dyn Step>)> {
+    [in_aws(lab), in_clusters(lab)].into_iter().flatten().collect()
+}
+
+fn in_aws(lab: &Lab) -> Vec<(&'static str, Arc<dyn Step>)> {
     let at = |name: &str| lab.endpoints[name].clone();
-    let aws = |given: Value| {
-        let mut given = given;
+    let aws = |mut given: Value| {
         given["access_key_id"] = "LABKEY".into();
         given["secret_access_key"] = json!({ "command": ["printf", "labsecret"] });
         given
-    };
-    let full: Map<String, Value> = SERVICES.iter().map(|it| (it.name.to_owned(), it.full.into())).collect();
-    let cluster = |region: &str| {
-        let server = at(&format!("kubernetes.{region}"));
-        let token = json!({ "command": ["printf", "labtoken"] });
-        connect(
-            "kubernetes",
-            None,
-            json!({ "server": server, "token": token, "namespace": "gennet", "replicas": full }),
-        )
     };
     let zone = aws(json!({ "hosted_zone": "Z0GENNET", "endpoint_url": at("route53"), "name_servers": [at("dns")] }));
     let rds = aws(json!({
@@ -295,6 +288,30 @@ fn revertible(lab: &Lab) -> Vec<(&'static str, Arc<dyn Step>)> {
         "primary_endpoint_url": at("s3.us-east-1"),
         "standby_endpoint_url": at("s3.us-west-2"),
     }));
+    let (zone, rds, s3) = (connect("route53", None, zone), connect("rds", None, rds), connect("s3", None, s3));
+    let app = "app.gennet.example";
+    let forced = json!({ "record": app, "identifier": PRIMARY });
+    vec![
+        ("rds.backups", step(&*rds, "rds.backups", PRIMARY, json!({ "days": 30 }))),
+        ("rds.set-aside", step(&*rds, "rds.set-aside", PRIMARY, json!({}))),
+        ("route53.force-health-check", step(&*zone, "route53.force-health-check", STANDBY, forced)),
+        ("route53.shift", step(&*zone, "route53.shift", STANDBY, json!({ "record": app }))),
+        ("s3.replicate", step(&*s3, "s3.replicate", STANDBY, json!({}))),
+    ]
+}
+
+fn in_clusters(lab: &Lab) -> Vec<(&'static str, Arc<dyn Step>)> {
+    let at = |name: &str| lab.endpoints[name].clone();
+    let full: Map<String, Value> = SERVICES.iter().map(|it| (it.name.to_owned(), it.full.into())).collect();
+    let cluster = |region: &str| {
+        let server = at(&format!("kubernetes.{region}"));
+        let token = json!({ "command": ["printf", "labtoken"] });
+        connect(
+            "kubernetes",
+            None,
+            json!({ "server": server, "token": token, "namespace": "gennet", "replicas": full }),
+        )
+    };
     let neo4j: Map<String, Value> = ["neo4j-1", "neo4j-2", "neo4j-3"]
         .iter()
         .map(|it| ((*it).to_owned(), at(&format!("neo4j.{it}")).into()))
@@ -315,24 +332,14 @@ fn revertible(lab: &Lab) -> Vec<(&'static str, Arc<dyn Step>)> {
         },
         "heartbeat_key": "heartbeat",
     });
-    let (zone, rds, s3) = (connect("route53", None, zone), connect("rds", None, rds), connect("s3", None, s3));
     let (neo4j, redis) = (connect("neo4j", None, neo4j), connect("redis", None, redis));
-    let app = "app.gennet.example";
     vec![
         ("kubernetes.scale", step(&*cluster(STANDBY), "kubernetes.scale", STANDBY, json!({}))),
         ("kubernetes.standby", step(&*cluster(STANDBY), "kubernetes.standby", STANDBY, json!({ "each": 2 }))),
         ("kubernetes.fence", step(&*cluster(PRIMARY), "kubernetes.fence", PRIMARY, json!({}))),
         ("neo4j.cordon", step(&*neo4j, "neo4j.cordon", STANDBY, json!({ "server": "neo4j-1" }))),
         ("neo4j.start-databases", step(&*neo4j, "neo4j.start-databases", STANDBY, json!({}))),
-        ("rds.backups", step(&*rds, "rds.backups", PRIMARY, json!({ "days": 30 }))),
-        ("rds.set-aside", step(&*rds, "rds.set-aside", PRIMARY, json!({}))),
         ("redis.steer", step(&*redis, "redis.steer", STANDBY, json!({ "region": STANDBY }))),
-        ("route53.force-health-check", {
-            let given = json!({ "record": app, "identifier": PRIMARY });
-            step(&*zone, "route53.force-health-check", STANDBY, given)
-        }),
-        ("route53.shift", step(&*zone, "route53.shift", STANDBY, json!({ "record": app }))),
-        ("s3.replicate", step(&*s3, "s3.replicate", STANDBY, json!({}))),
     ]
 }
 

@@ -52,6 +52,12 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
         Report::TriggerMet {} => super::ask::declare_met(draft),
         Report::DrillsDue {} => super::drills::begin_due(draft),
         Report::DrillOver { name, outcome } => super::drills::over(draft, name, outcome),
+        of_step => reported_of_step(draft, of_step),
+    }
+}
+
+fn reported_of_step(draft: &mut Draft<'_>, report: &Report) {
+    match report {
         Report::Prepared { run, step, outcome } if is(draft, run, step, StepPhase::Preparing) => match outcome {
             Ok(preparation) => prepared(draft, run, step, preparation),
             Err(fault) => failed(draft, run, step, fault),
