@@ -6,7 +6,7 @@ use super::Handle;
 use super::runner::{Log, driver, look, poll_pause, step_still_runs};
 use crate::domain::command::{Job, Report, WayBack};
 use crate::domain::plan::StepSpec;
-use crate::domain::system::{Begun, Fault, FaultClass, Observed, Receipt, Step};
+use crate::domain::system::{Begun, Fault, FaultClass, Observed, Receipt, Step, StepLog};
 
 pub(super) async fn revert(engine: &Handle, job: Job) -> Report {
     let outcome = revert_once(engine, &job).await;

@@ -65,7 +65,8 @@ fn whoever_comes_after_a_crash_is_told_the_process() {
     let mut bench = applying();
     runs_as(&mut bench, "fence", 1, 3);
     bench.restart();
-    let Some(Effect::Observe(job)) = bench.effects.last() else { panic!("{:?}", bench.effects.last()) };
+    let of = |effect: &Effect| if let Effect::Observe(job) = effect { Some(job.clone()) } else { None };
+    let job = bench.effects.iter().find_map(of).unwrap();
     assert_eq!(job.begun.as_ref().unwrap().process, Some(process(3)));
     assert_eq!((bench.phase("fence"), bench.effects_on("fence", apply)), (StepPhase::Observing, 1));
 }
