@@ -1,6 +1,7 @@
 //! The client: what cockpits and command lines use to talk to an engine.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HOST};
@@ -25,9 +26,11 @@ use crate::domain::readiness::Assessment;
 use crate::domain::review::Documents;
 use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
 
+/// An answer that takes longer is told of.
+const SLOW: Duration = Duration::from_secs(2);
 /// The longest that an answer may take; a preview looks at every system of a plan.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A stream that says nothing for so long is dead: the server sends a comment every five seconds.
+/// A stream that says nothing for so long is dead: the server sends a comment every second.
 const SILENCE: Duration = Duration::from_secs(12);
 /// The pause before a lost engine is looked for again, doubled each time up to the longest.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -39,12 +42,14 @@ pub struct Client {
     session: Option<(SessionId, bool)>,
     /// A user whose engine is believed besides this user's own and root's.
     trusted: Option<u32>,
+    /// Called when an answer is long in coming.
+    awaits: Option<fn()>,
 }
 
 impl Client {
     /// For a command line: what it asks for is armed by having been typed.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into(), session: None, trusted: None }
+        Self { socket: socket.into(), session: None, trusted: None, awaits: None }
     }
 
     /// For a cockpit: it has to be armed before it may change anything, and never may if it is read-only.
@@ -56,6 +61,11 @@ impl Client {
     /// of a socket could lay one there, show a platform that is well, and be told what is asked.
     pub fn trusting(self, uid: Option<u32>) -> Self {
         Self { trusted: uid, ..self }
+    }
+
+    /// Calls this whenever an answer is long in coming, so that whoever waits knows what for.
+    pub fn awaiting(self, told: fn()) -> Self {
+        Self { awaits: Some(told), ..self }
     }
 
     pub fn socket(&self) -> &Path {
@@ -191,7 +201,14 @@ impl Client {
     }
 
     async fn patient<T>(&self, route: Route, answer: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
-        timeout(PATIENCE, answer).await.unwrap_or_else(|_| {
+        let mut answer = pin!(answer);
+        if let Ok(answer) = timeout(SLOW, &mut answer).await {
+            return answer;
+        }
+        if let Some(told) = self.awaits {
+            told();
+        }
+        timeout(PATIENCE - SLOW, answer).await.unwrap_or_else(|_| {
             let what = format!("the engine did not answer {} within {} s", route.path, PATIENCE.as_secs());
             Err(ApiError::new(ErrorCode::Unreachable, what, "look at its log; `mayday engine stop` ends it in order"))
         })

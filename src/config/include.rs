@@ -69,7 +69,7 @@ fn matches(dir: &Path, pattern: &str) -> Result<Vec<PathBuf>, (String, String)> 
         let what = format!("`{pattern}`: * and ? can only stand in the name of the file");
         return Err((what, "name each folder: [\"conf.d/*.toml\", \"teams/*.toml\"]".into()));
     }
-    let folder = if pattern.starts_with('/') && folder.is_empty() { dir.join("/") } else { dir.join(folder) };
+    let folder = if pattern.starts_with('/') && folder.is_empty() { PathBuf::from("/") } else { dir.join(folder) };
     if !wild(name) {
         return Ok(vec![folder.join(name)]);
     }

@@ -59,7 +59,7 @@ impl Handle {
         let before = known.seen.as_ref().map(|seen| seen.evidence);
         self.shared.live(LiveChange::Item { item: item.clone(), look });
         if before != Some(evidence) {
-            self.report(Report::ItemSeen { item, evidence, detail }).await;
+            self.report_first(Report::ItemSeen { item, evidence, detail }).await;
         }
     }
 }

@@ -349,7 +349,7 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.people.send(Input::Rest(Box::new(check), reply)).await.map_err(|_| Denied::Stopped)?;
         answer.await.map_err(|_| Denied::Stopped)??;
-        self.stop().await;
+        self.end().await;
         Ok(self.shared.kept())
     }
 
@@ -372,14 +372,19 @@ impl Handle {
 
     /// Ends in order: nothing new is begun, what is being written is written. Steps in flight are observed by the next engine.
     pub async fn stop(&self) {
-        self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.end().await;
         let journal = &self.shared.journal;
         if let Err(fault) = journal.keep(&self.shared.state()).await {
             tracing::warn!(%fault, "the next start reads the journal from its first record");
         }
         journal.close().await;
+    }
+
+    /// Ends the tasks; the journal stays open.
+    async fn end(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// The plan of that name as things stand: one for the way back is made for this moment.
@@ -422,6 +427,12 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.people.send(Input::Witness(report, reply)).await.map_err(|_| stopping())?;
         answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// Hands what was looked at because of an ask to the writer, ahead of that ask: it is decided on what was seen.
+    async fn report_first(&self, report: Report) {
+        // As below.
+        let _ = self.people.send(Input::Report(report)).await;
     }
 
     /// Hands the outcome of an effect to the writer.

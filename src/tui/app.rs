@@ -112,8 +112,16 @@ pub enum Request {
 /// What came of a request.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Asked { said: String, result: Result<Option<String>, String> },
-    ByHand { step: StepId, result: Result<Vec<StepByHand>, String> },
+    /// It is long in coming.
+    Awaited,
+    Asked {
+        said: String,
+        result: Result<Option<String>, String>,
+    },
+    ByHand {
+        step: StepId,
+        result: Result<Vec<StepByHand>, String>,
+    },
     Records(Result<Vec<Record>, String>),
     Report(Result<Box<Documents>, String>),
     Drafts(Result<Vec<crate::domain::comms::Message>, String>),
@@ -373,6 +381,7 @@ impl App {
 
     fn answered(&mut self, answer: Answer) {
         match answer {
+            Answer::Awaited => self.say(Role::Busy, "waiting for the engine…"),
             Answer::Asked { said, result: Ok(note) } => {
                 let text = note.unwrap_or(said);
                 if !text.is_empty() {

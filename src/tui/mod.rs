@@ -29,6 +29,7 @@ pub(crate) mod tests;
 pub mod theme;
 pub mod widgets;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ use futures::StreamExt;
 use ratatui::crossterm::event::{Event, EventStream, KeyEventKind};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 
 use crate::domain::clock::{Clock, Steady};
 use crate::domain::time::At;
@@ -52,6 +53,8 @@ const FRAME: Duration = Duration::from_millis(33);
 const KEY_FRAME: Duration = Duration::from_millis(8);
 /// So many events are taken in before a key may wait for a frame.
 const BURST: usize = 512;
+/// An answer that takes longer is told of.
+const SLOW: Duration = Duration::from_secs(2);
 /// How long an answer may take before the cockpit gives up waiting for it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -177,38 +180,57 @@ fn message(event: Event) -> Option<Msg> {
     }
 }
 
-/// Asks the engine without making the screen wait.
+/// Asks the engine without making the screen wait. One that is slow to answer is told of.
 fn perform(request: Request, connection: Arc<impl Connection>, answers: mpsc::Sender<Answer>) {
     tokio::spawn(async move {
-        let late = "the engine does not answer; it may still do it → watch the timeline before asking again";
-        let answer = match request {
-            Request::Ask { ask, said } => {
-                let result =
-                    tokio::time::timeout(PATIENCE, connection.ask(ask)).await.unwrap_or_else(|_| Err(late.into()));
-                Answer::Asked { said, result }
+        let mut answering = pin!(answer(request, connection));
+        let answer = match timeout(SLOW, &mut answering).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let _ = answers.send(Answer::Awaited).await;
+                answering.await
             }
-            Request::ByHand { step, plan } => {
-                let result = tokio::time::timeout(PATIENCE, connection.by_hand(plan)).await;
-                Answer::ByHand { step, result: result.unwrap_or_else(|_| Err(late.into())) }
-            }
-            Request::Drafts => {
-                let result = tokio::time::timeout(PATIENCE, connection.drafts()).await;
-                Answer::Drafts(result.unwrap_or_else(|_| Err(late.into())))
-            }
-            Request::Records { after } => {
-                let result = tokio::time::timeout(PATIENCE, connection.records(after, RECORDS)).await;
-                Answer::Records(result.unwrap_or_else(|_| Err(late.into())))
-            }
-            Request::Report => {
-                let result = tokio::time::timeout(PATIENCE, connection.report()).await;
-                let slow = "the engine does not answer; `mayday report` reads the journal without it";
-                Answer::Report(result.unwrap_or_else(|_| Err(slow.into())).map(Box::new))
-            }
-            Request::Resync => return connection.resync().await,
-            Request::Looks(at) => return connection.looks(at).await,
-            _ => return,
         };
-        // Nobody listens any more only when the cockpit is being left.
-        let _ = answers.send(answer).await;
+        if let Some(answer) = answer {
+            // Nobody listens any more only when the cockpit is being left.
+            let _ = answers.send(answer).await;
+        }
     });
+}
+
+/// What the engine answers, where somebody waits for it.
+async fn answer(request: Request, connection: Arc<impl Connection>) -> Option<Answer> {
+    let late = "the engine does not answer; it may still do it → watch the timeline before asking again";
+    Some(match request {
+        Request::Ask { ask, said } => {
+            let result = timeout(PATIENCE, connection.ask(ask)).await.unwrap_or_else(|_| Err(late.into()));
+            Answer::Asked { said, result }
+        }
+        Request::ByHand { step, plan } => {
+            let result = timeout(PATIENCE, connection.by_hand(plan)).await;
+            Answer::ByHand { step, result: result.unwrap_or_else(|_| Err(late.into())) }
+        }
+        Request::Drafts => {
+            let result = timeout(PATIENCE, connection.drafts()).await;
+            Answer::Drafts(result.unwrap_or_else(|_| Err(late.into())))
+        }
+        Request::Records { after } => {
+            let result = timeout(PATIENCE, connection.records(after, RECORDS)).await;
+            Answer::Records(result.unwrap_or_else(|_| Err(late.into())))
+        }
+        Request::Report => {
+            let result = timeout(PATIENCE, connection.report()).await;
+            let slow = "the engine does not answer; `mayday report` reads the journal without it";
+            Answer::Report(result.unwrap_or_else(|_| Err(slow.into())).map(Box::new))
+        }
+        Request::Resync => {
+            connection.resync().await;
+            return None;
+        }
+        Request::Looks(at) => {
+            connection.looks(at).await;
+            return None;
+        }
+        _ => return None,
+    })
 }

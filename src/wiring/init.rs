@@ -210,7 +210,7 @@ impl Talk<'_> {
             let classes = DataClass::WORDS.join(", ");
             let first = DataClass::WORDS.first().copied().unwrap_or_default();
             let class = line(&question(&format!("  What it holds ({classes})"), first), first).await?;
-            let params = self.params(kind, params).await?;
+            let Some(params) = self.params(kind, params).await? else { continue };
             answers.store = Some(Thing { id: id.clone(), kind: kind.into(), class: Some(class), params });
             let look = match self.read(answers) {
                 Err(mistakes) => Look::Wrong(said(&mistakes)),
@@ -230,7 +230,8 @@ impl Talk<'_> {
             found.map(|kind| (kind.name, kind.title, kind.params)).collect();
         loop {
             let Some((kind, params)) = self.choice("A way to tell people", &kinds).await? else { return Ok(()) };
-            let params = self.params(kind, params).await?;
+            let Some(mut params) = self.params(kind, params).await? else { continue };
+            params.extend(self.audience(kind).await?);
             answers.channel = Some(Thing { id: kind.into(), kind: kind.into(), class: None, params });
             let look = match self.read(answers) {
                 Err(mistakes) => Look::Wrong(said(&mistakes)),
@@ -241,6 +242,16 @@ impl Talk<'_> {
             }
             answers.channel = None;
         }
+    }
+
+    /// Who reads a channel, where its kind leaves that open.
+    async fn audience(&self, kind: &str) -> Result<Option<(&'static str, String)>, Failure> {
+        let audiences = kinds().1.iter().find(|it| it.name == kind).map_or(&[][..], |it| it.audiences);
+        let [first, _, ..] = audiences else { return Ok(None) };
+        let words: Vec<&str> = audiences.iter().map(|it| it.word()).collect();
+        let what = format!("  Who reads it ({})", words.join(", "));
+        let typed = line(&question(&what, first.word()), first.word()).await?;
+        Ok(Some(("audience", init::text(&typed))))
     }
 
     /// Whether a thing of several answers is taken; else all of them are asked for again.
@@ -281,7 +292,12 @@ impl Talk<'_> {
         }
     }
 
-    async fn params(&self, kind: &str, params: &'static [Param]) -> Result<Vec<(&'static str, String)>, Failure> {
+    /// What a kind needs, asked one by one; nothing when whoever is asked does not know.
+    async fn params(
+        &self,
+        kind: &str,
+        params: &'static [Param],
+    ) -> Result<Option<Vec<(&'static str, String)>>, Failure> {
         let mut given = Vec::new();
         for param in params.iter().filter(|param| asks_for(param)) {
             let needed = param.need == Need::Required;
@@ -300,8 +316,11 @@ impl Talk<'_> {
                 if typed.is_empty() && !needed {
                     break;
                 }
+                if typed == NONE {
+                    return Ok(None);
+                }
                 match init::value(param.ty, &typed) {
-                    Ok(_) if typed.is_empty() => wrong("this is needed"),
+                    Ok(_) if typed.is_empty() => wrong(&format!("this is needed; `{NONE}` leaves {kind} out for now")),
                     Ok(value) => {
                         given.push((param.name, value));
                         break;
@@ -310,7 +329,7 @@ impl Talk<'_> {
                 }
             }
         }
-        Ok(given)
+        Ok(Some(given))
     }
 }
 

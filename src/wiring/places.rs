@@ -55,7 +55,7 @@ impl Places {
 
     /// Talks to the engine of these places, once there is one.
     pub fn client(&self) -> Client {
-        Client::new(&self.socket).trusting(self.trusted)
+        Client::new(&self.socket).trusting(self.trusted).awaiting(|| eprintln!("waiting for the engine…"))
     }
 
     pub fn records(&self) -> PathBuf {

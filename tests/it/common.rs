@@ -10,6 +10,7 @@ use mayday::domain::comms::{Audience, Channel, ChannelKind, ChannelSpec};
 use mayday::domain::estate::{
     DataClass, Environment, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Subject, SystemSpec,
 };
+use mayday::domain::event::Event;
 use mayday::domain::health::Status;
 use mayday::domain::kinds::{Need, Param};
 use mayday::domain::params::Params;
@@ -223,9 +224,12 @@ pub fn is_ready(view: &Snapshot) -> bool {
 pub async fn follow(mut feed: Feed, wholes: Arc<AtomicUsize>) -> Snapshot {
     let mut view: Option<Snapshot> = None;
     loop {
+        // A HOLD is seen before it is written.
+        let mut written = false;
         match tokio::time::timeout(PATIENCE, feed.next()).await.expect("the feed goes on") {
             Fed::Snapshot(whole) => {
                 assert!(view.as_ref().is_none_or(|view| view.state.seq <= whole.state.seq), "it went back in time");
+                written = whole.state.hold.as_ref().is_some_and(|hold| Some(hold.at) <= whole.state.at);
                 view = Some(*whole);
                 wholes.fetch_add(1, Ordering::SeqCst);
             }
@@ -233,12 +237,13 @@ pub async fn follow(mut feed: Feed, wholes: Arc<AtomicUsize>) -> Snapshot {
                 let view = view.as_mut().expect("first comes the whole");
                 if let Update::Record { record } = &update {
                     assert_eq!(record.seq, view.state.seq + 1, "a record was lost or doubled");
+                    written = matches!(record.event, Event::HoldSet { .. });
                 }
                 view.take(&update).unwrap();
             }
             Fed::Alive | Fed::Lost(_) => {}
         }
-        if let Some(view) = view.take_if(|view| view.state.hold.is_some()) {
+        if let Some(view) = view.take_if(|_| written) {
             return view;
         }
     }

@@ -201,6 +201,7 @@ async fn a_whole_conversation_ends_in_a_file_that_check_calls_sound() {
     talk.answers("password", "").await;
     talk.answers("from", "mayday@bakery.example").await;
     talk.answers("to", "team@bakery.example").await;
+    talk.answers("Who reads it", "").await;
     talk.hears("cannot be seen from here").await;
     talk.answers("Enter keeps it", "").await;
     talk.hears("Wrote").await;

@@ -47,7 +47,7 @@ use crate::engine::Handle;
 /// The most records that one request for the journal gets.
 const RECORDS: usize = 10_000;
 /// A comment goes out this often, so that a dead peer is noticed on both sides.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// Said to whoever comes with a session of another user's.
 const NOT_YOURS: &str = "this session is another user's";

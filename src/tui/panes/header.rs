@@ -22,8 +22,9 @@ use super::drills;
 
 /// Clocks take so many rows.
 pub const CLOCKS: u16 = 3;
-/// An engine that said something within so many seconds is live without a word about its age: it speaks every five at least.
-const FRESH: f64 = 8.0;
+/// An engine that said something within so many seconds is live without a word about its age: it speaks every
+/// second.
+const FRESH: f64 = 2.5;
 /// From this width on there is room for big digits.
 const BIG: u16 = 116;
 /// From this width on the name of the estate is shown beside an incident.
@@ -106,7 +107,7 @@ fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     let old = age(silent);
     out.push(match &app.link {
         Link::Live if silent < FRESH => Span::styled(" ● live ", bar.patch(theme.of(Role::Good))),
-        Link::Live => Span::styled(format!(" ● live, {old} old "), bar.patch(theme.of(Role::Warn))),
+        Link::Live => Span::styled(format!(" ◌ waiting for the engine {old} "), bar.patch(theme.of(Role::Warn))),
         Link::Connecting => Span::styled(" ◌ connecting ", bar.patch(theme.of(Role::Busy))),
         Link::Lost { .. } => Span::styled(format!(" ✗ ENGINE LOST, {old} old "), theme.of(Role::BadgeBad)),
     });

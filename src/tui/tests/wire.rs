@@ -52,6 +52,8 @@ fn an_idle_cockpit_writes_little() {
                 stage.scene.pass(0);
                 stage.sync();
             }
+            // As the engine does.
+            stage.send(Msg::Arrival(Arrival::Alive));
             stage.send(Msg::Tick);
             terminal.draw(|frame| screen::draw(&stage.app, frame)).unwrap();
         }
