@@ -16,7 +16,7 @@
 //!
 //! A step of a plan converges: it is observed, previewed and checked; a gate is answered; the intent is journalled; it is applied at
 //! most once; it is verified by the effect a client would see. After a crash, or an answer that never came, it is observed before
-//! anything else.
+//! anything else. A script's process is journalled before it does anything: one that outlives its engine is waited for.
 //!
 //! Time is the engine's own: the wall clock is taken once, and nothing stops or jumps when it is set. [`domain::clock`] says which time
 //! is which, [`engine::clock`] keeps it.

@@ -5,11 +5,17 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use mayday::cli::args::{Cli, Command};
+use mayday::systems::script::keeper;
 use mayday::wiring::{self, Failure};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    if let Some(code) = keeper::main() {
+        return code;
+    }
+    // Not by its name: an upgrade may have put another program there.
+    keeper::keep_by("/proc/self/exe");
     let cli = Cli::parse();
     keep_memory();
     log(matches!(cli.command, Some(Command::Engine(_))));

@@ -118,7 +118,7 @@ pub fn waiting(run: &Run) -> String {
                 "mend it and `mayday step retry {id}`, or `mayday step override {id} --phrase 'override {phrase}' --reason …`"
             ),
             StepPhase::Asking => {
-                format!("look by hand, then `mayday step done {id} --reason …` or `mayday step retry {id}`")
+                format!("look by hand, then `mayday step done {id} --reason …` or `mayday step retry {id} --reason …`")
             }
             _ => format!("mayday step retry|skip|done|revert {id} --reason …"),
         };

@@ -14,6 +14,7 @@ use super::health::{Status, Trouble};
 use super::ids::{BackupId, ChannelId, ItemId, MessageId, PlanId, ProbeId, RunId, StepId};
 use super::incident::Severity;
 use super::plan::StepSpec;
+use super::process::Process;
 use super::readiness::Brief;
 use super::run::Mode;
 use super::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Verified};
@@ -235,6 +236,13 @@ pub enum Report {
         step: StepId,
         outcome: Result<Box<Preparation>, Fault>,
     },
+    /// The process that will do a step's work stands ready, and has done nothing yet.
+    RunsAs {
+        run: RunId,
+        step: StepId,
+        attempt: u32,
+        process: Process,
+    },
     Applied {
         run: RunId,
         step: StepId,
@@ -341,6 +349,18 @@ pub struct Job {
     pub step: StepSpec,
     pub attempt: u32,
     pub begun: Option<Begun>,
+    pub way_back: WayBack,
+}
+
+/// What is known of earlier tries to take a step back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayBack {
+    /// There was none.
+    First,
+    /// There was one, and a person wants another: whatever cannot be told, that person has looked at.
+    Again,
+    /// The engine died in the middle of one: nobody has looked.
+    Resumed,
 }
 
 /// Why a command was refused: nothing happened.

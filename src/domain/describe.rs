@@ -158,6 +158,7 @@ pub fn describe(record: &Record) -> Said {
         }
         E::StepApplying { step, attempt: 1, .. } => on(step, Busy, "applying"),
         E::StepApplying { step, attempt, .. } => on(step, Busy, format!("applying, attempt {attempt}")),
+        E::StepRunsAs { step, process, .. } => on(step, Quiet, format!("runs as process {}", process.pid)),
         E::StepApplied { step, .. } => on(step, Busy, "applied; waiting for the effect"),
         E::StepUncertain { step, fault, .. } => on(step, Warn, format!("may have happened: {}", fault.what)),
         E::StepNotDone { step, detail, .. } => on(step, Plain, format!("had not happened: {detail}")),
@@ -182,7 +183,7 @@ pub fn is_passing(event: &Event) -> bool {
     match event {
         Event::CockpitArmed { .. } | Event::CockpitDisarmed { .. } | Event::ReadinessAssessed { .. } => true,
         Event::BaselineTaken { .. } | Event::ChecklistFixed { .. } => true,
-        Event::StepPreparing { .. } | Event::DeliveryTrying { .. } => true,
+        Event::StepPreparing { .. } | Event::StepRunsAs { .. } | Event::DeliveryTrying { .. } => true,
         Event::StepPrepared { verdict, .. } => *verdict == Prepared::Clear,
         _ => false,
     }

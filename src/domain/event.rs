@@ -18,6 +18,7 @@ use super::ids::{
 };
 use super::incident::{Clocks, Severity};
 use super::plan::Plan;
+use super::process::Process;
 use super::readiness::Brief;
 use super::recovery::RecoveryPoint;
 use super::run::{GateCard, Instead, Mode, Outcome};
@@ -257,6 +258,12 @@ pub enum Event {
         step: StepId,
         attempt: u32,
     },
+    /// In which process the work of a step is done that is being applied or reverted: durable before the work begins.
+    StepRunsAs {
+        run: RunId,
+        step: StepId,
+        process: Process,
+    },
     StepApplied {
         run: RunId,
         step: StepId,
@@ -357,6 +364,7 @@ impl Event {
             | Self::GuardsOverridden { run, step, .. }
             | Self::SecondAwaited { run, step, .. }
             | Self::StepApplying { run, step, .. }
+            | Self::StepRunsAs { run, step, .. }
             | Self::StepApplied { run, step, .. }
             | Self::StepUncertain { run, step, .. }
             | Self::StepNotDone { run, step, .. }

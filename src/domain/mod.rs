@@ -21,6 +21,7 @@ pub mod live;
 pub mod outlook;
 pub mod params;
 pub mod plan;
+pub mod process;
 pub mod readiness;
 pub mod recovery;
 pub mod reload;

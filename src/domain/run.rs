@@ -188,6 +188,12 @@ pub struct StepRun {
     /// What the first of two people wants of it; nothing happens before the second wants the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<Wanted>,
+    /// How often taking it back was begun since it was last applied.
+    #[serde(default)]
+    pub reverts: u32,
+    /// Nothing happened, by a person's word or by its own answer: it may be begun again, also where nothing can be observed.
+    #[serde(default)]
+    pub vouched: bool,
 }
 
 /// The receipt's word for what was found just before it would have been changed: then nothing was changed.
@@ -224,6 +230,8 @@ impl Default for StepRun {
             detail: String::new(),
             point: None,
             wanted: None,
+            reverts: 0,
+            vouched: false,
         }
     }
 }

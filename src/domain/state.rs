@@ -536,12 +536,20 @@ impl StepRun {
             }
             Event::StepApplying { attempt, .. } => {
                 self.attempts = *attempt;
+                (self.reverts, self.vouched) = (0, false);
                 self.begin(at);
                 self.to(StepPhase::Applying, "");
+            }
+            Event::StepRunsAs { process, .. } => {
+                if let Some(begun) = &mut self.begun {
+                    begun.process = Some(process.clone());
+                }
             }
             Event::StepApplied { receipt, .. } => {
                 if let Some(begun) = &mut self.begun {
                     begun.receipt.clone_from(receipt);
+                    // Its end was heard of.
+                    begun.process = None;
                 }
                 self.to(StepPhase::Verifying, "applied; waiting for the effect");
             }
@@ -561,6 +569,8 @@ impl StepRun {
                 self.fault = Some(fault.clone());
                 self.retry_at = Some(*due);
                 self.retries += 1;
+                // What failed like this has changed nothing.
+                self.vouched |= self.phase == StepPhase::Applying;
                 self.to(StepPhase::Retrying, &fault.what);
             }
             Event::StepFailed { fault, .. } => {
@@ -568,13 +578,24 @@ impl StepRun {
                 self.to(StepPhase::Failed, &fault.what);
             }
             Event::StepRetried { reason, .. } => {
+                let vouched = matches!(self.phase, StepPhase::Asking | StepPhase::Reverted);
                 self.begin_anew();
+                self.vouched = vouched;
                 self.to(StepPhase::Waiting, reason);
             }
             Event::StepSkipped { reason, .. } => self.end(StepPhase::Skipped, reason, at),
             Event::StepDoneByHand { reason, .. } => self.end(StepPhase::ByHand, reason, at),
-            Event::StepReverting { reason, .. } => self.to(StepPhase::Reverting, reason),
-            Event::StepReverted { .. } => self.end(StepPhase::Reverted, "reverted", at),
+            Event::StepReverting { reason, .. } => {
+                self.reverts += 1;
+                self.to(StepPhase::Reverting, reason);
+            }
+            Event::StepReverted { .. } => {
+                self.reverts = 0;
+                if let Some(begun) = &mut self.begun {
+                    begun.process = None;
+                }
+                self.end(StepPhase::Reverted, "reverted", at);
+            }
             _ => {}
         }
     }
@@ -603,7 +624,7 @@ impl StepRun {
 
     fn begin(&mut self, at: At) {
         let pre_image = self.card.as_ref().map(|card| card.pre_image.clone()).unwrap_or_default();
-        self.begun.get_or_insert_with(|| Begun { at, pre_image, receipt: Default::default() });
+        self.begun.get_or_insert_with(|| Begun { at, pre_image, receipt: Default::default(), process: None });
     }
 
     fn prepared(&mut self, card: &super::run::GateCard, verdict: Prepared, at: At) {

@@ -14,6 +14,7 @@ use super::health::Reading;
 use super::ids::RegionId;
 use super::kinds::SystemKind;
 use super::plan::StepSpec;
+use super::process::Process;
 use super::readiness::Fact;
 use super::recovery::{RecoveryPoint, Survey};
 use super::time::{At, is_ahead};
@@ -299,8 +300,17 @@ pub enum Verified {
 }
 
 /// Where a step says what it is doing, line by line. Lines are cleaned and bounded by the receiver.
+#[async_trait]
 pub trait StepLog: Send + Sync {
     fn line(&self, text: &str);
+
+    /// Makes durable in which process the work will be done. Returns before any of it may begin.
+    ///
+    /// # Errors
+    /// When it is not durable: then the process has to be ended, and nothing may have happened.
+    async fn runs_as(&self, _process: &Process) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// What the journal holds of a step that was begun, also after a crash.
@@ -312,6 +322,9 @@ pub struct Begun {
     pub pre_image: Value,
     /// What `apply` left; empty when the engine died before it could be journalled.
     pub receipt: Receipt,
+    /// The process that the latest attempt to apply or revert it runs in, of a step that needs one and whose end was not heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
 }
 
 /// The code behind one step. All methods may be called again at any time, after a crash too; only `apply` and `revert` change
@@ -326,7 +339,19 @@ pub trait Step: Send + Sync {
     async fn apply(&self, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault>;
     /// By the effect a client would see, not by an API's 200. Called repeatedly until it holds or the time is up.
     async fn verify(&self, begun: &Begun, log: &dyn StepLog) -> Result<Verified, Fault>;
-    /// Restores the pre-image. Only called where the kind's undo is `Revert`.
+    /// Whether a process that this step runs in, by what the journal holds of it, still works here. Nothing is begun beside it.
+    fn still_runs(&self, _begun: &Begun) -> bool {
+        false
+    }
+    /// What reality says about taking it back: `Done` when that was done already. Asked before a revert is begun another time.
+    ///
+    /// # Errors
+    /// When it could not be looked at: then nothing is known.
+    async fn taken_back(&self, _begun: &Begun) -> Result<Observed, Fault> {
+        Ok(Observed::NotDone { detail: "it is looked at before each change".into() })
+    }
+    /// Restores the pre-image. Only called where the kind's undo is `Revert`. It looks first and changes only what is not restored yet,
+    /// so that after a crash nothing is changed twice; a step that cannot, says so by [`taken_back`](Self::taken_back).
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault>;
     /// Asks for permissions and the like without using them. Empty where there is no way to ask.
     ///

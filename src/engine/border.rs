@@ -75,6 +75,14 @@ impl Step for Carried {
         Ok(verified)
     }
 
+    fn still_runs(&self, begun: &Begun) -> bool {
+        self.step.still_runs(&self.begun(begun))
+    }
+
+    async fn taken_back(&self, begun: &Begun) -> Result<Observed, Fault> {
+        self.step.taken_back(&self.begun(begun)).await
+    }
+
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
         self.step.revert(&self.begun(begun), log).await
     }

@@ -133,7 +133,8 @@ async fn verify(engine: &Handle, spec: &StepSpec) -> (Evidence, String) {
         Ok(step) => step,
         Err(fault) => return (Evidence::Unknown, fault.to_string()),
     };
-    let begun = Begun { at: engine.shared.now(), pre_image: Default::default(), receipt: Default::default() };
+    let begun =
+        Begun { at: engine.shared.now(), pre_image: Default::default(), receipt: Default::default(), process: None };
     match timeout(LOOK, step.verify(&begun, &Silent)).await {
         Ok(Ok(Verified::Holds { detail, .. })) => (Evidence::Pass, detail),
         Ok(Ok(Verified::Pending { detail } | Verified::Broken { why: detail })) => {

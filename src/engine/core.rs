@@ -29,6 +29,8 @@ const SLOW: Duration = Duration::from_secs(2);
 pub(super) enum Input {
     Ask(Box<Envelope>, oneshot::Sender<Result<Accepted, Denied>>, Arc<Turn>),
     Report(Report),
+    /// The same, for one who may not go on before it is durable: tried once, and told what came of it.
+    Witness(Report, oneshot::Sender<Result<(), JournalFault>>),
     /// Come to rest, if nothing stands against it: another engine takes over.
     Rest(Check, oneshot::Sender<Result<(), Denied>>),
 }
@@ -125,7 +127,7 @@ impl Writer {
     fn queue(&mut self, input: Input) {
         match input {
             Input::Report(report) => self.unsaved.push_back(report),
-            Input::Ask(..) | Input::Rest(..) => {}
+            Input::Ask(..) | Input::Witness(..) | Input::Rest(..) => {}
         }
     }
 
@@ -139,6 +141,14 @@ impl Writer {
                 }
                 let answer = self.answer(&envelope).await;
                 // Whoever asked may be gone; what was done stays done.
+                let _ = reply.send(answer);
+            }
+            Input::Witness(report, reply) => {
+                let answer = match self.save().await {
+                    Ok(()) => self.witness(&report).await,
+                    Err(fault) => Err(fault),
+                };
+                // Whoever waited for it may have given up, and then does nothing.
                 let _ = reply.send(answer);
             }
             report => {
@@ -209,6 +219,21 @@ impl Writer {
         let (state, points, baseline) = (shared.state_held(), shared.points(), shared.baseline());
         let decision = shared.in_context(&points, &baseline, |cx| decide_reports(cx, &state, reports));
         drop(state);
+        self.commit(decision).await
+    }
+
+    /// Journals what is to come of a report now, or nothing ever.
+    async fn witness(&mut self, report: &Report) -> Result<(), JournalFault> {
+        let shared = &self.engine.shared;
+        let (state, points, baseline) = (shared.state_held(), shared.points(), shared.baseline());
+        let reports = std::slice::from_ref(report);
+        let decision = shared.in_context(&points, &baseline, |cx| decide_reports(cx, &state, reports));
+        if !decision.events.iter().any(|(_, event)| matches!(event, Event::StepRunsAs { .. })) {
+            return Err(JournalFault {
+                what: "the step has gone on without it".into(),
+                next: "look at the step".into(),
+            });
+        }
         self.commit(decision).await
     }
 

@@ -19,6 +19,7 @@ mod runner;
 mod shared;
 mod stores;
 mod watchman;
+mod way_back;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -414,6 +415,18 @@ impl Handle {
     /// Until a part of the engine dies by a defect of Mayday's: whoever runs it has to end it then.
     pub async fn broken(&self) {
         self.broken.cancelled().await;
+    }
+
+    /// Has something journalled before whoever reports it goes on.
+    ///
+    /// # Errors
+    /// When it is not durable. It may become so all the same, where nothing was heard from the journal.
+    async fn witness(&self, report: Report) -> Result<(), JournalFault> {
+        let stopping =
+            || JournalFault { what: "the engine is stopping".into(), next: "start it again: mayday engine".into() };
+        let (reply, answer) = oneshot::channel();
+        self.people.send(Input::Witness(report, reply)).await.map_err(|_| stopping())?;
+        answer.await.unwrap_or_else(|_| Err(stopping()))
     }
 
     /// Hands what was looked at because of an ask to the writer, ahead of that ask: it is decided on what was seen.

@@ -4,15 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::border::Carried;
 use super::shared::Shared;
-use super::{Handle, builtin, clock, courier, no_system};
+use super::{Handle, builtin, clock, courier, no_system, way_back};
 use crate::domain::command::{Effect, Job, Preparation, Report};
-use crate::domain::ids::StepId;
+use crate::domain::ids::{RunId, StepId};
+use crate::domain::journal::JournalFault;
 use crate::domain::live::{LiveChange, LogLine};
 use crate::domain::plan::StepSpec;
+use crate::domain::process::Process;
 use crate::domain::run::{FOUND, StepPhase};
 use crate::domain::system::{Begun, Checked, Fault, FaultClass, Observed, Preview, Receipt, Step, StepLog, Verified};
 use crate::domain::text::clean;
@@ -30,7 +33,7 @@ pub(super) fn perform(engine: &Handle, effect: Effect) {
             Effect::Apply(job) => apply(&handle, job).await,
             Effect::Observe(job) => Some(observe(&handle, job).await),
             Effect::Verify(job) => verify(&handle, job).await,
-            Effect::Revert(job) => Some(revert(&handle, job).await),
+            Effect::Revert(job) => Some(way_back::revert(&handle, job).await),
             Effect::RetryAt(job, at) => {
                 clock::until(&handle.shared.time, at).await;
                 Some(Report::RetryDue { run: job.run, step: job.step.id })
@@ -46,21 +49,44 @@ pub(super) fn perform(engine: &Handle, effect: Effect) {
 }
 
 /// Lines of a step go to whoever watches; they are not journalled.
-struct Log {
-    shared: Arc<Shared>,
+pub(super) struct Log {
+    engine: Handle,
+    run: RunId,
     step: StepId,
+    attempt: u32,
+    /// How long the journal is waited for: what is to be done has to fit into the step's time, too.
+    patience: Duration,
 }
 
 impl Log {
-    fn new(engine: &Handle, spec: &StepSpec) -> Self {
-        Self { shared: engine.shared.clone(), step: spec.id.clone() }
+    pub fn new(engine: &Handle, job: &Job) -> Self {
+        let (run, step, attempt) = (job.run.clone(), job.step.id.clone(), job.attempt);
+        Self { engine: engine.clone(), run, step, attempt, patience: job.step.timeout.0 / 2 }
     }
 }
 
+#[async_trait]
 impl StepLog for Log {
     fn line(&self, text: &str) {
-        let line = LogLine { at: self.shared.now(), text: clean(text) };
-        self.shared.live(LiveChange::Log { step: self.step.clone(), line });
+        let line = LogLine { at: self.engine.shared.now(), text: clean(text) };
+        self.engine.shared.live(LiveChange::Log { step: self.step.clone(), line });
+    }
+
+    async fn runs_as(&self, process: &Process) -> Result<(), Fault> {
+        let (run, step, process) = (self.run.clone(), self.step.clone(), process.clone());
+        let witness = self.engine.witness(Report::RunsAs { run, step, attempt: self.attempt, process });
+        let fault = |what: String, next: String| {
+            let what = format!("it cannot be journalled in which process the step would run: {what}");
+            Fault::transient("mayday", what).means("it was not begun, and nothing happened").next(next)
+        };
+        match timeout(self.patience, witness).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(JournalFault { what, next })) => Err(fault(what, next)),
+            Err(_) => {
+                let what = format!("no answer within {} s", self.patience.as_secs());
+                Err(fault(what, "see whether the disk of the journal works, then retry the step".into()))
+            }
+        }
     }
 }
 
@@ -80,7 +106,7 @@ pub(super) fn driver(shared: &Shared, spec: &StepSpec) -> Result<Arc<dyn Step>, 
 }
 
 /// A look that takes too long has learnt nothing.
-async fn look<T>(spec: &StepSpec, what: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+pub(super) async fn look<T>(spec: &StepSpec, what: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     let late = || Fault::transient(spec.system.as_str(), format!("no answer within {} s", LOOK.as_secs()));
     timeout(LOOK, what).await.unwrap_or_else(|_| Err(late()))
 }
@@ -131,9 +157,14 @@ async fn apply(engine: &Handle, job: Job) -> Option<Report> {
 
 /// Looks once more, then makes the change at most once.
 async fn apply_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
-    let (spec, log) = (&job.step, Log::new(engine, &job.step));
+    let (spec, log) = (&job.step, Log::new(engine, job));
     let step = driver(&engine.shared, spec)?;
+    let ran = step_still_runs(&*step, job);
     match look(spec, step.observe(job.begun.as_ref())).await.map_err(nothing_happened)? {
+        Observed::InProgress { detail } if ran => {
+            // It may come to its end yet: that is waited for, and nothing is begun beside it.
+            return Err(Fault::ambiguous(spec.system.as_str(), detail).next("nothing: it is being watched"));
+        }
         Observed::Done { detail } | Observed::InProgress { detail } => {
             log.line(&format!("nothing to change: {detail}"));
             return Ok(Receipt::from([(FOUND.to_owned(), detail)]));
@@ -163,6 +194,11 @@ async fn apply_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
     outcome
 }
 
+/// Whether something that an earlier attempt began still works: nothing is begun beside it.
+pub(super) fn step_still_runs(step: &dyn Step, job: &Job) -> bool {
+    job.begun.as_ref().is_some_and(|begun| step.still_runs(begun))
+}
+
 /// A look that failed before a change cannot have changed anything.
 fn nothing_happened(fault: Fault) -> Fault {
     if fault.class == FaultClass::Ambiguous { Fault { class: FaultClass::Transient, ..fault } } else { fault }
@@ -171,15 +207,28 @@ fn nothing_happened(fault: Fault) -> Fault {
 /// Observes until reality gives an answer. "Not done" counts only when it is seen twice: what was just asked for may take a moment
 /// to show.
 async fn observe(engine: &Handle, job: Job) -> Report {
-    let (spec, log) = (&job.step, Log::new(engine, &job.step));
+    let (spec, log) = (&job.step, Log::new(engine, &job));
     let policy = &engine.shared.estate.policy;
-    let (begun_at, mut not_done) = (Instant::now(), 0);
+    let (begun_at, mut not_done, mut watched) = (Instant::now(), 0, false);
     let observed = loop {
-        let outcome = match driver(&engine.shared, spec) {
-            Ok(step) => look(spec, step.observe(job.begun.as_ref())).await,
-            Err(fault) => Err(fault),
+        let (outcome, runs) = match driver(&engine.shared, spec) {
+            Ok(step) => {
+                let runs = step_still_runs(&*step, &job);
+                (look(spec, step.observe(job.begun.as_ref())).await, runs)
+            }
+            Err(fault) => (Err(fault), false),
         };
         match outcome {
+            Ok(Observed::InProgress { detail }) if runs && begun_at.elapsed() < spec.timeout.0 => {
+                if !std::mem::replace(&mut watched, true) {
+                    log.line(&format!("watching until it ends: {detail}"));
+                }
+            }
+            Ok(Observed::InProgress { detail }) if runs => {
+                let why =
+                    format!("{detail} after {}; it was not ended: wait and retry, or end it by hand", spec.timeout);
+                break Observed::Unknowable { why };
+            }
             Ok(Observed::NotDone { detail }) if not_done > 0 => break Observed::NotDone { detail },
             Ok(Observed::NotDone { .. }) => not_done += 1,
             Ok(seen) => break seen,
@@ -196,14 +245,15 @@ async fn observe(engine: &Handle, job: Job) -> Report {
 
 /// Polls at 1 % of the time waited so far, within the policy's bounds: what takes long is asked for rarely, and yet no wait is
 /// lengthened by more than about 1 %.
-fn poll_pause(policy: &crate::domain::estate::Policy, waited: Duration) -> Duration {
+pub(super) fn poll_pause(policy: &crate::domain::estate::Policy, waited: Duration) -> Duration {
     (waited / 100).clamp(policy.poll_floor.0, policy.poll_ceiling.0)
 }
 
 async fn verify(engine: &Handle, job: Job) -> Option<Report> {
-    let (spec, log) = (&job.step, Log::new(engine, &job.step));
+    let (spec, log) = (&job.step, Log::new(engine, &job));
     let policy = &engine.shared.estate.policy;
-    let nothing = || Begun { at: engine.shared.now(), pre_image: Default::default(), receipt: Receipt::new() };
+    let nothing =
+        || Begun { at: engine.shared.now(), pre_image: Default::default(), receipt: Receipt::new(), process: None };
     let begun = job.begun.clone().unwrap_or_else(nothing);
     let (start, mut last) = (Instant::now(), String::new());
     let outcome = loop {
@@ -236,48 +286,4 @@ async fn verify(engine: &Handle, job: Job) -> Option<Report> {
 fn still_verifying(engine: &Handle, job: &Job) -> bool {
     let state = engine.shared.state();
     state.run.as_ref().is_some_and(|run| run.id == job.run && run.phase(&job.step.id) == StepPhase::Verifying)
-}
-
-async fn revert(engine: &Handle, job: Job) -> Report {
-    let outcome = revert_once(engine, &job).await;
-    Report::Reverted { run: job.run, step: job.step.id, outcome }
-}
-
-/// Restores the pre-image, and waits until reality no longer shows the step as done.
-async fn revert_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
-    let (spec, log) = (&job.step, Log::new(engine, &job.step));
-    let step = driver(&engine.shared, spec)?;
-    let Some(begun) = &job.begun else {
-        return Err(Fault::permanent(
-            spec.system.as_str(),
-            "was never applied in this run, so there is nothing to restore",
-        ));
-    };
-    log.line("reverting");
-    let late = || {
-        Fault::ambiguous(spec.system.as_str(), format!("no answer within {}", spec.timeout))
-            .next("look by hand, then retry the revert")
-    };
-    let receipt = timeout(spec.timeout.0, step.revert(begun, &log)).await.unwrap_or_else(|_| Err(late()))?;
-    let (policy, start) = (&engine.shared.estate.policy, Instant::now());
-    while start.elapsed() < spec.timeout.0 {
-        match look(spec, step.observe(Some(begun))).await {
-            Ok(Observed::Done { .. }) | Err(_) => {}
-            // Waiting tells no more: that nobody saw it goes into the journal.
-            Ok(Observed::Unknowable { why }) => {
-                log.line(&format!("reverted, and nothing tells whether that worked: {why}"));
-                return Ok(Receipt::from([("not verified".to_owned(), why)]).into_iter().chain(receipt).collect());
-            }
-            Ok(_) => {
-                log.line("reverted");
-                return Ok(receipt);
-            }
-        }
-        sleep(poll_pause(policy, start.elapsed())).await;
-    }
-    Err(Fault::permanent(
-        spec.system.as_str(),
-        format!("the change is still in effect {} after it was taken back", spec.timeout),
-    )
-    .next("look by hand, then retry the revert"))
 }

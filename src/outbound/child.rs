@@ -5,12 +5,12 @@ use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::tree::Tree;
 use crate::domain::text::clean;
 
 /// How long output is waited for after the program has ended: what it left running may hold the pipe for ever.
@@ -20,12 +20,12 @@ const COMPLAINTS: usize = 1024 * 1024;
 /// So much of a complaint is kept.
 const LINE: usize = 300;
 
-/// Kills the group of a program unless the program has ended by itself: also when the caller gives up waiting.
-pub struct Group(Option<Pid>);
+/// Ends a program with all that it has started, unless it has ended by itself: also when the caller gives up waiting.
+pub struct Group(Option<Tree>);
 
 impl Group {
     pub fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+        Self(child.id().and_then(|id| Tree::of(i32::try_from(id).ok()?)))
     }
 
     /// It has ended by itself.
@@ -36,9 +36,8 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(leader) = self.0 {
-            // An error means that nobody is left in it.
-            let _ = kill_process_group(leader, Signal::KILL);
+        if let Some(tree) = self.0 {
+            tree.end();
         }
     }
 }

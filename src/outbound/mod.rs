@@ -6,3 +6,4 @@ pub mod child;
 pub mod http;
 pub mod redact;
 pub mod secret;
+pub mod tree;

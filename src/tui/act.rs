@@ -6,7 +6,7 @@ use crate::domain::ids::StepId;
 use crate::domain::incident::Severity;
 use crate::domain::plan::{Gate, StepSpec};
 use crate::domain::review::Documents;
-use crate::domain::run::{Mode, Run};
+use crate::domain::run::{Mode, Run, StepPhase};
 use crate::domain::view::StepByHand;
 use crate::domain::wayback::{FAILBACK, undoing};
 
@@ -205,7 +205,9 @@ impl App {
         let Some((run, spec)) = self.target() else { return };
         let (id, step) = (run.id.clone(), spec.id.clone());
         let Some(ask) = verb(action, id.clone(), step.clone(), "-".into()) else { return };
-        let field = if action == Action::Retry { Field::optional("reason", "") } else { Field::text("reason", "") };
+        // Whoever has it begun again while nobody can tell whether it happened has to say why.
+        let plain = action == Action::Retry && run.phase(&step) != StepPhase::Asking;
+        let field = if plain { Field::optional("reason", "") } else { Field::text("reason", "") };
         let form = Form::new(format!("{title}: {step}"), Purpose::Verb(action, id, step.clone()), vec![field])
             .about([keymap::of(action).help.to_owned()])
             .said(format!("{step}: {title}"));

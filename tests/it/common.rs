@@ -20,6 +20,7 @@ use mayday::domain::time::{At, Span};
 use mayday::domain::view::{Snapshot, Update};
 use mayday::lab::{PRIMARY, STANDBY};
 use mayday::systems::FACTORIES;
+use mayday::systems::script::keeper;
 use mayday::wiring::kinds;
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -99,6 +100,8 @@ pub fn params(row: &[Param], given: Value) -> Params {
 
 /// A connection to a system of `kind`, by its own factory; its id is its kind.
 pub fn connect(kind: &str, class: Option<DataClass>, given: Value) -> Arc<dyn System> {
+    // As the program itself does, whose keeper ours is.
+    keeper::keep_by(env!("CARGO_BIN_EXE_mayday"));
     let factory = FACTORIES.iter().find(|factory| factory.kind().name == kind).expect("there is such a kind");
     let params = params(factory.kind().params, given);
     let spec = SystemSpec { id: kind.into(), kind: kind.into(), title: kind.into(), region: None, class, params };
@@ -197,7 +200,7 @@ pub fn spec(kind: &str, region: &str, given: Value) -> StepSpec {
 
 /// What the journal would hold of a step.
 pub fn begun(pre_image: Value, receipt: Receipt) -> Begun {
-    Begun { at: At::now(), pre_image, receipt }
+    Begun { at: At::now(), pre_image, receipt, process: None }
 }
 
 /// A step's log, kept.

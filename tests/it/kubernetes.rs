@@ -234,7 +234,7 @@ async fn a_restart_makes_new_pods_once() {
         PRIMARY,
         json!({ "deployments": ["auth", "workflow"] }),
     );
-    let begun = Begun { at: At::now(), pre_image: Value::Null, receipt: Receipt::new() };
+    let begun = Begun { at: At::now(), pre_image: Value::Null, receipt: Receipt::new(), process: None };
     assert!(matches!(restart.observe(Some(&begun)).await.unwrap(), Observed::NotDone { .. }));
     assert_eq!(restart.preview().await.unwrap().diff.len(), 2);
     restart.apply(&Value::Null, &Log::default()).await.unwrap();

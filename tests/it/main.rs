@@ -37,4 +37,5 @@ mod script;
 mod shipped;
 mod terminal;
 mod traps;
+mod twice;
 mod wayback;

@@ -1,11 +1,14 @@
 //! Commands as probes and steps: exit codes, output, and processes that do not end.
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mayday::domain::health::Status;
-use mayday::domain::system::{FaultClass, GuardVerdict, Observed, Receipt, Step, Verified};
+use mayday::domain::process::Process;
+use mayday::domain::system::{Fault, FaultClass, GuardVerdict, Observed, Receipt, Step, StepLog, Verified};
 use mayday::lab::STANDBY;
+use mayday::outbound::tree::identity;
 use serde_json::{Value, json};
 
 use crate::common::{Log, begun, connect, eventually, probe, step};
@@ -128,4 +131,58 @@ async fn what_a_script_leaves_running_does_not_hold_the_step() {
     step.apply(&Value::Null, &log).await.unwrap();
     assert!(started.elapsed() < Duration::from_secs(10), "it waited for what was left behind");
     assert!(log.0.lock().unwrap().contains(&"started".into()));
+}
+
+/// A journal that does not take in which process a script would run.
+struct Refusing;
+
+#[async_trait::async_trait]
+impl StepLog for Refusing {
+    fn line(&self, _text: &str) {}
+    async fn runs_as(&self, _process: &Process) -> Result<(), Fault> {
+        Err(Fault::transient("mayday", "the journal does not take events"))
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_journalled_never_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ran").display().to_string();
+    let given = json!({ "command": ["touch", file], "revert": ["touch", file] });
+    let step = script("script.run-reversible", given);
+    assert_eq!(step.apply(&Value::Null, &Refusing).await.unwrap_err().class, FaultClass::Transient);
+    let begun = begun(Value::Null, Receipt::new());
+    assert_eq!(step.revert(&begun, &Refusing).await.unwrap_err().class, FaultClass::Transient);
+    // Whoever stood at the gate has ended: nothing can come any more.
+    eventually("nobody is left at the gate", async || {
+        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        let waits = |entry: std::fs::DirEntry| {
+            let words = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&words).contains(&file)
+        };
+        (!all.into_iter().any(waits)).then_some(())
+    })
+    .await;
+    assert!(!std::path::Path::new(&file).exists());
+}
+
+#[tokio::test]
+async fn nothing_is_believed_of_a_script_that_may_still_run() {
+    let step = script("script.run", json!({ "command": ["true"], "observe": ["false"] }));
+    let mut known = begun(Value::Null, Receipt::new());
+    assert!(matches!(step.observe(Some(&known)).await.unwrap(), Observed::NotDone { .. }));
+    let mut living = std::process::Command::new("sh").args(["-c", "read end"]).stdin(Stdio::piped()).spawn().unwrap();
+    known.process = identity(i32::try_from(living.id()).unwrap());
+    assert!(step.still_runs(&known));
+    assert!(matches!(step.observe(Some(&known)).await.unwrap(), Observed::InProgress { .. }));
+    assert!(matches!(step.taken_back(&known).await.unwrap(), Observed::InProgress { .. }));
+    living.kill().unwrap();
+    living.wait().unwrap();
+    assert!(!step.still_runs(&known));
+    assert!(matches!(step.observe(Some(&known)).await.unwrap(), Observed::NotDone { .. }));
+    assert!(matches!(step.taken_back(&known).await.unwrap(), Observed::Done { .. }));
+    // Of another host's processes nothing is known here.
+    known.process.as_mut().unwrap().host = "elsewhere".into();
+    let Observed::Unknowable { why } = step.observe(Some(&known)).await.unwrap() else { panic!("it was believed") };
+    assert!(why.contains("elsewhere"), "{why}");
 }

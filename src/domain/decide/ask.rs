@@ -391,6 +391,10 @@ fn on_step(draft: &mut Draft<'_>, ask: &Ask, run: &RunId, step: &StepId) -> Resu
             let allowed =
                 [StepPhase::Failed, StepPhase::Blocked, StepPhase::Asking, StepPhase::Retrying, StepPhase::Reverted];
             must_be(known, &allowed, "only a step that failed, is blocked or was reverted can be retried")?;
+            if known.phase == StepPhase::Asking {
+                // Whoever has it begun again says with it that it had not happened.
+                need_reason(reason)?;
+            }
             draft.event(Event::StepRetried { run, step, reason: clean(reason) });
         }
         Ask::Skip { reason, .. } => {

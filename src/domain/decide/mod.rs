@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use super::actor::{Actor, Origin};
 use super::checklist::Baseline;
-use super::command::{Command, Effect, Envelope, Job, Refusal, RefusalReason, Report};
+use super::command::{Command, Effect, Envelope, Job, Refusal, RefusalReason, Report, WayBack};
 use super::comms::{Message, Purpose, Voice};
 use super::estate::Estate;
 use super::event::{Event, Record};
@@ -155,7 +155,8 @@ impl<'a> Draft<'a> {
         let run = self.state().run.as_ref()?;
         let (spec, known) = (run.plan.step(step)?, run.step(step)?);
         let (attempt, begun) = (known.attempts, known.begun.clone());
-        Some(Job { run: run.id.clone(), step: spec.clone(), attempt, begun })
+        let way_back = if known.reverts > 1 { WayBack::Again } else { WayBack::First };
+        Some(Job { run: run.id.clone(), step: spec.clone(), attempt, begun, way_back })
     }
 
     fn effect_for(&mut self, step: &StepId, effect: fn(Job) -> Effect) {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::super::clock;
-use super::super::command::{Effect, Preparation, Report};
+use super::super::command::{Effect, Job, Preparation, Report, WayBack};
 use super::super::event::{Event, Prepared};
 use super::super::health::Status;
 use super::super::ids::{RunId, StepId};
@@ -52,10 +52,23 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
         Report::TriggerMet {} => super::ask::declare_met(draft),
         Report::DrillsDue {} => super::drills::begin_due(draft),
         Report::DrillOver { name, outcome } => super::drills::over(draft, name, outcome),
+        of_step => reported_of_step(draft, of_step),
+    }
+}
+
+fn reported_of_step(draft: &mut Draft<'_>, report: &Report) {
+    match report {
         Report::Prepared { run, step, outcome } if is(draft, run, step, StepPhase::Preparing) => match outcome {
             Ok(preparation) => prepared(draft, run, step, preparation),
             Err(fault) => failed(draft, run, step, fault),
         },
+        Report::RunsAs { run, step, attempt, process }
+            if (is(draft, run, step, StepPhase::Applying) || is(draft, run, step, StepPhase::Reverting))
+                && attempts(draft, step) == *attempt =>
+        {
+            let (run, step, process) = (run.clone(), step.clone(), process.clone());
+            draft.event(Event::StepRunsAs { run, step, process });
+        }
         Report::Applied { run, step, attempt, outcome }
             if is(draft, run, step, StepPhase::Applying) && attempts(draft, step) == *attempt =>
         {
@@ -118,7 +131,7 @@ fn started(draft: &mut Draft<'_>) {
             }
             StepPhase::Observing => draft.effect_for(id, Effect::Observe),
             StepPhase::Verifying => draft.effect_for(id, Effect::Verify),
-            StepPhase::Reverting => draft.effect_for(id, Effect::Revert),
+            StepPhase::Reverting => draft.effect_for(id, resume_revert),
             StepPhase::Retrying => {
                 if let (Some(job), Some(at)) = (draft.job(id), step.retry_at) {
                     draft.effect(Effect::RetryAt(job, at));
@@ -129,18 +142,32 @@ fn started(draft: &mut Draft<'_>) {
     }
 }
 
+fn resume_revert(job: Job) -> Effect {
+    Effect::Revert(Job { way_back: WayBack::Resumed, ..job })
+}
+
 fn prepared(draft: &mut Draft<'_>, run: &RunId, step: &StepId, found: &Preparation) {
     let Some(current) = draft.state().run.clone() else { return };
     let (Some(spec), Some(known)) = (current.plan.step(step), current.step(step)) else { return };
     let card = card(draft, &current, spec, found);
     let verdict = judge(&current, spec, known, &card);
     let (run, step) = (run.clone(), step.clone());
-    if matches!(card.observed, Observed::Unknowable { .. }) && known.begun.is_some() && spec.role.acts() {
+    let unknown = matches!(card.observed, Observed::Unknowable { .. }) && !known.vouched;
+    if unknown && known.begun.is_some() && spec.role.acts() {
         let why = card.observed.words().to_owned();
         draft.event(Event::StepUnknowable { run, step, why });
         return;
     }
+    let process = known.begun.as_ref().and_then(|begun| begun.process.as_ref());
+    let process = process.filter(|_| verdict == Prepared::InProgress && spec.role.acts());
     draft.event(Event::StepPrepared { run: run.clone(), step: step.clone(), card: Box::new(card), verdict });
+    if let Some(process) = process {
+        // An effect is waited for when the process has ended, and not before.
+        let what = format!("process {} of an earlier attempt may still run", process.pid);
+        let fault = Fault::ambiguous("mayday", what).next("nothing: it is being watched");
+        draft.event(Event::StepUncertain { run, step: step.clone(), fault });
+        return draft.effect_for(&step, Effect::Observe);
+    }
     match verdict {
         Prepared::AlreadyDone | Prepared::InProgress => draft.effect_for(&step, Effect::Verify),
         Prepared::Gate if current.unattended && spec.yes && spec.gate != Gate::TwoPerson => {

@@ -133,16 +133,24 @@ impl Database {
     /// # Errors
     /// When the API does not answer within [`LOOK`], or refuses; also when there is no such database.
     pub fn look(&self) -> BoxFuture<'_, Result<Seen, Fault>> {
+        self.look_at(&self.name)
+    }
+
+    /// Whatever has another identifier in the same region.
+    fn look_at<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Seen, Fault>> {
         Box::pin(async move {
             let looking = async {
-                let asked = self.client().await?.describe_db_instances().db_instance_identifier(&self.name);
+                let asked = self.client().await?.describe_db_instances().db_instance_identifier(name);
                 let answer = self.aws.ask(Call::Read, "DescribeDBInstances", asked.send()).await?;
                 let seen = answer.db_instances().first().map(seen);
-                if let Some(endpoint) = seen.as_ref().and_then(|seen| seen.endpoint.clone()) {
+                // What the API tells of another is nothing about this one.
+                if name == self.name
+                    && let Some(endpoint) = seen.as_ref().and_then(|seen| seen.endpoint.clone())
+                {
                     *self.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint);
                 }
                 seen.ok_or_else(|| {
-                    Fault::permanent(&self.system, format!("there is no database {} in {}", self.name, self.region))
+                    Fault::permanent(&self.system, format!("there is no database {name} in {}", self.region))
                 })
             };
             timeout(LOOK, looking).await.unwrap_or_else(|_| {
@@ -157,8 +165,16 @@ impl Database {
     /// # Errors
     /// When the API does not answer, or refuses.
     pub fn find(&self) -> BoxFuture<'_, Result<Option<Seen>, Fault>> {
+        self.find_called(&self.name)
+    }
+
+    /// The same of whatever has another identifier in the same region.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn find_called<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Seen>, Fault>> {
         Box::pin(async move {
-            match self.look().await {
+            match self.look_at(name).await {
                 Err(fault) if fault.what.contains(MISSING) => Ok(None),
                 other => other.map(Some),
             }

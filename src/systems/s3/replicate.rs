@@ -106,7 +106,11 @@ impl Step for Replicate {
     }
 
     async fn revert(&self, _: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
-        let (from, _) = self.sides();
+        let (from, to) = self.sides();
+        if !from.replicates_to(&to.name).await? {
+            log.line(&format!("{} does not replicate to {} any more", from.name, to.name));
+            return Ok(Receipt::new());
+        }
         log.line(&format!("DeleteBucketReplication {}", from.name));
         from.replicate_nowhere().await?;
         Ok(Receipt::new())

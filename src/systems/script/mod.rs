@@ -4,6 +4,7 @@
 //! point of no return, `script.run-reversible` has a command that takes it back.
 
 pub mod environment;
+pub mod keeper;
 pub mod process;
 mod step;
 

@@ -1,18 +1,22 @@
-//! Runs a command without a shell, in a process group of its own, so that all of it can be ended.
+//! Runs a command without a shell, kept by a process of its own, so that all of it can be ended.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::process::Child;
 use tokio::time::timeout;
 
 use super::environment::passed;
+use super::keeper::{self, GO, Told};
+use crate::domain::process::Process;
 use crate::domain::text::clean;
+use crate::outbound::tree::{Tree, identity};
 use crate::systems::shell::quoted;
 
 /// A line is cut here.
@@ -24,7 +28,7 @@ const GRACE: Duration = Duration::from_millis(200);
 pub enum Ended {
     /// With this code, or by a signal.
     Exited(Result<i32, i32>),
-    /// It took too long; its whole group was killed.
+    /// It took too long, and was killed with all that it had started.
     Killed,
 }
 
@@ -43,14 +47,80 @@ pub fn typed(words: &[String]) -> String {
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// Kills the group unless the program has ended by itself: also when the caller gives up waiting.
-struct Group(Option<Pid>);
+/// Ends it with all that it has started, unless it has ended by itself: also when the caller gives up waiting.
+struct Lease(Option<Tree>);
 
-impl Drop for Group {
+impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(leader) = self.0 {
-            // An error means that nobody is left in it.
-            let _ = kill_process_group(leader, Signal::KILL);
+        if let Some(tree) = self.0 {
+            tree.end();
+        }
+    }
+}
+
+/// A command behind a gate: it has done nothing, and never will unless it is let [`go`](Self::go).
+pub struct Waiting {
+    /// Dropped first: without its keeper, orphans would get away.
+    lease: Lease,
+    child: Child,
+    /// Our end of what its keeper has for its standard input.
+    gate: UnixStream,
+    program: String,
+}
+
+impl Waiting {
+    /// Starts what will become `words`.
+    ///
+    /// # Errors
+    /// When it cannot be started: then nothing happened.
+    pub fn start(words: &[String], environment: &BTreeMap<&'static str, String>) -> Result<Self, String> {
+        let program = clean(words.first().ok_or("the command is empty")?);
+        let cannot = |error: std::io::Error| format!("`{program}` cannot be started: {}", error.kind());
+        let (ours, its) = std::os::unix::net::UnixStream::pair().map_err(cannot)?;
+        ours.set_nonblocking(true).map_err(cannot)?;
+        let gate = UnixStream::from_std(ours).map_err(cannot)?;
+        let mut command = keeper::command(words);
+        command.env_clear().envs(passed()).envs(environment).kill_on_drop(true);
+        command.stdin(OwnedFd::from(its)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().map_err(cannot)?;
+        let lease = Lease(pid(&child).and_then(Tree::of));
+        Ok(Self { lease, child, gate, program })
+    }
+
+    /// By what it can be known again; `None` where the system does not tell.
+    pub fn process(&self) -> Option<Process> {
+        pid(&self.child).and_then(identity)
+    }
+
+    /// Lets it do its work for at most `patience`, and hands on every line that it prints.
+    ///
+    /// # Errors
+    /// When the command cannot be started: then nothing happened.
+    pub async fn go(mut self, patience: Duration, line: &(dyn Fn(&str) + Send + Sync)) -> Result<Ended, String> {
+        let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
+        let mut reading = pin!(async { tokio::join!(lines(out, line), lines(err, line)) });
+        let (child, gate) = (&mut self.child, &mut self.gate);
+        let running = async {
+            // One that has ended already says so by its exit code.
+            let _ = gate.write_all(GO).await;
+            tokio::select! {
+                status = child.wait() => {
+                    let _ = timeout(GRACE, &mut reading).await;
+                    status
+                }
+                _ = &mut reading => child.wait().await,
+            }
+        };
+        let Ok(Ok(status)) = timeout(patience, running).await else {
+            // The lease ends it.
+            return Ok(Ended::Killed);
+        };
+        self.lease.0 = None;
+        match told(&self.gate) {
+            Some(Told::Exited(code)) => Ok(Ended::Exited(Ok(code))),
+            Some(Told::Signalled(signal)) => Ok(Ended::Exited(Err(signal))),
+            Some(Told::Unstarted(why)) => Err(format!("`{}` cannot be started: {why}", self.program)),
+            None => Ok(Ended::Exited(code(status))),
         }
     }
 }
@@ -65,32 +135,18 @@ pub async fn run(
     patience: Duration,
     line: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Ended, String> {
-    let (program, arguments) = words.split_first().ok_or("the command is empty")?;
-    let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(passed()).envs(environment).process_group(0).kill_on_drop(true);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child =
-        command.spawn().map_err(|error| format!("`{}` cannot be started: {}", clean(program), error.kind()))?;
-    let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let mut reading = pin!(async { tokio::join!(lines(out, line), lines(err, line)) });
-    let running = async {
-        tokio::select! {
-            status = child.wait() => {
-                let _ = timeout(GRACE, &mut reading).await;
-                status
-            }
-            _ = &mut reading => child.wait().await,
-        }
-    };
-    match timeout(patience, running).await {
-        Ok(Ok(status)) => {
-            group.0 = None;
-            Ok(Ended::Exited(code(status)))
-        }
-        // It was started, and it cannot be told how it ended: the group goes.
-        Ok(Err(_)) | Err(_) => Ok(Ended::Killed),
-    }
+    Waiting::start(words, environment)?.go(patience, line).await
+}
+
+fn pid(child: &Child) -> Option<i32> {
+    child.id().and_then(|id| i32::try_from(id).ok())
+}
+
+/// What a keeper that has ended left in the socket: one line, which is there as a whole or not at all.
+fn told(gate: &UnixStream) -> Option<Told> {
+    let mut buffer = [0; 256];
+    let read = rustix::io::read(gate, &mut buffer).ok()?;
+    Told::parse(&String::from_utf8_lossy(&buffer[..read]))
 }
 
 fn code(status: ExitStatus) -> Result<i32, i32> {

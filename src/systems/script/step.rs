@@ -1,15 +1,18 @@
 //! A command as a step. What it did is known as far as its own `observe` and `verify` commands tell.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::Value;
 
 use super::KIND;
-use super::process::{Ended, run, typed};
+use super::process::{Ended, Waiting, run, typed};
 use crate::domain::plan::StepSpec;
+use crate::domain::process::{Fate, Process};
 use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::text::clean;
+use crate::outbound::tree::fate;
 
 /// How long `observe` and `verify` may take.
 const LOOK: Duration = Duration::from_secs(20);
@@ -74,10 +77,15 @@ impl Script {
         Ok((said, words))
     }
 
-    /// Runs a command that changes something.
+    /// Runs a command that changes something, once it is journalled in which process.
     async fn act(&self, words: &[String], log: &dyn StepLog) -> Result<Receipt, Fault> {
         log.line(&typed(words));
-        let ended = run(words, &self.environment, self.patience, &|line| log.line(line)).await.map_err(unstarted)?;
+        let begun = Instant::now();
+        let waiting = Waiting::start(words, &self.environment).map_err(unstarted)?;
+        let process = waiting.process().ok_or_else(|| unstarted("it ended before it was begun".into()))?;
+        log.runs_as(&process).await?;
+        let patience = self.patience.saturating_sub(begun.elapsed());
+        let ended = waiting.go(patience, &|line| log.line(line)).await.map_err(unstarted)?;
         let what = format!("`{}` {}", typed(words), ended.words());
         match ended {
             Ended::Exited(Ok(0)) => Ok(Receipt::from([(EXIT.to_owned(), "0".to_owned())])),
@@ -85,6 +93,30 @@ impl Script {
             _ => Err(Fault::ambiguous(KIND.name, what)
                 .means("it may have done a part of its work")
                 .next("read its output, and look at what it was to change")),
+        }
+    }
+}
+
+/// The process that the latest attempt runs in, by the journal, and what became of it.
+fn attempt(begun: Option<&Begun>) -> Option<(&Process, Fate)> {
+    let process = begun?.process.as_ref()?;
+    Some((process, fate(process)))
+}
+
+fn lives(process: &Process) -> String {
+    format!("process {} of an earlier attempt still runs", process.pid)
+}
+
+/// Why "not done" is not believed: what was begun may still come to its end. `None` when nothing can come any more.
+fn may_come(begun: Option<&Begun>) -> Option<String> {
+    let (process, fate) = attempt(begun)?;
+    let pid = process.pid;
+    match fate {
+        Fate::Ended => None,
+        Fate::Lives => Some(lives(process)),
+        Fate::Left => Some(format!("process {pid} of an earlier attempt has ended, but what it started still runs")),
+        Fate::Unknown => {
+            Some(format!("process {pid} of an earlier attempt ran on {}: it may still run there", clean(&process.host)))
         }
     }
 }
@@ -104,14 +136,21 @@ fn found(program: &str) -> bool {
 
 #[async_trait]
 impl Step for Script {
-    async fn observe(&self, _begun: Option<&Begun>) -> Result<Observed, Fault> {
+    async fn observe(&self, begun: Option<&Begun>) -> Result<Observed, Fault> {
+        // What is seen in the middle of it is neither done nor not done.
+        if let Some((process, Fate::Lives)) = attempt(begun) {
+            return Ok(Observed::InProgress { detail: lives(process) });
+        }
         if self.observe.is_empty() {
             return Ok(Observed::Unknowable { why: "the step has no `observe` command".into() });
         }
         let (said, detail) = self.ask(&self.observe, &|_| {}).await?;
         Ok(match said {
             Said::Yes => Observed::Done { detail },
-            Said::NotYet => Observed::NotDone { detail },
+            Said::NotYet => match may_come(begun) {
+                None => Observed::NotDone { detail },
+                Some(why) => Observed::Unknowable { why: format!("not done yet: {detail}; {why}") },
+            },
             Said::UnderWay => Observed::InProgress { detail },
             Said::Never => Observed::Impossible { why: detail },
         })
@@ -160,6 +199,29 @@ impl Step for Script {
             Said::Yes => Verified::Holds { detail, recovery_point: None },
             Said::NotYet | Said::UnderWay => Verified::Pending { detail },
             Said::Never => Verified::Broken { why: detail },
+        })
+    }
+
+    fn still_runs(&self, begun: &Begun) -> bool {
+        matches!(attempt(Some(begun)), Some((_, Fate::Lives)))
+    }
+
+    async fn taken_back(&self, begun: &Begun) -> Result<Observed, Fault> {
+        if let Some((process, Fate::Lives)) = attempt(Some(begun)) {
+            return Ok(Observed::InProgress { detail: lives(process) });
+        }
+        if self.observe.is_empty() {
+            return Ok(Observed::Unknowable { why: "the step has no `observe` command".into() });
+        }
+        let (said, detail) = self.ask(&self.observe, &|_| {}).await?;
+        Ok(match said {
+            Said::Yes => match may_come(Some(begun)) {
+                None => Observed::NotDone { detail },
+                Some(why) => Observed::Unknowable { why: format!("still in effect: {detail}; {why}") },
+            },
+            Said::NotYet => Observed::Done { detail },
+            Said::UnderWay => Observed::InProgress { detail },
+            Said::Never => Observed::Impossible { why: detail },
         })
     }
 

@@ -11,5 +11,6 @@ mod histories;
 mod outlook;
 mod people;
 mod rules;
+mod twice;
 mod undo;
 mod unseen;

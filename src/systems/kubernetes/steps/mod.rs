@@ -54,17 +54,24 @@ fn listed<'a>(workloads: impl Iterator<Item = &'a Workload>) -> String {
     workloads.map(|it| format!("{} {} of {}", it.name, it.available, it.wanted)).collect::<Vec<_>>().join(", ")
 }
 
-/// Puts deployments back to what they were: the autoscaler first, or it would act by the wrong bounds.
+/// Puts deployments back to what they were, as far as they are not: the autoscaler first, or it would act by the wrong bounds.
 async fn restore(cluster: &Cluster, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
-    let mut receipt = Receipt::new();
-    for (name, Before { replicas, autoscaler }) in before(pre_image) {
-        if let Some(Autoscaler { name, min, max }) = autoscaler {
+    let (all, mut receipt) = (before(pre_image), Receipt::new());
+    let names: Vec<String> = all.keys().cloned().collect();
+    // Without a name all would be meant.
+    let now = if names.is_empty() { Vec::new() } else { cluster.workloads(&names).await? };
+    for (name, Before { replicas, autoscaler }) in all {
+        let now = now.iter().find(|it| it.name == name);
+        let is_so = now.is_some_and(|now| now.autoscaler == autoscaler);
+        if let Some(Autoscaler { name, min, max }) = autoscaler.filter(|_| !is_so) {
             log.line(&format!("autoscaler {name}: {min}..{max}"));
             let patch = serde_json::json!({ "spec": { "minReplicas": min, "maxReplicas": max } });
             cluster.client.patch_autoscaler(&name, patch).await?;
         }
-        log.line(&format!("deployment {name}: {replicas} replicas"));
-        cluster.client.scale(&name, replicas).await?;
+        if now.is_none_or(|now| now.wanted != replicas) {
+            log.line(&format!("deployment {name}: {replicas} replicas"));
+            cluster.client.scale(&name, replicas).await?;
+        }
         receipt.insert(name, replicas.to_string());
     }
     Ok(receipt)

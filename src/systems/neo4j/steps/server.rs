@@ -134,7 +134,12 @@ impl Step for ServerStep {
         let Some(undo) = self.verb.undo else {
             return Err(Fault::permanent(&self.neo4j.id, format!("{} cannot be taken back", self.verb.name)));
         };
-        self.neo4j.administer(query(undo).param("server", self.id(Some(begun))), undo, log).await
+        let id = self.id(Some(begun));
+        if self.look().await?.server(id).is_some_and(|row| row.state.eq_ignore_ascii_case("Enabled")) {
+            log.line(&format!("{} is enabled already", self.server));
+            return Ok(Receipt::new());
+        }
+        self.neo4j.administer(query(undo).param("server", id), undo, log).await
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {

@@ -58,7 +58,13 @@ impl Step for Start {
     }
 
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
-        self.each(&begun.pre_image, "STOP DATABASE $database", log).await
+        let sight = self.look().await?;
+        let rows = sight.views.values().flat_map(|view| &view.databases);
+        let asked: BTreeSet<&str> =
+            rows.filter(|row| row.requested_status == "offline").map(|row| row.name.as_str()).collect();
+        let mut names: BTreeSet<String> = serde_json::from_value(begun.pre_image.clone()).unwrap_or_default();
+        names.retain(|name| !asked.contains(name.as_str()));
+        self.each(&json!(names), "STOP DATABASE $database", log).await
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {

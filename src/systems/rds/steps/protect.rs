@@ -108,6 +108,11 @@ impl Step for SetAside {
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
         let database = self.database();
         let Some(new) = Self::new_name(&begun.pre_image) else { return no_way_back(&self.rds, begun) };
+        let (back, aside) = (database.find().await?, database.find_called(new).await?);
+        if back.is_some_and(|seen| stands_alone(&seen)) || aside.is_some_and(|seen| seen.status == "renaming") {
+            log.line(&format!("{} has its name back, or gets it", database.name));
+            return Ok(Receipt::from([("renamed-to".to_owned(), database.name.clone())]));
+        }
         log.line(&format!("ModifyDBInstance {new} NewDBInstanceIdentifier={}", database.name));
         database.rename(new, &database.name).await?;
         Ok(Receipt::from([("renamed-to".to_owned(), database.name.clone())]))
@@ -213,8 +218,10 @@ impl Step for Backups {
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
         let days = begun.pre_image["days"].as_i64().and_then(|days| i32::try_from(days).ok());
         let Some(days) = days else { return no_way_back(&self.rds, begun) };
-        log.line(&format!("ModifyDBInstance {} BackupRetentionPeriod={days}", self.database().name));
-        self.database().keep_backups(days).await?;
+        if self.database().look().await?.retention_days != days {
+            log.line(&format!("ModifyDBInstance {} BackupRetentionPeriod={days}", self.database().name));
+            self.database().keep_backups(days).await?;
+        }
         Ok(Receipt::from([("days".to_owned(), days.to_string())]))
     }
 

@@ -79,7 +79,14 @@ impl Step for Steer {
     }
 
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
-        self.set(&priorities(&begun.pre_image), log).await
+        let mut targets = priorities(&begun.pre_image);
+        let now = self.redis.servers(targets.keys().cloned()).await;
+        // What cannot be read is set all the same, or fails there.
+        targets.retain(|address, priority| match now.get(address) {
+            Some(Ok(server)) => server.priority != Some(*priority),
+            _ => true,
+        });
+        self.set(&targets, log).await
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
