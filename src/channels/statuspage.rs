@@ -345,7 +345,8 @@ mod tests {
         let nowhere = |found: &Found| *found == Found::NotThere;
         let untold = |found: &Found| matches!(found, Found::Untold(_));
         let bare = |message: &str| Incident { incident_updates: Vec::new(), ..ours(message) };
-        let rows: [(&str, Vec<Incident>, &dyn Fn(&Found) -> bool); 9] = [
+        type Row<'a> = (&'a str, Vec<Incident>, &'a dyn Fn(&Found) -> bool);
+        let rows: [Row<'_>; 9] = [
             ("ours, and none of its updates is told", vec![bare("INC-1.m0")], &untold),
             ("it is there by its mark alone", vec![bare("INC-1.m1")], &there),
             ("it is there", vec![other(), ours("INC-1.m1")], &there),

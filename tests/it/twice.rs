@@ -249,7 +249,7 @@ async fn taken_back_once(lab: &Lab, kind: &str, step: Arc<dyn Step>) {
     let receipt = step.apply(&preview.pre_image, &log).await.unwrap_or_else(|fault| panic!("{kind}: {fault}"));
     let begun = begun(preview.pre_image, receipt);
     let seen = async |wanted: fn(&Observed) -> bool| {
-        eventually(kind, async || step.observe(Some(&begun)).await.ok().filter(|seen| wanted(seen)).map(drop)).await;
+        eventually(kind, async || step.observe(Some(&begun)).await.ok().filter(wanted).map(drop)).await;
     };
     seen(|seen| matches!(seen, Observed::Done { .. })).await;
     let before = changes(lab);
