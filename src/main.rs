@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use mayday::cli::args::{Cli, Command};
+use mayday::cli::out::Quiet;
 use mayday::systems::script::keeper;
 use mayday::wiring::{self, Failure};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(Failure { exit, text }) => {
             // The exit code speaks even where nobody reads any more.
-            let _ = writeln!(std::io::stderr(), "mayday: {text}");
+            let _ = writeln!(Quiet(std::io::stderr()), "mayday: {text}");
             ExitCode::from(exit.code())
         }
     }

@@ -4,13 +4,20 @@ use std::collections::BTreeSet;
 
 use super::command::{Refusal, RefusalReason};
 use super::comms::PartPhase;
-use super::estate::Estate;
+use super::estate::{Estate, Service};
+use super::ids::ChannelId;
 use super::state::State;
 
 /// Something is being sent or looked for this moment: worth a short wait.
 pub fn is_sending(state: &State) -> bool {
-    let parts = state.outbox.messages.iter().flat_map(|it| it.deliveries.values()).flat_map(|it| &it.parts);
-    parts.into_iter().any(|part| part.phase == PartPhase::Trying)
+    !senders(state).is_empty()
+}
+
+/// The channels that are at it.
+fn senders(state: &State) -> BTreeSet<&ChannelId> {
+    let deliveries = state.outbox.messages.iter().flat_map(|it| &it.deliveries);
+    let at_it = deliveries.filter(|(_, it)| it.parts.iter().any(|part| part.phase == PartPhase::Trying));
+    at_it.map(|(channel, _)| channel).collect()
 }
 
 /// Whether an engine in this state may come to rest and hand over to one with the estate `new`.
@@ -35,10 +42,12 @@ pub fn may(state: &State, old: &Estate, new: &Estate) -> Result<(), Refusal> {
             "wait until it has ended; then: mayday engine reload",
         );
     }
-    if is_sending(state) {
+    let senders: Vec<&str> = senders(state).into_iter().map(ChannelId::as_str).collect();
+    if !senders.is_empty() {
+        let why = format!("{} is sending, and whether it arrived is not known yet", senders.join(", "));
         return refuse(
-            "a message is being sent, and whether it arrived is not known yet".into(),
-            "wait a moment (mayday outbox list); then: mayday engine reload",
+            why,
+            "try again in a moment (mayday outbox list); a relay that hangs can be left out by a new engine: mayday engine stop",
         );
     }
     let lost = lost(state, old, new);
@@ -59,8 +68,12 @@ fn lost(state: &State, old: &Estate, new: &Estate) -> Vec<String> {
     let open = state.outbox.messages.iter().flat_map(|it| &it.deliveries).filter(|(_, it)| !it.is_settled());
     let channels: BTreeSet<_> = open.map(|(channel, _)| channel).filter(|id| new.channel(id).is_none()).collect();
     lost.extend(channels.into_iter().map(|id| format!("channel {id} has messages that have not gone out")));
-    let Some(incident) = &state.incident else { return lost };
-    let needed = format!("{} is open", incident.id);
+    // What a failover left is undone, protected and led back with what it was made with.
+    let needed = match (&state.incident, &state.moved) {
+        (Some(incident), _) => format!("{} is open", incident.id),
+        (None, Some(moved)) => format!("clients were moved by {} and are not back", moved.run),
+        (None, None) => return lost,
+    };
     for region in &old.regions {
         let same = new.regions.iter().find(|it| it.id == region.id);
         match same {
@@ -75,8 +88,16 @@ fn lost(state: &State, old: &Estate, new: &Estate) -> Vec<String> {
     lost.extend(gone.map(|it| format!("service {} ({needed})", it.id)));
     let gone = old.systems.iter().filter(|it| new.system(&it.id).is_none_or(|known| known.kind != it.kind));
     lost.extend(gone.map(|it| format!("system {} ({needed})", it.id)));
+    if state.incident.is_none() {
+        return lost;
+    }
     if old.objectives != new.objectives {
         lost.push(format!("the objectives that the incident is measured by ({needed})"));
+    }
+    let tier = |it: &&Service| new.service(&it.id).is_some_and(|known| known.tier != it.tier);
+    lost.extend(old.services.iter().filter(tier).map(|it| format!("service {} is {} ({needed})", it.id, it.tier)));
+    if old.environment != new.environment {
+        lost.push(format!("the estate is {} ({needed})", old.environment));
     }
     lost
 }

@@ -158,7 +158,7 @@ fn print(record: &Record, format: Format) -> Result<(), Failure> {
         Format::Json => serde_json::to_string(record).map_err(io::Error::other)?,
         Format::Text => journal::line(record),
     };
-    Ok(writeln!(io::stdout(), "{line}")?)
+    Ok(writeln!(out(), "{line}")?)
 }
 
 async fn tail(places: &Places, lines: usize, format: Format) -> Result<Exit, Failure> {

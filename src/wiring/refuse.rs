@@ -5,11 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{try_channel, try_connect, with_ambient};
-use crate::config::{Config, Mistake};
+use crate::config::{Config, Mistake, Mistakes};
 use crate::domain::system::{Fault, Surroundings};
 
+/// The config, if an engine of it would refuse nothing.
+///
+/// # Errors
+/// All that it would refuse.
+pub fn sound(config: Config) -> Result<Config, Mistakes> {
+    let refused = refused(&config);
+    if refused.is_empty() { Ok(config) } else { Err(Mistakes(refused)) }
+}
+
 /// Every system, channel and step that could never be used as it is written.
-pub fn refused(config: &Config) -> Vec<Mistake> {
+fn refused(config: &Config) -> Vec<Mistake> {
     let estate = Arc::new(config.estate.clone());
     let around = Surroundings { estate: estate.clone() };
     let mut found = Vec::new();

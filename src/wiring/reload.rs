@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drill::automatic::Child;
 use super::places::Places;
-use super::{assemble, kinds};
+use super::{assemble, kinds, refuse};
 use crate::api::protocol::{Accepted, ApiError, ErrorCode};
 use crate::api::server::Reload;
 use crate::config::{self, Config, Files, Mistakes};
@@ -114,7 +114,7 @@ impl Reloader {
 
     async fn load(&self) -> Result<Config, ApiError> {
         let path = self.places.config.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(&path, &kinds())).await;
+        let loaded = tokio::task::spawn_blocking(move || config::load(&path, &kinds()).and_then(refuse::sound)).await;
         let unsound = |mistakes: Mistakes| {
             let next = "the engine goes on with the config that it has; fix it, then: mayday engine reload";
             ApiError::new(ErrorCode::Config, mistakes.to_string(), next)
@@ -172,10 +172,12 @@ impl Reloader {
         let engine = self.take(config).await?;
         let text = format!("config reloaded: {}", changed.join(", "));
         // For the record; that it cannot be written is told by the journal's own word, and changes nothing about the config.
-        if let Err(fault) = engine.ask(by, Origin::CommandLine, Ask::Note { text }).await {
+        let written = engine.ask(by, Origin::CommandLine, Ask::Note { text }).await;
+        let mut note = format!("the config is loaded ({}); nothing that was under way was lost", changed.join(", "));
+        if let Err(fault) = written {
             tracing::error!(%fault, "the reload is not in the journal");
+            note += &format!("; the reload itself is NOT in the journal: {fault}");
         }
-        let note = format!("the config is loaded ({}); nothing that was under way was lost", changed.join(", "));
         Ok(Accepted { seq: engine.snapshot().state.seq, note: Some(note) })
     }
 }

@@ -31,6 +31,10 @@ use crate::domain::wayback::FAILBACK;
 /// What ends it early, with the exit code that says so.
 pub async fn run(cli: Cli) -> Result<Exit, Failure> {
     let common = cli.common;
+    if cli.cockpit.read_only && cli.command.is_some() {
+        let text = "--read-only belongs to the cockpit (`mayday --read-only`) and does not hold back a command, so nothing was done → leave it out";
+        return Err(Failure::new(Exit::Usage, text));
+    }
     match cli.command {
         Some(Command::Demo(args)) => demo::run(&args, common.output).await,
         Some(Command::Lab(args)) => lab::run(&args, common.output).await,
@@ -99,10 +103,7 @@ async fn with_places(
 fn check_all(places: &Places) -> Result<config::Config, config::Mistakes> {
     let folder = settings::folder();
     let own = settings::themes(folder.as_deref()).and_then(|library| settings::wanted(folder.as_deref(), &library));
-    let loaded = config::load(&places.config, &kinds()).and_then(|config| match super::refuse::refused(&config) {
-        refused if refused.is_empty() => Ok(config),
-        refused => Err(config::Mistakes(refused)),
-    });
+    let loaded = config::load(&places.config, &kinds()).and_then(super::refuse::sound);
     match (loaded, own) {
         (loaded, Ok(_)) => loaded,
         (Ok(_), Err(own)) => Err(own),
@@ -274,7 +275,12 @@ async fn checks(client: &Client, command: Option<ChecklistCommand>, format: Form
 async fn incident(client: &Client, command: IncidentCommand, format: Format) -> Result<Exit, Failure> {
     match command {
         IncidentCommand::Declare { title, severity, drill } => {
-            ask(client, Ask::Declare { title, severity, drill }, format).await?;
+            let declare = Ask::Declare { title, severity, drill };
+            match format {
+                // The incident itself is the answer.
+                Format::Json => drop(client.ask(&declare).await?),
+                Format::Text => drop(ask(client, declare, format).await?),
+            }
         }
         IncidentCommand::Show { .. } | IncidentCommand::List => {}
         IncidentCommand::Close { note, despite } => {

@@ -166,7 +166,8 @@ pub struct BackupNow {
     pub regions: Option<BTreeSet<RegionId>>,
     /// When it was looked at.
     pub seen: Option<At>,
-    pub fault: Option<Fault>,
+    /// Why it could not be looked at.
+    pub fault: Option<String>,
     pub copies: Option<Vec<BackupCopy>>,
 }
 

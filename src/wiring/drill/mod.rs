@@ -68,6 +68,12 @@ pub async fn look(places: &Places, command: &DrillLook, format: Format) -> Resul
 /// When the config has none of that name: the error lists those it has.
 fn find<'s>(drills: &'s [DrillSpec], name: &str) -> Result<&'s DrillSpec, Failure> {
     let known = || drills.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ");
-    let missing = || Failure::new(Exit::Refused, format!("there is no drill `{name}` → choose one of {}", known()));
+    let missing = || {
+        let next = match drills.is_empty() {
+            true => "the config has no [[drill]]".to_owned(),
+            false => format!("choose one of {}", known()),
+        };
+        Failure::new(Exit::Refused, format!("there is no drill `{name}` → {next}"))
+    };
     drills.iter().find(|it| it.name == name).ok_or_else(missing)
 }

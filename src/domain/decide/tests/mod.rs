@@ -10,6 +10,7 @@ mod health;
 mod histories;
 mod outlook;
 mod people;
+mod reload;
 mod rules;
 mod twice;
 mod undo;
