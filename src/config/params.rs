@@ -197,6 +197,13 @@ fn check_url(text: &str) -> Result<(), (String, String)> {
     if !matches!(scheme, "http" | "https") {
         return Err((format!("nothing here speaks `{}`", clean(scheme)), "write it with https:// or http://".into()));
     }
+    let host = authority.host();
+    let port = authority.as_str().rsplit_once(host).map_or("", |(_, rest)| rest);
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    if host.is_empty() || !(port.is_empty() || port.strip_prefix(':').is_some_and(is_port)) {
+        let what = "this URL has no host, or a port that there is not".to_owned();
+        return Err((what, "write it like https://host:port/path, with a port from 1 to 65535".into()));
+    }
     match authority.as_str().rsplit_once('@') {
         None => Ok(()),
         Some(_) => {
@@ -266,6 +273,8 @@ mod tests {
             "",
             "a b",
             "ftp://a.example",
+            "http://127.0.0.1:99999/",
+            "http://a.example:0/",
         ] {
             assert!(check_url(wrong).is_err(), "{wrong:?} was taken");
         }

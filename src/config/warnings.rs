@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::path::Path;
 use std::{env, fs};
 
 use serde_json::Value;
@@ -45,6 +46,27 @@ fn walk(value: &Value, owner: &str, names: &BTreeSet<&str>, found: &mut BTreeSet
     }
 }
 
+/// Why a file cannot be read, if so. A pipe may be one that the secret is handed over by: it is not opened for this.
+fn unreadable(path: &str) -> Option<String> {
+    let found = match fs::metadata(path) {
+        Ok(found) => found,
+        Err(error) => return Some(error.to_string()),
+    };
+    if found.is_dir() {
+        return Some("it is a folder".into());
+    }
+    found.is_file().then(|| fs::File::open(path).err()).flatten().map(|error| error.to_string())
+}
+
+/// Whether a program is where it is said to be, or in one of the folders of `PATH`.
+fn is_found(program: &str) -> bool {
+    if program.contains('/') {
+        return Path::new(program).is_file();
+    }
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+}
+
 fn missing(place: &SecretRef) -> Option<String> {
     let tell = "→ the engine needs it: set it where the engine is started";
     match place {
@@ -52,10 +74,15 @@ fn missing(place: &SecretRef) -> Option<String> {
             Some(format!("is in the variable {}, which is not set here {tell}", clean(name)))
         }
         SecretRef::File(path) => {
-            let error = fs::metadata(path).err()?;
+            let why = unreadable(path)?;
             let path = clean(path);
-            Some(format!("is in the file {path}, which cannot be seen from here: {error} → the engine has to read it"))
+            Some(format!("is in the file {path}, which cannot be read from here: {why} → the engine has to read it"))
         }
-        SecretRef::Env(_) | SecretRef::Command(_) => None,
+        SecretRef::Command(words) => {
+            let program = words.first().filter(|program| !is_found(program))?;
+            let program = clean(program);
+            Some(format!("is printed by {program}, which is not found here → the engine has to run it"))
+        }
+        SecretRef::Env(_) => None,
     }
 }
