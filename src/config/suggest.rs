@@ -13,7 +13,13 @@ pub fn one_of(wrong: &str, words: &[&str]) -> String {
     if let Some(word) = nearest(wrong, words) {
         return format!("did you mean `{word}`?");
     }
-    match words {
+    let mut once: Vec<&str> = Vec::new();
+    words.iter().filter(|word| !word.is_empty()).for_each(|word| {
+        if !once.contains(word) {
+            once.push(word);
+        }
+    });
+    match once.as_slice() {
         [] => String::new(),
         [only] => format!("there is only `{only}`"),
         words => format!("there are {}", words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")),
@@ -32,6 +38,6 @@ mod tests {
         assert_eq!(nearest("tmieout", &words), Some("timeout"));
         assert_eq!(nearest("frankfurt", &words), None);
         assert_eq!(nearest("", &words), None);
-        assert_eq!(one_of("frankfurt", &["a", "b"]), "there are `a`, `b`");
+        assert_eq!(one_of("frankfurt", &["a", "b", "a", ""]), "there are `a`, `b`");
     }
 }
