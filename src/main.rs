@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use mayday::cli::args::{Cli, Command};
@@ -19,7 +20,8 @@ fn main() -> ExitCode {
     keeper::keep_by("/proc/self/exe");
     let cli = Cli::parse();
     keep_memory();
-    log(matches!(cli.command, Some(Command::Engine(_))));
+    let engine = matches!(cli.command, Some(Command::Engine(_)));
+    log(engine);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -28,8 +30,12 @@ fn main() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(wiring::run(cli));
-    // A question at the terminal that nobody answers any more must not keep the program.
-    runtime.shutdown_background();
+    match engine {
+        // What its tasks have started ends with them.
+        true => runtime.shutdown_timeout(PARTING),
+        // A question at the terminal that nobody answers any more must not keep the program.
+        false => runtime.shutdown_background(),
+    }
     match outcome {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(Failure { exit, text }) => {
@@ -39,6 +45,9 @@ fn main() -> ExitCode {
         }
     }
 }
+
+/// How long what hangs may keep an engine that has ended.
+const PARTING: Duration = Duration::from_millis(500);
 
 /// Secrets are in this memory: it goes to no core file, and no other process of this user reads it. Where the system refuses, everything
 /// works all the same.

@@ -10,10 +10,15 @@ pub fn line(record: &Record) -> String {
     format!("{:>6}  {}  {:<10}  {words}", record.seq, record.at.strftime("%T"), record.actor)
 }
 
-/// What was found of a chain that is whole: what it proves, and what it cannot. `noted` is a head from outside, and the record it is of.
-pub fn proof(chain: &Chain, noted: Option<(&str, u64)>) -> String {
+/// What was found of a chain that is whole: what it proves, and what it cannot. `noted` is a head from outside, and the record it is of;
+/// `anchored` whether an anchor tells how far it had come.
+pub fn proof(chain: &Chain, noted: Option<(&str, u64)>, anchored: bool) -> String {
     let whole = format!("whole up to record {}, head {}", chain.records, chain.head);
     let proves = match noted {
+        None if !anchored => "NO ANCHOR LIES BESIDE IT (journal.anchor): whether records were cut off its end, nobody can tell here. In a \
+            state directory that is a loss: an engine opens it only by a typed phrase. Compare with a head that was noted outside: \
+            mayday journal verify --head HEAD"
+            .to_owned(),
         None => "Proven: nothing before that was altered, cut off or put in since it was written. Not proven: that nobody wrote all of it \
             anew; compare with a head that was noted outside (messages, reviews and drills carry it): mayday journal verify --head HEAD"
             .to_owned(),

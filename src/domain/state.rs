@@ -93,12 +93,12 @@ impl ProbeState {
     }
 
     /// The bout in which the trouble began that lasts, or that was over for no longer than `quiet` at `now`: a flap is one trouble.
-    /// What ended before `not_before` belongs to an incident that is closed.
+    /// What began before `not_before` and is over belongs to an incident that is closed.
     pub fn trouble_at(&self, now: At, quiet: f64, not_before: Option<At>) -> Option<Bout> {
         let mut first: Option<Bout> = None;
         for bout in self.bouts.iter().rev() {
             let well_for = bout.until.map_or(0.0, |until| seconds_between(until, first.map_or(now, |it| it.from)));
-            let closed = bout.until.zip(not_before).is_some_and(|(until, closed)| until <= closed);
+            let closed = bout.until.is_some() && not_before.is_some_and(|closed| bout.from <= closed);
             if closed || well_for > quiet {
                 break;
             }

@@ -69,6 +69,11 @@ impl Reader {
         Ok(Self { pool: pool.map_err(|error| explain(&path, &error))?, path })
     }
 
+    /// Whether an anchor lies beside it: without one, nobody can tell here whether its end was cut off.
+    pub fn is_anchored(&self) -> bool {
+        !matches!(super::anchor::load(self.dir()), Ok(super::anchor::Anchor::Missing))
+    }
+
     /// Ends its connections, as far as nobody uses them for long.
     pub async fn close(&self) {
         // One that is still used ends with its use.

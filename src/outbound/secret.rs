@@ -1,7 +1,7 @@
 //! Secrets: read from where the config says they are kept, when they are used, and kept out of everything that is written down.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -84,6 +84,8 @@ pub async fn read_opt(place: Option<&SecretRef>, system: &str) -> Result<Option<
 pub struct Keep {
     place: Option<SecretRef>,
     held: Held,
+    /// When it could not be read for the last time, and why: a program that fails is not begun at every look.
+    failed: Arc<Mutex<Option<(Instant, Fault)>>>,
     reading: Flight<Result<Secret, Fault>>,
 }
 
@@ -91,7 +93,7 @@ type Held = Arc<Mutex<Option<(Instant, Secret)>>>;
 
 impl Keep {
     pub fn new(place: Option<SecretRef>) -> Self {
-        Self { place, held: Held::default(), reading: Flight::default() }
+        Self { place, held: Held::default(), failed: Arc::default(), reading: Flight::default() }
     }
 
     /// Whether there is a secret to read.
@@ -107,11 +109,19 @@ impl Keep {
             Some((since, secret)) if since.elapsed() < FRESH => return Ok(Some(secret.clone())),
             held => held.as_ref().map(|(_, secret)| secret.clone()),
         };
+        if last.is_none()
+            && let Some(fault) = self.failed_lately()
+        {
+            return Err(fault);
+        }
         let reading = self.reading.join(|landing| {
-            let (place, system, held) = (place.clone(), system.to_owned(), self.held.clone());
+            let (place, system) = (place.clone(), system.to_owned());
+            let (held, failed) = (self.held.clone(), self.failed.clone());
             tokio::spawn(async move {
                 let found = read(&place, &system).await;
                 keep(&held, &found);
+                let why = found.as_ref().err().filter(|_| matches!(place, SecretRef::Command(_)));
+                *failed.lock().unwrap_or_else(PoisonError::into_inner) = why.map(|why| (Instant::now(), why.clone()));
                 landing.send_replace(Some(found));
             });
         });
@@ -127,8 +137,16 @@ impl Keep {
     }
 }
 
+impl Keep {
+    /// Why its program failed a moment ago, if it did.
+    fn failed_lately(&self) -> Option<Fault> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.as_ref().filter(|(at, _)| at.elapsed() < AGAIN).map(|(_, fault)| fault.clone())
+    }
+}
+
 fn lock(held: &Held) -> std::sync::MutexGuard<'_, Option<(Instant, Secret)>> {
-    held.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Keeps what was found; what was not found is looked for again a while later.

@@ -40,7 +40,11 @@ const DIGITS: usize = 8;
 
 async fn verify(source: &Source, head: Option<&str>, format: Format) -> Result<Exit, Failure> {
     let chain = source.verify().await?;
-    let Some(head) = head else { return say(format, &chain, journal::proof(&chain, None)) };
+    let anchored = source.is_anchored();
+    let Some(head) = head else {
+        let json = serde_json::json!({ "records": chain.records, "head": chain.head, "anchored": anchored });
+        return say(format, &json, journal::proof(&chain, None, anchored));
+    };
     if head.len() < DIGITS || !head.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let text = format!("`{head}` is no head → give its first {DIGITS} hexadecimal digits, or more");
         return Err(Failure::new(Exit::Usage, text));
@@ -48,7 +52,7 @@ async fn verify(source: &Source, head: Option<&str>, format: Format) -> Result<E
     match source.find(head).await? {
         Some(seq) => {
             let json = serde_json::json!({ "records": chain.records, "head": chain.head, "noted": head, "noted_at": seq });
-            say(format, &json, journal::proof(&chain, Some((head, seq))))
+            say(format, &json, journal::proof(&chain, Some((head, seq)), anchored))
         }
         None => Err(JournalFault {
             what: format!(
@@ -103,6 +107,14 @@ impl Source {
             Self::Engine(client) => client.verify().await?,
             Self::File(reader) => reader.verify().await?,
         })
+    }
+
+    /// An engine never works without one.
+    fn is_anchored(&self) -> bool {
+        match self {
+            Self::Engine(_) => true,
+            Self::File(reader) => reader.is_anchored(),
+        }
     }
 
     async fn find(&self, head: &str) -> Result<Option<u64>, Failure> {

@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Peer;
+use super::peer::looked_up;
 use crate::api::protocol::{ApiError, ErrorCode};
 
 /// Why a socket cannot be shared with a group.
@@ -49,7 +50,8 @@ pub(super) async fn admit(
     request: Request,
     next: Next,
 ) -> Response {
-    if admits(&peer, rustix::process::getuid().as_raw(), group, is_member) {
+    let own = rustix::process::getuid().as_raw();
+    if admits(&peer, own, group, |_, _| false) || is_listed(&peer, group).await {
         return next.run(request).await;
     }
     let next = match group {
@@ -63,6 +65,12 @@ fn admits(peer: &Peer, own: u32, group: Option<u32>, is_member: impl Fn(u32, u32
     let Some(uid) = peer.uid else { return false };
     let shared = |group: u32| peer.gid == Some(group) || is_member(uid, group);
     uid == own || uid == 0 || group.is_some_and(shared)
+}
+
+/// Whether the user database has the peer in the group. While it does not answer, only those come in of whom the kernel tells.
+async fn is_listed(peer: &Peer, group: Option<u32>) -> bool {
+    let (Some(uid), Some(group)) = (peer.uid, group) else { return false };
+    looked_up(move || is_member(uid, group)).await.unwrap_or(false)
 }
 
 /// As the user database has it: the kernel vouches only for the group that a process runs in.

@@ -51,25 +51,31 @@ impl Peer {
 /// What the user database calls a user; `None` also while it does not answer.
 async fn name(uid: u32) -> Option<String> {
     static KNOWN: Mutex<BTreeMap<u32, (Instant, String)>> = Mutex::new(BTreeMap::new());
-    static ROOM: Semaphore = Semaphore::const_new(HANGING);
     let held = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((since, name)) = held().get(&uid)
         && since.elapsed() < FRESH
     {
         return Some(name.clone());
     }
-    let room = ROOM.try_acquire().ok()?;
-    let asked = spawn_blocking(move || {
-        // Given back when the database has answered, and not before.
-        let _room = room;
-        uzers::get_user_by_uid(uid).map(|user| clean(&user.name().to_string_lossy()))
-    });
-    let found = timeout(LOOKUP, asked).await.ok()?.ok()?.filter(|name| !name.is_empty());
+    let found = looked_up(move || uzers::get_user_by_uid(uid).map(|user| clean(&user.name().to_string_lossy()))).await;
+    let found = found.flatten().filter(|name| !name.is_empty());
     match &found {
         Some(name) => drop(held().insert(uid, (Instant::now(), name.clone()))),
         None => drop(held().remove(&uid)),
     }
     found
+}
+
+/// What the user database answers, which may be a network away and hang: nobody waits for it for long, and only so many may.
+pub(super) async fn looked_up<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    static ROOM: Semaphore = Semaphore::const_new(HANGING);
+    let room = ROOM.try_acquire().ok()?;
+    let asked = spawn_blocking(move || {
+        // Given back when the database has answered, and not before.
+        let _room = room;
+        ask()
+    });
+    timeout(LOOKUP, asked).await.ok()?.ok()
 }
 
 /// Who logged in to the session of a process, if the kernel keeps that and the process is still the one that connected: its user is, it

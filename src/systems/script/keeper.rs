@@ -39,6 +39,11 @@ pub fn keep_by(program: impl Into<PathBuf>) {
     let _ = PROGRAM.set(program.into());
 }
 
+/// Whether there is a keeper.
+pub(super) fn keeps() -> bool {
+    PROGRAM.get().is_some()
+}
+
 /// What starts `words` behind the gate.
 pub(super) fn command(words: &[String]) -> tokio::process::Command {
     let mut command = match PROGRAM.get() {
@@ -86,6 +91,10 @@ fn keep(words: Vec<OsString>) -> u8 {
     pump(child.stdout.take(), std::io::stdout(), done.clone());
     pump(child.stderr.take(), std::io::stderr(), done);
     let (said, code) = outlast(i32::try_from(child.id()).ok().and_then(Pid::from_raw));
+    if code != 0 {
+        // What it left behind may do its work yet: until that is over, nobody begins it again. What a success leaves is a service.
+        outlive();
+    }
     let until = Instant::now() + GRACE;
     for _ in 0..2 {
         if both.recv_timeout(until.saturating_duration_since(Instant::now())).is_err() {
@@ -109,6 +118,17 @@ fn outlast(command: Option<Pid>) -> (String, u8) {
             }
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return (format!("lost {error}"), UNBEGUN),
+        }
+    }
+}
+
+/// Waits until nothing is left of what the command has started, whatever session it went to.
+fn outlive() {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            // There is nobody left.
+            Err(_) => return,
         }
     }
 }

@@ -30,6 +30,8 @@ pub enum Ended {
     Exited(Result<i32, i32>),
     /// It took too long, and was killed with all that it had started.
     Killed,
+    /// Its keeper was ended by somebody: what it still does is not in sight.
+    Unkept,
 }
 
 impl Ended {
@@ -38,6 +40,7 @@ impl Ended {
             Self::Exited(Ok(code)) => format!("exited with {code}"),
             Self::Exited(Err(signal)) => format!("was ended by signal {signal}"),
             Self::Killed => "took too long and was killed, with all that it had started".into(),
+            Self::Unkept => "lost the process that keeps it: nothing tells whether it still runs".into(),
         }
     }
 }
@@ -115,8 +118,13 @@ impl Waiting {
             // The lease ends it.
             return Ok(Ended::Killed);
         };
+        let told = told(&self.gate);
+        if told.is_none() && keeper::keeps() {
+            // The lease ends what of it can still be found.
+            return Ok(Ended::Unkept);
+        }
         self.lease.0 = None;
-        match told(&self.gate) {
+        match told {
             Some(Told::Exited(code)) => Ok(Ended::Exited(Ok(code))),
             Some(Told::Signalled(signal)) => Ok(Ended::Exited(Err(signal))),
             Some(Told::Unstarted(why)) => Err(format!("`{}` cannot be started: {why}", self.program)),

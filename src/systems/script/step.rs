@@ -90,6 +90,10 @@ impl Script {
         match ended {
             Ended::Exited(Ok(0)) => Ok(Receipt::from([(EXIT.to_owned(), "0".to_owned())])),
             Ended::Exited(Ok(LATER)) => Err(Fault::transient(KIND.name, what).means("it says that nothing happened")),
+            // Not looked at and begun again: what got away may come to its end after any look.
+            Ended::Unkept => Err(Fault::permanent(KIND.name, what)
+                .means("it may still do its work, so it is not begun again by itself")
+                .next("look by hand; then retry the step, or call it done")),
             _ => Err(Fault::ambiguous(KIND.name, what)
                 .means("it may have done a part of its work")
                 .next("read its output, and look at what it was to change")),
