@@ -18,6 +18,8 @@ use crate::systems::aws::{Aws, Call, moment};
 
 /// How far back a datapoint is looked for.
 const BACK: Duration = Duration::from_secs(30 * 60);
+/// How far ahead of this host's clock: as far as one that is wrong may be behind.
+const AHEAD: Duration = Duration::from_secs(24 * 3600);
 /// The metric comes once a minute.
 const PERIOD: i32 = 60;
 /// A datapoint that is older says nothing about the lag now; its recovery point stays true.
@@ -71,17 +73,26 @@ impl LagMetric {
     /// # Errors
     /// When CloudWatch does not answer, or refuses.
     pub async fn newest(&self) -> Result<Option<Measured>, Fault> {
+        let now = At::now();
+        let found = self.between(now - BACK, now + Duration::from_secs(1)).await?;
+        match found {
+            Some(found) => Ok(Some(found)),
+            // A host whose clock was set back asks for a time before the newest ones: what is ahead of it shows that.
+            None => self.between(now, now + AHEAD).await,
+        }
+    }
+
+    async fn between(&self, from: At, to: At) -> Result<Option<Measured>, Fault> {
         let make = async || Ok::<_, Fault>(Client::new(&self.aws.config().await?));
         let client = self.client.get_or_try_init(make).await?;
-        let now = At::now();
         let dimension = Dimension::builder().name("DBInstanceIdentifier").value(&self.replica).build();
         let metric = Metric::builder().namespace("AWS/RDS").metric_name("ReplicaLag").dimensions(dimension).build();
         let stat = MetricStat::builder().metric(metric).period(PERIOD).stat("Maximum").build();
         let asked = client
             .get_metric_data()
             .metric_data_queries(MetricDataQuery::builder().id("lag").metric_stat(stat).build())
-            .start_time(DateTime::from_secs((now - BACK).as_second()))
-            .end_time(DateTime::from_secs(now.as_second() + 1))
+            .start_time(DateTime::from_secs(from.as_second()))
+            .end_time(DateTime::from_secs(to.as_second()))
             .scan_by(ScanBy::TimestampDescending);
         let answer = self.aws.ask(Call::Read, "GetMetricData", asked.send()).await?;
         let results = answer.metric_data_results();
