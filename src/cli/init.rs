@@ -127,15 +127,30 @@ pub fn how(ty: ParamType) -> &'static str {
     }
 }
 
+/// How the tokens begin that people paste.
+const TOKENS: &[&str] = &["xoxb-", "xoxp-", "xapp-", "sk-", "ghp_", "AKIA"];
+
+/// What is said instead of repeating a secret.
+pub const NO_SECRET: &str = "this looks like a secret, and no secret stands in the config: type something else";
+
+/// Whether a secret may have been typed, alone or as a part of something.
+pub fn looks_secret(typed: &str) -> bool {
+    let mut parts = typed.split(|c: char| c.is_whitespace() || ",;:=@?&'\"".contains(c));
+    parts.any(|part| TOKENS.iter().any(|token| part.starts_with(token)))
+}
+
 /// The TOML for what was typed as the value of a parameter.
 ///
 /// # Errors
-/// What is wrong with it, in words. A secret that was typed is not repeated.
+/// What is wrong with it, in words. What was typed is not repeated: it may be a secret that was meant for another question.
 pub fn value(ty: ParamType, typed: &str) -> Result<String, String> {
+    if ty != ParamType::Secret && looks_secret(typed) {
+        return Err(NO_SECRET.into());
+    }
     let pair = |item: &str| item.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
     let items = || typed.split(',').map(str::trim).filter(|item| !item.is_empty());
     Ok(match ty {
-        ParamType::Integer => typed.parse::<i64>().map_err(|_| format!("`{typed}` is not a whole number"))?.to_string(),
+        ParamType::Integer => typed.parse::<i64>().map_err(|_| "this is not a whole number")?.to_string(),
         ParamType::Flag => match typed {
             "true" | "yes" | "y" => "true".into(),
             "false" | "no" | "n" => "false".into(),
@@ -145,7 +160,7 @@ pub fn value(ty: ParamType, typed: &str) -> Result<String, String> {
         ParamType::Map | ParamType::Numbers => {
             let mut pairs = Vec::new();
             for item in items() {
-                let (name, value) = pair(item).ok_or_else(|| format!("`{item}` is not name=value"))?;
+                let (name, value) = pair(item).ok_or("this is not name=value")?;
                 let value = if ty == ParamType::Map { text(&value) } else { self::value(ParamType::Integer, &value)? };
                 pairs.push(format!("{} = {value}", text(&name)));
             }
@@ -159,7 +174,8 @@ pub fn value(ty: ParamType, typed: &str) -> Result<String, String> {
 /// Where a secret is kept. What looks like the secret itself is refused and not repeated.
 fn secret(typed: &str) -> Result<String, String> {
     let plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    match typed.split_once(':').map(|(place, rest)| (place, rest.trim())) {
+    let place = if looks_secret(typed) { None } else { typed.split_once(':') };
+    match place.map(|(place, rest)| (place, rest.trim())) {
         Some(("env", name)) if plain(name) => Ok(format!("{{ env = {} }}", text(name))),
         Some(("file", path)) if !path.is_empty() => Ok(format!("{{ file = {} }}", text(path))),
         Some(("command", line)) if !line.is_empty() => {
@@ -180,9 +196,47 @@ mod tests {
         assert_eq!(param("env:SLACK_BOT_TOKEN").unwrap(), "{ env = \"SLACK_BOT_TOKEN\" }");
         assert_eq!(param("file:/etc/mayday/token").unwrap(), "{ file = \"/etc/mayday/token\" }");
         assert_eq!(param("command:pass show slack").unwrap(), "{ command = [\"pass\", \"show\", \"slack\"] }");
-        for typed in ["xoxb-1234", "env:", "env:xoxb-1234", "hunter2:x", "file:", "command: "] {
+        for typed in [
+            "xoxb-1234",
+            "env:",
+            "env:xoxb-1234",
+            "env:ghp_1234",
+            "env:AKIA1234",
+            "file:xoxb-1234",
+            "command:echo sk-1234",
+            "hunter2:x",
+            "file:",
+            "command: ",
+        ] {
             let refused = param(typed).unwrap_err();
             assert!(!refused.contains("1234") && !refused.contains("hunter2"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_was_meant_for_another_question_is_never_repeated() {
+        use ParamType::{Integer, List, Map, Numbers, Text, Url};
+        for token in ["xoxb-1234", "xoxp-1234", "xapp-1234", "sk-1234", "ghp_1234", "AKIA1234"] {
+            for ty in [Text, Url, List, Map, Numbers, Integer] {
+                for typed in [
+                    token.to_owned(),
+                    format!("env:{token}"),
+                    format!("file: {token}"),
+                    format!("a=b, c={token}"),
+                    format!("https://x.example/?token={token}"),
+                ] {
+                    assert_eq!(value(ty, &typed), Err(NO_SECRET.into()), "{ty} {typed}");
+                }
+            }
+        }
+        for (ty, said) in [(Map, "name=value"), (Numbers, "name=value"), (Integer, "whole number")] {
+            let refused = value(ty, "hunter2").unwrap_err();
+            assert!(refused.contains(said) && !refused.contains("hunter2"), "{refused}");
+        }
+        let refused = value(Numbers, "a=hunter2").unwrap_err();
+        assert!(!refused.contains("hunter2"), "{refused}");
+        for plain in ["desk-1", "task-force", "us-east-1", "https://risk-1.example/sk-1", "/etc/sk-1"] {
+            assert_eq!(value(Text, plain), Ok(text(plain)));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::files::read_text;
 use super::mistake::{Mistake, Place};
 use super::params;
 use super::read::{Table, Text};
@@ -151,7 +152,7 @@ pub fn read_comms(root: &Table<'_>, services: &[Service], dir: &Path) -> (Comms,
 }
 
 fn read_templates(table: &Table<'_>, dir: &Path) -> Templates {
-    let wrong = match Templates::load(dir) {
+    let wrong = match Templates::load(dir, read_text) {
         Ok(templates) => return templates,
         Err(wrong) => wrong,
     };

@@ -8,15 +8,12 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::files::digest;
+use super::files::{digest, hidden, read_text};
 use super::mistake::{Mistake, Source};
 use super::read::{Doc, Field};
 
 /// The key.
 pub const KEY: &str = "include";
-
-/// The most bytes that one file of a config may have.
-const LARGEST: u64 = 4 << 20;
 
 /// The config and what it includes, end to end.
 pub struct Gathered {
@@ -82,7 +79,7 @@ fn matches(dir: &Path, pattern: &str) -> Result<Vec<PathBuf>, (String, String)> 
     for entry in entries {
         let entry = entry.map_err(|error| (format!("{} cannot be read: {error}", folder.display()), String::new()))?;
         let file = entry.file_name().to_string_lossy().into_owned();
-        if !file.starts_with('.') && fits(name, &file) && !entry.path().is_dir() {
+        if !hidden(&entry.path()) && fits(name, &file) && !entry.path().is_dir() {
             found.push(entry.path());
         }
     }
@@ -125,9 +122,7 @@ impl Gathered {
         if self.read.iter().any(|(known, _)| known == &path || same(known)) {
             return;
         }
-        let large = fs::metadata(&path).is_ok_and(|it| it.len() > LARGEST);
-        let read = if large { Err(std::io::ErrorKind::FileTooLarge.into()) } else { fs::read_to_string(&path) };
-        match read {
+        match read_text(&path) {
             Ok(text) => {
                 if !self.text.ends_with('\n') {
                     self.text.push('\n');

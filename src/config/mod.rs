@@ -22,11 +22,10 @@ pub mod schema;
 pub mod suggest;
 mod warnings;
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-pub use files::{Files, Glance};
+pub use files::{Files, Glance, read_file, read_text};
 pub use mistake::{Mistake, Mistakes, Place, Warning};
 pub use plans::{BUILT_IN, LeftOut};
 pub use warnings::warnings;
@@ -60,7 +59,7 @@ pub struct Config {
 /// # Errors
 /// All the mistakes that there are.
 pub fn load(path: &Path, kinds: &Kinds) -> Result<Config, Mistakes> {
-    match fs::read_to_string(path) {
+    match read_text(path) {
         Ok(text) => parse(&text, path, kinds),
         Err(error) => {
             let what = format!("the config cannot be read: {error}");

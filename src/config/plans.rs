@@ -1,13 +1,14 @@
 //! Plans: those that are built in, and those that the config's `plans_dir` adds or puts in their place.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
+use std::{fs, io};
 
 use sha2::{Digest, Sha256};
 
 use super::estate::Known;
+use super::files::{hidden, read_text};
 use super::mistake::{Mistake, Mistakes, Source};
 use super::params;
 use super::read::{Doc, Field, NAME_HELP, Table, Text, is_name};
@@ -63,7 +64,7 @@ pub fn read(estate: &Estate, known: &Known<'_>, dir: Option<(Text, &Doc<'_>)>) -
     }
     for (id, text) in BUILT_IN {
         match own.remove(*id) {
-            Some((file, text)) => read.take(parse(id, &file, &text, estate, known)),
+            Some((file, text)) => read.take(parse_own(id, file, text, estate, known)),
             None => match parse(id, &format!("built in: {id}.toml"), text, estate, known) {
                 Ok(plan) => read.plans.push(plan),
                 Err(why) => read.left_out.push(LeftOut { plan: (*id).into(), why: Mistakes(why) }),
@@ -71,7 +72,7 @@ pub fn read(estate: &Estate, known: &Known<'_>, dir: Option<(Text, &Doc<'_>)>) -
         }
     }
     for (id, (file, text)) in own {
-        read.take(parse(&id, &file, &text, estate, known));
+        read.take(parse_own(&id, file, text, estate, known));
     }
     read
 }
@@ -85,15 +86,34 @@ impl Plans {
     }
 }
 
-/// The `*.toml` of a directory by stem: path and text.
-fn files_of(dir: &Path) -> std::io::Result<BTreeMap<String, (String, String)>> {
+/// A plan of the operator's; one that cannot be read keeps nobody from hearing what is wrong with the others.
+fn parse_own(
+    id: &str,
+    file: String,
+    text: io::Result<String>,
+    estate: &Estate,
+    known: &Known<'_>,
+) -> Result<Plan, Vec<Mistake>> {
+    match text {
+        Ok(text) => parse(id, &file, &text, estate, known),
+        Err(error) => {
+            let what = format!("this plan cannot be read: {error}");
+            let help = "mend it, or take it out of the folder of plans".into();
+            Err(vec![Mistake { file, place: None, what, help }])
+        }
+    }
+}
+
+/// The `*.toml` of a directory by stem: path and text. Hidden ones are passed over.
+fn files_of(dir: &Path) -> io::Result<BTreeMap<String, (String, io::Result<String>)>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
+        if hidden(&path) || path.is_dir() {
+            continue;
+        }
         if let (Some("toml"), Some(stem)) = (path.extension().and_then(|it| it.to_str()), path.file_stem()) {
-            let text = fs::read_to_string(&path)
-                .map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-            files.insert(stem.to_string_lossy().into_owned(), (path.display().to_string(), text));
+            files.insert(stem.to_string_lossy().into_owned(), (path.display().to_string(), read_text(&path)));
         }
     }
     Ok(files)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
@@ -66,11 +66,11 @@ pub struct Templates {
 }
 
 impl Templates {
-    /// Reads the templates of a folder, and holds every one against sample facts.
+    /// Reads the templates of a folder, each by `read`, and holds every one against sample facts.
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn load(dir: &Path) -> Result<Self, Vec<Wrong>> {
+    pub fn load(dir: &Path, read: impl Fn(&Path) -> io::Result<String>) -> Result<Self, Vec<Wrong>> {
         let whole = |file: &Path, what: String, help: &str| Wrong {
             file: file.to_owned(),
             line: None,
@@ -86,14 +86,16 @@ impl Templates {
         let names: Vec<&str> = TABLE.iter().map(|(.., name, _)| *name).collect();
         for path in entries.flatten().map(|entry| entry.path()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if path.extension().is_some_and(|it| it == "md") && !names.contains(&name.as_ref()) {
+            // Hidden ones are an editor's.
+            let offered = path.extension().is_some_and(|it| it == "md") && !name.starts_with('.');
+            if offered && !names.contains(&name.as_ref()) {
                 let help = format!("they are called {}", names.join(", "));
                 wrong.push(whole(&path, "no message has a template of this name".into(), &help));
             }
         }
         let mut own = BTreeMap::new();
         for (.., name, _) in TABLE {
-            match fs::read_to_string(dir.join(name)) {
+            match read(&dir.join(name)) {
                 Ok(text) => {
                     own.insert(*name, text);
                 }
@@ -269,13 +271,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
         write("page.internal.md", "Subject: {{ title }}\n\nOurs: {{ incident }}");
-        let own = Templates::load(dir.path()).unwrap();
+        write(".#page.internal.md", "an editor's");
+        let read = |path: &Path| fs::read_to_string(path);
+        let own = Templates::load(dir.path(), read).unwrap();
         let [_, full] = samples();
         assert_eq!(own.write(Purpose::Page, Audience::Internal, &full).body, "Ours: INC-20260101-1");
         write("page.internal.md", "Subject: x\n\n{{ titel }}");
         write("pages.md", "x");
         write("resolved.public.md", "no subject");
-        let wrong = Templates::load(dir.path()).unwrap_err();
+        let wrong = Templates::load(dir.path(), read).unwrap_err();
         let said: Vec<_> = wrong.iter().map(|it| (it.line, it.what.as_str())).collect();
         assert_eq!(said.len(), 3, "{said:?}");
         assert!(wrong.iter().any(|it| it.line == Some(3) && it.text == "{{ titel }}"), "{wrong:?}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::failure::Failure;
-use super::{connect, kinds, reach};
+use super::{connect, kinds, try_channel, try_connect};
 use crate::cli::args::InitArgs;
 use crate::cli::exit::Exit;
 use crate::cli::init::{self, Answers, Thing, asks_for, how};
@@ -18,6 +18,7 @@ use crate::domain::estate::DataClass;
 use crate::domain::health::Status;
 use crate::domain::ids::SystemId;
 use crate::domain::kinds::{Need, Param, ParamType, StepRole};
+use crate::domain::system::{Fault, Surroundings};
 use crate::domain::text::clean;
 
 /// How long a datastore or a channel may take to answer.
@@ -38,6 +39,13 @@ pub async fn run(path: &Path, args: &InitArgs) -> Result<Exit, Failure> {
         );
         return Err(Failure::failed(text));
     }
+    let unwritable = |error: io::Error| {
+        let shown = path.display();
+        Failure::failed(format!("{shown} cannot be written: {error} → name another file: mayday init PATH"))
+    };
+    // A link stays a link: what it leads to is replaced. And nobody answers questions for nothing.
+    let target = target(path).map_err(unwritable)?;
+    writable(&target).map_err(unwritable)?;
     let asks = !args.example && !args.minimal;
     let talk = Talk { path };
     let text = match asks && io::stdin().is_terminal() {
@@ -57,15 +65,15 @@ pub async fn run(path: &Path, args: &InitArgs) -> Result<Exit, Failure> {
         }
     };
     let text = format!("{CONFIG_LINE}\n{text}");
-    write(path, &text, args.force).map_err(|error| match error.kind() {
+    write(&target, &text, args.force).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::failed(format!("{} exists by now and was left alone", path.display())),
-        _ => Failure::failed(format!(
-            "{} cannot be written: {error} → name another file: mayday init PATH",
-            path.display()
-        )),
+        _ => unwritable(error),
     })?;
     let (shown, lines) = (path.display(), text.lines().count());
-    println!("Wrote {shown} ({lines} lines).");
+    match target == path {
+        true => println!("Wrote {shown} ({lines} lines)."),
+        false => println!("Wrote {} ({lines} lines), where {shown} leads.", target.display()),
+    }
     // Without the schema the config is as good, but for the editor.
     match schema::lay_beside(path, &kinds()) {
         Ok(beside) => println!("{} lets an editor complete and check it.", beside.display()),
@@ -83,12 +91,46 @@ pub async fn run(path: &Path, args: &InitArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// The folder that a file is in, or would be.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Where symbolic links lead, whether or not there is a file.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    let mut at = path.to_owned();
+    // So many links does the system follow.
+    for _ in 0..40 {
+        match std::fs::read_link(&at) {
+            Ok(to) => at = folder(&at).join(to),
+            Err(_) => return Ok(at),
+        }
+    }
+    Err(io::Error::other("it is a link that leads in a circle"))
+}
+
+/// Whether a file can be written, found out by writing another one beside it; nothing is left of that.
+fn writable(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::Error::other("it is a folder"));
+    }
+    let dir = folder(path);
+    let missing: Vec<&Path> = dir.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).collect();
+    let tried = std::fs::create_dir_all(dir).and_then(|()| draft(dir)).map(drop);
+    // Only those that were made here, and only as long as they are empty.
+    missing.iter().for_each(|made| drop(std::fs::remove_dir(made)));
+    tried
+}
+
+fn draft(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix(".mayday-init").tempfile_in(dir)
+}
+
 /// The whole file or none of it.
 fn write(path: &Path, text: &str, force: bool) -> io::Result<()> {
-    let dir =
-        path.parent().filter(|dir| !dir.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned);
-    std::fs::create_dir_all(&dir)?;
-    let mut file = tempfile::Builder::new().prefix(".mayday-init").tempfile_in(dir)?;
+    let dir = folder(path);
+    std::fs::create_dir_all(dir)?;
+    let mut file = draft(dir)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     let kept = if force { file.persist(path) } else { file.persist_noclobber(path) };
@@ -121,10 +163,10 @@ impl Talk<'_> {
         self.plain("Standby region", &mut answers, |it| &mut it.standby).await?;
         self.plain("First critical service", &mut answers, |it| &mut it.service).await?;
         answers.url = format!("https://{}.example.com/healthz", answers.primary);
-        self.url("URL that answers 200 while it is well, in the primary region", &mut answers, |it| &mut it.url)
-            .await?;
+        let question = "URL that answers 200 while it is well, in the primary region";
+        self.url(question, Need::Required, &mut answers, |it| &mut it.url).await?;
         let question = "The same in the standby region (Enter: not there)";
-        self.url(question, &mut answers, |it| &mut it.standby_url).await?;
+        self.url(question, Need::Optional, &mut answers, |it| &mut it.standby_url).await?;
         self.store(&mut answers).await?;
         self.channel(&mut answers).await?;
         Ok(init::compose(&answers))
@@ -143,7 +185,7 @@ impl Talk<'_> {
     ) -> Result<(), Failure> {
         let default = field(answers).clone();
         loop {
-            *field(answers) = line(&question(what, &default), &default).await?;
+            *field(answers) = plain_line(&question(what, &default), &default).await?;
             match self.read(answers) {
                 Ok(_) => return Ok(()),
                 Err(mistakes) => wrong(&said(&mistakes)),
@@ -151,15 +193,16 @@ impl Talk<'_> {
         }
     }
 
-    /// Asks for a URL and tries it.
+    /// Asks for a URL and tries it. One that is not needed can be left out whenever it is asked for.
     async fn url(
         &self,
         what: &str,
+        need: Need,
         answers: &mut Answers,
         field: fn(&mut Answers) -> &mut String,
     ) -> Result<(), Failure> {
         let default = field(answers).clone();
-        let mut typed = line(&question(what, &default), &default).await?;
+        let mut typed = plain_line(&question(what, &default), &default).await?;
         loop {
             *field(answers) = typed.clone();
             if typed.is_empty() {
@@ -169,7 +212,7 @@ impl Talk<'_> {
                 Err(mistakes) => Look::Wrong(said(&mistakes)),
                 Ok(config) => tried(config, &typed).await,
             };
-            match self.accepted(look, &typed).await? {
+            match self.accepted(look, need, &typed).await? {
                 None => return Ok(()),
                 Some(again) => typed = again,
             }
@@ -177,7 +220,7 @@ impl Talk<'_> {
     }
 
     /// Says what a look came to; `Some` is what was typed instead.
-    async fn accepted(&self, look: Look, typed: &str) -> Result<Option<String>, Failure> {
+    async fn accepted(&self, look: Look, need: Need, typed: &str) -> Result<Option<String>, Failure> {
         match look {
             Look::Fine(detail) => {
                 println!("  ✓ {}", clean(&detail));
@@ -185,16 +228,17 @@ impl Talk<'_> {
             }
             Look::Wrong(why) => {
                 wrong(&why);
+                let prompt = if need == Need::Required { "  Again: " } else { "  Again (Enter: not there): " };
                 loop {
-                    let again = line("  Again: ", "").await?;
-                    if !again.is_empty() {
+                    let again = plain_line(prompt, "").await?;
+                    if !again.is_empty() || need != Need::Required {
                         return Ok(Some(again));
                     }
                 }
             }
             Look::Unseen(why) => {
                 println!("  ? cannot be seen from here: {}", clean(&why));
-                let again = line("  Enter keeps it; or type another: ", "").await?;
+                let again = plain_line("  Enter keeps it; or type another: ", "").await?;
                 Ok((!again.is_empty() && again != typed).then_some(again))
             }
         }
@@ -206,10 +250,10 @@ impl Talk<'_> {
             found.map(|kind| (kind.name, kind.title, kind.params)).collect();
         loop {
             let Some((kind, params)) = self.choice("First datastore", &kinds).await? else { return Ok(()) };
-            let id = line(&question("  Its name here", kind), kind).await?;
+            let id = plain_line(&question("  Its name here", kind), kind).await?;
             let classes = DataClass::WORDS.join(", ");
             let first = DataClass::WORDS.first().copied().unwrap_or_default();
-            let class = line(&question(&format!("  What it holds ({classes})"), first), first).await?;
+            let class = plain_line(&question(&format!("  What it holds ({classes})"), first), first).await?;
             let Some(params) = self.params(kind, params).await? else { continue };
             answers.store = Some(Thing { id: id.clone(), kind: kind.into(), class: Some(class), params });
             let look = match self.read(answers) {
@@ -250,7 +294,7 @@ impl Talk<'_> {
         let [first, _, ..] = audiences else { return Ok(None) };
         let words: Vec<&str> = audiences.iter().map(|it| it.word()).collect();
         let what = format!("  Who reads it ({})", words.join(", "));
-        let typed = line(&question(&what, first.word()), first.word()).await?;
+        let typed = plain_line(&question(&what, first.word()), first.word()).await?;
         Ok(Some(("audience", init::text(&typed))))
     }
 
@@ -287,7 +331,7 @@ impl Talk<'_> {
             }
             match kinds.iter().find(|(name, ..)| *name == typed) {
                 Some((name, _, params)) => return Ok(Some((*name, *params))),
-                None => wrong(&format!("`{}` is none of them", clean(&typed))),
+                None => wrong("that is none of them"),
             }
         }
     }
@@ -354,21 +398,37 @@ fn said(mistakes: &Mistakes) -> String {
     each.collect::<Vec<_>>().join("; ")
 }
 
+/// A line for the config itself, or the default for an empty one: what looks like a secret is not taken, and not repeated.
+async fn plain_line(prompt: &str, default: &str) -> Result<String, Failure> {
+    loop {
+        let typed = line(prompt, default).await?;
+        if !init::looks_secret(&typed) {
+            return Ok(typed);
+        }
+        wrong(init::NO_SECRET);
+    }
+}
+
 /// A line from the terminal, or the default for an empty one.
 async fn line(prompt: &str, default: &str) -> Result<String, Failure> {
-    print!("{prompt}");
-    io::stdout().flush()?;
-    let read = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        io::stdin().lock().read_line(&mut line).map(|count| (count, line))
-    });
-    let (count, line) = read.await.map_err(io::Error::other)??;
-    if count == 0 {
-        println!();
-        return Err(stopped());
+    loop {
+        print!("{prompt}");
+        io::stdout().flush()?;
+        let read = tokio::task::spawn_blocking(|| {
+            let mut line = Vec::new();
+            io::stdin().lock().read_until(b'\n', &mut line).map(|_| line)
+        });
+        let line = read.await.map_err(io::Error::other)??;
+        if line.is_empty() {
+            println!();
+            return Err(stopped());
+        }
+        match std::str::from_utf8(&line).map(str::trim) {
+            Ok("") => return Ok(default.to_owned()),
+            Ok(line) => return Ok(line.to_owned()),
+            Err(_) => wrong("some of that was no text in UTF-8: type it again"),
+        }
     }
-    let line = line.trim();
-    Ok(if line.is_empty() { default.to_owned() } else { line.to_owned() })
 }
 
 /// The probe of a URL, made as the engine would make it.
@@ -385,9 +445,20 @@ async fn tried(config: Config, url: &str) -> Look {
     }
 }
 
+/// What cannot even be made is wrong, whoever answers: an engine would refuse it too.
+fn never(fault: &Fault) -> Look {
+    Look::Wrong(format!("this can never be used: {}", fault.what))
+}
+
 async fn surveyed(config: Config, id: &str) -> Look {
-    let systems = connect(&Arc::new(config.estate));
-    let Some(system) = systems.get(&SystemId::from(id)) else { return Look::Unseen("there is no such system".into()) };
+    let around = Surroundings { estate: Arc::new(config.estate) };
+    let Some(spec) = around.estate.system(&SystemId::from(id)) else {
+        return Look::Unseen("there is no such system".into());
+    };
+    let system = match try_connect(spec, &around) {
+        Ok(system) => system,
+        Err(fault) => return never(&fault),
+    };
     match timeout(LOOK, system.survey()).await {
         Ok(Ok(survey)) if survey.members.is_empty() => Look::Unseen("it answers, and names no members".into()),
         Ok(Ok(survey)) => {
@@ -401,8 +472,10 @@ async fn surveyed(config: Config, id: &str) -> Look {
 
 /// Asks the one channel who it is; nobody is told anything by that.
 async fn reached(config: &Config) -> Look {
-    let Some(channel) = reach(&config.estate).into_values().next() else {
-        return Look::Unseen("there is no channel".into());
+    let Some(spec) = config.estate.channels.first() else { return Look::Unseen("there is no channel".into()) };
+    let channel = match try_channel(spec) {
+        Ok(channel) => channel,
+        Err(fault) => return never(&fault),
     };
     match timeout(LOOK, channel.reach()).await {
         Ok(Ok(detail)) => Look::Fine(detail),
@@ -433,5 +506,46 @@ mod tests {
         write(&path, "two", true).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing half is left");
+    }
+
+    #[test]
+    fn whether_a_file_can_be_written_is_found_out_without_a_trace() {
+        let dir = tempfile::tempdir().unwrap();
+        writable(&dir.path().join("deep/er/config.toml")).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        writable(&dir.path().join("file/config.toml")).unwrap_err();
+        writable(dir.path()).unwrap_err();
+        writable(&dir.path().join("file")).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_is_written_through() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("links")).unwrap();
+        symlink("../second.toml", at("links/first.toml")).unwrap();
+        symlink(at("third.toml"), at("second.toml")).unwrap();
+        for text in ["one", "two"] {
+            write(&target(&at("links/first.toml")).unwrap(), text, true).unwrap();
+            assert_eq!(std::fs::read_to_string(at("third.toml")).unwrap(), text);
+        }
+        assert!(at("links/first.toml").is_symlink() && at("second.toml").is_symlink());
+        symlink("circle", at("circle")).unwrap();
+        target(&at("circle")).unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn a_channel_that_can_never_be_used_is_wrong() {
+        let channel = |page: &str| {
+            let params = vec![("page", init::text(page)), ("token", "{ env = \"MAYDAY_NO_SUCH_TOKEN\" }".to_owned())];
+            let thing = Thing { id: "page".into(), kind: "statuspage".into(), class: None, params };
+            let answers = Answers { channel: Some(thing), ..Answers::default() };
+            config::parse(&init::compose(&answers), Path::new("config.toml"), &kinds()).unwrap()
+        };
+        let Look::Wrong(why) = reached(&channel("no page")).await else { panic!("it is taken") };
+        assert!(why.contains("`page` is no id of a page"), "{why}");
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use directories::ProjectDirs;
 
 use crate::config::cockpit::{self, Choices, Cockpit, Complaint};
-use crate::config::{Mistake, Mistakes};
+use crate::config::{Mistake, Mistakes, read_text};
 use crate::tui::keymap::Action;
 use crate::tui::overrides;
 use crate::tui::theme::Library;
@@ -35,7 +35,7 @@ pub fn themes(folder: Option<&Path>) -> Result<Library, Mistakes> {
     files.sort();
     for path in files.iter().filter(|path| path.extension().is_some_and(|ext| ext == "toml")) {
         let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
-        library.add(name.to_owned(), fs::read_to_string(path).map_err(|error| unreadable(path, &error))?);
+        library.add(name.to_owned(), read_text(path).map_err(|error| unreadable(path, &error))?);
     }
     Ok(library)
 }
@@ -46,7 +46,7 @@ pub fn themes(folder: Option<&Path>) -> Result<Library, Mistakes> {
 /// All the mistakes in it.
 pub fn wanted(folder: Option<&Path>, library: &Library) -> Result<Cockpit, Mistakes> {
     let Some(path) = folder.map(|folder| folder.join("cockpit.toml")) else { return Ok(Cockpit::default()) };
-    let text = match fs::read_to_string(&path) {
+    let text = match read_text(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Cockpit::default()),
         Err(error) => return Err(Mistakes(vec![mistake(&path, &error)])),

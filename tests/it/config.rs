@@ -588,6 +588,52 @@ fn a_plan_of_the_operators_own_is_read_against_the_estate() {
 }
 
 #[test]
+fn a_plan_that_cannot_be_read_is_named_and_hides_no_mistake_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    std::fs::create_dir(at("plans")).unwrap();
+    // What an editor leaves beside a file that is being written.
+    std::os::unix::fs::symlink("ann@host.1", at("plans/.#move.toml")).unwrap();
+    std::fs::write(at("plans/move.toml"), PLAN).unwrap();
+    std::fs::write(at("mayday.toml"), format!("plans_dir = \"plans\"\n{GOOD}")).unwrap();
+    config::load(&at("mayday.toml"), &KINDS).unwrap();
+
+    std::fs::write(at("plans/latin.toml"), b"title = \"caf\xe9\"").unwrap();
+    std::os::unix::fs::symlink("nowhere", at("plans/dangling.toml")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", at("plans/device.toml")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(at("plans/pipe.toml")).status().unwrap().success());
+    std::fs::write(at("plans/move.toml"), PLAN.replace("\"typed\"", "\"tped\"")).unwrap();
+    let found = config::load(&at("mayday.toml"), &KINDS).unwrap_err().to_string();
+    for said in [
+        "it is not text in UTF-8",
+        "plans/latin.toml",
+        "plans/dangling.toml",
+        "it is no regular file",
+        "plans/device.toml",
+        "plans/pipe.toml",
+        "plans/move.toml:",
+    ] {
+        assert!(found.contains(said), "no `{said}` in {found}");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_neither_waited_for_nor_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    std::fs::create_dir(at("conf.d")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(at("conf.d/10.toml")).status().unwrap().success());
+    std::os::unix::fs::symlink("/dev/zero", at("conf.d/30.toml")).unwrap();
+    std::fs::write(at("mayday.toml"), format!("include = [\"conf.d/*.toml\"]\n{GOOD}")).unwrap();
+    let found = config::load(&at("mayday.toml"), &KINDS).unwrap_err().to_string();
+    for file in ["10.toml", "30.toml"] {
+        assert!(found.contains(&format!("{file} cannot be read: it is no regular file")), "{found}");
+    }
+    let found = config::load(&at("conf.d/10.toml"), &KINDS).unwrap_err().to_string();
+    assert!(found.contains("the config cannot be read: it is no regular file"), "{found}");
+}
+
+#[test]
 fn a_plan_that_is_unsafe_or_senseless_is_refused() {
     let slips = [
         (

@@ -170,6 +170,70 @@ async fn a_secret_that_is_typed_is_not_taken_and_ctrl_c_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn slips_of_the_hand_are_asked_again_and_what_looks_secret_is_not_repeated() {
+    let home = Home::new(EMPTY);
+    let mut talk = Talk::begin(&home, "init", &[]);
+    talk.answers("Name", "xoxb-hunter-one").await;
+    talk.hears("looks like a secret").await;
+    talk.hears("Name").await;
+    talk.keys.write_all(b"caf\xe9\n").unwrap();
+    talk.hears("no text in UTF-8").await;
+    talk.answers("Name", "Bakery").await;
+    talk.answers("Primary region", "").await;
+    talk.answers("Standby region", "").await;
+    talk.answers("First critical service", "oven").await;
+    talk.answers("URL that answers 200", &healthy().await).await;
+    talk.hears("✓").await;
+    talk.answers("The same in the standby", "nonsense").await;
+    talk.hears("✗").await;
+    // What is not needed can still be left out.
+    talk.answers("Again (Enter: not there):", "").await;
+    talk.answers("First datastore", "redis").await;
+    talk.answers("Its name here", "").await;
+    talk.answers("What it holds", "").await;
+    talk.answers("master_name", "file:ghp_huntertwo").await;
+    talk.hears("looks like a secret").await;
+    talk.answers("master_name", "none").await;
+    talk.answers("First datastore", "").await;
+    talk.answers("A way to tell people", "statuspage").await;
+    talk.answers("page", "no page").await;
+    talk.answers("token", "").await;
+    talk.hears("can never be used").await;
+    talk.answers("A way to tell people", "").await;
+    talk.hears("Wrote").await;
+    assert_eq!(talk.ends().await, 0);
+    // Once, where it was typed.
+    for typed in ["hunter-one", "huntertwo"] {
+        assert_eq!(talk.said().matches(typed).count(), 1, "{}", talk.said());
+    }
+    let written = fs::read_to_string(home.dir().join("new/config.toml")).unwrap();
+    assert!(written.contains("Bakery") && !written.contains("hunter"), "{written}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_written_is_told_before_anything_is_asked() {
+    let home = Home::new(EMPTY);
+    fs::write(home.dir().join("new"), "a file in the place of the folder").unwrap();
+    let mut talk = Talk::begin(&home, "init", &[]);
+    talk.hears("cannot be written").await;
+    assert_eq!(talk.ends().await, 1);
+    assert!(!talk.said().contains("Name of what"), "{}", talk.said());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn force_writes_where_a_link_leads() {
+    let home = Home::new(EMPTY);
+    let (link, real) = (home.dir().join("link.toml"), home.dir().join("real.toml"));
+    fs::write(&real, "old").unwrap();
+    std::os::unix::fs::symlink("real.toml", &link).unwrap();
+    let words = format!("init {} --minimal", link.display());
+    home.says(&words).await.is(1, &["exists and was left alone"]);
+    home.says(&format!("{words} --force")).await.is(0, &["real.toml", "leads"]);
+    assert!(link.is_symlink());
+    assert!(fs::read_to_string(&real).unwrap().contains("[estate]"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_the_input_leaves_nothing() {
     let home = Home::new(EMPTY);
     let mut talk = Talk::begin(&home, "init", &[]);

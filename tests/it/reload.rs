@@ -195,11 +195,22 @@ async fn an_edit_is_taken_only_when_it_is_sound() {
     assert_eq!(copies(), 0);
 
     let refused = edited(&home, "sed -i 's/\"standard\"/\"important\"/; s/\"5m\"/5/' \"$1\"").await;
-    refused.is(CONFIG, &["config.toml:6:", "config.toml:14:", "2 mistakes", "it is kept in"]);
+    refused.is(CONFIG, &["config.toml:6:", "config.toml:14:", "2 mistakes", "your text is in"]);
     assert_eq!((fs::read_to_string(&path).unwrap().as_str(), copies()), (EMPTY, 1));
 
     let other = format!("sed -i 's/Empty/Mine/' \"$1\"; echo '# theirs' >> '{}'", path.display());
-    edited(&home, &other).await.is(REFUSED, &["somebody else changed the config", "it is kept in"]);
+    edited(&home, &other).await.is(REFUSED, &["somebody else changed the config", "your text is in"]);
+
+    let told = edited(&home, "echo '# mine' >> \"$1\"; exit 3").await;
+    told.is(1, &["the editor", "nothing was changed; your text is in"]);
+    let told = edited(&home, "printf '# caf\\351\\n' >> \"$1\"").await;
+    told.is(CONFIG, &["not text in UTF-8", "your text is in"]);
+    assert_eq!(copies(), 4);
+    let removed = format!("echo '# mine' >> \"$1\"; rm '{}'", path.display());
+    let now = fs::read(&path).unwrap();
+    edited(&home, &removed).await.is(REFUSED, &["was removed meanwhile", "your text is in"]);
+    fs::write(&path, now).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
 
     let _engine = home.engine().await;
     edited(&home, "sed -i 's/Empty/Full/' \"$1\"").await.is(0, &["is sound, and taken", "mayday engine reload"]);
