@@ -13,8 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use super::failure::Failure;
-use super::kinds;
 use super::places::Places;
+use super::{kinds, refuse};
 use crate::api::client::Client;
 use crate::cli::exit::Exit;
 use crate::config;
@@ -92,7 +92,7 @@ async fn rounds(places: &Places, copy: &Path, path: &Path, before: &[u8]) -> Res
         }
         let wrong = match String::from_utf8(written) {
             Err(_) => "what was written is not text in UTF-8".to_owned(),
-            Ok(text) => match config::parse(&text, path, &kinds()) {
+            Ok(text) => match config::parse(&text, path, &kinds()).and_then(refuse::sound) {
                 Ok(loaded) => {
                     loaded.warnings.iter().for_each(|odd| print!("{}", config::Warning(odd)));
                     return take(places, copy, path, before).await;
