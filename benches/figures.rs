@@ -1,4 +1,4 @@
-//! The figures that Mayday promises, measured on this machine: `cargo bench`, or `cargo bench -- replay` for those whose name has a
+//! The figures that Mayday promises, measured on this machine: `cargo bench --profile dist`, with `-- replay` for those whose name has a
 //! word in it. Ends with 1 if one is missed.
 
 mod terminal;
