@@ -131,9 +131,20 @@ pub fn waiting(run: &Run) -> String {
     out
 }
 
+/// How fast what was played on lived: at another pace than that of life no length says whether an objective would be met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    OfLife,
+    Another,
+}
+
 /// The end of a run, for people.
-pub fn summary(view: &Snapshot, run: &Run) -> String {
-    let verdicts = if run.mode.acts() { format!("\n{}", status::verdicts(view)) } else { String::new() };
+pub fn summary(view: &Snapshot, run: &Run, pace: Pace) -> String {
+    let verdicts = match (run.mode.acts(), pace) {
+        (false, _) => String::new(),
+        (true, Pace::OfLife) => format!("\n{}", status::verdicts(view)),
+        (true, Pace::Another) => format!("\n{}", status::judged(view, |_| "not comparable")),
+    };
     format!("\n{}{verdicts}", steps_table(run))
 }
 

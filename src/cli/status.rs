@@ -193,15 +193,20 @@ fn rules(out: &mut String, view: &Snapshot) -> std::fmt::Result {
 
 /// RTO and RPO against what was promised.
 pub fn verdicts(view: &Snapshot) -> String {
+    judged(view, text::met)
+}
+
+/// The same in other words for whether an objective was met.
+pub fn judged(view: &Snapshot, met: fn(Option<bool>) -> &'static str) -> String {
     let rto = rto(view).into_iter().map(|it| {
         let all = format!("{}{}", text::at_least(it.at_least), text::length_or_unknown(it.elapsed));
         let declared = text::length_or_unknown(it.since_declared);
         let unknown = it.met.is_none() && (it.elapsed.is_none() || it.recovered);
-        let word = if unknown { "unknown" } else { text::met(it.met) };
+        let word = if unknown { "unknown" } else { met(it.met) };
         vec![format!("RTO {}", it.tier), all, declared, text::length(it.target), word.into()]
     });
     let rpo = rpo(view).into_iter().map(|it| {
-        let word = if it.loss == Loss::Unknown { "unknown" } else { text::met(it.met) };
+        let word = if it.loss == Loss::Unknown { "unknown" } else { met(it.met) };
         vec![format!("RPO {}", it.class), text::loss(it.loss), String::new(), text::length(it.target), word.into()]
     });
     let rows: Vec<Vec<String>> = rto.chain(rpo).collect();

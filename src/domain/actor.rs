@@ -53,6 +53,8 @@ impl Actor {
         match self.uid {
             None => Err(Nobody::Engine),
             Some(0) => Err(Nobody::Root),
+            // `nobody`, by which the kernel shows also whoever it cannot name here: user_namespaces(7), overflowuid.
+            Some(65_534) => Err(Nobody::Nameless),
             Some(_) if self.nameless => Err(Nobody::Nameless),
             Some(_) => Ok(()),
         }
@@ -97,6 +99,7 @@ mod tests {
         assert_eq!(Actor::engine().is_somebody(), Err(Nobody::Engine));
         let unknown = Actor { nameless: true, ..Actor::named("uid 4242", Some(4242)) };
         assert_eq!(unknown.is_somebody(), Err(Nobody::Nameless));
+        assert_eq!(Actor::named("nobody", Some(65_534)).is_somebody(), Err(Nobody::Nameless));
         assert_eq!(Actor::named("ann", Some(1000)).is_somebody(), Ok(()));
     }
 

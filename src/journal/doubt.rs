@@ -21,6 +21,8 @@ enum Doubt {
     Gone {
         records: u64,
     },
+    /// Neither it nor its anchor is there, and what an engine kept beside it is.
+    Lost,
     Shorter {
         have: u64,
         records: u64,
@@ -43,6 +45,7 @@ impl Doubt {
         let lost = |count: u64| if count == 1 { "1 record".to_owned() } else { format!("{count} records") };
         match self {
             Self::Gone { records } => format!("all {} are gone", lost(*records)),
+            Self::Lost => "the journal and its anchor are gone".into(),
             Self::Shorter { have, records } => format!("shorter by {}", lost(records - have)),
             Self::Rewritten { at } => format!("another history up to record {at}"),
             Self::Another => "another journal".into(),
@@ -54,6 +57,9 @@ impl Doubt {
     fn what(&self) -> String {
         match self {
             Self::Gone { records } => format!("it is not there, or empty, and {records} records were durable"),
+            Self::Lost => {
+                "neither it nor its anchor is there, and what an earlier engine kept beside it is (journal.fold)".into()
+            }
             Self::Shorter { have, records } => {
                 format!("it ends at record {have}, and {records} were durable: {} are lost", records - have)
             }
@@ -89,6 +95,7 @@ impl Standing {
         if empty {
             let doubts = match &mark {
                 Some(mark) if mark.records > 0 => vec![Doubt::Gone { records: mark.records }],
+                None if anchor == Anchor::Missing && super::snapshot::is_kept(dir) => vec![Doubt::Lost],
                 _ => Vec::new(),
             };
             return Ok(Self { mark, doubts });

@@ -37,6 +37,11 @@ fn program() -> Option<String> {
     Some(format!("{} {} {}.{}", env!("CARGO_PKG_VERSION"), file.len(), file.mtime(), file.mtime_nsec()))
 }
 
+/// Whether a fold lies there.
+pub(super) fn is_kept(dir: &Path) -> bool {
+    path(dir).exists()
+}
+
 fn path(dir: &Path) -> PathBuf {
     dir.join(NAME)
 }

@@ -11,8 +11,8 @@ use crate::api::client::Client;
 use crate::cli::args::{DemoArgs, Format};
 use crate::cli::exit::Exit;
 use crate::cli::out::out;
-use crate::cli::status;
 use crate::cli::text::table;
+use crate::cli::{failover, status};
 use crate::domain::command::Ask;
 use crate::domain::estate::Environment;
 use crate::domain::ids::PlanId;
@@ -95,10 +95,12 @@ async fn headless(stage: &Stage, chosen: &Scenario, format: Format) -> Result<Ex
     client.ask(&Ask::Declare { title: chosen.title.clone(), severity, drill: false }).await?;
     let reason = format!("demo: {}", chosen.name);
     client.ask(&Ask::StartRun { plan, mode: Mode::Live, reason, unattended: true }).await?;
-    let exit = follow::follow(&client, format).await?;
+    let word = of_its_pace(stage.lab.world.pace.0);
+    let pace = if word.is_some() { failover::Pace::Another } else { failover::Pace::OfLife };
+    let exit = follow::follow_at(pace, &client, format).await?;
     let served = client_is_served(&stage.lab).await;
     play.abort();
-    if let Some(word) = of_its_pace(stage.lab.world.pace.0) {
+    if let Some(word) = word {
         eprintln!("{word}");
     }
     eprintln!("the synthetic client {}", if served { "reads and writes again" } else { "is NOT served" });

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use crate::api::client::{Client, Fed, Feed};
 use crate::cli::args::Format;
 use crate::cli::exit::Exit;
-use crate::cli::failover;
+use crate::cli::failover::{self, Pace};
 use crate::cli::out::out;
 use crate::domain::command::Ask;
 use crate::domain::event::Record;
@@ -23,6 +23,7 @@ struct Follower<'a> {
     view: Snapshot,
     run: RunId,
     format: Format,
+    pace: Pace,
     /// Gates that whoever sits at the terminal left unanswered.
     left: Vec<StepId>,
 }
@@ -32,12 +33,20 @@ struct Follower<'a> {
 /// # Errors
 /// When the engine is lost for good, or the terminal is.
 pub async fn follow(client: &Client, format: Format) -> Result<Exit, Failure> {
+    follow_at(Pace::OfLife, client, format).await
+}
+
+/// The same on something that lives at such a pace.
+///
+/// # Errors
+/// As [`follow`].
+pub async fn follow_at(pace: Pace, client: &Client, format: Format) -> Result<Exit, Failure> {
     let mut feed = client.feed();
     let view = first(&mut feed).await?;
     let Some(run) = view.state.run.as_ref().map(|run| run.id.clone()) else {
         return Err(Failure::new(Exit::Refused, "nothing was run yet → mayday failover run PLAN"));
     };
-    let mut follower = Follower { client, view, run, format, left: Vec::new() };
+    let mut follower = Follower { client, view, run, format, pace, left: Vec::new() };
     let backlog = client.records(follower.view.state.seq.saturating_sub(BACKLOG), BACKLOG as usize).await?;
     follower.tell_backlog(&backlog);
     loop {
@@ -114,7 +123,7 @@ impl Follower<'_> {
         let Some(run) = self.run() else { return Ok(None) };
         match self.format {
             Format::Json => writeln!(out(), "{:#}", failover::summary_json(&self.view, run))?,
-            Format::Text => write!(out(), "{}", failover::summary(&self.view, run))?,
+            Format::Text => write!(out(), "{}", failover::summary(&self.view, run, self.pace))?,
         }
         if run.is_open() {
             eprint!("\n{}", failover::waiting(run));

@@ -203,6 +203,7 @@ async fn what_was_cut_removed_copied_or_written_anew_is_opened_only_by_a_phrase_
         ("replace", "another journal, no other engine has the original"),
         ("copy", "no other engine has the original"),
         ("unanchored", "without its anchor"),
+        ("both", "the journal and its anchor are gone"),
     ] {
         let mut victim = Victim::new().await;
         let spare = tempfile::tempdir().unwrap();
@@ -213,6 +214,10 @@ async fn what_was_cut_removed_copied_or_written_anew_is_opened_only_by_a_phrase_
         match attack {
             "delete" => sql(victim.dir.path(), "DELETE FROM record WHERE seq > 445").await,
             "remove" => fs::remove_file(victim.path(DATABASE)).unwrap(),
+            "both" => {
+                [DATABASE, LOG, ANCHOR].iter().for_each(|name| fs::remove_file(victim.path(name)).unwrap());
+                fs::write(victim.path("journal.fold"), "of an earlier engine").unwrap();
+            }
             "empty" => fs::write(victim.path(DATABASE), "").unwrap(),
             "rewrite" => rewrite(victim.dir.path()).await,
             "replace" => {

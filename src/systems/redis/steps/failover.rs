@@ -36,6 +36,10 @@ impl Step for Failover {
         if sight.failover_runs() {
             return Ok(Observed::InProgress { detail: "a Sentinel leads a failover".into() });
         }
+        if !sight.majority_answers() && sight.refuses() {
+            // Who refuses lives: that is no lost quorum, and nothing that cannot be mended by another password.
+            return Ok(Observed::Unknowable { why: format!("{}; who refuses does not tell", sight.summary()) });
+        }
         if !sight.majority_answers() {
             let why = format!(
                 "{}; a failover needs {}; redis.promote is the way without them",
