@@ -40,11 +40,11 @@ def s3():
     west.put_object(Bucket="gennet-data-dr", Key="heartbeat/by-itself", Body=b"now")
     east.put_object(Bucket="gennet-data", Key="heartbeat/us-east-1", Body=b"now")
     for key, body in (
-        ("neo4j/gennet-2026-11-21T04-00-00.backup", b"whole"),
-        ("neo4j/gennet-2026-11-22T04-00-00.backup", b"whole"),
+        ("neo4j/gennet-2026-11-21T04-00-00.backup", b"whole" * 200),
+        ("neo4j/gennet-2026-11-22T04-00-00.backup", b"whole" * 200),
         ("neo4j/gennet-2026-11-23T04-00-00.backup", b""),
-        ("neo4j/increment-2026-11-22T10-00-00.backup", b"part"),
-        ("neo4j/increment-2026-11-22T16-00-00.backup", b"part"),
+        ("neo4j/increment-2026-11-22T10-00-00.backup", b"part" * 200),
+        ("neo4j/increment-2026-11-22T16-00-00.backup", b"part" * 200),
         ("neo4j/gennet-2026-11-23T04-00-00.log", b"another suffix"),
         ("other/gennet-2026-11-23T05-00-00.backup", b"another prefix"),
     ):

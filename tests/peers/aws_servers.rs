@@ -261,8 +261,8 @@ async fn s3_backups_are_read(bed: &Bed) {
     let copies: Vec<_> = look.copies.iter().map(|it| (it.at.to_string(), it.state, it.size)).collect();
     let expected = [
         ("2026-11-23T04:00:00Z".to_owned(), CopyState::Failed, Some(0)),
-        ("2026-11-22T04:00:00Z".to_owned(), CopyState::Good, Some(5)),
-        ("2026-11-21T04:00:00Z".to_owned(), CopyState::Good, Some(5)),
+        ("2026-11-22T04:00:00Z".to_owned(), CopyState::Good, Some(1000)),
+        ("2026-11-21T04:00:00Z".to_owned(), CopyState::Good, Some(1000)),
     ];
     assert_eq!(copies, expected);
     assert_eq!((look.keeps, look.regions[0].as_str()), (Some(Span::secs(30 * 86_400)), STANDBY));

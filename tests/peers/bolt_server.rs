@@ -59,7 +59,7 @@ async fn a_bolt_server_that_knows_no_cluster_is_asked_and_not_guessed_at() {
 
     let stranger = graph(&server, "hunter2hunter2");
     let (turned_away, leads) = (read(&stranger, "neo4j.server").await, read(&stranger, "neo4j.leader").await);
-    assert_eq!((turned_away.status, leads.status), (Status::Down, Status::Unknown), "{turned_away:?} {leads:?}");
+    assert_eq!((turned_away.status, leads.status), (Status::Unknown, Status::Unknown), "{turned_away:?} {leads:?}");
     let fault = stranger.survey().await.unwrap_err();
     assert!(fault.next.contains("check `username` and `password`"), "{fault}");
     for told in [turned_away.detail, leads.detail, fault.to_string()] {
