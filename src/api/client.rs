@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
 use super::protocol::{self as routes, Accepted, ApiError, ErrorCode, NotedHead, READ_ONLY, Route, SESSION};
+use super::user::account;
 use crate::domain::command::Ask;
 use crate::domain::comms::Message;
 use crate::domain::event::Record;
@@ -272,8 +273,7 @@ impl Client {
         if uid == own || uid == 0 || Some(uid) == self.trusted {
             return Ok(());
         }
-        let name = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
-        let name = name.unwrap_or_else(|| format!("uid {uid}"));
+        let name = account(uid).unwrap_or_else(|| format!("uid {uid}"));
         let what = format!(
             "what answers on {} is run by {name}, and that is not you, not root, and nobody whom you named: nothing was said to it",
             self.socket.display()

@@ -145,7 +145,7 @@ fn capitalised(word: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
@@ -162,7 +162,8 @@ mod tests {
         }
     }
 
-    fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+    /// Everything that a document refers to within itself.
+    pub(crate) fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
         match value {
             Value::Object(map) => {
                 found.extend(map.get("$ref").and_then(Value::as_str));

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::places::Places;
 use super::run::say;
 use crate::api::client::{Client, Fed};
+use crate::api::user::account;
 use crate::cli::args::{Format, JournalCommand};
 use crate::cli::exit::Exit;
 use crate::cli::journal;
@@ -69,7 +70,7 @@ async fn verify(source: &Source, head: Option<&str>, format: Format) -> Result<E
 /// Who types this.
 fn myself() -> Actor {
     let uid = rustix::process::getuid().as_raw();
-    let name = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
+    let name = account(uid);
     Actor { nameless: name.is_none(), ..Actor::named(name.unwrap_or_else(|| format!("uid {uid}")), Some(uid)) }
 }
 

@@ -110,7 +110,7 @@ impl Attachment {
 
     /// An engine that was handed who is attached knows already, with what that cockpit looks at.
     fn attach(&self, engine: &Handle) {
-        if !engine.snapshot().live.attached.contains_key(&self.session) {
+        if engine.holder(&self.session).is_none() {
             engine.attach(self.session.clone(), self.who.clone());
         }
     }

@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::api::user::account;
 use crate::domain::actor::Actor;
-use crate::domain::text::clean;
 
 /// How long the user database may take: it may be on the other side of a network that burns.
 const LOOKUP: Duration = Duration::from_secs(2);
@@ -57,8 +57,7 @@ async fn name(uid: u32) -> Option<String> {
     {
         return Some(name.clone());
     }
-    let found = looked_up(move || uzers::get_user_by_uid(uid).map(|user| clean(&user.name().to_string_lossy()))).await;
-    let found = found.flatten().filter(|name| !name.is_empty());
+    let found = looked_up(move || account(uid)).await.flatten();
     match &found {
         Some(name) => drop(held().insert(uid, (Instant::now(), name.clone()))),
         None => drop(held().remove(&uid)),

@@ -144,20 +144,9 @@ pub fn print(name: Option<&str>, words: &Words<'_>, json: bool, out: &mut impl W
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::openapi::tests::references;
 
     const WORDS: Words<'static> = Words { kinds: Kinds(&[], &[]), themes: &["dark"], actions: &["hold"] };
-
-    /// Everything that a document refers to within itself.
-    fn references<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
-        match value {
-            Value::Object(map) => {
-                found.extend(map.get("$ref").and_then(Value::as_str));
-                map.values().for_each(|it| references(it, found));
-            }
-            Value::Array(items) => items.iter().for_each(|it| references(it, found)),
-            _ => {}
-        }
-    }
 
     #[test]
     fn every_name_has_a_schema_whose_references_resolve() {

@@ -39,9 +39,8 @@ pub(super) fn advance(draft: &mut Draft<'_>) {
 
 fn next(cx: &Context<'_>, run: &Run, id: &StepId, step: &StepRun) -> Option<Next> {
     let spec = run.plan.step(id)?;
-    let unseen = safety::is_early(cx, spec);
     match step.phase {
-        StepPhase::Waiting | StepPhase::Retrying | StepPhase::Ready if unseen => None,
+        StepPhase::Waiting | StepPhase::Retrying | StepPhase::Ready if safety::is_early(cx, spec) => None,
         StepPhase::Waiting => spec.needs.iter().all(|need| run.phase(need).satisfies()).then_some(Next::Prepare),
         StepPhase::Retrying => step.retry_at.is_none_or(|due| due <= cx.now).then_some(Next::Prepare),
         StepPhase::Ready if is_stale(cx, step) => Some(Next::Prepare),
