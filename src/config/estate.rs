@@ -78,10 +78,14 @@ impl Known<'_> {
             }
             return found.map(|it| it.id.clone());
         }
-        let near = |it: &&&KnownSystem| region.is_none() || it.region.is_none() || it.region.as_ref() == region;
-        match fitting.iter().filter(near).collect::<Vec<_>>()[..] {
-            [only] => Some(only.id.clone()),
-            [] => {
+        let near = |it: &&KnownSystem| region.is_none() || it.region.is_none() || it.region.as_ref() == region;
+        let (sure, unsure): (Vec<&KnownSystem>, Vec<&KnownSystem>) =
+            fitting.iter().copied().filter(|it| near(&it)).partition(|it| it.kind.is_some());
+        match (&sure[..], &unsure[..]) {
+            ([only], _) => Some(only.id.clone()),
+            // It may be the one whose kind is not known, which is told there.
+            ([], [some, ..]) => Some(some.id.clone()),
+            ([], []) => {
                 let place = region.map(|region| format!(" in {region}")).unwrap_or_default();
                 table.say(format!("there is no system of kind `{}`{place}", kind.name), one_of("", &ids));
                 None
@@ -115,10 +119,11 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
     let ids = tables_of_regions.iter().filter_map(|it| it.get("id")?.value().as_str());
     known.regions = ids.map(RegionId::from).collect();
     let read: Vec<Option<Region>> = tables_of_regions.iter().map(read_region).collect();
-    let regions: Vec<Region> = read.iter().flatten().cloned().collect();
+    let mut regions: Vec<Region> = read.iter().flatten().cloned().collect();
     if regions.len() == read.len() {
         check_roles(doc, &regions);
     }
+    stand_in(&mut regions, &mut known.regions);
     known.values = read_values(root, &regions);
     let drafts: Vec<(Table<'_>, KnownSystem)> =
         tables(root, "system").filter_map(|it| draft_system(it, &known)).collect();
@@ -225,6 +230,23 @@ fn check_roles(doc: &Doc<'_>, regions: &[Region]) {
                 "Mayday fails over from one region to one other",
             ),
         }
+    }
+}
+
+/// Gives every role a region, where a mistake that is told already left it without one: what else is wrong is found by what is there, and
+/// an estate with a mistake is never used.
+fn stand_in(regions: &mut Vec<Region>, known: &mut Vec<RegionId>) {
+    for role in RegionRole::ALL {
+        if regions.iter().any(|it| it.role == *role) {
+            continue;
+        }
+        let free = known.iter().find(|id| regions.iter().all(|it| it.id != **id)).cloned();
+        let id = free.unwrap_or_else(|| {
+            let unnamed = RegionId::from(format!("{role}?"));
+            known.push(unnamed.clone());
+            unnamed
+        });
+        regions.push(Region { title: id.to_string(), id, role: *role });
     }
 }
 

@@ -14,7 +14,7 @@ use super::params;
 use super::read::{Doc, Field, NAME_HELP, Table, Text, is_name};
 use super::secret_names;
 use super::suggest::one_of;
-use crate::domain::estate::{DataClass, Estate, RegionRole, Tier};
+use crate::domain::estate::{DataClass, Estate, Tier};
 use crate::domain::ids::{PlanId, StepId};
 use crate::domain::kinds::{StepKind, SystemKind};
 use crate::domain::plan::{Gate, Plan, StepSpec};
@@ -47,12 +47,9 @@ pub struct Plans {
 }
 
 /// Reads every plan. A mistake in a file of the operator's is a mistake; a built-in plan that names what this estate does not have is
-/// left out. `dir` is the value of `plans_dir`. Without its two regions an estate has no plans.
+/// left out. `dir` is the value of `plans_dir`.
 pub fn read(estate: &Estate, known: &Known<'_>, dir: Option<(Text, &Doc<'_>)>) -> Plans {
     let mut read = Plans::default();
-    if RegionRole::ALL.iter().any(|role| estate.region(*role).is_none()) {
-        return read;
-    }
     let mut own = BTreeMap::new();
     if let Some((dir, doc)) = dir {
         match files_of(&known.dir.join(dir.get_ref())) {

@@ -21,10 +21,18 @@ pub enum ParamType {
     Url,
     /// `host:port`
     Address,
+    /// An absolute path of a file or folder on the engine's host.
+    Path,
     /// A list of texts.
     List,
+    /// A list of `host:port`, none of them twice.
+    Addresses,
+    /// A program and its arguments.
+    Command,
     /// A table of texts.
     Map,
+    /// A table of ids of regions of the estate.
+    Regions,
     /// A table of whole numbers.
     Numbers,
     /// One of these words.
@@ -44,8 +52,12 @@ impl fmt::Display for ParamType {
             Self::Span => "a length of time",
             Self::Url => "a URL",
             Self::Address => "host:port",
+            Self::Path => "an absolute path",
             Self::List => "a list of texts",
+            Self::Addresses => "a list of host:port",
+            Self::Command => "a list of a program and its arguments",
             Self::Map => "a table of texts",
+            Self::Regions => "a table of regions",
             Self::Numbers => "a table of whole numbers",
             Self::Choice(words) => return f.pad(&words.join(" | ")),
             Self::Secret => "where a secret is",
@@ -187,6 +199,18 @@ impl Kinds {
     pub fn system(&self, name: &str) -> Option<&'static SystemKind> {
         self.0.iter().find(|kind| kind.name == name).copied()
     }
+    /// The names of all parameters of that type, of whatever kind they are.
+    pub fn names_of(&self, ty: ParamType) -> impl Iterator<Item = &'static str> {
+        let of_systems = self.0.iter().flat_map(|system| {
+            let probes = system.probes.iter().map(|it| it.params);
+            let steps = system.steps.iter().map(|it| it.params);
+            let backups = system.backups.iter().map(|it| it.params);
+            std::iter::once(system.params).chain(probes).chain(steps).chain(backups).flatten()
+        });
+        let rows = of_systems.chain(self.1.iter().flat_map(|channel| channel.params));
+        rows.filter(move |row| row.ty == ty).map(|row| row.name)
+    }
+
     pub fn channel(&self, name: &str) -> Option<&'static ChannelKind> {
         self.1.iter().find(|kind| kind.name == name).copied()
     }

@@ -30,7 +30,7 @@ pub static KIND: SystemKind = SystemKind {
         params: &[
             Param::required(
                 "folder",
-                ParamType::Text,
+                ParamType::Path,
                 "where the copies are, as an absolute path; `region` says where that is",
             ),
             Param::default("prefix", ParamType::Text, "", "how their names begin"),

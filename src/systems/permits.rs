@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use crate::domain::estate::SystemSpec;
 use crate::domain::kinds::{Param, ParamType};
 use crate::domain::readiness::access;
-use crate::domain::system::{Fault, Fitness, Guard};
+use crate::domain::system::{Fault, Fitness};
 use crate::domain::text::clean;
 use crate::outbound::http::{client, root};
 use crate::systems::aws::{Aws, Call};
@@ -56,18 +56,22 @@ impl Permits {
     /// Whether all of `actions` (`rds:PromoteReadReplica`) are allowed.
     ///
     /// # Errors
-    /// When nobody answers.
+    /// When nobody answers, or IAM refuses to say.
     pub fn fitness<'a>(&'a self, actions: &'a [&'a str]) -> BoxFuture<'a, Result<Fitness, Fault>> {
         Box::pin(async move {
             let principal = self.principal.get_or_try_init(|| self.identify()).await?;
-            let guard = match self.simulate(principal, actions).await? {
-                Ok(denied) => access(&denied, actions.len(), name(principal)),
-                Err(refusal) => {
-                    Guard::warn("access", format!("IAM does not say what {} may do: {refusal}", name(principal)))
-                }
-            };
-            Ok(Fitness { guards: vec![guard] })
+            let denied =
+                self.simulate(principal, actions).await?.map_err(|refusal| self.untold(principal, &refusal))?;
+            Ok(Fitness { guards: vec![access(&denied, actions.len(), name(principal))] })
         })
+    }
+
+    /// IAM refuses to judge: what the caller may do is then not known, and nobody should read it as allowed.
+    fn untold(&self, principal: &str, refusal: &str) -> Fault {
+        let who = name(principal);
+        Fault::permanent(&self.system, format!("IAM does not say what {who} may do: {refusal}"))
+            .means("whether the step is allowed shows only when it is made")
+            .next(format!("allow {who} `iam:SimulatePrincipalPolicy` on itself"))
     }
 
     async fn identify(&self) -> Result<String, Fault> {

@@ -27,6 +27,7 @@ mod sweep;
 mod visit;
 #[cfg(debug_assertions)]
 mod wall;
+mod warnings;
 mod watch;
 
 use std::collections::BTreeMap;

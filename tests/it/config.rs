@@ -618,6 +618,29 @@ fn a_plan_that_cannot_be_read_is_named_and_hides_no_mistake_of_another() {
 }
 
 #[test]
+fn a_mistake_in_a_region_or_in_a_kind_is_told_alone_and_hides_none_of_a_plan() {
+    let wrong_plan = PLAN.replace("[\"critical\"]", "[\"critcal\"]");
+    for (from, to, said) in [
+        ("role = \"standby\"", "role = \"standy\"", "`role` cannot be `standy`"),
+        ("role = \"standby\"", "role = \"primary\"", "there are 2 primary regions"),
+        ("kind = \"db\"", "kind = \"dbb\"", "there is no kind of system `dbb`"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("plans")).unwrap();
+        std::fs::write(at("plans/move.toml"), &wrong_plan).unwrap();
+        assert!(GOOD.contains(from), "{from}");
+        std::fs::write(at("mayday.toml"), format!("plans_dir = \"plans\"\n{}", GOOD.replacen(from, to, 1))).unwrap();
+        let found = config::load(&at("mayday.toml"), &KINDS).unwrap_err();
+        let all: Vec<&str> = found.0.iter().map(|it| it.what.as_str()).collect();
+        assert!(all.iter().any(|it| it.contains(said)), "{all:?}");
+        assert!(all.contains(&"there is no tier `critcal`"), "after {to}: {all:?}");
+        let no_more_than = if to.contains("primary") { 3 } else { 2 };
+        assert!(all.len() <= no_more_than, "after {to}: {all:?}");
+    }
+}
+
+#[test]
 fn what_is_no_file_is_neither_waited_for_nor_read() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);

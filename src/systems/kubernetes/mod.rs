@@ -35,7 +35,7 @@ pub static KIND: SystemKind = SystemKind {
     params: &[
         Param::optional(
             "kubeconfig",
-            ParamType::Text,
+            ParamType::Path,
             "the kubeconfig's path; $KUBECONFIG or ~/.kube/config if left out",
         ),
         Param::optional("context", ParamType::Text, "the context of the kubeconfig; its current one when left out"),

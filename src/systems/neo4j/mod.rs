@@ -33,7 +33,7 @@ pub static KIND: SystemKind = SystemKind {
     ambient: false,
     params: &[
         Param::required("servers", ParamType::Map, "the bolt:// address of every server, by its name"),
-        Param::required("regions", ParamType::Map, "the region of each server, by its name"),
+        Param::required("regions", ParamType::Regions, "the region of each server, by its name"),
         Param::default("username", ParamType::Text, "neo4j", "who logs in; the disaster steps need an administrator"),
         Param::required("password", ParamType::Secret, "its password"),
         Param::default("database", ParamType::Text, "neo4j", "the database that is watched and measured"),

@@ -38,10 +38,10 @@ pub static KIND: SystemKind = SystemKind {
     ambient: false,
     params: &[
         Param::required("master_name", ParamType::Text, "what the Sentinels call the master"),
-        Param::required("sentinels", ParamType::List, "every Sentinel, as host:port"),
+        Param::required("sentinels", ParamType::Addresses, "every Sentinel, as host:port"),
         Param::required(
             "regions",
-            ParamType::Map,
+            ParamType::Regions,
             "the region of each server and Sentinel, by its address or its name in `nodes`",
         ),
         Param::optional(

@@ -28,6 +28,9 @@ use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY, readin
 use crate::systems::permits::{IAM_ENDPOINT_URL, Permits, STS_ENDPOINT_URL};
 
 const RECORD: Param = Param::required("record", ParamType::Text, "the name whose record sets are meant");
+/// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_GetHostedZone.html>
+const LONGEST_ID: usize = 32;
+
 const TYPE: Param = Param::default("type", ParamType::Text, "A", "the type of record");
 
 pub static KIND: SystemKind = SystemKind {
@@ -116,9 +119,35 @@ impl Factory for Route53Factory {
         let region = params.opt_text("signing_region").unwrap_or(CONTROL_PLANE);
         let aws = Aws::new(spec, region, params.opt_text("endpoint_url"));
         let permits = Permits::new(spec, around.estate.standby().as_str());
-        let zone = Zone::new(spec.id.as_str(), params.text("hosted_zone")?, aws, permits, params.list("name_servers"));
+        let zone = sound_zone(spec.id.as_str(), params.text("hosted_zone")?)?;
+        let servers = params.list("name_servers");
+        if let Some(wrong) = servers.iter().find(|server| !is_server(server)) {
+            return Err(Fault::permanent(spec.id.as_str(), format!("`{}` is no name server", clean(wrong)))
+                .next("write every one of `name_servers` as host or host:port"));
+        }
+        let zone = Zone::new(spec.id.as_str(), zone, aws, permits, servers);
         Ok(Arc::new(Route53 { zone: Arc::new(zone), estate: around.estate.clone() }))
     }
+}
+
+/// The id alone, as Route 53's requests have it; its console and API also show `/hostedzone/Z…`.
+fn sound_zone<'a>(system: &str, given: &'a str) -> Result<&'a str, Fault> {
+    let id = given.trim_start_matches("/hostedzone/");
+    if (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(id);
+    }
+    Err(Fault::permanent(system, format!("`{}` is no id of a hosted zone", clean(given)))
+        .next("it is letters and digits, not the zone's name: `aws route53 list-hosted-zones`"))
+}
+
+/// `host` or `host:port`.
+fn is_server(text: &str) -> bool {
+    let (host, port) = match text.parse::<std::net::IpAddr>() {
+        Ok(_) => (text, None),
+        Err(_) => text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    !host.is_empty() && !host.contains(['/', ' ', '@']) && port.is_none_or(is_port)
 }
 
 struct Route53 {
