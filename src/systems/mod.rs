@@ -13,6 +13,7 @@ pub mod http;
 pub mod kubernetes;
 pub mod looking;
 pub mod neo4j;
+pub mod patience;
 pub mod permits;
 pub mod rds;
 pub mod redis;
