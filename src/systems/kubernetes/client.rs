@@ -1,7 +1,6 @@
 //! The way to an API server: made when it is first needed, one attempt a call, every call bounded, and what a failure means.
 
 use std::error::Error as _;
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
