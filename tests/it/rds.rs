@@ -107,7 +107,7 @@ async fn where_iam_does_not_say_whether_a_step_is_allowed_that_is_unknown() {
     let lab = lab().await;
     let judges =
         json!({ "iam_endpoint_url": lab.endpoints["iam"], "sts_endpoint_url": lab.endpoints["sts.us-west-2"] });
-    let promote = step(&*database(&lab, judges), "rds.promote", STANDBY, json!({}));
+    let promote = step(&*database(&lab, judges), "rds.promote-replica", STANDBY, json!({}));
     let allowed = promote.fitness().await.unwrap().guards;
     assert!(allowed.iter().any(|it| it.name == "access" && it.verdict == GuardVerdict::Pass), "{allowed:?}");
     set(&lab, "iam", Condition::Denied);
