@@ -162,6 +162,14 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it prints one answer; what prints line after line says how it ended by its exit code alone.
+    pub fn answers_once(&self) -> bool {
+        let lines = matches!(self, Self::Watch(_) | Self::Metrics | Self::Engine(_) | Self::Man);
+        !lines && !matches!(self, Self::Journal(JournalCommand::Export | JournalCommand::Tail { follow: true, .. }))
+    }
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct WatchArgs {
     /// How often the clocks are told while an incident is open, in seconds; 0 for never
@@ -192,9 +200,9 @@ pub enum ConfigCommand {
 
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
-    /// What goes wrong
-    #[arg(long, default_value = crate::cli::DEFAULT_SCENARIO)]
-    pub scenario: String,
+    /// What goes wrong; region-dark when left out
+    #[arg(long)]
+    pub scenario: Option<String>,
     /// How many times faster the lab lives
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
@@ -208,8 +216,27 @@ pub struct DemoArgs {
     /// Where lab.json is written, so that `mayday lab break --dir DIR` reaches this lab from another terminal
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// End the demo that goes on in the background; asks whether its folder is to be kept
+    #[arg(long, conflicts_with_all = ["headless", "list", "scenario", "dir"])]
+    pub end: bool,
+    /// With --end: keep its folder (journal, review, config), and ask nothing
+    #[arg(long, requires = "end")]
+    pub keep: bool,
+    /// With --end: delete its folder, and ask nothing
+    #[arg(long, requires = "end", conflicts_with = "keep")]
+    pub delete: bool,
+    /// Be what goes on in the background, in this folder
+    #[arg(long, hide = true, value_name = "FOLDER")]
+    pub host: Option<PathBuf>,
     #[command(flatten)]
     pub cockpit: CockpitArgs,
+}
+
+impl DemoArgs {
+    /// The scenario's name.
+    pub fn scenario(&self) -> &str {
+        self.scenario.as_deref().unwrap_or(super::DEFAULT_SCENARIO)
+    }
 }
 
 #[derive(Clone, Debug, Args)]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use serde_json::{Value, json};
+
 use crate::api::protocol::{ApiError, ErrorCode};
 
 /// What a run of the program came to.
@@ -69,6 +71,11 @@ impl From<&ApiError> for Exit {
             ErrorCode::Config => Exit::Config,
         }
     }
+}
+
+/// A failure, for programs.
+pub fn failure(exit: Exit, text: &str) -> Value {
+    json!({ "error": text, "exit": exit.code(), "meaning": exit.meaning() })
 }
 
 /// For `--help`.

@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::text::{self, clock, table};
-use crate::domain::estate::{Estate, Region, RegionRole, Service, Tier};
+use crate::domain::estate::{Estate, Region, Service, Tier};
 use crate::domain::health::Status;
-use crate::domain::ids::PlanId;
+use crate::domain::ids::{PlanId, ProbeId, RegionId, ServiceId};
 use crate::domain::incident::{Onset, Phase};
 use crate::domain::readiness::Brief;
 use crate::domain::recovery::Loss;
@@ -50,6 +51,7 @@ pub fn json(view: &Snapshot) -> Value {
         "rpo": rpo(view),
         "regions": view.estate.regions.iter().map(|region| region_json(view, region)).collect::<Vec<_>>(),
         "services": services,
+        "why": why(view),
         "clients_path": view.clients_path(view.now).iter().map(|(service, seen)| json!({
             "id": service.id, "status": seen.status(), "detail": seen.worst().map(|worst| worst.detail),
         })).collect::<Vec<_>>(),
@@ -80,6 +82,42 @@ fn service_json(view: &Snapshot, service: &Service) -> Value {
 
 fn service_status(view: &Snapshot, service: &Service, region: &Region) -> Status {
     view.service(service, &region.id, view.now).status()
+}
+
+/// Something of a region that is not healthy, and what was seen of it.
+#[derive(Serialize)]
+struct Why<'v> {
+    /// A service; `None` is the region itself.
+    service: Option<&'v ServiceId>,
+    region: &'v RegionId,
+    status: Status,
+    /// The probe that says the worst.
+    probe: &'v ProbeId,
+    detail: &'v str,
+}
+
+impl Why<'_> {
+    fn cells(self) -> Vec<String> {
+        let of = self.service.map_or_else(|| "the region itself".to_owned(), ToString::to_string);
+        vec![of, self.region.to_string(), self.status.to_string(), format!("{}: {}", self.probe, self.detail)]
+    }
+}
+
+/// Why each region and service is not healthy that is not, by the probe that says the worst of it.
+fn why(view: &Snapshot) -> Vec<Why<'_>> {
+    let mut all = Vec::new();
+    for region in &view.estate.regions {
+        let itself = [(None, view.region(&region.id, view.now))];
+        let services = view.estate.services.iter();
+        let services = services.map(|it| (Some(&it.id), view.service(it, &region.id, view.now)));
+        for (service, seen) in itself.into_iter().chain(services) {
+            let status = seen.status();
+            if let Some(worst) = seen.worst().filter(|_| status != Status::Healthy) {
+                all.push(Why { service, region: &region.id, status, probe: &worst.probe.id, detail: worst.detail });
+            }
+        }
+    }
+    all
 }
 
 /// A tier is as well as the worst of its services.
@@ -215,8 +253,9 @@ pub fn judged(view: &Snapshot, met: fn(Option<bool>) -> &'static str) -> String 
 
 fn services(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     let regions = &view.estate.regions;
-    let role = |role: RegionRole| if role == RegionRole::Primary { "" } else { " (standby)" };
-    let titles: Vec<String> = regions.iter().map(|region| format!("{}{}", region.id, role(region.role))).collect();
+    let serving = view.state.serving(&view.estate);
+    let part = |region: &Region| if region.id == serving { "serving" } else { region.role.word() };
+    let titles: Vec<String> = regions.iter().map(|region| format!("{} ({})", region.id, part(region))).collect();
     let head: Vec<&str> = ["service", "tier"].into_iter().chain(titles.iter().map(String::as_str)).collect();
     let row = |service: &Service| {
         let mut cells = vec![service.id.to_string(), service.tier.to_string()];
@@ -234,6 +273,10 @@ fn services(out: &mut String, view: &Snapshot) -> std::fmt::Result {
         rows.extend(of_tier(tier).map(row));
     }
     write!(out, "{}", table(&head, &rows))?;
+    let rows: Vec<Vec<String>> = why(view).into_iter().map(Why::cells).collect();
+    if !rows.is_empty() {
+        write!(out, "\n{}", table(&["not healthy", "region", "", "why"], &rows))?;
+    }
     let path = view.clients_path(view.now);
     let said = |(service, seen): &(&Service, RollUp<'_>)| {
         let detail = seen.worst().map_or("", |worst| worst.detail);

@@ -25,6 +25,7 @@ pub mod process;
 pub mod readiness;
 pub mod recovery;
 pub mod reload;
+pub mod remedy;
 pub mod review;
 pub mod rollup;
 pub mod run;

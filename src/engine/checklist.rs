@@ -17,6 +17,7 @@ use crate::domain::incident::{Incident, Phase};
 use crate::domain::kinds::StepRole;
 use crate::domain::live::LiveChange;
 use crate::domain::plan::{Plan, StepSpec};
+use crate::domain::run::Run;
 use crate::domain::sight;
 use crate::domain::system::{Begun, Verified};
 use crate::domain::view::Snapshot;
@@ -112,11 +113,29 @@ fn synthetic<'v>(view: &'v Snapshot, incident: &Incident) -> Vec<&'v StepSpec> {
     steps
 }
 
+/// Why nothing uses the application as a client does now: there may be such steps, for the region that does not serve yet.
+fn no_path(view: &Snapshot, incident: &Incident) -> String {
+    let serving = view.state.serving(&view.estate);
+    let own = |run: &&Run| run.mode.acts() && run.incident.as_ref() == Some(&incident.id);
+    let run = view.state.run.as_ref().filter(own).map(|run| &*run.plan);
+    let plans = view.plans.iter().map(|plan| &**plan);
+    let elsewhere = run.into_iter().chain(plans).find_map(|plan| {
+        let step = plan.steps.iter().find(|step| step.role == StepRole::Synthetic)?;
+        step.region.clone().filter(|region| *region != serving).map(|region| (plan.id.clone(), region))
+    });
+    match elsewhere {
+        Some((plan, region)) => {
+            format!("{serving} still serves: {plan} uses the application as a client does once {region} serves")
+        }
+        None => "no plan has a step that uses the application as a client does".into(),
+    }
+}
+
 async fn client_path(engine: &Handle, view: &Snapshot, incident: &Incident) -> Finding {
     let of = Sight::ClientPath.word();
     let steps = synthetic(view, incident);
     if steps.is_empty() {
-        return Finding::new(of, Evidence::Unknown, "no plan has a step that uses the application as a client does");
+        return Finding::new(of, Evidence::Unknown, no_path(view, incident));
     }
     let looks = join_all(steps.iter().map(|spec| verify(engine, spec))).await;
     let worst = looks.iter().map(|(evidence, _)| *evidence).max().unwrap_or(Evidence::Unknown);

@@ -39,6 +39,11 @@ enum Doubt {
     Copy,
 }
 
+/// Whether no engine has ever kept a journal here: nothing of one is there, and nothing says that one was.
+pub fn is_fresh(dir: &Path) -> bool {
+    !file(dir).exists() && matches!(anchor::load(dir), Ok(Anchor::Missing)) && !super::snapshot::is_kept(dir)
+}
+
 impl Doubt {
     /// What a person types to go on.
     fn phrase(&self) -> String {

@@ -5,13 +5,13 @@ use crate::domain::decide::revert_phrase;
 use crate::domain::ids::StepId;
 use crate::domain::incident::Severity;
 use crate::domain::plan::{Gate, StepSpec};
+use crate::domain::remedy;
 use crate::domain::review::Documents;
 use crate::domain::run::{Mode, Run, StepPhase};
 use crate::domain::view::StepByHand;
 use crate::domain::wayback::{FAILBACK, undoing};
 
 use super::app::{App, Request, Scroll};
-use super::health;
 use super::keymap::{self, Action};
 use super::layers::form::verb;
 use super::layers::palette::{Does, Palette};
@@ -26,6 +26,16 @@ const PAGE: isize = 10;
 impl App {
     /// Does what a row of the keymap says; `key` is how it was called.
     pub(super) fn act(&mut self, action: Action, key: &str) -> Vec<Request> {
+        if action.reaches_people() && !self.typing.is_meant() {
+            self.say(
+                Role::Warn,
+                format!(
+                    "not done ({}): it came too soon, or with other keys → press it again",
+                    keymap::of(action).title
+                ),
+            );
+            return Vec::new();
+        }
         match action {
             Action::Detach => return vec![Request::Detach],
             Action::Suspend => return vec![Request::Suspend],
@@ -50,6 +60,7 @@ impl App {
             Action::Bottom => self.go(isize::MAX),
             Action::Back => return self.back(),
             Action::Tell => return self.tell(),
+            Action::TellNow => return self.tell_now(),
             Action::SendUpdate => return self.send_update(),
             Action::ChooseStatus | Action::EditText | Action::KeepText => self.on_message(action, key),
             Action::Acknowledge => return self.ask_if(Ask::Acknowledge {}, "acknowledged: you work on it"),
@@ -228,8 +239,8 @@ impl App {
     }
 
     fn declare(&mut self) {
-        let trouble = self.mirror.as_ref().and_then(|mirror| health::trouble(mirror, self.now()));
-        let (title, severity) = trouble.unwrap_or((String::new(), Severity::Sev3));
+        let trouble = self.mirror.as_ref().and_then(|mirror| remedy::trouble(mirror, self.now()));
+        let (title, severity) = trouble.map_or((String::new(), Severity::Sev3), |it| (it.title, it.severity));
         let at = Severity::ALL.iter().position(|known| *known == severity).unwrap_or(0);
         let fields = vec![Field::choice("severity", Severity::WORDS, at), Field::text("title", &title)];
         let form = Form::new("declare an incident", Purpose::Declare, fields)
@@ -336,9 +347,11 @@ impl App {
             self.say(Role::Warn, "the engine knows no plan → put one into the folder of plans");
             return;
         }
-        let regional = mirror.plans.iter().position(|plan| plan.id.as_str() == "regional-failover");
+        // What fits comes first; where nothing is wrong, the plan that is rehearsed most.
+        let wanted = remedy::plan_for(mirror, self.now()).or_else(|| remedy::leaving(mirror));
+        let fits = wanted.and_then(|wanted| mirror.plans.iter().position(|plan| plan.id == wanted.id));
         let focused = (self.focus == Pane::Plan).then_some(self.plan_at);
-        let at = at.or(focused).or(regional).unwrap_or(0).min(mirror.plans.len() - 1);
+        let at = at.or(focused).or(fits).unwrap_or(0).min(mirror.plans.len() - 1);
         self.layers.push(Layer::Plans(Plans { at }));
     }
 
@@ -360,6 +373,13 @@ impl App {
     }
 
     fn submit(&mut self) -> Vec<Request> {
+        if let Some(Layer::Form(form)) = self.layers.last()
+            && form.purpose.reaches_people()
+            && !self.typing.is_settled()
+        {
+            self.say(Role::Warn, "not sent: the form has only just opened → look at it, then press Enter again");
+            return Vec::new();
+        }
         match self.layers.last_mut() {
             Some(Layer::Form(form)) => match form.submit() {
                 Err(wrong) => self.say(Role::Warn, wrong),

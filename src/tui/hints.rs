@@ -54,7 +54,7 @@ impl App {
         let open = self.run().is_some_and(Run::is_open);
         match action {
             Action::Declare => !incident,
-            Action::Tell | Action::TakeCommunications | Action::HandOver => incident && speaks,
+            Action::Tell | Action::TellNow | Action::TakeCommunications | Action::HandOver => incident && speaks,
             Action::Acknowledge => incident && speaks && state.is_some_and(|state| state.outbox.acknowledged.is_none()),
             Action::TakeCommand | Action::SetSeverity | Action::CloseIncident => incident && !open,
             Action::Walk => incident,

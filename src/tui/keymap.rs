@@ -67,6 +67,7 @@ words! {
         NextPage = "next-page",
         PreviousPage = "previous-page",
         Tell = "tell",
+        TellNow = "tell-now",
         SendUpdate = "send-update",
         ChooseStatus = "choose-status",
         EditText = "edit-text",
@@ -103,6 +104,17 @@ impl Context {
     }
 }
 
+/// Where a row counts, in a few words: most places are told by those that are left out.
+pub fn places(contexts: &[Context]) -> String {
+    let words = |all: Vec<&Context>| all.into_iter().map(|it| it.word()).collect::<Vec<_>>().join(", ");
+    let others: Vec<&Context> = Context::ALL.iter().filter(|it| !contexts.contains(it)).collect();
+    match others.len() {
+        0 => "everywhere".into(),
+        left if left < contexts.len() => format!("everywhere but in {}", words(others)),
+        _ => words(contexts.iter().collect()),
+    }
+}
+
 /// What an action can do to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Danger {
@@ -126,6 +138,23 @@ pub struct Binding {
     pub help: &'static str,
     pub contexts: &'static [Context],
     pub danger: Danger,
+}
+
+impl Binding {
+    /// Whether it gives the terminal back: what was typed on would go to a shell.
+    pub fn leaves(&self) -> bool {
+        self.action == Action::Detach
+    }
+}
+
+impl Action {
+    /// Whether people hear of it at once: nobody is paged or told by a key that was meant for something else.
+    pub fn reaches_people(self) -> bool {
+        matches!(
+            self,
+            Self::SendUpdate | Self::TellNow | Self::Acknowledge | Self::TakeCommand | Self::TakeCommunications
+        )
+    }
 }
 
 use Action as A;
@@ -252,6 +281,14 @@ pub const TABLE: &[Binding] = &[
         "Show what would be told to everyone now; while a message can be taken back, take it back.",
         ANYWHERE,
         Speaks,
+    ),
+    row(
+        A::TellNow,
+        &["U"],
+        "send update now",
+        "Send the proposed update to everyone at once; for a few seconds `u` takes it back.",
+        ANYWHERE,
+        Changes,
     ),
     row(
         A::SendUpdate,

@@ -82,8 +82,15 @@ fn draw_advice(look: &Look<'_>, area: Rect, frame: &mut Frame<'_>) {
         line.push(look.span(key, Role::Key));
         line.push(look.span("  ", Role::Text));
     }
-    let used = Line::from(line.clone()).width();
+    let mut beside = Vec::new();
+    if let Some(also) = &advice.also {
+        beside.push(look.span("  ▸ ", also.role));
+        beside.extend(also.key.map(|key| look.span(key, Role::Key)));
+        beside.push(look.span(format!("  {}", also.text), also.role));
+    }
+    let used = Line::from(line.clone()).width() + Line::from(beside.clone()).width();
     line.push(look.span(fit(&advice.text, columns.saturating_sub(used)).into_owned(), advice.role));
+    line.extend(beside);
     Paragraph::new(Line::from(line)).render(area, frame.buffer_mut());
 }
 

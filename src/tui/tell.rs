@@ -1,10 +1,12 @@
 //! Speaking to people from the cockpit: one key shows what would be told, one sends it, one takes it back.
 
+use std::collections::BTreeMap;
+
 use crate::domain::command::Ask;
-use crate::domain::comms::{Affected, Broken, Data, Duty, Message, PartPhase, due};
+use crate::domain::comms::{Affected, Broken, Data, Duty, Message, PartPhase, Purpose as Update, due};
 
 use super::app::{App, Request};
-use super::keymap::Action;
+use super::keymap::{self, Action};
 use super::layers::form::SEVERITIES;
 use super::layers::{Field, Form, Layer, Purpose, Tell};
 use super::theme::Role;
@@ -34,6 +36,34 @@ impl App {
             return Vec::new();
         }
         vec![Request::Drafts]
+    }
+
+    /// Sends the proposed update as it would be written now, without showing it first: what makes that safe is that it can be taken back.
+    pub(super) fn tell_now(&mut self) -> Vec<Request> {
+        let Some(mirror) = self.mirror.as_ref().filter(|mirror| mirror.state.incident.is_some()) else {
+            self.say(Role::Warn, "no incident is open, so there is nothing to tell → D declares one");
+            return Vec::new();
+        };
+        let tell = keymap::key(Action::Tell);
+        if mirror.state.outbox.recallable(self.now()).is_some() {
+            self.say(Role::Warn, format!("an update is on its way already → {tell} takes it back"));
+            return Vec::new();
+        }
+        let Some(proposed) = due(&mirror.estate, &mirror.state) else {
+            self.say(Role::Warn, format!("no update is proposed → {tell} shows what could be told"));
+            return Vec::new();
+        };
+        let open = mirror.state.incident.iter().flat_map(|it| it.checklist.open()).count();
+        if proposed.purpose == Update::Resolved && open > 0 {
+            self.say(
+                Role::Warn,
+                format!("“resolved” is not sent unseen while {open} checks are open: look at it first"),
+            );
+            return vec![Request::Drafts];
+        }
+        let ask =
+            Ask::Tell { purpose: proposed.purpose, texts: BTreeMap::new(), audiences: Vec::new(), note: String::new() };
+        self.ask_if(ask, "")
     }
 
     /// Takes back the newest message that has not gone out yet.

@@ -1,5 +1,6 @@
 //! `mayday notify` and `mayday outbox`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -45,12 +46,15 @@ pub async fn notify(client: &Client, args: NotifyArgs, format: Format) -> Result
     if let (Some(note), Format::Text) = (&accepted.note, format) {
         writeln!(io::stderr(), "{note}")?;
     }
-    let begun = Instant::now();
+    let (begun, mut told) = (Instant::now(), BTreeMap::new());
     loop {
         let view = client.snapshot().await?;
         let own = |it: &&Posted| !known.contains(&it.message.id) && it.message.purpose == purpose;
         let posted = view.state.outbox.messages.iter().find(own);
         let settled = posted.is_none_or(Posted::is_settled);
+        for line in posted.map(|it| outbox::news(it, view.now, &mut told)).unwrap_or_default() {
+            writeln!(io::stderr(), "{line}")?;
+        }
         if settled || begun.elapsed() > PATIENCE {
             let all = posted.is_some_and(|it| it.deliveries.values().all(|it| it.phase() == PartPhase::Sent));
             say(format, &outbox::json(&view), outbox::text(&view))?;

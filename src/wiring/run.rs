@@ -40,8 +40,11 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Lab(args)) => lab::run(&args, common.output).await,
         Some(Command::Drill(DrillCommand::Game(args))) => drill::game::run(&args, common.output).await,
         Some(Command::Kinds { name }) => {
-            cli::kinds::kinds(&kinds(), name.as_deref(), common.output == Format::Json, &mut out())?;
-            Ok(Exit::Ok)
+            let known = name.as_deref().is_none_or(|name| cli::kinds::is_known(&kinds(), name));
+            match cli::kinds::kinds(&kinds(), name.as_deref(), common.output == Format::Json, &mut out()) {
+                Err(fault) if !known => Err(Failure::new(Exit::Usage, fault.to_string())),
+                said => said.map(|()| Exit::Ok).map_err(Failure::from),
+            }
         }
         Some(Command::Schema { name }) => about::schema(name.as_deref(), common.output),
         Some(Command::Keys) => about::keys(common.output),
@@ -74,7 +77,7 @@ async fn with_places(
         }
         Some(Command::Engine(args)) => match args.command {
             Some(EngineCommand::Stop) => {
-                let accepted = places.client().stop().await?;
+                let accepted = places.client().stop().await.map_err(|error| engine::not_stopped(&places, error))?;
                 say(format, &accepted, accepted.note.clone().unwrap_or_default())
             }
             Some(EngineCommand::Reload) => {
@@ -94,7 +97,10 @@ async fn with_places(
         None => {
             super::cockpit::needs_terminal()?;
             engine::ensure(&places).await?;
-            super::cockpit::run(&places, cockpit).await
+            let exit = super::cockpit::run(&places, cockpit).await?;
+            // Nobody may be there to read it.
+            let _ = writeln!(io::stderr(), "the engine goes on: `mayday` attaches again, `mayday engine stop` ends it");
+            Ok(exit)
         }
         Some(command) => with_engine(&engine::ensure(&places).await?, command, format).await,
     }
@@ -186,8 +192,8 @@ pub fn say(format: Format, json: &impl Serialize, text: String) -> Result<Exit, 
 }
 
 pub(super) async fn ask(client: &Client, ask: Ask, format: Format) -> Result<Exit, Failure> {
-    let accepted = client.ask(&ask).await?;
-    let note = accepted.note.clone().unwrap_or_else(|| "done".into());
+    let mut accepted = client.ask(&ask).await?;
+    let note = accepted.note.get_or_insert_with(|| cli::done::words(&ask)).clone();
     say(format, &accepted, note)
 }
 

@@ -703,6 +703,8 @@ fn a_plan_that_is_unsafe_or_senseless_is_refused() {
     ];
     for (from, to, expected) in slips {
         let found = parse_with_plan(&PLAN.replacen(from, to, 1)).expect_err(&format!("{to:?} was taken"));
+        let twice = found.0.iter().enumerate().find(|(at, it)| found.0[..*at].contains(it));
+        assert!(twice.is_none(), "told twice: {twice:?}");
         let first = &found.0[0];
         assert_eq!(format!("{}; {}", first.what, first.help), expected, "after {from:?} → {to:?}");
         assert!(first.file.ends_with("plans/move.toml") && first.place.is_some(), "{found}");

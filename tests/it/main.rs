@@ -14,6 +14,7 @@ mod comms;
 mod config;
 mod contract;
 mod crash;
+mod demo;
 mod drills;
 mod engine;
 mod http;

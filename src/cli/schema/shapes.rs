@@ -14,7 +14,7 @@ use crate::domain::estate::{DataClass, Estate, RegionRole, Tier};
 use crate::domain::event::Event;
 use crate::domain::health;
 use crate::domain::ids::{
-    BackupId, ChannelId, IncidentId, ItemId, PlanId, RegionId, RunId, ServiceId, StepId, SystemId,
+    BackupId, ChannelId, IncidentId, ItemId, PlanId, ProbeId, RegionId, RunId, ServiceId, StepId, SystemId,
 };
 use crate::domain::incident::Incident;
 use crate::domain::journal::Chain;
@@ -47,6 +47,8 @@ pub struct StatusAnswer {
     pub rpo: Vec<RpoVerdict>,
     pub regions: Vec<RegionNow>,
     pub services: Vec<ServiceNow>,
+    /// Of everything that is not healthy, what was seen of it.
+    pub why: Vec<WhyNow>,
     /// Only where a probe takes the way that clients take.
     pub clients_path: Vec<ClientsPathNow>,
     pub datastores: Vec<DatastoreNow>,
@@ -119,6 +121,18 @@ pub struct ServiceNow {
     pub regions: BTreeMap<RegionId, health::Status>,
 }
 
+/// Why a service in a region is not healthy, or the region itself.
+#[derive(JsonSchema)]
+pub struct WhyNow {
+    /// `null`: the region itself.
+    pub service: Option<ServiceId>,
+    pub region: RegionId,
+    pub status: health::Status,
+    /// The probe that says the worst.
+    pub probe: ProbeId,
+    pub detail: String,
+}
+
 #[derive(JsonSchema)]
 pub struct DatastoreNow {
     pub id: SystemId,
@@ -180,6 +194,17 @@ pub struct ReadyAnswer {
     /// From 0 to 100.
     pub score: u32,
     pub findings: Vec<Finding>,
+}
+
+/// Why a command failed; nothing else is printed then, or only what was found before.
+#[derive(JsonSchema)]
+pub struct FailureAnswer {
+    /// What happened, and what to run next.
+    pub error: String,
+    /// The exit code.
+    pub exit: u8,
+    /// What that exit code means.
+    pub meaning: String,
 }
 
 /// Whom to call.

@@ -228,6 +228,11 @@ pub(super) fn declare_met(draft: &mut Draft<'_>) {
     }
 }
 
+/// The clocks as they would be if an incident were declared now: what counts before anybody has declared.
+pub fn clocks_if_declared(estate: &Estate, state: &State, now: At) -> Clocks {
+    clocks(estate, state, now)
+}
+
 /// The clocks at the declaration: per tier, t0 is the last healthy reading before the earliest failure that still lasts, or that was
 /// over for so short a time that it is the same trouble; where none was seen before it, the first look that failed.
 fn clocks(estate: &Estate, state: &State, now: At) -> Clocks {

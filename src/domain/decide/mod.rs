@@ -34,6 +34,7 @@ use super::rollup::Readings;
 use super::state::State;
 use super::time::At;
 
+pub use ask::clocks_if_declared;
 pub use checklist::has_to_be_walked;
 #[cfg(test)]
 pub(in crate::domain) use tests::bench;

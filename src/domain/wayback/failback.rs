@@ -47,7 +47,9 @@ pub fn plan(estate: &Estate, state: &State, plans: &[Arc<Plan>], id: &PlanId) ->
         }
         (_, Some(plan)) => Ok(plan.clone()),
         (_, None) => {
-            let known: Vec<&str> = plans.iter().map(|plan| plan.id.as_str()).chain([FAILBACK]).collect();
+            // One that cannot be made now is no choice.
+            let made = failback(estate, state).is_ok().then_some(FAILBACK);
+            let known: Vec<&str> = plans.iter().map(|plan| plan.id.as_str()).chain(made).collect();
             Err(format!("there is no plan `{id}`: choose one of {}", known.join(", ")))
         }
     }

@@ -26,6 +26,8 @@ pub struct Form {
     pub purpose: Purpose,
     /// What is said once the engine has done it.
     pub said: String,
+    /// A text of several lines was once asked about: whoever pasted it may not be at its end.
+    sure: bool,
 }
 
 /// One field.
@@ -91,8 +93,19 @@ impl Field {
 
     pub fn value(&self) -> String {
         match &self.value {
-            Value::Text { area, .. } => area.lines().concat().trim().to_owned(),
+            Value::Text { area, .. } => area.lines().join(" ").trim().to_owned(),
             Value::Choice { options, at } => options[*at].to_owned(),
+        }
+    }
+
+    /// How many lines were put into it: no key of a form makes a second one, a paste does.
+    fn lines(&self) -> usize {
+        match &self.value {
+            // The end of its only line is no second one.
+            Value::Text { area, .. } => {
+                area.lines().iter().rposition(|line| !line.trim().is_empty()).map_or(1, |last| last + 1)
+            }
+            Value::Choice { .. } => 1,
         }
     }
 
@@ -118,7 +131,16 @@ pub fn edit_line(area: &mut TextArea<'_>, key: KeyEvent) {
 
 impl Form {
     pub fn new(title: impl Into<String>, purpose: Purpose, fields: Vec<Field>) -> Self {
-        Self { title: title.into(), about: Vec::new(), danger: false, fields, at: 0, purpose, said: String::new() }
+        Self {
+            title: title.into(),
+            about: Vec::new(),
+            danger: false,
+            fields,
+            at: 0,
+            purpose,
+            said: String::new(),
+            sure: false,
+        }
     }
     pub fn about(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.about.extend(lines);
@@ -138,6 +160,7 @@ impl Form {
     }
 
     pub fn type_key(&mut self, key: KeyEvent) {
+        self.sure = false;
         match &mut self.fields[self.at].value {
             Value::Text { area, .. } => edit_line(area, key),
             Value::Choice { options, at } => {
@@ -151,6 +174,7 @@ impl Form {
     }
 
     pub fn type_text(&mut self, text: &str) {
+        self.sure = false;
         if let Value::Text { area, .. } = &mut self.fields[self.at].value {
             area.insert_str(text);
         }
@@ -176,6 +200,10 @@ impl Form {
     pub fn submit(&mut self) -> Result<Option<Vec<String>>, String> {
         if let Some(wrong) = self.fields[self.at].mistake() {
             return Err(wrong);
+        }
+        let lines = self.fields[self.at].lines();
+        if lines > 1 && !std::mem::replace(&mut self.sure, true) {
+            return Err(format!("this text has {lines} lines → Enter once more takes it as it is"));
         }
         if self.at + 1 < self.fields.len() {
             self.at += 1;
@@ -218,7 +246,9 @@ impl Form {
                     }
                 }
                 Value::Text { area, .. } => {
-                    let (shown, column_at) = window(&area.lines().concat(), area.cursor().1, room);
+                    let (row, column_of) = (area.cursor().0, area.cursor().1);
+                    let before: usize = area.lines().iter().take(row).map(|line| line.chars().count() + 1).sum();
+                    let (shown, column_at) = window(&area.lines().join(" "), before + column_of, room);
                     if active {
                         cursor = Some((lines.len(), label + column_at));
                     }
@@ -270,6 +300,11 @@ pub fn window(text: &str, cursor: usize, columns: usize) -> (String, usize) {
 }
 
 impl Purpose {
+    /// Whether people are told or paged by it.
+    pub fn reaches_people(&self) -> bool {
+        matches!(self, Self::Declare | Self::HandOver | Self::RetryDelivery(..))
+    }
+
     /// The command, of what was filled in; `None` for what only changes the view.
     pub fn ask(&self, values: &[String]) -> Option<Ask> {
         let value = |at: usize| values.get(at).cloned().unwrap_or_default();
@@ -331,6 +366,16 @@ mod tests {
         assert_eq!(window("hello world", 11, 6), ("world".into(), 5));
         assert_eq!(window("日本語", 3, 4), ("語".into(), 2));
         assert_eq!(window("", 0, 1), (String::new(), 0));
+    }
+
+    #[test]
+    fn a_text_of_several_lines_is_not_sent_by_the_first_enter() {
+        let mut form = Form::new("t", Purpose::Note, vec![Field::text("note", "")]);
+        form.type_text("it failed\nat noon");
+        assert!(form.submit().unwrap_err().contains("2 lines"));
+        form.type_text(" sharp");
+        assert!(form.submit().is_err(), "what was typed since is asked about again");
+        assert_eq!(form.submit().unwrap(), Some(vec!["it failed at noon sharp".into()]));
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Palette {
         self.at = 0;
     }
     pub fn type_text(&mut self, text: &str) {
-        self.area.insert_str(text);
+        self.area.insert_str(text.replace('\n', " "));
         self.at = 0;
     }
     fn query(&self) -> String {

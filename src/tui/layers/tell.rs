@@ -143,7 +143,9 @@ impl Tell {
         let mut keys = Vec::new();
         match look.app.armed() {
             None => keys.push((keymap::key(Action::Arm), "arm, to be able to send".into())),
-            Some(_) => keys.push(("Enter", format!("send; {back} to take it back"))),
+            Some(_) if look.app.typing.is_settled() => keys.push(("Enter", format!("send; {back} to take it back"))),
+            // What was typed ahead is not taken for an answer.
+            Some(_) => keys.push(("Enter", "…".into())),
         }
         keys.extend([
             ("←/→", "other status".into()),
@@ -184,8 +186,10 @@ impl Tell {
     }
 
     fn stacked(&self, look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
-        let mut lines = Vec::new();
         let audiences = self.audiences();
+        let names: Vec<&str> = audiences.iter().map(|it| it.word()).collect();
+        let which = format!("{}/{} {}", self.chosen + 1, audiences.len(), names.join(" · "));
+        let mut lines = vec![Line::from(look.span(column(&which, columns), Role::Dim))];
         // The chosen one first: on a small screen there is room for no other.
         for at in (self.chosen..audiences.len()).chain(0..self.chosen) {
             let audience = audiences[at];

@@ -5,6 +5,7 @@ use ratatui::text::Line;
 use crate::domain::estate::SystemSpec;
 use crate::domain::health::Status;
 use crate::domain::recovery::{Member, Role as Part};
+use crate::domain::remedy;
 
 use super::super::format::{age, class, column, fit, lag, length};
 use super::super::look::Look;
@@ -61,9 +62,10 @@ fn title(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Line<'static> {
     line.right(look.span(exposed, role));
     let kind = look.span(format!(" {}", store.class.map_or("", class)), Role::Faint);
     let seen = look.span(format!("  {seen}"), seen_role);
-    // Where there is no room for both, trouble goes first.
+    let down = remedy::store_down(look.snap, store, look.now).map(|why| look.span(format!(" ✗ {why}"), Role::Bad));
+    // Where there is no room for all, trouble goes first: no pane is calmer than the timeline.
     let pieces = if seen_role == Role::Warn { [seen, kind] } else { [kind, seen] };
-    for piece in pieces {
+    for piece in down.into_iter().chain(pieces) {
         line.left(piece);
     }
     line.into_line()

@@ -7,14 +7,17 @@ use ratatui::widgets::{Paragraph, Widget};
 
 use crate::domain::clock::{self as clocks_of, Drift};
 use crate::domain::comms::due;
+use crate::domain::decide::clocks_if_declared;
 use crate::domain::estate::{DataClass, Tier};
-use crate::domain::incident::Severity;
+use crate::domain::incident::{Clocks, Severity};
 use crate::domain::recovery::Loss;
+use crate::domain::remedy;
 use crate::domain::time::seconds_between;
 use crate::domain::verdict::{self, RpoVerdict, RtoVerdict};
 
 use super::super::app::{App, Link};
 use super::super::format::{self, age, clock, column, fit, length, right, width};
+use super::super::keymap::{self, Action};
 use super::super::look::Look;
 use super::super::theme::Role;
 use super::super::widgets::{digits, gauge::gauge};
@@ -85,7 +88,7 @@ fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     }
     let held = app.mirror.as_ref().is_some_and(|mirror| mirror.state.hold.is_some());
     if held {
-        out.push(Span::styled(" HOLD ", theme.of(Role::BadgeWarn)));
+        out.push(Span::styled(keyed("HOLD", Action::Hold), theme.of(Role::BadgeWarn)));
         out.push(Span::styled(" ", bar));
     }
     let drift = app.mirror.as_ref().map_or_else(Drift::default, |mirror| mirror.state.clock.drift);
@@ -119,15 +122,26 @@ fn update(app: &App, bar: ratatui::style::Style) -> Option<Span<'static>> {
     let (mirror, now, theme) = (app.mirror.as_ref()?, app.now(), &app.theme);
     if let Some(posted) = mirror.state.outbox.recallable(now) {
         let left = seconds_between(now, posted.message.send_at).ceil();
-        return Some(Span::styled(format!(" SENDING in {left:.0}s, u takes back "), theme.of(Role::BadgeWarn)));
+        let key = keymap::key(Action::Tell);
+        return Some(Span::styled(format!(" SENDING in {left:.0}s, {key} takes back "), theme.of(Role::BadgeWarn)));
     }
     let next = due(&mirror.estate, &mirror.state)?;
     let left = seconds_between(now, next.at);
     Some(match left {
-        left if left < 0.0 => Span::styled(format!(" UPDATE OVERDUE {} ", age(-left)), theme.of(Role::BadgeBad)),
-        left if left < 120.0 => Span::styled(format!(" update due {} ", clock(left)), theme.of(Role::BadgeWarn)),
+        left if left < 0.0 => {
+            let words = format!("UPDATE OVERDUE {}", age(-left));
+            Span::styled(keyed(&words, Action::Tell), theme.of(Role::BadgeBad))
+        }
+        left if left < 120.0 => {
+            Span::styled(keyed(&format!("update due {}", clock(left)), Action::Tell), theme.of(Role::BadgeWarn))
+        }
         left => Span::styled(format!(" update {}m ", (left / 60.0).floor()), bar.patch(theme.of(Role::Dim))),
     })
+}
+
+/// A badge with the key that deals with it: ` UPDATE OVERDUE 27s · u `.
+fn keyed(words: &str, action: Action) -> String {
+    format!(" {words} · {} ", keymap::key(action))
 }
 
 /// Spans in at most `columns`.
@@ -159,7 +173,10 @@ pub fn clocks(look: &Look<'_>, area: Rect, buffer: &mut Buffer) {
                 .map(|row| (rto_line(look, row, rtos.next(), rto), rpo_line(look, row, rpos.next(), rpo)))
                 .collect()
         }
-        None => (0..CLOCKS).map(|row| (target_line(look, row), exposure_line(look, row, rpo))).collect(),
+        None => {
+            let ghost = ghost(look);
+            (0..CLOCKS).map(|row| (target_line(look, row, ghost.as_ref()), exposure_line(look, row, rpo))).collect()
+        }
     };
     for (row, (left, right)) in (area.y..).zip(lines) {
         buffer.set_line(area.x, row, &left, u16::try_from(rto).unwrap_or(area.width));
@@ -252,16 +269,26 @@ fn class_line(
     ])
 }
 
-/// In peace: what was promised.
-fn target_line(look: &Look<'_>, row: u16) -> Line<'static> {
+/// The clocks that would count if what is seen were declared now; `None` while there is nothing to declare.
+fn ghost(look: &Look<'_>) -> Option<Clocks> {
+    remedy::trouble(look.snap, look.now)?;
+    let clocks = clocks_if_declared(&look.snap.estate, &look.snap.state, look.now);
+    (!clocks.t0_is_declaration).then_some(clocks)
+}
+
+/// In peace: what was promised. In trouble that nobody has declared: how much of it has gone by.
+fn target_line(look: &Look<'_>, row: u16, ghost: Option<&Clocks>) -> Line<'static> {
     let tier = Tier::ALL.get(usize::from(row)).copied();
     let found = tier.and_then(|tier| Some((tier, look.snap.estate.rto(tier)?)));
     let Some((tier, target)) = found else { return Line::from(label(look, row, "RTO")) };
-    Line::from(vec![
-        label(look, row, "RTO"),
-        look.span(column(tier.word(), 9), Role::Text),
-        look.span(format!("○ target {}", clock(target.as_secs_f64())), Role::Dim),
-    ])
+    let target = target.as_secs_f64();
+    let gone = ghost.and_then(|ghost| ghost.t0.get(&tier)).map(|t0| seconds_between(*t0, look.now).max(0.0));
+    let (words, role) = match gone {
+        None => (format!("○ target {}", clock(target)), Role::Dim),
+        Some(gone) if gone > target => (format!("✗ would be {} of {}", clock(gone), clock(target)), Role::Bad),
+        Some(gone) => (format!("! would be {} of {}", clock(gone), clock(target)), Role::Warn),
+    };
+    Line::from(vec![label(look, row, "RTO"), look.span(column(tier.word(), 9), Role::Text), look.span(words, role)])
 }
 
 /// In peace: what would be lost if the serving region vanished now. The worst datastore of the class counts; unknown is worst.

@@ -3,11 +3,13 @@
 mod drills;
 pub mod estate;
 mod hands;
+mod hints;
 mod look;
 mod reach;
 pub mod scene;
 mod screens;
 mod stage;
+mod stray;
 mod styles;
 mod walk;
 mod wire;
