@@ -411,7 +411,7 @@ pub enum FailoverCommand {
 pub enum WaybackCommand {
     /// What is unprotected now, until when a run can be reverted, whether clients could be brought back
     Status,
-    /// The plan that would bring clients back, made from what the failover did
+    /// The plan that would move clients back, made from what the failover did
     Plan,
 }
 
@@ -562,10 +562,10 @@ pub struct SeverityArgs {
     pub severity: Option<Severity>,
     #[arg(long, default_value = "")]
     pub reason: String,
-    /// Who is hit: nobody-yet, some, most
+    /// Who is hit: none-yet, some, most
     #[arg(long, conflicts_with = "severity")]
     pub affected: Option<Affected>,
-    /// What does not work: nuisance, standard-down, critical-slow, critical-down
+    /// What does not work: minor, standard-down, critical-slow, critical-down
     #[arg(long, conflicts_with = "severity")]
     pub broken: Option<Broken>,
     /// Is data lost, or about to be: safe, unsure, at-risk

@@ -329,7 +329,7 @@ fn read_service(
     let subject = Subject::Service(id.as_ref().map_or("?", |id| id.get_ref().as_str()).into());
     let own = probes::read(&table, &subject, None, known, pace);
     if own.is_empty() && table.get("probe").is_none() {
-        table.say("a service without a probe would be unknown for ever", "add a [[service.probe]]");
+        table.say("a service without a probe would always be unknown", "add a [[service.probe]]");
     }
     probes.extend(own);
     table.close();

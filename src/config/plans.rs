@@ -95,7 +95,7 @@ fn parse_own(
         Ok(text) => parse(id, &file, &text, estate, known),
         Err(error) => {
             let what = format!("this plan cannot be read: {error}");
-            let help = "mend it, or take it out of the folder of plans".into();
+            let help = "fix it, or take it out of the folder of plans".into();
             Err(vec![Mistake { file, place: None, what, help }])
         }
     }

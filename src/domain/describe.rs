@@ -124,12 +124,12 @@ pub fn describe(record: &Record) -> Said {
         E::ItemReopened { item, reason } => (Warn, with(format!("{item}: open again"), reason)),
         E::ChecklistFixed { items, baseline } => {
             let known = format!("{} latencies and {} counts", baseline.latencies.len(), baseline.tallies.len());
-            (Quiet, format!("{} items to check before the end; known of better times: {known}", items.len()))
+            (Quiet, format!("{} items to check before the end; baseline from before: {known}", items.len()))
         }
         E::BaselineTaken { baseline } => (
             Quiet,
             format!(
-                "remembers how {} probes and {} counts are while all is well",
+                "baseline saved: {} probes, {} counts",
                 baseline.latencies.len(),
                 baseline.tallies.len()
             ),

@@ -145,7 +145,7 @@ fn alert(view: &Snapshot, incident: Option<&Incident>) -> Page {
         Stage::Alert,
         "Alert the on-call engineer",
         "Make sure that somebody who may decide is awake and leads. Call, do not only write; take command if it is you.",
-        "An incident without one person who leads has several. What nobody owns, nobody does.",
+        "An incident without one person who leads has several. If nobody owns a task, nobody does it.",
     );
     let rota = &view.live.on_call;
     match rota.people.first() {
@@ -294,8 +294,8 @@ fn communicate(incident: Option<&Incident>, now: At) -> Page {
     let mut page = Page::new(
         Stage::Communicate,
         "Tell those who wait",
-        "Say what is known, what is being done, and when the next word comes: the team, the status page, and customers by email.",
-        "Silence is read as the worst. One honest update saves a hundred questions to the people who repair.",
+        "Say what is known, what is being done, and when the next update comes: the team, the status page, and customers by email.",
+        "No news is read as bad news. One honest update saves many questions to the people who repair.",
     );
     let Some(incident) = incident else { return page };
     if incident.drill {
@@ -397,7 +397,7 @@ fn review(view: &Snapshot, incident: Option<&Incident>, now: At) -> Page {
         Stage::Review,
         "Review what happened",
         "Close the incident with a sentence on how it ended. Then read the report, add what Mayday cannot know, and agree on what changes.",
-        "What was learnt tonight is gone by Friday. The report is written from the journal: times and decisions are in it already.",
+        "Details are forgotten within days. The report is written from the journal: times and decisions are in it already.",
     );
     let Some(incident) = incident else {
         if let Some(past) = view.state.past.front() {

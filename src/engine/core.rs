@@ -107,7 +107,7 @@ impl Writer {
         if !self.unsaved.is_empty() || self.hold.is_some() {
             let fault = self.engine.shared.journal_fault().unwrap_or_default();
             let why = format!("outcomes wait that the journal does not take: {fault}");
-            let next = "mend the journal first; then: mayday engine reload";
+            let next = "repair the journal first; then: mayday engine reload";
             return Err(Denied::Refused(Refusal::new(RefusalReason::Conflict, why, next)));
         }
         check(&self.engine.shared.state()).map_err(Denied::Refused)

@@ -170,7 +170,7 @@ async fn apply_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
             return Ok(Receipt::from([(FOUND.to_owned(), detail)]));
         }
         Observed::Impossible { why } => {
-            return Err(Fault::permanent(spec.system.as_str(), why).next("mend it, then retry the step"));
+            return Err(Fault::permanent(spec.system.as_str(), why).next("fix it, then retry the step"));
         }
         Observed::NotDone { .. } | Observed::Unknowable { .. } => {}
     }

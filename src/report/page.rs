@@ -199,7 +199,7 @@ fn steps(review: &Review, run: &RunReview) -> Section {
         ("Plan's SHA-256".into(), Cell::code(run.fingerprint.as_str())),
         ("Mode".into(), run.mode.word().into()),
         ("Started".into(), format!("{} by {}", moment(run.started_at), run.by).into()),
-        ("Reason".into(), or(&run.reason, "none was given").into()),
+        ("Reason".into(), or(&run.reason, "not given").into()),
         (
             "Ended".into(),
             match (run.ended_at, run.outcome) {

@@ -87,7 +87,7 @@ fn list(spec: &BackupSpec) -> Result<BackupLook, Fault> {
     let unreadable = |error: std::io::Error| {
         Fault::transient(KIND.name, format!("{folder} cannot be read: {error}"))
             .means("whether there are copies is not known")
-            .next("mend the folder or its permissions")
+            .next("fix the folder or its permissions")
     };
     let entries = fs::read_dir(Path::new(folder)).map_err(unreadable)?;
     let mut copies: Vec<BackupCopy> = Vec::new();

@@ -139,7 +139,7 @@ impl App {
             title: "arm this cockpit?".into(),
             lines: vec![
                 "Armed, it may change the world: every gate still asks.".into(),
-                format!("It falls back to looking after {} without an answer.", expires.unwrap_or_default()),
+                format!("It is view-only again after {} without a key.", expires.unwrap_or_default()),
             ],
             ask: Ask::Arm {},
             said: format!("armed → {} disarms", keymap::key(Action::Arm)),
@@ -174,7 +174,7 @@ impl App {
         if gate == Gate::Typed {
             let form =
                 Form::new(format!("confirm {step}"), Purpose::Confirm(id, step), vec![Field::phrase("name", &phrase)])
-                    .about([format!("This gate asks for the name of its target. Type {phrase} to go ahead.")])
+                    .about([format!("Type the target's name: {phrase}")])
                     .dangerous()
                     .said(said);
             self.layers.push(Layer::Form(Box::new(form)));

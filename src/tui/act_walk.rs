@@ -145,7 +145,7 @@ impl App {
         let mut fields = vec![Field::text("note", "")];
         let mut about = vec!["How it ended, in a sentence: it stays in the journal.".to_owned()];
         if !open.is_empty() {
-            fields.push(Field::text("why open", ""));
+            fields.push(Field::text("reason items stay open", ""));
             about.push(format!(
                 "{} items are open: {}. Walk through them (w), or say why they stay open.",
                 open.len(),

@@ -175,7 +175,7 @@ fn after_or_before_run(app: &App, incident: &str) -> Advice {
             press(Action::Walk, Role::Warn, text)
         }
         Some(Some(Outcome::Completed)) if unprotected(app) => {
-            press(Action::WayBack, Role::Warn, "see what is unprotected now, and how clients come home".to_owned())
+            press(Action::WayBack, Role::Warn, "see what is unprotected now, and how to move clients back".to_owned())
         }
         Some(Some(Outcome::Completed)) => {
             ready(app, Action::CloseIncident, Role::Good, format!("close {incident}: the run is complete"))
@@ -233,13 +233,13 @@ fn quiet(app: &App) -> Advice {
         return press(
             Action::WayBack,
             Role::Warn,
-            "see what is unprotected since the failover, and how clients come home",
+            "see what is unprotected since the failover, and how to move clients back",
         );
     }
     if let Some(text) = first_looks(mirror) {
         return wait(Role::Busy, text);
     }
-    if let Some(text) = ill(mirror, app.now()) {
+    if let Some(text) = in_trouble(mirror, app.now()) {
         return pane(Pane::Services, Role::Warn, text);
     }
     let judged = mirror.backups(app.now());
@@ -249,7 +249,7 @@ fn quiet(app: &App) -> Advice {
         .map(|(spec, _)| spec.title.as_str())
         .collect();
     if !poor.is_empty() {
-        let text = format!("no region is in trouble, but these backups would not do: {}", poor.join(", "));
+        let text = format!("no region is in trouble, but these backups are too old or incomplete: {}", poor.join(", "));
         return pane(Pane::Backups, Role::Bad, text);
     }
     let known = mirror.state.readiness_by_plan();
@@ -261,7 +261,7 @@ fn quiet(app: &App) -> Advice {
     }
     let serving = mirror.state.serving(&mirror.estate);
     if serving != mirror.estate.primary() {
-        let text = format!("all quiet, and {serving} serves: see how clients come home to {}", mirror.estate.primary());
+        let text = format!("all quiet, and {serving} serves: see how to move clients back to {}", mirror.estate.primary());
         return press(Action::WayBack, Role::Good, text);
     }
     if app.read_only {
@@ -278,7 +278,7 @@ fn first_looks(mirror: &Snapshot) -> Option<String> {
 }
 
 /// What is not healthy although nothing of it is trouble by itself: `of the checks 1 down, 2 degraded: cache.redis.ping`.
-fn ill(mirror: &Snapshot, now: At) -> Option<String> {
+fn in_trouble(mirror: &Snapshot, now: At) -> Option<String> {
     let with = |status: Status| -> Vec<&str> {
         let said = mirror.estate.probes.iter().map(|probe| said(probe, &mirror.live.probes, now));
         said.filter(|it| it.status == status).map(|it| it.probe.id.as_str()).collect()

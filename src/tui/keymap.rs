@@ -318,7 +318,7 @@ pub const TABLE: &[Binding] = &[
         &[Main],
         Speaks,
     ),
-    row(A::WayBack, &["W"], "way back", "Show what is unprotected, and how clients come home.", &[Main], Looks),
+    row(A::WayBack, &["W"], "way back", "Show what is unprotected, and how to move clients back.", &[Main], Looks),
     row(
         A::BringBack,
         &["B"],

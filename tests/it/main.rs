@@ -40,3 +40,4 @@ mod terminal;
 mod traps;
 mod twice;
 mod wayback;
+mod wording;

@@ -489,7 +489,7 @@ fn override_guards(
         return refuse(
             Why::Unsafe,
             "it cannot be done as things stand; there is no guard to override",
-            "mend it, then retry the step",
+            "fix it, then retry the step",
         );
     }
     if phrase.trim() != format!("override {}", spec.phrase) {

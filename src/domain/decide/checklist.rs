@@ -64,7 +64,7 @@ pub(super) fn tick(draft: &mut Draft<'_>, id: &ItemId, note: &str) -> Result<(),
         return refuse(
             Why::ReasonMissing,
             why,
-            "mend it, or tick it with a note that says why it is true all the same",
+            "fix it, or tick it with a note that says why it is true all the same",
         );
     }
     draft.event(Event::ItemTicked { item: id.clone(), note, against });

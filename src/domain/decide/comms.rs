@@ -185,7 +185,7 @@ pub(super) fn retry(draft: &mut Draft<'_>, id: &MessageId, channel: &ChannelId, 
     };
     if delivery.parts.is_empty() {
         let why = "its recipients were not known when it was composed";
-        return refuse(Why::Conflict, why, "mend what is wrong with them, then send the update again");
+        return refuse(Why::Conflict, why, "fix what is wrong with them, then send the update again");
     }
     let open = [PartPhase::Failed, PartPhase::Unknown, PartPhase::Retrying];
     if !delivery.parts.iter().any(|part| open.contains(&part.phase)) {

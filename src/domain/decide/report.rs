@@ -252,7 +252,7 @@ fn observed_again(draft: &mut Draft<'_>, run: &RunId, step: &StepId, observed: &
             draft.effect_for(step, Effect::Verify);
         }
         Observed::Impossible { why } => {
-            let fault = Fault::permanent("mayday", why.clone()).next("mend it, then retry the step");
+            let fault = Fault::permanent("mayday", why.clone()).next("fix it, then retry the step");
             draft.event(Event::StepFailed { run, step: id, fault });
         }
         Observed::Unknowable { why } => draft.event(Event::StepUnknowable { run, step: id, why: why.clone() }),
@@ -272,7 +272,7 @@ fn verified(draft: &mut Draft<'_>, run: &RunId, step: &StepId, outcome: &Result<
                 .means("the change may still come; nothing that depends on it has started")
                 .next("look by hand, then retry, mark it done or skip it")
         }
-        Ok(Verified::Broken { why }) => Fault::permanent("mayday", why.clone()).next("mend it, then retry the step"),
+        Ok(Verified::Broken { why }) => Fault::permanent("mayday", why.clone()).next("fix it, then retry the step"),
         Err(fault) => fault.clone(),
     };
     draft.event(Event::StepFailed { run, step: id, fault });

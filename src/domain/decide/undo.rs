@@ -59,7 +59,7 @@ fn against(draft: &Draft<'_>, run: &Run, plan: &Undoing) -> Option<String> {
     })?;
     plan.back.iter().any(moves).then(|| {
         format!(
-            "`{}` stays: clients would go back to stores that were superseded, and two histories would begin",
+            "`{}` stays: the old database is out of date; clients there would split the writes (split-brain)",
             promoted.id
         )
     })

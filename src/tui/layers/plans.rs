@@ -56,7 +56,7 @@ fn how(look: &Look<'_>) -> Line<'static> {
     } else if app.armed().is_none() {
         (format!("a live run needs an armed cockpit: {}", keymap::key(Action::Arm)), Role::Warn)
     } else {
-        ("ready to run live: every gate still asks".to_owned(), Role::Good)
+        ("armed: every gate will ask".to_owned(), Role::Good)
     };
     Line::from(look.span(format!("{}: {words}", Mode::Live), role))
 }

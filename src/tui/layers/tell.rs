@@ -150,7 +150,7 @@ impl Tell {
         keys.extend([
             ("←/→", "other status".into()),
             ("e", "edit".into()),
-            ("Tab", "whose text".into()),
+            ("Tab", "next audience".into()),
             ("Esc", "back".into()),
         ]);
         keys

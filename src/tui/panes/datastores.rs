@@ -31,7 +31,7 @@ pub fn body(look: &Look<'_>, Room { columns, height }: Room) -> Body {
         lines.push(title(look, store, columns));
         lines.extend(self::members(look, store, columns, each));
     }
-    Body { lines, aside: "what survives the serving region".into(), ..Body::default() }
+    Body { lines, aside: "copies outside the serving region".into(), ..Body::default() }
 }
 
 /// The store and its class; how old the copy is that would survive, and how old this knowledge is.

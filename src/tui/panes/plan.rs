@@ -133,7 +133,7 @@ fn budget(look: &Look<'_>, left: &Outlook, goal: Option<&RtoVerdict>, columns: u
     let legend = look.span("━ critical path", Role::Faint);
     let Some(projected) = left.projected() else {
         row.left(look.span(format!(" {name} in ? "), Role::Unknown));
-        let words = format!("{} of {} steps left never timed", left.untimed, left.left);
+        let words = format!("{} of {} steps left have no past timing", left.untimed, left.left);
         row.left(look.span(words, Role::Dim));
         row.right(legend);
         return row.into_line();
