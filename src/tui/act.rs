@@ -132,13 +132,13 @@ impl App {
 
     fn arm(&mut self) -> Vec<Request> {
         if self.armed().is_some() {
-            return self.ask(Ask::Disarm {}, "disarmed: this cockpit only looks");
+            return self.ask(Ask::Disarm {}, "disarmed: view only");
         }
         let expires = self.mirror.as_ref().map(|mirror| mirror.estate.policy.arm_expires.to_string());
         self.layers.push(Layer::Question(Question {
             title: "arm this cockpit?".into(),
             lines: vec![
-                "Armed, it may change the world: every gate still asks.".into(),
+                "Armed, this cockpit can change systems. Every gate still asks.".into(),
                 format!("It is view-only again after {} without a key.", expires.unwrap_or_default()),
             ],
             ask: Ask::Arm {},
@@ -329,7 +329,7 @@ impl App {
     /// The plan is made by the engine, of what the failover did.
     fn bring_back(&mut self) {
         let ask = Ask::StartRun { plan: FAILBACK.into(), mode: self.mode(), reason: String::new(), unattended: false };
-        let lines = vec!["Made from what the failover did; nothing is lost, and every gate asks.".to_owned()];
+        let lines = vec!["Made from what the failover did. Nothing may be lost, and every gate asks.".to_owned()];
         let question =
             Question { title: "fail back".into(), lines, ask: ask.clone(), said: "the way back has begun".into() };
         self.push_if(&ask, Layer::Question(question));

@@ -272,7 +272,7 @@ fn outlook(look: &Look<'_>, run: &Run, step: &StepRun, card: &GateCard) -> Vec<L
     if matches!(step.phase, StepPhase::Gated | StepPhase::Blocked | StepPhase::Ready) {
         let (old, limit) = (look.since(card.at), look.snap.estate.policy.evidence_expires.as_secs_f64());
         let (words, role) = if old > limit {
-            (format!("! {} old: too old to act on; it is taken anew first", age(old)), Role::Warn)
+            (format!("! {} old: too old to act on; Mayday looks again first", age(old)), Role::Warn)
         } else {
             (format!("{} old, good for {}", age(old), length(limit)), Role::Text)
         };
@@ -297,7 +297,7 @@ fn readiness(look: &Look<'_>, run: &Run) -> Line<'static> {
 /// The projected finish against the RTO of the most urgent tier that is not recovered.
 fn finish(look: &Look<'_>, run: &Run, card: &GateCard) -> Line<'static> {
     let Some(projected) = card.projected else {
-        return row(look, "finish", "? unknown: not every step left was ever timed".into(), Role::Unknown);
+        return row(look, "finish", "? unknown: some steps left have no past timing".into(), Role::Unknown);
     };
     let incident = look.snap.state.incident.as_ref().filter(|incident| run.incident.as_ref() == Some(&incident.id));
     let verdicts = incident.map(|incident| verdict::rto(&look.snap.estate, incident, look.now)).unwrap_or_default();

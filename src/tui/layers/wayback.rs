@@ -27,7 +27,7 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     lines.push(heading(look, "unprotected"));
     let gaps = unprotected(&snap.estate, &snap.state, &snap.live.surveys, &snap.live.probes, look.now);
     if gaps.is_empty() {
-        lines.push(text(look, "✓ nothing: a copy of everything lies outside the serving region", Role::Good));
+        lines.push(text(look, "✓ nothing: a copy of everything is outside the serving region", Role::Good));
     }
     for it in gaps {
         let role = if it.gap == Gap::Backup { Role::Warn } else { Role::Bad };
@@ -46,7 +46,7 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         match home_is_sound(&snap.estate, &snap.state, &snap.live.surveys, &snap.live.probes, &moved.from, look.now) {
             Ok(()) => {
                 let words = format!(
-                    "✓ clients could be brought back to {}: B starts the failback, every gate asks",
+                    "✓ clients can be moved back to {}: B starts the failback, every gate asks",
                     moved.from
                 );
                 lines.extend(wrap(&words, columns.saturating_sub(2)).iter().map(|part| text(look, part, Role::Good)));
@@ -65,8 +65,8 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
 pub fn window(look: &Look<'_>, moved: &Moved) -> (String, Role) {
     match Window::of(&look.snap.state, moved, &look.snap.estate.policy, look.now) {
         Window::Open(left) => (format!("can be reverted for {} more: V", clock(left)), Role::Warn),
-        Window::Closed => ("the commit window has closed: only a failback comes back".into(), Role::Dim),
-        Window::Built => ("a later run builds on it: only a failback comes back".into(), Role::Dim),
+        Window::Closed => ("the commit window has closed: only a failback moves clients back".into(), Role::Dim),
+        Window::Built => ("a later run builds on it: only a failback moves clients back".into(), Role::Dim),
     }
 }
 
