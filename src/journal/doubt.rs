@@ -69,7 +69,7 @@ impl Doubt {
                 format!("it ends at record {have}, and {records} were durable: {} are lost", records - have)
             }
             Self::Rewritten { at } => {
-                format!("its record {at} is not the one that was durable: the history was written anew")
+                format!("its record {at} is not the one that was durable: the history was rewritten")
             }
             Self::Another => "it is another journal than the one that was kept here".into(),
             Self::NoAnchor { have } => format!(

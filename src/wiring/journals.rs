@@ -57,7 +57,7 @@ async fn verify(source: &Source, head: Option<&str>, format: Format) -> Result<E
         }
         None => Err(JournalFault {
             what: format!(
-                "its {} records fit together, but it never had the head {head}: it is another journal, or was written anew after \
+                "its {} records fit together, but it never had the head {head}: it is another journal, or was rewritten after \
                 that head was noted",
                 chain.records
             ),

@@ -90,7 +90,7 @@ fn attached(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         let what = match (who.read_only, armed) {
             (true, _) => "read-only",
             (_, true) => "ARMED",
-            _ => "looking",
+            _ => "view only",
         };
         let you = if *session == look.app.session { " (you)" } else { "" };
         let sees = match &who.looks_at {
