@@ -83,8 +83,8 @@ pub fn store_down(view: &Snapshot, store: &SystemSpec, now: At) -> Option<String
 
 /// The same where no member of the store is seen to be down: a probe says so, and nothing else does.
 pub fn unseen_down(view: &Snapshot, store: &SystemSpec, now: At) -> Option<String> {
-    let members = view.live.surveys.get(&store.id).into_iter().flat_map(|it| &it.survey.members);
-    let seen = members.into_iter().any(|member| member.role == Role::Writer && member.status == Status::Down);
+    let mut members = view.live.surveys.get(&store.id).into_iter().flat_map(|it| &it.survey.members);
+    let seen = members.any(|member| member.role == Role::Writer && member.status == Status::Down);
     probe_down(view, store, now).filter(|_| !seen)
 }
 
