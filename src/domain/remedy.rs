@@ -78,6 +78,17 @@ pub fn store_down(view: &Snapshot, store: &SystemSpec, now: At) -> Option<String
         let names: Vec<&str> = writers.iter().map(|it| it.name.as_str()).collect();
         return Some(format!("its writer {} is down", names.join(", ")));
     }
+    probe_down(view, store, now)
+}
+
+/// The same where no member of the store is seen to be down: a probe says so, and nothing else does.
+pub fn unseen_down(view: &Snapshot, store: &SystemSpec, now: At) -> Option<String> {
+    let mut members = view.live.surveys.get(&store.id).into_iter().flat_map(|it| &it.survey.members);
+    let seen = members.any(|member| member.role == Role::Writer && member.status == Status::Down);
+    probe_down(view, store, now).filter(|_| !seen)
+}
+
+fn probe_down(view: &Snapshot, store: &SystemSpec, now: At) -> Option<String> {
     probes_down(view, &store.id, now).first().map(|it| format!("{} is down", it.probe.kind))
 }
 

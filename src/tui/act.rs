@@ -375,6 +375,7 @@ impl App {
     fn submit(&mut self) -> Vec<Request> {
         if let Some(Layer::Form(form)) = self.layers.last()
             && form.purpose.reaches_people()
+            && form.is_at_end()
             && !self.typing.is_settled()
         {
             self.say(Role::Warn, "not sent: the form has only just opened → look at it, then press Enter again");

@@ -287,7 +287,7 @@ async fn what_was_asked_is_answered_by_what_happened() {
     home.says("hold off").await.is(0, &["HOLD is off"]);
     let status = home.says("status").await;
     status.is(0, &["us-east-1 (serving)", "us-west-2 (standby)"]);
-    status.is(0, &["not healthy", "nothing", "not looked at since this engine started"]);
+    status.is(0, &["not healthy", "nothing", "script.run"]);
     home.says("incident declare dark").await.is(0, &["sev1 declared: dark"]);
     home.says("incident ack").await.is(0, &["acknowledged: you work on it"]);
     home.says("incident close --note over --despite practice").await.is(0, &["the incident is closed"]);

@@ -159,6 +159,11 @@ impl Form {
         matches!(self.fields[self.at].value, Value::Choice { .. })
     }
 
+    /// Whether the next Enter sends it.
+    pub fn is_at_end(&self) -> bool {
+        self.at + 1 == self.fields.len()
+    }
+
     pub fn type_key(&mut self, key: KeyEvent) {
         self.sure = false;
         match &mut self.fields[self.at].value {

@@ -62,7 +62,8 @@ fn title(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Line<'static> {
     line.right(look.span(exposed, role));
     let kind = look.span(format!(" {}", store.class.map_or("", class)), Role::Faint);
     let seen = look.span(format!("  {seen}"), seen_role);
-    let down = remedy::store_down(look.snap, store, look.now).map(|why| look.span(format!(" ✗ {why}"), Role::Bad));
+    // Where the row of a member says it already, it is not said twice.
+    let down = remedy::unseen_down(look.snap, store, look.now).map(|why| look.span(format!(" ✗ {why}"), Role::Bad));
     // Where there is no room for all, trouble goes first: no pane is calmer than the timeline.
     let pieces = if seen_role == Role::Warn { [seen, kind] } else { [kind, seen] };
     for piece in down.into_iter().chain(pieces) {

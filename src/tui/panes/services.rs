@@ -132,8 +132,8 @@ fn summary(look: &Look<'_>) -> String {
     let words: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(n, word)| format!("{n} {word}")).collect();
     match (words.len(), counts.iter().find(|(count, _)| *count > 0)) {
-        (0, _) => format!("{serving} serves, all healthy"),
-        (1, Some((count, word))) => format!("{serving} serves, {count} of {} {word}", services.len()),
-        _ => format!("{serving} serves, {}", words.join(", ")),
+        (0, _) => format!("{serving}: all healthy"),
+        (1, Some((count, word))) => format!("{serving}: {count} of {} {word}", services.len()),
+        _ => format!("{serving}: {}", words.join(", ")),
     }
 }

