@@ -333,7 +333,7 @@ async fn people() -> Result<Figure> {
             0 => Ask::Hold { reason: "wait".into() },
             1 => Ask::Declare { title: "bench".into(), severity: Severity::Sev2, drill: false },
             2 => Ask::Release { reason: String::new() },
-            _ => Ask::CloseIncident { note: "bench".into(), despite: "a bench ticks nothing".into() },
+            _ => Ask::CloseIncident { note: "bench".into(), despite: "a bench ticks nothing".into(), tell: false },
         };
         let since = Instant::now();
         client.ask(&ask).await?;

@@ -493,6 +493,12 @@ pub struct NotifyArgs {
     /// Do not wait until every channel has answered
     #[arg(long)]
     pub no_wait: bool,
+    /// Of this incident, which was closed lately: monitoring or resolved
+    #[arg(long, value_name = "ID")]
+    pub incident: Option<String>,
+    /// Why `resolved` is told while items of the checklist are open
+    #[arg(long, default_value = "", value_name = "REASON")]
+    pub despite: String,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -596,6 +602,9 @@ pub enum IncidentCommand {
         /// Why items of the checklist that are open stay so
         #[arg(long, default_value = "", value_name = "REASON")]
         despite: String,
+        /// Tell everyone `resolved` with it; without, what is left open outside is listed
+        #[arg(long)]
+        tell: bool,
     },
     /// You work on it: the page needs nobody else
     Ack,

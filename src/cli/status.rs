@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::text::{self, clock, table};
+use crate::domain::comms::{Outside, left_open, outside};
 use crate::domain::estate::{Estate, Region, Service, Tier};
 use crate::domain::health::Status;
 use crate::domain::ids::{PlanId, ProbeId, RegionId, ServiceId};
@@ -42,6 +43,7 @@ pub fn json(view: &Snapshot) -> Value {
         "serving": view.state.serving(&view.estate),
         "hold": view.state.hold,
         "incident": view.state.incident,
+        "outside": still_open(view),
         "run": view.state.run.as_ref().map(|run| json!({
             "id": run.id, "plan": run.plan.id, "mode": run.mode, "open": run.is_open(), "outcome": run.outcome,
             "waits_for_human": run.waits_for_human(view.state.hold.is_some()), "steps": super::failover::steps_json(run),
@@ -171,6 +173,11 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     match &view.state.incident {
         None => {
             writeln!(out, "No incident is open.")?;
+            if let Some(left) = left_open(&view.estate, &view.state, view.now) {
+                writeln!(out, "{} is closed, and this is open outside:", left.incident)?;
+                open_outside(out, &left)?;
+                writeln!(out, "  → mayday notify resolved --incident {}", left.incident)?;
+            }
             rules(out, view)?;
         }
         Some(it) => {
@@ -182,6 +189,11 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
             let (open, all) = (it.checklist.open().count(), it.checklist.items.len());
             if open > 0 && it.phase == Phase::Recovered {
                 writeln!(out, "{open} of {all} items of the checklist are open; see: mayday checklist")?;
+            }
+            let left = outside(&view.estate, &view.state, &it.id, view.now);
+            if it.phase == Phase::Recovered && !left.is_closed() {
+                writeln!(out, "open outside until it is closed (mayday incident close --tell):")?;
+                open_outside(out, &left)?;
             }
         }
     }
@@ -208,6 +220,16 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
         write!(out, "\n{}", table(&["plan", "", "score", "seen", ""], &rows))?;
     }
     Ok(())
+}
+
+fn open_outside(out: &mut String, left: &Outside) -> std::fmt::Result {
+    left.lines().into_iter().try_for_each(|(_, words)| writeln!(out, "  {words}"))
+}
+
+/// What is open outside of the open incident, or of the last closed one.
+fn still_open(view: &Snapshot) -> Option<Outside> {
+    let open = view.state.incident.as_ref().map(|it| outside(&view.estate, &view.state, &it.id, view.now));
+    open.or_else(|| left_open(&view.estate, &view.state, view.now))
 }
 
 /// The rules of the plan whose condition holds: when each is met, by which evidence, and what it proposes.

@@ -12,6 +12,7 @@ pub mod describe;
 pub mod drill;
 pub mod estate;
 pub mod event;
+pub mod evidence;
 pub mod health;
 pub mod ids;
 pub mod incident;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::backup::Worth;
+use super::comms::{Purpose, escalations};
 use super::estate::{Estate, words};
 use super::ids::{ChannelId, PlanId, RegionId, StepId};
 use super::kinds::StepRole;
@@ -340,6 +341,11 @@ fn own_needs(view: &Snapshot, plan: &Plan, threatened: &RegionId) -> Vec<Finding
         Some(fault) => made("journal", Finds::Fail, fault.clone()),
         None => made("journal", Finds::Pass, "takes events".into()),
     });
+    let pages = view.estate.channels.iter().any(|spec| spec.carries.contains(&Purpose::Page) && !spec.escalation);
+    if pages && escalations(&view.estate, false).next().is_none() {
+        let detail = "when nobody acknowledges the page, nobody else is woken: set escalation = true on a [[channel]]";
+        findings.push(made("escalation", Finds::Warn, detail.to_owned()));
+    }
     if let Some(pagerduty) = &view.estate.contacts.pagerduty {
         let (finds, detail) = match view.live.on_call.now(pagerduty, view.now) {
             Ok(Some(first)) => (Finds::Pass, format!("{} is on call", first.name)),

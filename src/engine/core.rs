@@ -270,8 +270,11 @@ impl Writer {
         let shared = &self.engine.shared;
         let Decision { events, effects, .. } = decision;
         if !events.is_empty() {
-            let gate =
-                events.iter().any(|(_, event)| matches!(event, Event::StepPrepared { verdict: Prepared::Gate, .. }));
+            let known = shared.state();
+            let was_open = |step| known.run.as_ref().is_some_and(|run| run.step(step).is_some_and(|it| it.was_open()));
+            let gate = events.iter().any(
+                |(_, event)| matches!(event, Event::StepPrepared { step, verdict: Prepared::Gate, .. } if !was_open(step)),
+            );
             let fresh_run = events.iter().any(|(_, event)| matches!(event, Event::RunStarted { .. }));
             let fresh_incident = events.iter().any(|(_, event)| matches!(event, Event::IncidentDeclared { .. }));
             match self.append(events).await {

@@ -12,6 +12,7 @@ mod contacts;
 mod core;
 mod courier;
 mod drills;
+mod evidence;
 mod herald;
 mod monitor;
 mod readiness;
@@ -171,6 +172,7 @@ impl Handle {
         courier::start(&handle);
         readiness::start(&handle, asked);
         drills::start(&handle);
+        evidence::start(&handle);
         watchman::start(&handle);
         Ok(handle)
     }

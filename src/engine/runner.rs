@@ -116,7 +116,7 @@ async fn prepare(engine: &Handle, job: Job) -> Option<Report> {
     Some(Report::Prepared { run: job.run, step: job.step.id, outcome })
 }
 
-async fn look_at(shared: &Shared, job: &Job) -> Result<Preparation, Fault> {
+pub(super) async fn look_at(shared: &Shared, job: &Job) -> Result<Preparation, Fault> {
     let (spec, step) = (&job.step, driver(shared, &job.step)?);
     let observed = look(spec, step.observe(job.begun.as_ref())).await?;
     if matches!(observed, Observed::NotDone { .. } | Observed::Unknowable { .. } | Observed::Impossible { .. }) {

@@ -310,6 +310,11 @@ impl Shared {
         self.published().live.attached.get(session).cloned()
     }
 
+    /// Whether anybody has a cockpit open.
+    pub fn is_attended(&self) -> bool {
+        !self.published().live.attached.is_empty()
+    }
+
     /// Attaches a cockpit, unless another user has one of this name; says whether it did.
     pub fn attach(&self, session: SessionId, who: Attached) -> bool {
         let mut published = self.published();

@@ -54,6 +54,7 @@ mod tests {
         scene.ask(Ask::CloseIncident {
             note: "us-east-1 came back; we stay in us-west-2".into(),
             despite: "walked by the morning shift".into(),
+            tell: false,
         });
         scene.pass(60);
         scene

@@ -10,7 +10,6 @@ use super::words::{length, length_or_unknown, loss, met, moment, target, time};
 use crate::domain::checklist::Evidence;
 use crate::domain::describe::{self, Tone};
 use crate::domain::incident::Onset;
-use crate::domain::kinds::Undo;
 use crate::domain::recovery::Loss;
 use crate::domain::run::StepPhase;
 use crate::domain::time::{At, seconds_between};
@@ -262,7 +261,7 @@ fn step_row(run: &RunReview, step: &StepReview) -> Vec<Cell> {
         who.push(format!("OVERRODE {}", step.overridden.join(", ")));
     }
     let mut detail = step.detail.clone();
-    if step.undo == Undo::PointOfNoReturn && step.attempts > 0 {
+    if step.no_return {
         detail = format!("{detail} (no way back)");
     }
     let tries = if step.attempts == 0 { String::new() } else { step.attempts.to_string() };

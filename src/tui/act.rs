@@ -2,6 +2,7 @@
 
 use crate::domain::command::{Ask, RefusalReason};
 use crate::domain::decide::revert_phrase;
+use crate::domain::describe;
 use crate::domain::ids::StepId;
 use crate::domain::incident::Severity;
 use crate::domain::plan::{Gate, StepSpec};
@@ -9,7 +10,7 @@ use crate::domain::remedy;
 use crate::domain::review::Documents;
 use crate::domain::run::{Mode, Run, StepPhase};
 use crate::domain::view::StepByHand;
-use crate::domain::wayback::{FAILBACK, undoing};
+use crate::domain::wayback::{FAILBACK, back_to, undoing};
 
 use super::app::{App, Request, Scroll};
 use super::keymap::{self, Action};
@@ -163,25 +164,33 @@ impl App {
     }
 
     fn confirm(&mut self) -> Vec<Request> {
+        let estate = self.mirror.as_ref().map(|mirror| mirror.estate.clone());
         let Some((run, spec)) = self.target() else { return Vec::new() };
         let Some(ask) = card::ask(Action::Confirm, run, spec) else { return Vec::new() };
         let (id, step, gate, phrase) = (run.id.clone(), spec.id.clone(), spec.gate, spec.phrase.clone());
+        let card = run.step(&spec.id).and_then(|known| known.card.as_ref());
+        let seen = card.map(|card| card.at);
+        let stakes = card.zip(estate).map(|(card, estate)| card::stakes(&estate, spec, card)).unwrap_or_default();
         if let Err(refusal) = self.may(&ask) {
             self.say(Role::Warn, refusal.to_string());
             return Vec::new();
         }
         let said = format!("{step}: confirmed");
         if gate == Gate::Typed {
-            let form =
-                Form::new(format!("confirm {step}"), Purpose::Confirm(id, step), vec![Field::phrase("name", &phrase)])
-                    .about([format!("Type the target's name: {phrase}")])
-                    .dangerous()
-                    .said(said);
+            let form = Form::new(
+                format!("confirm {step}"),
+                Purpose::Confirm(id, step, seen),
+                vec![Field::phrase("name", &phrase)],
+            )
+            .about(stakes)
+            .about([format!("Type the target's name to go ahead: {phrase}")])
+            .dangerous()
+            .said(said);
             self.layers.push(Layer::Form(Box::new(form)));
             return Vec::new();
         }
         self.close_card();
-        self.ask(Ask::Confirm { run: id, step, phrase: String::new() }, said)
+        self.ask(Ask::Confirm { run: id, step, phrase: String::new(), seen }, said)
     }
 
     /// Takes the card away, and lets the selection follow what matters again.
@@ -285,7 +294,7 @@ impl App {
             }
             Action::CloseIncident => {
                 let form = self.closing();
-                (Ask::CloseIncident { note: "-".into(), despite: "-".into() }, form)
+                (Ask::CloseIncident { note: "-".into(), despite: "-".into(), tell: false }, form)
             }
             Action::SetSeverity => {
                 let form = super::tell::severity_form();
@@ -318,9 +327,14 @@ impl App {
         let phrase = if against.is_some() { format!("override {plain}") } else { plain };
         let back = found.back.iter().map(|step| format!("goes back: {step}"));
         let stays = found.stays.iter().map(|(step, why)| format!("stays: {step}, {why}"));
+        let to = self.mirror.as_ref().and_then(|mirror| back_to(&run, &found, mirror.state.moved.as_ref()));
+        let to = to.zip(self.mirror.as_ref()).map(|(region, mirror)| {
+            let seen = mirror.region(&region, self.now());
+            format!("clients go back to {region}, which is {}", describe::status(seen.status()).1)
+        });
         let fields = vec![Field::phrase("phrase", &phrase), Field::text("reason", "")];
         let form = Form::new(format!("revert {}", run.id), Purpose::RevertRun(run.id.clone()), fields)
-            .about(against.map(|refusal| refusal.why).into_iter().chain(back).chain(stays))
+            .about(against.map(|refusal| format!("✗ {}", refusal.why)).into_iter().chain(to).chain(back).chain(stays))
             .dangerous()
             .said("the run is taken back");
         self.push_if(&ask(&phrase), Layer::Form(Box::new(form)));

@@ -1,7 +1,7 @@
 //! The next thing to do, in a line: what a tired person needs most. Where two things are urgent, both are said.
 
 use crate::domain::backup::Worth;
-use crate::domain::comms::due;
+use crate::domain::comms::{due, left_open, outside};
 use crate::domain::health::Status;
 use crate::domain::readiness::Ready;
 use crate::domain::remedy::{self, What};
@@ -158,7 +158,9 @@ fn under_way(app: &App, run: &Run) -> Advice {
             since.map_or_else(|| spec.id.to_string(), |since| format!("{} {}", spec.id, clock(since)))
         })
         .collect();
-    if busy.is_empty() {
+    if !run.mode.acts() {
+        wait(Role::Busy, format!("a rehearsal of {}: nothing is changed", run.plan.id))
+    } else if busy.is_empty() {
         wait(Role::Busy, format!("{} goes on by itself", run.plan.id))
     } else {
         wait(Role::Busy, format!("nothing waits for you; under way: {}", busy.join(", ")))
@@ -178,7 +180,15 @@ fn after_or_before_run(app: &App, incident: &str) -> Advice {
             press(Action::WayBack, Role::Warn, "see what is unprotected now, and how to move clients back".to_owned())
         }
         Some(Some(Outcome::Completed)) => {
-            ready(app, Action::CloseIncident, Role::Good, format!("close {incident}: the run is complete"))
+            let left = app.mirror.as_ref().and_then(|mirror| {
+                let id = &mirror.state.incident.as_ref()?.id;
+                Some(outside(&mirror.estate, &mirror.state, id, app.now())).filter(|left| !left.is_closed())
+            });
+            let text = match left {
+                Some(left) => format!("close {incident}, and what is open outside: {}", left.brief()),
+                None => format!("close {incident}: the run is complete"),
+            };
+            ready(app, Action::CloseIncident, Role::Good, text)
         }
         _ => ready(app, Action::RunPlan, Role::Warn, plan_to_run(app)),
     }
@@ -228,6 +238,13 @@ fn quiet(app: &App) -> Advice {
     if let Some((store, writers)) = mirror.split() {
         let text = format!("{store} has {} writers, fence all but one: {}", writers.len(), writers.join(", "));
         return pane(Pane::Datastores, Role::Bad, text);
+    }
+    if let Some(left) = left_open(&mirror.estate, &mirror.state, app.now()) {
+        let text = format!("{} is closed, but not outside: {}", left.incident, left.brief());
+        return match left.untold().is_empty() {
+            false => ready(app, Action::Tell, Role::Warn, format!("tell `resolved`: {text}")),
+            true => pane(Pane::Communications, Role::Warn, text),
+        };
     }
     if unprotected(app) {
         return press(

@@ -413,9 +413,15 @@ impl App {
         match answer {
             Answer::Awaited => self.say(Role::Busy, "waiting for the engine…"),
             Answer::Asked { said, result: Ok(note) } => {
+                // What has no words of its own counts down until it goes out, and is not true for longer than that.
+                let counts_down = said.is_empty();
                 let text = note.unwrap_or(said);
                 if !text.is_empty() {
                     self.say(Role::Good, text);
+                }
+                let take_back = self.mirror.as_ref().map(|mirror| mirror.estate.comms.take_back.0);
+                if let (Some(message), Some(take_back), true) = (&mut self.message, take_back, counts_down) {
+                    message.until = message.until.min(after(self.at, take_back));
                 }
             }
             Answer::Asked { result: Err(why), .. }

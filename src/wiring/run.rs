@@ -241,7 +241,7 @@ fn current_run(view: &Snapshot) -> Result<RunId, Failure> {
 async fn step(client: &Client, command: StepCommand, format: Format) -> Result<Exit, Failure> {
     let run = current_run(&client.snapshot().await?)?;
     let asked = match command {
-        StepCommand::Confirm { step, phrase } => Ask::Confirm { run, step: step.into(), phrase },
+        StepCommand::Confirm { step, phrase } => Ask::Confirm { run, step: step.into(), phrase, seen: None },
         StepCommand::Override { step, phrase, reason } => Ask::Override { run, step: step.into(), phrase, reason },
         StepCommand::Retry { step, reason } => Ask::Retry { run, step: step.into(), reason },
         StepCommand::Skip { step, reason } => Ask::Skip { run, step: step.into(), reason },
@@ -290,8 +290,8 @@ async fn incident(client: &Client, command: IncidentCommand, format: Format) -> 
             }
         }
         IncidentCommand::Show { .. } | IncidentCommand::List => {}
-        IncidentCommand::Close { note, despite } => {
-            return ask(client, Ask::CloseIncident { note, despite }, format).await;
+        IncidentCommand::Close { note, despite, tell } => {
+            return ask(client, Ask::CloseIncident { note, despite, tell }, format).await;
         }
         IncidentCommand::Ack => return ask(client, Ask::Acknowledge {}, format).await,
         IncidentCommand::Lead { duty: Duty::Command } => return ask(client, Ask::TakeCommand {}, format).await,

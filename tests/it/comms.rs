@@ -45,7 +45,14 @@ async fn declare(client: &Client, drill: bool) {
 }
 
 fn tell() -> Ask {
-    Ask::Tell { purpose: Purpose::Investigating, texts: BTreeMap::new(), audiences: Vec::new(), note: String::new() }
+    Ask::Tell {
+        purpose: Purpose::Investigating,
+        texts: BTreeMap::new(),
+        audiences: Vec::new(),
+        note: String::new(),
+        incident: None,
+        despite: String::new(),
+    }
 }
 
 async fn update(client: &Client) -> Option<Posted> {

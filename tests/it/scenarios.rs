@@ -120,7 +120,7 @@ impl Stage {
     async fn confirm(&self, step: &str) -> Result<(), ErrorCode> {
         let run = self.view().await.state.run.unwrap();
         let phrase = run.plan.step(&step.into()).unwrap().phrase.clone();
-        let ask = Ask::Confirm { run: run.id, step: step.into(), phrase };
+        let ask = Ask::Confirm { run: run.id, step: step.into(), phrase, seen: None };
         self.client.ask(&ask).await.map(drop).map_err(|error| error.code)
     }
 

@@ -8,7 +8,7 @@ use crate::config::{LeftOut, Mistake};
 use crate::domain::actor::Actor;
 use crate::domain::backup::{BackupCopy, Worth};
 use crate::domain::checklist::{Answer, Evidence, ItemLook, Reopened, Seen, Standing};
-use crate::domain::comms::{Acknowledged, Message, PartPhase, Proposal};
+use crate::domain::comms::{Acknowledged, Message, Outside, PartPhase, Proposal};
 use crate::domain::contacts::{Contact, OnCallLive, Support};
 use crate::domain::estate::{DataClass, Estate, RegionRole, Tier};
 use crate::domain::event::Event;
@@ -63,6 +63,8 @@ pub struct StatusAnswer {
     pub journal: Option<Chain>,
     /// The files of the config that are not what was loaded, by name.
     pub config_changed: Vec<String>,
+    /// What the open incident, or the last closed one, has left open outside.
+    pub outside: Option<Outside>,
 }
 
 /// The engine's own time against the wall clock.
@@ -276,6 +278,8 @@ pub struct MovedNow {
     pub fenced: bool,
     pub revert_until: Option<At>,
     pub revert_seconds_left: Option<f64>,
+    /// What speaks against reverting it: only the longer phrase does it then.
+    pub revert_despite: Vec<String>,
 }
 
 #[derive(JsonSchema)]

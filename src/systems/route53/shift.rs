@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::by_hand;
 use super::health::Health;
-use super::records::{Division, Group, RecordSet, diff, same, summary};
+use super::records::{Division, Group, RecordSet, diff, present, same, summary};
 use super::zone::{CHANGE_ID, Said, Zone};
 use crate::domain::estate::Estate;
 use crate::domain::ids::RegionId;
@@ -222,7 +222,7 @@ impl Step for Shift {
             Ok(target) if same(&now, &target) => {
                 Observed::Done { detail: format!("{} points at {}", self.name, self.division.to) }
             }
-            Ok(target) => Observed::NotDone { detail: summary(&now, &target) },
+            Ok(_) => Observed::NotDone { detail: present(&now) },
         })
     }
 

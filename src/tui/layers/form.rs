@@ -8,6 +8,7 @@ use crate::domain::command::Ask;
 use crate::domain::comms::{Answers, HandOver};
 use crate::domain::ids::{ChannelId, ItemId, MessageId, RunId, StepId};
 use crate::domain::incident::Severity;
+use crate::domain::time::At;
 
 use super::super::format::{column, width, wrap};
 use super::super::keymap::Action;
@@ -55,9 +56,13 @@ pub enum Purpose {
     Declare,
     Severity,
     Note,
-    Close,
+    /// Whether it asks what is told with it.
+    Close {
+        tells: bool,
+    },
     Abandon(RunId),
-    Confirm(RunId, StepId),
+    /// With when the evidence was taken that was looked at.
+    Confirm(RunId, StepId, Option<At>),
     Override(RunId, StepId),
     /// Retry, skip, mark done or revert.
     Verb(Action, RunId, StepId),
@@ -326,9 +331,12 @@ impl Purpose {
             }
             Self::RetryDelivery(message, channel) => Ask::RetryDelivery { message, channel, reason: value(0) },
             Self::Note => Ask::Note { text: value(0) },
-            Self::Close => Ask::CloseIncident { note: value(0), despite: value(1) },
+            Self::Close { tells: true } => {
+                Ask::CloseIncident { note: value(0), despite: value(2), tell: value(1) == CLOSINGS[0] }
+            }
+            Self::Close { tells: false } => Ask::CloseIncident { note: value(0), despite: value(1), tell: false },
             Self::Abandon(run) => Ask::Abandon { run, reason: value(0) },
-            Self::Confirm(run, step) => Ask::Confirm { run, step, phrase: value(0) },
+            Self::Confirm(run, step, seen) => Ask::Confirm { run, step, phrase: value(0), seen },
             Self::Override(run, step) => Ask::Override { run, step, phrase: value(0), reason: value(1) },
             Self::Verb(action, run, step) => verb(action, run, step, value(0))?,
             Self::Tick(item) => Ask::TickItem { item, note: value(0) },
@@ -339,6 +347,9 @@ impl Purpose {
         })
     }
 }
+
+/// What can be told with the end of an incident.
+pub const CLOSINGS: &[&str] = &["tell everyone `resolved`", "tell nothing"];
 
 /// What there is to choose instead of the answers.
 pub const SEVERITIES: &[&str] = &["by the answers", "sev1", "sev2", "sev3", "sev4"];

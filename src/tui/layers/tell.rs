@@ -31,12 +31,14 @@ pub struct Tell {
     /// The audience whose text is edited next.
     pub chosen: usize,
     editor: Option<Box<TextArea<'static>>>,
+    /// It is about an incident that is closed.
+    pub afterwards: bool,
     pub scroll: Scroll,
 }
 
 impl Tell {
-    pub fn new(drafts: Vec<Message>, at: usize) -> Self {
-        Self { drafts, at, edits: BTreeMap::new(), chosen: 0, editor: None, scroll: Scroll::default() }
+    pub fn new(drafts: Vec<Message>, at: usize, afterwards: bool) -> Self {
+        Self { drafts, at, edits: BTreeMap::new(), chosen: 0, editor: None, afterwards, scroll: Scroll::default() }
     }
 
     pub fn is_editing(&self) -> bool {
@@ -109,7 +111,9 @@ impl Tell {
         let draft = self.drafts.get(self.at)?;
         let own = self.edits.iter().filter(|((at, _), _)| *at == self.at);
         let texts = own.map(|((_, audience), text)| (*audience, text.clone())).collect();
-        Some(Ask::Tell { purpose: draft.purpose, texts, audiences: Vec::new(), note: String::new() })
+        let incident = self.afterwards.then(|| draft.incident.clone());
+        let (audiences, note, despite) = (Vec::new(), String::new(), String::new());
+        Some(Ask::Tell { purpose: draft.purpose, texts, audiences, note, incident, despite })
     }
 
     pub fn sheet(&self, look: &Look<'_>, most: usize) -> Sheet {
@@ -126,7 +130,11 @@ impl Tell {
         }
         let title = match (self.is_editing(), self.audience()) {
             (true, Some(audience)) => format!("edit for {audience}: the first line is the subject"),
-            _ => "tell everyone".into(),
+            _ => match self.drafts.get(self.at).filter(|_| self.afterwards) {
+                Some(draft) => format!("tell everyone of {}, which is closed", draft.incident),
+                None if self.drafts.get(self.at).is_some_and(|draft| draft.drill) => "tell the team: a DRILL".into(),
+                None => "tell everyone".into(),
+            },
         };
         let mut sheet = Sheet::new(title, lines, columns);
         sheet.cursor = cursor;

@@ -20,7 +20,7 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
             let words = format!("{} → {} at {}, by {}", moved.from, moved.to, look.time_of_day(moved.at), moved.run);
             lines.push(text(look, &words, Role::Text));
             let (words, role) = window(look, moved);
-            lines.push(text(look, &words, role));
+            lines.extend(wrap(&words, columns.saturating_sub(2)).iter().map(|part| text(look, part, role)));
         }
     }
     lines.push(Line::default());
@@ -63,8 +63,12 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
 
 /// How long the run can still be taken back, in words.
 pub fn window(look: &Look<'_>, moved: &Moved) -> (String, Role) {
-    match Window::of(&look.snap.state, moved, &look.snap.estate.policy, look.now) {
+    match Window::of(&look.snap.estate, &look.snap.state, moved, &look.snap.live.probes, look.now) {
         Window::Open(left) => (format!("can be reverted for {} more: V", clock(left)), Role::Warn),
+        Window::Against(left, why) => {
+            (format!("should not be reverted ({} left, V overrides): {}", clock(left), why.join("; ")), Role::Bad)
+        }
+        Window::Nothing => ("nothing of it can be reverted: only a failback moves clients back".into(), Role::Dim),
         Window::Closed => ("the commit window has closed: only a failback moves clients back".into(), Role::Dim),
         Window::Built => ("a later run builds on it: only a failback moves clients back".into(), Role::Dim),
     }

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget};
 
 use crate::domain::clock::{self as clocks_of, Drift};
-use crate::domain::comms::due;
+use crate::domain::comms::{PageStanding, due, page_standing, unreached};
 use crate::domain::decide::clocks_if_declared;
 use crate::domain::estate::{DataClass, Tier};
 use crate::domain::incident::{Clocks, Severity};
@@ -21,7 +21,7 @@ use super::super::keymap::{self, Action};
 use super::super::look::Look;
 use super::super::theme::Role;
 use super::super::widgets::{digits, gauge::gauge};
-use super::drills;
+use super::{Pane, drills};
 
 /// Clocks take so many rows.
 pub const CLOCKS: u16 = 3;
@@ -46,9 +46,12 @@ pub fn bar(app: &App, look: Option<&Look<'_>>, area: Rect, buffer: &mut Buffer) 
         if area.width >= NAMED || look.snap.state.incident.is_none() {
             left.push(Span::styled(format!("{}  ", look.snap.estate.name), bar.patch(app.theme.of(Role::Dim))));
         }
+        if look.app.run().is_some_and(|run| run.is_open() && !run.mode.acts()) {
+            left.push(Span::styled(" REHEARSAL ", look.style(Role::BadgeCalm)));
+        }
         left.extend(incident(look, bar));
     }
-    let right = status(app, bar);
+    let right = status(app, bar, area.width >= NAMED);
     let room = usize::from(area.width).saturating_sub(Line::from(right.clone()).width() + 1);
     let left = cut(left, room);
     Paragraph::new(Line::from(left)).render(area, buffer);
@@ -71,8 +74,10 @@ fn incident(look: &Look<'_>, bar: ratatui::style::Style) -> Vec<Span<'static>> {
         Severity::Sev1 | Severity::Sev2 => Role::BadgeBad,
         Severity::Sev3 | Severity::Sev4 => Role::BadgeWarn,
     };
+    let practice = if incident.drill { Span::styled(" DRILL ", look.style(Role::BadgeCalm)) } else { Span::default() };
     vec![
         Span::styled(format!(" {} ", incident.severity.word().to_uppercase()), look.style(badge)),
+        practice,
         Span::styled(format!(" {} ", incident.id), bar.patch(look.style(Role::Strong))),
         Span::styled(format!("{}  ", incident.phase), bar.patch(look.style(Role::Accent))),
         Span::styled(incident.title.clone(), bar),
@@ -80,7 +85,7 @@ fn incident(look: &Look<'_>, bar: ratatui::style::Style) -> Vec<Span<'static>> {
 }
 
 /// HOLD, whether this cockpit may act, and how the engine is reached, with the age of what is on screen.
-fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
+fn status(app: &App, bar: ratatui::style::Style, wide: bool) -> Vec<Span<'static>> {
     let theme = &app.theme;
     let mut out = Vec::new();
     if app.mirror.as_ref().is_some_and(|mirror| !mirror.live.config_changed.is_empty()) {
@@ -100,6 +105,7 @@ fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     if here > 1 {
         out.push(Span::styled(format!(" {here} here "), bar.patch(theme.of(Role::Dim))));
     }
+    out.extend(page(app).filter(|_| wide));
     out.extend(update(app, bar));
     out.push(match app.armed() {
         _ if app.read_only => Span::styled(" read-only ", theme.of(Role::BadgeCalm)),
@@ -117,6 +123,18 @@ fn status(app: &App, bar: ratatui::style::Style) -> Vec<Span<'static>> {
     out
 }
 
+/// That nobody else will be woken while the page is not acknowledged.
+fn page(app: &App) -> Option<Span<'static>> {
+    let mirror = app.mirror.as_ref()?;
+    match page_standing(&mirror.estate, &mirror.state)? {
+        PageStanding::Open { escalates: None, escalated: false, .. } => {
+            let words = format!(" NO ESCALATION · {} ", Pane::Communications.key());
+            Some(Span::styled(words, app.theme.of(Role::BadgeWarn)))
+        }
+        _ => None,
+    }
+}
+
 /// What is about to go out and can be taken back, or when the next update is due: amber, then red.
 fn update(app: &App, bar: ratatui::style::Style) -> Option<Span<'static>> {
     let (mirror, now, theme) = (app.mirror.as_ref()?, app.now(), &app.theme);
@@ -124,6 +142,15 @@ fn update(app: &App, bar: ratatui::style::Style) -> Option<Span<'static>> {
         let left = seconds_between(now, posted.message.send_at).ceil();
         let key = keymap::key(Action::Tell);
         return Some(Span::styled(format!(" SENDING in {left:.0}s, {key} takes back "), theme.of(Role::BadgeWarn)));
+    }
+    if let Some(it) = unreached(&mirror.estate, &mirror.state) {
+        let key = Pane::Communications.key();
+        let who: Vec<&str> = it.audiences.iter().map(|audience| audience.word()).collect();
+        let words = match it.everybody {
+            true => format!(" UPDATE FAILED · {key} "),
+            false => format!(" {} NOT TOLD · {key} ", who.join(", ")),
+        };
+        return Some(Span::styled(words, theme.of(Role::BadgeBad)));
     }
     let next = due(&mirror.estate, &mirror.state)?;
     let left = seconds_between(now, next.at);

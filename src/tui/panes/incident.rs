@@ -61,7 +61,8 @@ fn open(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'stati
     let moved = look.snap.state.moved.iter();
     lines.extend(moved.map(|moved| {
         let (words, role) = wayback::window(look, moved);
-        row(look, "way back", format!("{words}, W shows it"), role)
+        let words = fit(&format!("W shows it: {words}"), columns.saturating_sub(LABEL)).into_owned();
+        row(look, "way back", words, role)
     }));
     let tiers = Tier::ALL.iter().filter(|tier| look.snap.estate.rto(**tier).is_some());
     lines.extend(tiers.map(|tier| {

@@ -285,7 +285,7 @@ impl Bench {
     }
 
     pub fn confirm(&mut self, step: &str, phrase: &str) -> Result<Decision, Refusal> {
-        self.ask(Ask::Confirm { run: self.run(), step: step.into(), phrase: phrase.into() })
+        self.ask(Ask::Confirm { run: self.run(), step: step.into(), phrase: phrase.into(), seen: None })
     }
 
     pub fn applied(&mut self, step: &str) -> Decision {
@@ -310,7 +310,7 @@ impl Bench {
             self.confirm(step, phrase).unwrap();
         }
         if self.phase(step) == StepPhase::Gated {
-            let ask = Ask::Confirm { run: self.run(), step: step.into(), phrase: phrase.into() };
+            let ask = Ask::Confirm { run: self.run(), step: step.into(), phrase: phrase.into(), seen: None };
             self.ask_as(operator("bob", 2), Origin::CommandLine, ask).unwrap();
         }
         self.applied(step);

@@ -58,7 +58,7 @@ fn at<'b>(bench: &'b Bench, item: &str) -> &'b ItemState {
 }
 
 fn close(bench: &mut Bench, despite: &str) -> Result<(), Why> {
-    let ask = Ask::CloseIncident { note: "over".into(), despite: despite.into() };
+    let ask = Ask::CloseIncident { note: "over".into(), despite: despite.into(), tell: false };
     bench.ask(ask).map(|_| ()).map_err(|refusal| refusal.reason)
 }
 
