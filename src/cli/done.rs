@@ -58,7 +58,7 @@ mod tests {
             of(Ask::Skip { run: run.into(), step: step.into(), reason: reason.clone() }),
             of(Ask::MarkDone { run: run.into(), step: step.into(), reason: reason.clone() }),
             of(Ask::Revert { run: run.into(), step: step.into(), reason: reason.clone() }),
-            of(Ask::Confirm { run: run.into(), step: step.into(), phrase: String::new() }),
+            of(Ask::Confirm { run: run.into(), step: step.into(), phrase: String::new(), seen: None }),
         ] {
             assert!(said.starts_with("promote-database: ") && said != "done", "{said}");
         }

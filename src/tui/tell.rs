@@ -62,8 +62,14 @@ impl App {
             );
             return vec![Request::Drafts];
         }
-        let ask =
-            Ask::Tell { purpose: proposed.purpose, texts: BTreeMap::new(), audiences: Vec::new(), note: String::new() };
+        let ask = Ask::Tell {
+            purpose: proposed.purpose,
+            texts: BTreeMap::new(),
+            audiences: Vec::new(),
+            note: String::new(),
+            incident: None,
+            despite: String::new(),
+        };
         self.ask_if(ask, "")
     }
 
