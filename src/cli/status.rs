@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::text::{self, clock, table};
+use crate::domain::checklist::Sight;
 use crate::domain::estate::{Estate, Region, RegionRole, Service, Tier};
 use crate::domain::health::Status;
 use crate::domain::ids::PlanId;
@@ -141,6 +142,10 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
                 writeln!(out, "t0 {}: {}", at.strftime("%T UTC"), onset.words())?;
             }
             out.push_str(&verdicts(view));
+            for item in it.checklist.open().filter(|it| it.item.sees.contains(&Sight::Pinned)) {
+                let seen = item.seen.as_ref().map_or("not looked at yet", |seen| seen.detail.as_str());
+                writeln!(out, "NOT PINNED  {}: {seen} → mayday failover run {}", item.item.title, item.item.id)?;
+            }
             let (open, all) = (it.checklist.open().count(), it.checklist.items.len());
             if open > 0 && it.phase == Phase::Recovered {
                 writeln!(out, "{open} of {all} items of the checklist are open; see: mayday checklist")?;

@@ -28,6 +28,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("neo4j-drop-server", include_str!("../../assets/plans/neo4j-drop-server.toml")),
     ("redis-failover", include_str!("../../assets/plans/redis-failover.toml")),
     ("reprotect", include_str!("../../assets/plans/reprotect.toml")),
+    ("pin-clients", include_str!("../../assets/plans/pin-clients.toml")),
     ("service-failover", include_str!("../../assets/plans/service-failover.toml")),
 ];
 

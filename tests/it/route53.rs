@@ -317,11 +317,48 @@ async fn the_probe_of_a_record_tells_where_it_points_and_what_stands_behind() {
     for (condition, status) in [
         (Condition::Denied, Status::Unknown),
         (Condition::Throttled, Status::Unknown),
-        (Condition::Refused, Status::Down),
+        // Name servers still tell what serves: not well, and not down.
+        (Condition::Refused, Status::Degraded),
     ] {
         set("route53", condition);
         assert_eq!(look(PRIMARY).await.status, status, "{condition:?}");
     }
+    let said = look(PRIMARY).await.detail;
+    assert!(said.contains("name servers say us-east-1; the API does not answer"), "{said}");
+    set("dns", Condition::Dark);
+    assert_eq!(look(PRIMARY).await.status, Status::Down);
+}
+
+#[tokio::test]
+async fn what_name_servers_say_counts_while_the_api_is_silent() {
+    let lab = lab().await;
+    let silent = Condition::Refused;
+    lab.world.truth().faults.set("route53", silent);
+    // This one has never heard the API: it knows addresses from its config alone.
+    let given = json!({
+        "hosted_zone": "Z0GENNET", "endpoint_url": lab.endpoints["route53"], "name_servers": [lab.endpoints["dns"]],
+        "answers": { "us-east-1": EAST, "us-west-2": WEST },
+    });
+    let zone = connect("route53", None, given);
+    let shift = step(&*zone, "route53.shift", STANDBY, json!({ "record": APP }));
+    let fault = shift.observe(None).await.unwrap_err();
+    assert!(fault.class == FaultClass::Transient && fault.what.contains("name servers say us-east-1"), "{fault}");
+    lab.world.truth().faults.set("app@us-east-1", Condition::Dark);
+    let seen = eventually("served from the standby", async || shift.observe(None).await.ok()).await;
+    let wanted = "name servers say us-west-2; the API does not answer";
+    assert_eq!(seen, Observed::Done { detail: wanted.into() });
+    let found = begun(Value::Null, Default::default());
+    let held = shift.verify(&found, &Log::default()).await.unwrap();
+    assert_eq!(held, Verified::HoldsForNow { detail: wanted.into() }, "nobody has sent them there");
+    assert!(shift.stays().await.is_err(), "whether they stay is not known");
+    lab.world.truth().faults.set("route53", Condition::Up);
+    assert!(matches!(shift.stays().await.unwrap(), Observed::NotDone { .. }), "and then known not to");
+    let held = shift.verify(&found, &Log::default()).await.unwrap();
+    assert!(matches!(held, Verified::HoldsForNow { .. }), "{held:?}");
+    lab.world.truth().faults.heal_all();
+    eventually("they go back by themselves", async || (resolved(&lab, APP) == EAST).then_some(())).await;
+    let gone = shift.verify(&found, &Log::default()).await.unwrap();
+    assert!(matches!(gone, Verified::Broken { .. }), "{gone:?}");
 }
 
 #[tokio::test]

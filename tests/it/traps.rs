@@ -12,6 +12,7 @@ use mayday::api::client::Client;
 use mayday::api::protocol::ErrorCode;
 use mayday::cli::status;
 use mayday::domain::backup::Worth;
+use mayday::domain::checklist::{Evidence, ItemState};
 use mayday::domain::command::Ask;
 use mayday::domain::estate::{DataClass, Tier};
 use mayday::domain::event::Record;
@@ -99,6 +100,9 @@ struct When {
     writers: Option<BTreeMap<String, usize>>,
     backup: Option<String>,
     worth: Option<Worth>,
+    /// An item of the checklist, and what Mayday sees of it.
+    item: Option<String>,
+    evidence: Option<Evidence>,
 }
 
 /// What has to be so at the end. Records are written as their type, and their step if they are about one.
@@ -144,6 +148,12 @@ struct Expect {
     rpo: BTreeMap<DataClass, String>,
     /// What is known of the moment that the disruption began.
     onset: Option<Onset>,
+    /// By step of the run: words of the latest said of it.
+    #[serde(default)]
+    says: BTreeMap<String, String>,
+    /// Items of the checklist that nobody has answered for, among others.
+    #[serde(default)]
+    open: Vec<String>,
 }
 
 /// A lab, and the engine that watches it.
@@ -329,6 +339,7 @@ impl When {
             && self.journal.as_ref().is_none_or(|wanted| records.iter().any(|record| is(record, wanted)))
             && self.writers.iter().flatten().all(|(store, count)| writers(view, store) == *count)
             && self.backup.as_ref().is_none_or(|id| judged(id) == self.worth)
+            && self.item.as_ref().is_none_or(|id| item(view, id).and_then(|it| it.evidence()) == self.evidence)
     }
 }
 
@@ -353,6 +364,10 @@ fn is(record: &Record, wanted: &str) -> bool {
 fn writers(view: &Snapshot, store: &str) -> usize {
     let known = view.live.surveys.get(store).into_iter().flat_map(|known| &known.survey.members);
     known.filter(|member| member.role == Role::Writer).count()
+}
+
+fn item<'v>(view: &'v Snapshot, id: &str) -> Option<&'v ItemState> {
+    view.state.incident.as_ref()?.checklist.item(&id.into())
 }
 
 fn in_journal(expect: &Expect, records: &[Record]) -> Vec<String> {
@@ -417,6 +432,17 @@ fn in_state(expect: &Expect, view: &Snapshot) -> Vec<String> {
     for (step, phase) in &expect.phases {
         let found = run.map(|run| run.phase(&step.as_str().into()).to_string()).unwrap_or_default();
         differs(step.clone(), found, phase.to_string());
+    }
+    for (step, words) in &expect.says {
+        let said = run.and_then(|run| run.step(&step.as_str().into()));
+        let said = said.map(|it| format!("{} {}", it.detail, it.fault.as_ref().map_or("", |fault| fault.what.as_str())));
+        if !said.as_ref().is_some_and(|said| said.contains(words)) {
+            differs(format!("what {step} says"), said.unwrap_or_default(), words.clone());
+        }
+    }
+    for id in &expect.open {
+        let open = item(view, id).is_some_and(|it| it.standing().is_open());
+        differs(format!("{id} is open"), open.to_string(), "true".into());
     }
     for (step, undo) in &expect.undo {
         let found = run.and_then(|run| run.step(&step.as_str().into())?.card.as_ref().map(|card| card.undo));

@@ -16,11 +16,15 @@ use crate::domain::plan::StepSpec;
 use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
+use crate::systems::aws::is_silence;
 use crate::systems::dns::addresses;
 use crate::systems::dns::ask::normal;
 
 /// Where Route 53's control plane lives, whatever the region of a call.
 pub const CONTROL_PLANE: &str = "us-east-1";
+
+/// How often each name server is asked where clients go, when nothing else tells.
+const ROUNDS: usize = 3;
 
 /// Clients that keep an answer longer than this come late.
 const LONGEST_TTL: i64 = 120;
@@ -63,12 +67,59 @@ impl Shift {
         self.division.of(group).map_err(|why| self.zone.unfit(format!("{} {}: {why}", self.name, self.kind)))
     }
 
-    /// What was there before, as the journal holds it; what is there now if the step had nothing to do.
-    async fn before(&self, pre_image: &Value) -> Result<Group, Fault> {
-        match pre_image {
-            Value::Null => self.records().await,
-            kept => by_hand::kept(&self.zone, kept),
+    /// What name servers say while the API is silent: whether clients are where this step would send them.
+    async fn by_name_servers(&self, silence: Fault) -> Result<Observed, Fault> {
+        let served = self.zone.served(&self.name, &self.kind, ROUNDS).await?;
+        match served.is_only(&self.division.to) {
+            true => Ok(Observed::Done { detail: served.words() }),
+            false => Err(Fault { what: format!("{}; {}", silence.what, served.words()), ..silence }
+                .means("clients cannot be sent by this API now; health checks may move them by themselves")
+                .next("look at the health checks, then retry; `b` shows the commands for when the API answers")),
         }
+    }
+
+    /// What the records say, by the API alone.
+    async fn by_api(&self) -> Result<Observed, Fault> {
+        let now = self.records().await?;
+        Ok(match self.division.of(&now) {
+            Err(why) => Observed::Impossible { why: format!("{} {}: {why}", self.name, self.kind) },
+            Ok(target) if same(&now, &target) => {
+                Observed::Done { detail: format!("{} points at {}", self.name, self.division.to) }
+            }
+            Ok(target) => Observed::NotDone { detail: summary(&now, &target) },
+        })
+    }
+
+    /// Nothing was changed by this run: clients were found where they should be, by the name servers' word.
+    async fn verify_found(&self) -> Result<Verified, Fault> {
+        match self.by_api().await {
+            Ok(Observed::Done { .. }) => {}
+            Ok(other) => {
+                let served = self.zone.served(&self.name, &self.kind, ROUNDS).await?;
+                let detail = format!("{}, by their health checks; the records are still to change: {}", self.division.to, other.words());
+                return Ok(match served.is_only(&self.division.to) {
+                    true => Verified::HoldsForNow { detail: format!("name servers say {detail}") },
+                    false => Verified::Broken { why: format!("clients went away again; {}", other.words()) },
+                });
+            }
+            Err(fault) if is_silence(&fault) => {
+                let detail = self.by_name_servers(fault).await?.words().to_owned();
+                return Ok(Verified::HoldsForNow { detail });
+            }
+            Err(fault) => return Err(fault),
+        }
+        let target = self.divided(&self.records().await?)?;
+        self.verify_by(&target, false).await
+    }
+
+    /// Whether the name servers answer by `target`; what they say instead is explained.
+    async fn verify_by(&self, target: &[RecordSet], proven: bool) -> Result<Verified, Fault> {
+        let said = self.zone.ask_servers(&self.name, &self.kind).await?;
+        Ok(match self.answered(target, &said, proven).await {
+            Answered::AsWanted(detail) => Verified::Holds { detail, recovery_point: None },
+            Answered::Silence(detail) => Verified::Pending { detail },
+            Answered::Otherwise(seen) => self.explain(target, seen).await,
+        })
     }
 
     fn chosen<'a>(&self, target: &'a [RecordSet]) -> Option<&'a RecordSet> {
@@ -216,14 +267,14 @@ pub(super) async fn values(set: &RecordSet) -> Vec<String> {
 #[async_trait]
 impl Step for Shift {
     async fn observe(&self, _begun: Option<&Begun>) -> Result<Observed, Fault> {
-        let now = self.records().await?;
-        Ok(match self.division.of(&now) {
-            Err(why) => Observed::Impossible { why: format!("{} {}: {why}", self.name, self.kind) },
-            Ok(target) if same(&now, &target) => {
-                Observed::Done { detail: format!("{} points at {}", self.name, self.division.to) }
-            }
-            Ok(target) => Observed::NotDone { detail: summary(&now, &target) },
-        })
+        match self.by_api().await {
+            Err(fault) if is_silence(&fault) => self.by_name_servers(fault).await,
+            told => told,
+        }
+    }
+
+    async fn stays(&self) -> Result<Observed, Fault> {
+        self.by_api().await
     }
 
     async fn preview(&self) -> Result<Preview, Fault> {
@@ -254,7 +305,10 @@ impl Step for Shift {
     }
 
     async fn verify(&self, begun: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
-        let target = self.divided(&self.before(&begun.pre_image).await?)?;
+        if begun.pre_image.is_null() {
+            return self.verify_found().await;
+        }
+        let target = self.divided(&by_hand::kept::<Group>(&self.zone, &begun.pre_image)?)?;
         let mut proven = false;
         if let Some(change) = begun.receipt.get(CHANGE_ID) {
             match self.zone.in_sync(change).await {
@@ -265,12 +319,7 @@ impl Step for Shift {
                 Err(fault) => return Err(fault),
             }
         }
-        let said = self.zone.ask_servers(&self.name, &self.kind).await?;
-        Ok(match self.answered(&target, &said, proven).await {
-            Answered::AsWanted(detail) => Verified::Holds { detail, recovery_point: None },
-            Answered::Silence(detail) => Verified::Pending { detail },
-            Answered::Otherwise(seen) => self.explain(&target, seen).await,
-        })
+        self.verify_by(&target, proven).await
     }
 
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {

@@ -39,12 +39,16 @@ pub struct Zone {
     name_servers: Vec<String>,
     /// Who speaks for the zone: kept, because the control plane that tells it may be gone when it matters.
     servers: OnceCell<Vec<(String, SocketAddr)>>,
+    /// The values that name servers answer for a set identifier, as the config has them.
+    pub answers: BTreeMap<String, String>,
     /// Record sets by name and type as they were last previewed, for `by_hand`, which cannot ask.
     previewed: Mutex<BTreeMap<(String, String), Group>>,
+    /// The same as the API last told them: it may be silent when it matters.
+    told: Mutex<BTreeMap<(String, String), Group>>,
 }
 
 impl Zone {
-    pub fn new(system: &str, id: &str, aws: Aws, permits: Permits, name_servers: Vec<String>) -> Self {
+    pub fn new(system: &str, id: &str, aws: Aws, permits: Permits, name_servers: Vec<String>, answers: BTreeMap<String, String>) -> Self {
         let id = id.trim_start_matches("/hostedzone/").to_owned();
         Self {
             system: system.into(),
@@ -54,7 +58,9 @@ impl Zone {
             client: OnceCell::new(),
             name_servers,
             servers: OnceCell::new(),
+            answers,
             previewed: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -73,11 +79,22 @@ impl Zone {
         self.previewed.lock().unwrap_or_else(PoisonError::into_inner).get(&(name.into(), kind.into())).cloned()
     }
 
+    /// What the API told when it last answered.
+    pub fn told(&self, name: &str, kind: &str) -> Option<Group> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).get(&(name.into(), kind.into())).cloned()
+    }
+
     /// The record sets of one name and type, in Route 53's order; empty if there are none.
     ///
     /// # Errors
     /// When it cannot be asked, or lists what Mayday cannot restore.
-    pub fn records<'a>(&'a self, name: &'a str, kind: &'a str) -> BoxFuture<'a, Result<Group, Fault>> {
+    pub async fn records(&self, name: &str, kind: &str) -> Result<Group, Fault> {
+        let group = self.list(name, kind).await?;
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert((name.into(), kind.into()), group.clone());
+        Ok(group)
+    }
+
+    fn list<'a>(&'a self, name: &'a str, kind: &'a str) -> BoxFuture<'a, Result<Group, Fault>> {
         Box::pin(async move {
             let (wanted, kind) = (format!("{}.", name.trim_end_matches('.').to_ascii_lowercase()), RrType::from(kind));
             let client = self.client().await?;
