@@ -21,6 +21,7 @@ mod read;
 pub mod schema;
 pub mod suggest;
 mod warnings;
+mod ways;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

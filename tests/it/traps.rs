@@ -17,8 +17,10 @@ use mayday::domain::command::Ask;
 use mayday::domain::estate::{DataClass, Tier};
 use mayday::domain::event::Record;
 use mayday::domain::health::Status;
+use mayday::domain::hidden::HiddenDependency;
 use mayday::domain::incident::Onset;
 use mayday::domain::kinds::Undo;
+use mayday::domain::readiness::Ready;
 use mayday::domain::recovery::{Loss, Role};
 use mayday::domain::run::{Outcome, StepPhase};
 use mayday::domain::view::Snapshot;
@@ -47,6 +49,9 @@ struct Scenario {
     /// Laid over the config of the lab.
     #[serde(default)]
     config: toml::Table,
+    /// Systems added to the estate, as TOML that refers to the lab's endpoints as its config does.
+    #[serde(default)]
+    more: String,
     /// Plans of its own, by id.
     #[serde(default)]
     plans: BTreeMap<String, String>,
@@ -134,6 +139,17 @@ struct Expect {
     /// By plan: a finding of its readiness that is not a pass.
     #[serde(default)]
     finds: BTreeMap<String, String>,
+    /// By plan: what its readiness comes to.
+    #[serde(default)]
+    ready: BTreeMap<String, Ready>,
+    /// Without this region ...
+    without: Option<String>,
+    /// ... a plan comes to this,
+    #[serde(default)]
+    ready_without: BTreeMap<String, Ready>,
+    /// ... and what has a hidden dependency on it is this, with words of what that is.
+    #[serde(default)]
+    hidden: BTreeMap<String, String>,
     /// By step: words of its commands for a shell.
     #[serde(default)]
     by_hand: BTreeMap<String, String>,
@@ -151,6 +167,9 @@ struct Expect {
     /// By step of the run: words of the latest said of it.
     #[serde(default)]
     says: BTreeMap<String, String>,
+    /// By step of the run: words of a guard on its card.
+    #[serde(default)]
+    card: BTreeMap<String, String>,
     /// Items of the checklist that nobody has answered for, among others.
     #[serde(default)]
     open: Vec<String>,
@@ -167,7 +186,12 @@ struct Stage {
 impl Stage {
     async fn set(scenario: &Scenario) -> Self {
         let lab = Lab::start(Pace(SPEED)).await.unwrap();
-        let mut config: toml::Table = estate::config_for(&lab.endpoints, lab.world.pace).unwrap().parse().unwrap();
+        if scenario.more.contains("kind = \"arc\"") {
+            lab.world.truth().route53.follow_switches();
+        }
+        let text = format!("{}\n{}", estate::TEMPLATE, scenario.more);
+        let text = estate::filled(&text, &lab.endpoints, lab.world.pace).unwrap();
+        let mut config: toml::Table = text.parse().unwrap();
         unhurried(&mut config, "2s");
         lay_over(&mut config, &scenario.config);
         if !scenario.plans.is_empty() {
@@ -307,6 +331,24 @@ impl Stage {
             let stands = found[0].reasons().iter().any(|it| it.name == *name);
             wrong.extend((!stands).then(|| format!("readiness of {plan} does not find `{name}`")));
         }
+        for (plan, wanted) in &expect.ready {
+            let found = self.client.assess(Some(&plan.as_str().into())).await.unwrap()[0].ready();
+            wrong.extend((found != *wanted).then(|| format!("{plan} is {found}, not {wanted}")));
+        }
+        if let Some(region) = &expect.without {
+            let found = self.client.without(&region.as_str().into(), None).await.unwrap();
+            for (plan, wanted) in &expect.ready_without {
+                let ready = found.assessments.iter().find(|it| it.plan.as_str() == plan).map(|it| it.ready());
+                wrong.extend(
+                    (ready != Some(*wanted)).then(|| format!("{plan} without {region} is {ready:?}: {found:#?}")),
+                );
+            }
+            for (of, words) in &expect.hidden {
+                let named = |it: &&HiddenDependency| it.of == *of && it.what.contains(words) && !it.rid.is_empty();
+                let there = found.hidden.iter().any(|it| named(&it));
+                wrong.extend((!there).then(|| format!("no hidden dependency of {of} ({words}): {:#?}", found.hidden)));
+            }
+        }
         for (step, words) in &expect.by_hand {
             let plan = &view.state.run.as_ref().unwrap().plan.id;
             let steps = self.client.by_hand(plan, false).await.unwrap();
@@ -435,9 +477,17 @@ fn in_state(expect: &Expect, view: &Snapshot) -> Vec<String> {
     }
     for (step, words) in &expect.says {
         let said = run.and_then(|run| run.step(&step.as_str().into()));
-        let said = said.map(|it| format!("{} {}", it.detail, it.fault.as_ref().map_or("", |fault| fault.what.as_str())));
+        let said =
+            said.map(|it| format!("{} {}", it.detail, it.fault.as_ref().map_or("", |fault| fault.what.as_str())));
         if !said.as_ref().is_some_and(|said| said.contains(words)) {
             differs(format!("what {step} says"), said.unwrap_or_default(), words.clone());
+        }
+    }
+    for (step, words) in &expect.card {
+        let card = run.and_then(|run| run.step(&step.as_str().into())?.card.as_ref());
+        let guards: Vec<&str> = card.into_iter().flat_map(|it| &it.guards).map(|it| it.detail.as_str()).collect();
+        if !guards.iter().any(|detail| detail.contains(words.as_str())) {
+            differs(format!("the card of {step}"), guards.join(" | "), words.clone());
         }
     }
     for id in &expect.open {

@@ -13,6 +13,7 @@ use crate::domain::contacts::{Contact, OnCallLive, Support};
 use crate::domain::estate::{DataClass, Estate, RegionRole, Tier};
 use crate::domain::event::Event;
 use crate::domain::health;
+use crate::domain::hidden::HiddenDependency;
 use crate::domain::ids::{
     BackupId, ChannelId, IncidentId, ItemId, PlanId, RegionId, RunId, ServiceId, StepId, SystemId,
 };
@@ -180,6 +181,17 @@ pub struct ReadyAnswer {
     /// From 0 to 100.
     pub score: u32,
     pub findings: Vec<Finding>,
+}
+
+/// Plans held against reality without a region.
+#[derive(JsonSchema)]
+pub struct WithoutAnswer {
+    pub without: RegionId,
+    /// All plans, and what Mayday itself depends on.
+    pub ready: Ready,
+    pub plans: Vec<ReadyAnswer>,
+    /// The worst first.
+    pub hidden: Vec<HiddenDependency>,
 }
 
 /// Whom to call.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -13,15 +14,20 @@ use super::zone::{CHANGE_ID, Said, Zone};
 use crate::domain::estate::Estate;
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
+use crate::domain::readiness::CONTROL_PLANE_GUARD;
 use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
+use crate::domain::time::Span;
 use crate::systems::aws::is_silence;
 use crate::systems::dns::addresses;
 use crate::systems::dns::ask::normal;
 
 /// Where Route 53's control plane lives, whatever the region of a call.
 pub const CONTROL_PLANE: &str = "us-east-1";
+
+/// How soon record changes come back with accelerated recovery when the control plane's region is impaired.
+const ACCELERATED: Duration = Duration::from_secs(60 * 60);
 
 /// How often each name server is asked where clients go, when nothing else tells.
 const ROUNDS: usize = 3;
@@ -96,7 +102,11 @@ impl Shift {
             Ok(Observed::Done { .. }) => {}
             Ok(other) => {
                 let served = self.zone.served(&self.name, &self.kind, ROUNDS).await?;
-                let detail = format!("{}, by their health checks; the records are still to change: {}", self.division.to, other.words());
+                let detail = format!(
+                    "{}, by their health checks; the records are still to change: {}",
+                    self.division.to,
+                    other.words()
+                );
                 return Ok(match served.is_only(&self.division.to) {
                     true => Verified::HoldsForNow { detail: format!("name servers say {detail}") },
                     false => Verified::Broken { why: format!("clients went away again; {}", other.words()) },
@@ -177,26 +187,6 @@ impl Shift {
         Verified::Pending { detail: seen }
     }
 
-    async fn health_guard(&self, target: &[RecordSet]) -> Result<Guard, Fault> {
-        const NAME: &str = "target-health";
-        let Some(check) = self.chosen(target).and_then(|set| set.health_check_id.as_deref()) else {
-            let what = format!(
-                "{} has no health check: Route 53 sends clients there whether it serves or not",
-                self.division.to
-            );
-            return Ok(Guard::warn(NAME, what));
-        };
-        let health = self.zone.health(check).await?;
-        let words = format!("{check} of {}: {}", self.division.to, health.words());
-        Ok(match health {
-            Health::Healthy(_) => Guard::pass(NAME, words),
-            Health::Unhealthy(_) => {
-                Guard::block(NAME, format!("{words}; Route 53 would go on answering the other region"))
-            }
-            Health::Unknown(_) => Guard::warn(NAME, format!("{words}; if it is red, clients do not move")),
-        })
-    }
-
     fn ttl_guard(&self, target: &[RecordSet]) -> Guard {
         const NAME: &str = "ttl";
         match target.iter().filter_map(|set| set.ttl).max() {
@@ -208,29 +198,56 @@ impl Shift {
         }
     }
 
-    /// Whether the plan leans on the region that it leaves.
-    fn control_plane_guard(&self) -> Guard {
-        const NAME: &str = "control-plane";
+    /// Whether the plan leans on the region that it leaves. Accelerated recovery counts for who can wait for it.
+    async fn control_plane_guard(&self) -> Guard {
+        const NAME: &str = CONTROL_PLANE_GUARD;
         let to = self.region.clone().unwrap_or_else(|| self.estate.standby());
         let left = self.estate.regions.iter().any(|region| region.id.as_str() == CONTROL_PLANE && region.id != to);
-        match left {
-            true => Guard::warn(
+        let rto = self.estate.objectives.rto.values().min().map(|rto| rto.0);
+        let what = format!("record changes depend on {CONTROL_PLANE}, the region this step leaves");
+        let hour = format!("accelerated recovery brings them back after about {} min", ACCELERATED.as_secs() / 60);
+        match (left, left && self.zone.is_accelerated().await, rto) {
+            (false, ..) => Guard::pass(NAME, format!("{CONTROL_PLANE} is not left")),
+            (true, false, _) => Guard::warn(
                 NAME,
                 format!(
-                    "record changes depend on {CONTROL_PLANE}, the region this step leaves; an inverted health check is the way without it"
+                    "{what}; the switches of an ARC cluster, or an object that an inverted health check looks at, need it not"
                 ),
             ),
-            false => Guard::pass(NAME, format!("{CONTROL_PLANE} is not left")),
+            (true, true, Some(rto)) if rto >= ACCELERATED => {
+                Guard::warn("accelerated-recovery", format!("{what}; {hour}"))
+            }
+            (true, true, rto) => {
+                let rto = rto.map_or("an RTO is not set".into(), |rto| format!("the RTO is {}", Span(rto)));
+                Guard::warn(NAME, format!("{what}; {hour}, and {rto}"))
+            }
         }
     }
+}
 
-    async fn name_server_guard(&self) -> Guard {
-        const NAME: &str = "name-servers";
-        match self.zone.ask_servers(&self.name, &self.kind).await {
-            Ok(said) => heard(NAME, said.iter().filter(|(_, reply)| reply.is_ok()).count(), said.len()),
-            Err(fault) => Guard::warn(NAME, format!("{}: the effect could not be verified", fault.what)),
-        }
+/// Whether the effect of moving clients can be looked at.
+pub(super) async fn name_server_guard(zone: &Zone, name: &str, kind: &str) -> Guard {
+    const NAME: &str = "name-servers";
+    match zone.ask_servers(name, kind).await {
+        Ok(said) => heard(NAME, said.iter().filter(|(_, reply)| reply.is_ok()).count(), said.len()),
+        Err(fault) => Guard::warn(NAME, format!("{}: the effect could not be verified", fault.what)),
     }
+}
+
+/// Whether Route 53 would answer the record set `set`, called `to`, by its health check.
+pub(super) async fn health_guard(zone: &Zone, to: &str, set: Option<&RecordSet>) -> Result<Guard, Fault> {
+    const NAME: &str = "target-health";
+    let Some(check) = set.and_then(|set| set.health_check_id.as_deref()) else {
+        let what = format!("{to} has no health check: Route 53 sends clients there whether it serves or not");
+        return Ok(Guard::warn(NAME, what));
+    };
+    let health = zone.health(check).await?;
+    let words = format!("{check} of {to}: {}", health.words());
+    Ok(match health {
+        Health::Healthy(_) => Guard::pass(NAME, words),
+        Health::Unhealthy(_) => Guard::block(NAME, format!("{words}; Route 53 would go on answering the other region")),
+        Health::Unknown(_) => Guard::warn(NAME, format!("{words}; if it is red, clients do not move")),
+    })
 }
 
 /// Whether what clients are told can be looked at, by how many of the zone's name servers answer.
@@ -289,10 +306,10 @@ impl Step for Shift {
     async fn check(&self) -> Result<Checked, Fault> {
         let target = self.divided(&self.records().await?)?;
         let guards = vec![
-            self.health_guard(&target).await?,
+            health_guard(&self.zone, &self.division.to, self.chosen(&target)).await?,
             self.ttl_guard(&target),
-            self.control_plane_guard(),
-            self.name_server_guard().await,
+            self.control_plane_guard().await,
+            name_server_guard(&self.zone, &self.name, &self.kind).await,
         ];
         Ok(Checked { guards, promotion: None })
     }

@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_route53::Client;
-use aws_sdk_route53::types::{ChangeBatch, ChangeStatus, HealthCheck, RrType};
+use aws_sdk_route53::types::{
+    AcceleratedRecoveryStatus, ChangeBatch, ChangeStatus, HealthCheck, HealthCheckConfig, HealthCheckType, RrType,
+};
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
@@ -20,7 +22,7 @@ use crate::systems::dns::ask::{Question, Reply, ask};
 use crate::systems::permits::Permits;
 
 /// How long one name server may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a name server is called, and what it said; or why it said nothing.
 pub type Said = (String, Result<Reply, String>);
@@ -48,7 +50,14 @@ pub struct Zone {
 }
 
 impl Zone {
-    pub fn new(system: &str, id: &str, aws: Aws, permits: Permits, name_servers: Vec<String>, answers: BTreeMap<String, String>) -> Self {
+    pub fn new(
+        system: &str,
+        id: &str,
+        aws: Aws,
+        permits: Permits,
+        name_servers: Vec<String>,
+        answers: BTreeMap<String, String>,
+    ) -> Self {
         let id = id.trim_start_matches("/hostedzone/").to_owned();
         Self {
             system: system.into(),
@@ -195,6 +204,13 @@ impl Zone {
             let Some(config) = check.health_check_config.as_ref() else {
                 return Ok(Health::Unknown("its settings were not told".into()));
             };
+            if config.disabled != Some(true) && config.r#type == HealthCheckType::Calculated {
+                let mut children = Vec::new();
+                for child in config.child_health_checks() {
+                    children.push(self.child_health(child).await?);
+                }
+                return Ok(Health::by_children(config, &children));
+            }
             if let Some(known) = Health::by_settings(config) {
                 return Ok(known);
             }
@@ -202,6 +218,21 @@ impl Zone {
             let answer = self.aws.ask(Call::Read, "GetHealthCheckStatus", ask.send()).await?;
             Ok(Health::by_observations(config, answer.health_check_observations()))
         })
+    }
+
+    /// The health of what a calculated check counts; of one that counts others itself, nothing is known.
+    async fn child_health(&self, id: &str) -> Result<Health, Fault> {
+        let check = self.health_check(id).await?;
+        let calculated = |config: &HealthCheckConfig| config.r#type == HealthCheckType::Calculated;
+        match check.health_check_config.as_ref().is_some_and(calculated) {
+            true => Ok(Health::Unknown(format!("{} counts others itself", clean(id)))),
+            false => self.health(id).await,
+        }
+    }
+
+    /// Who speaks for the zone, asked for once.
+    pub async fn servers(&self) -> Result<&Vec<(String, SocketAddr)>, Fault> {
+        self.servers.get_or_try_init(|| self.find_servers()).await
     }
 
     /// The name servers that speak for the zone, with their addresses.
@@ -227,6 +258,17 @@ impl Zone {
         }
     }
 
+    /// Whether record changes come back through another region when that of the control plane fails. What is not told is a no.
+    pub fn is_accelerated(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let Ok(client) = self.client().await else { return false };
+            let ask = client.get_hosted_zone().id(&self.id);
+            let answer = self.aws.ask(Call::Read, "GetHostedZone", ask.send()).await.ok();
+            let features = answer.and_then(|answer| answer.hosted_zone?.features);
+            features.and_then(|it| it.accelerated_recovery_status) == Some(AcceleratedRecoveryStatus::Enabled)
+        })
+    }
+
     /// What each of the zone's name servers says, asked directly: no cache, no recursion.
     ///
     /// # Errors
@@ -234,7 +276,7 @@ impl Zone {
     pub fn ask_servers<'a>(&'a self, name: &'a str, kind: &'a str) -> BoxFuture<'a, Result<Vec<Said>, Fault>> {
         Box::pin(async move {
             let question = Question::new(name, kind, false).map_err(|why| self.unfit(why))?;
-            let servers = self.servers.get_or_try_init(|| self.find_servers()).await?;
+            let servers = self.servers().await?;
             let asking = servers.iter().map(|(server, address)| {
                 let question = &question;
                 async move { (server.clone(), ask(*address, question, PATIENCE).await) }
