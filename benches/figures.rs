@@ -23,7 +23,7 @@ use mayday::journal::{SqliteJournal, replay, resume};
 use mayday::lab::faults::Condition;
 use mayday::lab::kubernetes::SERVICES;
 use mayday::lab::rds::{REPLICA, State};
-use mayday::lab::world::{Mutation, Truth};
+use mayday::lab::world::{FRONT_DOORS, Mutation, Truth};
 use mayday::lab::{Lab, PRIMARY, Pace, estate};
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -429,18 +429,18 @@ struct Wait {
     holds: fn(&Truth) -> bool,
 }
 
-/// The writers' pods are gone, then the replica is promoted, then the zone's servers answer by the change.
+/// The writers' pods are gone, then the replica is promoted, then the zone's servers answer without the region that is left.
 fn critical_path() -> [Wait; 3] {
     let gone = |truth: &Truth| SERVICES.iter().all(|it| truth.kubernetes[PRIMARY].pods(it.name) == 0);
     let promoted = |truth: &Truth| {
         let replica = truth.rds.instance(REPLICA);
         replica.is_some_and(|it| it.source.is_none() && it.state == State::Available)
     };
-    let served = |truth: &Truth| truth.route53.in_sync();
+    let served = |truth: &Truth| truth.route53.resolve("app.gennet.example") == Some(FRONT_DOORS[1].1);
     [
         Wait { action: "PATCH deployments/scale", place: format!("kubernetes@{PRIMARY}"), holds: gone },
         Wait { action: "PromoteReadReplica", place: "rds@us-west-2".into(), holds: promoted },
-        Wait { action: "ChangeResourceRecordSets", place: "route53".into(), holds: served },
+        Wait { action: "PutObject", place: "s3@us-west-2".into(), holds: served },
     ]
 }
 

@@ -348,6 +348,9 @@ pub struct ReadyArgs {
     /// Show also what is as it should be
     #[arg(long)]
     pub all: bool,
+    /// Take this region away first: refuse every way that leads into it, and list what breaks
+    #[arg(long, value_name = "REGION")]
+    pub without: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

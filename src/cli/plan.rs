@@ -35,11 +35,12 @@ pub fn show(plan: &Plan) -> String {
         .map(|step| {
             let needs: Vec<&str> = step.needs.iter().map(|need| need.as_str()).collect();
             let needs = if needs.is_empty() { "-".to_owned() } else { needs.join(", ") };
+            let ways: Vec<&str> = step.ways.iter().map(|way| way.kind.as_str()).collect();
             vec![
                 step.id.to_string(),
                 step.gate.to_string(),
                 step.undo.to_string(),
-                step.kind.clone(),
+                if ways.is_empty() { step.kind.clone() } else { ways.join(", else ") },
                 step.title.clone(),
                 needs,
             ]

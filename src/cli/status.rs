@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::text::{self, clock, table};
+use crate::domain::checklist::Sight;
 use crate::domain::comms::{Outside, left_open, outside};
 use crate::domain::estate::{Estate, Region, Service, Tier};
 use crate::domain::health::Status;
@@ -186,6 +187,10 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
                 writeln!(out, "t0 {}: {}", at.strftime("%T UTC"), onset.words())?;
             }
             out.push_str(&verdicts(view));
+            for item in it.checklist.open().filter(|it| it.item.sees.contains(&Sight::Pinned)) {
+                let seen = item.seen.as_ref().map_or("not looked at yet", |seen| seen.detail.as_str());
+                writeln!(out, "NOT PINNED  {}: {seen} → mayday failover run {}", item.item.title, item.item.id)?;
+            }
             let (open, all) = (it.checklist.open().count(), it.checklist.items.len());
             if open > 0 && it.phase == Phase::Recovered {
                 writeln!(out, "{open} of {all} items of the checklist are open; see: mayday checklist")?;

@@ -7,7 +7,7 @@ use super::fill::{Values, is_value_name};
 use super::probes::{self, Pace};
 use super::read::{Doc, Table, Text};
 use super::suggest::one_of;
-use super::{backups, channels, checklist, contacts, params};
+use super::{backups, channels, checklist, contacts, params, ways};
 use crate::domain::backup::BackupSpec;
 use crate::domain::estate::{
     DataClass, Environment, Estate, Objectives, OnTrigger, Policy, ProbeSpec, Region, RegionRole, Service, Subject,
@@ -15,6 +15,7 @@ use crate::domain::estate::{
 };
 use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::{Kinds, SystemKind};
+use crate::domain::plan::WayName;
 use crate::domain::text::clean;
 use crate::domain::time::Span;
 use crate::messages::Templates;
@@ -29,6 +30,8 @@ pub struct Known<'k> {
     pub values: Values,
     /// Those of the messages.
     pub templates: Templates,
+    /// The ways to move clients that the estate has, the preferred one first.
+    pub traffic: Vec<WayName>,
 }
 
 /// A system that probes and steps may name.
@@ -104,7 +107,7 @@ impl Known<'_> {
 /// Reads all of the estate; what has mistakes is left out, and said.
 pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) -> (Estate, Known<'k>) {
     let doc = root.doc();
-    let (name, environment) = read_identity(root);
+    let (name, environment, runs_in) = read_identity(root);
     let mut known = Known {
         kinds,
         dir,
@@ -112,6 +115,7 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
         systems: Vec::new(),
         values: Values::new(),
         templates: Templates::default(),
+        traffic: ways::read_order(root),
     };
     let pace = Pace::read(root);
 
@@ -161,6 +165,7 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
         Estate {
             name,
             environment,
+            runs_in,
             regions,
             services,
             systems,
@@ -194,8 +199,8 @@ fn tables<'d>(root: &Table<'d>, name: &'static str) -> impl Iterator<Item = Tabl
     all.into_iter()
 }
 
-fn read_identity(root: &Table<'_>) -> (String, Environment) {
-    let unsaid = (String::new(), Environment::Production);
+fn read_identity(root: &Table<'_>) -> (String, Environment, Option<String>) {
+    let unsaid = (String::new(), Environment::Production, None);
     let Some(field) = root.get("estate") else {
         root.doc().say_of_file("there is no [estate]", "begin with [estate] and its name = \"…\"");
         return unsaid;
@@ -205,8 +210,9 @@ fn read_identity(root: &Table<'_>) -> (String, Environment) {
     };
     let name = table.need("name", "it heads every screen and report").and_then(|it| it.text());
     let environment = table.get("environment").and_then(|it| it.word(Environment::WORDS));
+    let runs_in = table.get("runs_in").and_then(|it| it.text()).map(Text::into_inner);
     table.close();
-    (name.map(Text::into_inner).unwrap_or_default(), environment.unwrap_or(Environment::Production))
+    (name.map(Text::into_inner).unwrap_or_default(), environment.unwrap_or(Environment::Production), runs_in)
 }
 
 fn read_region(table: &Table<'_>) -> Option<Region> {

@@ -20,6 +20,7 @@ mod probes;
 mod read;
 pub mod schema;
 pub mod suggest;
+mod ways;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

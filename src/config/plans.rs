@@ -14,6 +14,7 @@ use super::params;
 use super::read::{Doc, Field, NAME_HELP, Table, Text, is_name};
 use super::secret_names;
 use super::suggest::one_of;
+use super::ways::Others;
 use crate::domain::estate::{DataClass, Estate, Tier};
 use crate::domain::ids::{PlanId, StepId};
 use crate::domain::kinds::{StepKind, SystemKind};
@@ -28,6 +29,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("neo4j-drop-server", include_str!("../../assets/plans/neo4j-drop-server.toml")),
     ("redis-failover", include_str!("../../assets/plans/redis-failover.toml")),
     ("reprotect", include_str!("../../assets/plans/reprotect.toml")),
+    ("pin-clients", include_str!("../../assets/plans/pin-clients.toml")),
     ("service-failover", include_str!("../../assets/plans/service-failover.toml")),
 ];
 
@@ -184,8 +186,10 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
         known.system_named(&table);
         return None;
     };
+    let others = Others::read(&table, kind.role);
     let system = known.system_for(&table, system_kind, region.as_ref());
     let params = params::read(&table, &format!("a step of kind `{}`", kind.name), kind.params, &known.params());
+    let at = table.get("kind");
     table.close();
     let gate = match gate {
         Some(given) => given?,
@@ -193,7 +197,7 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
         None => Gate::Auto,
     };
     let system = system?;
-    Some(StepSpec {
+    let step = StepSpec {
         id: id?.into_inner().into(),
         title: title?.into_inner(),
         kind: kind.name.into(),
@@ -209,10 +213,12 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
         role: kind.role,
         undo: kind.undo,
         params,
-    })
+        ways: Vec::new(),
+    };
+    others.of(step, &at?, known)
 }
 
-fn read_kind(table: &Table<'_>, known: &Known<'_>) -> Option<(&'static SystemKind, &'static StepKind)> {
+pub(super) fn read_kind(table: &Table<'_>, known: &Known<'_>) -> Option<(&'static SystemKind, &'static StepKind)> {
     let field = table.need("kind", "`mayday kinds` lists them")?;
     let name = field.text()?.into_inner();
     let found = known.kinds.step(&name);

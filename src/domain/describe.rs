@@ -117,6 +117,7 @@ pub fn describe(record: &Record) -> Said {
             let (tone, word) = seen(*evidence);
             (tone, with(format!("{item}: {word}"), detail))
         }
+        E::ItemAdded { item } => (Warn, with(format!("{}: to do before the end", item.id), &item.title)),
         E::ItemTicked { item, note, against: None } => (Good, with(format!("{item}: ticked"), note)),
         E::ItemTicked { item, note, against: Some(evidence) } => {
             (Warn, with(format!("{item}: ticked AGAINST “{evidence}”"), note))

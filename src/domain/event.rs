@@ -169,6 +169,10 @@ pub enum Event {
         items: Vec<Item>,
         baseline: Box<Baseline>,
     },
+    /// What was done has left something to do before the incident is over.
+    ItemAdded {
+        item: Item,
+    },
     /// What Mayday sees of an item of the checklist has changed.
     ItemSeen {
         item: ItemId,

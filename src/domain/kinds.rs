@@ -97,6 +97,46 @@ impl Param {
     }
 }
 
+/// Where a way out leads.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum To {
+    /// The region that this parameter names; the primary when it is left out.
+    Primary(&'static str),
+    /// The same for the standby.
+    Standby(&'static str),
+    /// The system's own region.
+    Own,
+    /// This region, whatever the estate.
+    Always(&'static str),
+    /// This region, as long as the parameter is left out.
+    WhenAbsent(&'static str),
+    /// Each member's own, by the table of this name.
+    Members(&'static str),
+}
+
+/// A way out of Mayday: the parameter that says where it goes, the region that it leads into, and how to do without.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct WayOut {
+    pub param: &'static str,
+    pub to: To,
+    pub what: &'static str,
+    /// Only asked whether all is ready; a failover does not need it.
+    pub peace: bool,
+    /// How to be rid of it, where that can be said without looking.
+    pub rid: &'static str,
+}
+
+impl WayOut {
+    pub const fn new(param: &'static str, to: To, what: &'static str) -> Self {
+        Self { param, to, what, peace: false, rid: "" }
+    }
+    /// Something to set, without which the region is asked.
+    pub const fn unset(param: &'static str, home: &'static str, what: &'static str, rid: &'static str) -> Self {
+        Self { param, to: To::WhenAbsent(home), what, peace: false, rid }
+    }
+}
+
 /// A kind of system: how to connect, what can be probed, which steps exist.
 #[derive(Debug, Serialize)]
 pub struct SystemKind {
@@ -106,6 +146,8 @@ pub struct SystemKind {
     /// Needs no `[[system]]` of its own (http, tcp, dns, script): probes and steps use it by kind alone.
     pub ambient: bool,
     pub params: &'static [Param],
+    /// Where its calls go.
+    pub ways: &'static [WayOut],
     pub probes: &'static [ProbeKind],
     pub steps: &'static [StepKind],
     pub backups: &'static [BackupKind],

@@ -14,6 +14,7 @@ pub mod estate;
 pub mod event;
 pub mod evidence;
 pub mod health;
+pub mod hidden;
 pub mod ids;
 pub mod incident;
 pub mod journal;

@@ -47,6 +47,10 @@ pub struct Finding {
     pub detail: String,
 }
 
+/// The guard of a step that moves clients: whether the way that it takes leads through the region that it leaves. It warns at the gate,
+/// where the way may be open all the same; a plan that depends on it is not ready.
+pub const CONTROL_PLANE_GUARD: &str = "control-plane";
+
 /// A plan held against reality.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Assessment {
@@ -203,7 +207,7 @@ fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Resul
         match &seen.checked {
             Ok(Checked { guards, promotion }) => {
                 let lasting = guards.iter().filter(|it| !it.situational);
-                findings.extend(lasting.map(|it| made(&it.name, it.verdict.into(), it.detail.clone())));
+                findings.extend(lasting.map(|it| made(&it.name, finds(it), it.detail.clone())));
                 if spec.role == StepRole::Promotes {
                     findings.extend(
                         promotion_ready(view, spec, promotion.as_ref())
@@ -221,6 +225,14 @@ fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Resul
         Err(fault) => findings.push(made("access", Finds::Unknown, fault.to_string())),
     }
     findings
+}
+
+/// What a guard means in peace.
+fn finds(guard: &Guard) -> Finds {
+    match (guard.name.as_str(), guard.verdict) {
+        (CONTROL_PLANE_GUARD, GuardVerdict::Warn) => Finds::Fail,
+        (_, verdict) => verdict.into(),
+    }
 }
 
 /// What reality says of what a step is about. A step that only looks says nothing by not having looked yet: whether it could is for its

@@ -80,6 +80,10 @@ impl Step for Carried {
         Ok(verified)
     }
 
+    async fn stays(&self) -> Result<Observed, Fault> {
+        self.step.stays().await
+    }
+
     fn still_runs(&self, begun: &Begun) -> bool {
         self.step.still_runs(&self.begun(begun))
     }

@@ -38,6 +38,7 @@ pub const KIND: SystemKind = SystemKind {
     name: "mayday",
     title: "Mayday itself",
     ambient: true,
+    ways: &[],
     params: &[],
     probes: &[],
     steps: &[

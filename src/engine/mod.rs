@@ -21,6 +21,7 @@ mod shared;
 mod stores;
 mod watchman;
 mod way_back;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -40,6 +41,7 @@ use crate::domain::comms::{Message, Purpose, Wording};
 use crate::domain::contacts::Rota;
 use crate::domain::drill::DrillResult;
 use crate::domain::estate::Estate;
+use crate::domain::hidden::Apart;
 use crate::domain::ids::{IncidentId, PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
 use crate::domain::live::{Attached, Gaze, LiveChange};
@@ -82,6 +84,8 @@ pub struct Parts {
     pub records: PathBuf,
     /// The clocks of this machine.
     pub clock: Arc<dyn Clock>,
+    /// Who takes a region away, to see what breaks; absent where nobody can.
+    pub apart: Option<Arc<dyn Apart>>,
 }
 
 /// How to reach a running engine from within its process.
@@ -302,7 +306,7 @@ impl Handle {
     /// When there is no such plan.
     pub async fn preview(&self, plan: &PlanId) -> Result<Vec<StepPreview>, Refusal> {
         let plan = self.plan(plan)?;
-        let previews = plan.steps.iter().map(|spec| runner::preview(&self.shared, spec));
+        let previews = plan.steps.iter().map(|spec| runner::preview(&self.shared, &self.shared.systems, spec));
         Ok(futures::future::join_all(previews).await)
     }
 

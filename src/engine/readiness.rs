@@ -9,15 +9,18 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::clock::Beats;
-use super::{Handle, runner};
-use crate::domain::command::Report;
+use super::{Handle, builtin, runner};
+use crate::domain::command::{Refusal, RefusalReason, Report};
 use crate::domain::comms::Channel;
 use crate::domain::health::Status;
-use crate::domain::ids::{ChannelId, PlanId};
+use crate::domain::hidden::{self, Left, Without};
+use crate::domain::ids::{ChannelId, PlanId, RegionId, SystemId};
+use crate::domain::kinds::StepRole;
 use crate::domain::live::LiveChange;
 use crate::domain::plan::{Plan, StepSpec};
 use crate::domain::readiness::{Assessment, Evidence, Fact, Finds, assess};
 use crate::domain::system::{Fault, Fitness};
+use crate::domain::text::clean;
 use crate::domain::view::{Snapshot, StepPreview};
 
 /// How long the first assessment waits for the first looks at stores and backups.
@@ -136,9 +139,10 @@ impl Handle {
         let mut assessments = Vec::new();
         let mut facts = BTreeMap::new();
         let reach = self.reach().await;
+        let here = Through { systems: &self.shared.systems, gone: None };
         // One after the other: the rates of the APIs belong to everybody, most of all in an incident.
         for plan in plans {
-            assessments.push(one(self, plan, &mut facts, &reach).await);
+            assessments.push(one(self, here, plan, &mut facts, &reach).await);
         }
         if assessments.is_empty() {
             return assessments;
@@ -147,6 +151,44 @@ impl Handle {
         self.report(Report::Readiness { plans: briefs }).await;
         self.shared.live(LiveChange::Readiness { assessments: assessments.clone() });
         assessments
+    }
+}
+
+impl Handle {
+    /// Holds one plan, or all, against reality with and without a region, and says what breaks. Nothing of it is journalled: it is no
+    /// finding of now.
+    ///
+    /// # Errors
+    /// When the estate has no such region, or nobody here can take one away.
+    pub async fn without(&self, region: &RegionId, only: Option<&PlanId>) -> Result<Without, Refusal> {
+        let estate = self.estate();
+        let known: Vec<&str> = estate.regions.iter().map(|it| it.id.as_str()).collect();
+        if !known.contains(&region.as_str()) {
+            let why = format!("there is no region `{}`", clean(region.as_str()));
+            return Err(Refusal::new(RefusalReason::NotFound, why, format!("choose one of {}", known.join(", "))));
+        }
+        let nobody = || Refusal::new(RefusalReason::Conflict, "this engine cannot take a region away", "");
+        let Left { mut systems, clusters, own } = self.shared.apart.as_ref().ok_or_else(nobody)?.without(region);
+        let builtin = SystemId::from(builtin::KIND.name);
+        systems.extend(self.shared.systems.get(&builtin).map(|mayday| (builtin, mayday.clone())));
+        let reach = self.reach().await;
+        let (mut facts, mut assessments, mut found) = (BTreeMap::new(), Vec::new(), own);
+        let counts = |plan: &&Arc<Plan>| match only {
+            Some(only) => &plan.id == only,
+            None => plan.leaves(region),
+        };
+        let here = Through { systems: &self.shared.systems, gone: None };
+        let there = Through { systems: &systems, gone: Some(region) };
+        for plan in self.plans().iter().filter(counts) {
+            let before = one(self, here, plan, &mut facts, &reach).await;
+            let mut after = one(self, there, plan, &mut facts, &reach).await;
+            hidden::still_leans(&before, &mut after);
+            hidden::not_played(&mut after, plan, &clusters);
+            found.extend(hidden::broken(&before, &after, region));
+            assessments.push(after);
+        }
+        found.sort_by_key(|it| std::cmp::Reverse(it.finds));
+        Ok(Without { region: region.clone(), assessments, hidden: found })
     }
 }
 
@@ -166,10 +208,17 @@ impl Handle {
 
 type Facts = BTreeMap<String, Result<Vec<Fact>, Fault>>;
 
-async fn one(engine: &Handle, plan: &Plan, facts: &mut Facts, reach: &Reach) -> Assessment {
+/// The systems that a plan is looked at through, and the region that they are cut off from.
+#[derive(Clone, Copy)]
+struct Through<'e> {
+    systems: &'e builtin::Systems,
+    gone: Option<&'e RegionId>,
+}
+
+async fn one(engine: &Handle, through: Through<'_>, plan: &Plan, facts: &mut Facts, reach: &Reach) -> Assessment {
     let shared = &engine.shared;
-    let previews = join_all(plan.steps.iter().map(|spec| runner::preview(shared, spec))).await;
-    let fitness = join_all(plan.steps.iter().map(|spec| fitness(engine, spec))).await;
+    let previews = join_all(plan.steps.iter().map(|spec| runner::preview(shared, through.systems, spec))).await;
+    let fitness = join_all(plan.steps.iter().map(|spec| fitness(engine, through, spec))).await;
     let kinds = kinds_of(engine, plan);
     for kind in &kinds {
         if !facts.contains_key(kind) {
@@ -182,13 +231,18 @@ async fn one(engine: &Handle, plan: &Plan, facts: &mut Facts, reach: &Reach) -> 
         steps,
         parity: kinds.iter().filter_map(|kind| facts.get(kind).cloned()).collect(),
         reach: reach.clone(),
-        threatened: view.state.serving(&view.estate),
+        threatened: through.gone.cloned().unwrap_or_else(|| view.state.serving(&view.estate)),
     };
     assess(&view, plan, &evidence)
 }
 
-async fn fitness(engine: &Handle, spec: &StepSpec) -> Result<Fitness, Fault> {
-    let step = runner::driver(&engine.shared, spec)?;
+async fn fitness(engine: &Handle, through: Through<'_>, spec: &StepSpec) -> Result<Fitness, Fault> {
+    let there = engine.estate().system(&spec.system).and_then(|it| it.region.clone());
+    // Of a region that is gone nobody asks whether its writers could be stopped.
+    if spec.role == StepRole::Fences && through.gone.is_some() && there.as_ref() == through.gone {
+        return Ok(Fitness::default());
+    }
+    let step = runner::driver_of(&engine.shared, through.systems, spec)?;
     let late = || Fault::transient(spec.system.as_str(), format!("no answer within {} s", ASK.as_secs()));
     timeout(ASK, step.fitness()).await.unwrap_or_else(|_| Err(late()))
 }

@@ -20,6 +20,7 @@ pub static KIND: SystemKind = SystemKind {
     name: "files",
     title: "Copies in a folder of this host",
     ambient: true,
+    ways: &[],
     params: &[],
     probes: &[],
     steps: &[],

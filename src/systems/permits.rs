@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::domain::estate::SystemSpec;
-use crate::domain::kinds::{Param, ParamType};
+use crate::domain::kinds::{Param, ParamType, To, WayOut};
 use crate::domain::readiness::access;
 use crate::domain::system::{Fault, Fitness};
 use crate::domain::text::clean;
@@ -24,6 +24,8 @@ pub const STS_ENDPOINT_URL: Param =
     Param::optional("sts_endpoint_url", ParamType::Url, "an endpoint of STS other than AWS's own");
 pub const IAM_ENDPOINT_URL: Param =
     Param::optional("iam_endpoint_url", ParamType::Url, "an endpoint of IAM other than AWS's own");
+
+pub const IAM_WAY: WayOut = WayOut { peace: true, ..WayOut::new(IAM_ENDPOINT_URL.name, To::Always(REGION), "IAM") };
 
 /// IAM is global; its one endpoint is signed for as in this region.
 const REGION: &str = "us-east-1";

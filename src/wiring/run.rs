@@ -19,8 +19,9 @@ use crate::cli::{self, backups, check, checklist, contacts, plan, ready, status,
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::comms::{Answers, Duty, HandOver};
-use crate::domain::ids::{PlanId, RunId};
+use crate::domain::ids::{PlanId, RegionId, RunId};
 use crate::domain::plan::Plan;
+use crate::domain::readiness::Ready;
 use crate::domain::run::Mode;
 use crate::domain::view::Snapshot;
 use crate::domain::wayback::FAILBACK;
@@ -165,6 +166,11 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
         }
         Command::Ready(args) => {
             let plan = args.name.map(PlanId::from);
+            if let Some(region) = args.without.map(RegionId::from) {
+                let found = client.without(&region, plan.as_ref()).await?;
+                say(format, &ready::without_json(&found), ready::without(&found, args.all))?;
+                return Ok(if found.ready() > Ready::AtRisk { Exit::NotReady } else { Exit::Ok });
+            }
             let found = client.assess(plan.as_ref()).await?;
             say(format, &ready::json(&found), ready::text(&found, args.all))?;
             Ok(if ready::fails(&found) { Exit::NotReady } else { Exit::Ok })

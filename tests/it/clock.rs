@@ -220,6 +220,7 @@ impl Site {
             reporter: Arc::new(mayday::report::Reports),
             records: self.dir.path().join("records"),
             clock: self.clock.clone(),
+            apart: None,
         };
         Handle::start(parts).await.unwrap()
     }

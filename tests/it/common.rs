@@ -73,6 +73,7 @@ pub fn estate() -> Arc<Estate> {
     Arc::new(Estate {
         name: "lab".into(),
         environment: Environment::Production,
+        runs_in: None,
         regions: vec![region(PRIMARY, RegionRole::Primary), region(STANDBY, RegionRole::Standby)],
         services: Vec::new(),
         systems: Vec::new(),
@@ -200,6 +201,7 @@ pub fn spec(kind: &str, region: &str, given: Value) -> StepSpec {
         role: row.role,
         undo: row.undo,
         params: params(row.params, given),
+        ways: Vec::new(),
     }
 }
 

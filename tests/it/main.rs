@@ -2,6 +2,7 @@
 
 mod api;
 mod app;
+mod arc;
 mod architecture;
 mod attacks;
 mod broken;

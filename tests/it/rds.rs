@@ -68,7 +68,7 @@ async fn holds(step: &dyn Step, begun: &Begun) -> String {
     eventually("verified", async || match step.verify(begun, &Log::default()).await.unwrap() {
         Verified::Holds { detail, .. } => Some(detail),
         Verified::Pending { .. } => None,
-        Verified::Broken { why } => panic!("{why}"),
+        other => panic!("{other:?}"),
     })
     .await
 }

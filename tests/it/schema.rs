@@ -207,6 +207,7 @@ async fn what_is_printed_for_programs_is_what_the_schemas_say() {
     for (name, words) in [
         ("backups", "backups"),
         ("ready", "ready"),
+        ("without", "ready --without us-east-1"),
         ("contacts", "contacts"),
         ("check", "check"),
         ("plan-list", "plan list"),

@@ -53,6 +53,7 @@ const OUTPUTS: &[Output] = &[
     ("status", "mayday status -o json", of::<shapes::StatusAnswer>),
     ("backups", "mayday backups -o json", of::<shapes::BackupsAnswer>),
     ("ready", "mayday ready -o json", of::<Vec<shapes::ReadyAnswer>>),
+    ("without", "mayday ready --without REGION -o json", of::<shapes::WithoutAnswer>),
     ("contacts", "mayday contacts -o json", of::<shapes::ContactsAnswer>),
     ("check", "mayday check -o json", of::<shapes::CheckAnswer>),
     ("plan-list", "mayday plan list -o json", of::<Vec<shapes::PlanLine>>),

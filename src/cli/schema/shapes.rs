@@ -13,6 +13,7 @@ use crate::domain::contacts::{Contact, OnCallLive, Support};
 use crate::domain::estate::{DataClass, Estate, RegionRole, Tier};
 use crate::domain::event::Event;
 use crate::domain::health;
+use crate::domain::hidden::HiddenDependency;
 use crate::domain::ids::{
     BackupId, ChannelId, IncidentId, ItemId, PlanId, ProbeId, RegionId, RunId, ServiceId, StepId, SystemId,
 };
@@ -207,6 +208,17 @@ pub struct FailureAnswer {
     pub exit: u8,
     /// What that exit code means.
     pub meaning: String,
+}
+
+/// Plans held against reality without a region.
+#[derive(JsonSchema)]
+pub struct WithoutAnswer {
+    pub without: RegionId,
+    /// All plans, and what Mayday itself depends on.
+    pub ready: Ready,
+    pub plans: Vec<ReadyAnswer>,
+    /// The worst first.
+    pub hidden: Vec<HiddenDependency>,
 }
 
 /// Whom to call.

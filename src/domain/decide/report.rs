@@ -276,6 +276,11 @@ fn verified(draft: &mut Draft<'_>, run: &RunId, step: &StepId, outcome: &Result<
             let (detail, point) = (detail.clone(), recovery_point.clone());
             return draft.event(Event::StepVerified { run, step: id, detail, point });
         }
+        Ok(Verified::HoldsForNow { detail }) => {
+            let region = draft.job(step).and_then(|job| job.step.region);
+            draft.event(Event::StepVerified { run, step: id, detail: detail.clone(), point: None });
+            return checklist::unpinned(draft, region.as_ref());
+        }
         Ok(Verified::Pending { detail }) => {
             let limit = draft.job(step).map(|job| job.step.timeout.to_string()).unwrap_or_default();
             Fault::permanent("mayday", format!("no effect to be seen after {limit}: {detail}"))

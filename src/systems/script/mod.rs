@@ -48,6 +48,7 @@ pub static KIND: SystemKind = SystemKind {
     name: "script",
     title: "Commands of your own",
     ambient: true,
+    ways: &[],
     params: &[],
     probes: &[
         ProbeKind {

@@ -48,6 +48,7 @@ pub fn estate() -> Estate {
     Estate {
         name: "gennet".into(),
         environment: crate::domain::estate::Environment::Production,
+        runs_in: None,
         regions: vec![region(EAST, RegionRole::Primary), region(WEST, RegionRole::Standby)],
         services: SERVICES.iter().map(service).collect(),
         systems: STORES.iter().map(store).collect(),
@@ -318,6 +319,7 @@ fn spec((id, kind, system, needs, gate, role, undo): &Row) -> StepSpec {
         role: *role,
         undo: *undo,
         params: Params(BTreeMap::new()),
+        ways: Vec::new(),
     }
 }
 

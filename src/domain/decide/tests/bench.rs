@@ -51,6 +51,7 @@ pub fn estate() -> Estate {
     Estate {
         name: "Test".into(),
         environment: crate::domain::estate::Environment::Production,
+        runs_in: None,
         regions: vec![region("us-east-1", RegionRole::Primary), region(STANDBY, RegionRole::Standby)],
         services: vec![Service { id: "api".into(), title: "API".into(), tier: Tier::Critical }],
         systems: vec![SystemSpec {
@@ -94,6 +95,7 @@ pub fn step(id: &str, role: StepRole, gate: Gate, needs: &[&str]) -> StepSpec {
         role,
         undo: if role == StepRole::Promotes { Undo::PointOfNoReturn } else { Undo::Revert },
         params: Params::default(),
+        ways: Vec::new(),
     }
 }
 
