@@ -135,6 +135,7 @@ mod tests {
             send_at: review.as_of,
             next_due: None,
             deliveries: [("status".into(), 1), ("mail".into(), 2), ("chat".into(), 1)].into(),
+            only_page: false,
             chain: None,
         }
     }

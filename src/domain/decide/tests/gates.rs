@@ -63,7 +63,8 @@ fn guards_are_run_again_before_an_old_answer_counts() {
     bench.prepared("promote", found);
     assert_eq!((bench.phase("promote"), bench.effects_on("promote", apply)), (StepPhase::Blocked, 0));
     // The answer is gone: what is sound again asks again.
-    look(&mut bench, "promote", bench.sound(2));
+    let sound = bench.sound(2);
+    look(&mut bench, "promote", sound);
     assert_eq!((bench.phase("promote"), bench.effects_on("promote", apply)), (StepPhase::Gated, 0));
 }
 
@@ -121,7 +122,8 @@ fn open_gates_ripen_and_a_look_that_sees_the_same_keeps_them_fresh() {
     assert!(ripe(&bench).is_empty(), "it is fresh");
     bench.pass(45);
     assert_eq!(ripe(&bench), ["fence", "scale"]);
-    look(&mut bench, "fence", bench.sound(2));
+    let sound = bench.sound(2);
+    look(&mut bench, "fence", sound);
     assert_eq!(ripe(&bench), ["scale"]);
     assert_eq!(bench.events(|it| matches!(it, Event::StepLookedAgain { .. })), 1);
     bench.pass(30);
