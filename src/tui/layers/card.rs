@@ -307,7 +307,7 @@ fn outlook(look: &Look<'_>, run: &Run, step: &StepRun, card: &GateCard) -> Vec<L
                 Role::Warn,
             )
         } else {
-            (format!("{} old, good for {}; taken anew by itself", age(old), length(limit)), Role::Text)
+            (format!("{} old, good for {}", age(old), length(limit)), Role::Text)
         };
         out.push(row(look, "seen", words, role));
         out.push(readiness(look, run));
