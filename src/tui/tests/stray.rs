@@ -98,7 +98,7 @@ fn one_key_tells_everyone_and_another_one_takes_it_back() {
     let mut stage = Stage::new(Scene::paged());
     stage.keys("U");
     let posted = stage.scene.snap.state.outbox.messages.last().unwrap();
-    assert_eq!(posted.message.purpose, Purpose::Investigating);
+    assert_eq!(posted.message.purpose, Purpose::Investigating, "{:?}", stage.app.message);
     let text = stage.text(80, 24);
     assert!(text.contains("▸ u  take back") && text.contains("internal · public · customers"), "{text}");
     stage.keys("u");
