@@ -62,7 +62,7 @@ async fn commands_that_all_want_an_engine_get_one_and_the_same() {
     assert_eq!(starts.len(), 1, "one engine, started once: {starts:?}");
     home.says("engine stop").await.is(0, &["the engine stops"]);
     eventually("its socket is gone", async || (!home.socket().exists()).then_some(())).await;
-    home.says("engine stop").await.is(UNREACHABLE, &["no engine answers", "mayday engine"]);
+    home.says("engine stop").await.is(UNREACHABLE, &["no engine runs in", "nothing to stop"]);
 }
 
 #[tokio::test]
