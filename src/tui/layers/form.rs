@@ -26,6 +26,8 @@ pub struct Form {
     pub purpose: Purpose,
     /// What is said once the engine has done it.
     pub said: String,
+    /// It was sent once already, and something was wrong: nobody is told of a mistake that he had no time to make.
+    tried: bool,
 }
 
 /// One field.
@@ -96,6 +98,11 @@ impl Field {
         }
     }
 
+    /// What has to be typed is told before it is.
+    fn wants_phrase(&self) -> bool {
+        matches!(&self.value, Value::Text { phrase: Some(_), .. })
+    }
+
     /// What is wrong with it, if anything.
     fn mistake(&self) -> Option<String> {
         let Value::Text { phrase, required, .. } = &self.value else { return None };
@@ -118,7 +125,16 @@ pub fn edit_line(area: &mut TextArea<'_>, key: KeyEvent) {
 
 impl Form {
     pub fn new(title: impl Into<String>, purpose: Purpose, fields: Vec<Field>) -> Self {
-        Self { title: title.into(), about: Vec::new(), danger: false, fields, at: 0, purpose, said: String::new() }
+        Self {
+            title: title.into(),
+            about: Vec::new(),
+            danger: false,
+            fields,
+            at: 0,
+            purpose,
+            said: String::new(),
+            tried: false,
+        }
     }
     pub fn about(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.about.extend(lines);
@@ -175,15 +191,17 @@ impl Form {
     /// What is wrong with a field, which is then the one being filled in.
     pub fn submit(&mut self) -> Result<Option<Vec<String>>, String> {
         if let Some(wrong) = self.fields[self.at].mistake() {
+            self.tried = true;
             return Err(wrong);
         }
         if self.at + 1 < self.fields.len() {
             self.at += 1;
+            self.tried = false;
             return Ok(None);
         }
         let mistake = |(at, field): (usize, &Field)| field.mistake().map(|wrong| (at, wrong));
         if let Some((at, wrong)) = self.fields.iter().enumerate().find_map(mistake) {
-            self.at = at;
+            (self.at, self.tried) = (at, true);
             return Err(wrong);
         }
         Ok(Some(self.values()))
@@ -226,7 +244,8 @@ impl Form {
                 }
             }
             lines.push(Line::from(line));
-            if active && let Some(wrong) = field.mistake() {
+            let shown = active && (self.tried || field.wants_phrase());
+            if let Some(wrong) = field.mistake().filter(|_| shown) {
                 lines.push(Line::from(look.span(format!("{:label$}{wrong}", ""), Role::Dim)));
             } else {
                 lines.push(Line::default());

@@ -6,7 +6,7 @@ use crate::domain::plan::Plan;
 use crate::domain::readiness::{Brief, Finding};
 use crate::domain::time::At;
 
-use super::super::format::{age, column, right, wrap};
+use super::super::format::{self, age, column, right, wrap};
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
@@ -39,17 +39,17 @@ fn steps(seconds: f64) -> String {
 /// `● regional-failover  at risk   97 of 100  ▁▂▇█`
 fn line(look: &Look<'_>, plan: &Plan, brief: Option<(At, &Brief)>, columns: usize) -> Line<'static> {
     let mut row = Row::new(columns);
-    let name = columns.saturating_sub(3 + 10 + 4).min(22);
+    let name = columns.saturating_sub(3 + 11 + 4 + 14).clamp(16, 40).min(columns.saturating_sub(3 + 11 + 4));
     let Some((at, brief)) = brief else {
         row.left(look.span(" ? ", Role::Unknown));
-        row.left(look.span(column(plan.id.as_str(), name), Role::Text));
+        row.left(look.span(format::name(plan.id.as_str(), name), Role::Text));
         row.left(look.span(" not looked at yet", Role::Unknown));
         return row.into_line();
     };
     let mark = mark::ready(brief.ready);
     let old = look.snap.estate.assessment_is_old(at, look.now);
     row.left(look.span(format!(" {} ", mark.glyph), mark.role));
-    row.left(look.span(column(plan.id.as_str(), name), Role::Text));
+    row.left(look.span(format::name(plan.id.as_str(), name), Role::Text));
     row.left(look.span(format!(" {}", column(mark.word, 10)), mark.role));
     row.left(look.span(right(&brief.score.to_string(), 3), if old { Role::Unknown } else { mark.role }));
     if old {

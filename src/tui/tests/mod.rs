@@ -2,6 +2,7 @@
 
 mod drills;
 pub mod estate;
+mod fits;
 mod hands;
 mod look;
 mod reach;
