@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use mayday::cli::args::{Cli, Command};
+use mayday::cli::args::{Cli, Command, Format};
+use mayday::cli::exit;
 use mayday::cli::out::Quiet;
 use mayday::systems::script::keeper;
 use mayday::wiring::{self, Failure};
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     keep_memory();
     let engine = matches!(cli.command, Some(Command::Engine(_)));
+    let for_programs = cli.common.output == Format::Json && cli.command.as_ref().is_none_or(Command::answers_once);
     log(engine);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -39,6 +41,10 @@ fn main() -> ExitCode {
     match outcome {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(Failure { exit, text }) => {
+            if for_programs {
+                // A program that asked for JSON is answered in JSON; people read the line below.
+                let _ = writeln!(Quiet(std::io::stdout()), "{}", exit::failure(exit, &text));
+            }
             // The exit code speaks even where nobody reads any more.
             let _ = writeln!(Quiet(std::io::stderr()), "mayday: {text}");
             ExitCode::from(exit.code())

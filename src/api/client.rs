@@ -20,7 +20,8 @@ use super::user::account;
 use crate::domain::command::Ask;
 use crate::domain::comms::Message;
 use crate::domain::event::Record;
-use crate::domain::ids::{IncidentId, PlanId, SessionId};
+use crate::domain::hidden::Without;
+use crate::domain::ids::{IncidentId, PlanId, RegionId, SessionId};
 use crate::domain::journal::Chain;
 use crate::domain::live::Gaze;
 use crate::domain::readiness::Assessment;
@@ -103,6 +104,14 @@ impl Client {
         let query = plan.map(|plan| format!("?plan={}", encode(plan.as_str()))).unwrap_or_default();
         let path = format!("{}{query}", routes::READINESS.path);
         self.call(routes::READINESS, &path, None::<&()>).await
+    }
+
+    /// # Errors
+    /// Also when there is no such region or plan.
+    pub async fn without(&self, region: &RegionId, plan: Option<&PlanId>) -> Result<Without, ApiError> {
+        let query = plan.map(|plan| format!("?plan={}", encode(plan.as_str()))).unwrap_or_default();
+        let path = routes::WITHOUT.path.replace("{id}", &encode(region.as_str()));
+        self.call(routes::WITHOUT, &format!("{path}{query}"), None::<&()>).await
     }
 
     /// The review of an incident, or of the latest one.

@@ -8,6 +8,7 @@ use super::protocol::{Accepted, ApiError, COMMANDS, LOOKS, NotedHead, READ_ONLY,
 use crate::domain::command::Ask;
 use crate::domain::comms::Message;
 use crate::domain::event::Record;
+use crate::domain::hidden::Without;
 use crate::domain::journal::Chain;
 use crate::domain::live::Gaze;
 use crate::domain::readiness::Assessment;
@@ -82,6 +83,7 @@ const TYPES: &[(&str, Of)] = &[
     ("StepPreviews", of::<Vec<StepPreview>>),
     ("StepsByHand", of::<Vec<StepByHand>>),
     ("Assessments", of::<Vec<Assessment>>),
+    ("Without", of::<Without>),
     ("Messages", of::<Vec<Message>>),
     ("Metrics", |_| json_schema!({ "type": "string", "description": "the Prometheus text format" })),
     ("Records", of::<Vec<Record>>),

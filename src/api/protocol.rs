@@ -46,6 +46,8 @@ routes! {
         "The commands that do a plan without Mayday", "" => "StepsByHand";
     READINESS = "POST" "/v1/readiness" [("plan", "string")],
         "Hold one plan, or all, against reality now; nothing is changed", "" => "Assessments";
+    WITHOUT = "POST" "/v1/readiness/without/{id}" [("plan", "string")],
+        "Hold one plan, or all that leave the region, against reality without it, and list what breaks", "" => "Without";
     METRICS = "GET" "/v1/metrics" [], "Freshness, exposure, readiness and clocks in the Prometheus text format", "" => "Metrics";
     DRAFTS = "GET" "/v1/drafts" [("note", "string")], "Every update as it would be sent now; nothing is sent", "" => "Messages";
     JOURNAL = "GET" "/v1/journal" [("after", "integer"), ("limit", "integer")],

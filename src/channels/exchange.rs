@@ -161,14 +161,14 @@ impl Voice {
     pub fn broken(&self, what: impl Into<String>) -> Fault {
         Fault::permanent(self.id(), what)
             .means("nobody is told by this channel")
-            .next(format!("mend [[channel]] {}, then `mayday outbox retry`", self.id()))
+            .next(format!("fix [[channel]] {}, then `mayday outbox retry`", self.id()))
     }
 
     /// The parameters can never work.
     pub fn unfit(&self, what: impl Into<String>) -> Fault {
         Fault::permanent(self.id(), what)
             .means("nobody would be told by this channel")
-            .next(format!("mend [[channel]] {}, then `mayday check`", self.id()))
+            .next(format!("fix [[channel]] {}, then `mayday check`", self.id()))
     }
 
     pub fn throttled(&self, pause: Option<Duration>) -> Fault {

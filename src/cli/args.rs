@@ -162,6 +162,14 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it prints one answer; what prints line after line says how it ended by its exit code alone.
+    pub fn answers_once(&self) -> bool {
+        let lines = matches!(self, Self::Watch(_) | Self::Metrics | Self::Engine(_) | Self::Man);
+        !lines && !matches!(self, Self::Journal(JournalCommand::Export | JournalCommand::Tail { follow: true, .. }))
+    }
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct WatchArgs {
     /// How often the clocks are told while an incident is open, in seconds; 0 for never
@@ -192,9 +200,9 @@ pub enum ConfigCommand {
 
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
-    /// What goes wrong
-    #[arg(long, default_value = crate::cli::DEFAULT_SCENARIO)]
-    pub scenario: String,
+    /// What goes wrong; region-dark when left out
+    #[arg(long)]
+    pub scenario: Option<String>,
     /// How many times faster the lab lives
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
@@ -208,8 +216,27 @@ pub struct DemoArgs {
     /// Where lab.json is written, so that `mayday lab break --dir DIR` reaches this lab from another terminal
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// End the demo that goes on in the background; asks whether its folder is to be kept
+    #[arg(long, conflicts_with_all = ["headless", "list", "scenario", "dir"])]
+    pub end: bool,
+    /// With --end: keep its folder (journal, review, config), and ask nothing
+    #[arg(long, requires = "end")]
+    pub keep: bool,
+    /// With --end: delete its folder, and ask nothing
+    #[arg(long, requires = "end", conflicts_with = "keep")]
+    pub delete: bool,
+    /// Be what goes on in the background, in this folder
+    #[arg(long, hide = true, value_name = "FOLDER")]
+    pub host: Option<PathBuf>,
     #[command(flatten)]
     pub cockpit: CockpitArgs,
+}
+
+impl DemoArgs {
+    /// The scenario's name.
+    pub fn scenario(&self) -> &str {
+        self.scenario.as_deref().unwrap_or(super::DEFAULT_SCENARIO)
+    }
 }
 
 #[derive(Clone, Debug, Args)]
@@ -321,6 +348,9 @@ pub struct ReadyArgs {
     /// Show also what is as it should be
     #[arg(long)]
     pub all: bool,
+    /// Take this region away first: refuse every way that leads into it, and list what breaks
+    #[arg(long, value_name = "REGION")]
+    pub without: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -384,7 +414,7 @@ pub enum FailoverCommand {
 pub enum WaybackCommand {
     /// What is unprotected now, until when a run can be reverted, whether clients could be brought back
     Status,
-    /// The plan that would bring clients back, made from what the failover did
+    /// The plan that would move clients back, made from what the failover did
     Plan,
 }
 
@@ -466,6 +496,12 @@ pub struct NotifyArgs {
     /// Do not wait until every channel has answered
     #[arg(long)]
     pub no_wait: bool,
+    /// Of this incident, which was closed lately: monitoring or resolved
+    #[arg(long, value_name = "ID")]
+    pub incident: Option<String>,
+    /// Why `resolved` is told while items of the checklist are open
+    #[arg(long, default_value = "", value_name = "REASON")]
+    pub despite: String,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -535,10 +571,10 @@ pub struct SeverityArgs {
     pub severity: Option<Severity>,
     #[arg(long, default_value = "")]
     pub reason: String,
-    /// Who is hit: nobody-yet, some, most
+    /// Who is hit: none-yet, some, most
     #[arg(long, conflicts_with = "severity")]
     pub affected: Option<Affected>,
-    /// What does not work: nuisance, standard-down, critical-slow, critical-down
+    /// What does not work: minor, standard-down, critical-slow, critical-down
     #[arg(long, conflicts_with = "severity")]
     pub broken: Option<Broken>,
     /// Is data lost, or about to be: safe, unsure, at-risk
@@ -569,6 +605,9 @@ pub enum IncidentCommand {
         /// Why items of the checklist that are open stay so
         #[arg(long, default_value = "", value_name = "REASON")]
         despite: String,
+        /// Tell everyone `resolved` with it; without, what is left open outside is listed
+        #[arg(long)]
+        tell: bool,
     },
     /// You work on it: the page needs nobody else
     Ack,

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use serde_json::{Value, json};
+
 use crate::api::protocol::{ApiError, ErrorCode};
 
 /// What a run of the program came to.
@@ -34,7 +36,7 @@ pub const TABLE: &[(Exit, u8, &str)] = &[
     (
         Exit::NotReady,
         9,
-        "a plan would not work now, a backup would not do, a drill is due or none is configured, something is unprotected, or that is not known",
+        "a plan would not work now, a backup is too old or incomplete, a drill is due or none is configured, something is unprotected, or that is not known",
     ),
     (Exit::OpenItems, 10, "items of the checklist are open"),
 ];
@@ -69,6 +71,11 @@ impl From<&ApiError> for Exit {
             ErrorCode::Config => Exit::Config,
         }
     }
+}
+
+/// A failure, for programs.
+pub fn failure(exit: Exit, text: &str) -> Value {
+    json!({ "error": text, "exit": exit.code(), "meaning": exit.meaning() })
 }
 
 /// For `--help`.

@@ -115,7 +115,7 @@ pub fn waiting(run: &Run) -> String {
             StepPhase::Gated if spec.gate == Gate::Typed => format!("mayday step confirm {id} --phrase {phrase}"),
             StepPhase::Gated => format!("mayday step confirm {id}"),
             StepPhase::Blocked => format!(
-                "mend it and `mayday step retry {id}`, or `mayday step override {id} --phrase 'override {phrase}' --reason …`"
+                "fix it and `mayday step retry {id}`, or `mayday step override {id} --phrase 'override {phrase}' --reason …`"
             ),
             StepPhase::Asking => {
                 format!("look by hand, then `mayday step done {id} --reason …` or `mayday step retry {id} --reason …`")

@@ -120,8 +120,8 @@ pub fn asks_for(param: &Param) -> bool {
 /// How the value of a parameter is typed, where that is not plain.
 pub fn how(ty: ParamType) -> &'static str {
     match ty {
-        ParamType::List => " (several: a, b, c)",
-        ParamType::Map | ParamType::Numbers => " (name=value, name=value)",
+        ParamType::List | ParamType::Addresses | ParamType::Command => " (several: a, b, c)",
+        ParamType::Map | ParamType::Regions | ParamType::Numbers => " (name=value, name=value)",
         ParamType::Secret => SECRETS,
         _ => "",
     }
@@ -156,12 +156,15 @@ pub fn value(ty: ParamType, typed: &str) -> Result<String, String> {
             "false" | "no" | "n" => "false".into(),
             _ => return Err("say true or false".into()),
         },
-        ParamType::List => format!("[{}]", items().map(text).collect::<Vec<_>>().join(", ")),
-        ParamType::Map | ParamType::Numbers => {
+        ParamType::List | ParamType::Addresses | ParamType::Command => {
+            format!("[{}]", items().map(text).collect::<Vec<_>>().join(", "))
+        }
+        ParamType::Map | ParamType::Regions | ParamType::Numbers => {
             let mut pairs = Vec::new();
             for item in items() {
                 let (name, value) = pair(item).ok_or("this is not name=value")?;
-                let value = if ty == ParamType::Map { text(&value) } else { self::value(ParamType::Integer, &value)? };
+                let value =
+                    if ty == ParamType::Numbers { self::value(ParamType::Integer, &value)? } else { text(&value) };
                 pairs.push(format!("{} = {value}", text(&name)));
             }
             format!("{{ {} }}", pairs.join(", "))

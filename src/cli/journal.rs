@@ -19,8 +19,8 @@ pub fn proof(chain: &Chain, noted: Option<(&str, u64)>, anchored: bool) -> Strin
             state directory that is a loss: an engine opens it only by a typed phrase. Compare with a head that was noted outside: \
             mayday journal verify --head HEAD"
             .to_owned(),
-        None => "Proven: nothing before that was altered, cut off or put in since it was written. Not proven: that nobody wrote all of it \
-            anew; compare with a head that was noted outside (messages, reviews and drills carry it): mayday journal verify --head HEAD"
+        None => "Proven: nothing before that was altered, cut off or put in since it was written. Not proven: that nobody rewrote all of it; \
+            compare with a head that was noted outside (messages, reviews and drills carry it): mayday journal verify --head HEAD"
             .to_owned(),
         Some((head, seq)) => format!(
             "It came by the noted head {head} at record {seq}: up to there it is the one that was noted. What came after that is held \

@@ -38,6 +38,11 @@ pub fn kinds(kinds: &Kinds, name: Option<&str>, json: bool, out: &mut impl Write
     said.map_err(|error| Fault::permanent("kinds", format!("the output cannot be written: {error}")))
 }
 
+/// Whether anything is of that name.
+pub fn is_known(kinds: &Kinds, name: &str) -> bool {
+    find(kinds, name).is_ok()
+}
+
 fn find(kinds: &Kinds, name: &str) -> Result<Row, Fault> {
     let system = kinds.system(name).map(Row::System);
     let probe = || kinds.probe(name).map(|(_, row)| Row::Probe(row));

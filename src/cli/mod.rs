@@ -5,6 +5,7 @@ pub mod backups;
 pub mod check;
 pub mod checklist;
 pub mod contacts;
+pub mod done;
 pub mod drill;
 pub mod exit;
 pub mod failover;

@@ -1,10 +1,13 @@
 //! `mayday notify` and `mayday outbox`: what would be said, what was said, and how it fares.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::text::table;
-use crate::domain::comms::{Audience, Delivery, Message, Posted, due, length, moment, standing};
-use crate::domain::time::seconds_between;
+use crate::domain::comms::{Audience, Delivery, Message, PartPhase, Posted, due, length, moment, standing};
+use crate::domain::ids::ChannelId;
+use crate::domain::time::{At, seconds_between};
 use crate::domain::view::Snapshot;
 
 /// What would be sent, for people.
@@ -76,6 +79,22 @@ pub fn text(view: &Snapshot) -> String {
         return format!("Nothing was said yet.\n{next}");
     }
     format!("{}{next}", table(&["message", "purpose", "channel", "how it fares"], &rows))
+}
+
+/// What has changed of a message's deliveries since it was told last: a line each, for whoever waits for it.
+pub fn news(posted: &Posted, now: At, told: &mut BTreeMap<ChannelId, PartPhase>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (channel, delivery) in &posted.deliveries {
+        let phase = delivery.phase();
+        if told.insert(channel.clone(), phase) != Some(phase) {
+            lines.push(format!("{channel}: {}", standing(delivery, now).1));
+        }
+    }
+    if !lines.is_empty() {
+        let sent = posted.deliveries.values().filter(|it| it.phase() == PartPhase::Sent).count();
+        lines.push(format!("{sent} of {} channels have it", posted.deliveries.len()));
+    }
+    lines
 }
 
 /// The next update, in a line.

@@ -1,6 +1,7 @@
 //! `mayday plan` and `mayday by-hand`.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -8,15 +9,23 @@ use super::text::table;
 use crate::domain::plan::Plan;
 use crate::domain::system::{Fault, GuardVerdict, Observed};
 use crate::domain::view::{Snapshot, StepByHand, StepPreview};
+use crate::domain::wayback::{self, FAILBACK};
 
 pub fn list_json(view: &Snapshot) -> Value {
-    let plan = |plan: &std::sync::Arc<Plan>| json!({ "id": plan.id, "title": plan.title, "about": plan.about, "steps": plan.steps.len() });
-    Value::Array(view.plans.iter().map(plan).collect())
+    let plan = |plan: &Arc<Plan>| json!({ "id": plan.id, "title": plan.title, "about": plan.about, "steps": plan.steps.len() });
+    Value::Array(offered(view).iter().map(plan).collect())
 }
 
 pub fn list(view: &Snapshot) -> String {
-    let row = |plan: &std::sync::Arc<Plan>| vec![plan.id.to_string(), plan.steps.len().to_string(), plan.title.clone()];
-    table(&["plan", "steps", "what it does"], &view.plans.iter().map(row).collect::<Vec<_>>())
+    let row = |plan: &Arc<Plan>| vec![plan.id.to_string(), plan.steps.len().to_string(), plan.title.clone()];
+    table(&["plan", "steps", "what it does"], &offered(view).iter().map(row).collect::<Vec<_>>())
+}
+
+/// The plans of the estate, and the way back where it can be made now.
+fn offered(view: &Snapshot) -> Vec<Arc<Plan>> {
+    let made = wayback::plan(&view.estate, &view.state, &view.plans, &FAILBACK.into()).ok();
+    let made = made.filter(|made| view.plans.iter().all(|plan| plan.id != made.id));
+    view.plans.iter().cloned().chain(made).collect()
 }
 
 pub fn show(plan: &Plan) -> String {
@@ -26,11 +35,12 @@ pub fn show(plan: &Plan) -> String {
         .map(|step| {
             let needs: Vec<&str> = step.needs.iter().map(|need| need.as_str()).collect();
             let needs = if needs.is_empty() { "-".to_owned() } else { needs.join(", ") };
+            let ways: Vec<&str> = step.ways.iter().map(|way| way.kind.as_str()).collect();
             vec![
                 step.id.to_string(),
                 step.gate.to_string(),
                 step.undo.to_string(),
-                step.kind.clone(),
+                if ways.is_empty() { step.kind.clone() } else { ways.join(", else ") },
                 step.title.clone(),
                 needs,
             ]

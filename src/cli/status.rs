@@ -2,12 +2,15 @@
 
 use std::fmt::Write;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::text::{self, clock, table};
-use crate::domain::estate::{Estate, Region, RegionRole, Service, Tier};
+use crate::domain::checklist::Sight;
+use crate::domain::comms::{Outside, left_open, outside};
+use crate::domain::estate::{Estate, Region, Service, Tier};
 use crate::domain::health::Status;
-use crate::domain::ids::PlanId;
+use crate::domain::ids::{PlanId, ProbeId, RegionId, ServiceId};
 use crate::domain::incident::{Onset, Phase};
 use crate::domain::readiness::Brief;
 use crate::domain::recovery::Loss;
@@ -41,6 +44,7 @@ pub fn json(view: &Snapshot) -> Value {
         "serving": view.state.serving(&view.estate),
         "hold": view.state.hold,
         "incident": view.state.incident,
+        "outside": still_open(view),
         "run": view.state.run.as_ref().map(|run| json!({
             "id": run.id, "plan": run.plan.id, "mode": run.mode, "open": run.is_open(), "outcome": run.outcome,
             "waits_for_human": run.waits_for_human(view.state.hold.is_some()), "steps": super::failover::steps_json(run),
@@ -50,6 +54,7 @@ pub fn json(view: &Snapshot) -> Value {
         "rpo": rpo(view),
         "regions": view.estate.regions.iter().map(|region| region_json(view, region)).collect::<Vec<_>>(),
         "services": services,
+        "why": why(view),
         "clients_path": view.clients_path(view.now).iter().map(|(service, seen)| json!({
             "id": service.id, "status": seen.status(), "detail": seen.worst().map(|worst| worst.detail),
         })).collect::<Vec<_>>(),
@@ -80,6 +85,42 @@ fn service_json(view: &Snapshot, service: &Service) -> Value {
 
 fn service_status(view: &Snapshot, service: &Service, region: &Region) -> Status {
     view.service(service, &region.id, view.now).status()
+}
+
+/// Something of a region that is not healthy, and what was seen of it.
+#[derive(Serialize)]
+struct Why<'v> {
+    /// A service; `None` is the region itself.
+    service: Option<&'v ServiceId>,
+    region: &'v RegionId,
+    status: Status,
+    /// The probe that says the worst.
+    probe: &'v ProbeId,
+    detail: &'v str,
+}
+
+impl Why<'_> {
+    fn cells(self) -> Vec<String> {
+        let of = self.service.map_or_else(|| "the region itself".to_owned(), ToString::to_string);
+        vec![of, self.region.to_string(), self.status.to_string(), format!("{}: {}", self.probe, self.detail)]
+    }
+}
+
+/// Why each region and service is not healthy that is not, by the probe that says the worst of it.
+fn why(view: &Snapshot) -> Vec<Why<'_>> {
+    let mut all = Vec::new();
+    for region in &view.estate.regions {
+        let itself = [(None, view.region(&region.id, view.now))];
+        let services = view.estate.services.iter();
+        let services = services.map(|it| (Some(&it.id), view.service(it, &region.id, view.now)));
+        for (service, seen) in itself.into_iter().chain(services) {
+            let status = seen.status();
+            if let Some(worst) = seen.worst().filter(|_| status != Status::Healthy) {
+                all.push(Why { service, region: &region.id, status, probe: &worst.probe.id, detail: worst.detail });
+            }
+        }
+    }
+    all
 }
 
 /// A tier is as well as the worst of its services.
@@ -133,6 +174,11 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     match &view.state.incident {
         None => {
             writeln!(out, "No incident is open.")?;
+            if let Some(left) = left_open(&view.estate, &view.state, view.now) {
+                writeln!(out, "{} is closed, and this is open outside:", left.incident)?;
+                open_outside(out, &left)?;
+                writeln!(out, "  → mayday notify resolved --incident {}", left.incident)?;
+            }
             rules(out, view)?;
         }
         Some(it) => {
@@ -141,9 +187,18 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
                 writeln!(out, "t0 {}: {}", at.strftime("%T UTC"), onset.words())?;
             }
             out.push_str(&verdicts(view));
+            for item in it.checklist.open().filter(|it| it.item.sees.contains(&Sight::Pinned)) {
+                let seen = item.seen.as_ref().map_or("not looked at yet", |seen| seen.detail.as_str());
+                writeln!(out, "NOT PINNED  {}: {seen} → mayday failover run {}", item.item.title, item.item.id)?;
+            }
             let (open, all) = (it.checklist.open().count(), it.checklist.items.len());
             if open > 0 && it.phase == Phase::Recovered {
                 writeln!(out, "{open} of {all} items of the checklist are open; see: mayday checklist")?;
+            }
+            let left = outside(&view.estate, &view.state, &it.id, view.now);
+            if it.phase == Phase::Recovered && !left.is_closed() {
+                writeln!(out, "open outside until it is closed (mayday incident close --tell):")?;
+                open_outside(out, &left)?;
             }
         }
     }
@@ -170,6 +225,16 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
         write!(out, "\n{}", table(&["plan", "", "score", "seen", ""], &rows))?;
     }
     Ok(())
+}
+
+fn open_outside(out: &mut String, left: &Outside) -> std::fmt::Result {
+    left.lines().into_iter().try_for_each(|(_, words)| writeln!(out, "  {words}"))
+}
+
+/// What is open outside of the open incident, or of the last closed one.
+fn still_open(view: &Snapshot) -> Option<Outside> {
+    let open = view.state.incident.as_ref().map(|it| outside(&view.estate, &view.state, &it.id, view.now));
+    open.or_else(|| left_open(&view.estate, &view.state, view.now))
 }
 
 /// The rules of the plan whose condition holds: when each is met, by which evidence, and what it proposes.
@@ -215,8 +280,9 @@ pub fn judged(view: &Snapshot, met: fn(Option<bool>) -> &'static str) -> String 
 
 fn services(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     let regions = &view.estate.regions;
-    let role = |role: RegionRole| if role == RegionRole::Primary { "" } else { " (standby)" };
-    let titles: Vec<String> = regions.iter().map(|region| format!("{}{}", region.id, role(region.role))).collect();
+    let serving = view.state.serving(&view.estate);
+    let part = |region: &Region| if region.id == serving { "serving" } else { region.role.word() };
+    let titles: Vec<String> = regions.iter().map(|region| format!("{} ({})", region.id, part(region))).collect();
     let head: Vec<&str> = ["service", "tier"].into_iter().chain(titles.iter().map(String::as_str)).collect();
     let row = |service: &Service| {
         let mut cells = vec![service.id.to_string(), service.tier.to_string()];
@@ -234,6 +300,10 @@ fn services(out: &mut String, view: &Snapshot) -> std::fmt::Result {
         rows.extend(of_tier(tier).map(row));
     }
     write!(out, "{}", table(&head, &rows))?;
+    let rows: Vec<Vec<String>> = why(view).into_iter().map(Why::cells).collect();
+    if !rows.is_empty() {
+        write!(out, "\n{}", table(&["not healthy", "region", "", "why"], &rows))?;
+    }
     let path = view.clients_path(view.now);
     let said = |(service, seen): &(&Service, RollUp<'_>)| {
         let detail = seen.worst().map_or("", |worst| worst.detail);

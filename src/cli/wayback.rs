@@ -13,7 +13,7 @@ fn gaps(view: &Snapshot) -> Vec<Unprotected> {
 }
 
 fn window(view: &Snapshot, moved: &Moved) -> Window {
-    Window::of(&view.state, moved, &view.estate.policy, view.now)
+    Window::of(&view.estate, &view.state, moved, &view.live.probes, view.now)
 }
 
 /// Why clients cannot be brought back now; `None` when they can.
@@ -40,8 +40,12 @@ pub fn json(view: &Snapshot) -> Value {
             "run": moved.run, "plan": moved.plan.id, "from": moved.from, "to": moved.to, "at": moved.at, "fenced": moved.fenced,
             "revert_until": moved.closes_at(&view.estate.policy),
             "revert_seconds_left": match window(view, moved) {
-                Window::Open(left) => Some(left),
-                Window::Closed | Window::Built => None,
+                Window::Open(left) | Window::Against(left, _) => Some(left),
+                Window::Nothing | Window::Closed | Window::Built => None,
+            },
+            "revert_despite": match window(view, moved) {
+                Window::Against(_, why) => why,
+                _ => Vec::new(),
             },
         })),
         "unprotected": gaps(view),
@@ -66,6 +70,15 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
             Window::Open(left) => {
                 writeln!(out, "it can be reverted for {}: mayday failover revert --reason …", length(left))?;
             }
+            Window::Against(left, why) => {
+                writeln!(out, "it should not be reverted ({} left): {}", length(left), why.join("; "))?;
+                writeln!(
+                    out,
+                    "  if it has to be: mayday failover revert --phrase 'override revert {}' --reason …",
+                    moved.plan.id
+                )?;
+            }
+            Window::Nothing => writeln!(out, "nothing of it can be reverted: clients come back by a failback only")?,
             Window::Closed => writeln!(out, "its commit window has closed: clients come back by a failback only")?,
             Window::Built => writeln!(out, "a later run builds on it: clients come back by a failback only")?,
         }

@@ -7,7 +7,7 @@ use super::fill::{Values, is_value_name};
 use super::probes::{self, Pace};
 use super::read::{Doc, Table, Text};
 use super::suggest::one_of;
-use super::{backups, channels, checklist, contacts, params};
+use super::{backups, channels, checklist, contacts, params, ways};
 use crate::domain::backup::BackupSpec;
 use crate::domain::estate::{
     DataClass, Environment, Estate, Objectives, OnTrigger, Policy, ProbeSpec, Region, RegionRole, Service, Subject,
@@ -15,6 +15,7 @@ use crate::domain::estate::{
 };
 use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::{Kinds, SystemKind};
+use crate::domain::plan::WayName;
 use crate::domain::text::clean;
 use crate::domain::time::Span;
 use crate::messages::Templates;
@@ -29,6 +30,8 @@ pub struct Known<'k> {
     pub values: Values,
     /// Those of the messages.
     pub templates: Templates,
+    /// The ways to move clients that the estate has, the preferred one first.
+    pub traffic: Vec<WayName>,
 }
 
 /// A system that probes and steps may name.
@@ -78,10 +81,14 @@ impl Known<'_> {
             }
             return found.map(|it| it.id.clone());
         }
-        let near = |it: &&&KnownSystem| region.is_none() || it.region.is_none() || it.region.as_ref() == region;
-        match fitting.iter().filter(near).collect::<Vec<_>>()[..] {
-            [only] => Some(only.id.clone()),
-            [] => {
+        let near = |it: &&KnownSystem| region.is_none() || it.region.is_none() || it.region.as_ref() == region;
+        let (sure, unsure): (Vec<&KnownSystem>, Vec<&KnownSystem>) =
+            fitting.iter().copied().filter(|it| near(&it)).partition(|it| it.kind.is_some());
+        match (&sure[..], &unsure[..]) {
+            ([only], _) => Some(only.id.clone()),
+            // It may be the one whose kind is not known, which is told there.
+            ([], [some, ..]) => Some(some.id.clone()),
+            ([], []) => {
                 let place = region.map(|region| format!(" in {region}")).unwrap_or_default();
                 table.say(format!("there is no system of kind `{}`{place}", kind.name), one_of("", &ids));
                 None
@@ -100,7 +107,7 @@ impl Known<'_> {
 /// Reads all of the estate; what has mistakes is left out, and said.
 pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) -> (Estate, Known<'k>) {
     let doc = root.doc();
-    let (name, environment) = read_identity(root);
+    let (name, environment, runs_in) = read_identity(root);
     let mut known = Known {
         kinds,
         dir,
@@ -108,6 +115,7 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
         systems: Vec::new(),
         values: Values::new(),
         templates: Templates::default(),
+        traffic: ways::read_order(root),
     };
     let pace = Pace::read(root);
 
@@ -115,10 +123,11 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
     let ids = tables_of_regions.iter().filter_map(|it| it.get("id")?.value().as_str());
     known.regions = ids.map(RegionId::from).collect();
     let read: Vec<Option<Region>> = tables_of_regions.iter().map(read_region).collect();
-    let regions: Vec<Region> = read.iter().flatten().cloned().collect();
+    let mut regions: Vec<Region> = read.iter().flatten().cloned().collect();
     if regions.len() == read.len() {
         check_roles(doc, &regions);
     }
+    stand_in(&mut regions, &mut known.regions);
     known.values = read_values(root, &regions);
     let drafts: Vec<(Table<'_>, KnownSystem)> =
         tables(root, "system").filter_map(|it| draft_system(it, &known)).collect();
@@ -156,6 +165,7 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
         Estate {
             name,
             environment,
+            runs_in,
             regions,
             services,
             systems,
@@ -189,8 +199,8 @@ fn tables<'d>(root: &Table<'d>, name: &'static str) -> impl Iterator<Item = Tabl
     all.into_iter()
 }
 
-fn read_identity(root: &Table<'_>) -> (String, Environment) {
-    let unsaid = (String::new(), Environment::Production);
+fn read_identity(root: &Table<'_>) -> (String, Environment, Option<String>) {
+    let unsaid = (String::new(), Environment::Production, None);
     let Some(field) = root.get("estate") else {
         root.doc().say_of_file("there is no [estate]", "begin with [estate] and its name = \"…\"");
         return unsaid;
@@ -200,8 +210,9 @@ fn read_identity(root: &Table<'_>) -> (String, Environment) {
     };
     let name = table.need("name", "it heads every screen and report").and_then(|it| it.text());
     let environment = table.get("environment").and_then(|it| it.word(Environment::WORDS));
+    let runs_in = table.get("runs_in").and_then(|it| it.text()).map(Text::into_inner);
     table.close();
-    (name.map(Text::into_inner).unwrap_or_default(), environment.unwrap_or(Environment::Production))
+    (name.map(Text::into_inner).unwrap_or_default(), environment.unwrap_or(Environment::Production), runs_in)
 }
 
 fn read_region(table: &Table<'_>) -> Option<Region> {
@@ -225,6 +236,23 @@ fn check_roles(doc: &Doc<'_>, regions: &[Region]) {
                 "Mayday fails over from one region to one other",
             ),
         }
+    }
+}
+
+/// Gives every role a region, where a mistake that is told already left it without one: what else is wrong is found by what is there, and
+/// an estate with a mistake is never used.
+fn stand_in(regions: &mut Vec<Region>, known: &mut Vec<RegionId>) {
+    for role in RegionRole::ALL {
+        if regions.iter().any(|it| it.role == *role) {
+            continue;
+        }
+        let free = known.iter().find(|id| regions.iter().all(|it| it.id != **id)).cloned();
+        let id = free.unwrap_or_else(|| {
+            let unnamed = RegionId::from(format!("{role}?"));
+            known.push(unnamed.clone());
+            unnamed
+        });
+        regions.push(Region { title: id.to_string(), id, role: *role });
     }
 }
 
@@ -307,7 +335,7 @@ fn read_service(
     let subject = Subject::Service(id.as_ref().map_or("?", |id| id.get_ref().as_str()).into());
     let own = probes::read(&table, &subject, None, known, pace);
     if own.is_empty() && table.get("probe").is_none() {
-        table.say("a service without a probe would be unknown for ever", "add a [[service.probe]]");
+        table.say("a service without a probe would always be unknown", "add a [[service.probe]]");
     }
     probes.extend(own);
     table.close();

@@ -20,7 +20,7 @@ mod probes;
 mod read;
 pub mod schema;
 pub mod suggest;
-mod warnings;
+mod ways;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,6 @@ use std::path::{Path, PathBuf};
 pub use files::{Files, Glance, read_file, read_text};
 pub use mistake::{Mistake, Mistakes, Place, Warning};
 pub use plans::{BUILT_IN, LeftOut};
-pub use warnings::warnings;
 
 use crate::domain::estate::Estate;
 use crate::domain::kinds::{Kinds, ParamType};
@@ -113,11 +112,5 @@ fn folders(dir: &Path, plans: Option<&read::Text>, root: &Table<'_>) -> Vec<Path
 
 /// The names of all parameters that are secrets: what is written in their place is never shown.
 fn secret_names(kinds: &Kinds) -> Vec<&'static str> {
-    let rows = kinds.0.iter().flat_map(|system| {
-        let probes = system.probes.iter().map(|it| it.params);
-        let steps = system.steps.iter().map(|it| it.params);
-        std::iter::once(system.params).chain(probes).chain(steps).flatten()
-    });
-    let rows = rows.chain(kinds.1.iter().flat_map(|channel| channel.params));
-    rows.filter(|row| row.ty == ParamType::Secret).map(|row| row.name).collect()
+    kinds.names_of(ParamType::Secret).collect()
 }

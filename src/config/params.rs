@@ -50,18 +50,26 @@ pub fn default_value(ty: ParamType, text: &str) -> Result<Value, String> {
     match ty {
         ParamType::Integer => text.parse::<u64>().map(Value::from).map_err(|error| format!("`{text}`: {error}")),
         ParamType::Flag => text.parse::<bool>().map(Value::from).map_err(|error| format!("`{text}`: {error}")),
-        ParamType::List | ParamType::Map | ParamType::Numbers => {
+        ParamType::List | ParamType::Addresses | ParamType::Command | ParamType::Map | ParamType::Numbers => {
             let value = DeValue::parse(text).map_err(|error| error.message().to_owned())?;
             match (ty, value.get_ref()) {
-                (ParamType::List, DeValue::Array(_)) | (ParamType::Map | ParamType::Numbers, DeValue::Table(_)) => {
+                (ParamType::Map | ParamType::Numbers, DeValue::Table(_)) => plain(value.get_ref()),
+                (ParamType::List | ParamType::Addresses | ParamType::Command, DeValue::Array(_)) => {
                     plain(value.get_ref())
                 }
                 _ => Err(format!("`{text}` is not {ty}")),
             }
         }
         ParamType::Secret => Err("a secret has no default".into()),
-        ParamType::Region => Err("a region has no default: a table does not know the estate".into()),
-        ParamType::Text | ParamType::Span | ParamType::Url | ParamType::Address | ParamType::Choice(_) => {
+        ParamType::Region | ParamType::Regions => {
+            Err("a region has no default: a table does not know the estate".into())
+        }
+        ParamType::Text
+        | ParamType::Span
+        | ParamType::Url
+        | ParamType::Address
+        | ParamType::Path
+        | ParamType::Choice(_) => {
             check_text(ty, text).map(|()| Value::from(text)).map_err(|(what, help)| format!("{what}; {help}"))
         }
     }
@@ -69,10 +77,9 @@ pub fn default_value(ty: ParamType, text: &str) -> Result<Value, String> {
 
 fn convert(field: &Field<'_>, row: &Param, context: &Context<'_>) -> Option<Value> {
     match row.ty {
-        ParamType::Text | ParamType::Url | ParamType::Address => {
+        ParamType::Text | ParamType::Url | ParamType::Address | ParamType::Path => {
             let text = field.text()?.into_inner();
-            let found = if is_path(row.name) { check_path(&text) } else { check_text(row.ty, &text) };
-            match found {
+            match check_text(row.ty, &text) {
                 Ok(()) => Some(Value::from(text)),
                 Err((what, help)) => {
                     field.say(what, help);
@@ -84,32 +91,47 @@ fn convert(field: &Field<'_>, row: &Param, context: &Context<'_>) -> Option<Valu
         ParamType::Integer => field.integer::<u64>(0..=i64::MAX).map(Value::from),
         ParamType::Flag => field.flag().map(Value::from),
         ParamType::Span => field.span().map(|span| Value::from(span.to_string())),
-        ParamType::List => {
-            let items = field.texts()?;
-            if row.name == ADDRESSES {
-                for item in &items {
-                    if let Err((what, help)) = check_address(item.get_ref()) {
-                        field.doc().say(&item.span(), what, help);
-                    }
-                }
-            }
-            Some(items.into_iter().map(|item| Value::from(item.into_inner())).collect())
+        ParamType::List => Some(field.texts()?.into_iter().map(|item| Value::from(item.into_inner())).collect()),
+        ParamType::Addresses => addresses(field),
+        ParamType::Command => command(field),
+        ParamType::Map => entries(field, row.name, |value| Some(Value::from(value.text()?.into_inner()))),
+        ParamType::Regions => {
+            entries(field, row.name, |value| region(value, context.regions).map(|id| Value::from(id.as_str())))
         }
-        ParamType::Map => {
-            let entries = field.table(&format!("{} = {{ … }}", row.name))?;
-            let pairs =
-                entries.entries().map(|(key, value)| Some((key.into_inner(), Value::from(value.text()?.into_inner()))));
-            pairs.collect::<Option<serde_json::Map<_, _>>>().map(Value::from)
-        }
-        ParamType::Numbers => {
-            let entries = field.table(&format!("{} = {{ … }}", row.name))?;
-            let number = |value: &Field<'_>| value.integer::<u64>(0..=i64::MAX).map(Value::from);
-            let pairs = entries.entries().map(|(key, value)| Some((key.into_inner(), number(&value)?)));
-            pairs.collect::<Option<serde_json::Map<_, _>>>().map(Value::from)
-        }
+        ParamType::Numbers => entries(field, row.name, |value| value.integer::<u64>(0..=i64::MAX).map(Value::from)),
         ParamType::Secret => secret(field, row.name, context.dir),
         ParamType::Region => region(field, context.regions).map(|id| Value::from(id.as_str())),
     }
+}
+
+/// A table whose values are each read by `read`: all that is wrong with any of them is said.
+fn entries(field: &Field<'_>, name: &str, read: impl Fn(&Field<'_>) -> Option<Value>) -> Option<Value> {
+    let table = field.table(&format!("{name} = {{ … }}"))?;
+    let read: Vec<_> = table.entries().map(|(key, value)| Some((key.into_inner(), read(&value)?))).collect();
+    read.into_iter().collect::<Option<serde_json::Map<_, _>>>().map(Value::from)
+}
+
+fn addresses(field: &Field<'_>) -> Option<Value> {
+    let items = field.texts()?;
+    let mut seen = std::collections::BTreeSet::new();
+    for item in &items {
+        if let Err((what, help)) = check_address(item.get_ref()) {
+            field.doc().say(&item.span(), what, help);
+        } else if !seen.insert(item.get_ref().to_ascii_lowercase()) {
+            let what = format!("`{}` is listed twice, and would be counted twice", clean(item.get_ref()));
+            field.doc().say(&item.span(), what, "take one of them out");
+        }
+    }
+    Some(items.into_iter().map(|item| Value::from(item.into_inner())).collect())
+}
+
+fn command(field: &Field<'_>) -> Option<Value> {
+    let words: Vec<String> = field.texts()?.into_iter().map(toml::Spanned::into_inner).collect();
+    if words.first().is_none_or(|program| program.trim().is_empty()) {
+        field.say("this command names no program", "write it like [\"/usr/local/bin/move-traffic\", \"us-west-2\"]");
+        return None;
+    }
+    Some(Value::from(words))
 }
 
 /// The id of a region that the estate has.
@@ -150,14 +172,6 @@ fn secret(field: &Field<'_>, name: &str, dir: &Path) -> Option<Value> {
     }
 }
 
-/// The parameter that is a list of addresses.
-const ADDRESSES: &str = "sentinels";
-
-/// Parameters with these names are paths, whatever their kind.
-fn is_path(name: &str) -> bool {
-    matches!(name, "folder" | "to_file" | "ca" | "kubeconfig")
-}
-
 /// The engine runs in a folder of its own: a path has to be right from anywhere.
 fn check_path(text: &str) -> Result<(), (String, String)> {
     if text.starts_with('/') {
@@ -172,6 +186,7 @@ fn check_text(ty: ParamType, text: &str) -> Result<(), (String, String)> {
     match ty {
         ParamType::Url => check_url(text),
         ParamType::Address => check_address(text),
+        ParamType::Path => check_path(text),
         ParamType::Span => match text.parse::<Span>() {
             Ok(_) => Ok(()),
             Err(error) => Err((error, String::new())),

@@ -14,7 +14,8 @@ use super::params;
 use super::read::{Doc, Field, NAME_HELP, Table, Text, is_name};
 use super::secret_names;
 use super::suggest::one_of;
-use crate::domain::estate::{DataClass, Estate, RegionRole, Tier};
+use super::ways::Others;
+use crate::domain::estate::{DataClass, Estate, Tier};
 use crate::domain::ids::{PlanId, StepId};
 use crate::domain::kinds::{StepKind, SystemKind};
 use crate::domain::plan::{Gate, Plan, StepSpec};
@@ -28,6 +29,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("neo4j-drop-server", include_str!("../../assets/plans/neo4j-drop-server.toml")),
     ("redis-failover", include_str!("../../assets/plans/redis-failover.toml")),
     ("reprotect", include_str!("../../assets/plans/reprotect.toml")),
+    ("pin-clients", include_str!("../../assets/plans/pin-clients.toml")),
     ("service-failover", include_str!("../../assets/plans/service-failover.toml")),
 ];
 
@@ -47,12 +49,9 @@ pub struct Plans {
 }
 
 /// Reads every plan. A mistake in a file of the operator's is a mistake; a built-in plan that names what this estate does not have is
-/// left out. `dir` is the value of `plans_dir`. Without its two regions an estate has no plans.
+/// left out. `dir` is the value of `plans_dir`.
 pub fn read(estate: &Estate, known: &Known<'_>, dir: Option<(Text, &Doc<'_>)>) -> Plans {
     let mut read = Plans::default();
-    if RegionRole::ALL.iter().any(|role| estate.region(*role).is_none()) {
-        return read;
-    }
     let mut own = BTreeMap::new();
     if let Some((dir, doc)) = dir {
         match files_of(&known.dir.join(dir.get_ref())) {
@@ -98,7 +97,7 @@ fn parse_own(
         Ok(text) => parse(id, &file, &text, estate, known),
         Err(error) => {
             let what = format!("this plan cannot be read: {error}");
-            let help = "mend it, or take it out of the folder of plans".into();
+            let help = "fix it, or take it out of the folder of plans".into();
             Err(vec![Mistake { file, place: None, what, help }])
         }
     }
@@ -187,8 +186,10 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
         known.system_named(&table);
         return None;
     };
+    let others = Others::read(&table, kind.role);
     let system = known.system_for(&table, system_kind, region.as_ref());
     let params = params::read(&table, &format!("a step of kind `{}`", kind.name), kind.params, &known.params());
+    let at = table.get("kind");
     table.close();
     let gate = match gate {
         Some(given) => given?,
@@ -196,7 +197,7 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
         None => Gate::Auto,
     };
     let system = system?;
-    Some(StepSpec {
+    let step = StepSpec {
         id: id?.into_inner().into(),
         title: title?.into_inner(),
         kind: kind.name.into(),
@@ -212,10 +213,12 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
         role: kind.role,
         undo: kind.undo,
         params,
-    })
+        ways: Vec::new(),
+    };
+    others.of(step, &at?, known)
 }
 
-fn read_kind(table: &Table<'_>, known: &Known<'_>) -> Option<(&'static SystemKind, &'static StepKind)> {
+pub(super) fn read_kind(table: &Table<'_>, known: &Known<'_>) -> Option<(&'static SystemKind, &'static StepKind)> {
     let field = table.need("kind", "`mayday kinds` lists them")?;
     let name = field.text()?.into_inner();
     let found = known.kinds.step(&name);

@@ -59,6 +59,15 @@ impl<'t> Doc<'t> {
         let mut found = self.mistakes.into_inner();
         let rank = |it: &Mistake| self.source.rank(&it.file);
         found.sort_by_key(|it| it.place.as_ref().map_or((usize::MAX, 0, 0), |at| (rank(it), at.line, at.column)));
+        // A value that is read by more than one rule says once what is wrong with it.
+        let mut once: Vec<Mistake> = Vec::new();
+        found.retain(|it| {
+            let new = !once.contains(it);
+            if new {
+                once.push(it.clone());
+            }
+            new
+        });
         found
     }
 

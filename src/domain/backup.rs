@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::{Drift, STEP, agrees, length};
 use super::estate::{DataClass, words};
 use super::health::Status;
 use super::ids::{BackupId, RegionId, SystemId};
@@ -108,6 +109,17 @@ pub struct BackupLook {
     /// What else protects the data, or fails to: versioning, replication, a schedule.
     #[serde(default)]
     pub guards: Vec<Guard>,
+    /// A place where copies can lie did not say what it has: there may be more, and elsewhere, than is told here.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub partial: bool,
+    /// By so many seconds the host's clock differed from the engine's time at the look. Its copies are dated by other clocks, and which of
+    /// the two these agree with, nobody knows; 0 where there is no difference.
+    #[serde(default, skip_serializing_if = "agrees")]
+    pub drift: Drift,
+}
+
+fn is_false(it: &bool) -> bool {
+    !it
 }
 
 impl BackupLook {
@@ -231,7 +243,7 @@ pub fn judge(spec: &BackupSpec, known: Option<&BackupLive>, threatened: &RegionI
     if spec.max_age.is_none() && look.guards.is_empty() {
         found.push((Worth::Unknown, "the look told nothing of what protects the data".into()));
     }
-    found.extend(freshness(spec, age));
+    found.extend(freshness(spec, age, look.drift));
     found.extend(newest(look));
     found.extend(place(spec, look, threatened));
     found.extend(kept(spec, look, now));
@@ -247,11 +259,26 @@ pub fn judge(spec: &BackupSpec, known: Option<&BackupLive>, threatened: &RegionI
 }
 
 /// What has no `max_age` has no copies of its own: its guards speak for it.
-fn freshness(spec: &BackupSpec, age: Option<f64>) -> Option<(Worth, String)> {
+fn freshness(spec: &BackupSpec, age: Option<f64>, drift: Drift) -> Option<(Worth, String)> {
     let allowed = spec.max_age?;
     let Some(age) = age else { return Some((Worth::Missing, "there is no good copy".into())) };
-    let stale = age > allowed.as_secs_f64();
-    stale.then(|| (Worth::Stale, format!("the newest good copy is {} old; {allowed} is allowed", rough(age))))
+    let stale = |age: f64| age > allowed.as_secs_f64();
+    // Where the host's clock jumped, the copies' clock agrees with the time before it or with the time after it.
+    let other = age + drift.0;
+    if stale(age) != stale(other) && !is_in_the_future(other) {
+        let ages = format!("{} or {}", rough(age.min(other)), rough(age.max(other)));
+        let by = length(drift.0);
+        let what = format!(
+            "the host's clock is {by} off the engine's time, so the newest good copy is {ages} old; {allowed} is allowed: set \
+             the clock right"
+        );
+        return Some((Worth::Unknown, what));
+    }
+    stale(age).then(|| (Worth::Stale, format!("the newest good copy is {} old; {allowed} is allowed", rough(age))))
+}
+
+fn is_in_the_future(age: f64) -> bool {
+    age < -STEP
 }
 
 /// A newer attempt that came to nothing.
@@ -269,10 +296,16 @@ fn place(spec: &BackupSpec, look: &BackupLook, threatened: &RegionId) -> Option<
     spec.max_age?;
     let regions = look.places(spec);
     if regions.is_empty() {
-        return Some((Worth::Weak, "where its copies lie is not known".into()));
+        return Some((Worth::Weak, "where its copies are is not known".into()));
     }
     let only_here = regions.iter().all(|region| *region == threatened);
-    only_here.then(|| (Worth::Weak, format!("every copy lies in {threatened}, the region that it has to outlive")))
+    only_here.then(|| match look.partial {
+        true => (
+            Worth::Unknown,
+            format!("all copies that were seen are in {threatened}; whether there are others elsewhere could not be looked at"),
+        ),
+        false => (Worth::Weak, format!("all copies are in {threatened}; if that region fails they are lost")),
+    })
 }
 
 fn kept(spec: &BackupSpec, look: &BackupLook, now: At) -> Option<(Worth, String)> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use super::estate::{ProbeSpec, words};
 use super::event::{Event, Record};
-use super::ids::{ItemId, ProbeId};
+use super::ids::{ItemId, ProbeId, RegionId};
 use super::text::clean;
 use super::time::At;
 
@@ -40,6 +40,8 @@ words! {
         ClientPath = "client-path",
         /// Probes report, and whoever pages people answers.
         Watching = "watching",
+        /// What sends clients to the region that serves was set, and is not only how things happen to stand.
+        Pinned = "pinned",
     }
 }
 
@@ -59,7 +61,28 @@ pub struct Item {
     pub checks: Vec<ProbeId>,
 }
 
+/// The item that stays open while clients are served and nothing keeps it so, and the plan that keeps it so.
+pub const PIN: &str = "pin-clients";
+
 impl Item {
+    /// Clients are served from `region` as things happen to stand.
+    pub fn pin(region: &RegionId) -> Self {
+        Self {
+            id: PIN.into(),
+            title: format!("Clients pinned to {region}"),
+            what: format!(
+                "Once the API that moves clients answers again, run the plan {PIN} (mayday failover run {PIN}), or use its commands by hand \
+                 (mayday by-hand {PIN}). Until then do not let the other region pass its health checks."
+            ),
+            why: format!(
+                "Clients were found in {region}, and nobody sent them there: health checks did. When the other region passes them again, clients go \
+                 back by themselves, to stores that are out of date."
+            ),
+            sees: vec![Sight::Pinned],
+            checks: Vec::new(),
+        }
+    }
+
     /// Whether Mayday looks at anything; otherwise only a human can tell.
     pub fn is_watched(&self) -> bool {
         !self.sees.is_empty() || !self.checks.is_empty()
@@ -279,6 +302,7 @@ impl Checklist {
                 self.items = items.iter().cloned().map(ItemState::new).collect();
                 self.baseline = Baseline::clone(baseline);
             }
+            Event::ItemAdded { item } => self.items.push(ItemState::new(item.clone())),
             Event::ItemSeen { item, .. }
             | Event::ItemTicked { item, .. }
             | Event::ItemSkipped { item, .. }

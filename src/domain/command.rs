@@ -11,12 +11,12 @@ use super::clock::{Anchor, Drift};
 use super::comms::{Answers, Audience, Found, HandOver, Parcel, Purpose, Text};
 use super::drill::DrillResult;
 use super::health::{Status, Trouble};
-use super::ids::{BackupId, ChannelId, ItemId, MessageId, PlanId, ProbeId, RunId, StepId};
+use super::ids::{BackupId, ChannelId, IncidentId, ItemId, MessageId, PlanId, ProbeId, RunId, StepId};
 use super::incident::Severity;
 use super::plan::StepSpec;
 use super::process::Process;
 use super::readiness::Brief;
-use super::run::Mode;
+use super::run::{Mode, Run};
 use super::system::{Begun, Checked, Fault, Observed, Preview, Receipt, Verified};
 use super::time::At;
 
@@ -64,6 +64,9 @@ pub enum Ask {
         /// Why items of the checklist that are open stay so.
         #[serde(default)]
         despite: String,
+        /// Tell everyone that it is resolved, with it.
+        #[serde(default)]
+        tell: bool,
     },
     /// Mayday looks at it anew first.
     TickItem {
@@ -103,6 +106,9 @@ pub enum Ask {
         /// What a typed gate asked for.
         #[serde(default)]
         phrase: String,
+        /// When the evidence was taken that was looked at: what has changed since is not confirmed.
+        #[serde(default)]
+        seen: Option<At>,
     },
     /// Go on although a guard stands against it.
     Override {
@@ -155,6 +161,12 @@ pub enum Ask {
         /// Put into what Mayday writes.
         #[serde(default)]
         note: String,
+        /// One that was closed lately: that it holds, or is over. The open one when left out.
+        #[serde(default)]
+        incident: Option<IncidentId>,
+        /// Why `resolved` is told while items of the checklist are open.
+        #[serde(default)]
+        despite: String,
     },
     /// Take a message back before it goes out.
     Recall {
@@ -232,6 +244,12 @@ pub enum Report {
     /// Time has passed, and a rule of the plan is met by now.
     TriggerMet {},
     Prepared {
+        run: RunId,
+        step: StepId,
+        outcome: Result<Box<Preparation>, Fault>,
+    },
+    /// A look by itself at a step whose gate is open.
+    LookedAgain {
         run: RunId,
         step: StepId,
         outcome: Result<Box<Preparation>, Fault>,
@@ -350,6 +368,16 @@ pub struct Job {
     pub attempt: u32,
     pub begun: Option<Begun>,
     pub way_back: WayBack,
+}
+
+impl Job {
+    /// The job of a step as its run stands.
+    pub fn of(run: &Run, step: &StepId) -> Option<Self> {
+        let (spec, known) = (run.plan.step(step)?, run.step(step)?);
+        let (attempt, begun) = (known.attempts, known.begun.clone());
+        let way_back = if known.reverts > 1 { WayBack::Again } else { WayBack::First };
+        Some(Self { run: run.id.clone(), step: spec.clone(), attempt, begun, way_back })
+    }
 }
 
 /// What is known of earlier tries to take a step back.

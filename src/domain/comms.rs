@@ -8,6 +8,8 @@
 mod due;
 mod facts;
 mod outbox;
+mod outside;
+mod page;
 mod policy;
 mod severity;
 mod standing;
@@ -33,6 +35,8 @@ pub use facts::{
     moment,
 };
 pub use outbox::{Acknowledged, Delivery, Outbox, Part, PartPhase, Posted};
+pub use outside::{LastWord, Outside, Undelivered, Unreached, left_open, open_pages, outside, unreached};
+pub use page::{PageStanding, escalations, is_pager, page_standing};
 pub use policy::Comms;
 pub use severity::{Affected, Answers, Broken, Data};
 pub use standing::standing;
@@ -167,6 +171,16 @@ pub struct Message {
     /// How far the journal had come when it was composed, and its head: whoever gets it can vouch for what came before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<Chain>,
+    /// It only ends the page at its vendor, and tells nobody how things stand.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_page: bool,
+}
+
+impl Message {
+    /// Whether it tells of the state of the incident, and so answers the cadence.
+    pub fn is_update(&self) -> bool {
+        self.purpose.is_update() && !self.only_page
+    }
 }
 
 impl Parcel {

@@ -10,6 +10,7 @@ use super::event::{Event, Prepared, Record};
 use super::health::Status;
 use super::ids::{ChannelId, MessageId, StepId};
 use super::readiness::{Brief, Ready};
+use super::run::Mode;
 
 words! {
     /// How a line is meant, whatever it is drawn with.
@@ -116,6 +117,7 @@ pub fn describe(record: &Record) -> Said {
             let (tone, word) = seen(*evidence);
             (tone, with(format!("{item}: {word}"), detail))
         }
+        E::ItemAdded { item } => (Warn, with(format!("{}: to do before the end", item.id), &item.title)),
         E::ItemTicked { item, note, against: None } => (Good, with(format!("{item}: ticked"), note)),
         E::ItemTicked { item, note, against: Some(evidence) } => {
             (Warn, with(format!("{item}: ticked AGAINST “{evidence}”"), note))
@@ -124,12 +126,12 @@ pub fn describe(record: &Record) -> Said {
         E::ItemReopened { item, reason } => (Warn, with(format!("{item}: open again"), reason)),
         E::ChecklistFixed { items, baseline } => {
             let known = format!("{} latencies and {} counts", baseline.latencies.len(), baseline.tallies.len());
-            (Quiet, format!("{} items to check before the end; known of better times: {known}", items.len()))
+            (Quiet, format!("{} items to check before the end; baseline from before: {known}", items.len()))
         }
         E::BaselineTaken { baseline } => (
             Quiet,
             format!(
-                "remembers how {} probes and {} counts are while all is well",
+                "baseline saved: {} probes, {} counts",
                 baseline.latencies.len(),
                 baseline.tallies.len()
             ),
@@ -139,13 +141,23 @@ pub fn describe(record: &Record) -> Said {
         E::DrillLost { name, fault } => (Bad, format!("the drill {name} came to nothing: {}", fault.what)),
         E::NoteAdded { text } => (Strong, format!("note: {text}")),
         E::IncidentClosed { note } => (Good, with("incident closed", note)),
+        E::RunStarted { run, plan, mode: Mode::Rehearsal, reason, .. } => {
+            (Plain, with(format!("started a rehearsal of {} as {run}: nothing is changed", plan.id), reason))
+        }
         E::RunStarted { run, plan, mode, reason, .. } => {
             (Accent, with(format!("started {} ({mode}) as {run}", plan.id), reason))
         }
         E::StepPreparing { step, .. } => on(step, Quiet, "looking"),
+        E::StepPrepared { step, differs, .. } if !differs.is_empty() => {
+            on(step, Warn, format!("gate open, and it has CHANGED: {}", differs.join("; ")))
+        }
         E::StepPrepared { step, card, verdict, .. } => {
             let (tone, words) = prepared(card.observed.words(), &card.summary, *verdict);
             on(step, tone, words)
+        }
+        E::StepLookedAgain { step, .. } => on(step, Quiet, "looked again: nothing has changed"),
+        E::GateAnswered { step, .. } => {
+            on(step, Plain, "confirmed on old evidence: counts once the same is seen again")
         }
         E::GateConfirmed { step, cleared: false, .. } => on(step, Plain, "confirmed by one of two"),
         E::GateConfirmed { step, unattended: true, .. } => on(step, Plain, "gate answered by --yes"),
@@ -174,7 +186,13 @@ pub fn describe(record: &Record) -> Said {
         E::StepReverted { step, .. } => on(step, Warn, "reverted"),
         E::RunReverting { run, reason } => (Warn, with(format!("{run} is taken back"), reason)),
         E::RunRevertStopped { run, step, why } => (Bad, format!("{run} could not be taken back at {step}: {why}")),
-        E::RunEnded { run, outcome, reason } => (Accent, with(format!("{run} {outcome}"), reason)),
+        E::RunEnded { run, outcome, reason, mode: Some(Mode::Rehearsal) } => {
+            (Plain, with(format!("{run} rehearsal {outcome}, nothing was changed"), reason))
+        }
+        E::RunEnded { run, outcome, reason, mode: Some(Mode::Drill) } => {
+            (Accent, with(format!("{run} drill {outcome}"), reason))
+        }
+        E::RunEnded { run, outcome, reason, .. } => (Accent, with(format!("{run} {outcome}"), reason)),
     }
 }
 
@@ -183,6 +201,7 @@ pub fn is_passing(event: &Event) -> bool {
     match event {
         Event::CockpitArmed { .. } | Event::CockpitDisarmed { .. } | Event::ReadinessAssessed { .. } => true,
         Event::BaselineTaken { .. } | Event::ChecklistFixed { .. } => true,
+        Event::StepLookedAgain { .. } => true,
         Event::StepPreparing { .. } | Event::StepRunsAs { .. } | Event::DeliveryTrying { .. } => true,
         Event::StepPrepared { verdict, .. } => *verdict == Prepared::Clear,
         _ => false,

@@ -260,6 +260,9 @@ words! {
 pub struct Estate {
     pub name: String,
     pub environment: Environment,
+    /// Where the engine and its journal are: a region, or another word for a place outside them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs_in: Option<String>,
     pub regions: Vec<Region>,
     pub services: Vec<Service>,
     pub systems: Vec<SystemSpec>,

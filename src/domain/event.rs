@@ -169,6 +169,10 @@ pub enum Event {
         items: Vec<Item>,
         baseline: Box<Baseline>,
     },
+    /// What was done has left something to do before the incident is over.
+    ItemAdded {
+        item: Item,
+    },
     /// What Mayday sees of an item of the checklist has changed.
     ItemSeen {
         item: ItemId,
@@ -226,6 +230,19 @@ pub enum Event {
         step: StepId,
         card: Box<GateCard>,
         verdict: Prepared,
+        /// Of a gate that was open before: what this look says otherwise than the one before it, in what matters.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        differs: Vec<String>,
+    },
+    /// An open gate was looked at anew, and everything is as its card says.
+    StepLookedAgain {
+        run: RunId,
+        step: StepId,
+    },
+    /// Somebody has answered a gate on evidence that was too old: it counts once the same is seen anew.
+    GateAnswered {
+        run: RunId,
+        step: StepId,
     },
     GateConfirmed {
         run: RunId,
@@ -340,6 +357,9 @@ pub enum Event {
         run: RunId,
         outcome: Outcome,
         reason: String,
+        /// What the run was for; `None` in journals from before this was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<Mode>,
     },
     /// The whole run is taken back, step by step; an ended one is open again until it is.
     RunReverting {
@@ -360,6 +380,8 @@ impl Event {
         match self {
             Self::StepPreparing { run, step }
             | Self::StepPrepared { run, step, .. }
+            | Self::StepLookedAgain { run, step }
+            | Self::GateAnswered { run, step }
             | Self::GateConfirmed { run, step, .. }
             | Self::GuardsOverridden { run, step, .. }
             | Self::SecondAwaited { run, step, .. }

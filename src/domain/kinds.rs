@@ -21,10 +21,18 @@ pub enum ParamType {
     Url,
     /// `host:port`
     Address,
+    /// An absolute path of a file or folder on the engine's host.
+    Path,
     /// A list of texts.
     List,
+    /// A list of `host:port`, none of them twice.
+    Addresses,
+    /// A program and its arguments.
+    Command,
     /// A table of texts.
     Map,
+    /// A table of ids of regions of the estate.
+    Regions,
     /// A table of whole numbers.
     Numbers,
     /// One of these words.
@@ -44,8 +52,12 @@ impl fmt::Display for ParamType {
             Self::Span => "a length of time",
             Self::Url => "a URL",
             Self::Address => "host:port",
+            Self::Path => "an absolute path",
             Self::List => "a list of texts",
+            Self::Addresses => "a list of host:port",
+            Self::Command => "a list of a program and its arguments",
             Self::Map => "a table of texts",
+            Self::Regions => "a table of regions",
             Self::Numbers => "a table of whole numbers",
             Self::Choice(words) => return f.pad(&words.join(" | ")),
             Self::Secret => "where a secret is",
@@ -85,6 +97,46 @@ impl Param {
     }
 }
 
+/// Where a way out leads.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum To {
+    /// The region that this parameter names; the primary when it is left out.
+    Primary(&'static str),
+    /// The same for the standby.
+    Standby(&'static str),
+    /// The system's own region.
+    Own,
+    /// This region, whatever the estate.
+    Always(&'static str),
+    /// This region, as long as the parameter is left out.
+    WhenAbsent(&'static str),
+    /// Each member's own, by the table of this name.
+    Members(&'static str),
+}
+
+/// A way out of Mayday: the parameter that says where it goes, the region that it leads into, and how to do without.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct WayOut {
+    pub param: &'static str,
+    pub to: To,
+    pub what: &'static str,
+    /// Only asked whether all is ready; a failover does not need it.
+    pub peace: bool,
+    /// How to be rid of it, where that can be said without looking.
+    pub rid: &'static str,
+}
+
+impl WayOut {
+    pub const fn new(param: &'static str, to: To, what: &'static str) -> Self {
+        Self { param, to, what, peace: false, rid: "" }
+    }
+    /// Something to set, without which the region is asked.
+    pub const fn unset(param: &'static str, home: &'static str, what: &'static str, rid: &'static str) -> Self {
+        Self { param, to: To::WhenAbsent(home), what, peace: false, rid }
+    }
+}
+
 /// A kind of system: how to connect, what can be probed, which steps exist.
 #[derive(Debug, Serialize)]
 pub struct SystemKind {
@@ -94,6 +146,8 @@ pub struct SystemKind {
     /// Needs no `[[system]]` of its own (http, tcp, dns, script): probes and steps use it by kind alone.
     pub ambient: bool,
     pub params: &'static [Param],
+    /// Where its calls go.
+    pub ways: &'static [WayOut],
     pub probes: &'static [ProbeKind],
     pub steps: &'static [StepKind],
     pub backups: &'static [BackupKind],
@@ -187,6 +241,18 @@ impl Kinds {
     pub fn system(&self, name: &str) -> Option<&'static SystemKind> {
         self.0.iter().find(|kind| kind.name == name).copied()
     }
+    /// The names of all parameters of that type, of whatever kind they are.
+    pub fn names_of(&self, ty: ParamType) -> impl Iterator<Item = &'static str> {
+        let of_systems = self.0.iter().flat_map(|system| {
+            let probes = system.probes.iter().map(|it| it.params);
+            let steps = system.steps.iter().map(|it| it.params);
+            let backups = system.backups.iter().map(|it| it.params);
+            std::iter::once(system.params).chain(probes).chain(steps).chain(backups).flatten()
+        });
+        let rows = of_systems.chain(self.1.iter().flat_map(|channel| channel.params));
+        rows.filter(move |row| row.ty == ty).map(|row| row.name)
+    }
+
     pub fn channel(&self, name: &str) -> Option<&'static ChannelKind> {
         self.1.iter().find(|kind| kind.name == name).copied()
     }

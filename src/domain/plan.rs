@@ -24,6 +24,27 @@ words! {
     }
 }
 
+words! {
+    /// The ways to move clients, in the order in which they are best taken.
+    WayName {
+        /// The switches of an ARC cluster: a data plane in five regions.
+        Arc = "arc",
+        /// An object in the standby's bucket that an inverted health check looks at.
+        Object = "object",
+        /// A change of records: the control plane of DNS.
+        Records = "records",
+    }
+}
+
+/// One of several ways to the effect of a step: the first one that answers is taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Way {
+    pub name: WayName,
+    pub kind: String,
+    pub system: SystemId,
+    pub params: Params,
+}
+
 /// One step, with its parameters validated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StepSpec {
@@ -54,6 +75,17 @@ pub struct StepSpec {
     pub role: StepRole,
     pub undo: Undo,
     pub params: Params,
+    /// The ways to its effect, the preferred one first; kind, system and parameters are those of the first. Empty where there is one only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way>,
+}
+
+impl StepSpec {
+    /// This step by one of its ways alone.
+    pub fn by(&self, way: &Way) -> Self {
+        let Way { kind, system, params, .. } = way.clone();
+        Self { kind, system, params, ways: Vec::new(), ..self.clone() }
+    }
 }
 
 /// A plan: what is done, in which order, and who has to agree.
@@ -84,6 +116,16 @@ impl Plan {
             }
         }
         found
+    }
+
+    /// Whether a region is left by it: clients are sent to another one, after its writers were stopped or a store was promoted.
+    pub fn leaves(&self, region: &RegionId) -> bool {
+        let moves = |step: &StepSpec| matches!(step.role, StepRole::Fences | StepRole::Promotes);
+        self.steps.iter().any(moves)
+            && self
+                .steps
+                .iter()
+                .any(|step| step.role == StepRole::Traffic && step.region.as_ref().is_some_and(|to| to != region))
     }
 
     /// Steps that wait for `id`, near and far, in the order of the plan.

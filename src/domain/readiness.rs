@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::backup::Worth;
+use super::comms::{Purpose, escalations};
 use super::estate::{Estate, words};
 use super::ids::{ChannelId, PlanId, RegionId, StepId};
 use super::kinds::StepRole;
@@ -45,6 +46,10 @@ pub struct Finding {
     pub finds: Finds,
     pub detail: String,
 }
+
+/// The guard of a step that moves clients: whether the way that it takes leads through the region that it leaves. It warns at the gate,
+/// where the way may be open all the same; a plan that depends on it is not ready.
+pub const CONTROL_PLANE_GUARD: &str = "control-plane";
 
 /// A plan held against reality.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -202,7 +207,7 @@ fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Resul
         match &seen.checked {
             Ok(Checked { guards, promotion }) => {
                 let lasting = guards.iter().filter(|it| !it.situational);
-                findings.extend(lasting.map(|it| made(&it.name, it.verdict.into(), it.detail.clone())));
+                findings.extend(lasting.map(|it| made(&it.name, finds(it), it.detail.clone())));
                 if spec.role == StepRole::Promotes {
                     findings.extend(
                         promotion_ready(view, spec, promotion.as_ref())
@@ -220,6 +225,14 @@ fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Resul
         Err(fault) => findings.push(made("access", Finds::Unknown, fault.to_string())),
     }
     findings
+}
+
+/// What a guard means in peace.
+fn finds(guard: &Guard) -> Finds {
+    match (guard.name.as_str(), guard.verdict) {
+        (CONTROL_PLANE_GUARD, GuardVerdict::Warn) => Finds::Fail,
+        (_, verdict) => verdict.into(),
+    }
 }
 
 /// What reality says of what a step is about. A step that only looks says nothing by not having looked yet: whether it could is for its
@@ -340,6 +353,11 @@ fn own_needs(view: &Snapshot, plan: &Plan, threatened: &RegionId) -> Vec<Finding
         Some(fault) => made("journal", Finds::Fail, fault.clone()),
         None => made("journal", Finds::Pass, "takes events".into()),
     });
+    let pages = view.estate.channels.iter().any(|spec| spec.carries.contains(&Purpose::Page) && !spec.escalation);
+    if pages && escalations(&view.estate, false).next().is_none() {
+        let detail = "when nobody acknowledges the page, nobody else is woken: set escalation = true on a [[channel]]";
+        findings.push(made("escalation", Finds::Warn, detail.to_owned()));
+    }
     if let Some(pagerduty) = &view.estate.contacts.pagerduty {
         let (finds, detail) = match view.live.on_call.now(pagerduty, view.now) {
             Ok(Some(first)) => (Finds::Pass, format!("{} is on call", first.name)),

@@ -194,6 +194,29 @@ pub struct StepRun {
     /// Nothing happened, by a person's word or by its own answer: it may be begun again, also where nothing can be observed.
     #[serde(default)]
     pub vouched: bool,
+    /// Its gate was open when the look began that is under way.
+    #[serde(default)]
+    pub(super) was_open: bool,
+    /// Who answered its gate on evidence that was too old: it counts if the look that is under way says the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Answered>,
+    /// What the evidence of its open gate says otherwise than it did at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Changed>,
+}
+
+/// An answer to a gate that waits for a look.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Answered {
+    pub by: Actor,
+    pub at: At,
+}
+
+/// What has changed while a gate was open, and when that was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Changed {
+    pub at: At,
+    pub what: Vec<String>,
 }
 
 /// The receipt's word for what was found just before it would have been changed: then nothing was changed.
@@ -203,6 +226,11 @@ impl StepRun {
     /// What the last attempt found done, instead of doing it.
     pub fn found(&self) -> Option<&str> {
         self.begun.as_ref()?.receipt.get(FOUND).map(String::as_str)
+    }
+
+    /// Its gate is open, or was before the look that is under way.
+    pub fn was_open(&self) -> bool {
+        self.was_open || self.phase == StepPhase::Gated
     }
 
     /// This run did it, or a person says that it is done. What was only found done may have been found so because nobody could look.
@@ -232,6 +260,9 @@ impl Default for StepRun {
             wanted: None,
             reverts: 0,
             vouched: false,
+            was_open: false,
+            answered: None,
+            changed: None,
         }
     }
 }

@@ -104,7 +104,7 @@ fn updates(records: &[Record], end: Option<&End>) -> (usize, usize) {
     let messages: Vec<_> = records
         .iter()
         .filter_map(|record| match &record.event {
-            Event::MessageComposed { message } if message.purpose.is_update() => Some(message),
+            Event::MessageComposed { message } if message.is_update() => Some(message),
             _ => None,
         })
         .collect();
@@ -177,7 +177,7 @@ mod tests {
         let run = bench.run();
         bench.ask(Ask::Skip { run: run.clone(), step: "scale".into(), reason: "no time".into() }).unwrap();
         bench.ask(Ask::Abandon { run, reason: "enough".into() }).unwrap();
-        bench.ask(Ask::CloseIncident { note: String::new(), despite: String::new() }).unwrap();
+        bench.ask(Ask::CloseIncident { note: String::new(), despite: String::new(), tell: false }).unwrap();
         let card = score(&bench.estate, &bench.records, before(t1, Duration::from_secs(7)), 3);
         assert_eq!((card.detect, card.declare), (Some(7.0), Some(10.0)));
         assert_eq!((card.skipped, card.refused, card.closed), (1, 3, true));

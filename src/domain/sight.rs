@@ -31,7 +31,7 @@ pub fn look(sight: Sight, view: &Snapshot, now: At) -> Option<Finding> {
         Sight::RecoveryPoints => recovery_points(view, now),
         Sight::Latency => latency(view, now),
         Sight::Watching => watching(view, now),
-        Sight::Tallies | Sight::ClientPath => return None,
+        Sight::Tallies | Sight::ClientPath | Sight::Pinned => return None,
     };
     Some(Finding::new(sight.word(), evidence, detail))
 }

@@ -8,7 +8,7 @@ use super::actor::Actor;
 use super::backup::Worth;
 use super::checklist::{Baseline, Checklist};
 use super::clock::ClockState;
-use super::comms::Outbox;
+use super::comms::{Message, Outbox};
 use super::drill::DrillResult;
 use super::event::{Event, Prepared, Record};
 use super::health::{Status, Trouble};
@@ -16,7 +16,7 @@ use super::ids::{BackupId, DrillId, IncidentId, PlanId, ProbeId, RegionId, Sessi
 use super::incident::{Incident, Phase, Severity};
 use super::kinds::StepRole;
 use super::readiness::Brief;
-use super::run::{Instead, LastTime, Mode, Outcome, Reverting, Run, StepPhase, StepRun, Wanted};
+use super::run::{Answered, Changed, Instead, LastTime, Mode, Outcome, Reverting, Run, StepPhase, StepRun, Wanted};
 use super::schedule::Drill;
 use super::system::Begun;
 use super::time::{At, seconds_between};
@@ -25,6 +25,9 @@ use super::wayback::Moved;
 
 /// So many closed incidents are remembered by the state; the journal keeps all.
 const PAST: usize = 50;
+
+/// Of so many closed incidents all is remembered that it takes to tell of their end.
+const CLOSED: usize = 3;
 
 /// So many assessments are remembered by the state: a day of them at the shipped pace.
 const ASSESSMENTS: usize = 96;
@@ -175,6 +178,9 @@ pub struct State {
     pub armed: BTreeMap<SessionId, Armed>,
     /// The open incident.
     pub incident: Option<Incident>,
+    /// The incidents that were closed last, the newest first: what their end is told from.
+    #[serde(default)]
+    pub closed: VecDeque<Incident>,
     /// The run under way, or the latest one.
     pub run: Option<Run>,
     pub past: VecDeque<PastIncident>,
@@ -232,6 +238,7 @@ impl State {
                 // What an earlier life saw proves nothing now, and what it was looking at is looked at when this one can.
                 for step in self.run.iter_mut().flat_map(|run| run.steps.values_mut()) {
                     step.outdated = step.card.is_some();
+                    step.answered = None;
                     if step.phase == StepPhase::Preparing {
                         step.phase = StepPhase::Waiting;
                     }
@@ -273,6 +280,10 @@ impl State {
             Event::DrillEnded { drill, result } => self.end_drill(drill, result, at),
             Event::BaselineTaken { baseline } => self.baseline = Baseline::clone(baseline),
             _ => {
+                if matches!(record.event, Event::IncidentDeclared { .. }) {
+                    let closed = &self.closed;
+                    self.outbox.forget(|incident| closed.iter().any(|it| it.id == *incident));
+                }
                 self.outbox.apply(record);
                 self.apply_to_incident(record);
                 self.apply_to_run(record);
@@ -330,7 +341,10 @@ impl State {
         }
         let Some(incident) = &mut self.incident else { return };
         incident.checklist.apply(record);
-        incident.told.apply(record);
+        let of_another = |message: &Message| message.incident != incident.id;
+        if !matches!(&record.event, Event::MessageComposed { message } if of_another(&**message)) {
+            incident.told.apply(record);
+        }
         match &record.event {
             Event::SeverityChanged { severity, .. } => incident.severity = *severity,
             Event::CommandTaken {} => incident.commander = Some(record.actor.clone()),
@@ -343,7 +357,10 @@ impl State {
                     closed_at: record.at,
                 });
                 self.past.truncate(PAST);
-                self.incident = None;
+                if let Some(closed) = self.incident.take() {
+                    self.closed.push_front(Incident { phase: Phase::Closed, closed_at: Some(record.at), ..closed });
+                    self.closed.truncate(CLOSED);
+                }
             }
             _ => {}
         }
@@ -517,10 +534,21 @@ impl StepRun {
         let at = record.at;
         match &record.event {
             Event::StepPreparing { .. } => {
+                self.was_open = self.phase == StepPhase::Gated;
                 self.phase = StepPhase::Preparing;
                 self.ready_at.get_or_insert(at);
             }
-            Event::StepPrepared { card, verdict, .. } => self.prepared(card, *verdict, at),
+            Event::StepPrepared { card, verdict, differs, .. } => {
+                self.note_change(*verdict, differs, at);
+                self.prepared(card, *verdict, at);
+            }
+            Event::StepLookedAgain { .. } => {
+                self.outdated = false;
+                if let Some(card) = &mut self.card {
+                    card.at = at;
+                }
+            }
+            Event::GateAnswered { .. } => self.answered = Some(Answered { by: record.actor.clone(), at }),
             Event::GateConfirmed { cleared, .. } => self.confirmed_by(&record.actor, *cleared),
             Event::GuardsOverridden { guards, cleared, .. } => {
                 self.overridden.clone_from(guards);
@@ -600,8 +628,20 @@ impl StepRun {
         }
     }
 
+    /// A look has ended. Whoever confirmed what is otherwise now has confirmed nothing.
+    fn note_change(&mut self, verdict: Prepared, differs: &[String], at: At) {
+        (self.answered, self.was_open) = (None, false);
+        if !differs.is_empty() {
+            self.confirmed.clear();
+            self.changed = Some(Changed { at, what: differs.to_vec() });
+        } else if verdict != Prepared::Gate {
+            self.changed = None;
+        }
+    }
+
     /// As if never tried in this run, but for what `begun` holds of it.
     fn begin_anew(&mut self) {
+        (self.answered, self.changed, self.was_open) = (None, None, false);
         (self.phase, self.fault, self.retries, self.ended_at, self.cleared) =
             (StepPhase::Waiting, None, 0, None, false);
         self.confirmed.clear();
@@ -655,6 +695,7 @@ impl StepRun {
             self.confirmed.push(actor.clone());
         }
         if cleared {
+            self.changed = None;
             self.cleared = true;
             self.phase = StepPhase::Ready;
         }

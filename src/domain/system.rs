@@ -295,6 +295,8 @@ pub enum Verified {
         #[serde(default)]
         recovery_point: Option<RecoveryPoint>,
     },
+    /// The effect is there, and by nobody's doing: it may go as it came.
+    HoldsForNow { detail: String },
     /// It will not come by waiting.
     Broken { why: String },
 }
@@ -339,6 +341,13 @@ pub trait Step: Send + Sync {
     async fn apply(&self, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault>;
     /// By the effect a client would see, not by an API's 200. Called repeatedly until it holds or the time is up.
     async fn verify(&self, begun: &Begun, log: &dyn StepLog) -> Result<Verified, Fault>;
+    /// Whether the effect was set, and stays when what it was only found by changes.
+    ///
+    /// # Errors
+    /// When it could not be looked at: then nothing is known.
+    async fn stays(&self) -> Result<Observed, Fault> {
+        self.observe(None).await
+    }
     /// Whether a process that this step runs in, by what the journal holds of it, still works here. Nothing is begun beside it.
     fn still_runs(&self, _begun: &Begun) -> bool {
         false

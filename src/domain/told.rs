@@ -60,7 +60,7 @@ impl Told {
         let at = record.at;
         match &record.event {
             Event::PageAcknowledged { by } => self.acknowledged = Some(Acknowledged { by: by.clone(), at }),
-            Event::MessageComposed { message } if message.purpose.is_update() => {
+            Event::MessageComposed { message } if message.is_update() => {
                 let channels = message.deliveries.keys().map(|channel| (channel.clone(), Delivered::Waiting)).collect();
                 let (id, purpose, next_due) = (message.id.clone(), message.purpose, message.next_due);
                 self.update = Some(LastUpdate { message: id, purpose, at, next_due, channels });

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::checklist::{Answer, Evidence, Item, ItemState};
-use super::comms::Purpose;
+use super::comms::{Outside, Purpose, left_open, outside};
 use super::estate::{Tier, words};
 use super::health::Status;
 use super::ids::ItemId;
@@ -145,7 +145,7 @@ fn alert(view: &Snapshot, incident: Option<&Incident>) -> Page {
         Stage::Alert,
         "Alert the on-call engineer",
         "Make sure that somebody who may decide is awake and leads. Call, do not only write; take command if it is you.",
-        "An incident without one person who leads has several. What nobody owns, nobody does.",
+        "An incident without one person who leads has several. If nobody owns a task, nobody does it.",
     );
     let rota = &view.live.on_call;
     match rota.people.first() {
@@ -294,8 +294,8 @@ fn communicate(incident: Option<&Incident>, now: At) -> Page {
     let mut page = Page::new(
         Stage::Communicate,
         "Tell those who wait",
-        "Say what is known, what is being done, and when the next word comes: the team, the status page, and customers by email.",
-        "Silence is read as the worst. One honest update saves a hundred questions to the people who repair.",
+        "Say what is known, what is being done, and when the next update comes: the team, the status page, and customers by email.",
+        "No news is read as bad news. One honest update saves many questions to the people who repair.",
     );
     let Some(incident) = incident else { return page };
     if incident.drill {
@@ -309,10 +309,14 @@ fn communicate(incident: Option<&Incident>, now: At) -> Page {
     let recovered = incident.phase >= Phase::Recovered;
     let late = recovered && matches!(update.purpose, Purpose::Investigating | Purpose::Identified);
     let due = update.next_due.is_some_and(|due| due <= now) && update.purpose != Purpose::Resolved;
+    let nobody = !update.channels.is_empty() && update.count(Delivered::Failed) == update.channels.len();
     page.judge(
         "update",
-        if late { Evidence::Fail } else { Evidence::Pass },
-        format!("the latest says {}", update.purpose),
+        if late || nobody { Evidence::Fail } else { Evidence::Pass },
+        match nobody {
+            true => format!("the latest ({}) reached NOBODY", update.purpose),
+            false => format!("the latest says {}", update.purpose),
+        },
         Some(update.at),
     );
     if late {
@@ -397,7 +401,7 @@ fn review(view: &Snapshot, incident: Option<&Incident>, now: At) -> Page {
         Stage::Review,
         "Review what happened",
         "Close the incident with a sentence on how it ended. Then read the report, add what Mayday cannot know, and agree on what changes.",
-        "What was learnt tonight is gone by Friday. The report is written from the journal: times and decisions are in it already.",
+        "Details are forgotten within days. The report is written from the journal: times and decisions are in it already.",
     );
     let Some(incident) = incident else {
         if let Some(past) = view.state.past.front() {
@@ -407,8 +411,15 @@ fn review(view: &Snapshot, incident: Option<&Incident>, now: At) -> Page {
                 format!("{} {}: {}", past.id, past.severity, past.title),
                 Some(past.closed_at),
             );
-            page.done = true;
-            page.acts = vec![Act::Report];
+            let left = left_open(&view.estate, &view.state, now);
+            page.done = left.is_none();
+            page.acts = match left {
+                Some(left) => {
+                    judge_outside(&mut page, &left);
+                    vec![Act::Tell, Act::Report]
+                }
+                None => vec![Act::Report],
+            };
         }
         return page;
     };
@@ -440,6 +451,14 @@ fn review(view: &Snapshot, incident: Option<&Incident>, now: At) -> Page {
             None,
         );
     }
+    judge_outside(&mut page, &outside(&view.estate, &view.state, &incident.id, now));
     page.acts = vec![Act::Close, Act::Report];
     page
+}
+
+/// What is open outside: it is closed with the incident, or told after it.
+fn judge_outside(page: &mut Page, left: &Outside) {
+    for (_, words) in left.lines() {
+        page.judge("outside", Evidence::Fail, words, None);
+    }
 }

@@ -15,15 +15,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::estate::Policy;
+use super::estate::{Estate, Policy};
 use super::ids::{RegionId, RunId, StepId};
 use super::plan::Plan;
+use super::rollup::Readings;
 use super::state::State;
 use super::time::{At, after, seconds_between};
 
 pub use failback::{CAUGHT_UP, FAILBACK, REPROTECT, STORE, caught_up, is_drained_copy, plan, protected_in};
 pub use protection::{Gap, Unprotected, home_is_sound, unprotected};
-pub use undo::{Undoing, undoing};
+pub use undo::{Undoing, against, back_to, closed, crossed, is_crossed, is_down, undoing};
 
 /// The run that sent clients to where they are now: what a way back is made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -41,22 +42,36 @@ pub struct Moved {
 }
 
 /// Until when the move can be taken back, in words that fit what is true now.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Window {
     /// So many seconds are left.
     Open(f64),
+    /// So many seconds are left, but this speaks against it: only the longer phrase does it.
+    Against(f64, Vec<String>),
+    /// Nothing of it can be taken back.
+    Nothing,
     Closed,
     /// Another run has changed things since: what it did rests on the move.
     Built,
 }
 
 impl Window {
-    pub fn of(state: &State, moved: &Moved, policy: &Policy, now: At) -> Self {
-        let left = seconds_between(now, moved.closes_at(policy));
+    pub fn of(estate: &Estate, state: &State, moved: &Moved, readings: &Readings, now: At) -> Self {
+        let left = seconds_between(now, moved.closes_at(&estate.policy));
         match &state.run {
             Some(run) if run.id != moved.run && run.mode.acts() => Self::Built,
-            _ if left > 0.0 => Self::Open(left),
-            _ => Self::Closed,
+            _ if left <= 0.0 => Self::Closed,
+            Some(run) if run.id == moved.run => {
+                let plan = undoing(run);
+                let against = against(estate, state, run, &plan, readings, now);
+                match (plan.back.is_empty(), against.is_empty()) {
+                    (true, _) => Self::Nothing,
+                    (false, true) => Self::Open(left),
+                    (false, false) => Self::Against(left, against),
+                }
+            }
+            // A rehearsal since, or nothing: the run itself is not there any more to be taken back.
+            _ => Self::Nothing,
         }
     }
 }

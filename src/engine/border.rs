@@ -24,9 +24,14 @@ impl Timeline {
     }
 
     pub fn own_look(&self, mut look: BackupLook) -> BackupLook {
+        let told = look.restorable();
         let copies = look.copies.iter_mut().map(|copy| &mut copy.at);
         for at in copies.chain(&mut look.point).chain(&mut look.oldest) {
             *at = self.own(*at);
+        }
+        // What was taken as it is needs no second reading.
+        if look.restorable() != told {
+            look.drift = self.drift();
         }
         look
     }
@@ -73,6 +78,10 @@ impl Step for Carried {
             self.time.own_point(recovery_point);
         }
         Ok(verified)
+    }
+
+    async fn stays(&self) -> Result<Observed, Fault> {
+        self.step.stays().await
     }
 
     fn still_runs(&self, begun: &Begun) -> bool {

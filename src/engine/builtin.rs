@@ -38,6 +38,7 @@ pub const KIND: SystemKind = SystemKind {
     name: "mayday",
     title: "Mayday itself",
     ambient: true,
+    ways: &[],
     params: &[],
     probes: &[],
     steps: &[
@@ -303,7 +304,7 @@ impl Step for Record {
         let failed = |fault: ArchiveFault| {
             Fault::transient(KIND.name, format!("cannot write the record: {fault}"))
                 .means("the recovery is done; only its record is missing, and the journal has all of it")
-                .next("make room or mend the permissions, then retry the step")
+                .next("make room or fix the permissions, then retry the step")
         };
         let path = self.write().await.map_err(failed)?;
         log.line(&format!("wrote {}", path.display()));

@@ -17,8 +17,9 @@ use crate::domain::incident::{Incident, Phase};
 use crate::domain::kinds::StepRole;
 use crate::domain::live::LiveChange;
 use crate::domain::plan::{Plan, StepSpec};
+use crate::domain::run::Run;
 use crate::domain::sight;
-use crate::domain::system::{Begun, Verified};
+use crate::domain::system::{Begun, Observed, Verified};
 use crate::domain::view::Snapshot;
 
 /// The longest that one look at one thing may take: somebody may be waiting for it.
@@ -88,6 +89,7 @@ async fn findings(engine: &Handle, view: &Snapshot, incident: &Incident, item: &
 async fn see(engine: &Handle, view: &Snapshot, incident: &Incident, sight: Sight) -> Finding {
     match sight::look(sight, view, engine.shared.now()) {
         Some(finding) => finding,
+        None if sight == Sight::Pinned => pinned(engine, view, incident).await,
         None => client_path(engine, view, incident).await,
     }
 }
@@ -112,11 +114,29 @@ fn synthetic<'v>(view: &'v Snapshot, incident: &Incident) -> Vec<&'v StepSpec> {
     steps
 }
 
+/// Why nothing uses the application as a client does now: there may be such steps, for the region that does not serve yet.
+fn no_path(view: &Snapshot, incident: &Incident) -> String {
+    let serving = view.state.serving(&view.estate);
+    let own = |run: &&Run| run.mode.acts() && run.incident.as_ref() == Some(&incident.id);
+    let run = view.state.run.as_ref().filter(own).map(|run| &*run.plan);
+    let plans = view.plans.iter().map(|plan| &**plan);
+    let elsewhere = run.into_iter().chain(plans).find_map(|plan| {
+        let step = plan.steps.iter().find(|step| step.role == StepRole::Synthetic)?;
+        step.region.clone().filter(|region| *region != serving).map(|region| (plan.id.clone(), region))
+    });
+    match elsewhere {
+        Some((plan, region)) => {
+            format!("{serving} still serves: {plan} uses the application as a client does once {region} serves")
+        }
+        None => "no plan has a step that uses the application as a client does".into(),
+    }
+}
+
 async fn client_path(engine: &Handle, view: &Snapshot, incident: &Incident) -> Finding {
     let of = Sight::ClientPath.word();
     let steps = synthetic(view, incident);
     if steps.is_empty() {
-        return Finding::new(of, Evidence::Unknown, "no plan has a step that uses the application as a client does");
+        return Finding::new(of, Evidence::Unknown, no_path(view, incident));
     }
     let looks = join_all(steps.iter().map(|spec| verify(engine, spec))).await;
     let worst = looks.iter().map(|(evidence, _)| *evidence).max().unwrap_or(Evidence::Unknown);
@@ -125,6 +145,40 @@ async fn client_path(engine: &Handle, view: &Snapshot, incident: &Incident) -> F
     }
     let words: Vec<String> = looks.into_iter().filter(|(it, _)| *it == worst).map(|(_, words)| words).collect();
     Finding::new(of, worst, words.join(", "))
+}
+
+/// The steps that send clients to the region that serves: of the incident's run, or of the one that moved them.
+fn senders<'v>(view: &'v Snapshot, incident: &Incident) -> Vec<&'v StepSpec> {
+    let serving = view.state.serving(&view.estate);
+    let run = view.state.run.as_ref().filter(|run| run.incident.as_ref() == Some(&incident.id)).map(|run| &*run.plan);
+    let moved = view.state.moved.as_ref().map(|moved| &*moved.plan);
+    let of = |plan: &'v Plan| -> Vec<&'v StepSpec> {
+        let sends = |step: &&StepSpec| step.role == StepRole::Traffic && step.region.as_ref() == Some(&serving);
+        plan.steps.iter().filter(sends).collect()
+    };
+    run.into_iter().chain(moved).map(of).find(|steps| !steps.is_empty()).unwrap_or_default()
+}
+
+async fn pinned(engine: &Handle, view: &Snapshot, incident: &Incident) -> Finding {
+    let looks = join_all(senders(view, incident).into_iter().map(|spec| async move {
+        let step = match runner::driver(&engine.shared, spec) {
+            Ok(step) => step,
+            Err(fault) => return (Evidence::Unknown, fault.to_string()),
+        };
+        match timeout(LOOK, step.stays()).await {
+            Ok(Ok(Observed::Done { detail })) => (Evidence::Pass, detail),
+            Ok(Ok(Observed::NotDone { detail } | Observed::Impossible { why: detail })) => {
+                (Evidence::Fail, format!("nothing keeps clients where they are: {detail}"))
+            }
+            Ok(Ok(other)) => (Evidence::Unknown, other.words().to_owned()),
+            Ok(Err(fault)) => (Evidence::Unknown, format!("not known to be pinned: {}", fault.what)),
+            Err(_) => (Evidence::Unknown, format!("{}: no answer within {} s", spec.id, LOOK.as_secs())),
+        }
+    }))
+    .await;
+    let worst = looks.into_iter().max_by_key(|(evidence, _)| *evidence);
+    let (evidence, words) = worst.unwrap_or((Evidence::Unknown, "no step of a plan sends clients there".into()));
+    Finding::new(Sight::Pinned.word(), evidence, words)
 }
 
 /// What a client would be told is a fail; what could not be asked is unknown.
@@ -136,7 +190,7 @@ async fn verify(engine: &Handle, spec: &StepSpec) -> (Evidence, String) {
     let begun =
         Begun { at: engine.shared.now(), pre_image: Default::default(), receipt: Default::default(), process: None };
     match timeout(LOOK, step.verify(&begun, &Silent)).await {
-        Ok(Ok(Verified::Holds { detail, .. })) => (Evidence::Pass, detail),
+        Ok(Ok(Verified::Holds { detail, .. } | Verified::HoldsForNow { detail })) => (Evidence::Pass, detail),
         Ok(Ok(Verified::Pending { detail } | Verified::Broken { why: detail })) => {
             (Evidence::Fail, format!("{}: {detail}", spec.id))
         }

@@ -107,7 +107,7 @@ impl Writer {
         if !self.unsaved.is_empty() || self.hold.is_some() {
             let fault = self.engine.shared.journal_fault().unwrap_or_default();
             let why = format!("outcomes wait that the journal does not take: {fault}");
-            let next = "mend the journal first; then: mayday engine reload";
+            let next = "repair the journal first; then: mayday engine reload";
             return Err(Denied::Refused(Refusal::new(RefusalReason::Conflict, why, next)));
         }
         check(&self.engine.shared.state()).map_err(Denied::Refused)
@@ -270,8 +270,11 @@ impl Writer {
         let shared = &self.engine.shared;
         let Decision { events, effects, .. } = decision;
         if !events.is_empty() {
-            let gate =
-                events.iter().any(|(_, event)| matches!(event, Event::StepPrepared { verdict: Prepared::Gate, .. }));
+            let known = shared.state();
+            let was_open = |step| known.run.as_ref().is_some_and(|run| run.step(step).is_some_and(|it| it.was_open()));
+            let gate = events.iter().any(
+                |(_, event)| matches!(event, Event::StepPrepared { step, verdict: Prepared::Gate, .. } if !was_open(step)),
+            );
             let fresh_run = events.iter().any(|(_, event)| matches!(event, Event::RunStarted { .. }));
             let fresh_incident = events.iter().any(|(_, event)| matches!(event, Event::IncidentDeclared { .. }));
             match self.append(events).await {

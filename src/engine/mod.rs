@@ -12,6 +12,7 @@ mod contacts;
 mod core;
 mod courier;
 mod drills;
+mod evidence;
 mod herald;
 mod monitor;
 mod readiness;
@@ -20,6 +21,7 @@ mod shared;
 mod stores;
 mod watchman;
 mod way_back;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -39,6 +41,7 @@ use crate::domain::comms::{Message, Purpose, Wording};
 use crate::domain::contacts::Rota;
 use crate::domain::drill::DrillResult;
 use crate::domain::estate::Estate;
+use crate::domain::hidden::Apart;
 use crate::domain::ids::{IncidentId, PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
 use crate::domain::live::{Attached, Gaze, LiveChange};
@@ -81,6 +84,8 @@ pub struct Parts {
     pub records: PathBuf,
     /// The clocks of this machine.
     pub clock: Arc<dyn Clock>,
+    /// Who takes a region away, to see what breaks; absent where nobody can.
+    pub apart: Option<Arc<dyn Apart>>,
 }
 
 /// How to reach a running engine from within its process.
@@ -171,6 +176,7 @@ impl Handle {
         courier::start(&handle);
         readiness::start(&handle, asked);
         drills::start(&handle);
+        evidence::start(&handle);
         watchman::start(&handle);
         Ok(handle)
     }
@@ -300,7 +306,7 @@ impl Handle {
     /// When there is no such plan.
     pub async fn preview(&self, plan: &PlanId) -> Result<Vec<StepPreview>, Refusal> {
         let plan = self.plan(plan)?;
-        let previews = plan.steps.iter().map(|spec| runner::preview(&self.shared, spec));
+        let previews = plan.steps.iter().map(|spec| runner::preview(&self.shared, &self.shared.systems, spec));
         Ok(futures::future::join_all(previews).await)
     }
 

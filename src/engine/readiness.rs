@@ -9,15 +9,19 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::clock::Beats;
-use super::{Handle, runner};
-use crate::domain::command::Report;
+use super::{Handle, builtin, runner};
+use crate::domain::command::{Refusal, RefusalReason, Report};
 use crate::domain::comms::Channel;
-use crate::domain::ids::{ChannelId, PlanId};
+use crate::domain::health::Status;
+use crate::domain::hidden::{self, Left, Without};
+use crate::domain::ids::{ChannelId, PlanId, RegionId, SystemId};
+use crate::domain::kinds::StepRole;
 use crate::domain::live::LiveChange;
 use crate::domain::plan::{Plan, StepSpec};
-use crate::domain::readiness::{Assessment, Evidence, Fact, assess};
+use crate::domain::readiness::{Assessment, Evidence, Fact, Finds, assess};
 use crate::domain::system::{Fault, Fitness};
-use crate::domain::view::StepPreview;
+use crate::domain::text::clean;
+use crate::domain::view::{Snapshot, StepPreview};
 
 /// How long the first assessment waits for the first looks at stores and backups.
 const SETTLE: Duration = Duration::from_secs(20);
@@ -36,16 +40,77 @@ async fn run(engine: Handle, mut gates: mpsc::Receiver<PlanId>) {
     first_looks(&engine).await;
     let every = engine.estate().policy.readiness_every.0.max(Duration::from_secs(1));
     let mut beats = Beats::new(&engine, Duration::ZERO, every);
+    let mut waits = Waits::default();
     loop {
         let plan = tokio::select! {
             () = beats.tick() => None,
+            () = waits.over(&engine) => None,
             plan = gates.recv() => match plan {
                 Some(plan) => Some(plan),
                 None => return,
             },
         };
-        engine.assess(plan.as_ref()).await;
+        // As of before it is looked at: what arrives meanwhile is a reason to look once more.
+        let inputs = inputs(&engine.snapshot());
+        let found = engine.assess(plan.as_ref()).await;
+        if plan.is_none() {
+            waits.found(&found, inputs, every);
+        }
     }
+}
+
+/// A finding that was unknown is looked at again when what it waited for is there, and not a quarter of an hour later: an engine that
+/// has just started would say for so long what was true in its first seconds.
+#[derive(Default)]
+struct Waits {
+    unknown: bool,
+    /// What was known when it was looked at.
+    inputs: BTreeSet<String>,
+    /// By the latest, whatever has become known: longer each time.
+    pause: Duration,
+    since: Option<Instant>,
+}
+
+impl Waits {
+    const FIRST: Duration = Duration::from_secs(5);
+    const LOOK: Duration = Duration::from_secs(1);
+
+    fn found(&mut self, found: &[Assessment], inputs: BTreeSet<String>, every: Duration) {
+        self.unknown = found.iter().flat_map(|it| &it.findings).any(|it| it.finds == Finds::Unknown);
+        let grown = !inputs.is_subset(&self.inputs);
+        self.pause = if grown { Self::FIRST } else { (self.pause * 2).clamp(Self::FIRST, every.max(Self::FIRST)) };
+        (self.inputs, self.since) = (inputs, Some(Instant::now()));
+    }
+
+    /// Whether to look again, `after` the last look.
+    fn is_over(&self, after: Duration, inputs: &BTreeSet<String>) -> bool {
+        let grown = !inputs.is_subset(&self.inputs);
+        self.unknown && after >= if grown { Self::FIRST.min(self.pause) } else { self.pause }
+    }
+
+    /// Waits for that. In an incident the rates of the APIs belong to those who mitigate it.
+    async fn over(&self, engine: &Handle) {
+        loop {
+            sleep(Self::LOOK).await;
+            let view = engine.snapshot();
+            let after = self.since.map(|since| since.elapsed()).unwrap_or_default();
+            if view.state.incident.is_none() && self.is_over(after, &inputs(&view)) {
+                return;
+            }
+        }
+    }
+}
+
+/// What plans are held against and is known now.
+fn inputs(view: &Snapshot) -> BTreeSet<String> {
+    let surveys = view.live.surveys.iter().filter(|(_, it)| it.fault.is_none());
+    let points = surveys.clone().filter(|(_, it)| it.survey.standby_point.is_some());
+    let backups = view.live.backups.iter().filter(|(_, it)| it.fault.is_none());
+    let probes = view.live.probes.iter().filter(|(_, it)| it.status != Status::Unknown);
+    let all = surveys.map(|(id, _)| format!("store {id}"));
+    let all = all.chain(points.map(|(id, _)| format!("copy of {id}")));
+    let all = all.chain(backups.map(|(id, _)| format!("backup {id}")));
+    all.chain(probes.map(|(id, _)| format!("probe {id}"))).collect()
 }
 
 /// Waits until everything was looked at once: an engine that has just started knows nothing, and that is no finding.
@@ -74,9 +139,10 @@ impl Handle {
         let mut assessments = Vec::new();
         let mut facts = BTreeMap::new();
         let reach = self.reach().await;
+        let here = Through { systems: &self.shared.systems, gone: None };
         // One after the other: the rates of the APIs belong to everybody, most of all in an incident.
         for plan in plans {
-            assessments.push(one(self, plan, &mut facts, &reach).await);
+            assessments.push(one(self, here, plan, &mut facts, &reach).await);
         }
         if assessments.is_empty() {
             return assessments;
@@ -85,6 +151,44 @@ impl Handle {
         self.report(Report::Readiness { plans: briefs }).await;
         self.shared.live(LiveChange::Readiness { assessments: assessments.clone() });
         assessments
+    }
+}
+
+impl Handle {
+    /// Holds one plan, or all, against reality with and without a region, and says what breaks. Nothing of it is journalled: it is no
+    /// finding of now.
+    ///
+    /// # Errors
+    /// When the estate has no such region, or nobody here can take one away.
+    pub async fn without(&self, region: &RegionId, only: Option<&PlanId>) -> Result<Without, Refusal> {
+        let estate = self.estate();
+        let known: Vec<&str> = estate.regions.iter().map(|it| it.id.as_str()).collect();
+        if !known.contains(&region.as_str()) {
+            let why = format!("there is no region `{}`", clean(region.as_str()));
+            return Err(Refusal::new(RefusalReason::NotFound, why, format!("choose one of {}", known.join(", "))));
+        }
+        let nobody = || Refusal::new(RefusalReason::Conflict, "this engine cannot take a region away", "");
+        let Left { mut systems, clusters, own } = self.shared.apart.as_ref().ok_or_else(nobody)?.without(region);
+        let builtin = SystemId::from(builtin::KIND.name);
+        systems.extend(self.shared.systems.get(&builtin).map(|mayday| (builtin, mayday.clone())));
+        let reach = self.reach().await;
+        let (mut facts, mut assessments, mut found) = (BTreeMap::new(), Vec::new(), own);
+        let counts = |plan: &&Arc<Plan>| match only {
+            Some(only) => &plan.id == only,
+            None => plan.leaves(region),
+        };
+        let here = Through { systems: &self.shared.systems, gone: None };
+        let there = Through { systems: &systems, gone: Some(region) };
+        for plan in self.plans().iter().filter(counts) {
+            let before = one(self, here, plan, &mut facts, &reach).await;
+            let mut after = one(self, there, plan, &mut facts, &reach).await;
+            hidden::still_leans(&before, &mut after);
+            hidden::not_played(&mut after, plan, &clusters);
+            found.extend(hidden::broken(&before, &after, region));
+            assessments.push(after);
+        }
+        found.sort_by_key(|it| std::cmp::Reverse(it.finds));
+        Ok(Without { region: region.clone(), assessments, hidden: found })
     }
 }
 
@@ -104,10 +208,17 @@ impl Handle {
 
 type Facts = BTreeMap<String, Result<Vec<Fact>, Fault>>;
 
-async fn one(engine: &Handle, plan: &Plan, facts: &mut Facts, reach: &Reach) -> Assessment {
+/// The systems that a plan is looked at through, and the region that they are cut off from.
+#[derive(Clone, Copy)]
+struct Through<'e> {
+    systems: &'e builtin::Systems,
+    gone: Option<&'e RegionId>,
+}
+
+async fn one(engine: &Handle, through: Through<'_>, plan: &Plan, facts: &mut Facts, reach: &Reach) -> Assessment {
     let shared = &engine.shared;
-    let previews = join_all(plan.steps.iter().map(|spec| runner::preview(shared, spec))).await;
-    let fitness = join_all(plan.steps.iter().map(|spec| fitness(engine, spec))).await;
+    let previews = join_all(plan.steps.iter().map(|spec| runner::preview(shared, through.systems, spec))).await;
+    let fitness = join_all(plan.steps.iter().map(|spec| fitness(engine, through, spec))).await;
     let kinds = kinds_of(engine, plan);
     for kind in &kinds {
         if !facts.contains_key(kind) {
@@ -120,13 +231,18 @@ async fn one(engine: &Handle, plan: &Plan, facts: &mut Facts, reach: &Reach) -> 
         steps,
         parity: kinds.iter().filter_map(|kind| facts.get(kind).cloned()).collect(),
         reach: reach.clone(),
-        threatened: view.state.serving(&view.estate),
+        threatened: through.gone.cloned().unwrap_or_else(|| view.state.serving(&view.estate)),
     };
     assess(&view, plan, &evidence)
 }
 
-async fn fitness(engine: &Handle, spec: &StepSpec) -> Result<Fitness, Fault> {
-    let step = runner::driver(&engine.shared, spec)?;
+async fn fitness(engine: &Handle, through: Through<'_>, spec: &StepSpec) -> Result<Fitness, Fault> {
+    let there = engine.estate().system(&spec.system).and_then(|it| it.region.clone());
+    // Of a region that is gone nobody asks whether its writers could be stopped.
+    if spec.role == StepRole::Fences && through.gone.is_some() && there.as_ref() == through.gone {
+        return Ok(Fitness::default());
+    }
+    let step = runner::driver_of(&engine.shared, through.systems, spec)?;
     let late = || Fault::transient(spec.system.as_str(), format!("no answer within {} s", ASK.as_secs()));
     timeout(ASK, step.fitness()).await.unwrap_or_else(|_| Err(late()))
 }
@@ -147,4 +263,36 @@ async fn facts_of(engine: &Handle, kind: &str) -> Result<Vec<Fact>, Fault> {
         all.extend(timeout(ASK, system.facts()).await.unwrap_or_else(|_| Err(late()))?);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::readiness::Finding;
+
+    fn found(finds: Finds) -> Vec<Assessment> {
+        let finding = Finding { step: None, name: "loss".into(), finds, detail: String::new() };
+        let at = "2026-11-23T14:00:00Z".parse().unwrap();
+        vec![Assessment { plan: "p".into(), at, findings: vec![finding] }]
+    }
+
+    fn known(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|it| (*it).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_was_unknown_is_looked_at_again_when_what_it_waited_for_is_there() {
+        let (every, second) = (Duration::from_secs(900), Duration::from_secs(1));
+        let mut waits = Waits::default();
+        waits.found(&found(Finds::Unknown), known(&["store database"]), every);
+        assert!(!waits.is_over(second, &known(&["store database"])));
+        assert!(waits.is_over(5 * second, &known(&["store database"])), "soon, whatever else it waits for");
+        waits.found(&found(Finds::Unknown), known(&["store database"]), every);
+        waits.found(&found(Finds::Unknown), known(&["store database"]), every);
+        assert!(!waits.is_over(10 * second, &known(&["store database"])), "and more rarely each time");
+        let more = known(&["store database", "copy of database"]);
+        assert!(waits.is_over(10 * second, &more), "but at once when more is known");
+        waits.found(&found(Finds::Pass), more.clone(), every);
+        assert!(!waits.is_over(every, &known(&["store database", "copy of database", "backup b"])));
+    }
 }

@@ -9,12 +9,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::border::Carried;
 use super::shared::Shared;
+use super::ways::{Way, Ways};
 use super::{Handle, builtin, clock, courier, no_system, way_back};
 use crate::domain::command::{Effect, Job, Preparation, Report};
 use crate::domain::ids::{RunId, StepId};
 use crate::domain::journal::JournalFault;
 use crate::domain::live::{LiveChange, LogLine};
-use crate::domain::plan::StepSpec;
+use crate::domain::plan::{self, StepSpec};
 use crate::domain::process::Process;
 use crate::domain::run::{FOUND, StepPhase};
 use crate::domain::system::{Begun, Checked, Fault, FaultClass, Observed, Preview, Receipt, Step, StepLog, Verified};
@@ -98,7 +99,16 @@ impl StepLog for Silent {
 }
 
 pub(super) fn driver(shared: &Shared, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
-    let system = shared.systems.get(&spec.system).ok_or_else(|| no_system(&spec.system))?;
+    driver_of(shared, &shared.systems, spec)
+}
+
+/// The code behind a step, of these systems.
+pub(super) fn driver_of(shared: &Shared, systems: &builtin::Systems, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
+    if !spec.ways.is_empty() {
+        let way = |way: &plan::Way| Way { name: way.name, step: driver_of(shared, systems, &spec.by(way)) };
+        return Ok(Arc::new(Ways { system: spec.system.to_string(), ways: spec.ways.iter().map(way).collect() }));
+    }
+    let system = systems.get(&spec.system).ok_or_else(|| no_system(&spec.system))?;
     let step = system.step(spec)?;
     // Mayday's own steps live by the engine's time as it is.
     let own = spec.system.as_str() == builtin::KIND.name;
@@ -116,7 +126,7 @@ async fn prepare(engine: &Handle, job: Job) -> Option<Report> {
     Some(Report::Prepared { run: job.run, step: job.step.id, outcome })
 }
 
-async fn look_at(shared: &Shared, job: &Job) -> Result<Preparation, Fault> {
+pub(super) async fn look_at(shared: &Shared, job: &Job) -> Result<Preparation, Fault> {
     let (spec, step) = (&job.step, driver(shared, &job.step)?);
     let observed = look(spec, step.observe(job.begun.as_ref())).await?;
     if matches!(observed, Observed::NotDone { .. } | Observed::Unknowable { .. } | Observed::Impossible { .. }) {
@@ -127,8 +137,8 @@ async fn look_at(shared: &Shared, job: &Job) -> Result<Preparation, Fault> {
 }
 
 /// What a whole plan would do, step by step, without a run.
-pub(super) async fn preview(shared: &Shared, spec: &StepSpec) -> StepPreview {
-    let (observed, preview, checked) = match driver(shared, spec) {
+pub(super) async fn preview(shared: &Shared, systems: &builtin::Systems, spec: &StepSpec) -> StepPreview {
+    let (observed, preview, checked) = match driver_of(shared, systems, spec) {
         Ok(step) => tokio::join!(look(spec, step.observe(None)), look(spec, step.preview()), look(spec, step.check())),
         Err(fault) => (Err(fault.clone()), Err(fault.clone()), Err(fault)),
     };
@@ -170,7 +180,7 @@ async fn apply_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
             return Ok(Receipt::from([(FOUND.to_owned(), detail)]));
         }
         Observed::Impossible { why } => {
-            return Err(Fault::permanent(spec.system.as_str(), why).next("mend it, then retry the step"));
+            return Err(Fault::permanent(spec.system.as_str(), why).next("fix it, then retry the step"));
         }
         Observed::NotDone { .. } | Observed::Unknowable { .. } => {}
     }

@@ -17,6 +17,7 @@ use crate::domain::contacts::Rota;
 use crate::domain::decide::{Context, preview, wakes};
 use crate::domain::estate::{Estate, ProbeSpec};
 use crate::domain::event::{Event, Record};
+use crate::domain::hidden::Apart;
 use crate::domain::ids::{ChannelId, ProbeId, SessionId, SystemId};
 use crate::domain::journal::Journal;
 use crate::domain::live::{Attached, Live, LiveChange};
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub plans: Vec<Arc<Plan>>,
     pub journal: Arc<dyn Journal>,
     pub systems: BTreeMap<SystemId, Arc<dyn System>>,
+    pub apart: Option<Arc<dyn Apart>>,
     pub rota: Option<Arc<dyn Rota>>,
     pub driller: Option<Arc<dyn Driller>>,
     pub archive: Arc<Archive>,
@@ -97,7 +99,7 @@ impl Shared {
 
     pub fn new(parts: Parts, kept: Kept) -> Self {
         let Parts { estate, plans, journal, state, mut systems, .. } = parts;
-        let Parts { rota, driller, reporter, channels, wording, records, clock, .. } = parts;
+        let Parts { rota, driller, reporter, channels, wording, records, clock, apart, .. } = parts;
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
         let Kept { live, time, mut points, baseline } = kept;
         let time = time.unwrap_or_else(|| Arc::new(Timeline::begin(clock, &state)));
@@ -123,6 +125,7 @@ impl Shared {
             time,
             channels,
             wording,
+            apart,
             counts,
             held: Mutex::default(),
             appending: Mutex::default(),
@@ -308,6 +311,11 @@ impl Shared {
 
     pub fn attached(&self, session: &SessionId) -> Option<Attached> {
         self.published().live.attached.get(session).cloned()
+    }
+
+    /// Whether anybody has a cockpit open.
+    pub fn is_attended(&self) -> bool {
+        !self.published().live.attached.is_empty()
     }
 
     /// Attaches a cockpit, unless another user has one of this name; says whether it did.

@@ -77,7 +77,7 @@ async fn settled_before(
             Ok(Observed::Done { .. } | Observed::NotDone { .. }) => return Ok(None),
             Ok(Observed::Unknowable { why }) => return may_begin(spec, job.way_back, &why).map(|()| None),
             Ok(Observed::Impossible { why }) => {
-                return Err(Fault::permanent(spec.system.as_str(), why).next("mend it, then revert the step again"));
+                return Err(Fault::permanent(spec.system.as_str(), why).next("fix it, then revert the step again"));
             }
             Ok(Observed::InProgress { detail }) => detail,
             Err(fault) if fault.class == FaultClass::Permanent => return Err(fault),

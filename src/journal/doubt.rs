@@ -39,6 +39,11 @@ enum Doubt {
     Copy,
 }
 
+/// Whether no engine has ever kept a journal here: nothing of one is there, and nothing says that one was.
+pub fn is_fresh(dir: &Path) -> bool {
+    !file(dir).exists() && matches!(anchor::load(dir), Ok(Anchor::Missing)) && !super::snapshot::is_kept(dir)
+}
+
 impl Doubt {
     /// What a person types to go on.
     fn phrase(&self) -> String {
@@ -64,7 +69,7 @@ impl Doubt {
                 format!("it ends at record {have}, and {records} were durable: {} are lost", records - have)
             }
             Self::Rewritten { at } => {
-                format!("its record {at} is not the one that was durable: the history was written anew")
+                format!("its record {at} is not the one that was durable: the history was rewritten")
             }
             Self::Another => "it is another journal than the one that was kept here".into(),
             Self::NoAnchor { have } => format!(

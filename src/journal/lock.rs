@@ -49,7 +49,7 @@ pub fn folder(dir: &Path) -> Result<(), LockFault> {
     for above in real.ancestors().skip(1) {
         let mode = fs::metadata(above).map_err(unusable)?.mode();
         if mode & 0o002 != 0 && mode & STICKY == 0 {
-            let why = format!("everybody may rename what is in {}, which it lies in", above.display());
+            let why = format!("everybody may rename what is in {}, and it is in there", above.display());
             let next = format!("chmod o-w {}, or choose another with --state-dir", above.display());
             return Err(LockFault::Open { dir: dir.into(), why, next });
         }

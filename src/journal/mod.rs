@@ -10,7 +10,7 @@ mod snapshot;
 mod sqlite;
 mod verify;
 
-pub use doubt::{accept, doubts};
+pub use doubt::{accept, doubts, is_fresh};
 pub use lock::{Lock, LockFault, folder, own_file};
 pub use reader::Reader;
 pub use replay::replay;

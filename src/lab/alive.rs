@@ -17,6 +17,20 @@ pub fn claim(dir: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Takes the mark off again: whatever is in the folder is left alone from now on.
+///
+/// # Errors
+/// When the file cannot be removed.
+pub fn disclaim(dir: &Path) -> io::Result<()> {
+    std::fs::remove_file(dir.join(NAME))
+}
+
+/// Whether the process lives that claimed a folder.
+pub fn is_held(dir: &Path) -> bool {
+    let lock = File::open(dir.join(NAME)).map(|file| file.try_lock());
+    matches!(lock, Ok(Err(TryLockError::WouldBlock)))
+}
+
 /// What keeps others from a folder that a process claimed and none holds any more. `None` while one does, and without a claim: then it
 /// is somebody else's, or is being made right now.
 pub fn abandoned(dir: &Path) -> Option<File> {

@@ -14,7 +14,15 @@ pub const TEMPLATE: &str = include_str!("../../assets/lab/estate.toml");
 /// # Errors
 /// When the template and the lab's servers do not agree; a test makes sure that they do.
 pub fn config_for(endpoints: &Endpoints, pace: Pace) -> Result<String, String> {
-    let mut parts = TEMPLATE.split("${");
+    filled(TEMPLATE, endpoints, pace)
+}
+
+/// Any text with `${…}` for what only a running lab knows.
+///
+/// # Errors
+/// The placeholder that means nothing to this lab.
+pub fn filled(text: &str, endpoints: &Endpoints, pace: Pace) -> Result<String, String> {
+    let mut parts = text.split("${");
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (name, rest) = part.split_once('}').ok_or_else(|| format!("`${{{part}` does not end"))?;

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::kubernetes::backups::{SNAPSHOTS, VELERO};
 use super::kubernetes::{NODES, SERVICES};
-use super::world::{REGIONS, ZONES};
-use super::{neo4j, pagerduty, redis, s3, slack, smtp, statuspage, webhook};
+use super::world::{PRIMARY, REGIONS, ZONES};
+use super::{arc, neo4j, pagerduty, redis, s3, slack, smtp, statuspage, webhook};
 
 /// How a place behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -142,8 +142,12 @@ pub fn places() -> Vec<String> {
     let in_regions = REGIONS.iter().flat_map(|region| regional.iter().map(move |system| format!("{system}@{region}")));
     let members = redis::members().chain(neo4j::members()).map(|(name, region)| format!("{name}@{region}"));
     let zones = ZONES.iter().flat_map(|(_, zones)| zones.iter()).copied();
-    GLOBAL.into_iter().chain(zones).map(str::to_owned).chain(in_regions).chain(members).collect()
+    let switches = arc::ENDPOINTS.iter().map(|region| format!("{}@{region}", arc::SYSTEM));
+    GLOBAL.into_iter().chain(zones).map(str::to_owned).chain(in_regions).chain(members).chain(switches).collect()
 }
+
+/// Control planes of the whole world, and the region that each lives in.
+const HOMES: [(&str, &str); 2] = [("route53", PRIMARY), ("iam", PRIMARY)];
 
 /// What is broken now.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -170,8 +174,14 @@ impl Faults {
             None => None,
         };
         let own = own.or_else(|| self.0.get(system));
-        let regional = region.and_then(|region| self.0.get(&format!("*@{region}")));
-        own.or(regional).copied().unwrap_or_default()
+        let regional = |region: &str| self.0.get(&format!("*@{region}"));
+        let home = || HOMES.iter().find(|(it, _)| *it == system).and_then(|(_, home)| regional(home));
+        // What is slow or refuses in a region says nothing of a control plane there; what is gone takes it along.
+        let inherited = match region {
+            Some(region) => regional(region),
+            None => home().filter(|condition| !condition.reachable()),
+        };
+        own.or(inherited).copied().unwrap_or_default()
     }
 
     /// Whether data can flow to and from `system` in `region`.
@@ -205,6 +215,20 @@ mod tests {
         assert_eq!(faults.condition("rds", Some("us-west-2")), Condition::Up);
         faults.set("*@us-east-1", Condition::Up);
         assert_eq!(faults.condition("redis", Some("us-east-1")), Condition::Up);
+    }
+
+    #[test]
+    fn a_region_takes_the_control_planes_along_that_live_there() {
+        let mut faults = Faults::default();
+        faults.set("*@us-east-1", Condition::Lagging);
+        assert_eq!(faults.condition("route53", None), Condition::Up);
+        faults.set("*@us-east-1", Condition::Dark);
+        assert_eq!(faults.condition("route53", None), Condition::Dark);
+        assert_eq!(faults.condition("iam", None), Condition::Dark);
+        assert_eq!(faults.condition("dns", None), Condition::Up, "name servers are everywhere");
+        faults.set("*@us-east-1", Condition::Up);
+        faults.set("*@us-west-2", Condition::Dark);
+        assert_eq!(faults.condition("route53", None), Condition::Up);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod alive;
 pub mod app;
+pub mod arc;
 pub mod client;
 pub mod control;
 pub mod dns;
@@ -96,6 +97,7 @@ impl Lab {
         let mut site = Site { world: &world, tasks: &mut tasks, endpoints: &mut endpoints, files: files.path() };
         route53::start(&mut site).await?;
         dns::start(&mut site).await?;
+        arc::start(&mut site).await?;
         rds::start(&mut site).await?;
         s3::start(&mut site).await?;
         kubernetes::start(&mut site).await?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::faults::{Condition, Faults};
 use super::inbox::Inbox;
-use super::{app, client, kubernetes, neo4j, pagerduty, rds, redis, route53, s3, slack, smtp, statuspage};
+use super::{app, arc, client, kubernetes, neo4j, pagerduty, rds, redis, route53, s3, slack, smtp, statuspage};
 
 /// The two regions of the lab.
 pub const PRIMARY: &str = "us-east-1";
@@ -63,6 +63,7 @@ pub struct Truth {
     pub ledger: Vec<Mutation>,
     pub inbox: Inbox,
     pub route53: route53::Zones,
+    pub arc: arc::Cluster,
     pub rds: rds::Databases,
     pub s3: s3::Buckets,
     pub kubernetes: BTreeMap<&'static str, kubernetes::Cluster>,
@@ -100,6 +101,7 @@ impl World {
             ledger: Vec::new(),
             inbox: Inbox::default(),
             route53: route53::Zones::gennet(now),
+            arc: arc::Cluster::gennet(),
             rds: rds::Databases::gennet(now),
             s3: s3::Buckets::gennet(now),
             kubernetes: REGIONS.into_iter().map(|region| (region, kubernetes::Cluster::gennet(region, now))).collect(),
@@ -139,7 +141,10 @@ impl World {
         let faults = truth.faults.clone();
         let tick = Tick { now, pace: self.pace, faults: &faults };
         let serving = app::serving(truth);
-        truth.route53.tick(&tick, &serving);
+        let (s3, arc) = (&truth.s3, &truth.arc);
+        let object = |bucket: &str, key: &str| s3.answers(bucket, key, &faults);
+        let switch = |arn: &str| arc.is_on(arn);
+        truth.route53.tick(&tick, &route53::checks::InSight { serving: &serving, object: &object, switch: &switch });
         truth.rds.tick(&tick);
         truth.s3.tick(&tick);
         for cluster in truth.kubernetes.values_mut() {

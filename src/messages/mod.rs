@@ -213,6 +213,8 @@ fn samples() -> [Facts; 2] {
             step: text("Promote the replica (gated)"),
             detail: text("waits"),
             ended: false,
+            mode: text("live"),
+            moves: true,
         }),
         clocks: vec![Clock {
             tier: text("critical"),

@@ -4,6 +4,7 @@
 pub mod apart;
 pub mod child;
 pub mod http;
+pub mod program;
 pub mod redact;
 pub mod secret;
 pub mod tree;

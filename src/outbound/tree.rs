@@ -11,6 +11,10 @@ use crate::domain::process::{Fate, Process};
 /// whose children are born faster than they are found.
 const ROUNDS: usize = 1000;
 
+/// The variable that all have who were started under a keeper: it names the keeper, so that they are found when that is gone, whatever
+/// session they went to. Who clears its environment on purpose is not found.
+pub const MARK: &str = "MAYDAY_KEPT_BY";
+
 /// A line of `/proc/PID/stat`, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stat {
@@ -68,19 +72,37 @@ pub fn identity(pid: i32) -> Option<Process> {
     Some(Process { host, boot, pid, started: Stat::of(pid)?.started })
 }
 
+/// What [`MARK`] says of those that the process `pid` keeps; `None` when that is gone.
+pub fn mark(pid: i32) -> Option<String> {
+    Some(mark_of(pid, Stat::of(pid)?.started))
+}
+
+fn mark_of(pid: i32, started: u64) -> String {
+    format!("{pid}.{started}")
+}
+
+/// Whether a process bears the mark. Another user's environment cannot be read: of such a process it is not known.
+fn bears(pid: i32, mark: &str) -> bool {
+    let entry = format!("{MARK}={mark}");
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|all| all.split(|byte| *byte == 0).any(|it| it == entry.as_bytes()))
+}
+
 /// What became of a process that was known by `identity`.
 pub fn fate(process: &Process) -> Fate {
     let Some((_, boot)) = here().filter(|(host, _)| *host == process.host) else { return Fate::Unknown };
     if boot != process.boot {
         return Fate::Ended;
     }
-    match Stat::of(process.pid) {
-        Some(stat) if stat.started != process.started => Fate::Ended,
-        Some(stat) if !stat.ended => Fate::Lives,
-        // While anybody is of its group or its session, its number is not given again.
-        _ if Stat::all().iter().any(|it| !it.ended && is_of(it, process.pid)) => Fate::Left,
-        _ => Fate::Ended,
+    let stat = Stat::of(process.pid);
+    // While anybody is of its group or its session, its number is not given again.
+    let is_reused = stat.is_some_and(|stat| stat.started != process.started);
+    if !is_reused && stat.is_some_and(|stat| !stat.ended) {
+        return Fate::Lives;
     }
+    let mark = mark_of(process.pid, process.started);
+    let is_left = |it: &Stat| !it.ended && (!is_reused && is_of(it, process.pid) || bears(it.pid, &mark));
+    if Stat::all().iter().any(is_left) { Fate::Left } else { Fate::Ended }
 }
 
 fn is_of(stat: &Stat, leader: i32) -> bool {
@@ -188,6 +210,26 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!((fate(&known), identity(known.pid)), (Fate::Ended, None));
+    }
+
+    #[test]
+    fn what_outlives_its_keeper_in_a_session_of_its_own_is_found_by_its_mark() {
+        let bears = format!("export {MARK}=$$.$(cut -d' ' -f22 /proc/$$/stat); setsid sleep 300 & echo $!; read end");
+        let (mut child, escaped) = shell(&bears);
+        let known = identity(pid(&child)).unwrap();
+        let escaped: i32 = escaped.parse().unwrap();
+        // It may still be on its way to its session.
+        while Stat::of(escaped).unwrap().session != escaped {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(fate(&known), Fate::Left);
+        kill(escaped, Stat::of(escaped).unwrap().started);
+        while Stat::of(escaped).is_some_and(|stat| !stat.ended) {
+            std::thread::yield_now();
+        }
+        assert_eq!(fate(&known), Fate::Ended);
     }
 
     #[test]

@@ -54,6 +54,7 @@ mod tests {
         scene.ask(Ask::CloseIncident {
             note: "us-east-1 came back; we stay in us-west-2".into(),
             despite: "walked by the morning shift".into(),
+            tell: false,
         });
         scene.pass(60);
         scene
@@ -134,6 +135,7 @@ mod tests {
             send_at: review.as_of,
             next_due: None,
             deliveries: [("status".into(), 1), ("mail".into(), 2), ("chat".into(), 1)].into(),
+            only_page: false,
             chain: None,
         }
     }

@@ -10,7 +10,6 @@ use super::words::{length, length_or_unknown, loss, met, moment, target, time};
 use crate::domain::checklist::Evidence;
 use crate::domain::describe::{self, Tone};
 use crate::domain::incident::Onset;
-use crate::domain::kinds::Undo;
 use crate::domain::recovery::Loss;
 use crate::domain::run::StepPhase;
 use crate::domain::time::{At, seconds_between};
@@ -199,7 +198,7 @@ fn steps(review: &Review, run: &RunReview) -> Section {
         ("Plan's SHA-256".into(), Cell::code(run.fingerprint.as_str())),
         ("Mode".into(), run.mode.word().into()),
         ("Started".into(), format!("{} by {}", moment(run.started_at), run.by).into()),
-        ("Reason".into(), or(&run.reason, "none was given").into()),
+        ("Reason".into(), or(&run.reason, "not given").into()),
         (
             "Ended".into(),
             match (run.ended_at, run.outcome) {
@@ -262,7 +261,7 @@ fn step_row(run: &RunReview, step: &StepReview) -> Vec<Cell> {
         who.push(format!("OVERRODE {}", step.overridden.join(", ")));
     }
     let mut detail = step.detail.clone();
-    if step.undo == Undo::PointOfNoReturn && step.attempts > 0 {
+    if step.no_return {
         detail = format!("{detail} (no way back)");
     }
     let tries = if step.attempts == 0 { String::new() } else { step.attempts.to_string() };

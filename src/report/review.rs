@@ -133,6 +133,9 @@ pub struct StepReview {
     pub receipt: Receipt,
     /// What the gate said would be lost.
     pub expected_loss: Option<(DataClass, Loss)>,
+    /// The run has gone over a point of no return here, or may have.
+    #[serde(default)]
+    pub no_return: bool,
     /// How long it took before this run, and where that was.
     pub before: Option<Before>,
 }

@@ -20,6 +20,7 @@ pub static KIND: SystemKind = SystemKind {
     name: "files",
     title: "Copies in a folder of this host",
     ambient: true,
+    ways: &[],
     params: &[],
     probes: &[],
     steps: &[],
@@ -30,7 +31,7 @@ pub static KIND: SystemKind = SystemKind {
         params: &[
             Param::required(
                 "folder",
-                ParamType::Text,
+                ParamType::Path,
                 "where the copies are, as an absolute path; `region` says where that is",
             ),
             Param::default("prefix", ParamType::Text, "", "how their names begin"),
@@ -87,7 +88,7 @@ fn list(spec: &BackupSpec) -> Result<BackupLook, Fault> {
     let unreadable = |error: std::io::Error| {
         Fault::transient(KIND.name, format!("{folder} cannot be read: {error}"))
             .means("whether there are copies is not known")
-            .next("mend the folder or its permissions")
+            .next("fix the folder or its permissions")
     };
     let entries = fs::read_dir(Path::new(folder)).map_err(unreadable)?;
     let mut copies: Vec<BackupCopy> = Vec::new();

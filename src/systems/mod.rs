@@ -5,6 +5,7 @@
 //! which the compiler shares nothing that it proves: without the box each of them walks through all types of the vendor's client to
 //! learn that its future is `Send`, which was two thirds of the time that a check of this crate took.
 
+pub mod arc;
 pub mod aws;
 pub mod dated;
 pub mod dns;
@@ -13,6 +14,7 @@ pub mod http;
 pub mod kubernetes;
 pub mod looking;
 pub mod neo4j;
+pub mod patience;
 pub mod permits;
 pub mod rds;
 pub mod redis;
@@ -27,6 +29,7 @@ use crate::domain::system::Factory;
 /// Every system that this build can drive.
 #[rustfmt::skip] // one row a line
 pub const FACTORIES: &[&dyn Factory] = &[
+    &arc::ArcFactory,
     &dns::DnsFactory,
     &files::FilesFactory,
     &http::HttpFactory,

@@ -13,9 +13,9 @@ use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::domain::estate::SystemSpec;
-use crate::domain::kinds::{Param, ParamType};
+use crate::domain::kinds::{Param, ParamType, To, WayOut};
 use crate::domain::readiness::access;
-use crate::domain::system::{Fault, Fitness, Guard};
+use crate::domain::system::{Fault, Fitness};
 use crate::domain::text::clean;
 use crate::outbound::http::{client, root};
 use crate::systems::aws::{Aws, Call};
@@ -24,6 +24,8 @@ pub const STS_ENDPOINT_URL: Param =
     Param::optional("sts_endpoint_url", ParamType::Url, "an endpoint of STS other than AWS's own");
 pub const IAM_ENDPOINT_URL: Param =
     Param::optional("iam_endpoint_url", ParamType::Url, "an endpoint of IAM other than AWS's own");
+
+pub const IAM_WAY: WayOut = WayOut { peace: true, ..WayOut::new(IAM_ENDPOINT_URL.name, To::Always(REGION), "IAM") };
 
 /// IAM is global; its one endpoint is signed for as in this region.
 const REGION: &str = "us-east-1";
@@ -56,18 +58,22 @@ impl Permits {
     /// Whether all of `actions` (`rds:PromoteReadReplica`) are allowed.
     ///
     /// # Errors
-    /// When nobody answers.
+    /// When nobody answers, or IAM refuses to say.
     pub fn fitness<'a>(&'a self, actions: &'a [&'a str]) -> BoxFuture<'a, Result<Fitness, Fault>> {
         Box::pin(async move {
             let principal = self.principal.get_or_try_init(|| self.identify()).await?;
-            let guard = match self.simulate(principal, actions).await? {
-                Ok(denied) => access(&denied, actions.len(), name(principal)),
-                Err(refusal) => {
-                    Guard::warn("access", format!("IAM does not say what {} may do: {refusal}", name(principal)))
-                }
-            };
-            Ok(Fitness { guards: vec![guard] })
+            let denied =
+                self.simulate(principal, actions).await?.map_err(|refusal| self.untold(principal, &refusal))?;
+            Ok(Fitness { guards: vec![access(&denied, actions.len(), name(principal))] })
         })
+    }
+
+    /// IAM refuses to judge: what the caller may do is then not known, and nobody should read it as allowed.
+    fn untold(&self, principal: &str, refusal: &str) -> Fault {
+        let who = name(principal);
+        Fault::permanent(&self.system, format!("IAM does not say what {who} may do: {refusal}"))
+            .means("whether the step is allowed shows only when it is made")
+            .next(format!("allow {who} `iam:SimulatePrincipalPolicy` on itself"))
     }
 
     async fn identify(&self) -> Result<String, Fault> {

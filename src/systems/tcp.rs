@@ -18,6 +18,7 @@ pub static KIND: SystemKind = SystemKind {
     name: "tcp",
     title: "TCP connections",
     ambient: true,
+    ways: &[],
     params: &[],
     probes: &[ProbeKind {
         name: "tcp.connect",

@@ -2,16 +2,17 @@
 
 use crate::domain::command::{Ask, RefusalReason};
 use crate::domain::decide::revert_phrase;
+use crate::domain::describe;
 use crate::domain::ids::StepId;
 use crate::domain::incident::Severity;
 use crate::domain::plan::{Gate, StepSpec};
+use crate::domain::remedy;
 use crate::domain::review::Documents;
 use crate::domain::run::{Mode, Run, StepPhase};
 use crate::domain::view::StepByHand;
-use crate::domain::wayback::{FAILBACK, undoing};
+use crate::domain::wayback::{FAILBACK, back_to, undoing};
 
 use super::app::{App, Request, Scroll};
-use super::health;
 use super::keymap::{self, Action};
 use super::layers::form::verb;
 use super::layers::palette::{Does, Palette};
@@ -26,6 +27,16 @@ const PAGE: isize = 10;
 impl App {
     /// Does what a row of the keymap says; `key` is how it was called.
     pub(super) fn act(&mut self, action: Action, key: &str) -> Vec<Request> {
+        if action.reaches_people() && !self.typing.is_meant() {
+            self.say(
+                Role::Warn,
+                format!(
+                    "not done ({}): it came too soon, or with other keys → press it again",
+                    keymap::of(action).title
+                ),
+            );
+            return Vec::new();
+        }
         match action {
             Action::Detach => return vec![Request::Detach],
             Action::Suspend => return vec![Request::Suspend],
@@ -50,6 +61,7 @@ impl App {
             Action::Bottom => self.go(isize::MAX),
             Action::Back => return self.back(),
             Action::Tell => return self.tell(),
+            Action::TellNow => return self.tell_now(),
             Action::SendUpdate => return self.send_update(),
             Action::ChooseStatus | Action::EditText | Action::KeepText => self.on_message(action, key),
             Action::Acknowledge => return self.ask_if(Ask::Acknowledge {}, "acknowledged: you work on it"),
@@ -121,14 +133,14 @@ impl App {
 
     fn arm(&mut self) -> Vec<Request> {
         if self.armed().is_some() {
-            return self.ask(Ask::Disarm {}, "disarmed: this cockpit only looks");
+            return self.ask(Ask::Disarm {}, "disarmed: view only");
         }
         let expires = self.mirror.as_ref().map(|mirror| mirror.estate.policy.arm_expires.to_string());
         self.layers.push(Layer::Question(Question {
             title: "arm this cockpit?".into(),
             lines: vec![
-                "Armed, it may change the world: every gate still asks.".into(),
-                format!("It falls back to looking after {} without an answer.", expires.unwrap_or_default()),
+                "Armed, this cockpit can change systems. Every gate still asks.".into(),
+                format!("It is view-only again after {} without a key.", expires.unwrap_or_default()),
             ],
             ask: Ask::Arm {},
             said: format!("armed → {} disarms", keymap::key(Action::Arm)),
@@ -152,25 +164,33 @@ impl App {
     }
 
     fn confirm(&mut self) -> Vec<Request> {
+        let estate = self.mirror.as_ref().map(|mirror| mirror.estate.clone());
         let Some((run, spec)) = self.target() else { return Vec::new() };
         let Some(ask) = card::ask(Action::Confirm, run, spec) else { return Vec::new() };
         let (id, step, gate, phrase) = (run.id.clone(), spec.id.clone(), spec.gate, spec.phrase.clone());
+        let card = run.step(&spec.id).and_then(|known| known.card.as_ref());
+        let seen = card.map(|card| card.at);
+        let stakes = card.zip(estate).map(|(card, estate)| card::stakes(&estate, spec, card)).unwrap_or_default();
         if let Err(refusal) = self.may(&ask) {
             self.say(Role::Warn, refusal.to_string());
             return Vec::new();
         }
         let said = format!("{step}: confirmed");
         if gate == Gate::Typed {
-            let form =
-                Form::new(format!("confirm {step}"), Purpose::Confirm(id, step), vec![Field::phrase("name", &phrase)])
-                    .about([format!("This gate asks for the name of its target. Type {phrase} to go ahead.")])
-                    .dangerous()
-                    .said(said);
+            let form = Form::new(
+                format!("confirm {step}"),
+                Purpose::Confirm(id, step, seen),
+                vec![Field::phrase("name", &phrase)],
+            )
+            .about(stakes)
+            .about([format!("Type the target's name to go ahead: {phrase}")])
+            .dangerous()
+            .said(said);
             self.layers.push(Layer::Form(Box::new(form)));
             return Vec::new();
         }
         self.close_card();
-        self.ask(Ask::Confirm { run: id, step, phrase: String::new() }, said)
+        self.ask(Ask::Confirm { run: id, step, phrase: String::new(), seen }, said)
     }
 
     /// Takes the card away, and lets the selection follow what matters again.
@@ -228,8 +248,8 @@ impl App {
     }
 
     fn declare(&mut self) {
-        let trouble = self.mirror.as_ref().and_then(|mirror| health::trouble(mirror, self.now()));
-        let (title, severity) = trouble.unwrap_or((String::new(), Severity::Sev3));
+        let trouble = self.mirror.as_ref().and_then(|mirror| remedy::trouble(mirror, self.now()));
+        let (title, severity) = trouble.map_or((String::new(), Severity::Sev3), |it| (it.title, it.severity));
         let at = Severity::ALL.iter().position(|known| *known == severity).unwrap_or(0);
         let fields = vec![Field::choice("severity", Severity::WORDS, at), Field::text("title", &title)];
         let form = Form::new("declare an incident", Purpose::Declare, fields)
@@ -274,7 +294,7 @@ impl App {
             }
             Action::CloseIncident => {
                 let form = self.closing();
-                (Ask::CloseIncident { note: "-".into(), despite: "-".into() }, form)
+                (Ask::CloseIncident { note: "-".into(), despite: "-".into(), tell: false }, form)
             }
             Action::SetSeverity => {
                 let form = super::tell::severity_form();
@@ -307,9 +327,14 @@ impl App {
         let phrase = if against.is_some() { format!("override {plain}") } else { plain };
         let back = found.back.iter().map(|step| format!("goes back: {step}"));
         let stays = found.stays.iter().map(|(step, why)| format!("stays: {step}, {why}"));
+        let to = self.mirror.as_ref().and_then(|mirror| back_to(&run, &found, mirror.state.moved.as_ref()));
+        let to = to.zip(self.mirror.as_ref()).map(|(region, mirror)| {
+            let seen = mirror.region(&region, self.now());
+            format!("clients go back to {region}, which is {}", describe::status(seen.status()).1)
+        });
         let fields = vec![Field::phrase("phrase", &phrase), Field::text("reason", "")];
         let form = Form::new(format!("revert {}", run.id), Purpose::RevertRun(run.id.clone()), fields)
-            .about(against.map(|refusal| refusal.why).into_iter().chain(back).chain(stays))
+            .about(against.map(|refusal| format!("✗ {}", refusal.why)).into_iter().chain(to).chain(back).chain(stays))
             .dangerous()
             .said("the run is taken back");
         self.push_if(&ask(&phrase), Layer::Form(Box::new(form)));
@@ -318,7 +343,7 @@ impl App {
     /// The plan is made by the engine, of what the failover did.
     fn bring_back(&mut self) {
         let ask = Ask::StartRun { plan: FAILBACK.into(), mode: self.mode(), reason: String::new(), unattended: false };
-        let lines = vec!["Made from what the failover did; nothing is lost, and every gate asks.".to_owned()];
+        let lines = vec!["Made from what the failover did. Nothing may be lost, and every gate asks.".to_owned()];
         let question =
             Question { title: "fail back".into(), lines, ask: ask.clone(), said: "the way back has begun".into() };
         self.push_if(&ask, Layer::Question(question));
@@ -336,9 +361,11 @@ impl App {
             self.say(Role::Warn, "the engine knows no plan → put one into the folder of plans");
             return;
         }
-        let regional = mirror.plans.iter().position(|plan| plan.id.as_str() == "regional-failover");
+        // What fits comes first; where nothing is wrong, the plan that is rehearsed most.
+        let wanted = remedy::plan_for(mirror, self.now()).or_else(|| remedy::leaving(mirror));
+        let fits = wanted.and_then(|wanted| mirror.plans.iter().position(|plan| plan.id == wanted.id));
         let focused = (self.focus == Pane::Plan).then_some(self.plan_at);
-        let at = at.or(focused).or(regional).unwrap_or(0).min(mirror.plans.len() - 1);
+        let at = at.or(focused).or(fits).unwrap_or(0).min(mirror.plans.len() - 1);
         self.layers.push(Layer::Plans(Plans { at }));
     }
 
@@ -360,6 +387,14 @@ impl App {
     }
 
     fn submit(&mut self) -> Vec<Request> {
+        if let Some(Layer::Form(form)) = self.layers.last()
+            && form.purpose.reaches_people()
+            && form.is_at_end()
+            && !self.typing.is_settled()
+        {
+            self.say(Role::Warn, "not sent: the form has only just opened → look at it, then press Enter again");
+            return Vec::new();
+        }
         match self.layers.last_mut() {
             Some(Layer::Form(form)) => match form.submit() {
                 Err(wrong) => self.say(Role::Warn, wrong),

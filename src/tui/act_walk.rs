@@ -1,12 +1,15 @@
 //! What the keys of the walkthrough do.
 
 use crate::domain::command::{Ask, RefusalReason};
-use crate::domain::decide::has_to_be_walked;
+use crate::domain::comms::outside;
+use crate::domain::decide::{has_to_be_walked, open_checks};
 use crate::domain::ids::ItemId;
+use crate::domain::incident::Incident;
 use crate::domain::walkthrough::Key;
 
 use super::app::{App, Request};
 use super::keymap::{self, Action};
+use super::layers::form::CLOSINGS;
 use super::layers::{Field, Form, Layer, Purpose, Walk, walk};
 use super::theme::Role;
 
@@ -133,26 +136,43 @@ impl App {
         }
     }
 
-    /// The form that closes the incident; where items are open that had to be walked through, it asks why they stay so.
+    /// The form that closes the incident: with what is still open outside, and `resolved` to be told with it; where items are open that
+    /// had to be walked through, it asks why they stay so.
     pub(super) fn closing(&self) -> Form {
-        let state = self.mirror.as_ref().map(|mirror| &mirror.state);
-        let incident = state.and_then(|state| state.incident.as_ref());
-        let run = state.and_then(|state| state.run.as_ref());
+        let Some(mirror) = &self.mirror else {
+            return Form::new("close the incident", Purpose::Close { tells: false }, vec![Field::text("note", "")]);
+        };
+        let (state, run) = (&mirror.state, mirror.state.run.as_ref());
+        let incident = state.incident.as_ref();
+        let left = incident.map(|it| outside(&mirror.estate, state, &it.id, self.now()));
+        let tells = left.as_ref().is_some_and(|left| !left.untold().is_empty());
+        let walked = |it: &&Incident| has_to_be_walked(it, run) || (tells && open_checks(it, run) > 0);
         let open: Vec<&str> = incident
-            .filter(|incident| has_to_be_walked(incident, run))
+            .filter(walked)
             .map(|incident| incident.checklist.open().map(|it| it.item.title.as_str()).collect())
             .unwrap_or_default();
         let mut fields = vec![Field::text("note", "")];
         let mut about = vec!["How it ended, in a sentence: it stays in the journal.".to_owned()];
+        if let Some(left) = left.filter(|left| !left.is_closed()) {
+            about.push("Still open outside:".to_owned());
+            about.extend(left.lines().into_iter().map(|(_, words)| format!("! {words}")));
+            if !left.pages.is_empty() {
+                about.push("The page is resolved with it.".to_owned());
+            }
+        }
+        if tells {
+            fields.push(Field::choice("outside", CLOSINGS, 0));
+        }
         if !open.is_empty() {
-            fields.push(Field::text("why open", ""));
+            fields.push(Field::text("reason items stay open", ""));
             about.push(format!(
                 "{} items are open: {}. Walk through them (w), or say why they stay open.",
                 open.len(),
                 open.join(", ")
             ));
         }
-        let form = Form::new("close the incident", Purpose::Close, fields).about(about).said("the incident is closed");
+        let purpose = Purpose::Close { tells };
+        let form = Form::new("close the incident", purpose, fields).about(about).said("the incident is closed");
         if open.is_empty() { form } else { form.dangerous() }
     }
 }

@@ -1,8 +1,10 @@
-//! The next thing to do, in a line: what a tired person needs most.
+//! The next thing to do, in a line: what a tired person needs most. Where two things are urgent, both are said.
 
 use crate::domain::backup::Worth;
+use crate::domain::comms::{due, left_open, outside};
 use crate::domain::health::Status;
 use crate::domain::readiness::Ready;
+use crate::domain::remedy::{self, What};
 use crate::domain::rollup::said;
 use crate::domain::run::{Outcome, Run, StepPhase};
 use crate::domain::time::{At, seconds_between};
@@ -10,7 +12,6 @@ use crate::domain::view::Snapshot;
 
 use super::app::{App, Link};
 use super::format::{age, clock};
-use super::health;
 use super::keymap::{self, Action, Context};
 use super::layers::{Layer, walk};
 use super::panes::Pane;
@@ -22,14 +23,24 @@ pub struct Advice {
     pub key: Option<&'static str>,
     pub text: String,
     pub role: Role,
+    /// Something else that is as urgent, in so few words that there is always room for them.
+    pub also: Option<Box<Advice>>,
 }
 
-fn press(action: Action, role: Role, text: impl Into<String>) -> Advice {
-    Advice { key: Some(keymap::key(action)), text: text.into(), role }
+pub(super) fn press(action: Action, role: Role, text: impl Into<String>) -> Advice {
+    Advice { key: Some(keymap::key(action)), text: text.into(), role, also: None }
 }
 
 fn wait(role: Role, text: impl Into<String>) -> Advice {
-    Advice { key: None, text: text.into(), role }
+    Advice { key: None, text: text.into(), role, also: None }
+}
+
+impl Advice {
+    fn and(self, also: Option<Advice>) -> Self {
+        // What is asked for already need not be asked for twice.
+        let also = also.filter(|also| also.key.is_none() || also.key != self.key);
+        Self { also: also.map(Box::new), ..self }
+    }
 }
 
 /// What to do next.
@@ -45,9 +56,45 @@ pub fn advice(app: &App) -> Advice {
     if let Some(fault) = &mirror.live.journal_fault {
         return wait(Role::Bad, format!("the journal cannot be written, so nothing starts: {fault}"));
     }
-    if let Some(hold) = &mirror.state.hold {
+    let Some(hold) = &mirror.state.hold else {
+        let first = under_no_hold(app, mirror);
+        return first.and(overdue(app));
+    };
+    let release = || {
         let text = format!("release the HOLD of {}: nothing new starts until then", hold.by);
-        return ready(app, Action::Hold, Role::Warn, text);
+        ready(app, Action::Hold, Role::Warn, text)
+    };
+    let short = || {
+        let text = if app.armed().is_some() || app.read_only { "HOLD is on" } else { "to release the HOLD" };
+        Advice { text: text.into(), ..ready(app, Action::Hold, Role::Warn, String::new()) }
+    };
+    if mirror.state.incident.is_none() && remedy::trouble(mirror, app.now()).is_some() {
+        return in_peace(app).and(Some(short()));
+    }
+    let waits = app.run().filter(|run| run.is_open()).and_then(|_| app.waiting().first().cloned());
+    let gate = waits.map(|step| press(Action::NextWaiting, Role::Warn, format!("{step} waits")));
+    release().and(overdue(app).or(gate))
+}
+
+/// That the next update is overdue: said beside whatever else there is to do.
+fn overdue(app: &App) -> Option<Advice> {
+    let mirror = app.mirror.as_ref()?;
+    let late = -seconds_between(app.now(), due(&mirror.estate, &mirror.state)?.at);
+    (late > 0.0).then(|| press(Action::Tell, Role::Bad, format!("UPDATE OVERDUE {}", age(late))))
+}
+
+/// What is on its way out and can still be stopped; who will hear it.
+fn sending(app: &App, mirror: &Snapshot) -> Option<Advice> {
+    let posted = mirror.state.outbox.recallable(app.now()).filter(|_| !app.read_only)?;
+    let left = seconds_between(app.now(), posted.message.send_at).ceil();
+    let all: Vec<&str> = posted.message.texts.keys().map(|it| it.word()).collect();
+    let text = format!("take back “{}”: in {left:.0}s to {}", posted.message.purpose, all.join(" · "));
+    Some(press(Action::Tell, Role::Warn, text))
+}
+
+fn under_no_hold(app: &App, mirror: &Snapshot) -> Advice {
+    if let Some(advice) = sending(app, mirror).filter(|_| app.context() == Context::Main) {
+        return advice;
     }
     let walk = app.layers.iter().rev().find_map(|layer| match layer {
         Layer::Walk(walk) => Some(walk),
@@ -111,7 +158,9 @@ fn under_way(app: &App, run: &Run) -> Advice {
             since.map_or_else(|| spec.id.to_string(), |since| format!("{} {}", spec.id, clock(since)))
         })
         .collect();
-    if busy.is_empty() {
+    if !run.mode.acts() {
+        wait(Role::Busy, format!("a rehearsal of {}: nothing is changed", run.plan.id))
+    } else if busy.is_empty() {
         wait(Role::Busy, format!("{} goes on by itself", run.plan.id))
     } else {
         wait(Role::Busy, format!("nothing waits for you; under way: {}", busy.join(", ")))
@@ -128,12 +177,30 @@ fn after_or_before_run(app: &App, incident: &str) -> Advice {
             press(Action::Walk, Role::Warn, text)
         }
         Some(Some(Outcome::Completed)) if unprotected(app) => {
-            press(Action::WayBack, Role::Warn, "see what is unprotected now, and how clients come home".to_owned())
+            press(Action::WayBack, Role::Warn, "see what is unprotected now, and how to move clients back".to_owned())
         }
         Some(Some(Outcome::Completed)) => {
-            ready(app, Action::CloseIncident, Role::Good, format!("close {incident}: the run is complete"))
+            let left = app.mirror.as_ref().and_then(|mirror| {
+                let id = &mirror.state.incident.as_ref()?.id;
+                Some(outside(&mirror.estate, &mirror.state, id, app.now())).filter(|left| !left.is_closed())
+            });
+            let text = match left {
+                Some(left) => format!("close {incident}, and what is open outside: {}", left.brief()),
+                None => format!("close {incident}: the run is complete"),
+            };
+            ready(app, Action::CloseIncident, Role::Good, text)
         }
-        _ => ready(app, Action::RunPlan, Role::Warn, "run a plan: regional-failover is the first".into()),
+        _ => ready(app, Action::RunPlan, Role::Warn, plan_to_run(app)),
+    }
+}
+
+/// Which plan to run, by what is seen and by what this estate has.
+fn plan_to_run(app: &App) -> String {
+    let Some(mirror) = &app.mirror else { return "run a plan".into() };
+    match (remedy::plan_for(mirror, app.now()), mirror.plans.is_empty()) {
+        (Some(plan), _) => format!("run a plan: {} fits what is seen", plan.id),
+        (None, true) => "run a plan: this estate has none, see its config".into(),
+        (None, false) => "run a plan: choose which, none is known to fit what is seen".into(),
     }
 }
 
@@ -151,30 +218,45 @@ fn unprotected(app: &App) -> bool {
 }
 
 fn in_peace(app: &App) -> Advice {
-    let trouble = app.mirror.as_ref().and_then(|mirror| health::trouble(mirror, app.now()));
-    match trouble {
-        Some((title, _)) if app.read_only => wait(Role::Bad, title + &rule(app)),
-        Some((title, _)) => press(Action::Declare, Role::Bad, format!("declare an incident: {title}{}", rule(app))),
-        None => quiet(app),
+    let Some(mirror) = &app.mirror else { return quiet(app) };
+    let Some(found) = remedy::trouble(mirror, app.now()) else { return quiet(app) };
+    let then = match remedy::plan_for(mirror, app.now()) {
+        // What is gone as a whole has a rule of its own that tells how far it is.
+        Some(plan) if found.what != What::Region => format!(" · then {}", plan.id),
+        _ => rule(app),
+    };
+    match app.read_only {
+        true => wait(Role::Bad, found.title + &then),
+        false => press(Action::Declare, Role::Bad, format!("declare an incident: {}{then}", found.title)),
     }
 }
 
 /// Nothing burns; what would be missing if something did.
 fn quiet(app: &App) -> Advice {
-    let pane = |pane: Pane, role, text| Advice { key: Some(pane.key()), text, role };
+    let pane = |pane: Pane, role, text| Advice { key: Some(pane.key()), text, role, also: None };
     let Some(mirror) = &app.mirror else { return wait(Role::Dim, "connecting to the engine") };
     if let Some((store, writers)) = mirror.split() {
         let text = format!("{store} has {} writers, fence all but one: {}", writers.len(), writers.join(", "));
         return pane(Pane::Datastores, Role::Bad, text);
     }
+    if let Some(left) = left_open(&mirror.estate, &mirror.state, app.now()) {
+        let text = format!("{} is closed, but not outside: {}", left.incident, left.brief());
+        return match left.untold().is_empty() {
+            false => ready(app, Action::Tell, Role::Warn, format!("tell `resolved`: {text}")),
+            true => pane(Pane::Communications, Role::Warn, text),
+        };
+    }
     if unprotected(app) {
         return press(
             Action::WayBack,
             Role::Warn,
-            "see what is unprotected since the failover, and how clients come home",
+            "see what is unprotected since the failover, and how to move clients back",
         );
     }
-    if let Some(text) = ill(mirror, app.now()) {
+    if let Some(text) = first_looks(mirror) {
+        return wait(Role::Busy, text);
+    }
+    if let Some(text) = in_trouble(mirror, app.now()) {
         return pane(Pane::Services, Role::Warn, text);
     }
     let judged = mirror.backups(app.now());
@@ -184,7 +266,7 @@ fn quiet(app: &App) -> Advice {
         .map(|(spec, _)| spec.title.as_str())
         .collect();
     if !poor.is_empty() {
-        let text = format!("no region is in trouble, but these backups would not do: {}", poor.join(", "));
+        let text = format!("no region is in trouble, but these backups are too old or incomplete: {}", poor.join(", "));
         return pane(Pane::Backups, Role::Bad, text);
     }
     let known = mirror.state.readiness_by_plan();
@@ -196,7 +278,8 @@ fn quiet(app: &App) -> Advice {
     }
     let serving = mirror.state.serving(&mirror.estate);
     if serving != mirror.estate.primary() {
-        let text = format!("all quiet, and {serving} serves: see how clients come home to {}", mirror.estate.primary());
+        let text =
+            format!("all quiet, and {serving} serves: see how to move clients back to {}", mirror.estate.primary());
         return press(Action::WayBack, Role::Good, text);
     }
     if app.read_only {
@@ -205,8 +288,15 @@ fn quiet(app: &App) -> Advice {
     press(Action::RunPlan, Role::Good, "all quiet; rehearse a plan whenever you like")
 }
 
-/// What is not healthy although no region is in trouble: `no region is in trouble, but 2 checks are down, 5 degraded: cache.redis.ping`.
-fn ill(mirror: &Snapshot, now: At) -> Option<String> {
+/// An engine that has just started has not looked at everything yet: that is no finding, and no peace either.
+fn first_looks(mirror: &Snapshot) -> Option<String> {
+    let probes = &mirror.estate.probes;
+    let left = probes.iter().filter(|it| !mirror.live.probes.contains_key(&it.id)).count();
+    (left > 0).then(|| format!("looking for the first time: {left} of {} checks have not answered yet", probes.len()))
+}
+
+/// What is not healthy although nothing of it is trouble by itself: `of the checks 1 down, 2 degraded: cache.redis.ping`.
+fn in_trouble(mirror: &Snapshot, now: At) -> Option<String> {
     let with = |status: Status| -> Vec<&str> {
         let said = mirror.estate.probes.iter().map(|probe| said(probe, &mirror.live.probes, now));
         said.filter(|it| it.status == status).map(|it| it.probe.id.as_str()).collect()
@@ -216,7 +306,7 @@ fn ill(mirror: &Snapshot, now: At) -> Option<String> {
         words.into_iter().map(|(status, word)| (word, with(status))).filter(|(_, probes)| !probes.is_empty()).collect();
     let (_, worst) = found.first()?;
     let counts: Vec<String> = found.iter().map(|(word, probes)| format!("{} {word}", probes.len())).collect();
-    Some(format!("no region is in trouble, but of the checks {}: {}", counts.join(", "), worst.join(", ")))
+    Some(format!("of the checks {}: {}", counts.join(", "), worst.join(", ")))
 }
 
 /// How far the plan's rule is that is met first: ` · region rule met in 2:10`.

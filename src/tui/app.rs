@@ -26,6 +26,7 @@ use super::keymap::{self, Action, Binding, Context, Danger};
 use super::layers::Layer;
 use super::panes::{Pane, Place};
 use super::theme::{Depth, Library, Role, Theme};
+use super::typing::Typing;
 
 /// So many records are kept for the timeline.
 pub const RECORDS: usize = 500;
@@ -48,6 +49,10 @@ pub struct Options {
     pub notice: Option<String>,
     /// Where the operator is.
     pub zone: TimeZone,
+    /// Where the engine keeps things, a line each: for the help.
+    pub about: Vec<String>,
+    /// What there is to know of this engine besides: for the help, and above the timeline.
+    pub told: Vec<String>,
 }
 
 impl Options {
@@ -65,6 +70,8 @@ impl Options {
             themes: Library::default(),
             notice: None,
             zone: TimeZone::system(),
+            about: Vec::new(),
+            told: Vec::new(),
         }
     }
 }
@@ -73,6 +80,8 @@ impl Options {
 #[derive(Debug)]
 pub enum Msg {
     Key(KeyEvent),
+    /// Nothing came for as long as [`App::wakes`] said.
+    Pause,
     Mouse(MouseEvent),
     Paste(String),
     Arrival(Arrival),
@@ -235,6 +244,7 @@ pub struct App {
     told: Option<Gaze>,
     pub message: Option<Message>,
     pub dirty: Dirty,
+    pub(super) typing: Typing,
 }
 
 impl App {
@@ -266,6 +276,7 @@ impl App {
             told: None,
             message,
             dirty: Dirty::Now,
+            typing: Typing::default(),
         })
     }
 
@@ -275,11 +286,30 @@ impl App {
         if self.message.as_ref().is_some_and(|message| message.until <= at) {
             self.message = None;
         }
+        let was = self.typing.is_settled();
+        self.typing.shows(self.layers.len(), self.context(), at);
+        let requests = self.take_in(msg);
+        self.typing.shows(self.layers.len(), self.context(), at);
+        if was != self.typing.is_settled() && self.context() == Context::Tell {
+            self.dirty = Dirty::Now;
+        }
+        requests
+    }
+
+    /// When to be told that nothing has come since: a key may be waiting to be told from a paste.
+    pub fn wakes(&self) -> Option<At> {
+        self.typing.wakes()
+    }
+
+    fn take_in(&mut self, msg: Msg) -> Vec<Request> {
         match msg {
             Msg::Key(key) => {
                 self.dirty = Dirty::Now;
-                self.key(key)
+                let mut requests = self.released();
+                requests.extend(self.key(key));
+                requests
             }
+            Msg::Pause => self.released(),
             Msg::Mouse(event) => {
                 self.mouse(event);
                 Vec::new()
@@ -383,9 +413,15 @@ impl App {
         match answer {
             Answer::Awaited => self.say(Role::Busy, "waiting for the engine…"),
             Answer::Asked { said, result: Ok(note) } => {
+                // What has no words of its own counts down until it goes out, and is not true for longer than that.
+                let counts_down = said.is_empty();
                 let text = note.unwrap_or(said);
                 if !text.is_empty() {
                     self.say(Role::Good, text);
+                }
+                let take_back = self.mirror.as_ref().map(|mirror| mirror.estate.comms.take_back.0);
+                if let (Some(message), Some(take_back), true) = (&mut self.message, take_back, counts_down) {
+                    message.until = message.until.min(after(self.at, take_back));
                 }
             }
             Answer::Asked { result: Err(why), .. }
@@ -536,35 +572,6 @@ impl App {
     /// Where the operator is.
     pub fn context(&self) -> Context {
         self.layers.last().map_or(Context::Main, Layer::context)
-    }
-
-    fn key(&mut self, key: KeyEvent) -> Vec<Request> {
-        self.message = None;
-        let (context, name) = (self.context(), keymap::name(key));
-        let row = keymap::find(context, &name);
-        if let Some(layer) = self.layers.last_mut()
-            && layer.takes_text(row.map(|row| row.action))
-        {
-            layer.type_key(key);
-            self.filter_live();
-            return Vec::new();
-        }
-        let Some(row) = row else {
-            self.say(Role::Dim, format!("{name} does nothing here → {} shows what does", keymap::key(Action::Help)));
-            return Vec::new();
-        };
-        if let Some(why) = self.unbound(row) {
-            self.say(Role::Warn, format!("{name} ({}) is not bound: {why}", row.title));
-            return Vec::new();
-        }
-        self.act(row.action, &name)
-    }
-
-    fn paste(&mut self, text: &str) {
-        if let Some(layer) = self.layers.last_mut() {
-            layer.type_text(&crate::domain::text::clean(text));
-            self.filter_live();
-        }
     }
 
     /// The status of the whole: the worst service in the region that serves.

@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::estate::{Estate, Service, Tier};
+use crate::domain::estate::Service;
 use crate::domain::health::Status;
 use crate::domain::ids::RegionId;
-use crate::domain::incident::Severity;
 use crate::domain::rollup::RollUp;
 use crate::domain::time::At;
 use crate::domain::view::Snapshot;
@@ -41,21 +40,4 @@ pub fn of(all: RollUp<'_>) -> Seen<'_> {
         history: slowest.map(|it| &it.history),
         detail: all.worst().map_or("no probe looks at it", |worst| worst.detail),
     }
-}
-
-/// What is down in the region that serves, in words for a title; and how bad that is.
-pub fn trouble(snap: &Snapshot, now: At) -> Option<(String, Severity)> {
-    let serving = snap.state.serving(&snap.estate);
-    let down = |tier: Tier| {
-        let services = snap.estate.services.iter().filter(move |service| Estate::counts_for(service.tier, tier));
-        services.filter(|service| self::service(snap, now, service, &serving).status == Status::Down)
-    };
-    let names: Vec<&str> = down(Tier::Platform).map(|service| service.id.as_str()).collect();
-    let dark = region(snap, now, &serving).status == Status::Down;
-    if dark || (!names.is_empty() && names.len() == snap.estate.services.len()) {
-        let title = format!("{serving} is down: {} of {} services", names.len(), snap.estate.services.len());
-        return Some((title, Severity::Sev1));
-    }
-    let severity = if down(Tier::Critical).next().is_some() { Severity::Sev1 } else { Severity::Sev2 };
-    (!names.is_empty()).then(|| (format!("{} down in {serving}", names.join(", ")), severity))
 }

@@ -1,5 +1,6 @@
 //! What the footer offers: the keys that make sense as things stand.
 
+use crate::domain::comms::left_open;
 use crate::domain::run::Run;
 use crate::domain::wayback::undoing;
 
@@ -54,7 +55,11 @@ impl App {
         let open = self.run().is_some_and(Run::is_open);
         match action {
             Action::Declare => !incident,
-            Action::Tell | Action::TakeCommunications | Action::HandOver => incident && speaks,
+            Action::Tell | Action::TellNow => {
+                let left = self.mirror.as_ref().and_then(|it| left_open(&it.estate, &it.state, self.now()));
+                speaks && (incident || left.is_some())
+            }
+            Action::TakeCommunications | Action::HandOver => incident && speaks,
             Action::Acknowledge => incident && speaks && state.is_some_and(|state| state.outbox.acknowledged.is_none()),
             Action::TakeCommand | Action::SetSeverity | Action::CloseIncident => incident && !open,
             Action::Walk => incident,

@@ -67,6 +67,7 @@ words! {
         NextPage = "next-page",
         PreviousPage = "previous-page",
         Tell = "tell",
+        TellNow = "tell-now",
         SendUpdate = "send-update",
         ChooseStatus = "choose-status",
         EditText = "edit-text",
@@ -103,6 +104,17 @@ impl Context {
     }
 }
 
+/// Where a row counts, in a few words: most places are told by those that are left out.
+pub fn places(contexts: &[Context]) -> String {
+    let words = |all: Vec<&Context>| all.into_iter().map(|it| it.word()).collect::<Vec<_>>().join(", ");
+    let others: Vec<&Context> = Context::ALL.iter().filter(|it| !contexts.contains(it)).collect();
+    match others.len() {
+        0 => "everywhere".into(),
+        left if left < contexts.len() => format!("everywhere but in {}", words(others)),
+        _ => words(contexts.iter().collect()),
+    }
+}
+
 /// What an action can do to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Danger {
@@ -126,6 +138,23 @@ pub struct Binding {
     pub help: &'static str,
     pub contexts: &'static [Context],
     pub danger: Danger,
+}
+
+impl Binding {
+    /// Whether it gives the terminal back: what was typed on would go to a shell.
+    pub fn leaves(&self) -> bool {
+        self.action == Action::Detach
+    }
+}
+
+impl Action {
+    /// Whether people hear of it at once: nobody is paged or told by a key that was meant for something else.
+    pub fn reaches_people(self) -> bool {
+        matches!(
+            self,
+            Self::SendUpdate | Self::TellNow | Self::Acknowledge | Self::TakeCommand | Self::TakeCommunications
+        )
+    }
 }
 
 use Action as A;
@@ -175,7 +204,7 @@ pub const TABLE: &[Binding] = &[
         A::Arm,
         &["A"],
         "arm / disarm",
-        "Arm this cockpit so that it may change the world, or make it only look again.",
+        "Arm this cockpit so that it can change systems, or make it view-only again.",
         &[Main, Card, Plans, Walk, Telling],
         Speaks,
     ),
@@ -219,7 +248,7 @@ pub const TABLE: &[Binding] = &[
         A::LookAgain,
         &["f"],
         "look again",
-        "Take the evidence of a gate anew: observation, guards and preview.",
+        "Look again at what a gate rests on: observation, guards and preview.",
         STEP,
         Speaks,
     ),
@@ -254,6 +283,14 @@ pub const TABLE: &[Binding] = &[
         Speaks,
     ),
     row(
+        A::TellNow,
+        &["U"],
+        "send update now",
+        "Send the proposed update to everyone at once; for a few seconds `u` takes it back.",
+        ANYWHERE,
+        Changes,
+    ),
+    row(
         A::SendUpdate,
         &["Enter"],
         "send",
@@ -281,12 +318,12 @@ pub const TABLE: &[Binding] = &[
         &[Main],
         Speaks,
     ),
-    row(A::WayBack, &["W"], "way back", "Show what is unprotected, and how clients come home.", &[Main], Looks),
+    row(A::WayBack, &["W"], "way back", "Show what is unprotected, and how to move clients back.", &[Main], Looks),
     row(
         A::BringBack,
         &["B"],
         "fail back",
-        "Bring clients back to the primary region by a plan that is made for it; every gate asks.",
+        "Move clients back to the primary region by a plan that is made for it; every gate asks.",
         &[Main],
         Changes,
     ),
@@ -342,7 +379,7 @@ pub const TABLE: &[Binding] = &[
     ),
     row(A::Back, &["q", "n"], "no", "Step back; nothing is done.", &[Question], Looks),
     row(A::Back, &["q"], "back", "Step back.", &[Card, Plans, Reader, Walk, Telling], Looks),
-    row(A::Redraw, &["Ctrl-l"], "redraw", "Draw the whole screen anew.", &[Main], Looks),
+    row(A::Redraw, &["Ctrl-l"], "redraw", "Draw the whole screen again.", &[Main], Looks),
     row(
         A::Suspend,
         &["Ctrl-z"],
@@ -378,7 +415,7 @@ pub const TABLE: &[Binding] = &[
     ),
     row(A::SkipItem, &["s"], "skip", "Leave the item out, with a reason.", &[Walk], Speaks),
     row(A::ReopenItem, &["x"], "reopen", "Open the item again, with a reason.", &[Walk], Speaks),
-    row(A::LookAtItem, &["f"], "look again", "Let Mayday look at the item anew.", &[Walk], Speaks),
+    row(A::LookAtItem, &["f"], "look again", "Let Mayday look at the item again.", &[Walk], Speaks),
     row(A::NextPage, &["n", "Right", "l", "Tab"], "next page", "Go to the next page.", &[Walk], Looks),
     row(A::PreviousPage, &["p", "Left", "h", "Shift-Tab"], "page before", "Go to the page before.", &[Walk], Looks),
     row(A::Down, &["j", "Down"], "down", "Move down.", &[Walk], Looks),

@@ -20,6 +20,7 @@ pub mod mark;
 mod mouse;
 pub mod overrides;
 pub mod panes;
+mod press;
 pub mod screen;
 pub mod socket;
 mod tell;
@@ -27,6 +28,7 @@ mod terminal;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod theme;
+mod typing;
 pub mod widgets;
 
 use std::pin::pin;
@@ -40,7 +42,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use crate::domain::clock::{Clock, Steady};
-use crate::domain::time::At;
+use crate::domain::time::{At, seconds_between};
 
 pub use app::Options;
 use app::{Answer, App, Dirty, Msg, RECORDS, Request};
@@ -82,6 +84,8 @@ enum Woken {
     Arrival(Option<Arrival>),
     Answer(Answer),
     Second,
+    /// A key was followed by nothing, or a layer has been there for long enough.
+    Pause,
     Frame,
     Signal,
     Stop,
@@ -112,6 +116,9 @@ pub async fn run(connection: impl Connection, options: Options, clock: &dyn Cloc
     let (mut listening, mut keyed) = (true, false);
     loop {
         let due = tokio::time::Instant::from_std(drawn + if keyed { KEY_FRAME } else { FRAME });
+        let pause = app
+            .wakes()
+            .map_or(Duration::ZERO, |at| Duration::try_from_secs_f64(seconds_between(now(), at)).unwrap_or_default());
         let woken = tokio::select! {
             biased;
             key = keys.next() => Woken::Key(key),
@@ -122,6 +129,7 @@ pub async fn run(connection: impl Connection, options: Options, clock: &dyn Cloc
             () = tokio::time::sleep_until(due), if app.dirty == Dirty::Now => Woken::Frame,
             arrival = arrivals.recv(), if listening => Woken::Arrival(arrival),
             _ = second.tick() => Woken::Second,
+            () = tokio::time::sleep(pause), if app.wakes().is_some() => Woken::Pause,
         };
         let now = now();
         let requests = match woken {
@@ -132,6 +140,7 @@ pub async fn run(connection: impl Connection, options: Options, clock: &dyn Cloc
             }
             Woken::Answer(answer) => app.update(Msg::Answer(answer), now),
             Woken::Second => app.update(Msg::Tick, now),
+            Woken::Pause => app.update(Msg::Pause, now),
             Woken::Stop => vec![Request::Suspend],
             Woken::Arrival(Some(first)) => drain(&mut app, first, &mut arrivals, now),
             Woken::Arrival(None) => {

@@ -2,10 +2,10 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget};
 
-use super::advice::advice;
+use super::advice::{Advice, advice};
 use super::app::App;
 use super::format::{fit, width, wrap};
 use super::keymap::Context;
@@ -14,6 +14,7 @@ use super::look::Look;
 use super::panes::header::{self, CLOCKS};
 use super::panes::{headline, services};
 use super::theme::Role;
+use super::widgets::row::cut_line;
 use super::{edge, layout};
 
 /// Below this nothing sensible can be shown.
@@ -107,17 +108,32 @@ fn advice_lines(look: &Look<'_>, area: Rect) -> Vec<Line<'static>> {
         line.push(look.span("  ", Role::Text));
     }
     let used = Line::from(line.clone()).width();
+    let beside = Line::from(also(look, &advice, "  ▸ "));
     let room = columns.saturating_sub(used);
-    if width(&advice.text) > room && area.height >= TALL {
-        let mut parts = wrap(&advice.text, room);
-        let rest = parts.split_off(1).join(" ");
-        line.push(look.span(parts.concat(), advice.role));
-        let indent = " ".repeat(used);
-        let rest = look.span(format!("{indent}{}", fit_tail(&rest, room)), advice.role);
-        return vec![Line::from(line), Line::from(rest)];
+    let in_one = width(&advice.text) + beside.width() <= room;
+    if area.height < TALL || in_one {
+        line.push(look.span(fit_tail(&advice.text, room.saturating_sub(beside.width())), advice.role));
+        line.extend(beside.spans);
+        return vec![Line::from(line)];
     }
-    line.push(look.span(fit_tail(&advice.text, room), advice.role));
-    vec![Line::from(line)]
+    if advice.also.is_some() {
+        line.push(look.span(fit_tail(&advice.text, room), advice.role));
+        return vec![Line::from(line), cut_line(Line::from(also(look, &advice, " ▸ ")), columns)];
+    }
+    let mut parts = wrap(&advice.text, room);
+    let rest = parts.split_off(1).join(" ");
+    line.push(look.span(parts.concat(), advice.role));
+    let rest = look.span(format!("{}{}", " ".repeat(used), fit_tail(&rest, room)), advice.role);
+    vec![Line::from(line), Line::from(rest)]
+}
+
+/// What else is as urgent.
+fn also(look: &Look<'_>, advice: &Advice, mark: &'static str) -> Vec<Span<'static>> {
+    let Some(also) = &advice.also else { return Vec::new() };
+    let mut out = vec![look.span(mark, also.role)];
+    out.extend(also.key.map(|key| look.span(key, Role::Key)));
+    out.push(look.span(format!("  {}", also.text), also.role));
+    out
 }
 
 /// A text in `columns`: what stands after its last ` · ` is kept, and what is before it is cut.

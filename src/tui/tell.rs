@@ -1,12 +1,14 @@
 //! Speaking to people from the cockpit: one key shows what would be told, one sends it, one takes it back.
 
-use crate::domain::command::Ask;
-use crate::domain::comms::{Affected, Broken, Data, Duty, Message, PartPhase, due};
+use std::collections::BTreeMap;
+
+use crate::domain::command::{Ask, RefusalReason};
+use crate::domain::comms::{Affected, Broken, Data, Duty, Message, PartPhase, Purpose as Status, due};
 
 use super::app::{App, Request};
-use super::keymap::Action;
+use super::keymap::{self, Action};
 use super::layers::form::SEVERITIES;
-use super::layers::{Field, Form, Layer, Purpose, Tell};
+use super::layers::{Field, Form, Layer, Purpose, Question, Tell};
 use super::theme::Role;
 
 /// The three questions, and a severity that overrides them.
@@ -29,11 +31,46 @@ impl App {
         if let Some(recall) = self.recall() {
             return recall;
         }
-        if !self.has_incident() {
+        let closed = self.mirror.as_ref().is_some_and(|mirror| !mirror.state.closed.is_empty());
+        if !self.has_incident() && !closed {
             self.say(Role::Warn, "no incident is open, so there is nothing to tell → D declares one");
             return Vec::new();
         }
         vec![Request::Drafts]
+    }
+
+    /// Sends the proposed update as it would be written now, without showing it first: what makes that safe is that it can be taken back.
+    pub(super) fn tell_now(&mut self) -> Vec<Request> {
+        let Some(mirror) = self.mirror.as_ref().filter(|mirror| mirror.state.incident.is_some()) else {
+            self.say(Role::Warn, "no incident is open, so there is nothing to tell → D declares one");
+            return Vec::new();
+        };
+        let tell = keymap::key(Action::Tell);
+        if mirror.state.outbox.recallable(self.now()).is_some() {
+            self.say(Role::Warn, format!("an update is on its way already → {tell} takes it back"));
+            return Vec::new();
+        }
+        let Some(proposed) = due(&mirror.estate, &mirror.state) else {
+            self.say(Role::Warn, format!("no update is proposed → {tell} shows what could be told"));
+            return Vec::new();
+        };
+        let open = mirror.state.incident.iter().flat_map(|it| it.checklist.open()).count();
+        if proposed.purpose == Status::Resolved && open > 0 {
+            self.say(
+                Role::Warn,
+                format!("“resolved” is not sent unseen while {open} checks are open: look at it first"),
+            );
+            return vec![Request::Drafts];
+        }
+        let ask = Ask::Tell {
+            purpose: proposed.purpose,
+            texts: BTreeMap::new(),
+            audiences: Vec::new(),
+            note: String::new(),
+            incident: None,
+            despite: String::new(),
+        };
+        self.ask_if(ask, "")
     }
 
     /// Takes back the newest message that has not gone out yet.
@@ -48,24 +85,45 @@ impl App {
 
     pub(super) fn show_drafts(&mut self, drafts: Vec<Message>) {
         if drafts.is_empty() {
-            self.say(Role::Warn, "the engine has nothing to tell: no incident is open");
+            self.say(Role::Warn, "there is nothing to tell: no incident is open, and none was closed lately");
             return;
         }
         let due = self.mirror.as_ref().and_then(|mirror| due(&mirror.estate, &mirror.state)).map(|it| it.purpose);
+        let afterwards = !self.has_incident();
+        // Of a closed one, its end is what there is to tell.
+        let due = due.or(afterwards.then_some(Status::Resolved));
         let at = drafts.iter().position(|it| Some(it.purpose) == due).unwrap_or(0);
         self.layers.retain(|layer| !matches!(layer, Layer::Tell(_)));
-        self.layers.push(Layer::Tell(Box::new(Tell::new(drafts, at))));
+        self.layers.push(Layer::Tell(Box::new(Tell::new(drafts, at, afterwards))));
     }
 
     pub(super) fn send_update(&mut self) -> Vec<Request> {
         let Some(Layer::Tell(tell)) = self.layers.last() else { return Vec::new() };
         let Some(ask) = tell.ask() else { return Vec::new() };
-        if let Err(refusal) = self.may(&ask) {
-            self.say(Role::Warn, refusal.to_string());
-            return Vec::new();
+        match (self.may(&ask), ask) {
+            (Err(refusal), Ask::Tell { purpose, texts, audiences, note, incident, .. })
+                if refusal.reason == RefusalReason::ReasonMissing && purpose == Status::Resolved =>
+            {
+                let despite = String::from("asked in the cockpit, and told all the same");
+                let ask = Ask::Tell { purpose, texts, audiences, note, incident, despite };
+                self.layers.pop();
+                self.layers.push(Layer::Question(Question {
+                    title: "tell `resolved` now?".into(),
+                    lines: vec![format!("{}.", refusal.why)],
+                    ask,
+                    said: String::new(),
+                }));
+                Vec::new()
+            }
+            (Err(refusal), _) => {
+                self.say(Role::Warn, refusal.to_string());
+                Vec::new()
+            }
+            (Ok(()), ask) => {
+                self.layers.pop();
+                self.ask(ask, "")
+            }
         }
-        self.layers.pop();
-        self.ask(ask, "")
     }
 
     /// A key of the preview.

@@ -33,8 +33,10 @@ pub fn keys(format: Format) -> Result<Exit, Failure> {
     let rows = table.iter().map(|row| {
         json!({ "action": row.action, "keys": row.keys, "in": places(row), "danger": danger(row.danger), "help": row.help })
     });
-    let cells = table.iter().map(|row| vec![row.keys.join(" "), row.action.to_string(), row.help.to_owned()]);
-    let lines = text::table(&["keys", "action", "what it does"], &cells.collect::<Vec<_>>());
+    let cells = table
+        .iter()
+        .map(|row| vec![row.keys.join(" "), row.action.to_string(), keymap::places(row.contexts), row.help.to_owned()]);
+    let lines = text::table(&["keys", "action", "where", "what it does"], &cells.collect::<Vec<_>>());
     let place = folder.map_or_else(String::new, |folder| {
         format!("\nOther keys: in {}, under [keys], like hold = [\"F9\"]\n", folder.join("cockpit.toml").display())
     });
@@ -67,6 +69,9 @@ pub fn schema(name: Option<&str>, format: Format) -> Result<Exit, Failure> {
     let library = settings::themes(settings::folder().as_deref())?;
     let themes: Vec<&str> = library.names().collect();
     let words = schema::Words { kinds: super::kinds(), themes: &themes, actions: keymap::Action::WORDS };
+    if let Some(name) = name.filter(|name| schema::names().all(|(known, _)| known != *name)) {
+        return Err(Failure::new(Exit::Usage, schema::missing(name).to_string()));
+    }
     schema::print(name, &words, format == Format::Json, &mut out())?;
     Ok(Exit::Ok)
 }

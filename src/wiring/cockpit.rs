@@ -29,10 +29,24 @@ pub fn needs_terminal() -> Result<(), Failure> {
 /// # Errors
 /// When there is no terminal to run in, or the options are not right.
 pub async fn run(places: &Places, args: &CockpitArgs) -> Result<Exit, Failure> {
+    run_telling(places, args, Vec::new()).await
+}
+
+/// The same on an engine of which there is more to know: `told` is on screen in the help and above the timeline.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_telling(places: &Places, args: &CockpitArgs, told: Vec<String>) -> Result<Exit, Failure> {
     needs_terminal()?;
     #[cfg(debug_assertions)]
     super::crash::of_cockpit();
-    tui::run(Socket::new(&places.socket, places.trusted, args.read_only), options(args), &Machine::new()).await?;
+    let about = vec![
+        format!("state directory  {}", places.state.display()),
+        format!("config           {}", places.config.display()),
+        format!("socket           {}", places.socket.display()),
+    ];
+    let options = Options { about, told, ..options(args) };
+    tui::run(Socket::new(&places.socket, places.trusted, args.read_only), options, &Machine::new()).await?;
     Ok(Exit::Ok)
 }
 

@@ -109,7 +109,7 @@ async fn rounds(places: &Places, copy: &Path, path: &Path, before: &[u8]) -> Res
             }
             None => {
                 let what = "what was written is not sound, and nobody answers";
-                let next = format!("mend it there; when it is sound, move it to {}", path.display());
+                let next = format!("fix it there; when it is sound, move it to {}", path.display());
                 return Err(Stopped::new(Exit::Config, what, next));
             }
         }
@@ -200,7 +200,7 @@ async fn put(copy: &Path, path: &Path, before: &[u8], patience: Duration) -> Res
         }
         Err(error) => {
             let what = format!("{} cannot be read any more: {error}", path.display());
-            return Err(Stopped::new(Exit::Refused, what, format!("mend that, then {AGAIN}")));
+            return Err(Stopped::new(Exit::Refused, what, format!("fix that, then {AGAIN}")));
         }
     }
     replace(copy, path).map_err(|error| {

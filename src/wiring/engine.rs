@@ -20,6 +20,7 @@ use super::places::Places;
 use super::reload::Reloader;
 use super::{assemble, kinds, log};
 use crate::api::client::Client;
+use crate::api::protocol::{ApiError, ErrorCode};
 use crate::api::server::{self, Engines, Limits, scrape};
 use crate::cli::args::EngineArgs;
 use crate::cli::exit::Exit;
@@ -151,6 +152,18 @@ impl Signals {
                 () = reloader.hung_up() => {}
             }
         }
+    }
+}
+
+/// Why an engine was not stopped. Where none runs, the last thing to say is to start one.
+pub fn not_stopped(places: &Places, error: ApiError) -> Failure {
+    match error.code {
+        ErrorCode::Unreachable if !places.socket.exists() => {
+            let text = format!("no engine runs in {}, so there is nothing to stop", places.state.display());
+            Failure::unreachable(text)
+        }
+        ErrorCode::Unreachable => Failure::unreachable(format!("{}: nothing was stopped", error.what)),
+        _ => error.into(),
     }
 }
 

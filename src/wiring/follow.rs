@@ -150,6 +150,7 @@ impl Follower<'_> {
         let Some(run) = self.run() else { return Ok(false) };
         let Some(id) = self.gate(run) else { return Ok(false) };
         let (Some(spec), Some(step)) = (run.plan.step(&id), run.step(&id)) else { return Ok(false) };
+        let seen = step.card.as_ref().map(|card| card.at);
         let (spec, run) = (spec.clone(), run.id.clone());
         eprint!("{}{}", failover::card(&spec, step), failover::question(&spec));
         io::stderr().flush()?;
@@ -162,7 +163,7 @@ impl Follower<'_> {
             self.left.push(id);
             return Ok(true);
         }
-        let ask = Ask::Confirm { run, step: id.clone(), phrase: answer.trim().to_owned() };
+        let ask = Ask::Confirm { run, step: id.clone(), phrase: answer.trim().to_owned(), seen };
         match self.client.ask(&ask).await {
             Ok(accepted) => accepted.note.iter().for_each(|note| eprintln!("  {note}")),
             Err(error) => eprintln!("  {error}"),

@@ -17,7 +17,7 @@ use crate::domain::event::Record;
 use crate::domain::journal::{Chain, JournalFault, Records};
 use crate::domain::time::At;
 use crate::domain::view::Update;
-use crate::journal::{Lock, Reader, accept as journal_accept, doubts};
+use crate::journal::{Lock, Reader, accept as journal_accept, doubts, is_fresh};
 
 /// Records that are asked for at once.
 const PAGE: usize = 1000;
@@ -57,7 +57,7 @@ async fn verify(source: &Source, head: Option<&str>, format: Format) -> Result<E
         }
         None => Err(JournalFault {
             what: format!(
-                "its {} records fit together, but it never had the head {head}: it is another journal, or was written anew after \
+                "its {} records fit together, but it never had the head {head}: it is another journal, or was rewritten after \
                 that head was noted",
                 chain.records
             ),
@@ -91,6 +91,8 @@ async fn accept(places: &Places, phrase: Option<&str>, format: Format) -> Result
 pub(super) enum Source {
     Engine(Client),
     File(Reader),
+    /// No engine has worked here yet: there is nothing to list, and that is no fault.
+    Fresh,
 }
 
 impl Source {
@@ -99,6 +101,12 @@ impl Source {
         match client.snapshot().await {
             Ok(_) => Ok(Self::Engine(client)),
             Err(error) if places.foreign => Err(error.into()),
+            Err(_) if is_fresh(&places.state) => {
+                let dir = places.state.display();
+                // A mistyped directory must not pass for one in which nothing has happened.
+                let _ = writeln!(io::stderr(), "nothing was recorded in {dir} yet; another one: --state-dir DIR");
+                Ok(Self::Fresh)
+            }
             Err(_) => Ok(Self::File(Reader::open(&places.state).await?)),
         }
     }
@@ -107,6 +115,7 @@ impl Source {
         Ok(match self {
             Self::Engine(client) => client.verify().await?,
             Self::File(reader) => reader.verify().await?,
+            Self::Fresh => return Err(nothing_to_prove()),
         })
     }
 
@@ -115,6 +124,7 @@ impl Source {
         match self {
             Self::Engine(_) => true,
             Self::File(reader) => reader.is_anchored(),
+            Self::Fresh => false,
         }
     }
 
@@ -122,6 +132,7 @@ impl Source {
         Ok(match self {
             Self::Engine(client) => client.find_head(head).await?,
             Self::File(reader) => reader.find(head).await?,
+            Self::Fresh => None,
         })
     }
 
@@ -130,6 +141,7 @@ impl Source {
         Ok(match self {
             Self::Engine(client) => client.snapshot().await?.state.seq,
             Self::File(reader) => reader.last().await?,
+            Self::Fresh => 0,
         })
     }
 
@@ -142,6 +154,7 @@ impl Source {
                 records.iter().map(text).collect()
             }
             Self::File(reader) => Ok(reader.texts(after, PAGE).await?),
+            Self::Fresh => Ok(Vec::new()),
         }
     }
 
@@ -149,8 +162,15 @@ impl Source {
         Ok(match self {
             Self::Engine(client) => client.records(after, PAGE).await?,
             Self::File(reader) => reader.read(after, PAGE).await?,
+            Self::Fresh => Vec::new(),
         })
     }
+}
+
+/// A journal that never was is no proof of anything.
+fn nothing_to_prove() -> Failure {
+    let what = "there is no journal here, so nothing can be verified".to_owned();
+    JournalFault { what, next: "name the state directory of an engine with --state-dir".into() }.into()
 }
 
 /// As it was written: what this Mayday does not understand is handed on whole.

@@ -2,8 +2,10 @@
 
 use std::io::{self, Write};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::failure::Failure;
-use super::visit;
+use super::{sweep, visit};
 use crate::cli::args::{Format, LabArgs};
 use crate::cli::exit::Exit;
 use crate::cli::out::out;
@@ -23,6 +25,8 @@ pub async fn run(args: &LabArgs, format: Format) -> Result<Exit, Failure> {
 
 async fn serve(args: &LabArgs, format: Format) -> Result<Exit, Failure> {
     let chosen = args.scenario.as_deref().map(find).transpose()?;
+    // What one that was killed left behind.
+    sweep::sweep(&std::env::temp_dir()).await;
     let lab = start(Pace(args.speed)).await?;
     let dir = std::path::absolute(&args.dir)?;
     let mut files = handout::write(&lab.endpoints, &dir)?;
@@ -61,11 +65,26 @@ async fn serve(args: &LabArgs, format: Format) -> Result<Exit, Failure> {
         }
         std::future::pending::<()>().await;
     };
+    let stopped = stopped()?;
     tokio::select! {
         () = play => {}
-        stopped = tokio::signal::ctrl_c() => stopped?,
+        () = stopped => {}
     }
     Ok(Exit::Ok)
+}
+
+/// Until somebody asks for the end: from now on none of these signals ends the process before it has put away what it made.
+///
+/// # Errors
+/// When signals cannot be caught.
+pub fn stopped() -> io::Result<impl Future<Output = ()>> {
+    let [mut interrupt, mut terminate] = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// Starts a lab.

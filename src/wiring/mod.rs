@@ -27,6 +27,7 @@ mod sweep;
 mod visit;
 #[cfg(debug_assertions)]
 mod wall;
+mod warnings;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -42,7 +43,8 @@ use crate::domain::comms::{Channel, ChannelKind, ChannelSpec, Found, Parcel};
 use crate::domain::contacts::Rota;
 use crate::domain::estate::{Estate, ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
-use crate::domain::ids::{ChannelId, SystemId};
+use crate::domain::hidden::{self, Apart, Left};
+use crate::domain::ids::{ChannelId, RegionId, SystemId};
 use crate::domain::journal::Journal;
 use crate::domain::kinds::{Kinds, SystemKind};
 use crate::domain::params::Params;
@@ -90,7 +92,27 @@ pub fn assemble(
     let clock: Arc<dyn Clock> = Arc::new(Machine::new());
     #[cfg(debug_assertions)]
     let clock = wall::set_by_file(clock);
-    Parts { estate, plans, journal, state, systems, rota, driller, reporter, channels, wording, records, clock }
+    let place = records.parent().unwrap_or(&records).display().to_string();
+    let apart: Option<Arc<dyn Apart>> = Some(Arc::new(WithoutRegion { estate: estate.clone(), place }));
+    Parts { estate, plans, journal, state, systems, rota, driller, reporter, channels, wording, records, clock, apart }
+}
+
+/// Takes a region away from the estate.
+struct WithoutRegion {
+    estate: Arc<Estate>,
+    place: String,
+}
+
+impl Apart for WithoutRegion {
+    fn without(&self, region: &RegionId) -> Left {
+        let estate = Arc::new(hidden::without(&self.estate, &kinds(), region));
+        let place = hidden::Place { journal: &self.place };
+        Left {
+            systems: connect(&estate),
+            clusters: hidden::clusters(&self.estate, &kinds(), region),
+            own: hidden::own(&self.estate, &kinds(), &place, region),
+        }
+    }
 }
 
 /// Connects every channel. One that cannot be says so whenever it is used.

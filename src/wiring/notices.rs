@@ -1,5 +1,6 @@
 //! `mayday notify` and `mayday outbox`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use crate::cli::args::{Format, NotifyArgs, OutboxCommand};
 use crate::cli::exit::Exit;
 use crate::cli::outbox;
 use crate::domain::command::Ask;
-use crate::domain::comms::{PartPhase, Posted, due};
-use crate::domain::ids::{ChannelId, MessageId};
+use crate::domain::comms::{Message, PartPhase, Posted, Purpose, due};
+use crate::domain::ids::{ChannelId, IncidentId, MessageId};
 
 /// How often it is looked whether all has been sent, and for how long.
 const LOOK: Duration = Duration::from_millis(200);
@@ -28,16 +29,21 @@ pub async fn notify(client: &Client, args: NotifyArgs, format: Format) -> Result
     let none = || Failure::new(Exit::Refused, "no update is due → name one: mayday notify investigating");
     let purpose = match args.status {
         Some(purpose) => purpose,
+        // Of a closed one, its end is what there is to tell.
+        None if args.incident.is_some() => Purpose::Resolved,
         None => due(&view.estate, &view.state).ok_or_else(none)?.purpose,
     };
     if args.dry_run {
         let drafts = client.drafts(&args.message).await?;
         let missing = || Failure::new(Exit::Refused, format!("there is nothing to say as `{purpose}` now"));
-        let draft = drafts.into_iter().find(|it| it.purpose == purpose).ok_or_else(missing)?;
+        let of = |it: &Message| args.incident.as_ref().is_none_or(|id| it.incident.as_str() == id);
+        let draft = drafts.into_iter().find(|it| it.purpose == purpose && of(it)).ok_or_else(missing)?;
         return say(format, &draft, outbox::draft(&draft, &args.audience));
     }
     let known: Vec<MessageId> = view.state.outbox.messages.iter().map(|it| it.message.id.clone()).collect();
-    let told = Ask::Tell { purpose, texts: Default::default(), audiences: args.audience, note: args.message };
+    let (incident, despite) = (args.incident.map(IncidentId::from), args.despite);
+    let (texts, audiences, note) = (Default::default(), args.audience, args.message);
+    let told = Ask::Tell { purpose, texts, audiences, note, incident, despite };
     let accepted = client.ask(&told).await?;
     if args.no_wait {
         return say(format, &accepted, accepted.note.clone().unwrap_or_default());
@@ -45,12 +51,15 @@ pub async fn notify(client: &Client, args: NotifyArgs, format: Format) -> Result
     if let (Some(note), Format::Text) = (&accepted.note, format) {
         writeln!(io::stderr(), "{note}")?;
     }
-    let begun = Instant::now();
+    let (begun, mut told) = (Instant::now(), BTreeMap::new());
     loop {
         let view = client.snapshot().await?;
         let own = |it: &&Posted| !known.contains(&it.message.id) && it.message.purpose == purpose;
         let posted = view.state.outbox.messages.iter().find(own);
         let settled = posted.is_none_or(Posted::is_settled);
+        for line in posted.map(|it| outbox::news(it, view.now, &mut told)).unwrap_or_default() {
+            writeln!(io::stderr(), "{line}")?;
+        }
         if settled || begun.elapsed() > PATIENCE {
             let all = posted.is_some_and(|it| it.deliveries.values().all(|it| it.phase() == PartPhase::Sent));
             say(format, &outbox::json(&view), outbox::text(&view))?;

@@ -53,6 +53,7 @@ fn put(path: &Path, text: &str) -> Result<(), Failure> {
 async fn documents(places: &Places, incident: Option<IncidentId>) -> Result<Documents, Failure> {
     match Source::of(places).await? {
         Source::Engine(client) => Ok(client.report(incident.as_ref()).await?),
+        Source::Fresh => Err(missing(incident.as_ref())),
         Source::File(reader) => {
             let review = reports::review(&reader, incident.as_ref(), At::now()).await?;
             Ok(reports::documents(&review.ok_or_else(|| missing(incident.as_ref()))?))

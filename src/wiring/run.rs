@@ -19,8 +19,9 @@ use crate::cli::{self, backups, check, checklist, contacts, plan, ready, status,
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::comms::{Answers, Duty, HandOver};
-use crate::domain::ids::{PlanId, RunId};
+use crate::domain::ids::{PlanId, RegionId, RunId};
 use crate::domain::plan::Plan;
+use crate::domain::readiness::Ready;
 use crate::domain::run::Mode;
 use crate::domain::view::Snapshot;
 use crate::domain::wayback::FAILBACK;
@@ -40,8 +41,11 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Lab(args)) => lab::run(&args, common.output).await,
         Some(Command::Drill(DrillCommand::Game(args))) => drill::game::run(&args, common.output).await,
         Some(Command::Kinds { name }) => {
-            cli::kinds::kinds(&kinds(), name.as_deref(), common.output == Format::Json, &mut out())?;
-            Ok(Exit::Ok)
+            let known = name.as_deref().is_none_or(|name| cli::kinds::is_known(&kinds(), name));
+            match cli::kinds::kinds(&kinds(), name.as_deref(), common.output == Format::Json, &mut out()) {
+                Err(fault) if !known => Err(Failure::new(Exit::Usage, fault.to_string())),
+                said => said.map(|()| Exit::Ok).map_err(Failure::from),
+            }
         }
         Some(Command::Schema { name }) => about::schema(name.as_deref(), common.output),
         Some(Command::Keys) => about::keys(common.output),
@@ -64,7 +68,8 @@ async fn with_places(
         Some(Command::Config(ConfigCommand::Edit)) => edit::run(&places).await,
         Some(Command::Check(args)) => {
             let loaded = check_all(&places);
-            let warnings = loaded.as_ref().map(|config| config::warnings(config, &kinds())).unwrap_or_default();
+            let warnings =
+                loaded.as_ref().map(|config| super::warnings::warnings(config, &kinds())).unwrap_or_default();
             match format {
                 Format::Json => check::check_json(&loaded, &warnings, &mut out())?,
                 Format::Text => check::check(&loaded, &warnings, args.verbose, &mut out())?,
@@ -73,7 +78,7 @@ async fn with_places(
         }
         Some(Command::Engine(args)) => match args.command {
             Some(EngineCommand::Stop) => {
-                let accepted = places.client().stop().await?;
+                let accepted = places.client().stop().await.map_err(|error| engine::not_stopped(&places, error))?;
                 say(format, &accepted, accepted.note.clone().unwrap_or_default())
             }
             Some(EngineCommand::Reload) => {
@@ -93,7 +98,10 @@ async fn with_places(
         None => {
             super::cockpit::needs_terminal()?;
             engine::ensure(&places).await?;
-            super::cockpit::run(&places, cockpit).await
+            let exit = super::cockpit::run(&places, cockpit).await?;
+            // Nobody may be there to read it.
+            let _ = writeln!(io::stderr(), "the engine goes on: `mayday` attaches again, `mayday engine stop` ends it");
+            Ok(exit)
         }
         Some(command) => with_engine(&engine::ensure(&places).await?, command, format).await,
     }
@@ -158,6 +166,11 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
         }
         Command::Ready(args) => {
             let plan = args.name.map(PlanId::from);
+            if let Some(region) = args.without.map(RegionId::from) {
+                let found = client.without(&region, plan.as_ref()).await?;
+                say(format, &ready::without_json(&found), ready::without(&found, args.all))?;
+                return Ok(if found.ready() > Ready::AtRisk { Exit::NotReady } else { Exit::Ok });
+            }
             let found = client.assess(plan.as_ref()).await?;
             say(format, &ready::json(&found), ready::text(&found, args.all))?;
             Ok(if ready::fails(&found) { Exit::NotReady } else { Exit::Ok })
@@ -185,8 +198,8 @@ pub fn say(format: Format, json: &impl Serialize, text: String) -> Result<Exit, 
 }
 
 pub(super) async fn ask(client: &Client, ask: Ask, format: Format) -> Result<Exit, Failure> {
-    let accepted = client.ask(&ask).await?;
-    let note = accepted.note.clone().unwrap_or_else(|| "done".into());
+    let mut accepted = client.ask(&ask).await?;
+    let note = accepted.note.get_or_insert_with(|| cli::done::words(&ask)).clone();
     say(format, &accepted, note)
 }
 
@@ -234,7 +247,7 @@ fn current_run(view: &Snapshot) -> Result<RunId, Failure> {
 async fn step(client: &Client, command: StepCommand, format: Format) -> Result<Exit, Failure> {
     let run = current_run(&client.snapshot().await?)?;
     let asked = match command {
-        StepCommand::Confirm { step, phrase } => Ask::Confirm { run, step: step.into(), phrase },
+        StepCommand::Confirm { step, phrase } => Ask::Confirm { run, step: step.into(), phrase, seen: None },
         StepCommand::Override { step, phrase, reason } => Ask::Override { run, step: step.into(), phrase, reason },
         StepCommand::Retry { step, reason } => Ask::Retry { run, step: step.into(), reason },
         StepCommand::Skip { step, reason } => Ask::Skip { run, step: step.into(), reason },
@@ -283,8 +296,8 @@ async fn incident(client: &Client, command: IncidentCommand, format: Format) -> 
             }
         }
         IncidentCommand::Show { .. } | IncidentCommand::List => {}
-        IncidentCommand::Close { note, despite } => {
-            return ask(client, Ask::CloseIncident { note, despite }, format).await;
+        IncidentCommand::Close { note, despite, tell } => {
+            return ask(client, Ask::CloseIncident { note, despite, tell }, format).await;
         }
         IncidentCommand::Ack => return ask(client, Ask::Acknowledge {}, format).await,
         IncidentCommand::Lead { duty: Duty::Command } => return ask(client, Ask::TakeCommand {}, format).await,

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde::Serialize;
-use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -49,14 +49,43 @@ pub struct Trace {
     pub gone: bool,
 }
 
+/// The folder of an engine: removed at the end, unless somebody wants to keep it. It is claimed for as long as this process lives;
+/// without that the next one sweeps it away.
+pub struct Folder {
+    path: PathBuf,
+    keep: bool,
+    _alive: File,
+}
+
+impl Folder {
+    /// A new one.
+    fn make() -> io::Result<Self> {
+        Self::claim(tempfile::Builder::new().prefix(sweep::PREFIX).tempdir()?.keep())
+    }
+
+    /// One that was made for this process.
+    pub fn claim(path: PathBuf) -> io::Result<Self> {
+        let alive = alive::claim(&path)?;
+        Ok(Self { path, keep: false, _alive: alive })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is swept away by the next one; what is kept is nobody's any more, so that nobody sweeps it.
+        let _ = if self.keep { alive::disclaim(&self.path) } else { std::fs::remove_dir_all(&self.path) };
+    }
+}
+
 /// An engine with a folder of its own.
 pub struct Private {
     pub places: Places,
     child: Child,
-    /// Removed at the end.
-    dir: TempDir,
-    /// Held for as long as this process lives: without it the next one sweeps the folder away.
-    _alive: File,
+    dir: Folder,
 }
 
 impl Private {
@@ -66,8 +95,17 @@ impl Private {
     /// When the folder cannot be made, or the engine does not start.
     pub async fn start(config: impl FnOnce(&Places) -> Result<Option<PathBuf>, Failure>) -> Result<Self, Failure> {
         sweep::sweep(&std::env::temp_dir()).await;
-        let dir = tempfile::Builder::new().prefix(sweep::PREFIX).tempdir()?;
-        let claim = alive::claim(dir.path())?;
+        Self::start_in(Folder::make()?, config).await
+    }
+
+    /// The same in a folder that is there already.
+    ///
+    /// # Errors
+    /// When the engine does not start.
+    pub async fn start_in(
+        dir: Folder,
+        config: impl FnOnce(&Places) -> Result<Option<PathBuf>, Failure>,
+    ) -> Result<Self, Failure> {
         let mut places = Places::within(dir.path());
         if let Some(other) = config(&places)? {
             places.config = other;
@@ -77,7 +115,12 @@ impl Private {
             kill(&mut child);
             return Err(failure);
         }
-        Ok(Self { places, child, dir, _alive: claim })
+        Ok(Self { places, child, dir })
+    }
+
+    /// Its folder outlives it.
+    pub fn keep(&mut self) {
+        self.dir.keep = true;
     }
 
     pub fn client(&self) -> Client {
@@ -101,7 +144,7 @@ impl Private {
         let socket_gone = !self.places.socket.exists();
         let path = self.dir.path().to_path_buf();
         // Whether it is gone is looked at below.
-        let _ = self.dir.close();
+        drop(self.dir);
         vec![
             Trace { what: format!("the process {pid} of the engine, ended in order"), gone: in_order },
             Trace { what: format!("the socket {}", self.places.socket.display()), gone: socket_gone },
@@ -126,8 +169,17 @@ impl Stage {
     /// # Errors
     /// When the lab or the engine cannot be started.
     pub async fn set(pace: Pace, environment: Environment) -> Result<Self, Failure> {
+        sweep::sweep(&std::env::temp_dir()).await;
+        Self::set_in(Folder::make()?, pace, environment).await
+    }
+
+    /// The same in a folder that is there already.
+    ///
+    /// # Errors
+    /// When the lab or the engine cannot be started.
+    pub async fn set_in(dir: Folder, pace: Pace, environment: Environment) -> Result<Self, Failure> {
         let lab = lab::start(pace).await?;
-        let engine = Private::start(|places| {
+        let engine = Private::start_in(dir, |places| {
             let config = estate::config_for(&lab.endpoints, pace).map_err(Failure::failed)?;
             let mut config: toml::Table =
                 config.parse().map_err(|error| Failure::failed(format!("the lab: {error}")))?;

@@ -31,7 +31,7 @@ pub async fn sweep(base: &Path) {
 }
 
 /// A folder itself, and no link to one, of this user.
-fn is_ours(path: &Path) -> bool {
+pub fn is_ours(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|it| it.is_dir() && it.uid() == rustix::process::geteuid().as_raw())
 }
 

@@ -83,6 +83,7 @@ impl Site {
             reporter: Arc::new(mayday::report::Reports),
             records: dir.path().join("records"),
             clock: Arc::new(Machine::new()),
+            apart: None,
         };
         let engine = Handle::start(parts).await.unwrap();
         // It is journalled: what comes after it in a test is the test's doing.

@@ -9,6 +9,8 @@ use mayday::cli::{check, init, kinds};
 use mayday::config;
 use mayday::wiring;
 
+use crate::process::{EMPTY, Home};
+
 /// `mayday` in a home of its own; `words` are separated by blanks. The config is `config.toml` in `dir`.
 fn mayday(dir: &Path, words: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mayday"));
@@ -207,4 +209,89 @@ fn kinds_are_json_for_machines() {
 fn a_kind_that_does_not_exist_is_met_with_what_was_meant() {
     let refused = kinds::kinds(&wiring::kinds(), Some("mayday.helthy"), false, &mut Vec::new()).unwrap_err();
     assert_eq!(refused.to_string(), "kinds: there is no kind `mayday.helthy` → did you mean `mayday.healthy`?");
+}
+
+fn out(said: &Output) -> String {
+    String::from_utf8(said.stdout.clone()).unwrap()
+}
+
+fn err(said: &Output) -> String {
+    String::from_utf8(said.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_fresh_install_has_nothing_to_list_and_that_is_no_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("config.toml"), BARE).unwrap();
+    let said = |words: &str| mayday(dir.path(), words).output().unwrap();
+    let list = said("incident list -o json");
+    assert_eq!((list.status.code(), out(&list).trim()), (Some(0), "[]"), "{}", err(&list));
+    assert!(err(&list).contains("nothing was recorded in"), "{}", err(&list));
+    let tail = said("journal tail -o json");
+    assert_eq!((tail.status.code(), out(&tail).as_str()), (Some(0), ""), "{}", err(&tail));
+    let report = said("report -o json");
+    let answer: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!((report.status.code(), &answer["exit"]), (Some(5), &5.into()), "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("no incident was declared yet"), "{answer}");
+    assert_eq!(said("journal verify").status.code(), Some(8), "what is not there proves nothing");
+    // A journal that was there and is gone is no fresh install.
+    fs::create_dir_all(dir.path().join("state")).unwrap();
+    fs::write(dir.path().join("state/journal.anchor"), "1").unwrap();
+    assert_eq!(said("incident list").status.code(), Some(8));
+}
+
+#[test]
+fn an_engine_that_does_not_run_is_not_offered_to_be_started_by_whoever_stops_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("config.toml"), BARE).unwrap();
+    let said = mayday(dir.path(), "engine stop").output().unwrap();
+    assert_eq!(said.status.code(), Some(6));
+    let words = err(&said);
+    assert!(words.contains("nothing to stop") && !words.contains("start"), "{words}");
+}
+
+#[test]
+fn a_name_that_nothing_has_is_bad_usage_and_what_there_is_is_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    for (words, known) in
+        [("schema NOPE", "openapi"), ("kinds nope", "redis.ping"), ("demo --scenario nope", "region-dark")]
+    {
+        let said = mayday(dir.path(), words).output().unwrap();
+        assert_eq!(said.status.code(), Some(2), "{words}: {}", err(&said));
+        assert!(err(&said).contains(known), "{words}: {}", err(&said));
+    }
+}
+
+#[test]
+fn keys_says_where_each_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = out(&mayday(dir.path(), "keys").output().unwrap());
+    assert!(said.lines().next().unwrap().contains("where"), "{said}");
+    let line = |key: &str, action: &str| {
+        let found = said.lines().find(|line| {
+            let mut words = line.split_whitespace();
+            words.next() == Some(key) && words.next() == Some(action)
+        });
+        found.unwrap_or_else(|| panic!("no {key} {action} in {said}")).to_owned()
+    };
+    assert!(line("c", "confirm").contains("a step's card"));
+    assert!(line("H", "hold").contains("everywhere but in a form"), "{}", line("H", "hold"));
+    assert!(line("U", "tell-now").contains("everywhere but in"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_is_answered_by_what_happened() {
+    let home = Home::new(EMPTY);
+    let _engine = home.engine().await;
+    home.says("hold on --reason tea").await.is(0, &["HOLD is on"]);
+    home.says("hold off").await.is(0, &["HOLD is off"]);
+    let status = home.says("status").await;
+    status.is(0, &["us-east-1 (serving)", "us-west-2 (standby)"]);
+    status.is(0, &["not healthy", "nothing", "script.run"]);
+    home.says("incident declare dark").await.is(0, &["sev1 declared: dark"]);
+    home.says("incident ack").await.is(0, &["acknowledged: you work on it"]);
+    home.says("incident close --note over --despite practice").await.is(0, &["the incident is closed"]);
+    home.says("drill run nope").await.is(5, &["there is no drill `nope`"]);
+    let plans = home.says("plan list").await;
+    assert!(!plans.out.contains("failback"), "nothing was moved, so there is no way back: {plans:?}");
 }

@@ -220,6 +220,7 @@ impl Site {
             reporter: Arc::new(mayday::report::Reports),
             records: self.dir.path().join("records"),
             clock: self.clock.clone(),
+            apart: None,
         };
         Handle::start(parts).await.unwrap()
     }
@@ -311,6 +312,8 @@ async fn what_is_about_to_be_sent_goes_out_in_its_time_and_can_be_taken_back_unt
             texts: BTreeMap::new(),
             audiences: Vec::new(),
             note: "we look".into(),
+            incident: None,
+            despite: String::new(),
         };
         ask(&engine, told).await;
         site.set(&engine, off).await;
@@ -336,6 +339,8 @@ async fn a_long_take_back_is_not_cut_short() {
         texts: BTreeMap::new(),
         audiences: Vec::new(),
         note: "we look".into(),
+        incident: None,
+        despite: String::new(),
     };
     ask(&engine, told).await;
     site.set(&engine, DAY).await;
@@ -496,6 +501,8 @@ async fn ahead_and_back_with_a_record_in_between_freezes_no_engine_of_another_bo
         texts: BTreeMap::new(),
         audiences: Vec::new(),
         note: "we look".into(),
+        incident: None,
+        despite: String::new(),
     };
     ask(&engine, told).await;
     eventually("it is sent", async || site.has_sent().then_some(())).await;

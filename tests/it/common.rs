@@ -44,6 +44,11 @@ pub async fn all_alone() -> SemaphorePermit<'static> {
     CROWDS.acquire_many(AT_ONCE).await.expect("it is never closed")
 }
 
+/// The appends that engines are killed at, when every `nth` is to be: just before the first ones, and just after others.
+pub fn appends(nth: usize) -> [(&'static str, std::iter::StepBy<std::ops::RangeFrom<usize>>); 2] {
+    [("before", (1..).step_by(nth)), ("after", (1 + nth / 2..).step_by(nth))]
+}
+
 /// How soon it is looked again at first, and at most how rarely: what is waited for long is not looked at often, since every look costs the
 /// small machine that has to bring it about.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
@@ -68,6 +73,7 @@ pub fn estate() -> Arc<Estate> {
     Arc::new(Estate {
         name: "lab".into(),
         environment: Environment::Production,
+        runs_in: None,
         regions: vec![region(PRIMARY, RegionRole::Primary), region(STANDBY, RegionRole::Standby)],
         services: Vec::new(),
         systems: Vec::new(),
@@ -195,6 +201,7 @@ pub fn spec(kind: &str, region: &str, given: Value) -> StepSpec {
         role: row.role,
         undo: row.undo,
         params: params(row.params, given),
+        ways: Vec::new(),
     }
 }
 

@@ -16,6 +16,7 @@ const DB: SystemKind = SystemKind {
     name: "db",
     title: "Database",
     ambient: false,
+    ways: &[],
     params: &[
         Param::required("address", ParamType::Address, "where it listens"),
         Param::optional("password", ParamType::Secret, "how to sign in"),
@@ -38,6 +39,7 @@ const WEB: SystemKind = SystemKind {
     name: "web",
     title: "HTTP",
     ambient: true,
+    ways: &[],
     params: &[],
     probes: &[ProbeKind {
         name: "web.get",
@@ -618,6 +620,29 @@ fn a_plan_that_cannot_be_read_is_named_and_hides_no_mistake_of_another() {
 }
 
 #[test]
+fn a_mistake_in_a_region_or_in_a_kind_is_told_alone_and_hides_none_of_a_plan() {
+    let wrong_plan = PLAN.replace("[\"critical\"]", "[\"critcal\"]");
+    for (from, to, said) in [
+        ("role = \"standby\"", "role = \"standy\"", "`role` cannot be `standy`"),
+        ("role = \"standby\"", "role = \"primary\"", "there are 2 primary regions"),
+        ("kind = \"db\"", "kind = \"dbb\"", "there is no kind of system `dbb`"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("plans")).unwrap();
+        std::fs::write(at("plans/move.toml"), &wrong_plan).unwrap();
+        assert!(GOOD.contains(from), "{from}");
+        std::fs::write(at("mayday.toml"), format!("plans_dir = \"plans\"\n{}", GOOD.replacen(from, to, 1))).unwrap();
+        let found = config::load(&at("mayday.toml"), &KINDS).unwrap_err();
+        let all: Vec<&str> = found.0.iter().map(|it| it.what.as_str()).collect();
+        assert!(all.iter().any(|it| it.contains(said)), "{all:?}");
+        assert!(all.contains(&"there is no tier `critcal`"), "after {to}: {all:?}");
+        let no_more_than = if to.contains("primary") { 3 } else { 2 };
+        assert!(all.len() <= no_more_than, "after {to}: {all:?}");
+    }
+}
+
+#[test]
 fn what_is_no_file_is_neither_waited_for_nor_read() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
@@ -680,6 +705,8 @@ fn a_plan_that_is_unsafe_or_senseless_is_refused() {
     ];
     for (from, to, expected) in slips {
         let found = parse_with_plan(&PLAN.replacen(from, to, 1)).expect_err(&format!("{to:?} was taken"));
+        let twice = found.0.iter().enumerate().find(|(at, it)| found.0[..*at].contains(it));
+        assert!(twice.is_none(), "told twice: {twice:?}");
         let first = &found.0[0];
         assert_eq!(format!("{}; {}", first.what, first.help), expected, "after {from:?} → {to:?}");
         assert!(first.file.ends_with("plans/move.toml") && first.place.is_some(), "{found}");
@@ -701,5 +728,51 @@ proptest! {
     fn no_plan_makes_the_parser_panic(at in 0..PLAN.len(), length in 0usize..40, with in "\\PC{0,8}") {
         let (at, end) = (PLAN.floor_char_boundary(at), PLAN.floor_char_boundary((at + length).min(PLAN.len())));
         let _ = parse_with_plan(&format!("{}{with}{}", &PLAN[..at], &PLAN[end.max(at)..]));
+    }
+}
+
+/// The good config with a plan that has other ways, in an estate that has these.
+fn with_ways(traffic: &str, other: &str) -> Result<Config, Mistakes> {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = PLAN
+        .replace("kind = \"web.move\"\n", "kind = \"web.move\"\nway = \"records\"\n")
+        .replace("\n[[step]]\nid = \"verify\"", &format!("\n{other}\n[[step]]\nid = \"verify\""));
+    std::fs::create_dir(dir.path().join("plans")).unwrap();
+    std::fs::write(dir.path().join("plans/move.toml"), plan).unwrap();
+    let origin = dir.path().join("mayday.toml");
+    std::fs::write(&origin, format!("plans_dir = \"plans\"\n{traffic}\n{GOOD}")).unwrap();
+    config::load(&origin, &KINDS)
+}
+
+#[test]
+fn a_step_has_the_ways_that_the_estate_has_in_its_order() {
+    const OBJECT: &str = "[[step.other]]\nway = \"object\"\nkind = \"web.move\"\n";
+    let ways = |traffic: &str, other: &str| -> Vec<String> {
+        let plans = with_ways(traffic, other).unwrap().plans;
+        let plan = plans.iter().find(|plan| plan.id.as_str() == "move").unwrap();
+        plan.steps[1].ways.iter().map(|way| way.name.to_string()).collect()
+    };
+    assert_eq!(ways("traffic = [\"object\", \"records\"]", OBJECT), ["object", "records"]);
+    assert_eq!(ways("traffic = [\"records\", \"object\"]", OBJECT), ["records", "object"]);
+    assert_eq!(ways("", OBJECT), Vec::<String>::new(), "an estate that says nothing has records alone");
+    assert_eq!(ways("traffic = [\"object\"]", OBJECT), Vec::<String>::new(), "one way is no choice");
+    // What the estate has not is not read: what it names may not exist.
+    assert_eq!(ways("", "[[step.other]]\nway = \"arc\"\nkind = \"none.such\"\n"), Vec::<String>::new());
+    let said = |traffic: &str, other: &str| with_ways(traffic, other).unwrap_err().to_string();
+    let rows = [
+        ("traffic = [\"objekt\"]", OBJECT, "there is no way to move clients called `objekt`"),
+        ("traffic = []", OBJECT, "`traffic` names no way to move clients"),
+        ("traffic = [\"object\", \"object\"]", OBJECT, "`object` is there twice"),
+        ("traffic = [\"arc\"]", OBJECT, "none of its ways (object, records) is one that the estate has"),
+        ("traffic = [\"object\"]", "[[step.other]]\nkind = \"web.move\"\n", "`way`"),
+        (
+            "traffic = [\"object\"]",
+            "[[step.other]]\nway = \"object\"\nkind = \"db.promote\"\n",
+            "does not move clients",
+        ),
+    ];
+    for (traffic, other, words) in rows {
+        let said = said(traffic, other);
+        assert!(said.contains(words), "{traffic} {other}: {said}");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mayday::channels::FACTORIES;
 use mayday::config::params::default_value;
 use mayday::domain::comms::{Audience, ChannelKind, Purpose};
-use mayday::domain::kinds::{Need, Param, ParamType, StepKind, StepRole, SystemKind, Undo};
+use mayday::domain::kinds::{Need, Param, ParamType, StepKind, StepRole, SystemKind, To, Undo};
 use mayday::wiring::kinds;
 
 use crate::common::channel_spec;
@@ -14,7 +14,8 @@ use crate::common::channel_spec;
 const SYSTEM_KEYS: &[&str] = &["id", "kind", "title", "probe"];
 const PROBE_KEYS: &[&str] = &["id", "kind", "system", "every", "timeout", "fall", "rise"];
 const CHANNEL_KEYS: &[&str] = &["id", "kind", "title", "audience", "drills", "escalation"];
-const STEP_KEYS: &[&str] = &["id", "title", "kind", "system", "needs", "gate", "yes", "timeout", "phrase", "recovers"];
+const STEP_KEYS: &[&str] =
+    &["id", "title", "kind", "system", "needs", "gate", "yes", "timeout", "phrase", "recovers", "way", "other"];
 
 #[test]
 fn every_row_keeps_the_contract() {
@@ -74,6 +75,15 @@ fn check_system(row: &SystemKind, names: &mut BTreeSet<&'static str>, broken: &m
     check_params(row.name, row.params, SYSTEM_KEYS, broken);
     if row.ambient && !row.params.is_empty() {
         broken.push(format!("{}: an ambient kind has no [[system]] to read parameters from", row.name));
+    }
+    for way in row.ways {
+        if !row.params.iter().any(|param| param.name == way.param) {
+            broken.push(format!("{}: the way out by {} has no such parameter", row.name, way.param));
+        }
+        if matches!(way.to, To::WhenAbsent(_)) == way.rid.is_empty() {
+            broken
+                .push(format!("{}: how to do without {} is said where it can be, and only there", row.name, way.param));
+        }
     }
     for probe in row.probes {
         check_name(probe.name, &prefix, names, broken);

@@ -236,7 +236,7 @@ async fn a_step_on_a_disk_that_fills_up_loses_nothing_and_does_nothing_twice() {
     client.ask(&Ask::StartRun { plan, mode: Mode::Live, reason, unattended: false }).await.unwrap();
     eventually("the gate opens", async || is(StepPhase::Gated).await).await;
     let run = client.snapshot().await.unwrap().state.run.unwrap().id;
-    let confirm = Ask::Confirm { run, step: fence.clone(), phrase: String::new() };
+    let confirm = Ask::Confirm { run, step: fence.clone(), phrase: String::new(), seen: None };
     limit(engine.pid(), Some(0));
     let refused = client.ask(&confirm).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Journal, "{refused}");

@@ -2,6 +2,7 @@
 
 mod api;
 mod app;
+mod arc;
 mod architecture;
 mod attacks;
 mod broken;
@@ -14,6 +15,7 @@ mod comms;
 mod config;
 mod contract;
 mod crash;
+mod demo;
 mod drills;
 mod engine;
 mod http;
@@ -39,3 +41,4 @@ mod terminal;
 mod traps;
 mod twice;
 mod wayback;
+mod wording;

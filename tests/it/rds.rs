@@ -15,7 +15,7 @@ use mayday::lab::rds::{REPLICA, State, WRITER};
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 use serde_json::{Value, json};
 
-use crate::common::{Log, begun, connect, eventually, probe, step};
+use crate::common::{Log, begun, connect, eventually, looked_at, probe, step};
 
 /// Fast enough for the tests, and slow enough for a promotion to be seen under way.
 async fn lab() -> Lab {
@@ -68,7 +68,7 @@ async fn holds(step: &dyn Step, begun: &Begun) -> String {
     eventually("verified", async || match step.verify(begun, &Log::default()).await.unwrap() {
         Verified::Holds { detail, .. } => Some(detail),
         Verified::Pending { .. } => None,
-        Verified::Broken { why } => panic!("{why}"),
+        other => panic!("{other:?}"),
     })
     .await
 }
@@ -100,6 +100,30 @@ async fn a_dark_region_costs_a_bounded_wait_and_hides_nothing_of_the_other() {
     assert_eq!(survey.members[0].status, Status::Down, "{:?}", survey.members[0]);
     assert_eq!(survey.members[1].status, Status::Healthy, "{:?}", survey.members[1]);
     assert!(survey.standby_point.is_some());
+}
+
+#[tokio::test]
+async fn where_iam_does_not_say_whether_a_step_is_allowed_that_is_unknown() {
+    let lab = lab().await;
+    let judges =
+        json!({ "iam_endpoint_url": lab.endpoints["iam"], "sts_endpoint_url": lab.endpoints["sts.us-west-2"] });
+    let promote = step(&*database(&lab, judges), "rds.promote-replica", STANDBY, json!({}));
+    let allowed = promote.fitness().await.unwrap().guards;
+    assert!(allowed.iter().any(|it| it.name == "access" && it.verdict == GuardVerdict::Pass), "{allowed:?}");
+    set(&lab, "iam", Condition::Denied);
+    let fault = promote.fitness().await.unwrap_err();
+    assert!(fault.what.contains("IAM does not say") && fault.next.contains("SimulatePrincipalPolicy"), "{fault}");
+}
+
+#[tokio::test]
+async fn copies_elsewhere_that_could_not_be_looked_at_are_not_told_as_none() {
+    let lab = lab().await;
+    let rds = database(&lab, json!({}));
+    let whole = looked_at(&rds, "rds.snapshots", json!({})).await.unwrap();
+    assert!(!whole.partial, "{whole:?}");
+    set(&lab, "rds@us-west-2", Condition::Denied);
+    let half = looked_at(&rds, "rds.snapshots", json!({})).await.unwrap();
+    assert!(half.partial && half.regions == [PRIMARY.into()], "{half:?}");
 }
 
 #[tokio::test]

@@ -46,7 +46,10 @@ async fn a_failover_ends_in_a_review_that_agrees_with_the_state() {
     .await;
     let (incident, run) = (view.state.incident.clone().unwrap(), view.state.run.clone().unwrap());
     assert_eq!(run.outcome, Some(Outcome::Completed));
-    client.ask(&Ask::CloseIncident { note: "moved".into(), despite: "a test ticks no boxes".into() }).await.unwrap();
+    client
+        .ask(&Ask::CloseIncident { note: "moved".into(), despite: "a test ticks no boxes".into(), tell: false })
+        .await
+        .unwrap();
 
     let records = home.state().join("records");
     let file = |form: &str| records.join(format!("{}.{form}", incident.id));

@@ -64,7 +64,7 @@ async fn verified(step: &dyn Step, begun: &Begun) -> Vec<String> {
             None
         }
         Verified::Holds { .. } => Some(()),
-        Verified::Broken { why } => panic!("broken: {why}"),
+        other => panic!("{other:?}"),
     })
     .await;
     waited
@@ -214,17 +214,19 @@ async fn weights_that_would_split_the_traffic_are_refused() {
 }
 
 /// Asks over HTTP as any client would, for what the driver has no words for.
-async fn post_change(lab: &Lab, body: &str) {
+async fn post_to(lab: &Lab, path: &str, root: &str, inside: &str) -> String {
+    let body = format!("<{root}>{inside}</{root}>");
     let address = lab.endpoints["route53"].trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(&address).await.unwrap();
     let head = format!(
-        "POST /2013-04-01/hostedzone/Z0GENNET/rrset/ HTTP/1.1\r\nhost: {address}\r\nauthorization: lab\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: lab\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.contains("ChangeInfo"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
 }
 
 #[tokio::test]
@@ -236,8 +238,9 @@ async fn an_answer_too_large_for_udp_is_fetched_over_tcp() {
         "<Name>many.gennet.example</Name><Type>A</Type><TTL>5</TTL><ResourceRecords>{values}</ResourceRecords>"
     );
     let change = format!("<Change><Action>CREATE</Action><ResourceRecordSet>{set}</ResourceRecordSet></Change>");
-    let request = "ChangeResourceRecordSetsRequest";
-    post_change(&lab, &format!("<{request}><ChangeBatch><Changes>{change}</Changes></ChangeBatch></{request}>")).await;
+    let batch = format!("<ChangeBatch><Changes>{change}</Changes></ChangeBatch>");
+    let path = "/2013-04-01/hostedzone/Z0GENNET/rrset/";
+    assert!(post_to(&lab, path, "ChangeResourceRecordSetsRequest", &batch).await.contains("ChangeInfo"));
     let dns = connect("dns", None, json!({}));
     let given = json!({ "name": "many.gennet.example", "expect": ips, "server": lab.endpoints["dns"] });
     let spec = probe("dns.answer", given);
@@ -317,11 +320,50 @@ async fn the_probe_of_a_record_tells_where_it_points_and_what_stands_behind() {
     for (condition, status) in [
         (Condition::Denied, Status::Unknown),
         (Condition::Throttled, Status::Unknown),
-        (Condition::Refused, Status::Down),
+        // Name servers still tell what serves: not well, and not down.
+        (Condition::Refused, Status::Degraded),
     ] {
         set("route53", condition);
         assert_eq!(look(PRIMARY).await.status, status, "{condition:?}");
     }
+    let said = look(PRIMARY).await.detail;
+    assert!(said.contains("name servers say us-east-1; the API does not answer"), "{said}");
+    set("dns", Condition::Dark);
+    assert_eq!(look(PRIMARY).await.status, Status::Down);
+}
+
+#[tokio::test]
+async fn what_name_servers_say_counts_while_the_api_is_silent() {
+    let lab = lab().await;
+    let silent = Condition::Refused;
+    lab.world.truth().faults.set("route53", silent);
+    // This one has never heard the API: it knows addresses from its config alone.
+    let given = json!({
+        "hosted_zone": "Z0GENNET", "endpoint_url": lab.endpoints["route53"], "name_servers": [lab.endpoints["dns"]],
+        "answers": { "us-east-1": EAST, "us-west-2": WEST },
+        "access_key_id": "LABKEY",
+        "secret_access_key": { "command": ["printf", "labsecret"] },
+    });
+    let zone = connect("route53", None, given);
+    let shift = step(&*zone, "route53.shift", STANDBY, json!({ "record": APP }));
+    let fault = shift.observe(None).await.unwrap_err();
+    assert!(fault.class == FaultClass::Transient && fault.what.contains("name servers say us-east-1"), "{fault}");
+    lab.world.truth().faults.set("app@us-east-1", Condition::Dark);
+    let seen = eventually("served from the standby", async || shift.observe(None).await.ok()).await;
+    let wanted = "name servers say us-west-2; the API does not answer";
+    assert_eq!(seen, Observed::Done { detail: wanted.into() });
+    let found = begun(Value::Null, Default::default());
+    let held = shift.verify(&found, &Log::default()).await.unwrap();
+    assert_eq!(held, Verified::HoldsForNow { detail: wanted.into() }, "nobody has sent them there");
+    assert!(shift.stays().await.is_err(), "whether they stay is not known");
+    lab.world.truth().faults.set("route53", Condition::Up);
+    assert!(matches!(shift.stays().await.unwrap(), Observed::NotDone { .. }), "and then known not to");
+    let held = shift.verify(&found, &Log::default()).await.unwrap();
+    assert!(matches!(held, Verified::HoldsForNow { .. }), "{held:?}");
+    lab.world.truth().faults.heal_all();
+    eventually("they go back by themselves", async || (resolved(&lab, APP) == EAST).then_some(())).await;
+    let gone = shift.verify(&found, &Log::default()).await.unwrap();
+    assert!(matches!(gone, Verified::Broken { .. }), "{gone:?}");
 }
 
 #[tokio::test]
@@ -359,4 +401,69 @@ async fn dns_is_asked_as_clients_ask() {
     lab.world.truth().faults.heal_all();
     lab.world.truth().faults.set("*@us-east-1", Condition::Dark);
     eventually("last resort", async || (look(APP, &[WEST]).await.status == Status::Healthy).then_some(())).await;
+}
+
+fn zone_with_object(lab: &Lab, key: &str) -> Arc<dyn System> {
+    let given = json!({
+        "hosted_zone": "Z0GENNET",
+        "endpoint_url": lab.endpoints["route53"],
+        "name_servers": [lab.endpoints["dns"]],
+        "object_bucket": "gennet-switch",
+        "object_key": key,
+        "object_endpoint_url": lab.endpoints["s3.us-west-2"],
+        "answers": { "us-east-1": EAST, "us-west-2": WEST },
+        "access_key_id": "LABKEY",
+        "secret_access_key": { "command": ["printf", "labsecret"] },
+    });
+    connect("route53", None, given)
+}
+
+#[tokio::test]
+async fn by_the_object_clients_move_within_5_s_and_without_the_control_plane() {
+    let pace = 4.0;
+    let lab = Lab::start(Pace(pace)).await.unwrap();
+    let zone = zone_with_object(&lab, "leave-us-east-1");
+    let leave = step(&*zone, "route53.standby-object", STANDBY, json!({ "record": APP }));
+    assert!(matches!(leave.observe(None).await.unwrap(), Observed::NotDone { .. }));
+    let guards = leave.check().await.unwrap().guards;
+    assert!(guards.iter().all(|it| it.verdict == GuardVerdict::Pass), "{guards:#?}");
+    lab.world.truth().faults.set("route53", Condition::Dark);
+    let guards = leave.check().await.unwrap().guards;
+    let check = guards.iter().find(|it| it.name == "object-check").unwrap();
+    assert!(check.verdict == GuardVerdict::Pass && check.detail.contains("ago"), "as last seen: {check:?}");
+    let began = std::time::Instant::now();
+    let begun = applied(&*leave).await;
+    verified(&*leave, &begun).await;
+    let took = began.elapsed().as_secs_f64() * pace;
+    assert!(took < 5.0, "{took} s on the lab's clock");
+    assert_eq!(resolved(&lab, APP), WEST);
+    lab.world.truth().faults.heal_all();
+    assert_eq!(resolved(&lab, APP), WEST, "nobody goes back by himself");
+    let home = step(&*zone, "route53.standby-object", PRIMARY, json!({ "record": APP }));
+    assert!(matches!(home.observe(None).await.unwrap(), Observed::NotDone { .. }));
+    let back = applied(&*home).await;
+    verified(&*home, &back).await;
+    assert_eq!(resolved(&lab, APP), EAST, "deleting it brings them home");
+    home.revert(&back, &Log::default()).await.unwrap();
+    assert!(matches!(leave.observe(None).await.unwrap(), Observed::Done { .. }), "and that is taken back");
+    assert!(leave.by_hand().iter().any(|line| line.starts_with("aws s3api put-object --bucket gennet-switch")));
+}
+
+#[tokio::test]
+async fn an_object_that_no_health_check_looks_at_is_no_way() {
+    let lab = lab().await;
+    let of =
+        |key: &str| step(&*zone_with_object(&lab, key), "route53.standby-object", STANDBY, json!({ "record": APP }));
+    let Observed::Impossible { why } = of("other").observe(None).await.unwrap() else { panic!("it is believed") };
+    assert!(
+        why.contains("none of the health checks that hc-app-us-east-1 counts looks at s3://gennet-switch/other"),
+        "{why}"
+    );
+    // One that looks at it and is upright would do the opposite.
+    let right = of("leave-us-east-1");
+    assert!(matches!(right.observe(None).await.unwrap(), Observed::NotDone { .. }));
+    let upright = "<Inverted>false</Inverted>";
+    post_to(&lab, "/2013-04-01/healthcheck/hc-leave-us-east-1", "UpdateHealthCheckRequest", upright).await;
+    let Observed::Impossible { why } = right.observe(None).await.unwrap() else { panic!("it is believed") };
+    assert!(why.contains("hc-leave-us-east-1 is not inverted"), "{why}");
 }

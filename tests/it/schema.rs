@@ -154,7 +154,8 @@ async fn the_names_are_told_and_each_prints_a_schema() {
             assert_eq!(Validator::new(&printed).takes(&Value::Null), name == "incident", "{name}");
         }
     }
-    home.says("schema confg").await.is(1, &["did you mean `config`"]);
+    home.says("schema confg").await.is(2, &["did you mean `config`"]);
+    home.says("schema nope").await.is(2, &["there is no schema `nope`", "config, plan, cockpit", "journal"]);
 }
 
 /// What `mayday WORDS -o json` prints is what the schema says, and has no key that the schema does not have.
@@ -206,6 +207,7 @@ async fn what_is_printed_for_programs_is_what_the_schemas_say() {
     for (name, words) in [
         ("backups", "backups"),
         ("ready", "ready"),
+        ("without", "ready --without us-east-1"),
         ("contacts", "contacts"),
         ("check", "check"),
         ("plan-list", "plan list"),

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use mayday::cli::init::EXAMPLE;
 use mayday::config::{self, BUILT_IN, Config, Mistakes};
+use mayday::domain::comms::escalations;
 use mayday::domain::estate::{Estate, SystemSpec};
 use mayday::domain::kinds::{StepRole, Undo};
 use mayday::domain::params::Params;
-use mayday::domain::plan::{Plan, StepSpec};
+use mayday::domain::plan::{Gate, Plan, StepSpec};
 use mayday::domain::system::Surroundings;
 use mayday::lab::estate::config_for;
 use mayday::lab::{Lab, Pace};
@@ -56,6 +57,23 @@ async fn the_lab_is_the_same_estate_as_the_example() {
         regions.chain(systems).chain(services).chain(probes).collect()
     };
     assert_eq!(names(&sound(example()).estate), names(&sound(lab().await).estate));
+}
+
+#[test]
+fn a_name_is_typed_only_where_there_is_no_way_back() {
+    for plan in sound(example()).plans {
+        for step in plan.steps.iter().filter(|step| step.gate == Gate::Typed) {
+            assert_eq!(step.undo, Undo::PointOfNoReturn, "{} of {} can be reverted", step.id, plan.id);
+        }
+    }
+}
+
+#[test]
+fn somebody_else_is_woken_where_nobody_acknowledges() {
+    let lab = tokio::runtime::Runtime::new().unwrap().block_on(lab());
+    let estate = sound(lab).estate;
+    assert!(escalations(&estate, false).next().is_some(), "the lab has an escalation");
+    assert!(EXAMPLE.contains("# escalation = true"), "and the example shows one");
 }
 
 #[test]

@@ -25,7 +25,7 @@ struct Got {
 }
 
 /// A cockpit in a terminal.
-struct Cockpit {
+pub struct Cockpit {
     master: Box<dyn MasterPty + Send>,
     keys: mpsc::Sender<Vec<u8>>,
     /// Bytes that the line has taken.
@@ -41,7 +41,7 @@ fn size(columns: u16, rows: u16) -> PtySize {
 
 impl Cockpit {
     /// Through a shell that says afterwards what it got back: `left with CODE`, and the modes of the terminal.
-    fn open(home: &Home, name: &str, words: &str, vars: &[(&str, &str)]) -> Self {
+    pub fn open(home: &Home, name: &str, words: &str, vars: &[(&str, &str)]) -> Self {
         let pair = native_pty_system().openpty(size(100, 30)).unwrap();
         let pid_file = home.dir().join(format!("{name}.pid"));
         let mut command = CommandBuilder::new("sh");
@@ -87,7 +87,7 @@ impl Cockpit {
         Self { master: pair.master, keys, taken, child, got, pid_file }
     }
 
-    fn screen(&self) -> String {
+    pub fn screen(&self) -> String {
         self.got.lock().unwrap().screen.screen().contents()
     }
 
@@ -96,7 +96,7 @@ impl Cockpit {
         got.raw.windows(bytes.len()).filter(|window| *window == bytes).count()
     }
 
-    fn press(&self, keys: &str) {
+    pub fn press(&self, keys: &str) {
         self.types(keys.as_bytes());
     }
 
@@ -104,7 +104,7 @@ impl Cockpit {
         self.keys.send(bytes.to_owned()).unwrap();
     }
 
-    async fn shows(&self, words: &str) {
+    pub async fn shows(&self, words: &str) {
         let what = format!("`{words}` is shown");
         let found = eventually_or(&what, async || self.screen().contains(words).then_some(())).await;
         assert!(found.is_some(), "{what}:\n{}", self.screen());
@@ -120,7 +120,7 @@ impl Cockpit {
     }
 
     /// How the cockpit was left, once the shell around it has its terminal back: the main screen, the cursor, lines and echo.
-    async fn left(&mut self, code: i32) {
+    pub async fn left(&mut self, code: i32) {
         self.shows(&format!("left with {code}")).await;
         let status: ExitStatus = eventually("the shell ends", async || self.child.try_wait().unwrap()).await;
         assert!(status.success());
@@ -280,6 +280,9 @@ async fn text_from_outside_does_nothing_to_the_terminal() {
     let mut cockpit = Cockpit::open(&home, "one", "", &[]);
     cockpit.shows("日本語").await;
     cockpit.press("5z");
+    // Three keys in one breath would be a paste.
+    eventually("the timeline has all the room", async || (!cockpit.screen().contains("1 services")).then_some(()))
+        .await;
     cockpit.shows("declared INC-").await;
     assert_eq!(cockpit.count(b"\x1b]0;"), 0);
     assert_eq!(cockpit.count("\u{202e}".as_bytes()), 0);

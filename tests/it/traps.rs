@@ -12,12 +12,15 @@ use mayday::api::client::Client;
 use mayday::api::protocol::ErrorCode;
 use mayday::cli::status;
 use mayday::domain::backup::Worth;
+use mayday::domain::checklist::{Evidence, ItemState};
 use mayday::domain::command::Ask;
 use mayday::domain::estate::{DataClass, Tier};
 use mayday::domain::event::Record;
 use mayday::domain::health::Status;
+use mayday::domain::hidden::HiddenDependency;
 use mayday::domain::incident::Onset;
 use mayday::domain::kinds::Undo;
+use mayday::domain::readiness::Ready;
 use mayday::domain::recovery::{Loss, Role};
 use mayday::domain::run::{Outcome, StepPhase};
 use mayday::domain::view::Snapshot;
@@ -46,6 +49,9 @@ struct Scenario {
     /// Laid over the config of the lab.
     #[serde(default)]
     config: toml::Table,
+    /// Systems added to the estate, as TOML that refers to the lab's endpoints as its config does.
+    #[serde(default)]
+    more: String,
     /// Plans of its own, by id.
     #[serde(default)]
     plans: BTreeMap<String, String>,
@@ -99,6 +105,9 @@ struct When {
     writers: Option<BTreeMap<String, usize>>,
     backup: Option<String>,
     worth: Option<Worth>,
+    /// An item of the checklist, and what Mayday sees of it.
+    item: Option<String>,
+    evidence: Option<Evidence>,
 }
 
 /// What has to be so at the end. Records are written as their type, and their step if they are about one.
@@ -130,6 +139,17 @@ struct Expect {
     /// By plan: a finding of its readiness that is not a pass.
     #[serde(default)]
     finds: BTreeMap<String, String>,
+    /// By plan: what its readiness comes to.
+    #[serde(default)]
+    ready: BTreeMap<String, Ready>,
+    /// Without this region ...
+    without: Option<String>,
+    /// ... a plan comes to this,
+    #[serde(default)]
+    ready_without: BTreeMap<String, Ready>,
+    /// ... and what has a hidden dependency on it is this, with words of what that is.
+    #[serde(default)]
+    hidden: BTreeMap<String, String>,
     /// By step: words of its commands for a shell.
     #[serde(default)]
     by_hand: BTreeMap<String, String>,
@@ -144,6 +164,15 @@ struct Expect {
     rpo: BTreeMap<DataClass, String>,
     /// What is known of the moment that the disruption began.
     onset: Option<Onset>,
+    /// By step of the run: words of the latest said of it.
+    #[serde(default)]
+    says: BTreeMap<String, String>,
+    /// By step of the run: words of a guard on its card.
+    #[serde(default)]
+    card: BTreeMap<String, String>,
+    /// Items of the checklist that nobody has answered for, among others.
+    #[serde(default)]
+    open: Vec<String>,
 }
 
 /// A lab, and the engine that watches it.
@@ -157,7 +186,12 @@ struct Stage {
 impl Stage {
     async fn set(scenario: &Scenario) -> Self {
         let lab = Lab::start(Pace(SPEED)).await.unwrap();
-        let mut config: toml::Table = estate::config_for(&lab.endpoints, lab.world.pace).unwrap().parse().unwrap();
+        if scenario.more.contains("kind = \"arc\"") {
+            lab.world.truth().route53.follow_switches();
+        }
+        let text = format!("{}\n{}", estate::TEMPLATE, scenario.more);
+        let text = estate::filled(&text, &lab.endpoints, lab.world.pace).unwrap();
+        let mut config: toml::Table = text.parse().unwrap();
         unhurried(&mut config, "2s");
         lay_over(&mut config, &scenario.config);
         if !scenario.plans.is_empty() {
@@ -297,6 +331,24 @@ impl Stage {
             let stands = found[0].reasons().iter().any(|it| it.name == *name);
             wrong.extend((!stands).then(|| format!("readiness of {plan} does not find `{name}`")));
         }
+        for (plan, wanted) in &expect.ready {
+            let found = self.client.assess(Some(&plan.as_str().into())).await.unwrap()[0].ready();
+            wrong.extend((found != *wanted).then(|| format!("{plan} is {found}, not {wanted}")));
+        }
+        if let Some(region) = &expect.without {
+            let found = self.client.without(&region.as_str().into(), None).await.unwrap();
+            for (plan, wanted) in &expect.ready_without {
+                let ready = found.assessments.iter().find(|it| it.plan.as_str() == plan).map(|it| it.ready());
+                wrong.extend(
+                    (ready != Some(*wanted)).then(|| format!("{plan} without {region} is {ready:?}: {found:#?}")),
+                );
+            }
+            for (of, words) in &expect.hidden {
+                let named = |it: &&HiddenDependency| it.of == *of && it.what.contains(words) && !it.rid.is_empty();
+                let there = found.hidden.iter().any(|it| named(&it));
+                wrong.extend((!there).then(|| format!("no hidden dependency of {of} ({words}): {:#?}", found.hidden)));
+            }
+        }
         for (step, words) in &expect.by_hand {
             let plan = &view.state.run.as_ref().unwrap().plan.id;
             let steps = self.client.by_hand(plan, false).await.unwrap();
@@ -329,6 +381,7 @@ impl When {
             && self.journal.as_ref().is_none_or(|wanted| records.iter().any(|record| is(record, wanted)))
             && self.writers.iter().flatten().all(|(store, count)| writers(view, store) == *count)
             && self.backup.as_ref().is_none_or(|id| judged(id) == self.worth)
+            && self.item.as_ref().is_none_or(|id| item(view, id).and_then(|it| it.evidence()) == self.evidence)
     }
 }
 
@@ -353,6 +406,10 @@ fn is(record: &Record, wanted: &str) -> bool {
 fn writers(view: &Snapshot, store: &str) -> usize {
     let known = view.live.surveys.get(store).into_iter().flat_map(|known| &known.survey.members);
     known.filter(|member| member.role == Role::Writer).count()
+}
+
+fn item<'v>(view: &'v Snapshot, id: &str) -> Option<&'v ItemState> {
+    view.state.incident.as_ref()?.checklist.item(&id.into())
 }
 
 fn in_journal(expect: &Expect, records: &[Record]) -> Vec<String> {
@@ -417,6 +474,25 @@ fn in_state(expect: &Expect, view: &Snapshot) -> Vec<String> {
     for (step, phase) in &expect.phases {
         let found = run.map(|run| run.phase(&step.as_str().into()).to_string()).unwrap_or_default();
         differs(step.clone(), found, phase.to_string());
+    }
+    for (step, words) in &expect.says {
+        let said = run.and_then(|run| run.step(&step.as_str().into()));
+        let said =
+            said.map(|it| format!("{} {}", it.detail, it.fault.as_ref().map_or("", |fault| fault.what.as_str())));
+        if !said.as_ref().is_some_and(|said| said.contains(words)) {
+            differs(format!("what {step} says"), said.unwrap_or_default(), words.clone());
+        }
+    }
+    for (step, words) in &expect.card {
+        let card = run.and_then(|run| run.step(&step.as_str().into())?.card.as_ref());
+        let guards: Vec<&str> = card.into_iter().flat_map(|it| &it.guards).map(|it| it.detail.as_str()).collect();
+        if !guards.iter().any(|detail| detail.contains(words.as_str())) {
+            differs(format!("the card of {step}"), guards.join(" | "), words.clone());
+        }
+    }
+    for id in &expect.open {
+        let open = item(view, id).is_some_and(|it| it.standing().is_open());
+        differs(format!("{id} is open"), open.to_string(), "true".into());
     }
     for (step, undo) in &expect.undo {
         let found = run.and_then(|run| run.step(&step.as_str().into())?.card.as_ref().map(|card| card.undo));

@@ -21,12 +21,22 @@ use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 use mayday::systems::FACTORIES;
 use serde_json::{Map, Value, json};
 
-use crate::common::{Log, all_alone, begun, connect, eventually, step};
+use crate::common::{Log, all_alone, appends, begun, connect, eventually, step};
 use crate::process::{EMPTY, Home};
 
 const AT_ONCE: usize = 4;
 const STEP: &str = "mark";
 const PHRASE: &str = "revert twice";
+
+/// What the script does between its line and its mark.
+#[derive(Clone, Copy)]
+enum Work {
+    Nothing,
+    /// It does not end before it may go.
+    Waits,
+    /// So does what it left in a session of its own, having killed the engine, the keeper and itself.
+    Escapes,
+}
 
 /// A home with a plan of one script, which leaves a line for every time that it runs and every time that it is taken back.
 struct Bed {
@@ -35,20 +45,27 @@ struct Bed {
 }
 
 impl Bed {
-    /// One that `waits` does not end before it may go.
-    fn new(observable: bool, waits: bool) -> Self {
+    fn new(observable: bool, work: Work) -> Self {
         let home = Home::new(&format!("plans_dir = \"plans\"\n{EMPTY}"));
         let bed = Self { home, observable };
         let at = |name: &str| bed.path(name).display().to_string();
         let (applied, reverted, mark) = (at("applied"), at("reverted"), at("mark"));
-        let work = if waits { format!("until test -e {}; do sleep 0.05; done;", at("go")) } else { String::new() };
+        let waits = |then: &str| format!("until test -e {}; do sleep 0.05; done; {then}", at("go"));
+        let does = |then: String| match work {
+            Work::Nothing => then,
+            Work::Waits => waits(&then),
+            Work::Escapes => format!(
+                "e=$(cut -d' ' -f4 /proc/$PPID/stat); setsid sh -c \"kill -9 $e $PPID $$; {}\" & wait",
+                waits(&then)
+            ),
+        };
         let sh = |script: String| format!("[\"sh\", \"-c\", {}]", json!(script));
         let observe = format!("observe = {}", sh(format!("test -e {mark}")));
         let plan = format!(
             "title = \"Twice\"\nabout = \"A mark.\"\n[[step]]\nid = \"{STEP}\"\ntitle = \"Leave a mark\"\n\
              kind = \"script.run-reversible\"\ngate = \"confirm\"\ntimeout = \"5m\"\ncommand = {}\nrevert = {}\n{}\n",
-            sh(format!("echo line >> {applied}; {work} touch {mark}")),
-            sh(format!("echo line >> {reverted}; {work} rm {mark}")),
+            sh(format!("echo line >> {applied}; {}", does(format!("touch {mark}")))),
+            sh(format!("echo line >> {reverted}; {}", does(format!("rm {mark}")))),
             if observable { observe.as_str() } else { "" },
         );
         fs::create_dir(bed.home.dir().join("plans")).unwrap();
@@ -101,7 +118,7 @@ fn back(run: &Run) -> Ask {
 /// Applies and reverts the script, with engines that die where `crash` says. Says whether one did.
 async fn play(observable: bool, crash: Option<&str>) -> bool {
     let what = format!("observable: {observable}, crash: {crash:?}");
-    let bed = Bed::new(observable, false);
+    let bed = Bed::new(observable, Work::Nothing);
     let mut engine = bed.home.doomed_engine(crash);
     let client = bed.declared().await;
     // The engine may die while it answers; what it had journalled by then goes on.
@@ -134,13 +151,23 @@ async fn play(observable: bool, crash: Option<&str>) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_script_has_one_effect_when_its_engine_dies_at_every_third_append() {
+    dying_at_every(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "takes minutes; .ci/run plays it"]
 async fn a_script_has_one_effect_whenever_its_engine_dies() {
+    dying_at_every(1).await;
+}
+
+async fn dying_at_every(nth: usize) {
     let _alone = all_alone().await;
     for observable in [true, false] {
         assert!(!play(observable, None).await);
-        let mut appends = 0;
-        for when in ["before", "after"] {
-            let trials = stream::iter(1..)
+        let mut last = 0;
+        for (when, numbers) in appends(nth) {
+            let trials = stream::iter(numbers)
                 .map(|number| async move { (number, play(observable, Some(&format!("{when}:{number}"))).await) });
             let mut trials = Box::pin(trials.buffered(AT_ONCE));
             while let Some((number, crashed)) = trials.next().await {
@@ -148,17 +175,17 @@ async fn a_script_has_one_effect_whenever_its_engine_dies() {
                 if !crashed {
                     break;
                 }
-                appends = appends.max(number);
+                last = last.max(number);
             }
         }
         // To begin, to apply, the process, its end, its proof; to revert, the process, its end.
-        assert!(appends >= 8, "died at {appends} appends");
+        assert!(last >= 7, "died at append {last} at last");
     }
 }
 
 /// An engine dies in the middle of a script, and another one comes.
 async fn killed_in_the_middle(observable: bool) -> (Bed, Client, crate::process::Engine) {
-    let bed = Bed::new(observable, true);
+    let bed = Bed::new(observable, Work::Waits);
     let mut engine = bed.home.engine().await;
     let client = bed.declared().await;
     client.ask(&start()).await.unwrap();
@@ -198,6 +225,22 @@ async fn a_script_that_outlives_its_engine_is_waited_for_and_no_other_is_begun()
         assert_eq!(bed.lines("applied"), 1, "observable: {observable}");
         assert!(bed.path("mark").exists(), "it came to its end");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_that_kills_all_who_watch_it_is_not_begun_again_while_its_work_goes_on() {
+    let _alone = all_alone().await;
+    let bed = Bed::new(true, Work::Escapes);
+    let mut engine = bed.home.engine().await;
+    let client = bed.declared().await;
+    client.ask(&start()).await.unwrap();
+    eventually("the engine is killed by the script", async || engine.has_ended().then_some(())).await;
+    let _engine = bed.home.engine().await;
+    let asking = phase(&client, StepPhase::Asking).await;
+    assert_eq!(bed.lines("applied"), 1, "{asking:#?}");
+    fs::write(bed.path("go"), "").unwrap();
+    eventually("what was left comes to its end", async || bed.path("mark").exists().then_some(())).await;
+    assert_eq!(bed.lines("applied"), 1);
 }
 
 #[tokio::test]

@@ -102,6 +102,8 @@ async fn back_by_an_hour_during_an_incident_stops_nothing() {
         texts: Default::default(),
         audiences: Vec::new(),
         note: "we look".into(),
+        incident: None,
+        despite: String::new(),
     };
     host.client.ask(&tell).await.unwrap();
     host.set(-HOUR);

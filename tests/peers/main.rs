@@ -8,6 +8,7 @@ mod clock;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/common.rs"]
 mod common;
+mod editor;
 mod kubectl;
 mod mail_server;
 mod neo4j_python;

@@ -39,7 +39,7 @@ use super::protocol::{
 };
 use crate::domain::actor::Origin;
 use crate::domain::command::{Ask, Refusal, RefusalReason};
-use crate::domain::ids::{PlanId, SessionId};
+use crate::domain::ids::{PlanId, RegionId, SessionId};
 use crate::domain::live::Gaze;
 use crate::domain::view::Snapshot;
 use crate::engine::Handle;
@@ -71,7 +71,7 @@ impl Site {
 }
 
 fn router(site: Site) -> Router {
-    let table: [(Route, MethodRouter<Site>); 16] = [
+    let table: [(Route, MethodRouter<Site>); 17] = [
         (routes::SNAPSHOT, get(snapshot)),
         (routes::EVENTS, get(events)),
         (routes::COMMANDS, post(commands)),
@@ -79,6 +79,7 @@ fn router(site: Site) -> Router {
         (routes::PREVIEW, post(preview)),
         (routes::BY_HAND, get(by_hand)),
         (routes::READINESS, post(readiness)),
+        (routes::WITHOUT, post(without)),
         (routes::METRICS, get(metrics)),
         (routes::DRAFTS, get(drafts)),
         (routes::JOURNAL, get(journal)),
@@ -201,6 +202,18 @@ async fn readiness(
         site.engine().plan(plan)?;
     }
     Ok(Json(site.engine().assess(asked.as_ref()).await).into_response())
+}
+
+async fn without(
+    State(site): State<Site>,
+    region: Result<UrlPath<String>, PathRejection>,
+    query: Result<Query<ReadinessQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let (region, asked) = (RegionId::from(plan(region)?.as_str()), asked(query)?.plan);
+    if let Some(plan) = &asked {
+        site.engine().plan(plan)?;
+    }
+    Ok(Json(site.engine().without(&region, asked.as_ref()).await?).into_response())
 }
 
 async fn drafts(

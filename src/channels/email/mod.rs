@@ -61,7 +61,7 @@ pub static KIND: ChannelKind = ChannelKind {
         ),
         Param::optional(
             "ca",
-            ParamType::Text,
+            ParamType::Path,
             "a PEM file with the only authority that is trusted; this host's own when left out",
         ),
         Param::optional("user", ParamType::Text, "whom to log in as"),
@@ -69,7 +69,7 @@ pub static KIND: ChannelKind = ChannelKind {
         Param::required("from", ParamType::Text, "who it is from: status@example.com, or Example <status@example.com>"),
         Param::optional("reply_to", ParamType::Text, "where answers go, if not there"),
         Param::default("to", ParamType::List, "[]", "the recipients; customers do not see each other"),
-        Param::optional("to_file", ParamType::Text, "a file with further recipients, one a line; an absolute path"),
+        Param::optional("to_file", ParamType::Path, "a file with further recipients, one a line; an absolute path"),
         Param::default("batch", ParamType::Integer, "50", "the most recipients of one letter, 1 to 50"),
     ],
 };

@@ -58,7 +58,7 @@ pub fn refused(voice: &Voice, word: &str, more: &[String], tells: bool) -> Fault
             voice.later(what)
         }
         "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" | "no_permission" => {
-            with(&format!("give the token of [[channel]] {} anew", voice.channel))
+            with(&format!("give [[channel]] {} a new token", voice.channel))
         }
         "missing_scope" => with(&format!("give the app the scope it needs ({})", more.join(", "))),
         "channel_not_found" | "not_in_channel" | "is_archived" => {

@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 use crate::api::openapi;
 use crate::api::protocol::Accepted;
 use crate::config::schema as written;
-use crate::config::suggest::one_of;
+use crate::config::suggest::nearest;
 use crate::domain::event::Record;
 use crate::domain::incident::Incident;
 use crate::domain::kinds::Kinds;
 use crate::domain::plan::Plan;
 use crate::domain::schedule::Drill;
 use crate::domain::system::Fault;
+use crate::domain::text::clean;
 use crate::domain::view::{StepByHand, StepPreview};
 use crate::report::review::{Brief, Review};
 
@@ -52,6 +53,7 @@ const OUTPUTS: &[Output] = &[
     ("status", "mayday status -o json", of::<shapes::StatusAnswer>),
     ("backups", "mayday backups -o json", of::<shapes::BackupsAnswer>),
     ("ready", "mayday ready -o json", of::<Vec<shapes::ReadyAnswer>>),
+    ("without", "mayday ready --without REGION -o json", of::<shapes::WithoutAnswer>),
     ("contacts", "mayday contacts -o json", of::<shapes::ContactsAnswer>),
     ("check", "mayday check -o json", of::<shapes::CheckAnswer>),
     ("plan-list", "mayday plan list -o json", of::<Vec<shapes::PlanLine>>),
@@ -70,6 +72,7 @@ const OUTPUTS: &[Output] = &[
     ("drill-schedule", "mayday drill schedule -o json", of::<shapes::ScheduleAnswer>),
     ("watch", "a line of mayday watch -o json", of::<shapes::WatchLine>),
     ("journal", "a line of mayday journal tail -o json, and of journal export", of::<Record>),
+    ("error", "what a command prints with -o json when it fails", of::<shapes::FailureAnswer>),
     ("accepted", "what is asked and needs no other answer: step, hold, note … -o json", of::<Accepted>),
 ];
 
@@ -118,6 +121,14 @@ pub fn schema(name: &str, words: &Words<'_>) -> Option<Value> {
     }
 }
 
+/// That there is no schema of that name: what was meant, and what there is.
+pub fn missing(name: &str) -> Fault {
+    let known: Vec<&str> = names().map(|(name, _)| name).collect();
+    let meant = nearest(name, &known).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+    let what = format!("there is no schema `{}`", clean(name));
+    Fault::permanent("schema", what).next(format!("{meant}there are: {}", known.join(", ")))
+}
+
 /// Prints the schema of that name, or the names.
 ///
 /// # Errors
@@ -130,11 +141,7 @@ pub fn print(name: Option<&str>, words: &Words<'_>, json: bool, out: &mut impl W
         }
         None => names().try_for_each(|(name, of)| writeln!(out, "{name:<15} {of}")),
         Some(name) => {
-            let Some(schema) = schema(name, words) else {
-                let known: Vec<&str> = names().map(|(name, _)| name).collect();
-                let what = format!("there is no schema `{name}`");
-                return Err(Fault::permanent("schema", what).next(one_of(name, &known)));
-            };
+            let Some(schema) = schema(name, words) else { return Err(missing(name)) };
             writeln!(out, "{schema:#}")
         }
     };

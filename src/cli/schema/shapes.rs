@@ -8,13 +8,14 @@ use crate::config::{LeftOut, Mistake};
 use crate::domain::actor::Actor;
 use crate::domain::backup::{BackupCopy, Worth};
 use crate::domain::checklist::{Answer, Evidence, ItemLook, Reopened, Seen, Standing};
-use crate::domain::comms::{Acknowledged, Message, PartPhase, Proposal};
+use crate::domain::comms::{Acknowledged, Message, Outside, PartPhase, Proposal};
 use crate::domain::contacts::{Contact, OnCallLive, Support};
 use crate::domain::estate::{DataClass, Estate, RegionRole, Tier};
 use crate::domain::event::Event;
 use crate::domain::health;
+use crate::domain::hidden::HiddenDependency;
 use crate::domain::ids::{
-    BackupId, ChannelId, IncidentId, ItemId, PlanId, RegionId, RunId, ServiceId, StepId, SystemId,
+    BackupId, ChannelId, IncidentId, ItemId, PlanId, ProbeId, RegionId, RunId, ServiceId, StepId, SystemId,
 };
 use crate::domain::incident::Incident;
 use crate::domain::journal::Chain;
@@ -47,6 +48,8 @@ pub struct StatusAnswer {
     pub rpo: Vec<RpoVerdict>,
     pub regions: Vec<RegionNow>,
     pub services: Vec<ServiceNow>,
+    /// Of everything that is not healthy, what was seen of it.
+    pub why: Vec<WhyNow>,
     /// Only where a probe takes the way that clients take.
     pub clients_path: Vec<ClientsPathNow>,
     pub datastores: Vec<DatastoreNow>,
@@ -61,6 +64,8 @@ pub struct StatusAnswer {
     pub journal: Option<Chain>,
     /// The files of the config that are not what was loaded, by name.
     pub config_changed: Vec<String>,
+    /// What the open incident, or the last closed one, has left open outside.
+    pub outside: Option<Outside>,
 }
 
 /// The engine's own time against the wall clock.
@@ -117,6 +122,18 @@ pub struct ServiceNow {
     pub id: ServiceId,
     pub tier: Tier,
     pub regions: BTreeMap<RegionId, health::Status>,
+}
+
+/// Why a service in a region is not healthy, or the region itself.
+#[derive(JsonSchema)]
+pub struct WhyNow {
+    /// `null`: the region itself.
+    pub service: Option<ServiceId>,
+    pub region: RegionId,
+    pub status: health::Status,
+    /// The probe that says the worst.
+    pub probe: ProbeId,
+    pub detail: String,
 }
 
 #[derive(JsonSchema)]
@@ -180,6 +197,28 @@ pub struct ReadyAnswer {
     /// From 0 to 100.
     pub score: u32,
     pub findings: Vec<Finding>,
+}
+
+/// Why a command failed; nothing else is printed then, or only what was found before.
+#[derive(JsonSchema)]
+pub struct FailureAnswer {
+    /// What happened, and what to run next.
+    pub error: String,
+    /// The exit code.
+    pub exit: u8,
+    /// What that exit code means.
+    pub meaning: String,
+}
+
+/// Plans held against reality without a region.
+#[derive(JsonSchema)]
+pub struct WithoutAnswer {
+    pub without: RegionId,
+    /// All plans, and what Mayday itself depends on.
+    pub ready: Ready,
+    pub plans: Vec<ReadyAnswer>,
+    /// The worst first.
+    pub hidden: Vec<HiddenDependency>,
 }
 
 /// Whom to call.
@@ -251,6 +290,8 @@ pub struct MovedNow {
     pub fenced: bool,
     pub revert_until: Option<At>,
     pub revert_seconds_left: Option<f64>,
+    /// What speaks against reverting it: only the longer phrase does it then.
+    pub revert_despite: Vec<String>,
 }
 
 #[derive(JsonSchema)]

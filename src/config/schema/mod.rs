@@ -7,13 +7,13 @@ mod shape;
 use serde_json::{Map, Value, json};
 
 use super::cockpit::FLAGS;
-use super::{channels, contacts, drills, estate, include, probes};
+use super::{channels, contacts, drills, estate, include, probes, ways};
 use crate::domain::checklist::Sight;
 use crate::domain::comms::{ChannelKind, Comms};
 use crate::domain::estate::{DataClass, Environment, OnTrigger, Policy, RegionRole, Tier};
 use crate::domain::incident::Severity;
-use crate::domain::kinds::{Kinds, Param, ProbeKind, StepKind, SystemKind};
-use crate::domain::plan::Gate;
+use crate::domain::kinds::{Kinds, Param, ProbeKind, StepKind, StepRole, SystemKind};
+use crate::domain::plan::{Gate, WayName};
 use shape::{Shape, choice, count, flag, kind, list_of, name, one_of, secret, span, text, texts};
 
 /// The dialect of all schemas of files.
@@ -29,6 +29,11 @@ pub fn config(kinds: &Kinds) -> Value {
         choice(Environment::WORDS),
         "`test` is an estate that drills may break on purpose",
     );
+    let identity = identity.with(
+        "runs_in",
+        text(),
+        "where Mayday and its journal are: a region, or another word for a place outside",
+    );
     let values = json!({
         "type": "object",
         "propertyNames": { "pattern": "^[a-z][a-z0-9_]*$", "not": { "enum": RegionRole::WORDS } },
@@ -39,6 +44,7 @@ pub fn config(kinds: &Kinds) -> Value {
         .with("plans_dir", text(), "the folder of your own plans; relative to this file")
         .needs("estate", identity.closed("[estate]"), "what is protected")
         .needs("objectives", objectives.closed("[objectives]"), "what was promised")
+        .with(ways::KEY, words(WayName::WORDS), "the ways to move clients that the estate has, the preferred one first")
         .with("values", values, "what plans call {name} in their texts")
         .with("policy", policy(), "how careful the engine is")
         .with("comms", comms(), "how people are told")
@@ -74,13 +80,26 @@ pub fn plan(kinds: &Kinds) -> Value {
             .with("recovers", words(Tier::WORDS), "the tiers that are back once it is done")
             .with("class", choice(DataClass::WORDS), "the class of data that it moves")
             .with("region", text(), "a region of the estate");
+        let shape = match step.role {
+            StepRole::Traffic => shape
+                .with("way", choice(WayName::WORDS), "what this way is called, where there are others")
+                .with("other", list_of("way"), "other ways to the same effect, for estates that have them"),
+            _ => shape,
+        };
         of_kind(shape, system, step.name, step.params).closed(step.title)
     };
+    let senders = kinds.0.iter().flat_map(|system| system.steps.iter().map(move |step| (*system, step)));
+    let way = |(system, step): (&SystemKind, &StepKind)| {
+        let shape = Shape::of_plan().needs("way", choice(WayName::WORDS), "what this way is called");
+        of_kind(shape, system, step.name, step.params).closed(step.title)
+    };
+    let ways: Vec<Value> = senders.filter(|(_, step)| step.role == StepRole::Traffic).map(way).collect();
+    let way = (!ways.is_empty()).then(|| ("way", one_of(ways.into_iter())));
     let root = Shape::of_plan()
         .needs("title", text(), "what the plan does, in a few words")
         .needs("about", text(), "when to use it, in a sentence or two")
         .needs("step", list_of("step"), "what is done, in any order: `needs` says what waits for what");
-    let definitions = [("secret", secret()), ("step", one_of(steps.map(step)))];
+    let definitions = [("secret", secret()), ("step", one_of(steps.map(step)))].into_iter().chain(way);
     document(root, "Mayday: a plan", definitions)
 }
 

@@ -104,8 +104,13 @@ pub fn of_type(ty: ParamType) -> Value {
         ParamType::Span => span(),
         ParamType::Url => json!({ "type": "string", "pattern": URL }),
         ParamType::Address => json!({ "type": "string", "pattern": ADDRESS }),
+        ParamType::Path => json!({ "type": "string", "pattern": "^/" }),
         ParamType::List => texts(),
-        ParamType::Map => json!({ "type": "object", "additionalProperties": text() }),
+        ParamType::Addresses => {
+            json!({ "type": "array", "items": of_type(ParamType::Address), "uniqueItems": true })
+        }
+        ParamType::Command => json!({ "type": "array", "items": text(), "minItems": 1 }),
+        ParamType::Map | ParamType::Regions => json!({ "type": "object", "additionalProperties": text() }),
         ParamType::Numbers => json!({ "type": "object", "additionalProperties": of_type(ParamType::Integer) }),
         ParamType::Choice(words) => choice(words),
         ParamType::Secret => defined("secret"),

@@ -20,6 +20,7 @@ mod world {
         name: "store",
         title: "A store",
         ambient: false,
+        ways: &[],
         params: PARAMS,
         probes: &[ProbeKind { name: "store.ping", title: "A ping", params: &[] }],
         steps: &[StepKind {
@@ -36,6 +37,7 @@ mod world {
         name: "door",
         title: "A door",
         ambient: true,
+        ways: &[],
         params: &[],
         probes: &[ProbeKind {
             name: "door.knock",

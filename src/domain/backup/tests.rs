@@ -79,10 +79,36 @@ fn a_partial_copy_is_no_copy() {
 fn a_copy_in_the_threatened_region_alone_is_flagged() {
     let here = BackupLook { regions: vec!["us-east-1".into()], ..sound() };
     assert_eq!(judged(here.clone()).worth, Worth::Weak);
+    let half = judged(BackupLook { partial: true, ..here.clone() });
+    assert_eq!(half.worth, Worth::Unknown, "the other place could not be looked at: {}", half.words());
     let both = here.at(RegionId::from("us-west-2"));
     assert_eq!(judged(both).worth, Worth::Fresh);
     let nowhere = BackupLook { regions: Vec::new(), ..sound() };
     assert_eq!(judged(nowhere).worth, Worth::Weak);
+}
+
+#[test]
+fn a_copy_whose_age_depends_on_which_clock_jumped_is_unknown() {
+    // One day and two hours are allowed. The copy is five hours old by one clock, and three days older by the other.
+    for (age, days, worth) in [
+        (5, 3, Worth::Unknown),
+        (77, -3, Worth::Unknown),
+        // By either clock it is fresh, or stale.
+        (5, 0, Worth::Fresh),
+        (100, 3, Worth::Stale),
+        // The other clock would have it made in the future, so there is no doubt.
+        (5, -3, Worth::Fresh),
+        (70, -3, Worth::Stale),
+    ] {
+        let look = BackupLook {
+            copies: (0..8).map(|day| good(age + day * 24, 1000)).collect(),
+            drift: Drift(f64::from(days) * 86_400.0),
+            ..sound()
+        };
+        let judged = judged(look);
+        assert_eq!(judged.worth, worth, "{age} h old, {days} days off: {}", judged.words());
+        assert_eq!(judged.words().contains("set the clock right"), worth == Worth::Unknown);
+    }
 }
 
 #[test]

@@ -46,17 +46,21 @@ pub fn due(estate: &Estate, state: &State) -> Option<Proposal> {
 fn stage(incident: &Incident, run: Option<&Run>, said: Option<Purpose>) -> (Purpose, &'static str) {
     let run = run.filter(|run| run.incident.as_ref() == Some(&incident.id) && run.mode.acts());
     let is_over = run.is_none_or(|run| !run.is_open());
+    let checked = incident.checklist.open().next().is_none();
     match (incident.phase, incident.clocks.t4) {
+        (Phase::Recovered, _) if said == Some(Purpose::Monitoring) && is_over && checked => {
+            (Purpose::Resolved, "clients are served, the run has ended, and nothing is left to check")
+        }
         (Phase::Recovered, _) if said == Some(Purpose::Monitoring) && is_over => {
-            (Purpose::Resolved, "clients are served, and the run has ended")
+            (Purpose::Monitoring, "clients are served again; the checklist is not through")
         }
         (Phase::Recovered, _) => (Purpose::Monitoring, "clients are served again"),
         (_, Some(_)) => (Purpose::Monitoring, "the standby is up; it is being verified"),
-        (Phase::Mitigating, _) => (Purpose::Identified, "the failover is under way"),
+        (Phase::Mitigating, _) => (Purpose::Identified, "the plan is under way: something is being changed"),
         _ if said == Some(Purpose::Monitoring) => (Purpose::Monitoring, "nothing has changed"),
-        _ if run.is_some_and(Run::is_open) || said == Some(Purpose::Identified) => {
-            (Purpose::Identified, "a plan has been chosen")
-        }
+        _ if said == Some(Purpose::Identified) => (Purpose::Identified, "nothing has changed"),
+        // That a plan was chosen is no news of what is wrong.
+        _ if run.is_some_and(Run::is_open) => (Purpose::Investigating, "a plan was chosen; nothing is changed yet"),
         _ => (Purpose::Investigating, "nothing has been done yet"),
     }
 }

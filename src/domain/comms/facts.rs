@@ -9,6 +9,7 @@ use super::super::estate::{Estate, Service, words};
 use super::super::health::Status;
 use super::super::ids::RegionId;
 use super::super::incident::{Incident, Onset};
+use super::super::kinds::StepRole;
 use super::super::recovery::Loss;
 use super::super::rollup::{Readings, RollUp, of_service};
 use super::super::run::Run;
@@ -87,6 +88,12 @@ pub struct RunFacts {
     /// The words on that step.
     pub detail: String,
     pub ended: bool,
+    /// `live` or `drill`.
+    #[serde(default)]
+    pub mode: String,
+    /// It sends clients to another region.
+    #[serde(default)]
+    pub moves: bool,
 }
 
 /// How a tier stands against its RTO.
@@ -208,6 +215,8 @@ fn run_facts(run: &Run) -> RunFacts {
         step: current.map(|(spec, step)| format!("{} ({})", spec.title, step.phase)).unwrap_or_default(),
         detail: current.map(|(_, step)| step.detail.clone()).unwrap_or_default(),
         ended: !run.is_open(),
+        mode: run.mode.to_string(),
+        moves: run.plan.steps.iter().any(|step| step.role == StepRole::Traffic),
     }
 }
 

@@ -186,7 +186,7 @@ impl Outbox {
 
     /// The latest update on the state of an incident that was told to somebody, or still may be.
     pub fn latest<'o>(&'o self, incident: &'o IncidentId) -> Option<&'o Posted> {
-        self.of(incident).rfind(|it| it.message.purpose.is_update() && !it.reached_nobody())
+        self.of(incident).rfind(|it| it.message.is_update() && !it.reached_nobody())
     }
 
     /// The first page of an incident.
@@ -231,12 +231,16 @@ impl Outbox {
         })
     }
 
+    /// Another incident begins: what is settled is forgotten, but for incidents that something may still be told of.
+    pub fn forget(&mut self, kept: impl Fn(&IncidentId) -> bool) {
+        self.messages.retain(|it| !it.is_settled() || kept(&it.message.incident));
+    }
+
     /// Folds one record in.
     pub fn apply(&mut self, record: &Record) {
         let at = record.at;
         match &record.event {
             Event::IncidentDeclared { .. } => {
-                self.messages.retain(|it| !it.is_settled());
                 (self.composed, self.lead, self.acknowledged) = (0, None, None);
             }
             Event::CommunicationsTaken {} => self.lead = Some(record.actor.clone()),

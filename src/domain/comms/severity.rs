@@ -8,7 +8,8 @@ use super::super::incident::Severity;
 words! {
     /// Who is hit?
     Affected {
-        Nobody = "nobody-yet",
+        #[serde(alias = "nobody-yet")]
+        Nobody = "none-yet",
         Some = "some",
         Most = "most",
     }
@@ -17,7 +18,8 @@ words! {
 words! {
     /// What does not work?
     Broken {
-        Nuisance = "nuisance",
+        #[serde(alias = "nuisance")]
+        Nuisance = "minor",
         Standard = "standard-down",
         CriticalSlow = "critical-slow",
         CriticalDown = "critical-down",

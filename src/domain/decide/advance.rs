@@ -23,7 +23,8 @@ pub(super) fn advance(draft: &mut Draft<'_>) {
         return undo::go_on(draft, &id);
     }
     if run.steps.values().all(|step| step.phase.is_over() && step.phase != StepPhase::Reverted) {
-        draft.event(Event::RunEnded { run: id, outcome: Outcome::Completed, reason: String::new() });
+        let mode = Some(run.mode);
+        draft.event(Event::RunEnded { run: id, outcome: Outcome::Completed, reason: String::new(), mode });
         return;
     }
     if draft.state().hold.is_some() {

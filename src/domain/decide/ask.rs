@@ -2,25 +2,23 @@
 
 use super::super::actor::Origin;
 use super::super::command::{Ask, Effect, Envelope, Refusal, RefusalReason as Why};
-use super::super::comms::Purpose;
 use super::super::estate::{Environment, Estate, OnTrigger, ProbeSpec, Subject, Tier};
 use super::super::event::Event;
 use super::super::health::Status;
-use super::super::ids::{IncidentId, MessageId, PlanId, RunId, StepId};
+use super::super::ids::{IncidentId, PlanId, RunId, StepId};
 use super::super::incident::{Clocks, Severity};
 use super::super::kinds::Undo;
-use super::super::plan::{Gate, Plan, StepSpec};
+use super::super::plan::{Plan, StepSpec};
 use super::super::run::{Instead, Mode, Outcome, Run, StepPhase, StepRun};
 use super::super::state::{Bout, ProbeState, State};
-use super::super::system::Observed;
 use super::super::text::clean;
 use super::super::time::{At, seconds_between};
 use super::super::trigger::{Trigger, triggers};
 use super::super::verdict::Promise;
 use super::super::wayback;
-use super::advance::{is_stale, prepare};
+use super::advance::prepare;
 use super::comms::{self, Wish};
-use super::{Context, Draft, checklist, people, refuse, session, undo};
+use super::{Context, Draft, checklist, closing, gate, people, refuse, session, undo};
 
 /// What a command needs of its sender.
 #[derive(PartialEq)]
@@ -121,10 +119,11 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
             open_incident(draft)?;
             draft.event(Event::CommandTaken {});
         }
-        Ask::Tell { purpose, texts, audiences, note } => {
+        Ask::Tell { purpose, texts, audiences, note, incident, despite } => {
             let take_back = draft.cx.estate.comms.take_back;
-            let wish = Wish { texts: Some(texts), audiences, note, take_back: take_back.0, ..Wish::default() };
-            let id = tell(draft, *purpose, &wish)?;
+            let (texts, incident) = (Some(texts), incident.as_ref());
+            let wish = Wish { texts, audiences, note, incident, take_back: take_back.0, ..Wish::default() };
+            let id = closing::tell(draft, *purpose, &wish, despite)?;
             draft.decision.note = Some(format!("{id} goes out in {take_back}"));
             touch(draft);
         }
@@ -138,7 +137,7 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
         Ask::HandOver { hand_over, note } => comms::hand_over(draft, hand_over, note)?,
         Ask::AssessSeverity { answers } => comms::assess(draft, *answers)?,
         Ask::Note { text } => draft.event(Event::NoteAdded { text: clean(text) }),
-        Ask::CloseIncident { note, despite } => close(draft, note, despite)?,
+        Ask::CloseIncident { note, despite, tell } => closing::close(draft, note, despite, *tell)?,
         Ask::TickItem { item, note } => checklist::tick(draft, item, note)?,
         Ask::SkipItem { item, reason } => checklist::skip(draft, item, reason)?,
         Ask::ReopenItem { item, reason } => checklist::reopen(draft, item, reason)?,
@@ -169,18 +168,6 @@ pub(super) fn open_incident(draft: &Draft<'_>) -> Result<(), Refusal> {
             refuse(Why::Conflict, "no incident is open", "declare one first: press D, or `mayday incident declare`")
         }
     }
-}
-
-/// Only what tells how things stand is told by hand; the rest is said by what it belongs to.
-fn tell(draft: &mut Draft<'_>, purpose: Purpose, wish: &Wish<'_>) -> Result<MessageId, Refusal> {
-    if !purpose.is_update() {
-        return refuse(
-            Why::Conflict,
-            format!("`{purpose}` is not an update"),
-            "say investigating, identified, monitoring or resolved",
-        );
-    }
-    comms::compose(draft, purpose, wish)
 }
 
 fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) -> Result<(), Refusal> {
@@ -228,6 +215,11 @@ pub(super) fn declare_met(draft: &mut Draft<'_>) {
     }
 }
 
+/// The clocks as they would be if an incident were declared now: what counts before anybody has declared.
+pub fn clocks_if_declared(estate: &Estate, state: &State, now: At) -> Clocks {
+    clocks(estate, state, now)
+}
+
 /// The clocks at the declaration: per tier, t0 is the last healthy reading before the earliest failure that still lasts, or that was
 /// over for so short a time that it is the same trouble; where none was seen before it, the first look that failed.
 fn clocks(estate: &Estate, state: &State, now: At) -> Clocks {
@@ -262,17 +254,6 @@ fn clocks(estate: &Estate, state: &State, now: At) -> Clocks {
         t2: Some(now),
         ..Clocks::default()
     }
-}
-
-fn close(draft: &mut Draft<'_>, note: &str, despite: &str) -> Result<(), Refusal> {
-    open_incident(draft)?;
-    if let Some(run) = draft.state().run.as_ref().filter(|run| run.is_open() && run.mode.acts()) {
-        let why = format!("the run {} of {} is still open", run.id, run.plan.id);
-        return refuse(Why::Conflict, why, "let it end, or abandon it with a reason");
-    }
-    checklist::leave_open(draft, despite)?;
-    draft.event(Event::IncidentClosed { note: clean(note) });
-    Ok(())
 }
 
 fn start(draft: &mut Draft<'_>, plan: &PlanId, mode: Mode, reason: &str, unattended: bool) -> Result<(), Refusal> {
@@ -346,8 +327,8 @@ fn abandon(draft: &mut Draft<'_>, run: &RunId, reason: &str) -> Result<(), Refus
             "hold (H), wait until it has settled, then abandon",
         );
     }
-    let reason = clean(reason);
-    draft.event(Event::RunEnded { run: run.clone(), outcome: Outcome::Abandoned, reason });
+    let (reason, mode) = (clean(reason), Some(current.mode));
+    draft.event(Event::RunEnded { run: run.clone(), outcome: Outcome::Abandoned, reason, mode });
     Ok(())
 }
 
@@ -385,8 +366,8 @@ fn on_step(draft: &mut Draft<'_>, ask: &Ask, run: &RunId, step: &StepId) -> Resu
             )?;
             prepare(draft, &run, &step);
         }
-        Ask::Confirm { phrase, .. } => confirm(draft, &run, spec, known, phrase)?,
-        Ask::Override { phrase, reason, .. } => override_guards(draft, &run, spec, known, phrase, reason)?,
+        Ask::Confirm { phrase, seen, .. } => gate::confirm(draft, &run, spec, known, phrase, *seen)?,
+        Ask::Override { phrase, reason, .. } => gate::override_guards(draft, &run, spec, known, (phrase, reason))?,
         Ask::Retry { reason, .. } => {
             let allowed =
                 [StepPhase::Failed, StepPhase::Blocked, StepPhase::Asking, StepPhase::Retrying, StepPhase::Reverted];
@@ -415,7 +396,7 @@ fn on_step(draft: &mut Draft<'_>, ask: &Ask, run: &RunId, step: &StepId) -> Resu
     Ok(())
 }
 
-fn must_be(known: &StepRun, phases: &[StepPhase], otherwise: &str) -> Result<(), Refusal> {
+pub(super) fn must_be(known: &StepRun, phases: &[StepPhase], otherwise: &str) -> Result<(), Refusal> {
     if phases.contains(&known.phase) {
         Ok(())
     } else {
@@ -435,73 +416,11 @@ fn settle(known: &StepRun, reason: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn confirm(draft: &mut Draft<'_>, run: &RunId, spec: &StepSpec, known: &StepRun, phrase: &str) -> Result<(), Refusal> {
-    must_be(known, &[StepPhase::Gated], "its gate is not open")?;
-    if spec.gate == Gate::Typed && phrase.trim() != spec.phrase {
-        return refuse(Why::WrongPhrase, "that is not the name this gate asks for", format!("type {}", spec.phrase));
-    }
-    if spec.gate == Gate::TwoPerson {
-        people::may_confirm(draft, known)?;
-    }
-    if looked_again(draft, run, spec, known) {
-        return Ok(());
-    }
-    let cleared = spec.gate != Gate::TwoPerson || people::another_confirmed(draft, known);
-    draft.event(Event::GateConfirmed { run: run.clone(), step: spec.id.clone(), cleared, unattended: false });
-    touch(draft);
-    Ok(())
-}
-
-/// Nobody confirms what is no longer so: old evidence is taken anew instead, and the gate stays closed.
-fn looked_again(draft: &mut Draft<'_>, run: &RunId, spec: &StepSpec, known: &StepRun) -> bool {
-    let stale = is_stale(&draft.cx, known);
-    if stale {
-        prepare(draft, run, &spec.id);
-        draft.decision.note =
-            Some("the evidence was too old; Mayday is looking again: confirm what you see then".into());
-    }
-    stale
-}
-
 /// A cockpit that is being used stays armed.
-fn touch(draft: &mut Draft<'_>) {
+pub(super) fn touch(draft: &mut Draft<'_>) {
     if let Some(session) = session(draft.envelope).cloned() {
         draft.event(Event::CockpitArmed { session });
     }
-}
-
-fn override_guards(
-    draft: &mut Draft<'_>,
-    run: &RunId,
-    spec: &StepSpec,
-    known: &StepRun,
-    phrase: &str,
-    reason: &str,
-) -> Result<(), Refusal> {
-    must_be(known, &[StepPhase::Blocked], "no guard stands against it")?;
-    let card = known.card.as_ref();
-    if card.is_none_or(|card| matches!(card.observed, Observed::Impossible { .. }) || card.blocks().next().is_none()) {
-        return refuse(
-            Why::Unsafe,
-            "it cannot be done as things stand; there is no guard to override",
-            "mend it, then retry the step",
-        );
-    }
-    if phrase.trim() != format!("override {}", spec.phrase) {
-        return refuse(Why::WrongPhrase, "that is not the phrase", format!("type: override {}", spec.phrase));
-    }
-    need_reason(reason)?;
-    if looked_again(draft, run, spec, known) {
-        return Ok(());
-    }
-    let guards: Vec<String> =
-        card.map(|card| card.blocks().map(|guard| guard.name.clone()).collect()).unwrap_or_default();
-    if people::agree(draft, run, spec, known, Instead::Override, &guards, reason)? {
-        let (run, step, reason) = (run.clone(), spec.id.clone(), clean(reason));
-        draft.event(Event::GuardsOverridden { run, step, guards, reason, cleared: true });
-    }
-    touch(draft);
-    Ok(())
 }
 
 fn revert(draft: &mut Draft<'_>, run: &Run, spec: &StepSpec, known: &StepRun, reason: &str) -> Result<(), Refusal> {

@@ -4,10 +4,10 @@
 //! Evidence that turns to fail opens a ticked item again: the tick said that it is well, and it is not. Evidence that only becomes
 //! unknown does not: it contradicts nobody, and is shown beside the tick.
 
-use super::super::checklist::{Baseline, Evidence, ItemState, Standing};
+use super::super::checklist::{Baseline, Evidence, Item, ItemState, PIN, Standing};
 use super::super::command::{Refusal, RefusalReason as Why};
 use super::super::event::Event;
-use super::super::ids::ItemId;
+use super::super::ids::{ItemId, RegionId};
 use super::super::incident::{Incident, Severity};
 use super::super::run::{Mode, Outcome, Run};
 use super::super::text::clean;
@@ -64,7 +64,7 @@ pub(super) fn tick(draft: &mut Draft<'_>, id: &ItemId, note: &str) -> Result<(),
         return refuse(
             Why::ReasonMissing,
             why,
-            "mend it, or tick it with a note that says why it is true all the same",
+            "fix it, or tick it with a note that says why it is true all the same",
         );
     }
     draft.event(Event::ItemTicked { item: id.clone(), note, against });
@@ -110,6 +110,20 @@ pub(super) fn seen(draft: &mut Draft<'_>, id: &ItemId, evidence: Evidence, detai
     if evidence == Evidence::Fail && item.standing() == Standing::Ticked {
         let reason = format!("it was ticked, and now it fails: {}", clean(detail));
         draft.event(Event::ItemReopened { item: id.clone(), reason: clean(&reason) });
+    }
+}
+
+/// Clients are served, and nobody has sent them there: that is an open item until somebody has pinned them.
+pub(super) fn unpinned(draft: &mut Draft<'_>, region: Option<&RegionId>) {
+    let id = ItemId::from(PIN);
+    let (Some(region), Ok(incident)) = (region, incident(draft)) else { return };
+    match incident.checklist.item(&id).map(ItemState::standing) {
+        None => draft.event(Event::ItemAdded { item: Item::pin(region) }),
+        Some(standing) if standing.is_open() => {}
+        Some(_) => {
+            let reason = format!("clients are in {region} again as things happen to stand: nobody has sent them there");
+            draft.event(Event::ItemReopened { item: id, reason });
+        }
     }
 }
 

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use super::super::command::{Effect, Errand, Refusal, RefusalReason as Why};
 use super::super::comms::{
-    self, Answers, Audience, Beside, ChannelSpec, Found, HandOver, Message, PartPhase, Posted, Purpose, Text, facts,
+    self, Answers, Audience, Beside, ChannelSpec, Found, HandOver, Message, PageStanding, PartPhase, Posted, Purpose,
+    Text, facts,
 };
 use super::super::estate::Estate;
 use super::super::event::Event;
-use super::super::ids::{ChannelId, MessageId};
+use super::super::ids::{ChannelId, IncidentId, MessageId};
 use super::super::incident::Incident;
 use super::super::state::State;
 use super::super::system::{Fault, FaultClass, Receipt};
 use super::super::text::clean_lines;
 use super::super::time::{At, after, seconds_between};
 use super::ask::need_reason;
+use super::closing::subject;
 use super::{Draft, refuse};
 
 /// What somebody asks to be told.
@@ -31,12 +33,16 @@ pub(super) struct Wish<'w> {
     pub escalated: bool,
     /// It can be taken back for so long.
     pub take_back: Duration,
+    /// The open one where none is named.
+    pub incident: Option<&'w IncidentId>,
+    /// Only the page at its vendor is ended by it.
+    pub only_page: bool,
 }
 
 /// The channels that a message goes out by. In a drill, those that are not for drills are not there.
 fn channels<'d>(draft: &'d Draft<'_>, purpose: Purpose, wish: &Wish<'_>) -> Vec<&'d ChannelSpec> {
     let state = draft.state();
-    let Some(incident) = &state.incident else { return Vec::new() };
+    let Some(incident) = subject(state, wish.incident) else { return Vec::new() };
     let was_paged = |spec: &ChannelSpec| state.outbox.of(&incident.id).any(|it| it.deliveries.contains_key(&spec.id));
     let fits = |spec: &&ChannelSpec| {
         let escalation = if purpose == Purpose::Page {
@@ -49,6 +55,7 @@ fn channels<'d>(draft: &'d Draft<'_>, purpose: Purpose, wish: &Wish<'_>) -> Vec<
             && comms::audiences(purpose).contains(&spec.audience)
             && (wish.audiences.is_empty() || wish.audiences.contains(&spec.audience))
             && escalation
+            && (!wish.only_page || (comms::is_pager(spec) && was_paged(spec)))
     };
     draft.cx.estate.channels.iter().filter(fits).collect()
 }
@@ -56,9 +63,11 @@ fn channels<'d>(draft: &'d Draft<'_>, purpose: Purpose, wish: &Wish<'_>) -> Vec<
 /// The message as it would be sent now: the draft that is previewed and what is composed are made by this alone.
 pub(super) fn draft_message(draft: &Draft<'_>, purpose: Purpose, wish: &Wish<'_>) -> Option<Message> {
     let (cx, state) = (draft.cx, draft.state());
-    let incident = state.incident.as_ref()?;
+    let incident = subject(state, wish.incident)?;
+    let is_closed = incident.closed_at.is_some();
     let send_at = after(cx.now, wish.take_back);
-    let next_due = (purpose.is_update() && purpose != Purpose::Resolved)
+    // Nobody is reminded of a closed one, so nothing more is promised.
+    let next_due = (purpose.is_update() && purpose != Purpose::Resolved && !is_closed)
         .then(|| after(send_at, cx.estate.comms.every(incident.severity).0));
     let beside =
         Beside { next_due, note: clean_lines(wish.note), hand_over: wish.hand_over.clone(), escalated: wish.escalated };
@@ -74,7 +83,7 @@ pub(super) fn draft_message(draft: &Draft<'_>, purpose: Purpose, wish: &Wish<'_>
         });
     }
     Some(Message {
-        id: message_id(incident, state.outbox.composed + 1, &cx.chain.head),
+        id: message_id(incident, number(state, incident), &cx.chain.head),
         incident: incident.id.clone(),
         purpose,
         severity: incident.severity,
@@ -85,7 +94,15 @@ pub(super) fn draft_message(draft: &Draft<'_>, purpose: Purpose, wish: &Wish<'_>
         next_due,
         deliveries,
         chain: Some(cx.chain.clone()).filter(|chain| chain.records > 0),
+        only_page: wish.only_page,
     })
+}
+
+/// Which message of its incident it is. What is composed is counted for the open one, and all of it is kept of one that is closed.
+fn number(state: &State, incident: &Incident) -> u32 {
+    let kept = state.outbox.messages.iter().filter(|it| it.message.incident == incident.id).count();
+    let kept = u32::try_from(kept).unwrap_or(u32::MAX);
+    if incident.closed_at.is_some() { kept + 1 } else { state.outbox.composed.max(kept) + 1 }
 }
 
 /// An id that never comes twice: where a journal lost its end and the count begins again, its head is another.
@@ -106,14 +123,16 @@ fn label(text: Text, drill: bool) -> Text {
 
 /// Fixes a message. Nothing is sent before it is durable and its time has come.
 pub(super) fn compose(draft: &mut Draft<'_>, purpose: Purpose, wish: &Wish<'_>) -> Result<MessageId, Refusal> {
-    super::ask::open_incident(draft)?;
+    if subject(draft.state(), wish.incident).is_none() {
+        super::ask::open_incident(draft)?;
+    }
     let blank = |text: &Text| text.subject.trim().is_empty() || text.body.trim().is_empty();
     if let Some((audience, _)) = wish.texts.into_iter().flatten().find(|(_, text)| blank(text)) {
         let why = format!("the text for the {audience} audience has no subject or no body");
         return refuse(Why::ReasonMissing, why, "write it, or let Mayday write it");
     }
     let Some(message) = draft_message(draft, purpose, wish).filter(|it| !it.deliveries.is_empty()) else {
-        let drill = draft.state().incident.as_ref().is_some_and(|it| it.drill);
+        let drill = subject(draft.state(), wish.incident).is_some_and(|it| it.drill);
         let why = if drill { " in a drill" } else { "" };
         return refuse(
             Why::Conflict,
@@ -185,7 +204,7 @@ pub(super) fn retry(draft: &mut Draft<'_>, id: &MessageId, channel: &ChannelId, 
     };
     if delivery.parts.is_empty() {
         let why = "its recipients were not known when it was composed";
-        return refuse(Why::Conflict, why, "mend what is wrong with them, then send the update again");
+        return refuse(Why::Conflict, why, "fix what is wrong with them, then send the update again");
     }
     let open = [PartPhase::Failed, PartPhase::Unknown, PartPhase::Retrying];
     if !delivery.parts.iter().any(|part| open.contains(&part.phase)) {
@@ -241,15 +260,10 @@ pub(super) fn advance(draft: &mut Draft<'_>) {
 
 /// When the escalation is paged, if nobody acknowledges before; `None` when it was paged, or there is nothing to page it by.
 fn escalation_due(draft: &Draft<'_>) -> Option<At> {
-    let state = draft.state();
-    let incident = state.incident.as_ref()?;
-    let page = state.outbox.page(&incident.id)?;
-    let specs = channels(draft, Purpose::Page, &Wish { escalated: true, ..Wish::default() });
-    let paged = |spec: &&ChannelSpec| state.outbox.of(&incident.id).any(|it| it.deliveries.contains_key(&spec.id));
-    if state.outbox.acknowledged.is_some() || specs.is_empty() || specs.iter().any(paged) {
-        return None;
+    match comms::page_standing(draft.cx.estate, draft.state())? {
+        PageStanding::Open { escalates, .. } => escalates,
+        PageStanding::Nobody | PageStanding::Acknowledged(_) | PageStanding::Over => None,
     }
-    Some(after(page.message.send_at, draft.cx.estate.comms.acknowledge(incident.severity).0))
 }
 
 /// What is next on a channel.
@@ -288,8 +302,8 @@ fn next_of(draft: &Draft<'_>, channel: &ChannelId) -> Option<Next> {
     if let Some(at) = next {
         return Some(Next::Begin(head.message.id.clone(), number(at)));
     }
-    let newer = queue.find(|it| it.message.purpose.is_update() && it.message.incident == head.message.incident)?;
-    let stale = head.message.purpose.is_update() && delivery.sent() == 0;
+    let newer = queue.find(|it| it.message.is_update() && it.message.incident == head.message.incident)?;
+    let stale = head.message.is_update() && delivery.sent() == 0;
     stale.then(|| Next::Supersede(head.message.id.clone(), newer.message.id.clone()))
 }
 
@@ -435,9 +449,9 @@ pub fn wakes(estate: &Estate, state: &State, since: At) -> Option<At> {
         next.map(|part| part.next.unwrap_or(posted.message.send_at)).collect::<Vec<_>>()
     };
     let deliveries = state.outbox.messages.iter().filter(|it| it.recalled.is_none()).flat_map(parts);
-    let incident = state.incident.as_ref();
-    let page = incident.and_then(|it| state.outbox.page(&it.id));
-    let escalation = incident.zip(page).filter(|_| state.outbox.acknowledged.is_none());
-    let escalation = escalation.map(|(it, page)| after(page.message.send_at, estate.comms.acknowledge(it.severity).0));
+    let escalation = match comms::page_standing(estate, state) {
+        Some(PageStanding::Open { escalates, .. }) => escalates,
+        _ => None,
+    };
     deliveries.chain(escalation).filter(|at| *at > since).min()
 }

@@ -7,8 +7,10 @@
 mod advance;
 mod ask;
 mod checklist;
+mod closing;
 mod comms;
 mod drills;
+mod gate;
 mod people;
 mod report;
 mod safety;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 
 use super::actor::{Actor, Origin};
 use super::checklist::Baseline;
-use super::command::{Command, Effect, Envelope, Job, Refusal, RefusalReason, Report, WayBack};
+use super::command::{Command, Effect, Envelope, Job, Refusal, RefusalReason, Report};
 use super::comms::{Message, Purpose, Voice};
 use super::estate::Estate;
 use super::event::{Event, Record};
@@ -34,7 +36,10 @@ use super::rollup::Readings;
 use super::state::State;
 use super::time::At;
 
+pub use ask::clocks_if_declared;
 pub use checklist::has_to_be_walked;
+pub use closing::open_checks;
+pub use gate::ripe;
 #[cfg(test)]
 pub(in crate::domain) use tests::bench;
 pub use undo::phrase as revert_phrase;
@@ -103,16 +108,19 @@ pub fn decide_reports(cx: &Context<'_>, state: &State, reports: &[Report]) -> De
 /// When something of communications comes due by itself.
 pub use comms::wakes;
 
-/// The message that would be composed for a purpose now; `None` when no incident is open.
+/// The message that would be composed for a purpose now; `None` when there is no incident to tell that of.
 pub fn preview(cx: &Context<'_>, state: &State, purpose: Purpose, note: &str) -> Option<Message> {
     let command = Command::Report(super::command::Report::CommsDue {});
     let envelope = Envelope { actor: Actor::engine(), origin: Origin::Engine, command };
     let take_back = cx.estate.comms.take_back.0;
-    comms::draft_message(
-        &Draft::new(*cx, state, &envelope),
-        purpose,
-        &comms::Wish { take_back, note, ..Default::default() },
-    )
+    // Where none is open, the end of the last one can still be told.
+    let last = state.closed.front().filter(|_| state.incident.is_none());
+    if last.is_some() && !closing::AFTERWARDS.contains(&purpose) {
+        return None;
+    }
+    let incident = last.map(|it| &it.id);
+    let wish = comms::Wish { take_back, note, incident, ..Default::default() };
+    comms::draft_message(&Draft::new(*cx, state, &envelope), purpose, &wish)
 }
 
 /// A decision in the making: the state as it will be once the events so far are folded in.
@@ -152,11 +160,7 @@ impl<'a> Draft<'a> {
 
     /// The job of `step` as the draft stands now.
     fn job(&self, step: &StepId) -> Option<Job> {
-        let run = self.state().run.as_ref()?;
-        let (spec, known) = (run.plan.step(step)?, run.step(step)?);
-        let (attempt, begun) = (known.attempts, known.begun.clone());
-        let way_back = if known.reverts > 1 { WayBack::Again } else { WayBack::First };
-        Some(Job { run: run.id.clone(), step: spec.clone(), attempt, begun, way_back })
+        Job::of(self.state().run.as_ref()?, step)
     }
 
     fn effect_for(&mut self, step: &StepId, effect: fn(Job) -> Effect) {

@@ -1,7 +1,7 @@
 //! Steps that need two people: who counts, and whether both want the same. Whatever ends such a step or gets past its guards needs the
 //! two that its gate needs; otherwise one person's skip would be a way around the other.
 
-use super::super::actor::Nobody;
+use super::super::actor::{Actor, Nobody};
 use super::super::command::{Refusal, RefusalReason as Why};
 use super::super::event::Event;
 use super::super::ids::RunId;
@@ -47,9 +47,8 @@ pub(super) fn may_confirm(draft: &Draft<'_>, known: &StepRun) -> Result<(), Refu
     }
 }
 
-/// Whether somebody else, who counts, has confirmed.
-pub(super) fn another_confirmed(draft: &Draft<'_>, known: &StepRun) -> bool {
-    let actor = &draft.envelope.actor;
+/// Whether somebody other than the actor, who counts, has confirmed.
+pub(super) fn another_confirmed(actor: &Actor, known: &StepRun) -> bool {
     known.confirmed.iter().any(|other| other.is_somebody().is_ok() && !other.is_same_person(actor))
 }
 

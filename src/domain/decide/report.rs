@@ -13,7 +13,7 @@ use super::super::plan::{Gate, StepSpec};
 use super::super::run::{GateCard, Mode, Run, StepPhase, StepRun};
 use super::super::system::{Fault, FaultClass, GuardVerdict, Observed, Receipt, Verified};
 use super::super::time::after;
-use super::{Draft, checklist, comms, safety};
+use super::{Draft, checklist, comms, gate, safety};
 
 pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
     match report {
@@ -62,6 +62,8 @@ fn reported_of_step(draft: &mut Draft<'_>, report: &Report) {
             Ok(preparation) => prepared(draft, run, step, preparation),
             Err(fault) => failed(draft, run, step, fault),
         },
+        // A look that failed has learnt nothing: what is known grows old, and whoever answers it is told.
+        Report::LookedAgain { run, step, outcome: Ok(found) } => gate::looked_again(draft, run, step, found),
         Report::RunsAs { run, step, attempt, process }
             if (is(draft, run, step, StepPhase::Applying) || is(draft, run, step, StepPhase::Reverting))
                 && attempts(draft, step) == *attempt =>
@@ -146,7 +148,7 @@ fn resume_revert(job: Job) -> Effect {
     Effect::Revert(Job { way_back: WayBack::Resumed, ..job })
 }
 
-fn prepared(draft: &mut Draft<'_>, run: &RunId, step: &StepId, found: &Preparation) {
+pub(super) fn prepared(draft: &mut Draft<'_>, run: &RunId, step: &StepId, found: &Preparation) {
     let Some(current) = draft.state().run.clone() else { return };
     let (Some(spec), Some(known)) = (current.plan.step(step), current.step(step)) else { return };
     let card = card(draft, &current, spec, found);
@@ -160,7 +162,14 @@ fn prepared(draft: &mut Draft<'_>, run: &RunId, step: &StepId, found: &Preparati
     }
     let process = known.begun.as_ref().and_then(|begun| begun.process.as_ref());
     let process = process.filter(|_| verdict == Prepared::InProgress && spec.role.acts());
-    draft.event(Event::StepPrepared { run: run.clone(), step: step.clone(), card: Box::new(card), verdict });
+    let differs = gate::differs(known, &card, verdict);
+    draft.event(Event::StepPrepared {
+        run: run.clone(),
+        step: step.clone(),
+        card: Box::new(card),
+        verdict,
+        differs: differs.clone(),
+    });
     if let Some(process) = process {
         // An effect is waited for when the process has ended, and not before.
         let what = format!("process {} of an earlier attempt may still run", process.pid);
@@ -173,11 +182,12 @@ fn prepared(draft: &mut Draft<'_>, run: &RunId, step: &StepId, found: &Preparati
         Prepared::Gate if current.unattended && spec.yes && spec.gate != Gate::TwoPerson => {
             draft.event_by(current.by.clone(), Event::GateConfirmed { run, step, cleared: true, unattended: true });
         }
+        Prepared::Gate => gate::answered(draft, &run, spec, known, &differs),
         _ => {}
     }
 }
 
-fn card(draft: &Draft<'_>, run: &Run, spec: &StepSpec, found: &Preparation) -> GateCard {
+pub(super) fn card(draft: &Draft<'_>, run: &Run, spec: &StepSpec, found: &Preparation) -> GateCard {
     let (cx, state) = (&draft.cx, draft.state());
     let facts = found.checked.promotion.as_ref();
     let mut guards = found.checked.guards.clone();
@@ -252,7 +262,7 @@ fn observed_again(draft: &mut Draft<'_>, run: &RunId, step: &StepId, observed: &
             draft.effect_for(step, Effect::Verify);
         }
         Observed::Impossible { why } => {
-            let fault = Fault::permanent("mayday", why.clone()).next("mend it, then retry the step");
+            let fault = Fault::permanent("mayday", why.clone()).next("fix it, then retry the step");
             draft.event(Event::StepFailed { run, step: id, fault });
         }
         Observed::Unknowable { why } => draft.event(Event::StepUnknowable { run, step: id, why: why.clone() }),
@@ -266,13 +276,18 @@ fn verified(draft: &mut Draft<'_>, run: &RunId, step: &StepId, outcome: &Result<
             let (detail, point) = (detail.clone(), recovery_point.clone());
             return draft.event(Event::StepVerified { run, step: id, detail, point });
         }
+        Ok(Verified::HoldsForNow { detail }) => {
+            let region = draft.job(step).and_then(|job| job.step.region);
+            draft.event(Event::StepVerified { run, step: id, detail: detail.clone(), point: None });
+            return checklist::unpinned(draft, region.as_ref());
+        }
         Ok(Verified::Pending { detail }) => {
             let limit = draft.job(step).map(|job| job.step.timeout.to_string()).unwrap_or_default();
             Fault::permanent("mayday", format!("no effect to be seen after {limit}: {detail}"))
                 .means("the change may still come; nothing that depends on it has started")
                 .next("look by hand, then retry, mark it done or skip it")
         }
-        Ok(Verified::Broken { why }) => Fault::permanent("mayday", why.clone()).next("mend it, then retry the step"),
+        Ok(Verified::Broken { why }) => Fault::permanent("mayday", why.clone()).next("fix it, then retry the step"),
         Err(fault) => fault.clone(),
     };
     draft.event(Event::StepFailed { run, step: id, fault });

@@ -3,10 +3,9 @@
 use super::super::command::{Effect, Refusal, RefusalReason as Why};
 use super::super::event::Event;
 use super::super::ids::RunId;
-use super::super::kinds::StepRole;
 use super::super::run::{Outcome, Run, StepPhase};
 use super::super::text::clean;
-use super::super::wayback::{Undoing, undoing};
+use super::super::wayback::{Undoing, against, closed, undoing};
 use super::{Draft, refuse};
 
 /// What confirms the whole of it; with `override ` before it, against what speaks against it.
@@ -37,32 +36,15 @@ pub(super) fn begin(draft: &mut Draft<'_>, run: &Run, typed: &str, reason: &str)
     if !overrides && typed != phrase {
         return refuse(Why::WrongPhrase, "that is not the phrase", format!("type: {phrase}"));
     }
-    if let Some(why) = against(draft, run, &plan).filter(|_| !overrides) {
+    let against = against(draft.cx.estate, draft.state(), run, &plan, draft.cx.readings, draft.cx.now);
+    if !against.is_empty() && !overrides {
+        let why = against.join("; ");
         let next = format!("go forward and fail back later; or, if it has to be, type: override {phrase}");
         return refuse(Why::Unsafe, why, next);
     }
     draft.event(Event::RunReverting { run: run.id.clone(), reason: clean(reason) });
     draft.decision.note = Some(format!("{} steps go back{}", plan.back.len(), stays(&plan)));
     Ok(())
-}
-
-/// Why the run should not be taken back, although it can.
-fn against(draft: &Draft<'_>, run: &Run, plan: &Undoing) -> Option<String> {
-    if let Err(closed) = window(draft, run) {
-        return Some(closed.why);
-    }
-    let moves = |id| run.plan.step(id).is_some_and(|step| step.role == StepRole::Traffic);
-    let promoted = run.plan.steps.iter().find(|step| {
-        step.role == StepRole::Promotes
-            && run.step(&step.id).is_some_and(|it| it.attempts > 0)
-            && run.phase(&step.id).is_in_effect()
-    })?;
-    plan.back.iter().any(moves).then(|| {
-        format!(
-            "`{}` stays: clients would go back to stores that were superseded, and two histories would begin",
-            promoted.id
-        )
-    })
 }
 
 fn stays(plan: &Undoing) -> String {
@@ -74,12 +56,7 @@ fn stays(plan: &Undoing) -> String {
 /// Whether a run may still be taken back: until so long after it had moved clients.
 pub(super) fn window(draft: &Draft<'_>, run: &Run) -> Result<(), Refusal> {
     let moved = draft.state().moved.as_ref().filter(|moved| moved.run == run.id);
-    let closed = moved.map(|moved| moved.closes_at(&draft.cx.estate.policy)).filter(|closes| *closes < draft.cx.now);
-    let Some(closed) = closed else { return Ok(()) };
-    let why = format!(
-        "the commit window closed at {}: customers have worked in the new region since",
-        closed.strftime("%H:%M:%SZ")
-    );
+    let Some(why) = moved.and_then(|moved| closed(moved, &draft.cx.estate.policy, draft.cx.now)) else { return Ok(()) };
     refuse(Why::Unsafe, why, "come back with the failback plan: mayday wayback plan")
 }
 
@@ -96,6 +73,9 @@ pub(super) fn go_on(draft: &mut Draft<'_>, id: &RunId) {
             draft.event(Event::StepReverting { run: id.clone(), step: step.clone(), reason });
             draft.effect_for(&step, Effect::Revert);
         }
-        None => draft.event(Event::RunEnded { run: id.clone(), outcome: Outcome::Reverted, reason }),
+        None => {
+            let mode = Some(run.mode);
+            draft.event(Event::RunEnded { run: id.clone(), outcome: Outcome::Reverted, reason, mode });
+        }
     }
 }

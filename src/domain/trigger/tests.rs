@@ -30,6 +30,7 @@ fn estate() -> Estate {
     Estate {
         name: "test".into(),
         environment: crate::domain::estate::Environment::Production,
+        runs_in: None,
         regions: vec![region(EAST, RegionRole::Primary), region(WEST, RegionRole::Standby)],
         services: names.map(|name| Service { id: name.into(), title: name.into(), tier: Tier::Critical }).into(),
         systems: Vec::new(),

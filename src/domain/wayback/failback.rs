@@ -14,7 +14,7 @@ use super::super::health::Status;
 use super::super::ids::{PlanId, RegionId, StepId, SystemId};
 use super::super::kinds::{StepRole, Undo};
 use super::super::params::Params;
-use super::super::plan::{Gate, Plan, StepSpec};
+use super::super::plan::{Gate, Plan, StepSpec, Way};
 use super::super::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
 use super::super::run::{Run, StepPhase};
 use super::super::state::State;
@@ -47,7 +47,9 @@ pub fn plan(estate: &Estate, state: &State, plans: &[Arc<Plan>], id: &PlanId) ->
         }
         (_, Some(plan)) => Ok(plan.clone()),
         (_, None) => {
-            let known: Vec<&str> = plans.iter().map(|plan| plan.id.as_str()).chain([FAILBACK]).collect();
+            // One that cannot be made now is no choice.
+            let made = failback(estate, state).is_ok().then_some(FAILBACK);
+            let known: Vec<&str> = plans.iter().map(|plan| plan.id.as_str()).chain(made).collect();
             Err(format!("there is no plan `{id}`: choose one of {}", known.join(", ")))
         }
     }
@@ -145,6 +147,7 @@ fn catch_up(store: &SystemSpec, home: &RegionId, drains: &[StepId]) -> StepSpec 
         role: StepRole::Measures,
         undo: Undo::Nothing,
         params: Params(params),
+        ways: Vec::new(),
     }
 }
 
@@ -193,7 +196,8 @@ impl<'a> Mirror<'a> {
     fn step(&self, step: &StepSpec, ids: &BTreeMap<StepId, StepId>, needs: BTreeSet<StepId>) -> StepSpec {
         let system = self.system(&step.system);
         let phrase = if step.phrase == step.system.as_str() { system.to_string() } else { self.text(&step.phrase) };
-        let params = step.params.0.iter().map(|(name, value)| (name.clone(), self.value(value))).collect();
+        let params = |of: &Params| Params(of.0.iter().map(|(name, value)| (name.clone(), self.value(value))).collect());
+        let way = |way: &Way| Way { system: self.system(&way.system), params: params(&way.params), ..way.clone() };
         StepSpec {
             id: ids[&step.id].clone(),
             title: self.text(&step.title),
@@ -201,7 +205,8 @@ impl<'a> Mirror<'a> {
             phrase,
             needs: needs.iter().map(|need| ids[need].clone()).collect(),
             region: step.region.as_ref().map(|region| self.region(region)),
-            params: Params(params),
+            params: params(&step.params),
+            ways: step.ways.iter().map(way).collect(),
             ..step.clone()
         }
     }

@@ -1,9 +1,16 @@
-//! What of a run can be taken back, in which order, and what stays.
+//! What of a run can be taken back, in which order, what stays, and what speaks against it: the one place that the plan's pane, the way
+//! back, the forms and the review read it from.
 
-use super::super::ids::StepId;
-use super::super::kinds::Undo;
+use super::super::estate::{Estate, Policy};
+use super::super::health::Status;
+use super::super::ids::{RegionId, StepId};
+use super::super::kinds::{StepRole, Undo};
 use super::super::plan::StepSpec;
+use super::super::rollup::{Readings, of_service, roll_up};
 use super::super::run::{Run, StepPhase, StepRun};
+use super::super::state::State;
+use super::super::time::At;
+use super::Moved;
 
 /// What taking a run back comes to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,7 +58,80 @@ fn standing(spec: &StepSpec, step: &StepRun) -> Standing {
         StepPhase::ByHand => Standing::Stays("was done by hand, and is taken back by hand"),
         _ if step.attempts == 0 => Standing::Untouched,
         StepPhase::Skipped => Standing::Stays("was tried, then skipped: what it left is not known"),
+        _ if spec.undo != Undo::Revert && !is_crossed(spec, step) => {
+            Standing::Stays("was found done, and not by this run")
+        }
         _ if spec.undo != Undo::Revert => Standing::Stays("there is no way back from it"),
         _ => Standing::Goes,
     }
+}
+
+/// Whether a run has gone over a point of no return at this step, or may have. One that was only found done, because the system did it
+/// by itself or somebody before, is none of this run's.
+pub fn is_crossed(spec: &StepSpec, step: &StepRun) -> bool {
+    let by_hand = step.phase == StepPhase::ByHand;
+    // An attempt before one that found it done may have done it.
+    let tried = step.attempts > 1 || (step.attempts == 1 && step.found().is_none());
+    spec.undo == Undo::PointOfNoReturn && (by_hand || tried)
+}
+
+/// The points of no return that a run has gone over, or may have, each with when: the earliest first.
+pub fn crossed(run: &Run) -> Vec<(&StepSpec, At)> {
+    let steps = run.in_order().filter(|(spec, step)| run.mode.acts() && is_crossed(spec, step));
+    let at = |step: &StepRun| step.begun.as_ref().map(|begun| begun.at).or(step.ended_at);
+    let mut found: Vec<_> = steps.filter_map(|(spec, step)| Some((spec, at(step)?))).collect();
+    found.sort_by_key(|(_, at)| *at);
+    found
+}
+
+/// Where clients go if a run is taken back; `None` if that moves nobody.
+pub fn back_to(run: &Run, plan: &Undoing, moved: Option<&Moved>) -> Option<RegionId> {
+    let moves = |id: &StepId| run.plan.step(id).is_some_and(|step| step.role == StepRole::Traffic);
+    let moved = moved.filter(|moved| moved.run == run.id)?;
+    plan.back.iter().any(moves).then(|| moved.from.clone())
+}
+
+/// What is wrong with a region that clients would be sent to: that it is down. `None` is no proof that it is well.
+pub fn is_down(estate: &Estate, readings: &Readings, region: &RegionId, now: At) -> Option<String> {
+    let subject = super::super::estate::Subject::Region(region.clone());
+    let itself = roll_up(estate, readings, &subject, Some(region), now).status() == Status::Down;
+    let down = |service: &&super::super::estate::Service| {
+        of_service(estate, readings, service, Some(region), now).status() == Status::Down
+    };
+    let down: Vec<&str> = estate.services.iter().filter(down).map(|service| service.title.as_str()).collect();
+    match (itself, down.is_empty()) {
+        (false, true) => None,
+        (true, true) => Some(format!("{region} is DOWN")),
+        (_, false) => Some(format!("{region} is DOWN: {}", down.join(", "))),
+    }
+}
+
+/// Why a run should not be taken back, although it can; the longer phrase overrides it. Empty when nothing speaks against it.
+pub fn against(estate: &Estate, state: &State, run: &Run, plan: &Undoing, readings: &Readings, now: At) -> Vec<String> {
+    let moved = state.moved.as_ref().filter(|moved| moved.run == run.id);
+    let mut found: Vec<String> = moved.and_then(|moved| closed(moved, &estate.policy, now)).into_iter().collect();
+    let moves = |id: &StepId| run.plan.step(id).is_some_and(|step| step.role == StepRole::Traffic);
+    let promoted = run.plan.steps.iter().find(|step| {
+        step.role == StepRole::Promotes
+            && run.step(&step.id).is_some_and(|it| it.attempts > 0)
+            && run.phase(&step.id).is_in_effect()
+    });
+    if let Some(promoted) = promoted.filter(|_| plan.back.iter().any(moves)) {
+        found.push(format!(
+            "`{}` stays: clients would go back to stores that are out of date, and writes would split in two",
+            promoted.id
+        ));
+    }
+    let target = back_to(run, plan, moved).and_then(|region| is_down(estate, readings, &region, now));
+    found.extend(target.map(|what| format!("{what}: clients would be sent to what does not serve")));
+    found
+}
+
+/// That the commit window of a move is over.
+pub fn closed(moved: &Moved, policy: &Policy, now: At) -> Option<String> {
+    let closed = Some(moved.closes_at(policy)).filter(|closes| *closes < now)?;
+    Some(format!(
+        "the commit window closed at {}: customers have worked in the new region since",
+        closed.strftime("%H:%M:%SZ")
+    ))
 }

@@ -143,6 +143,9 @@ fn route(world: &World, method: &Method, path: &[&str], questions: &Questions, b
         ["healthcheck", id] if get => get_check(zones, id),
         ["healthcheck", id, "status"] if get => {
             let check = zones.checks.get(*id).ok_or_else(|| Refusal::no_check(id))?;
+            if check.settings.is_calculated() || check.settings.control.is_some() {
+                return Err(Refusal::input("The status of such a health check is not told"));
+            }
             Reply::ok("GetHealthCheckStatusResponse", [check.observations(Timestamp::now())])
         }
         ["hostedzone", id, "rrset"] if method == Method::POST => {

@@ -3,7 +3,7 @@
 
 mod api;
 mod batch;
-mod checks;
+pub mod checks;
 mod records;
 mod routing;
 
@@ -17,15 +17,19 @@ use hickory_proto::rr::{RData, RecordType};
 use jiff::Timestamp;
 
 use self::batch::Batch;
-use self::checks::{HealthCheck, Settings};
+use self::checks::{HealthCheck, InSight, Settings};
 use self::records::{Policy, qualified};
-use super::Site;
-use super::world::{FRONT_DOORS, Pace, Tick};
+use super::s3::{SWITCH, SWITCH_BUCKET};
+use super::world::{FRONT_DOORS, PRIMARY, Pace, STANDBY, Tick};
+use super::{Site, arc};
 
 pub use self::records::RecordSet;
 
 /// How long a change needs until every name server answers by it.
 const PROPAGATION: Duration = Duration::from_secs(30);
+
+/// The health check of the primary's record, which counts others.
+const GUARD: &str = "hc-app-us-east-1";
 
 /// How many changes `GetChange` remembers.
 const REMEMBERED: usize = 512;
@@ -103,22 +107,41 @@ impl Zones {
                 checks.insert(check.clone(), HealthCheck::new(&check, &check, Settings::http(ip, "/healthz"), now));
             }
         }
+        // The primary leaves the answers when its door is shut, or when somebody wrote the object that takes it out.
+        let (door, object) = ("hc-door-us-east-1", "hc-leave-us-east-1");
+        for (id, settings) in [
+            (door, Settings::http(FRONT_DOORS[0].1, "/healthz")),
+            (object, Settings::no_object(SWITCH_BUCKET, STANDBY, SWITCH)),
+            (GUARD, Settings::all_of(&[door, object])),
+        ] {
+            checks.insert(id.into(), HealthCheck::new(id, id, settings, now));
+        }
         records.sort_by_key(RecordSet::key);
         let zone = Zone { id: "Z0GENNET".into(), name: zone.into(), served: records.clone(), records };
         Self { zones: vec![zone], checks, changes: VecDeque::new(), serial: 0, throws: AtomicU64::new(0) }
     }
 
+    /// The primary leaves the answers also when its switch of the ARC cluster is turned.
+    pub fn follow_switches(&mut self) {
+        let id = "hc-switch-us-east-1";
+        let switch = HealthCheck::new(id, id, Settings::switched(&arc::control(PRIMARY)), Timestamp::now());
+        self.checks.insert(id.into(), switch);
+        if let Some(guard) = self.checks.get_mut(GUARD) {
+            guard.settings.children.push(id.into());
+            guard.settings.enough = guard.settings.children.len();
+        }
+    }
+
     /// The front doors were opened at `port`: that is where the estate's health checks look.
     pub fn look_at_port(&mut self, port: u16) {
-        for check in self.checks.values_mut() {
+        for check in self.checks.values_mut().filter(|check| check.settings.ip.is_some()) {
             check.settings.port = port;
         }
     }
 
-    /// `serving` are the regions whose front door answers a health check.
-    pub fn tick(&mut self, tick: &Tick<'_>, serving: &[&str]) {
+    pub fn tick(&mut self, tick: &Tick<'_>, sight: &InSight<'_>) {
         for check in self.checks.values_mut() {
-            check.tick(tick, serving);
+            check.tick(tick, sight);
         }
         for change in &mut self.changes {
             if change.due <= tick.now
@@ -152,11 +175,6 @@ impl Zones {
         }
     }
 
-    /// Whether the name servers answer by every change that was accepted.
-    pub fn in_sync(&self) -> bool {
-        self.changes.iter().all(|change| change.after.is_none())
-    }
-
     /// The address that a client without a cache is given for `name`.
     pub fn resolve(&self, name: &str) -> Option<Ipv4Addr> {
         match self.answer(name, RecordType::A) {
@@ -166,7 +184,7 @@ impl Zones {
     }
 
     fn healthy(&self, set: &RecordSet) -> bool {
-        set.check.as_ref().and_then(|id| self.checks.get(id)).is_none_or(HealthCheck::healthy)
+        set.check.as_ref().and_then(|id| self.checks.get(id)).is_none_or(|check| check.healthy(&self.checks))
     }
 
     /// A number below `below`, by splitmix64 over a counter: even, and the same in every run.

@@ -329,7 +329,7 @@ fn put_object(truth: &mut Truth, endpoint: &Endpoint, request: &Request<'_>) -> 
     let full = truth.s3.bucket(request.bucket).is_some_and(|bucket| bucket.size + body.len() > ROOM);
     truth.record(&endpoint.place().to_string(), "PutObject", &target, !full);
     if full {
-        let what = "The bucket of this lab is full: it lies in memory";
+        let what = "The bucket of this lab is full: it is in memory";
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", what));
     }
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);

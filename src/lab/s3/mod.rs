@@ -32,6 +32,10 @@ const USERS_OBJECTS: u64 = 24;
 /// What users store lies below this.
 const USERS: &str = "users/";
 
+/// The bucket of the standby region that a health check looks into, and the key of the object that takes the primary out of the answers.
+pub const SWITCH_BUCKET: &str = "gennet-switch";
+pub const SWITCH: &str = "leave-us-east-1";
+
 /// Where the application leaves its heartbeats, one key for each region that writes.
 const HEARTBEAT: &str = "heartbeat/";
 
@@ -156,6 +160,7 @@ impl Buckets {
             Bucket::new("gennet-data", PRIMARY, Some("gennet-data-dr"), now),
             Bucket::new("gennet-data-dr", STANDBY, None, now),
             Bucket::new(backups::BUCKET, STANDBY, None, now),
+            Bucket::new(SWITCH_BUCKET, STANDBY, None, now),
         ];
         let mut all = Self { buckets, serial: 0, lag: REPLICATION, missed: BTreeMap::new() };
         all.seed_data(now);
@@ -218,6 +223,12 @@ impl Buckets {
 
     pub fn bucket(&self, name: &str) -> Option<&Bucket> {
         self.buckets.iter().find(|bucket| bucket.name == name)
+    }
+
+    /// Whether anybody who asks for an object by its name is given it.
+    pub fn answers(&self, bucket: &str, key: &str, faults: &Faults) -> bool {
+        let bucket = self.bucket(bucket).filter(|bucket| faults.condition("s3", Some(bucket.region)).serves());
+        bucket.and_then(|bucket| bucket.latest(key)).is_some_and(|version| version.body.is_some())
     }
 
     pub fn bucket_mut(&mut self, name: &str) -> Option<&mut Bucket> {

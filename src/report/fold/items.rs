@@ -16,6 +16,7 @@ impl Items {
                     self.item(&item.id).title = tidy(&item.title);
                 }
             }
+            Event::ItemAdded { item } => self.item(&item.id).title = tidy(&item.title),
             Event::ItemSeen { item, evidence, detail } => {
                 let known = self.item(item);
                 (known.evidence, known.detail, known.seen_at) = (Some(*evidence), tidy(detail), Some(record.at));

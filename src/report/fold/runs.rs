@@ -8,11 +8,11 @@ use super::super::trend::is_slower;
 use crate::domain::drill::DrillResult;
 use crate::domain::event::{Event, Prepared, Record};
 use crate::domain::ids::{DrillId, PlanId, RunId, StepId};
-use crate::domain::kinds::Undo;
 use crate::domain::plan::StepSpec;
 use crate::domain::run::{Run, StepRun};
 use crate::domain::state::State;
 use crate::domain::time::{At, seconds_between};
+use crate::domain::wayback::{crossed, is_crossed};
 
 #[derive(Default)]
 pub struct Runs(Vec<Track>);
@@ -104,8 +104,6 @@ fn before(plan: &PlanId, state: &State, drills: &BTreeMap<PlanId, (DrillId, Dril
 impl Track {
     fn review(&self, run: &Run) -> RunReview {
         let steps: Vec<StepReview> = run.in_order().map(|(spec, step)| self.step(spec, step)).collect();
-        let no_return = steps.iter().filter(|step| step.undo == Undo::PointOfNoReturn && step.attempts > 0);
-        let no_return = no_return.filter_map(|step| Some((step.id.clone(), step.begun_at?)));
         RunReview {
             id: run.id.clone(),
             plan: run.plan.id.clone(),
@@ -119,7 +117,7 @@ impl Track {
             ended_at: run.ended_at,
             outcome: run.outcome,
             critical: critical(run),
-            no_return: no_return.min_by_key(|(_, at)| *at),
+            no_return: crossed(run).first().map(|(spec, at)| (spec.id.clone(), *at)),
             steps,
         }
     }
@@ -147,6 +145,7 @@ impl Track {
             detail: tidy(&step.detail),
             receipt: begun.map(|begun| begun.receipt.iter().map(clean).collect()).unwrap_or_default(),
             expected_loss: step.card.as_ref().and_then(|card| card.loss),
+            no_return: is_crossed(spec, step),
             before: self.before.get(&spec.id).cloned(),
         }
     }

@@ -38,17 +38,17 @@ fn recovery(review: &Review) -> Vec<String> {
         let (tier, allowed) = (it.tier, target(it.target));
         match (it.recovered, it.elapsed, it.met) {
             (true, Some(took), Some(true)) => {
-                format!("{tier} was back after {}; {allowed} were promised, and kept.", length(took))
+                format!("{tier} was back after {}. Target {allowed}: met.", length(took))
             }
             (true, Some(took), Some(false)) => {
-                format!("{tier} was back after {}; {allowed} were promised, and MISSED.", length(took))
+                format!("{tier} was back after {}. Target {allowed}: MISSED.", length(took))
             }
             (true, Some(took), None) => format!(
                 "{tier} was back after {} at least, from the first look that failed; whether {allowed} were kept is not known.",
                 length(took)
             ),
             (true, None, _) => format!("{tier} was back; after how long is not known."),
-            (false, _, _) => format!("That {tier} is back was never verified."),
+            (false, _, _) => format!("Recovery of {tier} was not verified."),
         }
     };
     review.rto.iter().map(of).collect()

@@ -25,6 +25,7 @@ pub static KIND: SystemKind = SystemKind {
     name: "dns",
     title: "DNS as clients see it",
     ambient: true,
+    ways: &[],
     params: &[],
     probes: &[ProbeKind {
         name: "dns.answer",

@@ -36,6 +36,7 @@ pub static KIND: SystemKind = SystemKind {
     name: "http",
     title: "HTTP as clients see it",
     ambient: true,
+    ways: &[],
     params: &[],
     probes: &[
         ProbeKind {

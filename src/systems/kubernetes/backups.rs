@@ -87,6 +87,7 @@ impl Cluster {
             let location = locations.iter().find(|it| it.metadata.name.as_deref() == Some(name));
             look.guards.push(location_guard(name, location));
             let region = location.and_then(|it| text(&it.data, "/spec/config/region"));
+            look.partial |= region.is_none();
             look.regions.extend(region.map(|region| RegionId::from(clean(region))));
         }
         Ok(look)

@@ -1,7 +1,6 @@
 //! The way to an API server: made when it is first needed, one attempt a call, every call bounded, and what a failure means.
 
 use std::error::Error as _;
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::domain::text::clean;
 use crate::outbound::apart::Flight;
 use crate::outbound::http::install_tls;
 use crate::outbound::secret;
+use crate::systems::patience::Patience;
 use crate::systems::shell::quoted;
 
 /// How long a connection may take to open.
@@ -54,6 +54,7 @@ pub struct Client {
     /// Dropped when the server refuses the credentials, so that the next call reads them anew.
     inner: Arc<Mutex<Option<Made>>>,
     making: Flight<Result<kube::Client, Fault>>,
+    patience: Patience,
 }
 
 /// A client, and for how long it is good.
@@ -102,7 +103,14 @@ impl Client {
             }
             None => Source::Kubeconfig { path: text("kubeconfig"), context: text("context") },
         };
-        Ok(Self { system, namespace: namespace.to_owned(), source, inner: Arc::default(), making: Flight::default() })
+        Ok(Self {
+            system,
+            namespace: namespace.to_owned(),
+            source,
+            inner: Arc::default(),
+            making: Flight::default(),
+            patience: Patience::new(READ),
+        })
     }
 
     /// `kubectl --context … -n …`: what `by_hand` begins with.
@@ -152,8 +160,18 @@ impl Client {
 
     /// Reads.
     async fn read<T>(&self, what: &str, call: impl AsyncFnOnce(kube::Client) -> Result<T, Error>) -> Result<T, Fault> {
-        let asked = async { self.judge(what, FaultClass::Transient, call(self.client().await?).await).await };
-        self.bounded(what, READ, FaultClass::Transient, asked).await
+        let begun = Instant::now();
+        // Its own time is limited, and what it waits for is no silence of the server.
+        let client = self.client().await?;
+        let wait = self.patience.now();
+        let left = if wait.long < READ { wait.long } else { READ.saturating_sub(begun.elapsed()) };
+        let asked = async { self.judge(what, FaultClass::Transient, call(client).await).await };
+        let answer = timeout(left, asked).await.unwrap_or_else(|_| {
+            let text = format!("the API server did not answer {} ({what})", wait.words());
+            Err(broken(FaultClass::Transient, &self.system, text))
+        });
+        self.patience.learn(wait, !answer.as_ref().err().is_some_and(is_silence));
+        answer
     }
 
     /// Changes, once.
@@ -163,19 +181,9 @@ impl Client {
         call: impl AsyncFnOnce(kube::Client) -> Result<T, Error>,
     ) -> Result<T, Fault> {
         let asked = async { self.judge(what, FaultClass::Ambiguous, call(self.client().await?).await).await };
-        self.bounded(what, MUTATION, FaultClass::Ambiguous, asked).await
-    }
-
-    async fn bounded<T>(
-        &self,
-        what: &str,
-        patience: Duration,
-        unsure: FaultClass,
-        asked: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<T, Fault> {
-        timeout(patience, asked).await.unwrap_or_else(|_| {
-            let text = format!("the API server did not answer within {:.1} s ({what})", patience.as_secs_f64());
-            Err(broken(unsure, &self.system, text))
+        timeout(MUTATION, asked).await.unwrap_or_else(|_| {
+            let text = format!("the API server did not answer within {:.1} s ({what})", MUTATION.as_secs_f64());
+            Err(broken(FaultClass::Ambiguous, &self.system, text))
         })
     }
 
@@ -366,6 +374,14 @@ fn broken(unsure: FaultClass, system: &str, what: String) -> Fault {
 /// What marks a refusal that says nothing about the cluster's health.
 pub const THROTTLED: &str = "busy";
 
+/// Whether a failed read was met with silence. An error, a full queue, a refusal are answers, and while this host still logs in nobody was
+/// asked.
+pub fn is_silence(fault: &Fault) -> bool {
+    let answered = fault.what.contains(THROTTLED) || fault.what.contains(": 5");
+    let asked = !fault.what.contains(LOGIN);
+    fault.class == FaultClass::Transient && asked && !answered
+}
+
 /// Whether the connection was never made, so that nothing can have been sent.
 fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
     let causes = std::iter::successors(Some(error), |cause| (*cause).source());
@@ -373,4 +389,18 @@ fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
         let client = cause.downcast_ref::<hyper_util::client::legacy::Error>();
         client.is_some_and(hyper_util::client::legacy::Error::is_connect)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_silence_is_silence() {
+        assert!(is_silence(&Fault::transient("k8s", "the API server did not answer within 2.5 s (list deployments)")));
+        assert!(!is_silence(&Fault::transient("k8s", "list deployments: 429 TooManyRequests (busy)")));
+        assert!(!is_silence(&Fault::transient("k8s", "list deployments: 503 ServiceUnavailable")));
+        assert!(!is_silence(&Fault::permanent("k8s", "list deployments: 403 Forbidden")));
+        assert!(!is_silence(&Fault::transient("k8s", format!("{LOGIN}is under way for more than 1.5 s"))));
+    }
 }

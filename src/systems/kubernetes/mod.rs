@@ -19,7 +19,7 @@ use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::ids::RegionId;
-use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, To, Undo, WayOut};
 use crate::domain::plan::StepSpec;
 use crate::domain::readiness::Fact;
 use crate::domain::recovery::Survey;
@@ -32,10 +32,11 @@ pub static KIND: SystemKind = SystemKind {
     name: "kubernetes",
     title: "The deployments of a namespace in a Kubernetes cluster",
     ambient: false,
+    ways: &[WayOut::new("server", To::Own, "the API of Kubernetes")],
     params: &[
         Param::optional(
             "kubeconfig",
-            ParamType::Text,
+            ParamType::Path,
             "the kubeconfig's path; $KUBECONFIG or ~/.kube/config if left out",
         ),
         Param::optional("context", ParamType::Text, "the context of the kubeconfig; its current one when left out"),

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::ids::RegionId;
-use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, To, Undo, WayOut};
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, RegionOf, Step, Surroundings, System};
@@ -31,9 +31,10 @@ pub static KIND: SystemKind = SystemKind {
     name: "neo4j",
     title: "Neo4j cluster",
     ambient: false,
+    ways: &[WayOut::new("servers", To::Members("regions"), "Neo4j")],
     params: &[
         Param::required("servers", ParamType::Map, "the bolt:// address of every server, by its name"),
-        Param::required("regions", ParamType::Map, "the region of each server, by its name"),
+        Param::required("regions", ParamType::Regions, "the region of each server, by its name"),
         Param::default("username", ParamType::Text, "neo4j", "who logs in; the disaster steps need an administrator"),
         Param::required("password", ParamType::Secret, "its password"),
         Param::default("database", ParamType::Text, "neo4j", "the database that is watched and measured"),

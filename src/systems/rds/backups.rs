@@ -36,7 +36,7 @@ impl Rds {
         // Replicated automated backups carry the snapshots over as well as the logs.
         match replicated {
             Ok(there) => look.regions.extend(there.map(|_| self.replica.region.clone())),
-            Err(fault) => look.guards.push(not_known(&fault)),
+            Err(fault) => not_known(&mut look, &fault),
         }
         look.keeps = Some(days(seen.retention_days));
         if seen.retention_days == 0 {
@@ -75,7 +75,7 @@ impl Rds {
                 });
             }
             Ok(None) => {}
-            Err(fault) => look.guards.push(not_known(&fault)),
+            Err(fault) => not_known(&mut look, &fault),
         }
         Ok(look)
     }
@@ -95,8 +95,9 @@ impl Rds {
 }
 
 /// Whether backups are replicated could not be learnt: the copies that were seen are seen all the same.
-fn not_known(fault: &Fault) -> Guard {
-    Guard::warn("replication", format!("not known: {}", fault.what))
+fn not_known(look: &mut BackupLook, fault: &Fault) {
+    look.partial = true;
+    look.guards.push(Guard::warn("replication", format!("not known: {}", fault.what)));
 }
 
 fn days(days: i32) -> Span {

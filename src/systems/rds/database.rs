@@ -17,7 +17,8 @@ use crate::domain::ids::RegionId;
 use crate::domain::system::Fault;
 use crate::domain::text::clean;
 use crate::domain::time::At;
-use crate::systems::aws::{Aws, Call, moment};
+use crate::systems::aws::{Aws, Call, is_silence, moment};
+use crate::systems::patience::Patience;
 
 /// The longest that a look may take: a dark region must not hold up what the other one says.
 pub const LOOK: Duration = Duration::from_millis(2500);
@@ -117,13 +118,16 @@ pub struct Database {
     client: OnceCell<Client>,
     /// Where the API last said that it takes connections: when the API is silent, the port is what can still be tried.
     endpoint: Mutex<Option<String>>,
+    /// For the API, and for the port.
+    patience: [Patience; 2],
 }
 
 impl Database {
     pub fn new(system: &str, name: &str, region: RegionId, aws: Aws, address: Option<String>, connect: bool) -> Self {
         let (system, name) = (system.to_owned(), name.to_owned());
         let (client, endpoint) = (OnceCell::new(), Mutex::default());
-        Self { system, name, region, aws, address, connect, client, endpoint }
+        let patience = [Patience::new(LOOK), Patience::new(LOOK)];
+        Self { system, name, region, aws, address, connect, client, endpoint, patience }
     }
 
     async fn client(&self) -> Result<&Client, Fault> {
@@ -153,10 +157,14 @@ impl Database {
                     Fault::permanent(&self.system, format!("there is no database {name} in {}", self.region))
                 })
             };
-            timeout(LOOK, looking).await.unwrap_or_else(|_| {
-                let what = format!("RDS in {} did not answer within {:.1} s", self.region, LOOK.as_secs_f64());
+            let [patience, _] = &self.patience;
+            let wait = patience.now();
+            let answer = timeout(wait.long, looking).await.unwrap_or_else(|_| {
+                let what = format!("RDS in {} did not answer {}", self.region, wait.words());
                 Err(Fault::transient(&self.system, what).next("see whether this host reaches the endpoint, then retry"))
-            })
+            });
+            patience.learn(wait, answer.as_ref().err().is_none_or(|fault| !is_silence(fault)));
+            answer
         })
     }
 
@@ -187,7 +195,13 @@ impl Database {
             let told = || seen.and_then(|seen| seen.endpoint.clone());
             let known = || self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone();
             match self.address.clone().or_else(told).or_else(known).filter(|_| self.connect) {
-                Some(address) => Some(postgres::answers(&address, LOOK).await),
+                Some(address) => {
+                    let [_, patience] = &self.patience;
+                    let wait = patience.now();
+                    let answer = postgres::answers(&address, wait.long).await;
+                    patience.learn(wait, answer.is_ok());
+                    Some(answer)
+                }
                 None => None,
             }
         })

@@ -20,13 +20,13 @@ use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::ids::RegionId;
-use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, To, Undo, WayOut};
 use crate::domain::plan::StepSpec;
 use crate::domain::readiness::Fact;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY};
-use crate::systems::permits::{IAM_ENDPOINT_URL, Permits, STS_ENDPOINT_URL};
+use crate::systems::permits::{IAM_ENDPOINT_URL, IAM_WAY, Permits, STS_ENDPOINT_URL};
 
 /// The words of the parameter `which`.
 const SIDES: &[&str] = &["primary", "replica"];
@@ -36,6 +36,15 @@ pub static KIND: SystemKind = SystemKind {
     name: "rds",
     title: "A database of Amazon RDS and its read replica in the other region",
     ambient: false,
+    ways: &[
+        WayOut::new("endpoint_url", To::Primary("region"), "the API of RDS"),
+        WayOut::new("address", To::Primary("region"), "the database itself"),
+        WayOut::new("replica_endpoint_url", To::Standby("replica_region"), "the API of RDS"),
+        WayOut::new("replica_address", To::Standby("replica_region"), "the replica itself"),
+        WayOut::new("cloudwatch_endpoint_url", To::Standby("replica_region"), "CloudWatch"),
+        WayOut::new("primary_cloudwatch_endpoint_url", To::Primary("region"), "CloudWatch"),
+        IAM_WAY,
+    ],
     params: &[
         Param::required("instance", ParamType::Text, "the identifier of the database"),
         Param::required("replica", ParamType::Text, "the identifier of its read replica in the other region"),

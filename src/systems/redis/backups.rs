@@ -33,6 +33,7 @@ impl Redis {
             return Err(fault.clone());
         }
         let (mut copies, mut look) = (Vec::new(), BackupLook::default());
+        look.partial = asked.iter().any(|outcome| matches!(outcome, Err(_) | Ok(Saved::Untold)));
         for (address, outcome) in addresses.iter().zip(asked) {
             let (name, warn) = (self.name(address), |words: String| Guard::warn("persistence", words));
             match outcome {

@@ -21,7 +21,7 @@ use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::ids::RegionId;
-use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, To, Undo, WayOut};
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
@@ -36,12 +36,13 @@ pub static KIND: SystemKind = SystemKind {
     name: "redis",
     title: "Redis with Sentinels",
     ambient: false,
+    ways: &[WayOut::new("nodes", To::Members("regions"), "Redis and its Sentinels")],
     params: &[
         Param::required("master_name", ParamType::Text, "what the Sentinels call the master"),
-        Param::required("sentinels", ParamType::List, "every Sentinel, as host:port"),
+        Param::required("sentinels", ParamType::Addresses, "every Sentinel, as host:port"),
         Param::required(
             "regions",
-            ParamType::Map,
+            ParamType::Regions,
             "the region of each server and Sentinel, by its address or its name in `nodes`",
         ),
         Param::optional(

@@ -55,6 +55,25 @@ impl Health {
         Self::of(seen != inverted, format!("{agree} of {all} checkers reach it{how}"))
     }
 
+    /// What a calculated check makes of those that it counts: what is not known of one may count either way.
+    pub fn by_children(config: &HealthCheckConfig, children: &[Self]) -> Self {
+        let enough = usize::try_from(config.health_threshold.unwrap_or_default()).unwrap_or_default();
+        let count = |wanted: fn(&Self) -> bool| children.iter().filter(|child| wanted(child)).count();
+        let (well, unknown) = (count(|it| matches!(it, Self::Healthy(_))), count(|it| matches!(it, Self::Unknown(_))));
+        let ill: Vec<&str> = children.iter().filter(|it| !matches!(it, Self::Healthy(_))).map(Self::words).collect();
+        let all = children.len();
+        let words = match ill.is_empty() {
+            true => format!("all {all} health checks that it counts are healthy"),
+            false => format!("{well} of {all} health checks that it counts are healthy ({})", ill.join("; ")),
+        };
+        let inverted = config.inverted == Some(true);
+        match (well >= enough, well + unknown >= enough) {
+            (true, _) => Self::of(!inverted, words),
+            (false, false) => Self::of(inverted, words),
+            (false, true) => Self::Unknown(words),
+        }
+    }
+
     pub fn status(&self) -> Status {
         match self {
             Self::Healthy(_) => Status::Healthy,
@@ -106,5 +125,26 @@ mod tests {
         assert_eq!(status(true, false), None);
         let calculated = config(HealthCheckType::Calculated, false, false);
         assert_eq!(Health::by_settings(&calculated).map(|health| health.status()), Some(Status::Unknown));
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_child_may_count_either_way() {
+        let (well, ill, unknown) =
+            (Health::Healthy("yes".into()), Health::Unhealthy("no".into()), Health::Unknown("who knows".into()));
+        let rows = [
+            (2, vec![&well, &well], false, Status::Healthy),
+            (2, vec![&well, &ill], false, Status::Down),
+            (1, vec![&well, &ill], false, Status::Healthy),
+            (2, vec![&well, &unknown], false, Status::Unknown),
+            (1, vec![&well, &unknown], false, Status::Healthy),
+            (2, vec![&ill, &unknown], false, Status::Down),
+            (2, vec![&well, &ill], true, Status::Healthy),
+        ];
+        for (enough, children, inverted, wanted) in rows {
+            let mut config = config(HealthCheckType::Calculated, inverted, false);
+            config.health_threshold = Some(enough);
+            let children: Vec<Health> = children.into_iter().cloned().collect();
+            assert_eq!(Health::by_children(&config, &children).status(), wanted, "{enough} of {children:?}");
+        }
     }
 }

@@ -3,7 +3,9 @@
 mod by_hand;
 mod force;
 mod health;
+mod object;
 mod records;
+pub(in crate::systems) mod served;
 mod shift;
 mod zone;
 
@@ -11,29 +13,51 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 use self::force::{Force, STATES};
 use self::health::Health;
+use self::object::{Object, Switch};
 use self::records::RecordSet;
 use self::shift::{CONTROL_PLANE, Shift};
 use self::zone::Zone;
 use crate::domain::estate::{Estate, ProbeSpec, SystemSpec};
 use crate::domain::health::{Reading, Status};
-use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, To, Undo, WayOut};
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 use crate::domain::text::clean;
-use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY, reading};
-use crate::systems::permits::{IAM_ENDPOINT_URL, Permits, STS_ENDPOINT_URL};
+use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY, is_silence, reading};
+use crate::systems::permits::{IAM_ENDPOINT_URL, IAM_WAY, Permits, STS_ENDPOINT_URL};
 
 const RECORD: Param = Param::required("record", ParamType::Text, "the name whose record sets are meant");
+/// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_GetHostedZone.html>
+const LONGEST_ID: usize = 32;
+
 const TYPE: Param = Param::default("type", ParamType::Text, "A", "the type of record");
 
 pub static KIND: SystemKind = SystemKind {
     name: "route53",
     title: "A hosted zone of Amazon Route 53",
     ambient: false,
+    ways: &[
+        WayOut::new("endpoint_url", To::Always(CONTROL_PLANE), "the API of Route 53"),
+        WayOut::new("object_endpoint_url", To::Standby("object_region"), "S3, for the object that sends clients away"),
+        WayOut::unset(
+            "name_servers",
+            CONTROL_PLANE,
+            "which name servers speak for the zone is asked of the API of Route 53",
+            "set `name_servers`",
+        ),
+        WayOut::unset(
+            "answers",
+            CONTROL_PLANE,
+            "an engine that is started in need learns from the API of Route 53 whose address is whose",
+            "set `answers`",
+        ),
+        IAM_WAY,
+    ],
     params: &[
         Param::required("hosted_zone", ParamType::Text, "the id of the hosted zone"),
         Param::default("signing_region", ParamType::Text, CONTROL_PLANE, "the region that requests are signed for"),
@@ -42,6 +66,24 @@ pub static KIND: SystemKind = SystemKind {
             "name_servers",
             ParamType::List,
             "asked instead of those of the zone's delegation set, as host or host:port",
+        ),
+        Param::optional(
+            "object_bucket",
+            ParamType::Text,
+            "the bucket, outside the primary region, with the object that an inverted health check of the primary's record looks at",
+        ),
+        Param::optional(
+            "object_key",
+            ParamType::Text,
+            "the key of that object: while it is there, clients leave the primary",
+        ),
+        Param::optional("object_region", ParamType::Region, "where that bucket is; the standby region when left out"),
+        Param::optional("object_endpoint_url", ParamType::Url, "an endpoint other than AWS's own, for that bucket"),
+        Param::optional(
+            "answers",
+            ParamType::Map,
+            "the address that name servers answer for each set identifier; remembered while the API answers, and needed by an engine that is \
+             started while it does not",
         ),
         STS_ENDPOINT_URL,
         IAM_ENDPOINT_URL,
@@ -87,6 +129,14 @@ pub static KIND: SystemKind = SystemKind {
             ],
         },
         StepKind {
+            name: "route53.standby-object",
+            title: "Send clients to another region by the object that an inverted health check looks at, without the control plane",
+            role: StepRole::Traffic,
+            undo: Undo::Revert,
+            instead: "",
+            params: &[RECORD, TYPE],
+        },
+        StepKind {
             name: "route53.force-health-check",
             title: "Force a health check, so that Route 53 answers without a region, or with it whatever is seen",
             role: StepRole::Traffic,
@@ -116,21 +166,83 @@ impl Factory for Route53Factory {
         let region = params.opt_text("signing_region").unwrap_or(CONTROL_PLANE);
         let aws = Aws::new(spec, region, params.opt_text("endpoint_url"));
         let permits = Permits::new(spec, around.estate.standby().as_str());
-        let zone = Zone::new(spec.id.as_str(), params.text("hosted_zone")?, aws, permits, params.list("name_servers"));
-        Ok(Arc::new(Route53 { zone: Arc::new(zone), estate: around.estate.clone() }))
+        let id = sound_zone(spec.id.as_str(), params.text("hosted_zone")?)?;
+        let (servers, answers) = (params.list("name_servers"), params.map("answers"));
+        if let Some(wrong) = servers.iter().find(|server| !is_server(server)) {
+            return Err(Fault::permanent(spec.id.as_str(), format!("`{}` is no name server", clean(wrong)))
+                .next("write every one of `name_servers` as host or host:port"));
+        }
+        let zone = Arc::new(Zone::new(spec.id.as_str(), id, aws, permits, servers, answers));
+        let switch = Switch::new(spec, &around.estate).map(Arc::new);
+        Ok(Arc::new(Route53 { zone, switch, estate: around.estate.clone() }))
     }
+}
+
+/// The id alone, as Route 53's requests have it; its console and API also show `/hostedzone/Z…`.
+fn sound_zone<'a>(system: &str, given: &'a str) -> Result<&'a str, Fault> {
+    let id = given.trim_start_matches("/hostedzone/");
+    if (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(id);
+    }
+    Err(Fault::permanent(system, format!("`{}` is no id of a hosted zone", clean(given)))
+        .next("it is letters and digits, not the zone's name: `aws route53 list-hosted-zones`"))
+}
+
+/// `host` or `host:port`.
+fn is_server(text: &str) -> bool {
+    let (host, port) = match text.parse::<std::net::IpAddr>() {
+        Ok(_) => (text, None),
+        Err(_) => text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    !host.is_empty() && !host.contains(['/', ' ', '@']) && port.is_none_or(is_port)
 }
 
 struct Route53 {
     zone: Arc<Zone>,
+    /// The object that sends clients away, if the estate has one.
+    switch: Option<Arc<Switch>>,
     estate: Arc<Estate>,
 }
 
 impl Route53 {
-    /// What the record sets say, and what stands behind each.
+    /// Of a health check whose state Route 53 does not tell, the name servers do: while all others are known to be healthy, one that is
+    /// answered counts as healthy.
+    async fn by_answers(&self, seen: &mut [(RecordSet, Option<Health>)], (name, kind): (&str, &str)) {
+        let untold = |(_, health): &(RecordSet, Option<Health>)| matches!(health, Some(Health::Unknown(_)));
+        let ill = |(_, health): &(RecordSet, Option<Health>)| matches!(health, Some(Health::Unhealthy(_)));
+        if seen.iter().filter(|it| untold(it)).count() != 1 || seen.iter().any(ill) {
+            return;
+        }
+        let (Ok(served), Some((set, health))) =
+            (self.zone.served(name, kind, 1).await, seen.iter_mut().find(|it| untold(it)))
+        else {
+            return;
+        };
+        if served.is_only(set.identifier()) {
+            *health = Some(Health::Healthy(served.says()));
+        }
+    }
+
+    /// What the record sets say, and what stands behind each. Of a silent API the name servers tell what serves: that is not well, and
+    /// not down.
     async fn look(&self, spec: &ProbeSpec) -> Result<Reading, Fault> {
         let (name, kind) = (spec.params.text("record")?, spec.params.opt_text("type").unwrap_or("A"));
-        let sets = self.zone.records(name, kind).await?;
+        // Half of the probe's time: name servers have to be asked in what is left.
+        let sets = match timeout(spec.timeout.0 / 2, self.zone.records(name, kind)).await {
+            Ok(Ok(sets)) => sets,
+            Ok(Err(fault)) if !is_silence(&fault) => return Err(fault),
+            silence => {
+                let served = self.zone.served(name, kind, 1).await?;
+                let reading = |silence: Fault| {
+                    if served.is_answered() { Ok(Reading::degraded(served.words())) } else { Err(silence) }
+                };
+                return match silence {
+                    Ok(Err(fault)) => reading(fault),
+                    _ => reading(Fault::transient(&self.zone.system, served.words())),
+                };
+            }
+        };
         let mut seen = Vec::new();
         for set in sets {
             let health = match &set.health_check_id {
@@ -139,6 +251,7 @@ impl Route53 {
             };
             seen.push((set, health));
         }
+        self.by_answers(&mut seen, (name, kind)).await;
         Ok(judge(&seen, spec.params.opt_text("expect")))
     }
 }
@@ -181,6 +294,16 @@ impl System for Route53 {
     fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
         match spec.kind.as_str() {
             "route53.shift" => Ok(Arc::new(Shift::new(self.zone.clone(), self.estate.clone(), spec)?)),
+            "route53.standby-object" => {
+                let lacks = || {
+                    let what = format!("{} has no `object_bucket` and `object_key`", self.zone.system);
+                    Fault::permanent(&self.zone.system, what)
+                        .means("there is no object that would send clients away")
+                        .next("set both, or leave \"object\" out of `traffic`, and run `mayday check`")
+                };
+                let switch = self.switch.clone().ok_or_else(lacks)?;
+                Ok(Arc::new(Object::new(self.zone.clone(), switch, &self.estate, spec)?))
+            }
             "route53.force-health-check" => Ok(Arc::new(Force::new(self.zone.clone(), spec)?)),
             other => Err(self.zone.unfit(format!("there is no step `{other}`"))),
         }

@@ -202,6 +202,13 @@ pub fn diff(from: &[RecordSet], to: &[RecordSet]) -> Vec<String> {
     lines
 }
 
+/// How the record sets of a name divide the traffic now.
+pub fn present(sets: &[RecordSet]) -> String {
+    let name = sets.first().map_or("", |set| set.name.trim_end_matches('.'));
+    let each: Vec<String> = sets.iter().map(|set| format!("{} {}", set.identifier(), set.policy())).collect();
+    clean(&format!("{name}: {}", each.join(", ")))
+}
+
 /// The change in one line: `app.gennet.example: us-east-1 weight 100 → weight 0, …`.
 pub fn summary(from: &[RecordSet], to: &[RecordSet]) -> String {
     let name = from.first().map_or("", |set| set.name.trim_end_matches('.'));

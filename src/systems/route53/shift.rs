@@ -2,25 +2,35 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
 use super::by_hand;
 use super::health::Health;
-use super::records::{Division, Group, RecordSet, diff, same, summary};
+use super::records::{Division, Group, RecordSet, diff, present, same, summary};
 use super::zone::{CHANGE_ID, Said, Zone};
 use crate::domain::estate::Estate;
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
+use crate::domain::readiness::CONTROL_PLANE_GUARD;
 use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
+use crate::domain::time::Span;
+use crate::systems::aws::is_silence;
 use crate::systems::dns::addresses;
 use crate::systems::dns::ask::normal;
 
 /// Where Route 53's control plane lives, whatever the region of a call.
 pub const CONTROL_PLANE: &str = "us-east-1";
+
+/// How soon record changes come back with accelerated recovery when the control plane's region is impaired.
+const ACCELERATED: Duration = Duration::from_secs(60 * 60);
+
+/// How often each name server is asked where clients go, when nothing else tells.
+const ROUNDS: usize = 3;
 
 /// Clients that keep an answer longer than this come late.
 const LONGEST_TTL: i64 = 120;
@@ -63,12 +73,63 @@ impl Shift {
         self.division.of(group).map_err(|why| self.zone.unfit(format!("{} {}: {why}", self.name, self.kind)))
     }
 
-    /// What was there before, as the journal holds it; what is there now if the step had nothing to do.
-    async fn before(&self, pre_image: &Value) -> Result<Group, Fault> {
-        match pre_image {
-            Value::Null => self.records().await,
-            kept => by_hand::kept(&self.zone, kept),
+    /// What name servers say while the API is silent: whether clients are where this step would send them.
+    async fn by_name_servers(&self, silence: Fault) -> Result<Observed, Fault> {
+        let served = self.zone.served(&self.name, &self.kind, ROUNDS).await?;
+        match served.is_only(&self.division.to) {
+            true => Ok(Observed::Done { detail: served.words() }),
+            false => Err(Fault { what: format!("{}; {}", silence.what, served.words()), ..silence }
+                .means("clients cannot be sent by this API now; health checks may move them by themselves")
+                .next("look at the health checks, then retry; `b` shows the commands for when the API answers")),
         }
+    }
+
+    /// What the records say, by the API alone.
+    async fn by_api(&self) -> Result<Observed, Fault> {
+        let now = self.records().await?;
+        Ok(match self.division.of(&now) {
+            Err(why) => Observed::Impossible { why: format!("{} {}: {why}", self.name, self.kind) },
+            Ok(target) if same(&now, &target) => {
+                Observed::Done { detail: format!("{} points at {}", self.name, self.division.to) }
+            }
+            Ok(_) => Observed::NotDone { detail: present(&now) },
+        })
+    }
+
+    /// Nothing was changed by this run: clients were found where they should be, by the name servers' word.
+    async fn verify_found(&self) -> Result<Verified, Fault> {
+        match self.by_api().await {
+            Ok(Observed::Done { .. }) => {}
+            Ok(other) => {
+                let served = self.zone.served(&self.name, &self.kind, ROUNDS).await?;
+                let detail = format!(
+                    "{}, by their health checks; the records are still to change: {}",
+                    self.division.to,
+                    other.words()
+                );
+                return Ok(match served.is_only(&self.division.to) {
+                    true => Verified::HoldsForNow { detail: format!("name servers say {detail}") },
+                    false => Verified::Broken { why: format!("clients went away again; {}", other.words()) },
+                });
+            }
+            Err(fault) if is_silence(&fault) => {
+                let detail = self.by_name_servers(fault).await?.words().to_owned();
+                return Ok(Verified::HoldsForNow { detail });
+            }
+            Err(fault) => return Err(fault),
+        }
+        let target = self.divided(&self.records().await?)?;
+        self.verify_by(&target, false).await
+    }
+
+    /// Whether the name servers answer by `target`; what they say instead is explained.
+    async fn verify_by(&self, target: &[RecordSet], proven: bool) -> Result<Verified, Fault> {
+        let said = self.zone.ask_servers(&self.name, &self.kind).await?;
+        Ok(match self.answered(target, &said, proven).await {
+            Answered::AsWanted(detail) => Verified::Holds { detail, recovery_point: None },
+            Answered::Silence(detail) => Verified::Pending { detail },
+            Answered::Otherwise(seen) => self.explain(target, seen).await,
+        })
     }
 
     fn chosen<'a>(&self, target: &'a [RecordSet]) -> Option<&'a RecordSet> {
@@ -126,26 +187,6 @@ impl Shift {
         Verified::Pending { detail: seen }
     }
 
-    async fn health_guard(&self, target: &[RecordSet]) -> Result<Guard, Fault> {
-        const NAME: &str = "target-health";
-        let Some(check) = self.chosen(target).and_then(|set| set.health_check_id.as_deref()) else {
-            let what = format!(
-                "{} has no health check: Route 53 sends clients there whether it serves or not",
-                self.division.to
-            );
-            return Ok(Guard::warn(NAME, what));
-        };
-        let health = self.zone.health(check).await?;
-        let words = format!("{check} of {}: {}", self.division.to, health.words());
-        Ok(match health {
-            Health::Healthy(_) => Guard::pass(NAME, words),
-            Health::Unhealthy(_) => {
-                Guard::block(NAME, format!("{words}; Route 53 would go on answering the other region"))
-            }
-            Health::Unknown(_) => Guard::warn(NAME, format!("{words}; if it is red, clients do not move")),
-        })
-    }
-
     fn ttl_guard(&self, target: &[RecordSet]) -> Guard {
         const NAME: &str = "ttl";
         match target.iter().filter_map(|set| set.ttl).max() {
@@ -157,29 +198,56 @@ impl Shift {
         }
     }
 
-    /// Whether the plan leans on the region that it leaves.
-    fn control_plane_guard(&self) -> Guard {
-        const NAME: &str = "control-plane";
+    /// Whether the plan leans on the region that it leaves. Accelerated recovery counts for who can wait for it.
+    async fn control_plane_guard(&self) -> Guard {
+        const NAME: &str = CONTROL_PLANE_GUARD;
         let to = self.region.clone().unwrap_or_else(|| self.estate.standby());
         let left = self.estate.regions.iter().any(|region| region.id.as_str() == CONTROL_PLANE && region.id != to);
-        match left {
-            true => Guard::warn(
+        let rto = self.estate.objectives.rto.values().min().map(|rto| rto.0);
+        let what = format!("record changes depend on {CONTROL_PLANE}, the region this step leaves");
+        let hour = format!("accelerated recovery brings them back after about {} min", ACCELERATED.as_secs() / 60);
+        match (left, left && self.zone.is_accelerated().await, rto) {
+            (false, ..) => Guard::pass(NAME, format!("{CONTROL_PLANE} is not left")),
+            (true, false, _) => Guard::warn(
                 NAME,
                 format!(
-                    "record changes depend on {CONTROL_PLANE}, the region this step leaves; an inverted health check is the way without it"
+                    "{what}; the switches of an ARC cluster, or an object that an inverted health check looks at, need it not"
                 ),
             ),
-            false => Guard::pass(NAME, format!("{CONTROL_PLANE} is not left")),
+            (true, true, Some(rto)) if rto >= ACCELERATED => {
+                Guard::warn("accelerated-recovery", format!("{what}; {hour}"))
+            }
+            (true, true, rto) => {
+                let rto = rto.map_or("an RTO is not set".into(), |rto| format!("the RTO is {}", Span(rto)));
+                Guard::warn(NAME, format!("{what}; {hour}, and {rto}"))
+            }
         }
     }
+}
 
-    async fn name_server_guard(&self) -> Guard {
-        const NAME: &str = "name-servers";
-        match self.zone.ask_servers(&self.name, &self.kind).await {
-            Ok(said) => heard(NAME, said.iter().filter(|(_, reply)| reply.is_ok()).count(), said.len()),
-            Err(fault) => Guard::warn(NAME, format!("{}: the effect could not be verified", fault.what)),
-        }
+/// Whether the effect of moving clients can be looked at.
+pub(super) async fn name_server_guard(zone: &Zone, name: &str, kind: &str) -> Guard {
+    const NAME: &str = "name-servers";
+    match zone.ask_servers(name, kind).await {
+        Ok(said) => heard(NAME, said.iter().filter(|(_, reply)| reply.is_ok()).count(), said.len()),
+        Err(fault) => Guard::warn(NAME, format!("{}: the effect could not be verified", fault.what)),
     }
+}
+
+/// Whether Route 53 would answer the record set `set`, called `to`, by its health check.
+pub(super) async fn health_guard(zone: &Zone, to: &str, set: Option<&RecordSet>) -> Result<Guard, Fault> {
+    const NAME: &str = "target-health";
+    let Some(check) = set.and_then(|set| set.health_check_id.as_deref()) else {
+        let what = format!("{to} has no health check: Route 53 sends clients there whether it serves or not");
+        return Ok(Guard::warn(NAME, what));
+    };
+    let health = zone.health(check).await?;
+    let words = format!("{check} of {to}: {}", health.words());
+    Ok(match health {
+        Health::Healthy(_) => Guard::pass(NAME, words),
+        Health::Unhealthy(_) => Guard::block(NAME, format!("{words}; Route 53 would go on answering the other region")),
+        Health::Unknown(_) => Guard::warn(NAME, format!("{words}; if it is red, clients do not move")),
+    })
 }
 
 /// Whether what clients are told can be looked at, by how many of the zone's name servers answer.
@@ -216,14 +284,14 @@ pub(super) async fn values(set: &RecordSet) -> Vec<String> {
 #[async_trait]
 impl Step for Shift {
     async fn observe(&self, _begun: Option<&Begun>) -> Result<Observed, Fault> {
-        let now = self.records().await?;
-        Ok(match self.division.of(&now) {
-            Err(why) => Observed::Impossible { why: format!("{} {}: {why}", self.name, self.kind) },
-            Ok(target) if same(&now, &target) => {
-                Observed::Done { detail: format!("{} points at {}", self.name, self.division.to) }
-            }
-            Ok(target) => Observed::NotDone { detail: summary(&now, &target) },
-        })
+        match self.by_api().await {
+            Err(fault) if is_silence(&fault) => self.by_name_servers(fault).await,
+            told => told,
+        }
+    }
+
+    async fn stays(&self) -> Result<Observed, Fault> {
+        self.by_api().await
     }
 
     async fn preview(&self) -> Result<Preview, Fault> {
@@ -238,10 +306,10 @@ impl Step for Shift {
     async fn check(&self) -> Result<Checked, Fault> {
         let target = self.divided(&self.records().await?)?;
         let guards = vec![
-            self.health_guard(&target).await?,
+            health_guard(&self.zone, &self.division.to, self.chosen(&target)).await?,
             self.ttl_guard(&target),
-            self.control_plane_guard(),
-            self.name_server_guard().await,
+            self.control_plane_guard().await,
+            name_server_guard(&self.zone, &self.name, &self.kind).await,
         ];
         Ok(Checked { guards, promotion: None })
     }
@@ -254,7 +322,10 @@ impl Step for Shift {
     }
 
     async fn verify(&self, begun: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
-        let target = self.divided(&self.before(&begun.pre_image).await?)?;
+        if begun.pre_image.is_null() {
+            return self.verify_found().await;
+        }
+        let target = self.divided(&by_hand::kept::<Group>(&self.zone, &begun.pre_image)?)?;
         let mut proven = false;
         if let Some(change) = begun.receipt.get(CHANGE_ID) {
             match self.zone.in_sync(change).await {
@@ -265,12 +336,7 @@ impl Step for Shift {
                 Err(fault) => return Err(fault),
             }
         }
-        let said = self.zone.ask_servers(&self.name, &self.kind).await?;
-        Ok(match self.answered(&target, &said, proven).await {
-            Answered::AsWanted(detail) => Verified::Holds { detail, recovery_point: None },
-            Answered::Silence(detail) => Verified::Pending { detail },
-            Answered::Otherwise(seen) => self.explain(&target, seen).await,
-        })
+        self.verify_by(&target, proven).await
     }
 
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {

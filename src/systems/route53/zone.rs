@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_route53::Client;
-use aws_sdk_route53::types::{ChangeBatch, ChangeStatus, HealthCheck, RrType};
+use aws_sdk_route53::types::{
+    AcceleratedRecoveryStatus, ChangeBatch, ChangeStatus, HealthCheck, HealthCheckConfig, HealthCheckType, RrType,
+};
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
@@ -20,7 +22,7 @@ use crate::systems::dns::ask::{Question, Reply, ask};
 use crate::systems::permits::Permits;
 
 /// How long one name server may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a name server is called, and what it said; or why it said nothing.
 pub type Said = (String, Result<Reply, String>);
@@ -39,12 +41,23 @@ pub struct Zone {
     name_servers: Vec<String>,
     /// Who speaks for the zone: kept, because the control plane that tells it may be gone when it matters.
     servers: OnceCell<Vec<(String, SocketAddr)>>,
+    /// The values that name servers answer for a set identifier, as the config has them.
+    pub answers: BTreeMap<String, String>,
     /// Record sets by name and type as they were last previewed, for `by_hand`, which cannot ask.
     previewed: Mutex<BTreeMap<(String, String), Group>>,
+    /// The same as the API last told them: it may be silent when it matters.
+    told: Mutex<BTreeMap<(String, String), Group>>,
 }
 
 impl Zone {
-    pub fn new(system: &str, id: &str, aws: Aws, permits: Permits, name_servers: Vec<String>) -> Self {
+    pub fn new(
+        system: &str,
+        id: &str,
+        aws: Aws,
+        permits: Permits,
+        name_servers: Vec<String>,
+        answers: BTreeMap<String, String>,
+    ) -> Self {
         let id = id.trim_start_matches("/hostedzone/").to_owned();
         Self {
             system: system.into(),
@@ -54,7 +67,9 @@ impl Zone {
             client: OnceCell::new(),
             name_servers,
             servers: OnceCell::new(),
+            answers,
             previewed: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -73,11 +88,22 @@ impl Zone {
         self.previewed.lock().unwrap_or_else(PoisonError::into_inner).get(&(name.into(), kind.into())).cloned()
     }
 
+    /// What the API told when it last answered.
+    pub fn told(&self, name: &str, kind: &str) -> Option<Group> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).get(&(name.into(), kind.into())).cloned()
+    }
+
     /// The record sets of one name and type, in Route 53's order; empty if there are none.
     ///
     /// # Errors
     /// When it cannot be asked, or lists what Mayday cannot restore.
-    pub fn records<'a>(&'a self, name: &'a str, kind: &'a str) -> BoxFuture<'a, Result<Group, Fault>> {
+    pub async fn records(&self, name: &str, kind: &str) -> Result<Group, Fault> {
+        let group = self.list(name, kind).await?;
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert((name.into(), kind.into()), group.clone());
+        Ok(group)
+    }
+
+    fn list<'a>(&'a self, name: &'a str, kind: &'a str) -> BoxFuture<'a, Result<Group, Fault>> {
         Box::pin(async move {
             let (wanted, kind) = (format!("{}.", name.trim_end_matches('.').to_ascii_lowercase()), RrType::from(kind));
             let client = self.client().await?;
@@ -178,6 +204,13 @@ impl Zone {
             let Some(config) = check.health_check_config.as_ref() else {
                 return Ok(Health::Unknown("its settings were not told".into()));
             };
+            if config.disabled != Some(true) && config.r#type == HealthCheckType::Calculated {
+                let mut children = Vec::new();
+                for child in config.child_health_checks() {
+                    children.push(self.child_health(child).await?);
+                }
+                return Ok(Health::by_children(config, &children));
+            }
             if let Some(known) = Health::by_settings(config) {
                 return Ok(known);
             }
@@ -185,6 +218,21 @@ impl Zone {
             let answer = self.aws.ask(Call::Read, "GetHealthCheckStatus", ask.send()).await?;
             Ok(Health::by_observations(config, answer.health_check_observations()))
         })
+    }
+
+    /// The health of what a calculated check counts; of one that counts others itself, nothing is known.
+    async fn child_health(&self, id: &str) -> Result<Health, Fault> {
+        let check = self.health_check(id).await?;
+        let calculated = |config: &HealthCheckConfig| config.r#type == HealthCheckType::Calculated;
+        match check.health_check_config.as_ref().is_some_and(calculated) {
+            true => Ok(Health::Unknown(format!("{} counts others itself", clean(id)))),
+            false => self.health(id).await,
+        }
+    }
+
+    /// Who speaks for the zone, asked for once.
+    pub async fn servers(&self) -> Result<&Vec<(String, SocketAddr)>, Fault> {
+        self.servers.get_or_try_init(|| self.find_servers()).await
     }
 
     /// The name servers that speak for the zone, with their addresses.
@@ -210,6 +258,17 @@ impl Zone {
         }
     }
 
+    /// Whether record changes come back through another region when that of the control plane fails. What is not told is a no.
+    pub fn is_accelerated(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let Ok(client) = self.client().await else { return false };
+            let ask = client.get_hosted_zone().id(&self.id);
+            let answer = self.aws.ask(Call::Read, "GetHostedZone", ask.send()).await.ok();
+            let features = answer.and_then(|answer| answer.hosted_zone?.features);
+            features.and_then(|it| it.accelerated_recovery_status) == Some(AcceleratedRecoveryStatus::Enabled)
+        })
+    }
+
     /// What each of the zone's name servers says, asked directly: no cache, no recursion.
     ///
     /// # Errors
@@ -217,7 +276,7 @@ impl Zone {
     pub fn ask_servers<'a>(&'a self, name: &'a str, kind: &'a str) -> BoxFuture<'a, Result<Vec<Said>, Fault>> {
         Box::pin(async move {
             let question = Question::new(name, kind, false).map_err(|why| self.unfit(why))?;
-            let servers = self.servers.get_or_try_init(|| self.find_servers()).await?;
+            let servers = self.servers().await?;
             let asking = servers.iter().map(|(server, address)| {
                 let question = &question;
                 async move { (server.clone(), ask(*address, question, PATIENCE).await) }

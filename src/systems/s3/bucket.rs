@@ -255,6 +255,16 @@ impl Bucket {
     }
 }
 
+impl Bucket {
+    /// Takes an object away; one that is not there is taken away, too. One attempt.
+    pub fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let ask = self.client().await?.delete_object().bucket(&self.name).key(key);
+            self.aws.ask(Call::Mutation, "DeleteObject", ask.send()).await.map(drop)
+        })
+    }
+}
+
 /// The answer to HEAD has no body that could name a code.
 fn is_missing(fault: &Fault) -> bool {
     fault.class == FaultClass::Permanent && fault.what.contains("(404)")

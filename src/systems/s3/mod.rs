@@ -1,7 +1,7 @@
 //! S3: a bucket in each region, and replication from one to the other. Nothing is promoted; what matters is how much has arrived.
 
 mod backups;
-mod bucket;
+pub(in crate::systems) mod bucket;
 mod replicate;
 mod steps;
 
@@ -17,7 +17,7 @@ use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::{Reading, Status};
 use crate::domain::ids::RegionId;
-use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
+use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, To, Undo, WayOut};
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
@@ -31,6 +31,10 @@ pub static KIND: SystemKind = SystemKind {
     name: "s3",
     title: "A bucket of Amazon S3 and its replica in the other region",
     ambient: false,
+    ways: &[
+        WayOut::new("primary_endpoint_url", To::Primary("primary_region"), "S3"),
+        WayOut::new("standby_endpoint_url", To::Standby("standby_region"), "S3"),
+    ],
     params: &[
         Param::required("primary_bucket", ParamType::Text, "the bucket of the primary region"),
         Param::required("standby_bucket", ParamType::Text, "the bucket of the standby region that it is replicated to"),

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, setsid, wait};
 
+use crate::outbound::tree::{MARK, mark};
+
 /// By this name the program knows that it is a keeper.
 const NAME: &str = "mayday-script";
 /// What opens the gate.
@@ -79,6 +81,7 @@ fn keep(words: Vec<OsString>) -> u8 {
     }
     let Some((program, arguments)) = words.split_first() else { return UNBEGUN };
     let mut command = Command::new(program);
+    command.envs(mark(getpid().as_raw_nonzero().get()).map(|mark| (MARK, mark)));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = match command.spawn() {
         Ok(child) => child,

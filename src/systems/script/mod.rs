@@ -28,17 +28,17 @@ use crate::domain::time::At;
 
 const COMMAND: Param = Param::required(
     "command",
-    ParamType::List,
+    ParamType::Command,
     "program and arguments; 0 is success, 75 says that nothing happened and it may be tried again",
 );
 const OBSERVE: Param = Param::optional(
     "observe",
-    ParamType::List,
+    ParamType::Command,
     "tells by its exit code whether it is done: 0 done, 1 not done, 2 in progress, 3 impossible",
 );
 const VERIFY: Param = Param::optional(
     "verify",
-    ParamType::List,
+    ParamType::Command,
     "tells whether the effect is there: 0 yes, 1 or 2 not yet, 3 never; `observe` when left out",
 );
 
@@ -48,19 +48,20 @@ pub static KIND: SystemKind = SystemKind {
     name: "script",
     title: "Commands of your own",
     ambient: true,
+    ways: &[],
     params: &[],
     probes: &[
         ProbeKind {
             name: "script.run",
             title: "A check that exits as Nagios plugins do: 0 ok, 1 warning, 2 critical, 3 unknown",
-            params: &[Param::required("command", ParamType::List, "program and arguments")],
+            params: &[Param::required("command", ParamType::Command, "program and arguments")],
         },
         ProbeKind {
             name: COUNT,
             title: "A command counts and sums up what stores hold: compared with the time before an incident",
             params: &[Param::required(
                 "command",
-                ParamType::List,
+                ParamType::Command,
                 "program and arguments; prints { name: { count, checksum } } as JSON, of what was written until $MAYDAY_UNTIL (RFC 3339)",
             )],
         },
@@ -80,7 +81,7 @@ pub static KIND: SystemKind = SystemKind {
             role: StepRole::Changes,
             undo: Undo::Revert,
             instead: "",
-            params: &[COMMAND, OBSERVE, VERIFY, Param::required("revert", ParamType::List, "takes it back")],
+            params: &[COMMAND, OBSERVE, VERIFY, Param::required("revert", ParamType::Command, "takes it back")],
         },
     ],
     backups: &[],

@@ -12,6 +12,7 @@ use crate::domain::plan::StepSpec;
 use crate::domain::process::{Fate, Process};
 use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
 use crate::domain::text::clean;
+use crate::outbound::program::is_found;
 use crate::outbound::tree::fate;
 
 /// How long `observe` and `verify` may take.
@@ -129,15 +130,6 @@ fn unstarted(why: String) -> Fault {
     Fault::permanent(KIND.name, why).means("nothing happened").next("see whether the engine's user can run it")
 }
 
-/// Whether the program is there; a name without a slash is looked for in `PATH`.
-fn found(program: &str) -> bool {
-    if program.contains('/') {
-        return std::path::Path::new(program).is_file();
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
-}
-
 #[async_trait]
 impl Step for Script {
     async fn observe(&self, begun: Option<&Begun>) -> Result<Observed, Fault> {
@@ -171,7 +163,7 @@ impl Step for Script {
             .into_iter()
             .filter_map(|words| words.first())
             .map(String::as_str)
-            .filter(|it| !found(it))
+            .filter(|it| !is_found(it))
             .collect();
         let program = match missing.as_slice() {
             [] => Guard::pass("program", "every program of the step is there"),

@@ -3,7 +3,7 @@
 use ratatui::text::{Line, Span};
 
 use crate::domain::command::Ask;
-use crate::domain::estate::Tier;
+use crate::domain::estate::{Estate, Tier};
 use crate::domain::kinds::Undo;
 use crate::domain::plan::{Gate, StepSpec};
 use crate::domain::recovery::Loss;
@@ -77,7 +77,10 @@ fn keys(look: &Look<'_>, run: &Run, spec: &StepSpec, step: &StepRun) -> Vec<(&'s
 pub fn ask(action: Action, run: &Run, spec: &StepSpec) -> Option<Ask> {
     let (id, step) = (run.id.clone(), spec.id.clone());
     match action {
-        Action::Confirm => Some(Ask::Confirm { run: id, step, phrase: spec.phrase.clone() }),
+        Action::Confirm => {
+            let seen = run.step(&step).and_then(|known| known.card.as_ref()).map(|card| card.at);
+            Some(Ask::Confirm { run: id, step, phrase: spec.phrase.clone(), seen })
+        }
         Action::Override => {
             let phrase = override_phrase(spec);
             Some(Ask::Override { run: id, step, phrase, reason: "-".into() })
@@ -117,6 +120,10 @@ fn compose(
     let what = format!("{} on {} · {}", spec.kind, spec.system, spec.role);
     out.push(Line::from(look.span(format::fit(&what, columns).into_owned(), Role::Dim)));
     out.extend(trouble(look, step, columns));
+    if let Some(changed) = step.changed.as_ref().filter(|_| step.phase == StepPhase::Gated) {
+        let words = format!("! {} ago: {}", age(look.since(changed.at)), changed.what.join("; "));
+        out.extend(labelled(look, "CHANGED", &words, Role::Warn, columns));
+    }
     if let Some(card) = &step.card {
         let done = step.phase.is_over() || step.phase == StepPhase::Verifying;
         out.extend(change(look, step, card, columns, brief));
@@ -184,7 +191,9 @@ fn change(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize, brie
     };
     let now =
         if step.phase.is_over() || step.phase.is_in_flight() { step.detail.as_str() } else { card.observed.words() };
-    if !now.is_empty() && step.fault.is_none() {
+    // What is now and what is to come are never the same words: then only the change is told.
+    let told = now.trim() == card.summary.trim() && !step.phase.is_over();
+    if !now.is_empty() && step.fault.is_none() && !told {
         out.extend(labelled(look, label, now, role, columns));
     }
     if !card.summary.is_empty() && !step.phase.is_over() {
@@ -252,10 +261,15 @@ fn guards(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize, brie
 
 /// What would be lost, against what may be.
 fn loss(look: &Look<'_>, card: &GateCard, columns: usize) -> Vec<Line<'static>> {
-    let Some((class, loss)) = card.loss else { return Vec::new() };
-    let target = look.snap.estate.rpo(class).map(|span| span.as_secs_f64());
+    let words = loss_words(&look.snap.estate, card).into_iter();
+    words.flat_map(|(words, role)| labelled(look, "loss", &words, role, columns)).collect()
+}
+
+fn loss_words(estate: &Estate, card: &GateCard) -> Option<(String, Role)> {
+    let (class, loss) = card.loss?;
+    let target = estate.rpo(class).map(|span| span.as_secs_f64());
     let name = format::class(class);
-    let (words, role) = match (loss, target) {
+    Some(match (loss, target) {
         (Loss::Unknown, _) => (format!("? unknown how much {name} data would be lost"), Role::Unknown),
         (Loss::Estimated { seconds } | Loss::Measured { seconds }, target) => {
             let over = target.is_some_and(|target| seconds > target);
@@ -266,8 +280,25 @@ fn loss(look: &Look<'_>, card: &GateCard, columns: usize) -> Vec<Line<'static>> 
                 if over { Role::Bad } else { Role::Good },
             )
         }
-    };
-    labelled(look, "loss", &words, role, columns)
+    })
+}
+
+/// What is at stake, in front of whoever types the name of the target: the form lies over the card.
+pub fn stakes(estate: &Estate, spec: &StepSpec, card: &GateCard) -> Vec<String> {
+    let target = estate.system(&spec.system).map_or("", |system| system.title.as_str());
+    let mut lines = vec![format!("{}: {}", spec.title, card.summary)];
+    lines.push(format!("target  {} ({target})", spec.system));
+    lines.extend(loss_words(estate, card).map(|(words, _)| format!("loss    {words}")));
+    lines.push(match card.undo {
+        Undo::PointOfNoReturn => "undo    ! There is no way back from it.".to_owned(),
+        Undo::Revert => "undo    It can be reverted.".to_owned(),
+        Undo::Nothing => "undo    It changes nothing.".to_owned(),
+    });
+    lines.extend(card.guards.iter().filter(|guard| guard.verdict == GuardVerdict::Warn).map(|guard| {
+        let mark = mark::guard(guard.verdict);
+        format!("{} {}: {}", mark.glyph, guard.name, guard.detail)
+    }));
+    lines
 }
 
 /// Undo, last time, projected finish and the age of the evidence.
@@ -287,7 +318,10 @@ fn outlook(look: &Look<'_>, run: &Run, step: &StepRun, card: &GateCard, columns:
     if matches!(step.phase, StepPhase::Gated | StepPhase::Blocked | StepPhase::Ready) {
         let (old, limit) = (look.since(card.at), look.snap.estate.policy.evidence_expires.as_secs_f64());
         let (words, role) = if old > limit {
-            (format!("! {} old: too old to act on; it is taken anew first", age(old)), Role::Warn)
+            (
+                format!("! {} old: looked at again when you confirm; goes on if nothing has changed", age(old)),
+                Role::Warn,
+            )
         } else {
             (format!("{} old, good for {}", age(old), length(limit)), Role::Text)
         };
@@ -312,7 +346,7 @@ fn readiness(look: &Look<'_>, run: &Run) -> (String, Role) {
 /// The projected finish against the RTO of the most urgent tier that is not recovered.
 fn finish(look: &Look<'_>, run: &Run, card: &GateCard) -> (String, Role) {
     let Some(projected) = card.projected else {
-        return ("? unknown: not every step left was ever timed".into(), Role::Unknown);
+        return ("? unknown: some steps left have no past timing".into(), Role::Unknown);
     };
     let incident = look.snap.state.incident.as_ref().filter(|incident| run.incident.as_ref() == Some(&incident.id));
     let verdicts = incident.map(|incident| verdict::rto(&look.snap.estate, incident, look.now)).unwrap_or_default();

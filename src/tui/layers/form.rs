@@ -8,6 +8,7 @@ use crate::domain::command::Ask;
 use crate::domain::comms::{Answers, HandOver};
 use crate::domain::ids::{ChannelId, ItemId, MessageId, RunId, StepId};
 use crate::domain::incident::Severity;
+use crate::domain::time::At;
 
 use super::super::format::{column, width, wrap};
 use super::super::keymap::Action;
@@ -28,6 +29,8 @@ pub struct Form {
     pub said: String,
     /// It was sent once already, and something was wrong: nobody is told of a mistake that he had no time to make.
     tried: bool,
+    /// A text of several lines was once asked about: whoever pasted it may not be at its end.
+    sure: bool,
 }
 
 /// One field.
@@ -55,9 +58,13 @@ pub enum Purpose {
     Declare,
     Severity,
     Note,
-    Close,
+    /// Whether it asks what is told with it.
+    Close {
+        tells: bool,
+    },
     Abandon(RunId),
-    Confirm(RunId, StepId),
+    /// With when the evidence was taken that was looked at.
+    Confirm(RunId, StepId, Option<At>),
     Override(RunId, StepId),
     /// Retry, skip, mark done or revert.
     Verb(Action, RunId, StepId),
@@ -93,7 +100,7 @@ impl Field {
 
     pub fn value(&self) -> String {
         match &self.value {
-            Value::Text { area, .. } => area.lines().concat().trim().to_owned(),
+            Value::Text { area, .. } => area.lines().join(" ").trim().to_owned(),
             Value::Choice { options, at } => options[*at].to_owned(),
         }
     }
@@ -101,6 +108,17 @@ impl Field {
     /// What has to be typed is told before it is.
     fn wants_phrase(&self) -> bool {
         matches!(&self.value, Value::Text { phrase: Some(_), .. })
+    }
+
+    /// How many lines were put into it: no key of a form makes a second one, a paste does.
+    fn lines(&self) -> usize {
+        match &self.value {
+            // The end of its only line is no second one.
+            Value::Text { area, .. } => {
+                area.lines().iter().rposition(|line| !line.trim().is_empty()).map_or(1, |last| last + 1)
+            }
+            Value::Choice { .. } => 1,
+        }
     }
 
     /// What is wrong with it, if anything.
@@ -134,6 +152,7 @@ impl Form {
             purpose,
             said: String::new(),
             tried: false,
+            sure: false,
         }
     }
     pub fn about(mut self, lines: impl IntoIterator<Item = String>) -> Self {
@@ -153,7 +172,13 @@ impl Form {
         matches!(self.fields[self.at].value, Value::Choice { .. })
     }
 
+    /// Whether the next Enter sends it.
+    pub fn is_at_end(&self) -> bool {
+        self.at + 1 == self.fields.len()
+    }
+
     pub fn type_key(&mut self, key: KeyEvent) {
+        self.sure = false;
         match &mut self.fields[self.at].value {
             Value::Text { area, .. } => edit_line(area, key),
             Value::Choice { options, at } => {
@@ -167,6 +192,7 @@ impl Form {
     }
 
     pub fn type_text(&mut self, text: &str) {
+        self.sure = false;
         if let Value::Text { area, .. } = &mut self.fields[self.at].value {
             area.insert_str(text);
         }
@@ -193,6 +219,10 @@ impl Form {
         if let Some(wrong) = self.fields[self.at].mistake() {
             self.tried = true;
             return Err(wrong);
+        }
+        let lines = self.fields[self.at].lines();
+        if lines > 1 && !std::mem::replace(&mut self.sure, true) {
+            return Err(format!("this text has {lines} lines → Enter once more takes it as it is"));
         }
         if self.at + 1 < self.fields.len() {
             self.at += 1;
@@ -236,7 +266,9 @@ impl Form {
                     }
                 }
                 Value::Text { area, .. } => {
-                    let (shown, column_at) = window(&area.lines().concat(), area.cursor().1, room);
+                    let (row, column_of) = (area.cursor().0, area.cursor().1);
+                    let before: usize = area.lines().iter().take(row).map(|line| line.chars().count() + 1).sum();
+                    let (shown, column_at) = window(&area.lines().join(" "), before + column_of, room);
                     if active {
                         cursor = Some((lines.len(), label + column_at));
                     }
@@ -289,6 +321,11 @@ pub fn window(text: &str, cursor: usize, columns: usize) -> (String, usize) {
 }
 
 impl Purpose {
+    /// Whether people are told or paged by it.
+    pub fn reaches_people(&self) -> bool {
+        matches!(self, Self::Declare | Self::HandOver | Self::RetryDelivery(..))
+    }
+
     /// The command, of what was filled in; `None` for what only changes the view.
     pub fn ask(&self, values: &[String]) -> Option<Ask> {
         let value = |at: usize| values.get(at).cloned().unwrap_or_default();
@@ -305,9 +342,12 @@ impl Purpose {
             }
             Self::RetryDelivery(message, channel) => Ask::RetryDelivery { message, channel, reason: value(0) },
             Self::Note => Ask::Note { text: value(0) },
-            Self::Close => Ask::CloseIncident { note: value(0), despite: value(1) },
+            Self::Close { tells: true } => {
+                Ask::CloseIncident { note: value(0), despite: value(2), tell: value(1) == CLOSINGS[0] }
+            }
+            Self::Close { tells: false } => Ask::CloseIncident { note: value(0), despite: value(1), tell: false },
             Self::Abandon(run) => Ask::Abandon { run, reason: value(0) },
-            Self::Confirm(run, step) => Ask::Confirm { run, step, phrase: value(0) },
+            Self::Confirm(run, step, seen) => Ask::Confirm { run, step, phrase: value(0), seen },
             Self::Override(run, step) => Ask::Override { run, step, phrase: value(0), reason: value(1) },
             Self::Verb(action, run, step) => verb(action, run, step, value(0))?,
             Self::Tick(item) => Ask::TickItem { item, note: value(0) },
@@ -318,6 +358,9 @@ impl Purpose {
         })
     }
 }
+
+/// What can be told with the end of an incident.
+pub const CLOSINGS: &[&str] = &["tell everyone `resolved`", "tell nothing"];
 
 /// What there is to choose instead of the answers.
 pub const SEVERITIES: &[&str] = &["by the answers", "sev1", "sev2", "sev3", "sev4"];
@@ -350,6 +393,16 @@ mod tests {
         assert_eq!(window("hello world", 11, 6), ("world".into(), 5));
         assert_eq!(window("日本語", 3, 4), ("語".into(), 2));
         assert_eq!(window("", 0, 1), (String::new(), 0));
+    }
+
+    #[test]
+    fn a_text_of_several_lines_is_not_sent_by_the_first_enter() {
+        let mut form = Form::new("t", Purpose::Note, vec![Field::text("note", "")]);
+        form.type_text("it failed\nat noon");
+        assert!(form.submit().unwrap_err().contains("2 lines"));
+        form.type_text(" sharp");
+        assert!(form.submit().is_err(), "what was typed since is asked about again");
+        assert_eq!(form.submit().unwrap(), Some(vec!["it failed at noon sharp".into()]));
     }
 
     #[test]

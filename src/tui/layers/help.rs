@@ -33,5 +33,12 @@ pub fn lines(look: &Look<'_>, here: Context, columns: usize) -> Vec<Line<'static
     lines.push(Line::from(
         look.span("Faint keys are not bound now: they need an armed cockpit that is not read-only.", Role::Dim),
     ));
+    let options = &look.app.options;
+    if !options.about.is_empty() {
+        lines.extend([Line::default(), heading(look, "this engine")]);
+        let all =
+            options.about.iter().chain(&options.told).flat_map(|line| wrap(line, columns.saturating_sub(2).max(10)));
+        lines.extend(all.map(|line| Line::from(look.span(format!("  {line}"), Role::Text))));
+    }
     lines
 }

@@ -83,7 +83,7 @@ pub enum Text {
     Contacts,
     /// A document as Mayday writes it.
     Markdown(String),
-    /// What is unprotected, and how clients come home.
+    /// What is unprotected, and how to move clients back.
     WayBack,
 }
 

@@ -58,7 +58,7 @@ impl Palette {
         self.at = 0;
     }
     pub fn type_text(&mut self, text: &str) {
-        self.area.insert_str(text);
+        self.area.insert_str(text.replace('\n', " "));
         self.at = 0;
     }
     fn query(&self) -> String {
@@ -96,12 +96,12 @@ impl Palette {
             lines.push(Line::from(line));
         }
         if found.is_empty() {
-            lines.push(Line::from(look.span("  nothing is called that", Role::Dim)));
+            lines.push(Line::from(look.span("  no match", Role::Dim)));
         }
         while lines.len() <= room {
             lines.push(Line::default());
         }
-        let mut sheet = Sheet::new("what shall be done?", lines, columns);
+        let mut sheet = Sheet::new("find an action", lines, columns);
         sheet.cursor = Some((0, width(": ") + cursor));
         sheet.keys = vec![("Enter", "do it".into()), ("↑/↓", "choose".into()), ("Esc", "back".into())];
         sheet

@@ -60,7 +60,7 @@ fn how(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     } else if app.armed().is_none() {
         (format!("a live run needs an armed cockpit: {}", keymap::key(Action::Arm)), Role::Warn)
     } else {
-        ("ready to run live: every gate still asks".to_owned(), Role::Good)
+        ("armed: every gate will ask".to_owned(), Role::Good)
     };
     let lines = wrap(&format!("{}: {words}", Mode::Live), columns).into_iter();
     lines.map(|text| Line::from(look.span(text, role))).collect()

@@ -32,12 +32,14 @@ pub struct Tell {
     /// The audience whose text is edited next.
     pub chosen: usize,
     editor: Option<Box<TextArea<'static>>>,
+    /// It is about an incident that is closed.
+    pub afterwards: bool,
     pub scroll: Scroll,
 }
 
 impl Tell {
-    pub fn new(drafts: Vec<Message>, at: usize) -> Self {
-        Self { drafts, at, edits: BTreeMap::new(), chosen: 0, editor: None, scroll: Scroll::default() }
+    pub fn new(drafts: Vec<Message>, at: usize, afterwards: bool) -> Self {
+        Self { drafts, at, edits: BTreeMap::new(), chosen: 0, editor: None, afterwards, scroll: Scroll::default() }
     }
 
     pub fn is_editing(&self) -> bool {
@@ -110,7 +112,9 @@ impl Tell {
         let draft = self.drafts.get(self.at)?;
         let own = self.edits.iter().filter(|((at, _), _)| *at == self.at);
         let texts = own.map(|((_, audience), text)| (*audience, text.clone())).collect();
-        Some(Ask::Tell { purpose: draft.purpose, texts, audiences: Vec::new(), note: String::new() })
+        let incident = self.afterwards.then(|| draft.incident.clone());
+        let (audiences, note, despite) = (Vec::new(), String::new(), String::new());
+        Some(Ask::Tell { purpose: draft.purpose, texts, audiences, note, incident, despite })
     }
 
     pub fn sheet(&self, look: &Look<'_>, most: usize) -> Sheet {
@@ -127,7 +131,11 @@ impl Tell {
         }
         let title = match (self.is_editing(), self.audience()) {
             (true, Some(audience)) => format!("edit for {audience}: the first line is the subject"),
-            _ => "tell everyone".into(),
+            _ => match self.drafts.get(self.at).filter(|_| self.afterwards) {
+                Some(draft) => format!("tell everyone of {}, which is closed", draft.incident),
+                None if self.drafts.get(self.at).is_some_and(|draft| draft.drill) => "tell the team: a DRILL".into(),
+                None => "tell everyone".into(),
+            },
         };
         let mut sheet = Sheet::new(title, lines, columns);
         sheet.cursor = cursor;
@@ -144,12 +152,14 @@ impl Tell {
         let mut keys = Vec::new();
         match look.app.armed() {
             None => keys.push((keymap::key(Action::Arm), "arm, to be able to send".into())),
-            Some(_) => keys.push(("Enter", format!("send; {back} to take it back"))),
+            Some(_) if look.app.typing.is_settled() => keys.push(("Enter", format!("send; {back} to take it back"))),
+            // What was typed ahead is not taken for an answer.
+            Some(_) => keys.push(("Enter", "…".into())),
         }
         keys.extend([
             ("←/→", "other status".into()),
             ("e", "edit".into()),
-            ("Tab", "whose text".into()),
+            ("Tab", "next audience".into()),
             ("Esc", "back".into()),
         ]);
         keys
@@ -205,13 +215,14 @@ impl Tell {
         lines
     }
 
-    /// Everybody it goes to, whoever's text is shown: `1/3  ▸ internal │ public │ customers`
+    /// Everybody it goes to, whoever's text is shown: `1/3 ▸ internal · public · customers`
     fn tabs(&self, look: &Look<'_>, audiences: &[Audience], columns: usize) -> Line<'static> {
-        let mut spans = vec![look.span(format!("{}/{}  ", self.chosen + 1, audiences.len()), Role::Strong)];
+        let mut spans = vec![look.span(format!("{}/{} ", self.chosen + 1, audiences.len()), Role::Strong)];
         for (at, audience) in audiences.iter().enumerate() {
             let chosen = at == self.chosen;
-            let gap = if at > 0 { " │ " } else { "" };
-            spans.push(look.span(gap, Role::Rule));
+            if at > 0 {
+                spans.push(look.span(" · ", Role::Rule));
+            }
             let mark = if chosen { "▸ " } else { "" };
             spans.push(look.span(format!("{mark}{audience}"), if chosen { Role::Accent } else { Role::Text }));
         }

@@ -9,10 +9,10 @@ use crate::domain::checklist::Standing;
 use crate::domain::ids::ItemId;
 use crate::domain::walkthrough::{self, Act, Fact, Key, Page, Stage};
 
-use super::super::advice::Advice;
+use super::super::advice::{Advice, press};
 use super::super::app::{App, Scroll};
 use super::super::format::{age, column, fit, width, wrap};
-use super::super::keymap::{self, Action};
+use super::super::keymap::{self, Action, Danger};
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
@@ -94,15 +94,23 @@ pub fn action(act: Act) -> Action {
 /// What to do on this page, for the line that always says what is next.
 pub fn advice(app: &App, walk: &Walk) -> Option<Advice> {
     let page = page(app, walk)?;
+    let last = pages(app).last().is_some_and(|last| last.key == page.key);
     let act = page.acts.first().copied().filter(|_| !page.done);
     let Some(act) = act else {
-        let text = match page.done {
-            true => "done; on to the next page".to_owned(),
-            false => "nothing to press here; on to the next page, or wait".to_owned(),
-        };
-        return Some(Advice { key: Some(keymap::key(Action::NextPage)), text, role: Role::Good });
+        return Some(match (page.done, last) {
+            (true, true) => press(Action::Back, Role::Good, "done: this was the last page, back to the cockpit"),
+            (true, false) => press(Action::NextPage, Role::Good, "done; on to the next page"),
+            (false, true) => press(Action::Back, Role::Good, "nothing to press here; back to the cockpit, or wait"),
+            (false, false) => {
+                press(Action::NextPage, Role::Good, "nothing to press here; on to the next page, or wait")
+            }
+        });
     };
-    Some(Advice { key: Some(keymap::key(Action::GoOn)), text: words(&page, act), role: Role::Warn })
+    let changes = keymap::of(action(act)).danger == Danger::Changes || act == Act::RunPlan;
+    if changes && app.armed().is_none() && !app.read_only {
+        return Some(press(Action::Arm, Role::Warn, format!("arm this cockpit, to {}", words(&page, act))));
+    }
+    Some(press(Action::GoOn, Role::Warn, words(&page, act)))
 }
 
 /// What `Enter` does, in a few words.

@@ -27,7 +27,7 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     lines.push(heading(look, "unprotected"));
     let gaps = unprotected(&snap.estate, &snap.state, &snap.live.surveys, &snap.live.probes, look.now);
     if gaps.is_empty() {
-        lines.push(text(look, "✓ nothing: a copy of everything lies outside the serving region", Role::Good));
+        lines.push(text(look, "✓ nothing: a copy of everything is outside the serving region", Role::Good));
     }
     for it in gaps {
         let role = if it.gap == Gap::Backup { Role::Warn } else { Role::Bad };
@@ -45,10 +45,8 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         lines.push(heading(look, "the way home"));
         match home_is_sound(&snap.estate, &snap.state, &snap.live.surveys, &snap.live.probes, &moved.from, look.now) {
             Ok(()) => {
-                let words = format!(
-                    "✓ clients could be brought back to {}: B starts the failback, every gate asks",
-                    moved.from
-                );
+                let words =
+                    format!("✓ clients can be moved back to {}: B starts the failback, every gate asks", moved.from);
                 lines.extend(wrap(&words, room).iter().map(|part| text(look, part, Role::Good)));
             }
             Err(why) => {
@@ -63,10 +61,14 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
 
 /// How long the run can still be taken back, in words.
 pub fn window(look: &Look<'_>, moved: &Moved) -> (String, Role) {
-    match Window::of(&look.snap.state, moved, &look.snap.estate.policy, look.now) {
+    match Window::of(&look.snap.estate, &look.snap.state, moved, &look.snap.live.probes, look.now) {
         Window::Open(left) => (format!("can be reverted for {} more: V", clock(left)), Role::Warn),
-        Window::Closed => ("the commit window has closed: only a failback comes back".into(), Role::Dim),
-        Window::Built => ("a later run builds on it: only a failback comes back".into(), Role::Dim),
+        Window::Against(left, why) => {
+            (format!("should not be reverted ({} left, V overrides): {}", clock(left), why.join("; ")), Role::Bad)
+        }
+        Window::Nothing => ("nothing of it can be reverted: only a failback moves clients back".into(), Role::Dim),
+        Window::Closed => ("the commit window has closed: only a failback moves clients back".into(), Role::Dim),
+        Window::Built => ("a later run builds on it: only a failback moves clients back".into(), Role::Dim),
     }
 }
 

@@ -34,7 +34,8 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
         );
     }
     let wrong = judged.iter().filter(|(_, judged)| judged.worth != Worth::Fresh).count();
-    let aside = if wrong == 0 { format!("{} fresh", judged.len()) } else { format!("{wrong} of {} not", judged.len()) };
+    let aside =
+        if wrong == 0 { format!("{} fresh", judged.len()) } else { format!("{wrong} of {} not fresh", judged.len()) };
     Body { head: vec![restores(look, columns)], lines, aside, ..Body::default() }
 }
 

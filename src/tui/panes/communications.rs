@@ -2,9 +2,9 @@
 
 use ratatui::text::{Line, Span};
 
-use crate::domain::comms::{Posted, Purpose, due, moment, standing};
+use crate::domain::comms::{PageStanding, Posted, Purpose, due, left_open, moment, page_standing, standing, unreached};
 use crate::domain::incident::Incident;
-use crate::domain::time::{At, after, seconds_between};
+use crate::domain::time::{At, seconds_between};
 
 use super::super::format::{age, clock, column, fit, name, width};
 use super::super::keymap::{self, Action};
@@ -20,11 +20,15 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     let speaks = !look.snap.estate.channels.is_empty();
     if let Some(incident) = look.snap.state.incident.as_ref().filter(|_| speaks) {
         lines.extend(next(look, columns));
-        lines.extend(page(look, incident, columns));
+        lines.extend(failed(look, columns));
+        lines.extend(page(look, columns));
         lines.extend(people(look, incident, columns));
         lines.push(Line::default());
     }
-    let messages = look.snap.state.outbox.messages.iter().rev();
+    lines.extend(afterwards(look, columns));
+    let state = &look.snap.state;
+    let other = |posted: &&Posted| state.incident.as_ref().is_some_and(|it| it.id != posted.message.incident);
+    let messages = state.outbox.messages.iter().rev().filter(|it| !other(it) || !it.is_settled());
     let said: Vec<Line<'static>> = messages.flat_map(|posted| message(look, posted, columns)).collect();
     if said.is_empty() {
         lines.extend(ways(look, columns));
@@ -33,6 +37,28 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     let open = look.snap.state.outbox.messages.iter().filter(|posted| !posted.is_settled()).count();
     let aside = if open > 0 { format!("{open} on the way") } else { String::new() };
     Body { lines, aside, ..Body::default() }
+}
+
+/// The newest update, where it reached nobody.
+fn failed(look: &Look<'_>, columns: usize) -> Option<Line<'static>> {
+    let it = unreached(&look.snap.estate, &look.snap.state)?;
+    let who: Vec<&str> = it.audiences.iter().map(|audience| audience.word()).collect();
+    let retry = keymap::key(Action::Retry);
+    let words = match it.everybody {
+        true => format!("{} reached NOBODY: it does not count as told → {retry} tries it again", it.message),
+        false => format!("{} did not reach {} → {retry} tries it again", it.message, who.join(", ")),
+    };
+    Some(row(look, "FAILED", &words, Role::Bad, columns))
+}
+
+/// What the last incident has left open outside.
+fn afterwards(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
+    let Some(left) = left_open(&look.snap.estate, &look.snap.state, look.now) else { return Vec::new() };
+    let words = format!("{} is closed, and this is open outside → {} tells", left.incident, keymap::key(Action::Tell));
+    let mut lines = vec![row(look, "closed", &words, Role::Warn, columns)];
+    lines.extend(left.lines().into_iter().map(|(tone, words)| row(look, "", &words, mark::tone(tone), columns)));
+    lines.push(Line::default());
+    lines
 }
 
 /// How soon the next update is due: the words and how they are meant. Amber comes before red.
@@ -52,7 +78,7 @@ fn next(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         return vec![row(look, "sending", &words, Role::Warn, columns)];
     }
     let Some(next) = due(&look.snap.estate, &look.snap.state) else {
-        return vec![row(look, "next", "nothing is due: the end has been told", Role::Good, columns)];
+        return vec![row(look, "next", "nothing is due: `resolved` was told", Role::Good, columns)];
     };
     let (when, role) = countdown(look, next.at);
     let moved = if next.moved { "! " } else { "" };
@@ -62,34 +88,29 @@ fn next(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     ]
 }
 
-fn page(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'static>> {
-    let outbox = &look.snap.state.outbox;
-    if let Some(known) = &outbox.acknowledged {
-        let words = format!("acknowledged by {} at {}", known.by, moment(known.at));
-        return vec![row(look, "page", &words, Role::Good, columns)];
-    }
+fn page(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     let key = keymap::key(Action::Acknowledge);
-    let Some(page) = outbox.page(&incident.id) else {
-        return vec![row(
-            look,
-            "page",
-            &format!("nobody was paged → o: whom to call, {key} acknowledges"),
-            Role::Warn,
-            columns,
-        )];
-    };
-    let within = look.snap.estate.comms.acknowledge(incident.severity);
-    let left = -look.since(after(page.message.send_at, within.0));
-    let (words, role) = if left > 0.0 {
-        (format!("nobody has acknowledged; escalates in {} → {key}", clock(left)), Role::Warn)
-    } else {
-        (
-            format!(
-                "NOBODY has acknowledged for {} → {key}, or o: whom to call",
-                age(look.since(page.message.send_at))
-            ),
-            Role::Bad,
-        )
+    let Some(standing) = page_standing(&look.snap.estate, &look.snap.state) else { return Vec::new() };
+    let (words, role) = match standing {
+        PageStanding::Acknowledged(known) => {
+            (format!("acknowledged by {} at {}", known.by, moment(known.at)), Role::Good)
+        }
+        PageStanding::Over => ("over: `resolved` was told, and nobody is awaited any more".to_owned(), Role::Good),
+        PageStanding::Nobody => (format!("nobody was paged → o: whom to call, {key} acknowledges"), Role::Warn),
+        PageStanding::Open { escalates: Some(at), .. } if look.since(at) < 0.0 => {
+            (format!("nobody has acknowledged; escalates in {} → {key}", clock(-look.since(at))), Role::Warn)
+        }
+        PageStanding::Open { since, escalates: None, escalated: false } => {
+            let waits = age(look.since(since));
+            let words =
+                format!("NOBODY has acknowledged for {waits}, and nobody else is woken → {key}, or o: whom to call");
+            (words, Role::Bad)
+        }
+        PageStanding::Open { since, escalated, .. } => {
+            let also = if escalated { ", the escalation was paged too" } else { "" };
+            let waits = age(look.since(since));
+            (format!("NOBODY has acknowledged for {waits}{also} → {key}, or o: whom to call"), Role::Bad)
+        }
     };
     vec![row(look, "page", &words, role, columns)]
 }

@@ -5,6 +5,7 @@ use ratatui::text::Line;
 use crate::domain::estate::SystemSpec;
 use crate::domain::health::Status;
 use crate::domain::recovery::{Member, Role as Part};
+use crate::domain::remedy;
 
 use super::super::format::{self, age, class, column, fit, lag, length, width};
 use super::super::look::Look;
@@ -33,7 +34,8 @@ pub fn body(look: &Look<'_>, Room { columns, height }: Room) -> Body {
         lines.push(title(look, store, columns));
         lines.extend(self::members(look, store, columns, each));
     }
-    Body { lines, aside: "what survives the serving region".into(), short: "what survives".into(), ..Body::default() }
+    let aside = "copies outside the serving region".into();
+    Body { lines, aside, short: "copies outside".into(), ..Body::default() }
 }
 
 /// The store and its class; how old the copy is that would survive, and how old this knowledge is.
@@ -64,9 +66,11 @@ fn title(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Line<'static> {
     line.right(Piece::from(look.span(exposed, role)).rank(0).stays());
     let kind = look.span(format!(" {}", store.class.map_or("", class)), Role::Faint);
     let seen = look.span(format!("  {seen}"), seen_role);
-    // Where there is no room for both, trouble goes first.
+    // Where the row of a member says it already, it is not said twice.
+    let down = remedy::unseen_down(look.snap, store, look.now).map(|why| look.span(format!(" ✗ {why}"), Role::Bad));
+    // Where there is no room for all, trouble goes first: no pane is calmer than the timeline.
     let pieces = if seen_role == Role::Warn { [seen, kind] } else { [kind, seen] };
-    for piece in pieces {
+    for piece in down.into_iter().chain(pieces) {
         line.left(piece);
     }
     line.into_line()
@@ -133,7 +137,6 @@ fn member(look: &Look<'_>, member: &Member, columns: usize) -> Line<'static> {
     };
     let region = member.region.as_ref().map(|region| region.as_str());
     let wide = columns >= 3 + 8 + 20 + 1 + REGION + 11;
-    // Where there is much room, a name has what it needs, and what was seen of it the rest.
     let behind = if wide { column(&behind, 10) } else { behind };
     // Where there is much room, a name has what it needs, and what was seen of it the rest; how far it is behind is never cut.
     let name = if wide { (columns / 3).clamp(20, 32) } else { columns.saturating_sub(3 + 8 + 1 + width(&behind)) };

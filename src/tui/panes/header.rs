@@ -6,23 +6,27 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget};
 
 use crate::domain::clock::{self as clocks_of, Drift};
-use crate::domain::comms::due;
+use crate::domain::comms::{PageStanding, due, page_standing, unreached};
+use crate::domain::decide::clocks_if_declared;
 use crate::domain::estate::{DataClass, Tier};
+use crate::domain::incident::Clocks;
 use crate::domain::outlook::outlook;
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Loss;
+use crate::domain::remedy;
 use crate::domain::time::seconds_between;
 use crate::domain::verdict::{self, RpoVerdict, RtoVerdict};
 
 use super::super::app::{App, Link};
 use super::super::format::{self, age, clock, column, length, right, width};
+use super::super::keymap::{self, Action};
 use super::super::look::Look;
 use super::super::theme::Role;
 use super::super::widgets::digits;
 use super::super::widgets::gauge::Gauge;
 use super::super::widgets::row::{Piece, Row, cut_line};
-use super::drills;
 use super::headline::{self, rank};
+use super::{Pane, drills};
 
 /// Clocks take so many rows.
 pub const CLOCKS: u16 = 3;
@@ -63,7 +67,7 @@ pub fn bar(app: &App, look: Option<&Look<'_>>, area: Rect, buffer: &mut Buffer) 
             }
         }
     }
-    for piece in status(app, bar).into_iter().rev() {
+    for piece in status(app, bar, area.width >= NAMED).into_iter().rev() {
         row.right(piece);
     }
     let line = row.into_line();
@@ -85,7 +89,7 @@ fn calm(look: &Look<'_>, bar: ratatui::style::Style) -> Vec<Piece> {
 }
 
 /// HOLD, whether this cockpit may act, and how the engine is reached, with the age of what is on screen; each with its rank.
-fn status(app: &App, bar: ratatui::style::Style) -> Vec<Piece> {
+fn status(app: &App, bar: ratatui::style::Style, wide: bool) -> Vec<Piece> {
     let theme = &app.theme;
     let piece = |text: String, style, rank| Piece::from(Span::styled(text, style)).rank(rank);
     let mut out = Vec::new();
@@ -94,7 +98,9 @@ fn status(app: &App, bar: ratatui::style::Style) -> Vec<Piece> {
     }
     let held = app.mirror.as_ref().is_some_and(|mirror| mirror.state.hold.is_some());
     if held {
-        out.push(piece(" HOLD ".into(), theme.of(Role::BadgeWarn), rank::ALARM).stays());
+        let badge = theme.of(Role::BadgeWarn);
+        let long = Piece::from(Span::styled(keyed("HOLD", Action::Hold), badge));
+        out.push(long.or(Span::styled(" HOLD ", badge)).rank(rank::ALARM).stays());
     }
     let drift = app.mirror.as_ref().map_or_else(Drift::default, |mirror| mirror.state.clock.drift);
     if !drift.is_none() {
@@ -105,11 +111,12 @@ fn status(app: &App, bar: ratatui::style::Style) -> Vec<Piece> {
     if here > 1 {
         out.push(piece(format!(" {here} here "), bar.patch(theme.of(Role::Dim)), rank::OTHERS));
     }
-    out.extend(update(app, bar).map(|span| Piece::from(span).rank(rank::UPDATE)));
+    out.extend(page(app).filter(|_| wide).map(|span| Piece::from(span).rank(rank::PAGE)));
+    out.extend(update(app, bar).map(|piece| piece.rank(rank::UPDATE)));
     out.push(match app.armed() {
         _ if app.read_only => piece(" read-only ".into(), theme.of(Role::BadgeCalm), rank::ARMED),
         Some(left) => piece(format!(" ARMED {}m ", (left / 60.0).ceil()), theme.of(Role::BadgeArmed), rank::ARMED),
-        None => piece(" looking ".into(), theme.of(Role::BadgeCalm), rank::ARMED),
+        None => piece(" view only ".into(), theme.of(Role::BadgeCalm), rank::ARMED),
     });
     out.push(reached(app, bar));
     out
@@ -141,20 +148,61 @@ fn reached(app: &App, bar: ratatui::style::Style) -> Piece {
     }
 }
 
-/// What is about to go out and can be taken back, or when the next update is due: amber, then red.
-fn update(app: &App, bar: ratatui::style::Style) -> Option<Span<'static>> {
+/// That nobody else will be woken while the page is not acknowledged.
+fn page(app: &App) -> Option<Span<'static>> {
+    let mirror = app.mirror.as_ref()?;
+    match page_standing(&mirror.estate, &mirror.state)? {
+        PageStanding::Open { escalates: None, escalated: false, .. } => {
+            let words = format!(" NO ESCALATION · {} ", Pane::Communications.key());
+            Some(Span::styled(words, app.theme.of(Role::BadgeWarn)))
+        }
+        _ => None,
+    }
+}
+
+/// What is about to go out and can be taken back, who was not reached, or when the next update is due: amber, then red.
+fn update(app: &App, bar: ratatui::style::Style) -> Option<Piece> {
     let (mirror, now, theme) = (app.mirror.as_ref()?, app.now(), &app.theme);
+    // Its key is part of every form: a badge that does not say what to press is of no help.
+    let forms = |long: String, short: String, role| {
+        let style = theme.of(role);
+        Piece::from(Span::styled(long, style)).or(Span::styled(short, style))
+    };
     if let Some(posted) = mirror.state.outbox.recallable(now) {
         let left = seconds_between(now, posted.message.send_at).ceil();
-        return Some(Span::styled(format!(" SENDING in {left:.0}s, u takes back "), theme.of(Role::BadgeWarn)));
+        let long = format!(" SENDING in {left:.0}s, {} takes back ", keymap::key(Action::Tell));
+        return Some(forms(long, keyed(&format!("SENDING {left:.0}s"), Action::Tell), Role::BadgeWarn));
+    }
+    if let Some(it) = unreached(&mirror.estate, &mirror.state) {
+        let key = Pane::Communications.key();
+        let who: Vec<&str> = it.audiences.iter().map(|audience| audience.word()).collect();
+        let (long, short) = match it.everybody {
+            true => (format!(" UPDATE FAILED · {key} "), format!(" FAILED · {key} ")),
+            false => (format!(" {} NOT TOLD · {key} ", who.join(", ")), format!(" NOT TOLD · {key} ")),
+        };
+        return Some(forms(long, short, Role::BadgeBad));
     }
     let next = due(&mirror.estate, &mirror.state)?;
     let left = seconds_between(now, next.at);
     Some(match left {
-        left if left < 0.0 => Span::styled(format!(" UPDATE OVERDUE {} ", age(-left)), theme.of(Role::BadgeBad)),
-        left if left < 120.0 => Span::styled(format!(" update due {} ", clock(left)), theme.of(Role::BadgeWarn)),
-        left => Span::styled(format!(" update {}m ", (left / 60.0).floor()), bar.patch(theme.of(Role::Dim))),
+        left if left < 0.0 => {
+            let long = keyed(&format!("UPDATE OVERDUE {}", age(-left)), Action::Tell);
+            forms(long, keyed("OVERDUE", Action::Tell), Role::BadgeBad)
+        }
+        left if left < 120.0 => {
+            let long = keyed(&format!("update due {}", clock(left)), Action::Tell);
+            forms(long, keyed(&format!("due {}", clock(left)), Action::Tell), Role::BadgeWarn)
+        }
+        left => {
+            let words = format!(" update {}m ", (left / 60.0).floor());
+            Span::styled(words, bar.patch(theme.of(Role::Dim))).into()
+        }
     })
+}
+
+/// A badge with the key that deals with it: ` UPDATE OVERDUE 27s · u `.
+fn keyed(words: &str, action: Action) -> String {
+    format!(" {words} · {} ", keymap::key(action))
 }
 
 /// The three rows of clocks: RTO per tier on the left, RPO per data class on the right; big digits where there is room.
@@ -164,7 +212,8 @@ pub fn clocks(look: &Look<'_>, area: Rect, buffer: &mut Buffer) {
     let columns = usize::from(area.width);
     let state = &look.snap.state;
     let verdicts = state.incident.as_ref().map(|it| verdict::rto(&look.snap.estate, it, look.now)).unwrap_or_default();
-    let needs = Widths::needs(&verdicts);
+    let ghost = if state.incident.is_none() { ghost(look) } else { None };
+    let needs = if ghost.is_some() { LABEL + TIER + GHOST + 1 } else { Widths::needs(&verdicts) };
     // What is promised is read together with what is spent: the clocks have what they need first.
     let rpo = (columns * 9 / 20)
         .max(RPO.min(columns.saturating_sub(needs)))
@@ -182,7 +231,10 @@ pub fn clocks(look: &Look<'_>, area: Rect, buffer: &mut Buffer) {
                 .map(|row| (rto_line(look, row, rtos.next(), &fit), rpo_line(look, row, rpos.next(), rpo)))
                 .collect()
         }
-        None => (0..CLOCKS).map(|row| (target_line(look, row), exposure_line(look, row, rpo))).collect(),
+        None => {
+            let left = |row| target_line(look, row, ghost.as_ref(), rto.saturating_sub(1));
+            (0..CLOCKS).map(|row| (left(row), exposure_line(look, row, rpo))).collect()
+        }
     };
     for (row, (left, right)) in (area.y..).zip(lines) {
         let (left, right) = (cut_line(left, rto.saturating_sub(1)), cut_line(right, rpo));
@@ -206,6 +258,8 @@ struct Widths {
 
 const LABEL: usize = 5;
 const TIER: usize = 9;
+/// `! would be 12:34 of 5:00`
+const GHOST: usize = 24;
 
 impl Widths {
     /// The columns that clock, promise and what is left of it take.
@@ -344,16 +398,33 @@ fn class_line(
     line.into_line()
 }
 
-/// In peace: what was promised.
-fn target_line(look: &Look<'_>, row: u16) -> Line<'static> {
+/// The clocks that would count if what is seen were declared now; `None` while there is nothing to declare.
+fn ghost(look: &Look<'_>) -> Option<Clocks> {
+    remedy::trouble(look.snap, look.now)?;
+    let clocks = clocks_if_declared(&look.snap.estate, &look.snap.state, look.now);
+    (!clocks.t0_is_declaration).then_some(clocks)
+}
+
+/// In peace: what was promised. In trouble that nobody has declared: how much of it has gone by.
+fn target_line(look: &Look<'_>, row: u16, ghost: Option<&Clocks>, columns: usize) -> Line<'static> {
     let tier = Tier::ALL.get(usize::from(row)).copied();
     let found = tier.and_then(|tier| Some((tier, look.snap.estate.rto(tier)?)));
     let Some((tier, target)) = found else { return Line::from(label(look, row, "RTO")) };
-    Line::from(vec![
-        label(look, row, "RTO"),
-        look.span(column(tier.word(), 9), Role::Text),
-        look.span(format!("○ target {}", clock(target.as_secs_f64())), Role::Dim),
-    ])
+    let target = target.as_secs_f64();
+    let gone = ghost.and_then(|ghost| ghost.t0.get(&tier)).map(|t0| seconds_between(*t0, look.now).max(0.0));
+    let (words, promise, role) = match gone {
+        None => (format!("○ target {}", clock(target)), String::new(), Role::Dim),
+        Some(gone) if gone > target => {
+            (format!("✗ would be {}", clock(gone)), format!(" of {}", clock(target)), Role::Bad)
+        }
+        Some(gone) => (format!("! would be {}", clock(gone)), format!(" of {}", clock(target)), Role::Warn),
+    };
+    let mut line = Row::new(columns);
+    line.left(Piece::from(label(look, row, "RTO")).or(" ").rank(3));
+    line.left(Piece::from(look.span(column(tier.word(), TIER), Role::Text)).rank(0).stays());
+    line.left(Piece::from(look.span(words, role)).rank(1).stays());
+    line.left(Piece::from(look.span(promise, role)).rank(2));
+    line.into_line()
 }
 
 /// In peace: what would be lost if the serving region vanished now. The worst datastore of the class counts; unknown is worst.

@@ -20,18 +20,22 @@ pub mod rank {
     pub const REGION: usize = 0;
     pub const SEVERITY: usize = 1;
     pub const LEFT: usize = 2;
+    /// That it is no earnest: a rehearsal, a drill.
+    pub const PRACTICE: usize = 3;
     /// HOLD, an engine that is lost, a clock that is off.
-    pub const ALARM: usize = 3;
-    pub const ARMED: usize = 4;
-    pub const UPDATE: usize = 5;
-    pub const PHASE: usize = 6;
+    pub const ALARM: usize = 4;
+    pub const ARMED: usize = 5;
+    pub const UPDATE: usize = 6;
+    /// That nobody else will be woken.
+    pub const PAGE: usize = 7;
+    pub const PHASE: usize = 8;
     /// Whose clock it is: the rows below say it, too.
-    pub const TIER: usize = 7;
-    pub const OTHERS: usize = 8;
-    pub const LIVE: usize = 9;
-    pub const ID: usize = 10;
-    pub const NAME: usize = 11;
-    pub const TITLE: usize = 12;
+    pub const TIER: usize = 9;
+    pub const OTHERS: usize = 10;
+    pub const LIVE: usize = 11;
+    pub const ID: usize = 12;
+    pub const NAME: usize = 13;
+    pub const TITLE: usize = 14;
 }
 
 /// No name of a region is longer than the longest of a cloud's; what is made up may be.
@@ -74,11 +78,17 @@ fn region_piece(look: &Look<'_>, bar: Style, id: &RegionId, serves: bool) -> (Pi
 pub fn pieces(look: &Look<'_>, bar: Style) -> Vec<Piece> {
     let serving = look.snap.state.serving(&look.snap.estate);
     let mut out = vec![region_piece(look, bar, &serving, true).0.rank(rank::REGION).stays()];
+    let practice =
+        |word: &'static str| Piece::from(Span::styled(word, look.style(Role::BadgeCalm))).rank(rank::PRACTICE);
+    if is_rehearsal(look) {
+        out.push(practice(" REHEARSAL "));
+    }
     let incident = look.snap.state.incident.as_ref();
     if let Some(incident) = incident {
         let style = severity(look, incident.severity);
         let word = Span::styled(format!(" {} ", incident.severity.word().to_uppercase()), style);
         out.push(Piece::from(word).rank(rank::SEVERITY).stays());
+        out.extend(incident.drill.then(|| practice(" DRILL ")));
         let phase = Span::styled(format!(" {}", incident.phase), bar.patch(look.style(Role::Accent)));
         out.push(Piece::from(phase).rank(rank::PHASE));
         out.extend(left(look, bar, incident));
@@ -100,6 +110,11 @@ pub fn pieces(look: &Look<'_>, bar: Style) -> Vec<Piece> {
         out.push(Piece::from(Span::styled(format!("  {}", incident.title), bar)).rank(rank::TITLE).cut_to(TITLE));
     }
     out
+}
+
+/// Whether what runs changes nothing.
+fn is_rehearsal(look: &Look<'_>) -> bool {
+    look.app.run().is_some_and(|run| run.is_open() && !run.mode.acts())
 }
 
 fn severity(look: &Look<'_>, severity: Severity) -> Style {
@@ -151,7 +166,12 @@ pub fn tiny(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         Some(incident) => {
             let verdict = urgent(look, incident);
             lines.extend(verdict.map(|it| shown(words(&it), look.style(standing(&it).2))));
-            let text = format!("{} {}", incident.severity.word().to_uppercase(), incident.phase);
+            let practice = match (is_rehearsal(look), incident.drill) {
+                (true, _) => " REHEARSAL",
+                (false, true) => " DRILL",
+                (false, false) => "",
+            };
+            let text = format!("{}{practice} {}", incident.severity.word().to_uppercase(), incident.phase);
             lines.push(shown(text, look.style(Role::Text)));
         }
         None => lines.push(shown("no incident".into(), look.style(Role::Text))),

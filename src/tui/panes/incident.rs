@@ -62,7 +62,8 @@ fn open(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'stati
     let moved = look.snap.state.moved.iter();
     lines.extend(moved.flat_map(|moved| {
         let (words, role) = wayback::window(look, moved);
-        let parts = wrap(&format!("{words}, W shows it"), columns.saturating_sub(LABEL)).into_iter().enumerate();
+        // The key first: it is seen however little room there is for what speaks against it.
+        let parts = wrap(&format!("W shows it: {words}"), columns.saturating_sub(LABEL)).into_iter().enumerate();
         parts.map(|(at, part)| row(look, if at == 0 { "way back" } else { "" }, part, role)).collect::<Vec<_>>()
     }));
     let tiers = Tier::ALL.iter().filter(|tier| look.snap.estate.rto(**tier).is_some());
@@ -99,7 +100,7 @@ fn attached(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         let what = match (who.read_only, armed) {
             (true, _) => "read-only",
             (_, true) => "ARMED",
-            _ => "looking",
+            _ => "view only",
         };
         let you = if *session == look.app.session { " (you)" } else { "" };
         let sees = match &who.looks_at {

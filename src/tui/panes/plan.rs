@@ -6,9 +6,10 @@ use crate::domain::ids::StepId;
 use crate::domain::kinds::Undo;
 use crate::domain::outlook::{Outlook, outlook};
 use crate::domain::plan::{Gate, Plan, StepSpec};
-use crate::domain::run::{Run, StepPhase, StepRun};
+use crate::domain::run::{Mode, Run, StepPhase, StepRun};
 use crate::domain::time::seconds_between;
 use crate::domain::verdict::{self, RtoVerdict};
+use crate::domain::wayback::crossed;
 
 use super::super::format::{self, clock, column, fit, right, width};
 use super::super::look::Look;
@@ -105,8 +106,12 @@ fn of_run(look: &Look<'_>, run: &Run, Room { columns, height }: Room) -> Body {
         None => format!("{over}/{} {}", run.steps.len(), clock(look.since(run.started_at))),
     };
     let aside = format!("{} {state}", run.mode);
+    let title = match run.mode {
+        Mode::Live => run.plan.id.to_string(),
+        mode => format!("{} · {}", mode.word().to_uppercase(), run.plan.id),
+    };
     let short = run.mode.to_string();
-    Body { title: Some(run.plan.id.to_string()), aside, short, head, lines, reveal, ..Body::default() }
+    Body { title: Some(title), aside, short, head, lines, reveal, ..Body::default() }
 }
 
 /// A line a step; and which of them has to be seen.
@@ -156,8 +161,8 @@ fn budget(look: &Look<'_>, left: &Outlook, goal: Option<&RtoVerdict>, columns: u
     let Some(projected) = left.projected() else {
         let long = look.span(format!(" {name} in ? "), Role::Unknown);
         row.left(Piece::from(long).rank(0));
-        let words = format!("{} of {} steps left never timed", left.untimed, left.left);
-        let short = look.span(format!("{} of {} never timed", left.untimed, left.left), Role::Dim);
+        let words = format!("{} of {} steps left have no past timing", left.untimed, left.left);
+        let short = look.span(format!("{} of {} have no past timing", left.untimed, left.left), Role::Dim);
         row.left(Piece::from(look.span(words, Role::Dim)).or(short).rank(1));
         return row.into_line();
     };
@@ -175,14 +180,14 @@ fn budget(look: &Look<'_>, left: &Outlook, goal: Option<&RtoVerdict>, columns: u
 
 /// The line that separates what can be taken back from what cannot: `╌╌ no way back from here ╌╌`, or since when it is crossed.
 fn no_return(look: &Look<'_>, run: &Run, columns: usize) -> Line<'static> {
-    let finals = run.in_order().filter(|(spec, _)| spec.undo == Undo::PointOfNoReturn);
-    let crossed = finals.filter_map(|(_, step)| step.begun.as_ref()).map(|begun| begun.at).min();
-    let words = match crossed {
-        Some(at) => format!("╌╌ no way back since {} ", look.time_of_day(at)),
+    let crossed = crossed(run);
+    let words = match crossed.first() {
+        _ if !run.mode.acts() => "╌╌ no way back from here, in a live run ".to_owned(),
+        Some((_, at)) => format!("╌╌ no way back since {} ", look.time_of_day(*at)),
         None => "╌╌ ! no way back from here ".to_owned(),
     };
     let rest = "╌".repeat(columns.saturating_sub(2 + width(&words)));
-    let role = if crossed.is_some() { Role::Dim } else { Role::Warn };
+    let role = if !crossed.is_empty() || !run.mode.acts() { Role::Dim } else { Role::Warn };
     Line::from(vec![look.span(format!(" {words}"), role), look.span(rest, Role::Rule)])
 }
 

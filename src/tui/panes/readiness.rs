@@ -5,6 +5,7 @@ use ratatui::text::{Line, Span};
 use crate::domain::plan::Plan;
 use crate::domain::readiness::{Brief, Finding};
 use crate::domain::time::At;
+use crate::domain::wayback::REPROTECT;
 
 use super::super::format::{self, age, column, right, wrap};
 use super::super::look::Look;
@@ -25,9 +26,10 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
         let reasons = look.snap.live.readiness.get(&plan.id).map(|known| known.reasons()).unwrap_or_default();
         lines.extend(reasons.into_iter().flat_map(|finding| reason(look, finding, columns)));
     }
-    let newest = known.values().map(|(at, _)| *at).max();
+    // No row is older than that.
+    let oldest = known.values().map(|(at, _)| *at).min();
     let aside =
-        newest.map_or_else(|| "not looked at yet".to_owned(), |at| format!("seen {} ago", steps(look.since(at))));
+        oldest.map_or_else(|| "not looked at yet".to_owned(), |at| format!("seen {} ago", steps(look.since(at))));
     Body { lines, aside, ..Body::default() }
 }
 
@@ -43,7 +45,13 @@ fn line(look: &Look<'_>, plan: &Plan, brief: Option<(At, &Brief)>, columns: usiz
     let Some((at, brief)) = brief else {
         row.left(look.span(" ? ", Role::Unknown));
         row.left(look.span(format::name(plan.id.as_str(), name), Role::Text));
-        row.left(look.span(" not looked at yet", Role::Unknown));
+        // In peace there is nothing to protect again: it is looked at once clients have moved.
+        let home = look.snap.state.serving(&look.snap.estate) == look.snap.estate.primary();
+        let (words, role) = match plan.id.as_str() == REPROTECT && home {
+            true => (" looked at after a failover", Role::Dim),
+            false => (" not looked at yet", Role::Unknown),
+        };
+        row.left(look.span(words, role));
         return row.into_line();
     };
     let mark = mark::ready(brief.ready);

@@ -4,6 +4,7 @@ use ratatui::text::{Line, Span};
 
 use crate::domain::estate::{Region, Tier};
 use crate::domain::health::Status;
+use crate::domain::rollup::RollUp;
 
 use super::super::format::{column, fit, fit_name, right, width};
 use super::super::health::{self, Seen};
@@ -140,16 +141,26 @@ pub fn strip(look: &Look<'_>, columns: usize) -> Line<'static> {
     line.into_line()
 }
 
-/// How many services are down where clients are sent; and the same in fewer words.
+/// How the services are where clients are sent, and the same without the region. What was not looked at is no trouble, and not health
+/// either.
 fn summary(look: &Look<'_>) -> (String, String) {
     let serving = look.snap.state.serving(&look.snap.estate);
     let services = &look.snap.estate.services;
-    let statuses = services.iter().map(|service| health::service(look.snap, look.now, service, &serving).status);
-    let ill = statuses.filter(|status| *status != Status::Healthy).count();
-    if ill == 0 {
-        (format!("{serving} serves, all healthy"), "all healthy".into())
-    } else {
-        let words = format!("{ill} of {} ill", services.len());
-        (format!("{serving} serves, {words}"), words)
-    }
+    let seen: Vec<_> = services.iter().map(|it| look.snap.service(it, &serving, look.now)).collect();
+    let early = |it: &RollUp<'_>| it.status() == Status::Unknown && it.is_early(&look.snap.live.probes);
+    let with = |status| seen.iter().filter(|it| it.status() == status && !early(it)).count();
+    let counts = [
+        (with(Status::Down), "down"),
+        (with(Status::Degraded), "degraded"),
+        (with(Status::Unknown), "unknown"),
+        (seen.iter().filter(|it| early(it)).count(), "not looked at yet"),
+    ];
+    let words: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let short = match (words.len(), counts.iter().find(|(count, _)| *count > 0)) {
+        (0, _) => "all healthy".to_owned(),
+        (1, Some((count, word))) => format!("{count} of {} {word}", services.len()),
+        _ => words.join(", "),
+    };
+    (format!("{serving}: {short}"), short)
 }

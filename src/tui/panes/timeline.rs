@@ -13,7 +13,10 @@ use super::super::mark;
 use super::super::theme::Role;
 use super::{Body, Room};
 
-pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
+/// So many lines of the journal are worth more than what there is to know besides.
+const LEAST: usize = 4;
+
+pub fn body(look: &Look<'_>, Room { columns, height }: Room) -> Body {
     let who = if columns >= 90 { 12 } else { 8 };
     let lines: Vec<Line<'static>> = look
         .app
@@ -35,7 +38,9 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
         })
         .collect();
     let aside = format!("#{}", look.snap.state.seq);
-    Body { lines, aside, ends_matter: true, ..Body::default() }
+    let told = look.app.options.told.iter().filter(|_| height > LEAST + look.app.options.told.len());
+    let head = told.map(|line| Line::from(look.span(fit(line, columns).into_owned(), Role::Dim))).collect();
+    Body { head, lines, aside, ends_matter: true, ..Body::default() }
 }
 
 /// An answer keeps a cockpit armed, and the journal says so each time; the timeline need not.

@@ -48,6 +48,7 @@ pub fn estate() -> Estate {
     Estate {
         name: "gennet".into(),
         environment: crate::domain::estate::Environment::Production,
+        runs_in: None,
         regions: vec![region(EAST, RegionRole::Primary), region(WEST, RegionRole::Standby)],
         services: SERVICES.iter().map(service).collect(),
         systems: STORES.iter().map(store).collect(),
@@ -89,7 +90,7 @@ fn checklist() -> Vec<ItemSpec> {
             "services-healthy",
             "All services healthy",
             "Look at every service in the region that serves now. Use the two or three that matter most yourself, as a client would.",
-            "One green front page hides a worker that is down. What is closed half recovered burns again within the hour.",
+            "One green front page hides a worker that is down. If you close too early, it fails again.",
             &[Sight::Services],
             &[],
         ),
@@ -97,7 +98,7 @@ fn checklist() -> Vec<ItemSpec> {
             "data-integrity",
             "Data integrity verified",
             "Compare what the promoted stores hold with what they held before: counts, checksums, and how far each had come. Look up a few records that were written just before the disruption.",
-            "A copy can be up and wrong. Whatever is written on top of damaged data makes it harder to mend; now is the cheapest moment to find out.",
+            "A copy can be up and wrong. Whatever is written on top of damaged data makes it harder to repair; now is the cheapest moment to find out.",
             &[Sight::RecoveryPoints, Sight::Tallies],
             &["data-integrity.http.integrity"],
         ),
@@ -318,6 +319,7 @@ fn spec((id, kind, system, needs, gate, role, undo): &Row) -> StepSpec {
         role: *role,
         undo: *undo,
         params: Params(BTreeMap::new()),
+        ways: Vec::new(),
     }
 }
 

@@ -1,14 +1,17 @@
 //! The cockpit under test: scenes that `decide` made, looked at through a terminal in memory.
 
+mod closing;
 mod drills;
 pub mod estate;
 mod fits;
 mod hands;
+mod hints;
 mod look;
 mod reach;
 pub mod scene;
 mod screens;
 mod stage;
+mod stray;
 mod styles;
 mod walk;
 mod wire;

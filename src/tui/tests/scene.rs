@@ -47,7 +47,7 @@ pub struct Scene {
     /// Since when each probe has said what it says.
     since: BTreeMap<ProbeId, At>,
     pub old_writer: OldWriter,
-    dark: bool,
+    pub dark: bool,
 }
 
 impl Scene {
@@ -139,7 +139,14 @@ impl Scene {
 
     pub fn tell(&mut self) {
         let purpose = crate::domain::comms::Purpose::Investigating;
-        self.ask(Ask::Tell { purpose, texts: BTreeMap::new(), audiences: Vec::new(), note: String::new() });
+        self.ask(Ask::Tell {
+            purpose,
+            texts: BTreeMap::new(),
+            audiences: Vec::new(),
+            note: String::new(),
+            incident: None,
+            despite: String::new(),
+        });
     }
 
     /// What would be told now.
@@ -563,7 +570,7 @@ impl Scene {
         let run = self.snap.state.run.as_ref().unwrap();
         let phrase = run.plan.step(&step.into()).unwrap().phrase.clone();
         let run = run.id.clone();
-        self.ask(Ask::Confirm { run, step: step.into(), phrase });
+        self.ask(Ask::Confirm { run, step: step.into(), phrase, seen: None });
     }
 
     /// Performs one pending effect of this step, if there is one.

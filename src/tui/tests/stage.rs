@@ -19,6 +19,8 @@ pub struct Stage {
     pub scene: Scene,
     pub app: App,
     pub at: At,
+    /// The time of the hands on the keyboard: they press keys one by one, while nothing else passes.
+    hands: At,
     /// What the cockpit asked for, in words, of the shell around it.
     pub requests: Vec<Request>,
 }
@@ -33,6 +35,8 @@ pub fn options() -> Options {
         themes: Library::default(),
         notice: None,
         zone: TimeZone::UTC,
+        about: vec!["state directory  /var/lib/mayday".into()],
+        told: Vec::new(),
     }
 }
 
@@ -45,7 +49,7 @@ impl Stage {
         let at = scene.snap.now;
         let app = App::new(scene.session.clone(), read_only, options, at).unwrap();
         scene.sent.clear();
-        let mut stage = Self { scene, app, at, requests: Vec::new() };
+        let mut stage = Self { scene, app, at, hands: at, requests: Vec::new() };
         stage.connect();
         stage
     }
@@ -56,7 +60,12 @@ impl Stage {
     }
 
     pub fn send(&mut self, msg: Msg) {
-        let mut requests = self.app.update(msg, self.at);
+        self.send_at(msg, self.at);
+    }
+
+    /// The same at a time of the hands.
+    pub fn send_at(&mut self, msg: Msg, at: At) {
+        let mut requests = self.app.update(msg, at);
         while let Some(request) = requests.pop() {
             self.requests.push(request.clone());
             let answer = match request {
@@ -75,9 +84,10 @@ impl Stage {
                 }
                 _ => continue,
             };
-            requests.extend(self.app.update(Msg::Answer(answer), self.at));
+            requests.extend(self.app.update(Msg::Answer(answer), at));
             self.sync();
         }
+        self.app.at = self.at;
     }
 
     /// Sends the cockpit what the engine would have sent.
@@ -109,8 +119,23 @@ impl Stage {
         self
     }
 
+    /// As somebody presses it who looks before pressing the next one.
     pub fn key(&mut self, name: &str) {
-        self.send(Msg::Key(event(name)));
+        self.key_after(name, 200);
+        self.pause(25);
+        self.pause(310);
+    }
+
+    /// So many milliseconds after the last key, with nothing else between them.
+    pub fn key_after(&mut self, name: &str, millis: u64) {
+        self.hands = after(self.hands.max(self.at), std::time::Duration::from_millis(millis));
+        self.send_at(Msg::Key(event(name)), self.hands);
+    }
+
+    /// The hands rest.
+    pub fn pause(&mut self, millis: u64) {
+        self.hands = after(self.hands, std::time::Duration::from_millis(millis));
+        self.send_at(Msg::Pause, self.hands);
     }
 
     pub fn buffer(&self, columns: u16, rows: u16) -> Buffer {

@@ -126,6 +126,7 @@ async fn operate(client: &Client, play: &tokio::task::JoinHandle<()>, pace: Pace
         .ask(&Ask::CloseIncident {
             note: "clients are served from the standby".into(),
             despite: "the operator of a game ticks no boxes".into(),
+            tell: false,
         })
         .await?;
     Ok(())

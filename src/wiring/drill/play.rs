@@ -396,6 +396,7 @@ async fn gather(ground: &Ground, played: &mut Played) {
         .ask(&Ask::CloseIncident {
             note: "the drill is over".into(),
             despite: "the drill looks at integrity by itself".into(),
+            tell: false,
         })
         .await;
     while let Ok(more) = client.records(played.records.last().map_or(0, |it| it.seq), PAGE).await {

@@ -51,6 +51,7 @@ pub fn estate() -> Estate {
     Estate {
         name: "Test".into(),
         environment: crate::domain::estate::Environment::Production,
+        runs_in: None,
         regions: vec![region("us-east-1", RegionRole::Primary), region(STANDBY, RegionRole::Standby)],
         services: vec![Service { id: "api".into(), title: "API".into(), tier: Tier::Critical }],
         systems: vec![SystemSpec {
@@ -94,6 +95,7 @@ pub fn step(id: &str, role: StepRole, gate: Gate, needs: &[&str]) -> StepSpec {
         role,
         undo: if role == StepRole::Promotes { Undo::PointOfNoReturn } else { Undo::Revert },
         params: Params::default(),
+        ways: Vec::new(),
     }
 }
 
@@ -285,7 +287,7 @@ impl Bench {
     }
 
     pub fn confirm(&mut self, step: &str, phrase: &str) -> Result<Decision, Refusal> {
-        self.ask(Ask::Confirm { run: self.run(), step: step.into(), phrase: phrase.into() })
+        self.ask(Ask::Confirm { run: self.run(), step: step.into(), phrase: phrase.into(), seen: None })
     }
 
     pub fn applied(&mut self, step: &str) -> Decision {
@@ -310,7 +312,7 @@ impl Bench {
             self.confirm(step, phrase).unwrap();
         }
         if self.phase(step) == StepPhase::Gated {
-            let ask = Ask::Confirm { run: self.run(), step: step.into(), phrase: phrase.into() };
+            let ask = Ask::Confirm { run: self.run(), step: step.into(), phrase: phrase.into(), seen: None };
             self.ask_as(operator("bob", 2), Origin::CommandLine, ask).unwrap();
         }
         self.applied(step);

@@ -1,10 +1,11 @@
 use super::super::super::actor::Origin;
-use super::super::super::checklist::{Answer, Baseline, Evidence, Item, ItemSpec, ItemState, Sight, Standing};
-use super::super::super::command::{Ask, RefusalReason as Why, Report};
+use super::super::super::checklist::{Answer, Baseline, Evidence, Item, ItemSpec, ItemState, PIN, Sight, Standing};
+use super::super::super::command::{Ask, Preparation, RefusalReason as Why, Report};
 use super::super::super::estate::Environment;
 use super::super::super::event::Event;
 use super::super::super::incident::Severity;
-use super::super::super::run::Mode;
+use super::super::super::run::{Mode, StepPhase};
+use super::super::super::system::{Observed, Verified};
 use super::super::has_to_be_walked;
 use super::bench::{Bench, operator};
 
@@ -58,7 +59,7 @@ fn at<'b>(bench: &'b Bench, item: &str) -> &'b ItemState {
 }
 
 fn close(bench: &mut Bench, despite: &str) -> Result<(), Why> {
-    let ask = Ask::CloseIncident { note: "over".into(), despite: despite.into() };
+    let ask = Ask::CloseIncident { note: "over".into(), despite: despite.into(), tell: false };
     bench.ask(ask).map(|_| ()).map_err(|refusal| refusal.reason)
 }
 
@@ -217,4 +218,25 @@ fn looking_is_enough_to_answer_for_an_item_and_read_only_is_not() {
     close(&mut bench, "").unwrap();
     assert!(bench.report(late).events.is_empty(), "late news of a closed incident");
     assert_eq!(tick(&mut bench, "by-eye", ""), Err(Why::Conflict), "no incident, no list");
+}
+
+#[test]
+fn clients_that_nobody_sent_over_are_an_open_item_until_they_are_pinned() {
+    let mut bench = declared();
+    bench.probe(super::bench::STANDBY, super::super::super::health::Status::Healthy);
+    bench.start(Mode::Live, false).unwrap();
+    for (step, phrase) in [("fence", ""), ("scale", ""), ("promote", "db"), ("measure", "")] {
+        bench.finish(step, phrase);
+    }
+    let found = Preparation { observed: Observed::Done { detail: "there".into() }, ..bench.sound(2) };
+    bench.prepared("dns", found);
+    let outcome = Ok(Verified::HoldsForNow { detail: "name servers say so".into() });
+    let report = Report::Verified { run: bench.run(), step: "dns".into(), outcome };
+    bench.report(report.clone());
+    assert_eq!(bench.phase("dns"), StepPhase::Done, "clients are served: the clocks do not wait for it");
+    assert!(at(&bench, PIN).standing().is_open() && at(&bench, PIN).item.title.contains(super::bench::STANDBY));
+    bench.report(report);
+    assert_eq!(bench.state.incident.as_ref().unwrap().checklist.items.len(), 3, "it is there once");
+    let refused = tick(&mut bench, PIN, "");
+    assert_eq!(refused, Err(Why::ReasonMissing), "what was not seen to be pinned is not ticked without a word");
 }

@@ -53,7 +53,14 @@ pub(super) fn bench(drill: bool) -> Bench {
 }
 
 pub(super) fn tell(purpose: Purpose) -> Ask {
-    Ask::Tell { purpose, texts: BTreeMap::new(), audiences: Vec::new(), note: String::new() }
+    Ask::Tell {
+        purpose,
+        texts: BTreeMap::new(),
+        audiences: Vec::new(),
+        note: String::new(),
+        incident: None,
+        despite: String::new(),
+    }
 }
 
 fn errands(bench: &Bench) -> Vec<Errand> {
@@ -349,7 +356,7 @@ fn the_run_says_which_update_is_next() {
     let mut bench = Bench::running();
     bench.estate.channels = vec![channel("chat", Audience::Internal, ALL)];
     let proposed = |bench: &Bench| due(&bench.estate, &bench.state).unwrap().purpose;
-    assert_eq!(proposed(&bench), Purpose::Identified, "a plan has been chosen");
+    assert_eq!(proposed(&bench), Purpose::Investigating, "that a plan was chosen is no news of what is wrong");
     for (step, phrase) in [("fence", ""), ("scale", ""), ("promote", "db"), ("measure", "")] {
         bench.finish(step, phrase);
         assert_eq!(proposed(&bench), Purpose::Identified, "after {step}");
@@ -371,6 +378,8 @@ fn texts_given_by_hand_are_kept_and_blank_ones_refused() {
         texts: [(Audience::Public, text)].into(),
         audiences: vec![Audience::Public],
         note: String::new(),
+        incident: None,
+        despite: String::new(),
     };
     assert_eq!(bench.ask(ask(text("x", " "))).unwrap_err().reason, Why::ReasonMissing);
     bench.ask(ask(text("Ours", "Our\u{1b}[31m own\nwords"))).unwrap();
@@ -439,7 +448,14 @@ fn play(bench: &mut Bench, (what, how): Move) -> Option<Refusal> {
     let text = Text { subject: "s".into(), body: "b".into() };
     let ask = match what {
         0 | 1 => tell(purpose),
-        2 => Ask::Tell { purpose, texts: [(audience, text)].into(), audiences: vec![audience], note: "n".into() },
+        2 => Ask::Tell {
+            purpose,
+            texts: [(audience, text)].into(),
+            audiences: vec![audience],
+            note: "n".into(),
+            incident: None,
+            despite: String::new(),
+        },
         3 => Ask::Recall { message },
         4 => {
             let channel = bench.estate.channels[usize::from(how) % bench.estate.channels.len()].id.clone();
@@ -449,7 +465,7 @@ fn play(bench: &mut Bench, (what, how): Move) -> Option<Refusal> {
         6 => Ask::HandOver { hand_over: HandOver { duty: Duty::Command, to: "b".into() }, note: String::new() },
         7 => Ask::Hold { reason: String::new() },
         8 => Ask::Release { reason: String::new() },
-        9 if how == 0 => Ask::CloseIncident { note: String::new(), despite: String::new() },
+        9 if how == 0 => Ask::CloseIncident { note: String::new(), despite: String::new(), tell: false },
         9 => Ask::Declare { title: "x".into(), severity: Severity::Sev1, drill: how % 2 == 0 },
         10 | 11 => {
             let outcome = match how % 4 {

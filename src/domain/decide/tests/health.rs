@@ -62,7 +62,7 @@ fn a_card_of_an_earlier_life_is_made_again_and_by_what_this_life_sees() {
     assert_eq!(standby(&mut bench).0, GuardVerdict::Pass);
     assert_eq!(bench.phase("dns"), StepPhase::Gated);
     let confirm = |bench: &mut Bench, uid| {
-        let ask = Ask::Confirm { run: bench.run(), step: "dns".into(), phrase: String::new() };
+        let ask = Ask::Confirm { run: bench.run(), step: "dns".into(), phrase: String::new(), seen: None };
         let origin = super::super::super::actor::Origin::CommandLine;
         bench.ask_as(super::bench::operator(if uid == 1 { "ann" } else { "bob" }, uid), origin, ask)
     };
@@ -199,7 +199,7 @@ fn trouble_that_was_over_for_long_or_was_closed_is_another() {
     declared(&mut again);
     again.pass(30);
     again.probe("us-east-1", Status::Healthy);
-    again.ask(Ask::CloseIncident { note: "over".into(), despite: "a test".into() }).unwrap();
+    again.ask(Ask::CloseIncident { note: "over".into(), despite: "a test".into(), tell: false }).unwrap();
     again.pass(10);
     declared(&mut again);
     assert_eq!(again.state.incident.as_ref().unwrap().clocks.disruption().unwrap().1, Onset::Declaration);

@@ -30,7 +30,7 @@ fn play(bench: &mut Bench, (what, step, how): Move) -> Option<Decision> {
     let (step, reason) = (id.into(), "because".to_owned());
     let phrase = ["db", "override db", ""][usize::from(how) % 3].to_owned();
     let ask = match what {
-        0 => Ask::Confirm { run, step, phrase },
+        0 => Ask::Confirm { run, step, phrase, seen: None },
         1 => Ask::Override { run, step, phrase: "override db".into(), reason },
         2 => Ask::Retry { run, step, reason },
         3 => Ask::Skip { run, step, reason },

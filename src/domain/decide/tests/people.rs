@@ -19,7 +19,7 @@ fn at_the_gate() -> Bench {
 fn asks(bench: &Bench) -> [(Ask, StepPhase); 3] {
     let (run, step, reason) = (bench.run(), || "dns".into(), || "moved by the provider".to_owned());
     [
-        (Ask::Confirm { run: run.clone(), step: step(), phrase: String::new() }, StepPhase::Applying),
+        (Ask::Confirm { run: run.clone(), step: step(), phrase: String::new(), seen: None }, StepPhase::Applying),
         (Ask::Skip { run: run.clone(), step: step(), reason: reason() }, StepPhase::Skipped),
         (Ask::MarkDone { run, step: step(), reason: reason() }, StepPhase::ByHand),
     ]
@@ -135,7 +135,7 @@ fn a_session_is_its_users() {
     bench.prepared("fence", bench.sound(2));
     bench.ask_in_cockpit("s", Ask::Arm {}).unwrap();
     let origin = Origin::Cockpit { session: "s".into(), read_only: false };
-    let confirm = Ask::Confirm { run: bench.run(), step: "fence".into(), phrase: String::new() };
+    let confirm = Ask::Confirm { run: bench.run(), step: "fence".into(), phrase: String::new(), seen: None };
     for ask in [Ask::Disarm {}, Ask::Arm {}, confirm.clone()] {
         let refused = bench.ask_as(operator("mallory", 66), origin.clone(), ask).unwrap_err();
         assert_eq!(refused.reason, Why::NotArmed);

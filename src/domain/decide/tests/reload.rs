@@ -45,7 +45,7 @@ fn an_incident_keeps_what_it_is_measured_and_mended_by() {
 #[test]
 fn what_moved_clients_is_kept_until_they_are_back() {
     let mut bench = moved();
-    bench.ask(Ask::CloseIncident { note: String::new(), despite: "test".into() }).unwrap();
+    bench.ask(Ask::CloseIncident { note: String::new(), despite: "test".into(), tell: false }).unwrap();
     assert!(bench.state.incident.is_none());
     let said = refused(&bench, |new| new.systems.clear());
     assert!(said.contains("system db") && said.contains("are not back"), "{said}");

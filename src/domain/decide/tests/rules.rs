@@ -40,7 +40,7 @@ fn a_whole_failover_sets_every_clock() {
 fn looking_changes_nothing() {
     let mut bench = Bench::running();
     bench.prepared("fence", bench.sound(2));
-    let confirm = Ask::Confirm { run: bench.run(), step: "fence".into(), phrase: String::new() };
+    let confirm = Ask::Confirm { run: bench.run(), step: "fence".into(), phrase: String::new(), seen: None };
     let refused = bench.ask_in_cockpit("one", confirm.clone()).unwrap_err();
     assert_eq!(refused.reason, Why::NotArmed);
     bench.ask_in_cockpit("two", Ask::Arm {}).unwrap();
@@ -98,7 +98,7 @@ fn a_live_run_needs_an_incident_and_an_incident_stays_open_during_one() {
     assert_eq!(bench.start(Mode::Live, false).unwrap_err().reason, Why::Conflict);
     let mut bench = Bench::running();
     assert_eq!(
-        bench.ask(Ask::CloseIncident { note: String::new(), despite: String::new() }).unwrap_err().reason,
+        bench.ask(Ask::CloseIncident { note: String::new(), despite: String::new(), tell: false }).unwrap_err().reason,
         Why::Conflict
     );
 }
@@ -209,7 +209,7 @@ fn two_persons_are_two_user_ids() {
     bench.prepared("dns", bench.sound(2));
     bench.confirm("dns", "").unwrap();
     assert_eq!(bench.phase("dns"), StepPhase::Gated);
-    let confirm = Ask::Confirm { run: bench.run(), step: "dns".into(), phrase: String::new() };
+    let confirm = Ask::Confirm { run: bench.run(), step: "dns".into(), phrase: String::new(), seen: None };
     let again = bench.ask_as(operator("ann by another name", 1), Origin::CommandLine, confirm.clone());
     assert_eq!(again.unwrap_err().reason, Why::SecondPerson);
     bench.ask_as(operator("bob", 2), Origin::CommandLine, confirm).unwrap();
@@ -299,7 +299,7 @@ fn old_evidence_is_not_confirmed() {
     bench.prepared("fence", bench.sound(2));
     bench.pass(61);
     let decision = bench.confirm("fence", "").unwrap();
-    assert!(decision.note.unwrap().contains("too old"));
+    assert!(decision.note.unwrap().contains("evidence is old"));
     assert_eq!((bench.phase("fence"), bench.effects_on("fence", apply)), (StepPhase::Preparing, 0));
 }
 
@@ -476,7 +476,7 @@ fn a_rule_that_is_met_declares_only_where_the_policy_says_so_and_not_what_was_cl
     assert_eq!((incident.severity, incident.commander), (Severity::Sev1, None));
     assert!(bench.state.run.is_none(), "no run begins by itself");
 
-    bench.ask(Ask::CloseIncident { note: "a false alarm".into(), despite: String::new() }).unwrap();
+    bench.ask(Ask::CloseIncident { note: "a false alarm".into(), despite: String::new(), tell: false }).unwrap();
     bench.pass(600);
     bench.report(Report::TriggerMet {});
     assert!(bench.state.incident.is_none(), "a human has looked at this one");
@@ -497,7 +497,7 @@ fn a_region_that_returns_takes_nothing_back_by_itself() {
     {
         bench.finish(name, phrase);
     }
-    bench.ask(Ask::CloseIncident { note: "over".into(), despite: String::new() }).unwrap();
+    bench.ask(Ask::CloseIncident { note: "over".into(), despite: String::new(), tell: false }).unwrap();
     let (effects, run) = (bench.effects.len(), bench.run());
     // It comes back with stale data, and goes again: no rule is about a region that does not serve.
     for status in [Status::Healthy, Status::Down, Status::Healthy] {

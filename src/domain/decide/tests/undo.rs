@@ -3,13 +3,14 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::super::command::{Ask, Effect, Refusal, RefusalReason as Why, Report};
+use super::super::super::command::{Ask, Effect, Preparation, Refusal, RefusalReason as Why, Report};
+use super::super::super::health::Status;
 use super::super::super::ids::StepId;
 use super::super::super::kinds::{StepRole, Undo};
 use super::super::super::plan::{Gate, Plan};
-use super::super::super::run::{Outcome, StepPhase};
-use super::super::super::system::Fault;
-use super::super::super::wayback::undoing;
+use super::super::super::run::{FOUND, Outcome, StepPhase};
+use super::super::super::system::{Fault, Observed};
+use super::super::super::wayback::{Window, crossed, undoing};
 use super::super::Decision;
 use super::bench::{Bench, STANDBY, step};
 
@@ -34,7 +35,6 @@ fn movable() -> Bench {
 }
 
 fn started(mut bench: Bench) -> Bench {
-    use super::super::super::health::Status;
     use super::super::super::incident::Severity;
     use super::super::super::run::Mode;
     bench.probe(STANDBY, Status::Healthy);
@@ -114,7 +114,7 @@ fn clients_do_not_go_back_to_stores_that_were_superseded() {
     bench.verified("client");
     let refused = go_back(&mut bench, REVERT).unwrap_err();
     assert_eq!(refused.reason, Why::Unsafe);
-    assert!(refused.why.contains("promote") && refused.why.contains("two histories"), "{refused}");
+    assert!(refused.why.contains("promote") && refused.why.contains("out of date"), "{refused}");
     go_back(&mut bench, "override revert failover").unwrap();
     assert_eq!(going(&bench), ["dns"]);
     reverted(&mut bench, "dns");
@@ -154,6 +154,45 @@ fn hold_and_a_new_engine_stop_and_continue_it() {
     assert!(restarted.effects.iter().any(again), "{restarted:?}");
     reverted(&mut bench, "scale");
     assert_eq!(going(&bench), ["fence"]);
+}
+
+#[test]
+fn clients_are_not_sent_back_to_a_region_that_is_down_without_the_longer_phrase() {
+    let mut bench = movable();
+    ["fence", "scale", "dns", "client"].iter().for_each(|step| bench.finish(step, ""));
+    bench.probe("us-east-1", Status::Down);
+    let refused = go_back(&mut bench, REVERT).unwrap_err();
+    assert!(refused.why.contains("us-east-1 is DOWN: API"), "{refused}");
+    let moved = bench.state.moved.clone().unwrap();
+    let window = |bench: &Bench| Window::of(&bench.estate, &bench.state, &moved, &bench.readings, bench.now);
+    assert!(matches!(window(&bench), Window::Against(_, why) if refused.why == why.join("; ")), "W says what V does");
+    go_back(&mut bench, &format!("override {REVERT}")).unwrap();
+    bench.probe("us-east-1", Status::Healthy);
+    assert!(matches!(window(&bench), Window::Open(_)));
+}
+
+#[test]
+fn what_was_found_done_is_no_point_of_no_return_of_this_run() {
+    let mut bench = Bench::running();
+    bench.finish("fence", "");
+    let done = Observed::Done { detail: "a Sentinel has promoted it".into() };
+    let found = Preparation { observed: done, ..bench.sound(2) };
+    bench.prepared("promote", found);
+    bench.verified("promote");
+    let run = bench.state.run.clone().unwrap();
+    assert!(run.step(&"promote".into()).unwrap().begun.is_some() && crossed(&run).is_empty());
+    // Found just before it would have been changed: the same. An attempt before it may have been the one.
+    for (attempts, found, expected) in [(1, true, 0), (1, false, 1), (2, true, 1)] {
+        let mut run = run.clone();
+        let step = run.steps.get_mut(&StepId::from("promote")).unwrap();
+        step.attempts = attempts;
+        let receipt = &mut step.begun.as_mut().unwrap().receipt;
+        if found {
+            receipt.insert(FOUND.to_owned(), "there".to_owned());
+        }
+        assert_eq!(crossed(&run).len(), expected, "{attempts} attempts, found: {found}");
+        assert!(!undoing(&run).back.contains(&"fence".into()), "its fence stays in any case");
+    }
 }
 
 /// A plan of any shape: what each step is, and which of the ones before it it needs.

@@ -10,10 +10,9 @@ use super::super::Cluster;
 use super::super::workload::Workload;
 use super::{noted, restore};
 use crate::domain::system::{
-    Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
-use crate::systems::kubernetes::client::THROTTLED;
-use crate::systems::kubernetes::login::LOGIN;
+use crate::systems::kubernetes::client::is_silence;
 use crate::systems::shell::quoted;
 
 pub struct Fence {
@@ -46,13 +45,6 @@ impl Fence {
             Err(fault) => Err(fault),
         }
     }
-}
-
-fn is_silence(fault: &Fault) -> bool {
-    let answered = fault.what.contains(THROTTLED) || fault.what.contains(": 5");
-    // While this host still logs in, nobody was asked.
-    let asked = !fault.what.contains(LOGIN);
-    fault.class == FaultClass::Transient && asked && !answered
 }
 
 /// Those that may write, in words; `None` if there are none.
@@ -156,19 +148,5 @@ impl Step for Fence {
             "# Verify: no pod is left".to_owned(),
             format!("{kubectl} get pods"),
         ]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_silence_is_silence() {
-        assert!(is_silence(&Fault::transient("k8s", "the API server did not answer within 2.5 s (list deployments)")));
-        assert!(!is_silence(&Fault::transient("k8s", "list deployments: 429 TooManyRequests (busy)")));
-        assert!(!is_silence(&Fault::transient("k8s", "list deployments: 503 ServiceUnavailable")));
-        assert!(!is_silence(&Fault::permanent("k8s", "list deployments: 403 Forbidden")));
-        assert!(!is_silence(&Fault::transient("k8s", format!("{LOGIN}is under way for more than 1.5 s"))));
     }
 }

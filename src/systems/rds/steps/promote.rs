@@ -142,7 +142,7 @@ impl Step for Promote {
             ),
             format!("# {} must be a replica and `available`; a backup that runs has to end first", replica.name),
             describe(replica, "DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier"),
-            "# Once. There is no way back.".to_owned(),
+            "# Run once. This cannot be undone.".to_owned(),
             aws_rds(replica, "promote-read-replica"),
             "# Verify: waits until it is available; then it has to follow nobody".to_owned(),
             aws_rds(replica, "wait db-instance-available"),

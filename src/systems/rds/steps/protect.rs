@@ -47,7 +47,7 @@ impl Step for SetAside {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
         let (name, seen) = (&self.database().name, self.database().find().await?);
         Ok(match seen {
-            None => Observed::Done { detail: format!("nothing is called {name}") },
+            None => Observed::Done { detail: format!("no database is named {name}") },
             Some(seen) if !stands_alone(&seen) => Observed::Done { detail: format!("{name} is a replica already") },
             Some(seen) if seen.status == "renaming" => Observed::InProgress { detail: format!("{name} is renaming") },
             Some(seen) => {

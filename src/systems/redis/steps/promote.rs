@@ -163,7 +163,7 @@ fn sentinels(sight: &Sight) -> Guard {
         return Guard::block(NAME, why);
     }
     if sight.refuses() {
-        let why = "who refuses lives, and may put back what is promoted; mend the credentials, or stop it first";
+        let why = "who refuses lives, and may put back what is promoted; fix the credentials, or stop it first";
         return Guard::block(NAME, format!("{}: {why}", sight.summary()));
     }
     Guard::warn(

@@ -1,25 +1,27 @@
-//! What may be wrong with a sound config: secrets that are not where it says, seen from here. The engine may run as somebody else and
+//! What may be wrong with a sound config: secrets and files that are not where it says, seen from here. The engine may run as somebody else and
 //! with another environment, so nothing is refused for it.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::Path;
 use std::{env, fs};
 
 use serde_json::Value;
 
-use super::{Config, secret_names};
-use crate::domain::kinds::Kinds;
+use crate::config::Config;
+use crate::domain::kinds::{Kinds, ParamType};
 use crate::domain::params::SecretRef;
 use crate::domain::text::clean;
+use crate::outbound::program::is_found;
 
 /// The token of `[contacts.pagerduty]` is a field and no parameter of a kind.
 const TOKEN: &str = "token";
 
 /// Every variable that is not set and every file that is not there, each with who needs it, as sentences.
 pub fn warnings(config: &Config, kinds: &Kinds) -> Vec<String> {
-    let mut names: BTreeSet<&str> = secret_names(kinds).into_iter().collect();
-    names.insert(TOKEN);
+    let names = Names {
+        secrets: kinds.names_of(ParamType::Secret).chain([TOKEN]).collect(),
+        paths: kinds.names_of(ParamType::Path).collect(),
+    };
     let mut found = BTreeSet::new();
     for value in [serde_json::to_value(&config.estate), serde_json::to_value(&config.plans)].into_iter().flatten() {
         walk(&value, "the config", &names, &mut found);
@@ -27,18 +29,26 @@ pub fn warnings(config: &Config, kinds: &Kinds) -> Vec<String> {
     found.into_iter().collect()
 }
 
+/// Of the parameters that lead somewhere on this host.
+struct Names {
+    secrets: BTreeSet<&'static str>,
+    paths: BTreeSet<&'static str>,
+}
+
 /// `owner` is the nearest thing around `value` that has a name.
-fn walk(value: &Value, owner: &str, names: &BTreeSet<&str>, found: &mut BTreeSet<String>) {
+fn walk(value: &Value, owner: &str, names: &Names, found: &mut BTreeSet<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| walk(item, owner, names, found)),
         Value::Object(fields) => {
             let named = fields.get("id").and_then(Value::as_str).map(|id| format!("`{}`", clean(id)));
             let owner = named.as_deref().unwrap_or(owner);
             for (name, value) in fields {
-                let secret = names.contains(name.as_str()).then(|| serde_json::from_value(value.clone()).ok());
-                match secret.flatten() {
-                    Some(place) => found.extend(missing(&place).map(|why| format!("{owner}: `{name}` {why}"))),
-                    None => walk(value, owner, names, found),
+                let secret = names.secrets.contains(name.as_str()).then(|| serde_json::from_value(value.clone()).ok());
+                let path = value.as_str().filter(|_| names.paths.contains(name.as_str()));
+                match (secret.flatten(), path) {
+                    (Some(place), _) => found.extend(missing(&place).map(|why| format!("{owner}: `{name}` {why}"))),
+                    (None, Some(path)) => found.extend(absent(path).map(|why| format!("{owner}: `{name}` {why}"))),
+                    (None, None) => walk(value, owner, names, found),
                 }
             }
         }
@@ -58,13 +68,10 @@ fn unreadable(path: &str) -> Option<String> {
     found.is_file().then(|| fs::File::open(path).err()).flatten().map(|error| error.to_string())
 }
 
-/// Whether a program is where it is said to be, or in one of the folders of `PATH`.
-fn is_found(program: &str) -> bool {
-    if program.contains('/') {
-        return Path::new(program).is_file();
-    }
-    let folders = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+/// A file or folder of the engine's host; what it holds is for the one that needs it to judge.
+fn absent(path: &str) -> Option<String> {
+    let error = fs::metadata(path).err()?;
+    Some(format!("is {}, which cannot be looked at from here: {error} → the engine has to read it", clean(path)))
 }
 
 fn missing(place: &SecretRef) -> Option<String> {
