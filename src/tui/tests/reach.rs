@@ -151,7 +151,7 @@ fn whoever_else_is_here_is_shown() {
     stage.keys("6 z");
     let text = stage.text(80, 24);
     assert!(text.contains(" 2 here "), "{text}");
-    assert!(text.contains("bob, looking, at step, promote-cache"), "{text}");
+    assert!(text.contains("bob, view only, at step, promote-cache"), "{text}");
 }
 
 #[test]
