@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use mayday::api::client::{Client, Fed, Feed};
 use mayday::api::openapi;
-use mayday::api::protocol::{DRAFTS, EVENTS, ErrorCode, LOOKS, RELOAD, REPORT, ROUTES, Route, STOP};
+use mayday::api::protocol::{DRAFTS, EVENTS, ErrorCode, LOOKS, RELOAD, REPORT, ROUTES, Route, STOP, WITHOUT};
 use mayday::api::server::{self, Limits};
 use mayday::domain::command::Ask;
 use mayday::domain::comms::Bare;
@@ -223,8 +223,8 @@ async fn every_route_answers_as_the_document_says() {
             say(&site.socket, request(route.method, &route.path.replace("{id}", "wait"), body).as_bytes()).await;
         let answer = answer.unwrap();
         let (status, media, value) = parts(&answer);
-        // What is about an attached cockpit, about an incident, or about a config is refused where there is none.
-        if [LOOKS, REPORT, RELOAD].contains(route) {
+        // What is about an attached cockpit, an incident, a region, or a config is refused where there is none.
+        if [LOOKS, REPORT, RELOAD, WITHOUT].contains(route) {
             let error = schema(&document, route, "default", "application/json");
             assert!([400, 409].contains(&status), "{}: {status}", route.path);
             fits(&document, error, &value).unwrap_or_else(|why| panic!("{}: {why}", route.path));

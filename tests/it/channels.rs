@@ -632,5 +632,5 @@ async fn the_examples_templates_can_be_rendered() {
     assert_eq!(of("teams")["attachments"][0]["content"]["body"][0]["text"], "monitoring <1>");
     assert_eq!((&of("cachet")["status"], &of("cachet")["name"]), (&json!(3), &json!("monitoring <1>")));
     assert_eq!(of("instatus")["status"], "MONITORING");
-    assert_eq!(channels.len(), 8);
+    assert_eq!(channels.len(), 9);
 }

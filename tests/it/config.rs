@@ -422,7 +422,7 @@ const SLIPS: &[(&str, &str, &str)] = &[
     (
         "[[service.probe]]\nkind = \"web.get\"\nregion = \"east\"\nurl = \"https://shop.example/healthz\"",
         "",
-        "a service without a probe would be unknown for ever; add a [[service.probe]]",
+        "a service without a probe would always be unknown; add a [[service.probe]]",
     ),
     ("kind = \"web.get\"", "kind = \"web.get\"\nsystem = \"orders\"", "`web` needs no system; leave it out"),
     (

@@ -80,7 +80,7 @@ impl Shift {
             true => Ok(Observed::Done { detail: served.words() }),
             false => Err(Fault { what: format!("{}; {}", silence.what, served.words()), ..silence }
                 .means("clients cannot be sent by this API now; health checks may move them by themselves")
-                .next("look at the health checks, then retry; `b` shows the commands for when the API answers")),
+                .next("see whether this host reaches Route 53, look at the health checks, then retry; `b` shows the commands for when the API answers")),
         }
     }
 

@@ -96,9 +96,11 @@ fn a_pasted_text_of_several_lines_stays_in_its_form() {
 #[test]
 fn one_key_tells_everyone_and_another_one_takes_it_back() {
     let mut stage = Stage::new(Scene::paged());
-    stage.keys("U");
+    // Nobody acts on what has only just come up.
+    stage.key_after("U", 1000);
+    stage.pause(25);
     let posted = stage.scene.snap.state.outbox.messages.last().unwrap();
-    assert_eq!(posted.message.purpose, Purpose::Investigating);
+    assert_eq!(posted.message.purpose, Purpose::Investigating, "{:?}", stage.app.message);
     let text = stage.text(80, 24);
     assert!(text.contains("▸ u  take back") && text.contains("internal · public · customers"), "{text}");
     stage.keys("u");
