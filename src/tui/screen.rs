@@ -136,10 +136,13 @@ fn also(look: &Look<'_>, advice: &Advice, mark: &'static str) -> Vec<Span<'stati
     out
 }
 
-/// A text in `columns`: what stands after its last ` · ` is kept, and what is before it is cut.
+/// Less of what is to be done says nothing.
+const HEAD: usize = 20;
+
+/// A text in `columns`: what stands after its last ` · ` is kept where there is room for it, and what is before it is cut.
 fn fit_tail(text: &str, columns: usize) -> String {
     match text.rsplit_once(" · ") {
-        Some((head, tail)) if width(text) > columns && width(tail) + 12 < columns => {
+        Some((head, tail)) if width(text) > columns && HEAD + 3 + width(tail) <= columns => {
             format!("{} · {tail}", fit(head, columns - width(tail) - 3))
         }
         _ => fit(text, columns).into_owned(),

@@ -243,6 +243,13 @@ fn clear_around(look: &Look<'_>, place: Rect, area: Rect, frame: &mut Frame<'_>)
     let x = place.x.saturating_sub(1).max(area.x);
     let air = Rect { x, width: (place.right() + 1).min(area.right()).saturating_sub(x), ..place };
     Clear.render(air, frame.buffer_mut());
+    // A wide character begins before the air and ends in it.
+    for y in air.y..air.bottom() {
+        let before = x.checked_sub(1).and_then(|x| frame.buffer_mut().cell_mut((x, y)));
+        if let Some(cell) = before.filter(|cell| width(cell.symbol()) > 1) {
+            cell.set_symbol(" ");
+        }
+    }
     frame.buffer_mut().set_style(air, look.style(Role::Screen));
 }
 
