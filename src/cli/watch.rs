@@ -70,7 +70,7 @@ pub fn line(record: &Record) -> String {
     format!("{} {meant}{words} ({})", time(record.at), record.actor)
 }
 
-/// The clocks of the open incident, and how far its run is; nothing in peace.
+/// The clocks of the open incident, and how far its run is; nothing in peace. What the cockpit says first is said first here, too.
 pub fn clocks(view: &Snapshot, now: At) -> Option<String> {
     let incident = view.state.incident.as_ref()?;
     let run = view.state.run.as_ref().filter(|run| run.incident.as_ref() == Some(&incident.id));
@@ -80,7 +80,25 @@ pub fn clocks(view: &Snapshot, now: At) -> Option<String> {
         format!("{} RPO {} of {}{over}", it.class, text::loss(it.loss), text::length(it.target))
     }));
     parts.extend(run.filter(|run| run.is_open()).map(progress));
-    Some(format!("{} clocks: {}", time(now), parts.join("; ")))
+    Some(format!(
+        "{} {}, {}, {}; clocks: {}",
+        time(now),
+        region(view, now),
+        incident.severity,
+        incident.phase,
+        parts.join("; ")
+    ))
+}
+
+/// `us-east-1 DOWN`, as the first row of the cockpit begins: which region serves, and how it is.
+fn region(view: &Snapshot, now: At) -> String {
+    let serving = view.state.serving(&view.estate);
+    let (status, some) = view.whole(&serving, now);
+    match (status, some) {
+        (Status::Healthy, _) => format!("{serving} serves"),
+        (_, Some((count, all))) => format!("{serving} {count} of {all} {}", describe::status(status).1),
+        (_, None) => format!("{serving} {}", describe::status(status).1),
+    }
 }
 
 fn rto(it: &RtoVerdict) -> String {

@@ -102,6 +102,18 @@ impl Snapshot {
         roll_up(&self.estate, &self.live.probes, &Subject::Region(region.clone()), Some(region), now)
     }
 
+    /// How a region is together with the services in it: the worst that is said of any; and, where that is true of some services only,
+    /// of how many of how many.
+    pub fn whole(&self, region: &RegionId, now: At) -> (Status, Option<(usize, usize)>) {
+        let own = self.region(region, now).status();
+        let of = |service| self.service(service, region, now).status();
+        let statuses: Vec<Status> = self.estate.services.iter().map(of).collect();
+        let worst = Status::worst(statuses.iter().copied());
+        let count = statuses.iter().filter(|status| **status == worst).count();
+        let some = (worst > own && count < statuses.len()).then_some((count, statuses.len()));
+        (own.max(worst), some)
+    }
+
     /// The services that are probed along the path of clients, and what these probes say at `now`: no region's own health.
     pub fn clients_path(&self, now: At) -> Vec<(&Service, RollUp<'_>)> {
         let seen = |service| (service, of_service(&self.estate, &self.live.probes, service, None, now));

@@ -278,7 +278,8 @@ fn quiet(app: &App) -> Advice {
     }
     let serving = mirror.state.serving(&mirror.estate);
     if serving != mirror.estate.primary() {
-        let text = format!("all quiet, and {serving} serves: see how to move clients back to {}", mirror.estate.primary());
+        let text =
+            format!("all quiet, and {serving} serves: see how to move clients back to {}", mirror.estate.primary());
         return press(Action::WayBack, Role::Good, text);
     }
     if app.read_only {

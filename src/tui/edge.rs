@@ -3,6 +3,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
+use unicode_width::UnicodeWidthStr;
 
 use crate::domain::text::is_harmful;
 
@@ -11,7 +12,7 @@ use super::theme::Depth;
 /// What stands for a glyph on a terminal that only knows ASCII; anything else becomes `?`.
 const ASCII: &[(&str, &str)] = &[
     ("●◉", "*"),
-    ("○◌", "o"),
+    ("○◌◔", "o"),
     ("◐◎", "@"),
     ("◆", "#"),
     ("■", "!"),
@@ -22,13 +23,16 @@ const ASCII: &[(&str, &str)] = &[
     ("↻↶", "%"),
     ("─╌╴╶", "-"),
     ("═━", "="),
-    ("┏┳┣┗", "="),
-    ("│┃╎", "|"),
+    ("┏┳┣┗┓┛┫┻╋", "="),
+    ("┃", "|"),
+    ("│╎", "|"),
     ("╭╮╰╯┌┐└┘├┤┬┴┼", "+"),
-    ("…·•", "."),
+    ("…", "~"),
+    ("·•", "."),
     ("–—−", "-"),
     ("▰█▀▄▌▐", "#"),
     ("▱░", "."),
+    ("▪", "+"),
     ("▁▂", "_"),
     ("▃▄", "-"),
     ("▅▆", "="),
@@ -57,6 +61,21 @@ pub fn harden(buffer: &mut Buffer, ascii: bool, depth: Depth) {
             cell.set_fg(Color::Reset).set_bg(Color::Reset);
         }
     }
+    halves(buffer);
+}
+
+/// Half of a wide character, the rest of which something else was drawn over: it would hide what stands there.
+fn halves(buffer: &mut Buffer) {
+    let columns = usize::from(buffer.area.width).max(1);
+    for at in 0..buffer.content.len() {
+        if buffer.content[at].symbol().len() == 1 || buffer.content[at].symbol().width() < 2 {
+            continue;
+        }
+        let last = (at + 1) % columns == 0;
+        if last || buffer.content.get(at + 1).is_some_and(|next| !next.symbol().trim().is_empty()) {
+            buffer.content[at].set_symbol(" ");
+        }
+    }
 }
 
 fn stand_in(symbol: &str) -> &'static str {
@@ -80,6 +99,16 @@ mod tests {
         harden(&mut buffer, false, Depth::True);
         let symbols: Vec<&str> = buffer.content.iter().map(|cell| cell.symbol()).collect();
         assert_eq!(symbols, ["?", "?", "●", " "]);
+    }
+
+    #[test]
+    fn half_a_character_hides_nothing() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 8, 1));
+        buffer.set_string(0, 0, "日本", Style::new());
+        buffer[(3, 0)].set_symbol("│");
+        harden(&mut buffer, false, Depth::True);
+        let symbols: Vec<&str> = buffer.content.iter().map(|cell| cell.symbol()).collect();
+        assert_eq!(symbols[..5], ["日", " ", " ", "│", " "]);
     }
 
     #[test]

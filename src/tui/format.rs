@@ -93,10 +93,33 @@ pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
         out.push(c);
         used += next;
     }
+    out.truncate(out.trim_end().len());
     if columns > 0 {
         out.push('…');
     }
     Cow::Owned(out)
+}
+
+/// A name in at most `columns`, cut in the middle: names of one kind often differ only at their ends (`eu-central-1`, `eu-central-2`).
+pub fn fit_name(name: &str, columns: usize) -> Cow<'_, str> {
+    if name.width() <= columns || columns < 5 {
+        return fit(name, columns);
+    }
+    let (mut tail, mut used) = (0, 0);
+    for (at, c) in name.char_indices().rev() {
+        used += c.width().unwrap_or(0);
+        if used > columns / 2 - 1 {
+            break;
+        }
+        tail = at;
+    }
+    let end = &name[tail..];
+    Cow::Owned(format!("{}{end}", fit(name, columns - end.width())))
+}
+
+/// A name in exactly `columns`: cut in the middle, or filled up on the right.
+pub fn name(text: &str, columns: usize) -> String {
+    column(&fit_name(text, columns), columns)
 }
 
 /// A text in exactly `columns`: cut or filled up on the right.
@@ -177,6 +200,20 @@ mod tests {
         assert_eq!(width(&column("日", 5)), 5);
         assert_eq!(right("ab", 4), "  ab");
         assert_eq!(fit("abc", 0), "");
+        assert_eq!(fit("name of it", 9), "name of…");
+    }
+
+    #[test]
+    fn names_are_told_apart_by_their_ends() {
+        assert_eq!(fit_name("eu-central-1", 12), "eu-central-1");
+        assert_eq!(fit_name("eu-central-1", 9), "eu-ce…l-1");
+        assert_eq!(fit_name("eu-central-2", 6), "eu-…-2");
+        assert_eq!(fit_name("eu-central-1", 4), "eu-…");
+        for columns in 0..24 {
+            assert!(width(&fit_name("日本語のポッド名前がとても長い-7", columns)) <= columns);
+        }
+        assert!(fit_name("日本語のポッド名前がとても長い-7", 9).ends_with("-7"));
+        assert_eq!(name("ab", 4), "ab  ");
     }
 
     #[test]

@@ -4,12 +4,14 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::app::App;
 use super::look::Look;
-use super::panes::{Pane, Place, Room, datastores, readiness};
+use super::panes::{Pane, Place, Room, datastores, graph, readiness, step};
 
 /// From this size of the body on, health and plan are shown side by side.
 const WIDE: (u16, u16) = (108, 24);
 /// From this size on, there are three columns.
 const LARGE: (u16, u16) = (170, 36);
+/// From this size on, a run is shown as a graph over the whole width, above three columns.
+const HUGE: (u16, u16) = (170, 46);
 /// Fewer rows are no pane.
 const LEAST: u16 = 4;
 
@@ -20,6 +22,7 @@ fn fits(body: Rect, size: (u16, u16)) -> bool {
 pub fn places(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     match () {
         () if look.app.zoomed => zoomed(look.app, body),
+        () if fits(body, HUGE) && graph_height(look.app, body).is_some() => huge(look, body),
         () if fits(body, LARGE) => large(look, body),
         () if fits(body, WIDE) => wide(look, body),
         () => small(look.app, body),
@@ -28,6 +31,14 @@ pub fn places(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
 
 /// All the room for one pane; plan and step belong together where both fit.
 fn zoomed(app: &App, body: Rect) -> Vec<(Pane, Rect)> {
+    if let Some(height) = graph_height(app, body).filter(|_| matches!(app.focus, Pane::Plan | Pane::Step)) {
+        let [plan, step] = stack(body, Constraint::Length(height));
+        return vec![(Pane::Plan, plan), (Pane::Step, step)];
+    }
+    if matches!(app.focus, Pane::Plan | Pane::Step) && shows_graph(app, body) {
+        let [plan, step] = stack(body, Constraint::Length(plan_height(app, body.height)));
+        return vec![(Pane::Plan, plan), (Pane::Step, step)];
+    }
     if matches!(app.focus, Pane::Plan | Pane::Step) && fits(body, WIDE) {
         let [left, right] = columns(body, [Constraint::Fill(1), Constraint::Fill(1)]);
         return vec![(Pane::Plan, left), (Pane::Step, right)];
@@ -45,6 +56,42 @@ fn is_page(pane: Pane) -> bool {
     matches!(pane.place(), Place::Page | Place::Peace)
 }
 
+/// How high the pane of the plan is where the whole width shows its graph, which leaves as much for the rest.
+fn graph_height(app: &App, body: Rect) -> Option<u16> {
+    let run = app.shown_run()?;
+    // Title, budget, and a line of air below.
+    let least = graph::Drawing::of(&run.plan, usize::from(body.width), usize::from(body.height / 2).saturating_sub(3))?;
+    u16::try_from(least.height() + 2 + usize::from(run.is_open())).ok()
+}
+
+/// Whether the whole width shows the graph of the chosen plan while nothing runs.
+fn shows_graph(app: &App, body: Rect) -> bool {
+    let plan =
+        app.mirror.as_ref().and_then(|mirror| mirror.plans.get(app.plan_at)).filter(|_| app.shown_run().is_none());
+    // Below the list of plans, and what the plan is for.
+    let height = body.height.saturating_sub(plan_height(app, body.height) + 6);
+    plan.is_some_and(|plan| graph::Drawing::of(plan, usize::from(body.width), usize::from(height)).is_some())
+}
+
+/// The graph above; below it what burns, the step, and what was said and done.
+fn huge(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
+    let app = look.app;
+    let height = graph_height(app, body).unwrap_or(0);
+    let [plan, below] = stack(body, Constraint::Length(height));
+    let [left, middle, right] = columns(below, [Constraint::Fill(10), Constraint::Fill(9), Constraint::Fill(11)]);
+    let [services, stores] = stack(left, Constraint::Length(services_height(app)));
+    let last = app.asked_aside.filter(|pane| *pane != Pane::Incident).unwrap_or(Pane::Timeline);
+    let [incident, rest] = stack(right, Constraint::Length(16.min(right.height / 2)));
+    vec![
+        (Pane::Plan, plan),
+        (Pane::Services, services),
+        (Pane::Datastores, stores),
+        (Pane::Step, middle),
+        (Pane::Incident, incident),
+        (last, rest),
+    ]
+}
+
 fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     let app = look.app;
     let [left, middle, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11), Constraint::Fill(9)]);
@@ -54,7 +101,15 @@ fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
         let [services, rest] = stack(left, Constraint::Length(services_height(app)));
         let [stores, aside] =
             stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(LEAST))));
-        places.extend([(Pane::Services, services), (Pane::Datastores, stores), (app.aside(), aside)]);
+        places.extend([(Pane::Services, services), (Pane::Datastores, stores)]);
+        if fits(body, HUGE) && app.focus != Pane::Drills {
+            // There is room for the drills as well, and what was said and done has the wider column.
+            let [chosen, below] = below_plan(look, step);
+            places[1] = (Pane::Step, chosen);
+            places.extend([(Pane::Drills, aside), (app.aside(), below)]);
+        } else {
+            places.push((app.aside(), aside));
+        }
         if app.focus.place() == Place::Page {
             places.push((app.focus, right));
         } else {
@@ -64,14 +119,23 @@ fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
         let [services, stores] = stack(left, Constraint::Length(services_height(app)));
         let last = app.asked_aside.filter(|pane| *pane != Pane::Incident).unwrap_or(Pane::Timeline);
         let [incident, below] = stack(right, Constraint::Length(16));
-        places.extend([
-            (Pane::Services, services),
-            (Pane::Datastores, stores),
-            (Pane::Incident, incident),
-            (last, below),
-        ]);
+        places.extend([(Pane::Services, services), (Pane::Datastores, stores), (Pane::Incident, incident)]);
+        if fits(body, HUGE) && app.shown_run().is_none() {
+            let [chosen, middle] = below_plan(look, step);
+            places[1] = (Pane::Step, chosen);
+            let told = if last == Pane::Communications { Pane::Timeline } else { last };
+            places.extend([(told, middle), (Pane::Communications, below)]);
+        } else {
+            places.push((last, below));
+        }
     }
     places
+}
+
+/// As much as the chosen plan takes, and the rest.
+fn below_plan(look: &Look<'_>, step: Rect) -> [Rect; 2] {
+    let needed = step::height(look, usize::from(step.width)).saturating_add(2).min(step.height / 2);
+    stack(step, Constraint::Length(needed))
 }
 
 fn wide(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {

@@ -4,7 +4,7 @@ use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
 use super::app::{App, Dirty};
-use super::panes::{Pane, plan};
+use super::panes::{Pane, Room, plan};
 
 /// So many lines a notch of the wheel.
 const NOTCH: isize = 3;
@@ -46,7 +46,8 @@ impl App {
         let top = self.scrolls[pane as usize].top();
         if let Some(run) = self.shown_run() {
             let Some(line) = line.checked_sub(usize::from(run.is_open())) else { return };
-            let Some(step) = plan::step_at(run, height, line + top) else { return };
+            let room = Room { columns: usize::from(place.width), height };
+            let Some(step) = plan::step_at(run, room, line + top, usize::from(at.x - place.x)) else { return };
             if self.step().as_ref() == Some(&step) {
                 self.open();
             } else {

@@ -2,30 +2,33 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget};
 
-use super::advice::advice;
+use super::advice::{Advice, advice};
 use super::app::App;
-use super::format::{fit, width};
+use super::format::{fit, width, wrap};
 use super::keymap::Context;
 use super::layers::Layer;
 use super::look::Look;
 use super::panes::header::{self, CLOCKS};
-use super::panes::services;
+use super::panes::{headline, services};
 use super::theme::Role;
+use super::widgets::row::cut_line;
 use super::{edge, layout};
 
 /// Below this nothing sensible can be shown.
 const LEAST: (u16, u16) = (60, 16);
+
+/// From so many rows on, there is air between the parts of the screen.
+const TALL: u16 = 34;
 
 /// Draws the cockpit as it is now.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
     frame.buffer_mut().set_style(area, app.theme.of(Role::Screen));
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        let words = format!("Mayday needs {} x {} cells; this is {} x {}.", LEAST.0, LEAST.1, area.width, area.height);
-        Paragraph::new(words).render(area, frame.buffer_mut());
+        draw_tiny(app, frame, area);
     } else if let Some(snap) = &app.mirror {
         draw_all(&Look { app, snap, now: app.now() }, frame, area);
     } else {
@@ -39,9 +42,26 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     edge::harden(frame.buffer_mut(), app.options.ascii, app.options.depth);
 }
 
+/// Too little room for the cockpit: which region, how long is left, and why there is no more.
+fn draw_tiny(app: &App, frame: &mut Frame<'_>, area: Rect) {
+    let columns = usize::from(area.width);
+    let mut lines = match &app.mirror {
+        Some(snap) => headline::tiny(&Look { app, snap, now: app.now() }, columns),
+        None => Vec::new(),
+    };
+    let words = format!("Mayday needs {} x {} cells; this is {} x {}.", LEAST.0, LEAST.1, area.width, area.height);
+    lines.extend(wrap(&words, columns).into_iter().map(Line::from));
+    Paragraph::new(lines).render(area, frame.buffer_mut());
+}
+
 fn draw_all(look: &Look<'_>, frame: &mut Frame<'_>, area: Rect) {
-    let air = u16::from(area.height >= 34);
-    let rows = [1, air, CLOCKS, air, u16::MAX, air, 1, 1]
+    let air = u16::from(area.height >= TALL);
+    // What is to be said to the operator is said whole where there is room for it.
+    let said = look.app.message.as_ref().map_or(1, |message| wrap(&message.text, said_columns(area)).len());
+    let said = u16::try_from(said).unwrap_or(1).clamp(1, if area.height >= 24 { 3 } else { 2 });
+    let next = u16::try_from(advice_lines(look, area).len()).unwrap_or(1).clamp(1, 2);
+    // The second line of advice takes the place of the air above it, so that nothing moves when it comes and goes.
+    let rows = [1, air, CLOCKS, air, u16::MAX, (air + 1).saturating_sub(next), next, said]
         .map(|rows| if rows == u16::MAX { Constraint::Min(4) } else { Constraint::Length(rows) });
     let [bar, _, clocks, _, body, _, next, foot] = Layout::vertical(rows).areas(area);
     header::bar(look.app, Some(look), bar, frame.buffer_mut());
@@ -69,37 +89,82 @@ fn draw_strip(look: &Look<'_>, body: Rect, frame: &mut Frame<'_>) -> Rect {
     if !layout::hides_services(look.app, body) {
         return body;
     }
-    services::strip(look).render(Rect { height: 1, ..body }, frame.buffer_mut());
+    services::strip(look, usize::from(body.width)).render(Rect { height: 1, ..body }, frame.buffer_mut());
     Rect { y: body.y + 1, height: body.height - 1, ..body }
 }
 
 /// The next thing to do.
 fn draw_advice(look: &Look<'_>, area: Rect, frame: &mut Frame<'_>) {
+    Paragraph::new(advice_lines(look, frame.area())).render(area, frame.buffer_mut());
+}
+
+/// In one line where that is enough; in two where there is room for them. How long is left, which is told last, is cut last.
+fn advice_lines(look: &Look<'_>, area: Rect) -> Vec<Line<'static>> {
     let advice = advice(look.app);
-    let columns = usize::from(area.width);
+    let columns = usize::from(area.width).saturating_sub(1);
     let mut line = vec![look.span(" ▸ ", advice.role)];
     if let Some(key) = advice.key {
         line.push(look.span(key, Role::Key));
         line.push(look.span("  ", Role::Text));
     }
-    let mut beside = Vec::new();
-    if let Some(also) = &advice.also {
-        beside.push(look.span("  ▸ ", also.role));
-        beside.extend(also.key.map(|key| look.span(key, Role::Key)));
-        beside.push(look.span(format!("  {}", also.text), also.role));
+    let used = Line::from(line.clone()).width();
+    let beside = Line::from(also(look, &advice, "  ▸ "));
+    let room = columns.saturating_sub(used);
+    let in_one = width(&advice.text) + beside.width() <= room;
+    if area.height < TALL || in_one {
+        line.push(look.span(fit_tail(&advice.text, room.saturating_sub(beside.width())), advice.role));
+        line.extend(beside.spans);
+        return vec![Line::from(line)];
     }
-    let used = Line::from(line.clone()).width() + Line::from(beside.clone()).width();
-    line.push(look.span(fit(&advice.text, columns.saturating_sub(used)).into_owned(), advice.role));
-    line.extend(beside);
-    Paragraph::new(Line::from(line)).render(area, frame.buffer_mut());
+    if advice.also.is_some() {
+        line.push(look.span(fit_tail(&advice.text, room), advice.role));
+        return vec![Line::from(line), cut_line(Line::from(also(look, &advice, " ▸ ")), columns)];
+    }
+    let mut parts = wrap(&advice.text, room);
+    let rest = parts.split_off(1).join(" ");
+    line.push(look.span(parts.concat(), advice.role));
+    let rest = look.span(format!("{}{}", " ".repeat(used), fit_tail(&rest, room)), advice.role);
+    vec![Line::from(line), Line::from(rest)]
+}
+
+/// What else is as urgent.
+fn also(look: &Look<'_>, advice: &Advice, mark: &'static str) -> Vec<Span<'static>> {
+    let Some(also) = &advice.also else { return Vec::new() };
+    let mut out = vec![look.span(mark, also.role)];
+    out.extend(also.key.map(|key| look.span(key, Role::Key)));
+    out.push(look.span(format!("  {}", also.text), also.role));
+    out
+}
+
+/// Less of what is to be done says nothing.
+const HEAD: usize = 20;
+
+/// A text in `columns`: what stands after its last ` · ` is kept where there is room for it, and what is before it is cut.
+fn fit_tail(text: &str, columns: usize) -> String {
+    match text.rsplit_once(" · ") {
+        Some((head, tail)) if width(text) > columns && HEAD + 3 + width(tail) <= columns => {
+            format!("{} · {tail}", fit(head, columns - width(tail) - 3))
+        }
+        _ => fit(text, columns).into_owned(),
+    }
+}
+
+fn said_columns(area: Rect) -> usize {
+    usize::from(area.width).saturating_sub(2)
 }
 
 /// A message while there is one, otherwise the keys that make sense.
 fn draw_foot(look: &Look<'_>, area: Rect, frame: &mut Frame<'_>) {
     let columns = usize::from(area.width).saturating_sub(1);
     if let Some(message) = &look.app.message {
-        let text = format!(" {}", fit(&message.text, columns));
-        Paragraph::new(Line::from(look.span(text, message.role))).render(area, frame.buffer_mut());
+        let mut parts = wrap(&message.text, said_columns(area));
+        let rows = usize::from(area.height).max(1);
+        if parts.len() > rows {
+            let rest = parts.split_off(rows - 1).join(" ");
+            parts.push(fit(&rest, said_columns(area)).into_owned());
+        }
+        let lines = parts.into_iter().map(|text| Line::from(look.span(format!(" {text}"), message.role)));
+        Paragraph::new(lines.collect::<Vec<_>>()).render(area, frame.buffer_mut());
         return;
     }
     if look.app.context() != Context::Main {

@@ -11,11 +11,13 @@ use crate::domain::run::{GateCard, Run, StepPhase, StepRun};
 use crate::domain::system::{Guard, GuardVerdict, Observed};
 use crate::domain::verdict;
 
-use super::super::format::{self, age, clock, column, length, wrap};
+use super::super::format::{self, age, clock, column, length, width, wrap};
 use super::super::keymap::{self, Action};
 use super::super::look::Look;
 use super::super::mark;
+use super::super::panes::plan;
 use super::super::theme::Role;
+use super::super::widgets::gauge::Gauge;
 use super::form::verb;
 use super::{Card, Sheet};
 
@@ -113,7 +115,8 @@ fn compose(
     columns: usize,
     brief: bool,
 ) -> Vec<Line<'static>> {
-    let mut out = vec![Line::from(look.span(spec.title.clone(), Role::Strong))];
+    let title = wrap(&spec.title, columns).into_iter();
+    let mut out: Vec<Line<'static>> = title.map(|text| Line::from(look.span(text, Role::Strong))).collect();
     let what = format!("{} on {} · {}", spec.kind, spec.system, spec.role);
     out.push(Line::from(look.span(format::fit(&what, columns).into_owned(), Role::Dim)));
     out.extend(trouble(look, step, columns));
@@ -125,16 +128,17 @@ fn compose(
         let done = step.phase.is_over() || step.phase == StepPhase::Verifying;
         out.extend(change(look, step, card, columns, brief));
         if !brief {
-            out.extend(diff(look, step, card, columns));
+            out.extend(diff(look, step, card, columns, ""));
         }
+        out.extend(work(look, run, spec, step, columns));
         out.extend(guards(look, step, card, columns, brief));
         if !done {
-            out.extend(loss(look, card));
-            out.extend(outlook(look, run, step, card));
+            out.extend(loss(look, card, columns));
+            out.extend(outlook(look, run, step, card, columns));
         }
         // Where not all of it can be seen at once, what stands against the step is seen first.
         if brief {
-            out.extend(diff(look, step, card, columns));
+            out.extend(diff(look, step, card, columns, "exactly"));
         }
     } else if !step.detail.is_empty() && step.fault.is_none() {
         out.extend(labelled(look, "", &step.detail, Role::Text, columns));
@@ -198,8 +202,17 @@ fn change(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize, brie
     out
 }
 
-/// The exact change, line by line.
-fn diff(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize) -> Vec<Line<'static>> {
+/// How far a step under way has come: `work  ▰▰▰▱▱▱▱▱ 0:40 of about 1:14, as the last time`.
+fn work(look: &Look<'_>, run: &Run, spec: &StepSpec, step: &StepRun, columns: usize) -> Option<Line<'static>> {
+    let (taken, last) = plan::forecast(look, run, &spec.id, step)?;
+    let words = format!(" {} of about {}", clock(taken), clock(last));
+    let gauge = Gauge::of(taken / last, None, columns.saturating_sub(LABEL + width(&words)).min(24));
+    let role = if taken > last { Role::Warn } else { Role::Busy };
+    Some(row(look, "work", format!("{}{}{words}", gauge.full, gauge.empty), role))
+}
+
+/// The exact change, line by line, under its own label where it does not follow the change in words.
+fn diff(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize, label: &str) -> Vec<Line<'static>> {
     let mut out = Vec::new();
     for line in card.diff.iter().filter(|_| !step.phase.is_over()) {
         let role = match line.chars().next() {
@@ -208,7 +221,8 @@ fn diff(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize) -> Vec
             _ => Role::Faint,
         };
         let text = format::fit(line, columns.saturating_sub(LABEL)).into_owned();
-        out.push(Line::from(vec![Span::raw(" ".repeat(LABEL)), look.span(text, role)]));
+        let label = if out.is_empty() { label } else { "" };
+        out.push(Line::from(vec![look.span(column(label, LABEL), Role::Dim), look.span(text, role)]));
     }
     out
 }
@@ -246,8 +260,9 @@ fn guards(look: &Look<'_>, step: &StepRun, card: &GateCard, columns: usize, brie
 }
 
 /// What would be lost, against what may be.
-fn loss(look: &Look<'_>, card: &GateCard) -> Vec<Line<'static>> {
-    loss_words(&look.snap.estate, card).into_iter().map(|(words, role)| row(look, "loss", words, role)).collect()
+fn loss(look: &Look<'_>, card: &GateCard, columns: usize) -> Vec<Line<'static>> {
+    let words = loss_words(&look.snap.estate, card).into_iter();
+    words.flat_map(|(words, role)| labelled(look, "loss", &words, role, columns)).collect()
 }
 
 fn loss_words(estate: &Estate, card: &GateCard) -> Option<(String, Role)> {
@@ -287,18 +302,19 @@ pub fn stakes(estate: &Estate, spec: &StepSpec, card: &GateCard) -> Vec<String> 
 }
 
 /// Undo, last time, projected finish and the age of the evidence.
-fn outlook(look: &Look<'_>, run: &Run, step: &StepRun, card: &GateCard) -> Vec<Line<'static>> {
+fn outlook(look: &Look<'_>, run: &Run, step: &StepRun, card: &GateCard, columns: usize) -> Vec<Line<'static>> {
     let undo = mark::undo(card.undo);
     let mut out = vec![row(look, "undo", format!("{} {}", undo.glyph, undo.word), undo.role)];
-    out.push(match &card.last {
+    out.extend(match &card.last {
         Some(last) => {
             let words =
                 format!("took {} in a {} run, {} ago", length(last.seconds), last.mode, age(look.since(last.at)));
-            row(look, "last", words, Role::Text)
+            labelled(look, "last", &words, Role::Text, columns)
         }
-        None => row(look, "last", "never done before".into(), Role::Dim),
+        None => labelled(look, "last", "never done before", Role::Dim, columns),
     });
-    out.push(finish(look, run, card));
+    let (words, role) = finish(look, run, card);
+    out.extend(labelled(look, "finish", &words, role, columns));
     if matches!(step.phase, StepPhase::Gated | StepPhase::Blocked | StepPhase::Ready) {
         let (old, limit) = (look.since(card.at), look.snap.estate.policy.evidence_expires.as_secs_f64());
         let (words, role) = if old > limit {
@@ -309,28 +325,28 @@ fn outlook(look: &Look<'_>, run: &Run, step: &StepRun, card: &GateCard) -> Vec<L
         } else {
             (format!("{} old, good for {}", age(old), length(limit)), Role::Text)
         };
-        out.push(row(look, "seen", words, role));
-        out.push(readiness(look, run));
+        out.extend(labelled(look, "seen", &words, role, columns));
+        let (words, role) = readiness(look, run);
+        out.extend(labelled(look, "ready", &words, role, columns));
     }
     out
 }
 
 /// How the whole plan stood against reality when it was last held against it.
-fn readiness(look: &Look<'_>, run: &Run) -> Line<'static> {
+fn readiness(look: &Look<'_>, run: &Run) -> (String, Role) {
     let known = look.snap.state.readiness_by_plan().get(&run.plan.id).copied();
     let Some((at, brief)) = known else {
-        return row(look, "ready", "? this plan was never held against reality".into(), Role::Unknown);
+        return ("? this plan was never held against reality".into(), Role::Unknown);
     };
     let mark = mark::ready(brief.ready);
     let words = format!("{} {}, {} of 100, {} ago", mark.glyph, mark.word, brief.score, age(look.since(at)));
-    let role = if look.snap.estate.assessment_is_old(at, look.now) { Role::Unknown } else { mark.role };
-    row(look, "ready", words, role)
+    (words, if look.snap.estate.assessment_is_old(at, look.now) { Role::Unknown } else { mark.role })
 }
 
 /// The projected finish against the RTO of the most urgent tier that is not recovered.
-fn finish(look: &Look<'_>, run: &Run, card: &GateCard) -> Line<'static> {
+fn finish(look: &Look<'_>, run: &Run, card: &GateCard) -> (String, Role) {
     let Some(projected) = card.projected else {
-        return row(look, "finish", "? unknown: some steps left have no past timing".into(), Role::Unknown);
+        return ("? unknown: some steps left have no past timing".into(), Role::Unknown);
     };
     let incident = look.snap.state.incident.as_ref().filter(|incident| run.incident.as_ref() == Some(&incident.id));
     let verdicts = incident.map(|incident| verdict::rto(&look.snap.estate, incident, look.now)).unwrap_or_default();
@@ -339,12 +355,10 @@ fn finish(look: &Look<'_>, run: &Run, card: &GateCard) -> Line<'static> {
     let start = format!("about {} from now", length(projected));
     match spare {
         Some((tier, spare)) if spare >= 0.0 => {
-            row(look, "finish", format!("✓ {start}: {tier} RTO met with {} to spare", clock(spare)), Role::Good)
+            (format!("✓ {start}: {tier} RTO met with {} to spare", clock(spare)), Role::Good)
         }
-        Some((tier, spare)) => {
-            row(look, "finish", format!("✗ {start}: {tier} RTO missed by {}", clock(-spare)), Role::Bad)
-        }
-        None => row(look, "finish", start, Role::Text),
+        Some((tier, spare)) => (format!("✗ {start}: {tier} RTO missed by {}", clock(-spare)), Role::Bad),
+        None => (start, Role::Text),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Form {
     pub purpose: Purpose,
     /// What is said once the engine has done it.
     pub said: String,
+    /// It was sent once already, and something was wrong: nobody is told of a mistake that he had no time to make.
+    tried: bool,
     /// A text of several lines was once asked about: whoever pasted it may not be at its end.
     sure: bool,
 }
@@ -103,6 +105,11 @@ impl Field {
         }
     }
 
+    /// What has to be typed is told before it is.
+    fn wants_phrase(&self) -> bool {
+        matches!(&self.value, Value::Text { phrase: Some(_), .. })
+    }
+
     /// How many lines were put into it: no key of a form makes a second one, a paste does.
     fn lines(&self) -> usize {
         match &self.value {
@@ -144,6 +151,7 @@ impl Form {
             at: 0,
             purpose,
             said: String::new(),
+            tried: false,
             sure: false,
         }
     }
@@ -209,6 +217,7 @@ impl Form {
     /// What is wrong with a field, which is then the one being filled in.
     pub fn submit(&mut self) -> Result<Option<Vec<String>>, String> {
         if let Some(wrong) = self.fields[self.at].mistake() {
+            self.tried = true;
             return Err(wrong);
         }
         let lines = self.fields[self.at].lines();
@@ -217,11 +226,12 @@ impl Form {
         }
         if self.at + 1 < self.fields.len() {
             self.at += 1;
+            self.tried = false;
             return Ok(None);
         }
         let mistake = |(at, field): (usize, &Field)| field.mistake().map(|wrong| (at, wrong));
         if let Some((at, wrong)) = self.fields.iter().enumerate().find_map(mistake) {
-            self.at = at;
+            (self.at, self.tried) = (at, true);
             return Err(wrong);
         }
         Ok(Some(self.values()))
@@ -266,7 +276,8 @@ impl Form {
                 }
             }
             lines.push(Line::from(line));
-            if active && let Some(wrong) = field.mistake() {
+            let shown = active && (self.tried || field.wants_phrase());
+            if let Some(wrong) = field.mistake().filter(|_| shown) {
                 lines.push(Line::from(look.span(format!("{:label$}{wrong}", ""), Role::Dim)));
             } else {
                 lines.push(Line::default());

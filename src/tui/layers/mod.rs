@@ -7,6 +7,7 @@ pub mod help;
 pub mod markdown;
 pub mod palette;
 pub mod plans;
+pub mod shell;
 pub mod tell;
 pub mod walk;
 pub mod wayback;
@@ -21,10 +22,11 @@ use crate::domain::command::Ask;
 use crate::domain::ids::StepId;
 
 use super::app::Scroll;
-use super::format::{column, width, wrap};
+use super::format::{column, fit, width, wrap};
 use super::keymap::{self, Action, Context};
 use super::look::Look;
 use super::theme::Role;
+use super::widgets::row::cut_line;
 
 pub use form::{Field, Form, Purpose};
 pub use walk::Walk;
@@ -198,11 +200,13 @@ impl Sheet {
         let height = self.lines.len().min(room.saturating_sub(foot));
         let place = centre(area, self.width + 4, height + foot + 2);
         let border = if self.danger { Role::LayerDanger } else { Role::LayerBorder };
+        let title = fit(&self.title, usize::from(place.width).saturating_sub(4)).into_owned();
         let block = Block::bordered()
             .border_type(BorderType::Rounded)
             .border_style(look.style(border))
             .style(look.style(Role::Layer))
-            .title(Line::from(format!(" {} ", self.title)).style(look.style(Role::Strong)));
+            .title(Line::from(format!(" {title} ")).style(look.style(Role::Strong)));
+        clear_around(look, place, area, frame);
         Clear.render(place, frame.buffer_mut());
         let inner = block.inner(place);
         block.render(place, frame.buffer_mut());
@@ -214,7 +218,9 @@ impl Sheet {
         }
         let top = scroll.clamp(self.lines.len(), height);
         let more = self.lines.len() > top + height;
-        let shown: Vec<Line<'static>> = self.lines.into_iter().skip(top).take(height).collect();
+        let columns = usize::from(inner.width);
+        let shown = self.lines.into_iter().skip(top).take(height).map(|line| cut_line(line, columns));
+        let shown: Vec<Line<'static>> = shown.collect();
         let text = Rect { height: u16::try_from(height).unwrap_or(u16::MAX).min(inner.height), ..inner };
         Paragraph::new(shown).render(text, frame.buffer_mut());
         if more && inner.height > text.height {
@@ -230,6 +236,21 @@ impl Sheet {
             frame.set_cursor_position(Position { x, y: inner.y + u16::try_from(line - top).unwrap_or(0) });
         }
     }
+}
+
+/// A column of air on both sides, so that nothing below touches the border.
+fn clear_around(look: &Look<'_>, place: Rect, area: Rect, frame: &mut Frame<'_>) {
+    let x = place.x.saturating_sub(1).max(area.x);
+    let air = Rect { x, width: (place.right() + 1).min(area.right()).saturating_sub(x), ..place };
+    Clear.render(air, frame.buffer_mut());
+    // A wide character begins before the air and ends in it.
+    for y in air.y..air.bottom() {
+        let before = x.checked_sub(1).and_then(|x| frame.buffer_mut().cell_mut((x, y)));
+        if let Some(cell) = before.filter(|cell| width(cell.symbol()) > 1) {
+            cell.set_symbol(" ");
+        }
+    }
+    frame.buffer_mut().set_style(air, look.style(Role::Screen));
 }
 
 /// Keys with what they do, flowing over as many lines as they need.
@@ -248,7 +269,7 @@ pub fn key_lines(look: &Look<'_>, keys: &[(&'static str, String)], columns: usiz
     if !line.is_empty() {
         lines.push(Line::from(line));
     }
-    lines
+    lines.into_iter().map(|line| cut_line(line, columns)).collect()
 }
 
 fn centre(area: Rect, columns: usize, rows: usize) -> Rect {
@@ -288,11 +309,9 @@ impl Reader {
 }
 
 fn plain(look: &Look<'_>, text: &[String], columns: usize) -> Vec<Line<'static>> {
-    let role = |line: &str| if line.trim_start().starts_with('#') { Role::Dim } else { Role::Text };
-    let wrapped = text.iter().flat_map(|line| {
-        let role = role(line);
-        let lines = if width(line) <= columns { vec![line.clone()] } else { wrap(line, columns) };
-        lines.into_iter().map(move |line| (line, role))
+    let wrapped = shell::wrap(text, columns).into_iter().map(|line| {
+        let role = if line.trim_start().starts_with('#') { Role::Dim } else { Role::Text };
+        (line, role)
     });
     wrapped.map(|(line, role)| Line::from(look.span(column(&line, columns), role))).collect()
 }

@@ -6,7 +6,7 @@ use crate::domain::kinds::Undo;
 use crate::domain::run::Mode;
 
 use super::super::app::App;
-use super::super::format::{column, wrap};
+use super::super::format::{column, fit_name, wrap};
 use super::super::keymap::{self, Action};
 use super::super::look::Look;
 use super::super::theme::Role;
@@ -20,20 +20,24 @@ pub fn sheet(look: &Look<'_>, plans: &Plans, most: usize) -> Sheet {
         let role = if chosen { Role::Selected } else { Role::Text };
         let mark = if chosen { "▸" } else { " " };
         let steps = format!("{} steps", plan.steps.len());
-        let name = column(&format!("{mark} {}", plan.id), columns.saturating_sub(10));
+        let name = column(
+            &format!("{mark} {}", fit_name(plan.id.as_str(), columns.saturating_sub(13))),
+            columns.saturating_sub(10),
+        );
         lines.push(Line::from(vec![look.span(name, role), look.span(column(&steps, 10), role)]));
     }
     lines.push(Line::default());
     if let Some(plan) = look.snap.plans.get(plans.at) {
-        lines.push(Line::from(look.span(plan.title.clone(), Role::Strong)));
+        let title = wrap(&plan.title, columns).into_iter();
+        lines.extend(title.map(|text| Line::from(look.span(text, Role::Strong))));
         lines.extend(wrap(&plan.about, columns).into_iter().map(|text| Line::from(look.span(text, Role::Text))));
         let finals = plan.steps.iter().filter(|step| step.undo == Undo::PointOfNoReturn).count();
         if finals > 0 {
             let words = format!("! {finals} of its steps cannot be taken back; each asks before it acts");
-            lines.push(Line::from(look.span(words, Role::Warn)));
+            lines.extend(wrap(&words, columns).into_iter().map(|text| Line::from(look.span(text, Role::Warn))));
         }
         lines.push(Line::default());
-        lines.push(how(look));
+        lines.extend(how(look, columns));
     }
     let mut sheet = Sheet::new("run a plan", lines, columns);
     sheet.keys = vec![
@@ -47,7 +51,7 @@ pub fn sheet(look: &Look<'_>, plans: &Plans, most: usize) -> Sheet {
 }
 
 /// Whether a live run could be started now.
-fn how(look: &Look<'_>) -> Line<'static> {
+fn how(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     let app: &App = look.app;
     let (words, role) = if app.run().is_some_and(crate::domain::run::Run::is_open) {
         ("a run is open already: one at a time".to_owned(), Role::Warn)
@@ -58,5 +62,6 @@ fn how(look: &Look<'_>) -> Line<'static> {
     } else {
         ("armed: every gate will ask".to_owned(), Role::Good)
     };
-    Line::from(look.span(format!("{}: {words}", Mode::Live), role))
+    let lines = wrap(&format!("{}: {words}", Mode::Live), columns).into_iter();
+    lines.map(|text| Line::from(look.span(text, role))).collect()
 }

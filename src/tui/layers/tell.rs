@@ -15,6 +15,7 @@ use super::super::format::{column, width, wrap};
 use super::super::keymap::{self, Action};
 use super::super::look::Look;
 use super::super::theme::Role;
+use super::super::widgets::row::cut_line;
 use super::Sheet;
 
 /// From this width on the audiences are side by side.
@@ -118,7 +119,7 @@ impl Tell {
 
     pub fn sheet(&self, look: &Look<'_>, most: usize) -> Sheet {
         let columns = most.min(150);
-        let (mut lines, mut cursor) = (self.head(look), None);
+        let (mut lines, mut cursor) = (self.head(look, columns), None);
         if let Some(editor) = &self.editor {
             cursor = Some((lines.len() + editor.cursor().0, editor.cursor().1.min(columns)));
             lines
@@ -165,7 +166,7 @@ impl Tell {
     }
 
     /// Which status, what it goes out by, and when the next one is promised.
-    fn head(&self, look: &Look<'_>) -> Vec<Line<'static>> {
+    fn head(&self, look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         let proposed = due(&look.snap.estate, &look.snap.state).map(|it| it.purpose);
         let mut line = Vec::new();
         for (at, draft) in self.drafts.iter().enumerate() {
@@ -183,7 +184,11 @@ impl Tell {
         };
         let by = if ways.is_empty() { "NO CHANNEL carries it".to_owned() } else { format!("by {}", ways.join(", ")) };
         let role = if ways.is_empty() { Role::Bad } else { Role::Dim };
-        vec![Line::from(line), Line::from(look.span(format!("{by}{promise}"), role)), Line::default()]
+        let ways = wrap(&format!("{by}{promise}"), columns).into_iter();
+        let mut lines = vec![Line::from(line)];
+        lines.extend(ways.map(|text| Line::from(look.span(text, role))));
+        lines.push(Line::default());
+        lines
     }
 
     fn title(&self, look: &Look<'_>, at: usize, audience: Audience, columns: usize) -> Span<'static> {
@@ -195,18 +200,33 @@ impl Tell {
 
     fn stacked(&self, look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         let audiences = self.audiences();
-        let names: Vec<&str> = audiences.iter().map(|it| it.word()).collect();
-        let which = format!("{}/{} {}", self.chosen + 1, audiences.len(), names.join(" · "));
-        let mut lines = vec![Line::from(look.span(column(&which, columns), Role::Dim))];
+        let mut lines = vec![self.tabs(look, &audiences, columns)];
         // The chosen one first: on a small screen there is room for no other.
         for at in (self.chosen..audiences.len()).chain(0..self.chosen) {
             let audience = audiences[at];
-            lines.push(Line::from(self.title(look, at, audience, columns)));
+            // Whose text comes first is said above it.
+            if at != self.chosen || self.edits.contains_key(&(self.at, audience)) {
+                lines.push(Line::from(self.title(look, at, audience, columns)));
+            }
             let text = written(&self.text(audience), columns);
             lines.extend(text.into_iter().map(|(line, role)| Line::from(look.span(line, role))));
             lines.push(Line::default());
         }
         lines
+    }
+
+    /// Everybody it goes to, whoever's text is shown: `1/3 ▸ internal · public · customers`
+    fn tabs(&self, look: &Look<'_>, audiences: &[Audience], columns: usize) -> Line<'static> {
+        let mut spans = vec![look.span(format!("{}/{} ", self.chosen + 1, audiences.len()), Role::Strong)];
+        for (at, audience) in audiences.iter().enumerate() {
+            let chosen = at == self.chosen;
+            if at > 0 {
+                spans.push(look.span(" · ", Role::Rule));
+            }
+            let mark = if chosen { "▸ " } else { "" };
+            spans.push(look.span(format!("{mark}{audience}"), if chosen { Role::Accent } else { Role::Text }));
+        }
+        cut_line(Line::from(spans), columns)
     }
 
     fn beside(&self, look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {

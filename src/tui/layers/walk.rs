@@ -16,7 +16,7 @@ use super::super::keymap::{self, Action, Danger};
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
-use super::super::widgets::row::Row;
+use super::super::widgets::row::{Row, cut_line};
 use super::key_lines;
 
 /// The column of labels.
@@ -146,35 +146,41 @@ pub fn draw(look: &Look<'_>, walk: &Walk, frame: &mut Frame<'_>, area: Rect) {
     let lines = lines(look, &page, columns, air > 0);
     let top = walk.scroll.clamp(lines.len(), height);
     let hidden = lines.len().saturating_sub(top + height);
+    let mark = if hidden > 0 { format!(" … j: {hidden} more ") } else { String::new() };
     let mut shown = head;
     shown.extend(lines.into_iter().skip(top).take(height));
+    let mut shown: Vec<Line<'static>> = shown.into_iter().map(|line| cut_line(line, columns)).collect();
+    if let Some(last) = shown.last_mut().filter(|_| hidden > 0) {
+        *last = cut_line(std::mem::take(last), columns.saturating_sub(width(&mark)));
+    }
     Paragraph::new(shown).render(area, frame.buffer_mut());
     if hidden > 0 {
         let y = area.bottom().saturating_sub(u16::try_from(foot).unwrap_or(0) + 1).max(area.y);
-        let mark = Rect { y, height: 1, ..area };
-        Line::from(look.span(format!("… j: {hidden} more "), Role::Accent))
-            .right_aligned()
-            .render(mark, frame.buffer_mut());
+        let place = Rect { y, height: 1, ..area };
+        Line::from(look.span(mark, Role::Accent)).right_aligned().render(place, frame.buffer_mut());
     }
     let below = u16::try_from(keys.len()).unwrap_or(0).min(area.height);
     Paragraph::new(keys).render(Rect { y: area.bottom() - below, height: below, ..area }, frame.buffer_mut());
 }
 
-/// `✓ alert ─ ✓ assess ─ ▸ execute ─ ○ communicate ─ ○ recover 0/5 ─ ○ review`
+/// `✓ alert ─ ✓ assess ─ ▸ execute ─ ○ communicate ─ ○ recover 0/5 ─ ○ review`; where there is less room, only the stage that is shown
+/// has its name.
 fn strip(look: &Look<'_>, pages: &[Page], shown: Stage, columns: usize) -> Line<'static> {
+    let whole = stages(look, pages, shown, true);
+    let line = if whole.width() <= columns { whole } else { stages(look, pages, shown, false) };
+    cut_line(line, columns)
+}
+
+fn stages(look: &Look<'_>, pages: &[Page], shown: Stage, names: bool) -> Line<'static> {
     let mut spans = Vec::new();
-    let mut used = 0;
     for (stage, progress, done, all) in walkthrough::stages(pages) {
         let mark = mark::progress(progress);
+        let name = if names || stage == shown { format!(" {stage}") } else { String::new() };
         let count = if stage == Stage::Recover { format!(" {done}/{all}") } else { String::new() };
-        let text = format!("{} {stage}{count}", mark.glyph);
         let gap = if spans.is_empty() { "" } else { " ─ " };
-        used += width(gap) + width(&text);
-        if used > columns {
-            break;
-        }
         spans.push(look.span(gap, Role::Rule));
-        spans.push(look.span(text, if stage == shown { Role::TitleFocused } else { mark.role }));
+        let role = if stage == shown { Role::TitleFocused } else { mark.role };
+        spans.push(look.span(format!("{}{name}{count}", mark.glyph), role));
     }
     Line::from(spans)
 }

@@ -12,15 +12,15 @@ use super::heading;
 const WHAT: usize = 16;
 
 pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
-    let snap = look.snap;
+    let (snap, room) = (look.snap, columns.saturating_sub(2));
     let mut lines = vec![heading(look, "what moved")];
     match &snap.state.moved {
         None => lines.push(text(look, "No run has moved clients.", Role::Text)),
         Some(moved) => {
             let words = format!("{} → {} at {}, by {}", moved.from, moved.to, look.time_of_day(moved.at), moved.run);
-            lines.push(text(look, &words, Role::Text));
+            lines.extend(wrap(&words, room).iter().map(|part| text(look, part, Role::Text)));
             let (words, role) = window(look, moved);
-            lines.extend(wrap(&words, columns.saturating_sub(2)).iter().map(|part| text(look, part, role)));
+            lines.extend(wrap(&words, room).iter().map(|part| text(look, part, role)));
         }
     }
     lines.push(Line::default());
@@ -45,15 +45,13 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         lines.push(heading(look, "the way home"));
         match home_is_sound(&snap.estate, &snap.state, &snap.live.surveys, &snap.live.probes, &moved.from, look.now) {
             Ok(()) => {
-                let words = format!(
-                    "✓ clients can be moved back to {}: B starts the failback, every gate asks",
-                    moved.from
-                );
-                lines.extend(wrap(&words, columns.saturating_sub(2)).iter().map(|part| text(look, part, Role::Good)));
+                let words =
+                    format!("✓ clients can be moved back to {}: B starts the failback, every gate asks", moved.from);
+                lines.extend(wrap(&words, room).iter().map(|part| text(look, part, Role::Good)));
             }
             Err(why) => {
                 let words = format!("not yet: {why}");
-                lines.extend(wrap(&words, columns.saturating_sub(2)).iter().map(|part| text(look, part, Role::Warn)));
+                lines.extend(wrap(&words, room).iter().map(|part| text(look, part, Role::Warn)));
                 lines.push(text(look, "r runs the plan `reprotect` first", Role::Text));
             }
         }

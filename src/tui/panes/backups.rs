@@ -5,11 +5,11 @@ use ratatui::text::{Line, Span};
 use crate::domain::backup::{BackupSpec, Judged, Worth};
 use crate::domain::estate::DataClass;
 
-use super::super::format::{self, column, fit, length, right, rough_age, width, wrap};
+use super::super::format::{self, column, length, right, rough_age, wrap};
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
-use super::super::widgets::row::Row;
+use super::super::widgets::row::{Piece, Row};
 use super::{Body, Room};
 
 /// Where a reason begins.
@@ -34,7 +34,8 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
         );
     }
     let wrong = judged.iter().filter(|(_, judged)| judged.worth != Worth::Fresh).count();
-    let aside = if wrong == 0 { format!("{} fresh", judged.len()) } else { format!("{wrong} of {} not fresh", judged.len()) };
+    let aside =
+        if wrong == 0 { format!("{} fresh", judged.len()) } else { format!("{wrong} of {} not fresh", judged.len()) };
     Body { head: vec![restores(look, columns)], lines, aside, ..Body::default() }
 }
 
@@ -51,8 +52,8 @@ fn line(look: &Look<'_>, spec: &BackupSpec, judged: &Judged, columns: usize) -> 
     let name = columns.saturating_sub(3 + 9 + 13).min(32);
     row.left(look.span(format!(" {} ", mark.glyph), mark.role));
     row.left(look.span(column(&spec.title, name), Role::Text));
-    row.left(look.span(format!(" {}", column(mark.word, 8)), mark.role));
-    row.left(look.span(right(&format!("{old}{allowed}"), 12), if role == Role::Good { Role::Text } else { role }));
+    row.left(look.span(format!(" {} ", column(mark.word, 8)), mark.role));
+    row.left(look.span(right(&format!("{old}{allowed}"), 11), if role == Role::Good { Role::Text } else { role }));
     let place = if regions.is_empty() { "where ?".to_owned() } else { regions.join(" ") };
     row.left(look.span(format!("  {place}"), if regions.is_empty() { Role::Unknown } else { Role::Faint }));
     row.into_line()
@@ -60,9 +61,9 @@ fn line(look: &Look<'_>, spec: &BackupSpec, judged: &Judged, columns: usize) -> 
 
 /// What a restore would lose, by class: a copy that follows its source follows it into corruption, too.
 fn restores(look: &Look<'_>, columns: usize) -> Line<'static> {
-    let mut spans = vec![look.span(" a restore loses ", Role::Dim)];
-    let mut used = width(&spans[0].content);
-    for class in DataClass::ALL {
+    let mut row = Row::new(columns);
+    row.left(Piece::from(look.span(" a restore loses ", Role::Dim)).or(look.span(" loses ", Role::Dim)).or("").rank(9));
+    for (nth, class) in DataClass::ALL.iter().enumerate() {
         let Some(target) = look.snap.estate.rpo(*class) else { continue };
         let lost = look.snap.restore_exposure(*class, look.now);
         let (glyph, role) = match lost {
@@ -71,11 +72,7 @@ fn restores(look: &Look<'_>, columns: usize) -> Line<'static> {
             Some(_) => ("✓", Role::Good),
         };
         let words = format!("{} {glyph} {}  ", format::class(*class), lost.map_or_else(String::new, rough_age));
-        used += width(&words);
-        if used > columns {
-            break;
-        }
-        spans.push(look.span(fit(&words, columns).into_owned(), role));
+        row.left(Piece::from(look.span(words, role)).rank(nth));
     }
-    Line::from(spans)
+    row.into_line()
 }

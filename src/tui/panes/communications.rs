@@ -6,7 +6,7 @@ use crate::domain::comms::{PageStanding, Posted, Purpose, due, left_open, moment
 use crate::domain::incident::Incident;
 use crate::domain::time::{At, seconds_between};
 
-use super::super::format::{age, clock, column, fit, width};
+use super::super::format::{age, clock, column, fit, name, width};
 use super::super::keymap::{self, Action};
 use super::super::look::Look;
 use super::super::mark;
@@ -116,14 +116,14 @@ fn page(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
 }
 
 fn people(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'static>> {
-    let name = |actor: Option<String>, key: Action| {
+    let who = |actor: Option<String>, key: Action| {
         let known = actor.is_some();
         let words = actor.unwrap_or_else(|| format!("nobody → {} takes it", keymap::key(key)));
         (words, if known { Role::Text } else { Role::Warn })
     };
-    let (commander, command) = name(incident.commander.as_ref().map(ToString::to_string), Action::TakeCommand);
+    let (commander, command) = who(incident.commander.as_ref().map(ToString::to_string), Action::TakeCommand);
     let lead = look.snap.state.outbox.lead.as_ref().map(ToString::to_string);
-    let (lead, leads) = name(lead, Action::TakeCommunications);
+    let (lead, leads) = who(lead, Action::TakeCommunications);
     let mut lines =
         vec![row(look, "commander", &commander, command, columns), row(look, "speaks", &lead, leads, columns)];
     if let Some(first) = look.snap.live.on_call.people.first() {
@@ -155,7 +155,7 @@ fn message(look: &Look<'_>, posted: &Posted, columns: usize) -> Vec<Line<'static
         lines.push(Line::from(vec![
             Span::raw("  "),
             look.span(format!("{} ", glyph(role)), role),
-            look.span(format!("{} ", column(channel.as_str(), names)), Role::Dim),
+            look.span(format!("{} ", name(channel.as_str(), names)), Role::Dim),
             look.span(words, role),
             look.span(fit(&link, left).into_owned(), Role::Faint),
         ]));
@@ -195,7 +195,7 @@ fn ways(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         let room = columns.saturating_sub(names + 14);
         Line::from(vec![
             look.span(format!("{} ", glyph(role)), role),
-            look.span(format!("{} ", column(spec.id.as_str(), names)), Role::Text),
+            look.span(format!("{} ", name(spec.id.as_str(), names)), Role::Text),
             look.span(who, Role::Dim),
             look.span(fit(&words, room).into_owned(), if role == Role::Good { Role::Dim } else { role }),
         ])

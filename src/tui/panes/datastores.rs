@@ -7,12 +7,15 @@ use crate::domain::health::Status;
 use crate::domain::recovery::{Member, Role as Part};
 use crate::domain::remedy;
 
-use super::super::format::{age, class, column, fit, lag, length};
+use super::super::format::{self, age, class, column, fit, lag, length, width};
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
-use super::super::widgets::row::Row;
+use super::super::widgets::row::{Piece, Row};
 use super::{Body, Room};
+
+/// Most names of regions are no longer.
+const REGION: usize = 12;
 
 pub fn body(look: &Look<'_>, Room { columns, height }: Room) -> Body {
     let stores: Vec<&SystemSpec> = look.snap.estate.datastores().collect();
@@ -31,7 +34,8 @@ pub fn body(look: &Look<'_>, Room { columns, height }: Room) -> Body {
         lines.push(title(look, store, columns));
         lines.extend(self::members(look, store, columns, each));
     }
-    Body { lines, aside: "copies outside the serving region".into(), ..Body::default() }
+    let aside = "copies outside the serving region".into();
+    Body { lines, aside, short: "copies outside".into(), ..Body::default() }
 }
 
 /// The store and its class; how old the copy is that would survive, and how old this knowledge is.
@@ -58,8 +62,8 @@ fn title(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Line<'static> {
         None => ("never seen".into(), Role::Warn),
     };
     let mut line = Row::new(columns);
-    line.left(look.span(store.id.as_str().to_owned(), Role::Strong));
-    line.right(look.span(exposed, role));
+    line.left(Piece::from(look.span(store.id.as_str().to_owned(), Role::Strong)).rank(1).cut_to(6));
+    line.right(Piece::from(look.span(exposed, role)).rank(0).stays());
     let kind = look.span(format!(" {}", store.class.map_or("", class)), Role::Faint);
     let seen = look.span(format!("  {seen}"), seen_role);
     // Where the row of a member says it already, it is not said twice.
@@ -131,20 +135,23 @@ fn member(look: &Look<'_>, member: &Member, columns: usize) -> Line<'static> {
         (_, Some(behind)) => format!("lag {}", lag(behind)),
         (_, None) => "lag ?".into(),
     };
-    let region = member.region.as_ref().map_or("?", |region| region.as_str());
-    let wide = columns >= 50;
-    let name = if wide { 20 } else { columns.saturating_sub(2 + 2 + 8 + 10) };
+    let region = member.region.as_ref().map(|region| region.as_str());
+    let wide = columns >= 3 + 8 + 20 + 1 + REGION + 11;
+    let behind = if wide { column(&behind, 10) } else { behind };
+    // Where there is much room, a name has what it needs, and what was seen of it the rest; how far it is behind is never cut.
+    let name = if wide { (columns / 3).clamp(20, 32) } else { columns.saturating_sub(3 + 8 + 1 + width(&behind)) };
+    let health = if member.status == Status::Healthy { Role::Text } else { state.role };
     let mut line = vec![
         look.span(format!(" {} ", state.glyph), state.role),
         look.span(column(mark::part(member.role), 8), if writes { Role::Accent } else { Role::Dim }),
-        look.span(column(&member.name, name), if member.status == Status::Healthy { Role::Text } else { state.role }),
+        look.span(format::name(&member.name, name), health),
     ];
     if wide {
-        line.push(look.span(format!(" {}", column(region, 10)), Role::Dim));
+        line.push(look.span(format!(" {}", format::name(region.unwrap_or("?"), REGION)), Role::Dim));
     }
     let role = if member.lag.is_none() { Role::Unknown } else { Role::Text };
-    line.push(look.span(format!(" {}", column(&behind, 9)), role));
-    let rest = columns.saturating_sub(3 + 8 + name + 11 + 10 + 1);
+    line.push(look.span(format!(" {behind}"), role));
+    let rest = columns.saturating_sub(3 + 8 + name + 1 + REGION + 11 + 1);
     if wide && rest > 6 {
         let words = if member.status == Status::Healthy {
             member.detail.clone()

@@ -8,7 +8,7 @@ use crate::domain::drill::DrillResult;
 use crate::domain::estate::Tier;
 use crate::domain::schedule::{Drill, Due, Standing, schedule, trend};
 
-use super::super::format::{clock, column, fit, length, moment, right, rough_age, wrap};
+use super::super::format::{clock, column, fit, length, moment, name, right, rough_age, wrap};
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
@@ -110,8 +110,8 @@ fn indented(look: &Look<'_>, text: &str, role: Role, columns: usize) -> Vec<Line
 }
 
 /// How long each step of the latest drill took, and in those before it: `fence-primary   3.2 s  ▃▅▂`
-fn steps(look: &Look<'_>, name: &str, columns: usize) -> Vec<Line<'static>> {
-    let trend = trend(&look.snap.state, name);
+fn steps(look: &Look<'_>, drill: &str, columns: usize) -> Vec<Line<'static>> {
+    let trend = trend(&look.snap.state, drill);
     let width = columns.saturating_sub(INDENT + 9 + SHOWN + 2).min(24);
     let line = |(step, seconds): (&&crate::domain::ids::StepId, &Vec<Option<f64>>)| {
         let latest = seconds.last().copied().flatten();
@@ -119,7 +119,7 @@ fn steps(look: &Look<'_>, name: &str, columns: usize) -> Vec<Line<'static>> {
         let millis: VecDeque<Option<u32>> =
             seconds.iter().map(|it| it.map(|seconds| (seconds * 1000.0) as u32)).collect();
         Line::from(vec![
-            look.span(format!("{}{}", " ".repeat(INDENT), column(step.as_str(), width)), Role::Dim),
+            look.span(format!("{}{}", " ".repeat(INDENT), name(step.as_str(), width)), Role::Dim),
             look.span(right(&latest, 9), Role::Text),
             look.span(format!("  {}", sparkline(&millis, SHOWN).trim_start()), Role::Faint),
         ])

@@ -11,6 +11,7 @@ use super::super::format::{clock, column, fit, moment, rough_age, wrap};
 use super::super::layers::wayback;
 use super::super::look::Look;
 use super::super::theme::Role;
+use super::super::widgets::row::{Piece, Row};
 use super::{Body, Room};
 
 const LABEL: usize = 11;
@@ -56,32 +57,40 @@ fn open(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'stati
         ("t4 technically up".into(), clocks.t4),
     ];
     for (words, at) in moments {
-        lines.push(moment_line(look, &words, at, start));
+        lines.push(moment_line(look, &words, at, start, columns));
     }
     let moved = look.snap.state.moved.iter();
-    lines.extend(moved.map(|moved| {
+    lines.extend(moved.flat_map(|moved| {
         let (words, role) = wayback::window(look, moved);
-        let words = fit(&format!("W shows it: {words}"), columns.saturating_sub(LABEL)).into_owned();
-        row(look, "way back", words, role)
+        // The key first: it is seen however little room there is for what speaks against it.
+        let parts = wrap(&format!("W shows it: {words}"), columns.saturating_sub(LABEL)).into_iter().enumerate();
+        parts.map(|(at, part)| row(look, if at == 0 { "way back" } else { "" }, part, role)).collect::<Vec<_>>()
     }));
     let tiers = Tier::ALL.iter().filter(|tier| look.snap.estate.rto(**tier).is_some());
     lines.extend(tiers.map(|tier| {
-        moment_line(look, &format!("t5 {tier} verified"), clocks.t5.get(tier).copied(), clocks.t0.get(tier).copied())
+        moment_line(
+            look,
+            &format!("t5 {tier} verified"),
+            clocks.t5.get(tier).copied(),
+            clocks.t0.get(tier).copied(),
+            columns,
+        )
     }));
     lines
 }
 
-fn moment_line(look: &Look<'_>, words: &str, at: Option<At>, start: Option<At>) -> Line<'static> {
+fn moment_line(look: &Look<'_>, words: &str, at: Option<At>, start: Option<At>, columns: usize) -> Line<'static> {
     let Some(at) = at else {
         return Line::from(look.span(format!("{} {words}", column("—", LABEL - 1)), Role::Faint));
     };
     let after = start.map(|start| seconds_between(start, at)).filter(|after| *after >= 1.0);
     let after = after.map_or(String::new(), |after| format!("  +{}", clock(after)));
-    Line::from(vec![
-        look.span(format!("{} ", column(&look.time_of_day(at), LABEL - 1)), Role::Dim),
-        look.span(words.to_owned(), Role::Text),
-        look.span(after, Role::Dim),
-    ])
+    let mut row = Row::new(columns);
+    row.left(Piece::from(look.span(format!("{} ", column(&look.time_of_day(at), LABEL - 1)), Role::Dim)).rank(0));
+    row.left(Piece::from(look.span(words.to_owned(), Role::Text)).rank(2).cut_to(1));
+    // How long it took is what counts: it is never the part that is cut.
+    row.left(Piece::from(look.span(after, Role::Dim)).rank(1));
+    row.into_line()
 }
 
 fn attached(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {

@@ -9,7 +9,9 @@ pub mod checklist;
 pub mod communications;
 pub mod datastores;
 pub mod drills;
+pub mod graph;
 pub mod header;
+pub mod headline;
 pub mod incident;
 pub mod plan;
 pub mod readiness;
@@ -28,6 +30,7 @@ use super::format::width;
 use super::keymap::{self, Action};
 use super::look::Look;
 use super::theme::Role;
+use super::widgets::row::{Piece, Row, cut_line};
 
 /// Where a pane is shown when it has not all the room; see [`super::layout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub enum Place {
 }
 
 /// What is known of a pane besides its name.
-struct Row {
+struct Known {
     place: Place,
     body: fn(&Look<'_>, Room) -> Body,
 }
@@ -54,7 +57,7 @@ macro_rules! panes {
             /// The panes, in the order in which `Tab` goes through them.
             Pane { $($pane = $word,)+ }
         }
-        const TABLE: &[Row] = &[$(Row { place: Place::$place, body: $module::body },)+];
+        const TABLE: &[Known] = &[$(Known { place: Place::$place, body: $module::body },)+];
         /// The keys that go to a pane, in the order of the table; the operator may have given others.
         pub const KEYS: &[&str] = &[$($key),+];
     };
@@ -82,6 +85,9 @@ pub struct Room {
     pub height: usize,
 }
 
+/// Less of a title, or of what stands beside it, says nothing.
+const TITLE: usize = 14;
+const ASIDE: usize = 8;
 /// How wide a pane is whose text is copied.
 const COPIED: usize = 120;
 
@@ -90,6 +96,8 @@ const COPIED: usize = 120;
 pub struct Body {
     /// Right of the title.
     pub aside: String,
+    /// The same where there is less room, if it can be said in fewer words.
+    pub short: String,
     /// Instead of the pane's own name.
     pub title: Option<String>,
     /// Never scrolled nor filtered.
@@ -151,15 +159,19 @@ impl Pane {
             scroll.reveal(line, height);
         }
         let top = if body.ends_matter { scroll.follow(len, height) } else { scroll.clamp(len, height) };
-        let shown = body.head.into_iter().chain(body.lines.into_iter().skip(top)).take(head + height);
-        let text = Rect { y: area.y + 1, height: area.height - 1, ..area };
-        Paragraph::new(shown.collect::<Vec<_>>()).render(text, buffer);
         let hidden = len.saturating_sub(top + height);
-        if hidden > 0 && height > 0 {
-            let mark = format!(" +{hidden} ");
-            let x = area.right().saturating_sub(u16::try_from(width(&mark)).unwrap_or(0));
-            buffer.set_string(x, area.bottom() - 1, mark, look.style(Role::Dim));
+        let mark = if hidden > 0 && height > 0 { format!(" +{hidden} ") } else { String::new() };
+        let shown = body.head.into_iter().chain(body.lines.into_iter().skip(top)).take(head + height);
+        let shown = shown.map(|line| cut_line(line, usize::from(area.width)));
+        let mut shown: Vec<Line<'static>> = shown.collect();
+        // What says that there is more stands beside the last line, not over it.
+        if let Some(last) = shown.last_mut().filter(|_| !mark.is_empty()) {
+            *last = cut_line(std::mem::take(last), usize::from(area.width).saturating_sub(width(&mark)));
         }
+        let text = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        Paragraph::new(shown).render(text, buffer);
+        let x = area.right().saturating_sub(u16::try_from(width(&mark)).unwrap_or(0));
+        buffer.set_string(x, area.bottom() - 1, mark, look.style(Role::Dim));
     }
 
     fn filter(self, look: &Look<'_>, body: &mut Body) {
@@ -174,16 +186,14 @@ impl Pane {
         let focused = look.app.focus == self;
         let role = if focused { Role::TitleFocused } else { Role::Title };
         let name = body.title.clone().unwrap_or_else(|| self.word().to_owned());
-        let columns = usize::from(area.width);
-        let title = super::format::fit(&format!("{} {name}", self.key()), columns.saturating_sub(2)).into_owned();
-        let aside = if body.aside.is_empty() { String::new() } else { format!(" {}", body.aside) };
-        let aside = super::format::fit(&aside, columns.saturating_sub(width(&title) + 4)).into_owned();
-        let rule = columns.saturating_sub(width(&title) + 1 + width(&aside));
-        let line = Line::from(vec![
-            look.span(title, role),
-            look.span(format!(" {}", "─".repeat(rule)), Role::Rule),
-            look.span(aside, Role::Dim),
-        ]);
-        Paragraph::new(line).render(Rect { height: 1, ..area }, buffer);
+        let mut line = Row::new(usize::from(area.width));
+        let title = look.span(format!("{} {name}", self.key()), role);
+        line.left(Piece::from(title).rank(1).cut_to(TITLE));
+        if !body.aside.is_empty() {
+            let short = if body.short.is_empty() { body.aside.clone() } else { body.short.clone() };
+            let aside = Piece::from(look.span(body.aside.clone(), Role::Dim)).or(look.span(short, Role::Dim));
+            line.right(aside.rank(0).cut_to(ASIDE));
+        }
+        Paragraph::new(line.ruled(look.style(Role::Rule))).render(Rect { height: 1, ..area }, buffer);
     }
 }

@@ -11,11 +11,13 @@ use crate::domain::time::seconds_between;
 use crate::domain::verdict::{self, RtoVerdict};
 use crate::domain::wayback::crossed;
 
-use super::super::format::{clock, column, fit, right, width};
+use super::super::format::{self, clock, column, fit, right, width};
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
-use super::super::widgets::row::Row as Pieces;
+use super::super::widgets::gauge::Gauge;
+use super::super::widgets::row::{Piece, Row as Pieces};
+use super::graph::{self, Drawing};
 use super::{Body, Pane, Room};
 
 /// Steps by stage: a step stands one stage after the last of those it needs.
@@ -77,34 +79,27 @@ fn rows(run: &Run, height: usize) -> Vec<Row<'_>> {
     rows
 }
 
-/// The step on a line of the pane, counted from its first below the head.
-pub fn step_at(run: &Run, height: usize, line: usize) -> Option<StepId> {
-    match rows(run, height.saturating_sub(usize::from(run.is_open()))).get(line)? {
+/// The step at a column and a line of the pane, counted from its first below the head.
+pub fn step_at(run: &Run, Room { columns, height }: Room, line: usize, column: usize) -> Option<StepId> {
+    let height = height.saturating_sub(usize::from(run.is_open()));
+    if let Some(drawing) = Drawing::of(&run.plan, columns, height) {
+        return graph::step_at(run, &drawing, line, column);
+    }
+    match rows(run, height).get(line)? {
         Row::NoReturn => None,
         Row::Step { spec, .. } => Some(spec.id.clone()),
     }
 }
 
 fn of_run(look: &Look<'_>, run: &Run, Room { columns, height }: Room) -> Body {
-    let chosen = look.app.step();
     let goal = goal(look, run);
     let left = outlook(run, look.snap.state.history.get(&run.plan.id), |spec| leads(spec, goal.as_ref()), look.now);
     let head = if run.is_open() { vec![budget(look, &left, goal.as_ref(), columns)] } else { Vec::new() };
-    let mut lines = Vec::new();
-    let mut reveal = None;
-    for row in rows(run, height.saturating_sub(head.len())) {
-        let Row::Step { gutter, spec, step } = row else {
-            lines.push(no_return(look, run, columns));
-            continue;
-        };
-        let is_chosen = chosen.as_ref() == Some(&spec.id);
-        if is_chosen {
-            reveal = Some(lines.len());
-        }
-        let critical = left.path.contains(&spec.id);
-        let gutter = (GUTTERS[gutter][usize::from(critical)], critical);
-        lines.push(line(look, gutter, spec, step, is_chosen, columns));
-    }
+    let room = height.saturating_sub(head.len());
+    let (lines, reveal) = match Drawing::of(&run.plan, columns, room) {
+        Some(drawing) => (graph::of_run(look, run, &left.path, &drawing), None),
+        None => list(look, run, &left.path, Room { columns, height: room }),
+    };
     let over = run.steps.values().filter(|step| step.phase.is_over()).count();
     let state = match run.outcome {
         Some(outcome) => outcome.word().to_owned(),
@@ -115,7 +110,34 @@ fn of_run(look: &Look<'_>, run: &Run, Room { columns, height }: Room) -> Body {
         Mode::Live => run.plan.id.to_string(),
         mode => format!("{} · {}", mode.word().to_uppercase(), run.plan.id),
     };
-    Body { title: Some(title), aside, head, lines, reveal, ..Body::default() }
+    let short = run.mode.to_string();
+    Body { title: Some(title), aside, short, head, lines, reveal, ..Body::default() }
+}
+
+/// A line a step; and which of them has to be seen.
+fn list(
+    look: &Look<'_>,
+    run: &Run,
+    path: &[StepId],
+    Room { columns, height }: Room,
+) -> (Vec<Line<'static>>, Option<usize>) {
+    let chosen = look.app.step();
+    let mut lines = Vec::new();
+    let mut reveal = None;
+    for row in rows(run, height) {
+        let Row::Step { gutter, spec, step } = row else {
+            lines.push(no_return(look, run, columns));
+            continue;
+        };
+        let is_chosen = chosen.as_ref() == Some(&spec.id);
+        if is_chosen {
+            reveal = Some(lines.len());
+        }
+        let critical = path.contains(&spec.id);
+        let gutter = (GUTTERS[gutter][usize::from(critical)], critical);
+        lines.push(line(look, run, gutter, spec, step, is_chosen, columns));
+    }
+    (lines, reveal)
 }
 
 /// The RTO that a run works against: of the most urgent tier that it recovers and that is not recovered yet.
@@ -135,22 +157,24 @@ fn leads(spec: &StepSpec, goal: Option<&RtoVerdict>) -> bool {
 fn budget(look: &Look<'_>, left: &Outlook, goal: Option<&RtoVerdict>, columns: usize) -> Line<'static> {
     let mut row = Pieces::new(columns);
     let name = goal.map_or("the end", |goal| goal.tier.word());
-    let legend = look.span("━ critical path", Role::Faint);
+    row.right(Piece::from(look.span("━ critical path", Role::Faint)).rank(9));
     let Some(projected) = left.projected() else {
-        row.left(look.span(format!(" {name} in ? "), Role::Unknown));
+        let long = look.span(format!(" {name} in ? "), Role::Unknown);
+        row.left(Piece::from(long).rank(0));
         let words = format!("{} of {} steps left have no past timing", left.untimed, left.left);
-        row.left(look.span(words, Role::Dim));
-        row.right(legend);
+        let short = look.span(format!("{} of {} have no past timing", left.untimed, left.left), Role::Dim);
+        row.left(Piece::from(look.span(words, Role::Dim)).or(short).rank(1));
         return row.into_line();
     };
-    row.left(look.span(format!(" {name} in about {} ", clock(projected)), Role::Text));
+    row.left(Piece::from(look.span(format!(" {name} in about {} ", clock(projected)), Role::Text)).rank(1));
     let spare = goal.and_then(|goal| Some(goal.target - goal.elapsed? - projected));
-    match spare {
-        Some(spare) if spare >= 0.0 => row.left(look.span(format!(" ✓ {} to spare", clock(spare)), Role::Good)),
-        Some(spare) => row.left(look.span(format!(" ✗ {} too late", clock(-spare)), Role::Bad)),
-        None => false,
-    };
-    row.right(legend);
+    if let Some(spare) = spare {
+        let (words, role) = match spare {
+            spare if spare >= 0.0 => (format!(" ✓ {} to spare", clock(spare)), Role::Good),
+            spare => (format!(" ✗ {} too late", clock(-spare)), Role::Bad),
+        };
+        row.left(Piece::from(look.span(words, role)).rank(0).stays());
+    }
     row.into_line()
 }
 
@@ -169,6 +193,7 @@ fn no_return(look: &Look<'_>, run: &Run, columns: usize) -> Line<'static> {
 
 fn line(
     look: &Look<'_>,
+    run: &Run,
     (gutter, critical): (&str, bool),
     spec: &StepSpec,
     step: &StepRun,
@@ -177,11 +202,13 @@ fn line(
 ) -> Line<'static> {
     let mark = mark::phase(step.phase);
     let phase = column(mark.word, 10);
-    let time = right(&elapsed(look, step), 5);
+    let time = elapsed(look, step);
+    let time = right(&time, width(&time).max(5));
     let gate = if columns >= 52 { column(gate_word(spec, step), 9) } else { String::new() };
+    let work = work(look, run, &spec.id, step, width(&gate));
     let no_return = spec.undo == Undo::PointOfNoReturn;
     let name = columns.saturating_sub(5 + 3 + width(&phase) + width(&gate) + width(&time));
-    let id = column(spec.id.as_str(), name);
+    let id = format::name(spec.id.as_str(), name);
     let cursor = if chosen { "▸" } else { " " };
     let body = if chosen && look.app.focus == Pane::Plan { Role::Selected } else { text_role(step.phase) };
     Line::from(vec![
@@ -191,12 +218,26 @@ fn line(
         look.span(id, body),
         look.span(if no_return { " !" } else { "  " }, Role::Warn),
         look.span(format!(" {phase}"), mark.role),
-        look.span(gate, Role::Faint),
+        work.map_or_else(|| look.span(gate, Role::Faint), |(text, role)| look.span(text, role)),
         look.span(time, Role::Dim),
     ])
 }
 
-fn text_role(phase: StepPhase) -> Role {
+/// How far a step under way has come, if it takes as long as the last time: `▰▰▰▱▱▱▱▱`. Full is late.
+pub fn work(look: &Look<'_>, run: &Run, id: &StepId, step: &StepRun, columns: usize) -> Option<(String, Role)> {
+    let (taken, last) = forecast(look, run, id, step)?;
+    let gauge = Gauge::of(taken / last, None, columns.checked_sub(1)?);
+    Some((format!("{}{} ", gauge.full, gauge.empty), if taken > last { Role::Warn } else { Role::Busy }))
+}
+
+/// For how long a step has been under way, and how long it took the last time.
+pub fn forecast(look: &Look<'_>, run: &Run, id: &StepId, step: &StepRun) -> Option<(f64, f64)> {
+    let begun = step.begun.as_ref().filter(|_| step.phase.is_in_flight())?;
+    let last = look.snap.state.history.get(&run.plan.id)?.get(id)?;
+    (last.seconds > 0.0).then(|| (look.since(begun.at).max(0.0), last.seconds))
+}
+
+pub fn text_role(phase: StepPhase) -> Role {
     match phase {
         StepPhase::Waiting => Role::Dim,
         phase if phase.waits_for_human() => Role::Strong,
@@ -204,12 +245,12 @@ fn text_role(phase: StepPhase) -> Role {
     }
 }
 
-fn gate_word(spec: &StepSpec, step: &StepRun) -> &'static str {
+pub fn gate_word(spec: &StepSpec, step: &StepRun) -> &'static str {
     if step.phase.is_over() || spec.gate == Gate::Auto { "" } else { mark::gate(spec.gate) }
 }
 
 /// How long it took, or has been going on.
-fn elapsed(look: &Look<'_>, step: &StepRun) -> String {
+pub fn elapsed(look: &Look<'_>, step: &StepRun) -> String {
     let from = step.begun.as_ref().map(|begun| begun.at).or(step.ready_at.filter(|_| !step.phase.is_over()));
     let until = step.ended_at.unwrap_or(look.now);
     from.map_or(String::new(), |from| clock(seconds_between(from, until)))
@@ -224,7 +265,7 @@ fn of_peace(look: &Look<'_>, columns: usize) -> Body {
         let name = 24.min(columns / 2);
         Line::from(vec![
             look.span(mark, Role::Accent),
-            look.span(column(plan.id.as_str(), name), role),
+            look.span(format::name(plan.id.as_str(), name), role),
             Span::raw(" "),
             look.span(fit(&plan.title, columns.saturating_sub(name + 3)).into_owned(), Role::Dim),
         ])

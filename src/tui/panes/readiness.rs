@@ -7,7 +7,7 @@ use crate::domain::readiness::{Brief, Finding};
 use crate::domain::time::At;
 use crate::domain::wayback::REPROTECT;
 
-use super::super::format::{age, column, right, wrap};
+use super::super::format::{self, age, column, right, wrap};
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
@@ -41,10 +41,10 @@ fn steps(seconds: f64) -> String {
 /// `● regional-failover  at risk   97 of 100  ▁▂▇█`
 fn line(look: &Look<'_>, plan: &Plan, brief: Option<(At, &Brief)>, columns: usize) -> Line<'static> {
     let mut row = Row::new(columns);
-    let name = columns.saturating_sub(3 + 10 + 4).min(22);
+    let name = columns.saturating_sub(3 + 11 + 4 + 14).clamp(16, 40).min(columns.saturating_sub(3 + 11 + 4));
     let Some((at, brief)) = brief else {
         row.left(look.span(" ? ", Role::Unknown));
-        row.left(look.span(column(plan.id.as_str(), name), Role::Text));
+        row.left(look.span(format::name(plan.id.as_str(), name), Role::Text));
         // In peace there is nothing to protect again: it is looked at once clients have moved.
         let home = look.snap.state.serving(&look.snap.estate) == look.snap.estate.primary();
         let (words, role) = match plan.id.as_str() == REPROTECT && home {
@@ -57,7 +57,7 @@ fn line(look: &Look<'_>, plan: &Plan, brief: Option<(At, &Brief)>, columns: usiz
     let mark = mark::ready(brief.ready);
     let old = look.snap.estate.assessment_is_old(at, look.now);
     row.left(look.span(format!(" {} ", mark.glyph), mark.role));
-    row.left(look.span(column(plan.id.as_str(), name), Role::Text));
+    row.left(look.span(format::name(plan.id.as_str(), name), Role::Text));
     row.left(look.span(format!(" {}", column(mark.word, 10)), mark.role));
     row.left(look.span(right(&brief.score.to_string(), 3), if old { Role::Unknown } else { mark.role }));
     if old {

@@ -6,18 +6,24 @@ use crate::domain::estate::{Region, Tier};
 use crate::domain::health::Status;
 use crate::domain::rollup::RollUp;
 
-use super::super::format::{column, right};
+use super::super::format::{column, fit, fit_name, right, width};
 use super::super::health::{self, Seen};
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
+use super::super::widgets::row::{Piece, Row};
 use super::super::widgets::sparkline::sparkline;
 use super::{Body, Room};
 
+/// Glyph and word of a status, and a blank.
+const CELL: usize = 12;
+
 pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     let regions = &look.snap.estate.regions;
-    let names = look.snap.estate.services.iter().map(|service| service.id.as_str().len()).max().unwrap_or(8);
-    let name = names.clamp(8, 16) + 2;
+    let names = look.snap.estate.services.iter().map(|service| width(service.id.as_str())).max().unwrap_or(8);
+    // A cell says in words how a service is before the name of the service is whole.
+    let most = columns.saturating_sub(regions.len() * CELL).clamp(10, 26);
+    let name = (names + 2).clamp(10, most);
     let cell = columns.saturating_sub(name) / regions.len().max(1);
     let mut lines = Vec::new();
     for tier in [Tier::Critical, Tier::Standard] {
@@ -26,7 +32,10 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
             if index == 0 {
                 lines.push(Line::from(look.span(tier.word(), Role::Faint)));
             }
-            let mut line = vec![look.span(format!(" {}", column(service.id.as_str(), name - 1)), Role::Text)];
+            let mut line = vec![look.span(
+                format!(" {}", column(&fit_name(service.id.as_str(), name.saturating_sub(2)), name - 1)),
+                Role::Text,
+            )];
             for region in regions {
                 let seen = health::service(look.snap, look.now, service, &region.id);
                 line.extend(status(look, &seen, cell));
@@ -35,7 +44,8 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
         }
     }
     lines.extend(clients_path(look, name, columns.saturating_sub(name)));
-    Body { head: head(look, name, cell), lines, aside: summary(look), ..Body::default() }
+    let (aside, short) = summary(look);
+    Body { head: head(look, name, cell), lines, aside, short, ..Body::default() }
 }
 
 /// What is probed the way clients come: no region's own.
@@ -46,7 +56,10 @@ fn clients_path(look: &Look<'_>, name: usize, cell: usize) -> Vec<Line<'static>>
         lines.push(Line::from(look.span("along the clients' path", Role::Faint)));
     }
     lines.extend(path.into_iter().map(|(service, seen)| {
-        let mut line = vec![look.span(format!(" {}", column(service.id.as_str(), name - 1)), Role::Text)];
+        let mut line = vec![look.span(
+            format!(" {}", column(&fit_name(service.id.as_str(), name.saturating_sub(2)), name - 1)),
+            Role::Text,
+        )];
         line.extend(status(look, &health::of(seen), cell));
         Line::from(line)
     }));
@@ -62,8 +75,8 @@ fn head(look: &Look<'_>, name: usize, cell: usize) -> Vec<Line<'static>> {
         let serves = region.id == serving;
         let (part, role) = if serves { ("serving".to_owned(), Role::Strong) } else { (role_word(region), Role::Dim) };
         let title = format!("{} {part}", region.id);
-        let title = if title.len() < cell { title } else { region.id.to_string() };
-        first.push(look.span(column(&title, cell), role));
+        let title = if width(&title) < cell { title } else { region.id.to_string() };
+        first.push(look.span(column(&fit_name(&title, cell.saturating_sub(1)), cell), role));
         second.extend(status(look, &health::region(look.snap, look.now, &region.id), cell));
     }
     vec![Line::from(first), Line::from(second)]
@@ -77,8 +90,13 @@ fn role_word(region: &Region) -> String {
 fn status(look: &Look<'_>, seen: &Seen<'_>, cell: usize) -> Vec<Span<'static>> {
     let mark = mark::status(seen.status);
     let word = if seen.status == Status::Healthy { Role::Text } else { mark.role };
-    let mut out = vec![look.span(format!("{} ", mark.glyph), mark.role), look.span(column(mark.word, 9), word)];
-    let mut used = 11;
+    let words = if cell < 11 {
+        column(&fit(mark.word, cell.saturating_sub(3)), cell.saturating_sub(2))
+    } else {
+        column(mark.word, 9)
+    };
+    let mut out = vec![look.span(format!("{} ", mark.glyph), mark.role), look.span(words, word)];
+    let mut used = cell.min(11);
     let serves = seen.status < Status::Unknown;
     if !serves && cell >= used + 8 {
         out.push(look.span(column(seen.detail, cell - used - 2), Role::Faint));
@@ -98,10 +116,11 @@ fn status(look: &Look<'_>, seen: &Seen<'_>, cell: usize) -> Vec<Span<'static>> {
     out
 }
 
-/// How the services of each region are, in a line.
-pub fn strip(look: &Look<'_>) -> Line<'static> {
+/// How the services of each region are, in a line: that of the region which serves is whole as long as any.
+pub fn strip(look: &Look<'_>, columns: usize) -> Line<'static> {
     let serving = look.snap.state.serving(&look.snap.estate);
-    let mut line = vec![look.span("services ", Role::Faint)];
+    let mut line = Row::new(columns);
+    line.left(Piece::from(look.span("services ", Role::Faint)).or("").rank(9));
     for region in &look.snap.estate.regions {
         let services = look.snap.estate.services.iter();
         let statuses: Vec<Status> =
@@ -109,15 +128,22 @@ pub fn strip(look: &Look<'_>) -> Line<'static> {
         let worst = Status::worst(statuses.iter().copied());
         let mark = mark::status(worst);
         let count = statuses.iter().filter(|status| **status == worst).count();
-        let role = if region.id == serving { Role::Strong } else { Role::Dim };
-        line.push(look.span(format!("  {}{} ", region.id, if region.id == serving { " serves" } else { "" }), role));
-        line.push(look.span(format!("{} {count} of {} {}", mark.glyph, statuses.len(), mark.word), mark.role));
+        let serves = region.id == serving;
+        let role = if serves { Role::Strong } else { Role::Dim };
+        let words = look.span(format!("{} {count} of {} {}", mark.glyph, statuses.len(), mark.word), mark.role);
+        let name = |name: String| look.span(name, role);
+        let long = name(format!("  {}{} ", region.id, if serves { " serves" } else { "" }));
+        let piece = Piece::of(vec![long, words.clone()])
+            .or_spans(vec![name(format!("  {} ", region.id)), words.clone()])
+            .or_spans(vec![name(format!("  {} ", fit_name(region.id.as_str(), 12))), words]);
+        line.left(piece.rank(usize::from(!serves)).cut_to(12));
     }
-    Line::from(line)
+    line.into_line()
 }
 
-/// How the services are where clients are sent. What was not looked at is no trouble, and not health either.
-fn summary(look: &Look<'_>) -> String {
+/// How the services are where clients are sent, and the same without the region. What was not looked at is no trouble, and not health
+/// either.
+fn summary(look: &Look<'_>) -> (String, String) {
     let serving = look.snap.state.serving(&look.snap.estate);
     let services = &look.snap.estate.services;
     let seen: Vec<_> = services.iter().map(|it| look.snap.service(it, &serving, look.now)).collect();
@@ -131,9 +157,10 @@ fn summary(look: &Look<'_>) -> String {
     ];
     let words: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    match (words.len(), counts.iter().find(|(count, _)| *count > 0)) {
-        (0, _) => format!("{serving}: all healthy"),
-        (1, Some((count, word))) => format!("{serving}: {count} of {} {word}", services.len()),
-        _ => format!("{serving}: {}", words.join(", ")),
-    }
+    let short = match (words.len(), counts.iter().find(|(count, _)| *count > 0)) {
+        (0, _) => "all healthy".to_owned(),
+        (1, Some((count, word))) => format!("{count} of {} {word}", services.len()),
+        _ => words.join(", "),
+    };
+    (format!("{serving}: {short}"), short)
 }

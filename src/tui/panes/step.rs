@@ -5,17 +5,18 @@ use ratatui::text::{Line, Span};
 use crate::domain::plan::Plan;
 use crate::domain::run::Run;
 
-use super::super::format::{column, fit, wrap};
+use super::super::format::{self, column, fit, length, wrap};
 use super::super::layers::card;
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
+use super::graph::{self, Drawing};
 use super::{Body, Room};
 
 pub fn body(look: &Look<'_>, Room { columns, height }: Room) -> Body {
     match look.app.shown_run() {
         Some(run) => of_run(look, run, columns, height),
-        None => of_peace(look, columns),
+        None => of_peace(look, columns, height),
     }
 }
 
@@ -48,13 +49,22 @@ fn log(look: &Look<'_>, step: &str, columns: usize) -> Vec<Line<'static>> {
         .collect()
 }
 
-fn of_peace(look: &Look<'_>, columns: usize) -> Body {
+fn of_peace(look: &Look<'_>, columns: usize, height: usize) -> Body {
     let Some(plan) = look.snap.plans.get(look.app.plan_at) else { return Body::default() };
-    let mut lines: Vec<Line<'static>> = vec![Line::from(look.span(plan.title.clone(), Role::Strong))];
+    let title = wrap(&plan.title, columns).into_iter();
+    let mut lines: Vec<Line<'static>> = title.map(|text| Line::from(look.span(text, Role::Strong))).collect();
     lines.extend(wrap(&plan.about, columns).into_iter().map(|text| Line::from(look.span(text, Role::Text))));
     lines.push(Line::default());
-    lines.extend(steps(look, plan, columns));
+    lines.extend(match Drawing::of(plan, columns, height.saturating_sub(lines.len())) {
+        Some(drawing) => graph::of_plan(look, plan, &drawing),
+        None => steps(look, plan, columns),
+    });
     Body { title: Some(plan.id.to_string()), aside: format!("{} steps", plan.steps.len()), lines, ..Body::default() }
+}
+
+/// How many lines the chosen plan takes while nothing runs.
+pub fn height(look: &Look<'_>, columns: usize) -> u16 {
+    u16::try_from(of_peace(look, columns, usize::from(u16::MAX)).lines.len()).unwrap_or(u16::MAX)
 }
 
 fn steps(look: &Look<'_>, plan: &Plan, columns: usize) -> Vec<Line<'static>> {
@@ -65,12 +75,11 @@ fn steps(look: &Look<'_>, plan: &Plan, columns: usize) -> Vec<Line<'static>> {
         .map(|spec| {
             let undo = mark::undo(spec.undo);
             let last = history.and_then(|steps| steps.get(&spec.id));
-            let last =
-                last.map_or(String::new(), |last| format!("  took {}", super::super::format::length(last.seconds)));
+            let last = last.map_or(String::new(), |last| format!("  took {}", length(last.seconds)));
             let what = format!("{}{last}", mark::gate(spec.gate));
             Line::from(vec![
                 look.span(format!("{} ", undo.glyph), undo.role),
-                look.span(column(spec.id.as_str(), name), Role::Text),
+                look.span(format::name(spec.id.as_str(), name), Role::Text),
                 Span::raw(" "),
                 look.span(column(spec.role.word(), 10), Role::Dim),
                 look.span(fit(&what, columns.saturating_sub(name + 13)).into_owned(), Role::Faint),

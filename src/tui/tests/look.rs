@@ -50,28 +50,33 @@ fn dump() {
     let dir = std::env::var("MAYDAY_LOOK").unwrap();
     let theme = std::env::var("MAYDAY_THEME").unwrap_or_else(|_| "dark".into());
     type Row = (&'static str, fn() -> Scene, &'static str);
-    let scenes: [Row; 16] = [
+    let scenes: [Row; 21] = [
         ("peace", Scene::peace, ""),
         ("dark", Scene::dark, ""),
         ("declared", Scene::declared, ""),
         ("gates", Scene::gates, ""),
-        ("running", Scene::running, ""),
         ("blocked", Scene::blocked, ""),
         ("practised", Scene::practised, "3"),
         ("failover", Scene::practised, "3 z"),
         ("held", Scene::held, ""),
+        ("incident", Scene::practised, "6 z"),
+        ("timeline", Scene::practised, "5 z"),
         ("recovered", Scene::recovered, ""),
+        ("told", Scene::told, "9"),
+        ("checklist", Scene::walked, "0"),
+        ("drills", Scene::peace, "-"),
+        ("backups", Scene::peace, "7"),
+        ("readiness", Scene::peace, "8"),
         ("card", Scene::running, "n Enter"),
         ("card-blocked", Scene::blocked, "n n Enter"),
-        ("help", Scene::gates, "?"),
-        ("palette", Scene::gates, ": \"th\""),
+        ("tell", Scene::paged, "u"),
         ("plans", Scene::declared, "A y r"),
-        ("declare", Scene::dark, "D"),
+        ("walk", Scene::walked, "w n n"),
     ];
     for (name, scene, keys) in scenes {
         let mut stage = Stage::with(scene(), crate::tui::Options { theme: theme.clone(), ..options() }, false);
         stage.keys(keys);
-        for (columns, rows) in [(80, 24), (120, 40), (200, 60)] {
+        for (columns, rows) in [(80, 24), (120, 40), (200, 60), (250, 70)] {
             std::fs::write(format!("{dir}/{name}-{columns}.sgr"), sgr(&stage.buffer(columns, rows))).unwrap();
         }
     }

@@ -3,6 +3,7 @@
 mod closing;
 mod drills;
 pub mod estate;
+mod fits;
 mod hands;
 mod hints;
 mod look;

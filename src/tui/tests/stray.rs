@@ -123,5 +123,5 @@ fn one_key_tells_nobody_unless_armed() {
 fn on_a_small_screen_all_audiences_are_named() {
     let mut stage = Stage::new(Scene::paged());
     stage.keys("u");
-    assert!(stage.text(80, 24).contains("1/3 internal · public · customers"), "{}", stage.text(80, 24));
+    assert!(stage.text(80, 24).contains("1/3 ▸ internal · public · customers"), "{}", stage.text(80, 24));
 }

@@ -36,7 +36,12 @@ impl Write for Written {
 /// Over a bad line an idle cockpit is nearly silent, although its probes go on.
 #[test]
 fn an_idle_cockpit_writes_little() {
-    for (name, scene) in [("peace", Scene::peace as fn() -> Scene), ("incident", Scene::declared)] {
+    let scenes = [
+        ("peace", Scene::peace as fn() -> Scene, 250),
+        ("incident", Scene::declared, 350),
+        ("run", Scene::practised, 1000),
+    ];
+    for (name, scene, most) in scenes {
         let mut stage = Stage::new(scene());
         let written = Written::default();
         let area = Rect::new(0, 0, 120, 40);
@@ -58,7 +63,8 @@ fn an_idle_cockpit_writes_little() {
             terminal.draw(|frame| screen::draw(&stage.app, frame)).unwrap();
         }
         let rate = (written.0.get() - whole) / seconds;
-        assert!(rate < 250, "{name}: {rate} bytes a second");
+        println!("{name}: {rate} bytes a second");
+        assert!(rate < most, "{name}: {rate} bytes a second");
     }
 }
 

@@ -2,5 +2,6 @@
 
 pub mod digits;
 pub mod gauge;
+pub mod graph;
 pub mod row;
 pub mod sparkline;
