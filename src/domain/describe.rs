@@ -128,14 +128,9 @@ pub fn describe(record: &Record) -> Said {
             let known = format!("{} latencies and {} counts", baseline.latencies.len(), baseline.tallies.len());
             (Quiet, format!("{} items to check before the end; baseline from before: {known}", items.len()))
         }
-        E::BaselineTaken { baseline } => (
-            Quiet,
-            format!(
-                "baseline saved: {} probes, {} counts",
-                baseline.latencies.len(),
-                baseline.tallies.len()
-            ),
-        ),
+        E::BaselineTaken { baseline } => {
+            (Quiet, format!("baseline saved: {} probes, {} counts", baseline.latencies.len(), baseline.tallies.len()))
+        }
         E::DrillEnded { drill, result } => drilled(drill.as_str(), result),
         E::DrillBegun { name } => (Busy, format!("the drill {name} is due: it begins by itself")),
         E::DrillLost { name, fault } => (Bad, format!("the drill {name} came to nothing: {}", fault.what)),

@@ -22,6 +22,7 @@ use crate::domain::readiness::{Assessment, Evidence, Fact, Finds, assess};
 use crate::domain::system::{Fault, Fitness};
 use crate::domain::text::clean;
 use crate::domain::view::{Snapshot, StepPreview};
+use crate::domain::wayback::is_for_afterwards;
 
 /// How long the first assessment waits for the first looks at stores and backups.
 const SETTLE: Duration = Duration::from_secs(20);
@@ -130,10 +131,10 @@ async fn first_looks(engine: &Handle) {
 impl Handle {
     /// Holds one plan, or all, against reality; publishes and journals what was found.
     pub async fn assess(&self, only: Option<&PlanId>) -> Vec<Assessment> {
-        // In peacetime there is nothing to protect again: asked for by name it is looked at, and else it says nothing of readiness.
+        // Asked for by name, any plan is looked at.
         let counts = |plan: &&std::sync::Arc<Plan>| match only {
             Some(only) => &plan.id == only,
-            None => plan.id.as_str() != crate::domain::wayback::REPROTECT,
+            None => !is_for_afterwards(&plan.id),
         };
         let plans = self.plans().iter().filter(counts);
         let mut assessments = Vec::new();

@@ -9,7 +9,7 @@ use mayday::domain::event::Record;
 use mayday::domain::incident::Severity;
 use mayday::domain::run::{Mode, Outcome};
 use mayday::domain::view::Snapshot;
-use mayday::domain::wayback::REPROTECT;
+use mayday::domain::wayback::is_for_afterwards;
 use mayday::lab::faults::Condition;
 use mayday::lab::world::Mutation;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
@@ -33,7 +33,7 @@ struct Played {
 /// What is journalled of peacetime has been: no append of it comes by chance in the middle of the failover.
 fn is_known(view: &Snapshot) -> bool {
     view.estate.backups.iter().all(|it| view.live.backups.contains_key(&it.id))
-        && view.plans.iter().all(|plan| plan.id.as_str() == REPROTECT || view.live.readiness.contains_key(&plan.id))
+        && view.plans.iter().all(|plan| is_for_afterwards(&plan.id) || view.live.readiness.contains_key(&plan.id))
 }
 
 /// The region is left on purpose, so that every store has to be moved by hand; only the graph's leader is lost, since nothing can

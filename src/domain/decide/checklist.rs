@@ -61,11 +61,7 @@ pub(super) fn tick(draft: &mut Draft<'_>, id: &ItemId, note: &str) -> Result<(),
     let against = item.against();
     if let Some(against) = against.as_ref().filter(|_| note.is_empty()) {
         let why = format!("what Mayday sees of `{id}` stands against it ({against})");
-        return refuse(
-            Why::ReasonMissing,
-            why,
-            "fix it, or tick it with a note that says why it is true all the same",
-        );
+        return refuse(Why::ReasonMissing, why, "fix it, or tick it with a note that says why it is true all the same");
     }
     draft.event(Event::ItemTicked { item: id.clone(), note, against });
     Ok(())

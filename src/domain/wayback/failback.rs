@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::super::checklist::PIN;
 use super::super::estate::{Estate, SystemSpec};
 use super::super::health::Status;
 use super::super::ids::{PlanId, RegionId, StepId, SystemId};
@@ -25,6 +26,13 @@ use super::Moved;
 pub const FAILBACK: &str = "failback";
 /// The plan that gives the serving region its copies and backups again; it is turned around when the other region serves.
 pub const REPROTECT: &str = "reprotect";
+
+/// Whether only a failover gives the plan something to do: in peace there is nothing to protect again and nobody to keep anywhere, so that it
+/// says nothing of readiness.
+pub fn is_for_afterwards(plan: &PlanId) -> bool {
+    [REPROTECT, PIN].contains(&plan.as_str())
+}
+
 /// The step that waits until a datastore's copy has everything its drained writer wrote, and its parameter.
 pub const CAUGHT_UP: &str = "mayday.caught-up";
 pub const STORE: &str = "store";

@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 use crate::domain::plan::Plan;
 use crate::domain::readiness::{Brief, Finding};
 use crate::domain::time::At;
-use crate::domain::wayback::REPROTECT;
+use crate::domain::wayback::is_for_afterwards;
 
 use super::super::format::{self, age, column, right, wrap};
 use super::super::look::Look;
@@ -45,9 +45,9 @@ fn line(look: &Look<'_>, plan: &Plan, brief: Option<(At, &Brief)>, columns: usiz
     let Some((at, brief)) = brief else {
         row.left(look.span(" ? ", Role::Unknown));
         row.left(look.span(format::name(plan.id.as_str(), name), Role::Text));
-        // In peace there is nothing to protect again: it is looked at once clients have moved.
+        // In peace it has nothing to do: it is looked at once clients have moved.
         let home = look.snap.state.serving(&look.snap.estate) == look.snap.estate.primary();
-        let (words, role) = match plan.id.as_str() == REPROTECT && home {
+        let (words, role) = match is_for_afterwards(&plan.id) && home {
             true => (" looked at after a failover", Role::Dim),
             false => (" not looked at yet", Role::Unknown),
         };

@@ -161,8 +161,7 @@ fn deviations(records: &[Record], run: Option<&Run>) -> Vec<String> {
 /// What has to be done about it.
 fn actions(drill: &Drill) -> Vec<String> {
     let failed = drill.result.stages.iter().filter(|(_, passed, _)| !passed);
-    let mut actions: Vec<String> =
-        failed.map(|(stage, _, why)| format!("fix what failed in {stage}: {why}")).collect();
+    let mut actions: Vec<String> = failed.map(|(stage, _, why)| format!("fix what failed in {stage}: {why}")).collect();
     actions.extend(drill.result.left_behind.iter().map(|what| format!("remove by hand: {what}")));
     if !drill.result.passed {
         actions.push(format!("rehearse again: mayday drill run {}", drill.result.name));
