@@ -163,7 +163,8 @@ fn budget(look: &Look<'_>, left: &Outlook, goal: Option<&RtoVerdict>, columns: u
         row.left(Piece::from(long).rank(0));
         let words = format!("{} of {} steps left have no past timing", left.untimed, left.left);
         let short = look.span(format!("{} of {} have no past timing", left.untimed, left.left), Role::Dim);
-        row.left(Piece::from(look.span(words, Role::Dim)).or(short).rank(1));
+        let least = look.span(format!("{} have no past timing", left.untimed), Role::Dim);
+        row.left(Piece::from(look.span(words, Role::Dim)).or(short).or(least).rank(1));
         return row.into_line();
     };
     row.left(Piece::from(look.span(format!(" {name} in about {} ", clock(projected)), Role::Text)).rank(1));

@@ -87,7 +87,7 @@ fn every_layer() {
         ("contacts", Scene::peace, "o"),
         ("card", Scene::gates, "Enter"),
         ("card-blocked", Scene::blocked, "n n Enter"),
-        ("typed-gate", Scene::typed, "n Enter c"),
+        ("typed-gate", Scene::typed, "Enter c"),
         ("override", Scene::blocked, "n n Enter o"),
         ("reason", Scene::gates, "s"),
         ("arm", Scene::declared, "A"),
