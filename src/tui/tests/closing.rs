@@ -29,6 +29,7 @@ fn an_update_that_reached_nobody_is_red_and_names_its_pane() {
     parts.for_each(|part| part.phase = PartPhase::Failed);
     let mut stage = Stage::new(scene);
     assert!(stage.text(80, 24).contains("UPDATE FAILED · 9"), "{}", stage.text(80, 24));
+    assert!(stage.text(60, 16).contains(" FAILED · 9"), "{}", stage.text(60, 16));
     stage.keys("9");
     let text = stage.text(120, 40);
     assert!(text.contains("reached NOBODY") && !text.contains("escalates in"), "{text}");
@@ -86,6 +87,8 @@ fn a_rehearsal_is_none_of_what_happens_in_earnest() {
     let text = stage.text(120, 40);
     assert!(text.contains(" REHEARSAL ") && text.contains("REHEARSAL · regional-failover"), "{text}");
     assert!(!text.contains("no way back since"), "{text}");
+    let small = stage.text(60, 16);
+    assert!(small.lines().next().unwrap().contains(" REHEARSAL "), "{small}");
     stage.scene.perform_all();
     let said: Vec<String> = stage.scene.records.iter().map(|record| describe(record).1).collect();
     assert!(said.iter().any(|words| words.ends_with("rehearsal completed, nothing was changed")), "{said:?}");

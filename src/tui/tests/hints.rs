@@ -38,6 +38,10 @@ fn a_hold_does_not_hide_an_outage() {
     let text = stage.text(80, 24);
     assert!(text.contains("▸ D  declare an incident"), "{text}");
     assert!(text.contains("▸ A  to release the HOLD"), "{text}");
+    let tall = stage.text(80, 40);
+    for words in ["▸ D  declare an incident: us-east-1 is down", "rule met in ", "\n ▸ A  to release the HOLD"] {
+        assert!(tall.contains(words), "{words}: {tall}");
+    }
     stage.keys("A y");
     assert!(stage.text(80, 24).contains("▸ H  HOLD is on"), "{}", stage.text(80, 24));
     let calm = Stage::new({
@@ -119,6 +123,8 @@ fn before_anybody_declares_the_clock_that_would_run_is_shown() {
         let text = stage.text(columns, rows);
         assert!(text.contains("critical ! would be 0:") && text.contains(" of 5:00"), "{text}");
     }
+    let small = stage.text(60, 16);
+    assert!(small.contains("critical ! would be 0:") && !small.contains("would be 0:20…"), "{small}");
     assert!(Stage::new(Scene::peace()).text(80, 24).contains("○ target 5:00"));
 }
 
