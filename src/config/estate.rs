@@ -83,7 +83,7 @@ impl Known<'_> {
         }
         let near = |it: &&KnownSystem| region.is_none() || it.region.is_none() || it.region.as_ref() == region;
         let (sure, unsure): (Vec<&KnownSystem>, Vec<&KnownSystem>) =
-            fitting.iter().copied().filter(|it| near(&it)).partition(|it| it.kind.is_some());
+            fitting.iter().copied().filter(|it| near(it)).partition(|it| it.kind.is_some());
         match (&sure[..], &unsure[..]) {
             ([only], _) => Some(only.id.clone()),
             // It may be the one whose kind is not known, which is told there.

@@ -109,7 +109,8 @@ mod tests {
             change(&mut later);
             card().differs(&later)
         };
-        let rows: [(fn(&mut GateCard), &str); 9] = [
+        type Change = fn(&mut GateCard);
+        let rows: [(Change, &str); 9] = [
             (|it| it.observed = Observed::Unknowable { why: "no answer".into() }, "no answer"),
             (|it| it.summary = "promote other".into(), "promote other"),
             (|it| it.diff.push("+ more".into()), "the change is another"),

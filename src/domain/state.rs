@@ -342,7 +342,7 @@ impl State {
         let Some(incident) = &mut self.incident else { return };
         incident.checklist.apply(record);
         let of_another = |message: &Message| message.incident != incident.id;
-        if !matches!(&record.event, Event::MessageComposed { message } if of_another(&**message)) {
+        if !matches!(&record.event, Event::MessageComposed { message } if of_another(message)) {
             incident.told.apply(record);
         }
         match &record.event {

@@ -142,8 +142,8 @@ fn place(stage: &[usize], kept: &[Vec<usize>]) -> Vec<Vec<(Item, usize)>> {
     }
     for source in 0..stage.len() {
         let far = (0..stage.len()).filter(|node| kept[*node].contains(&source)).map(|node| stage[node]).max();
-        for at in stage[source] + 1..far.unwrap_or(0) {
-            items[at].push(Item::Pass(source));
+        for passed in items.iter_mut().take(far.unwrap_or(0)).skip(stage[source] + 1) {
+            passed.push(Item::Pass(source));
         }
     }
     let most = items.iter().map(Vec::len).max().unwrap_or(0);
