@@ -60,11 +60,11 @@ async fn run(engine: Handle, mut gates: mpsc::Receiver<PlanId>) {
     }
 }
 
-/// A finding that was unknown is looked at again when what it waited for is there, and not a quarter of an hour later: an engine that
+/// A finding that was unknown, or stood against a plan, is looked at again when what it waited for is there, and not a quarter of an hour later: an engine that
 /// has just started would say for so long what was true in its first seconds.
 #[derive(Default)]
 struct Waits {
-    unknown: bool,
+    open: bool,
     /// What was known when it was looked at.
     inputs: BTreeSet<String>,
     /// By the latest, whatever has become known: longer each time.
@@ -77,7 +77,7 @@ impl Waits {
     const LOOK: Duration = Duration::from_secs(1);
 
     fn found(&mut self, found: &[Assessment], inputs: BTreeSet<String>, every: Duration) {
-        self.unknown = found.iter().flat_map(|it| &it.findings).any(|it| it.finds == Finds::Unknown);
+        self.open = found.iter().flat_map(|it| &it.findings).any(|it| it.finds >= Finds::Unknown);
         let grown = !inputs.is_subset(&self.inputs);
         self.pause = if grown { Self::FIRST } else { (self.pause * 2).clamp(Self::FIRST, every.max(Self::FIRST)) };
         (self.inputs, self.since) = (inputs, Some(Instant::now()));
@@ -86,7 +86,7 @@ impl Waits {
     /// Whether to look again, `after` the last look.
     fn is_over(&self, after: Duration, inputs: &BTreeSet<String>) -> bool {
         let grown = !inputs.is_subset(&self.inputs);
-        self.unknown && after >= if grown { Self::FIRST.min(self.pause) } else { self.pause }
+        self.open && after >= if grown { Self::FIRST.min(self.pause) } else { self.pause }
     }
 
     /// Waits for that. In an incident the rates of the APIs belong to those who mitigate it.
@@ -293,6 +293,8 @@ mod tests {
         assert!(!waits.is_over(10 * second, &known(&["store database"])), "and more rarely each time");
         let more = known(&["store database", "copy of database"]);
         assert!(waits.is_over(10 * second, &more), "but at once when more is known");
+        waits.found(&found(Finds::Fail), more.clone(), every);
+        assert!(waits.is_over(5 * second, &more), "what stood against it may be mended");
         waits.found(&found(Finds::Pass), more.clone(), every);
         assert!(!waits.is_over(every, &known(&["store database", "copy of database", "backup b"])));
     }

@@ -47,7 +47,7 @@ fn title(look: &Look<'_>, store: &SystemSpec, columns: usize) -> Line<'static> {
             let over = target.is_some_and(|target| seconds > target);
             (format!("copy {} old", length(seconds)), if over { Role::Bad } else { Role::Text })
         }
-        None => ("copy's age ?".into(), Role::Unknown),
+        None => ("copy age unknown".into(), Role::Unknown),
     };
     let (exposed, role) = match split {
         Some((_, writers)) => (format!("✗ {} WRITERS", writers.len()), Role::Bad),
