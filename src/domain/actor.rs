@@ -19,7 +19,8 @@ pub struct Actor {
     pub nameless: bool,
 }
 
-fn is_false(flag: &bool) -> bool {
+/// For a record that has nothing to say of it.
+pub(super) fn is_false(flag: &bool) -> bool {
     !flag
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::actor::is_false;
 use super::clock::{Drift, STEP, agrees, length};
 use super::estate::{DataClass, words};
 use super::health::Status;
@@ -116,10 +117,6 @@ pub struct BackupLook {
     /// the two these agree with, nobody knows; 0 where there is no difference.
     #[serde(default, skip_serializing_if = "agrees")]
     pub drift: Drift,
-}
-
-fn is_false(it: &bool) -> bool {
-    !it
 }
 
 impl BackupLook {

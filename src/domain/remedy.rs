@@ -121,23 +121,23 @@ pub fn plan_for(view: &Snapshot, now: At) -> Option<&Plan> {
     match what {
         Some(What::Region) => leaving(view).filter(|_| refuge),
         _ if met => leaving(view).filter(|_| refuge),
-        Some(What::Stores(stores)) => stores.iter().find_map(|store| mending(view, store)),
+        Some(What::Stores(stores)) => stores.iter().find_map(|store| promoting(view, store)),
         Some(What::Services(_) | What::Degraded) => {
             let stores = view.estate.datastores().find(|it| store_down(view, it, now).is_some());
-            stores.map_or_else(|| restarting(view, &serving), |store| mending(view, &store.id))
+            stores.map_or_else(|| restarting(view, &serving), |store| promoting(view, &store.id))
         }
         None => None,
     }
 }
 
 /// Promotes another member of a store without moving clients, by the fewest steps.
-fn mending<'v>(view: &'v Snapshot, store: &SystemId) -> Option<&'v Plan> {
-    let mends = |plan: &&Plan| {
+fn promoting<'v>(view: &'v Snapshot, store: &SystemId) -> Option<&'v Plan> {
+    let fits = |plan: &&Plan| {
         let promotes = plan.steps.iter().any(|it| it.role == StepRole::Promotes && it.system == *store);
         promotes && plan.steps.iter().all(|it| it.role != StepRole::Traffic)
     };
     let plans = view.plans.iter().map(|plan| &**plan);
-    plans.filter(mends).min_by_key(|plan| plan.steps.len())
+    plans.filter(fits).min_by_key(|plan| plan.steps.len())
 }
 
 /// Changes nothing but the workload of a region.

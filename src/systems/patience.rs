@@ -5,7 +5,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So long a silence is remembered. Then it is waited for in full again: what became slow is not taken for silent for ever.
+/// So long a silence is remembered. Then it is waited for in full again: what became slow is not taken for silent from then on.
 const REMEMBERED: Duration = Duration::from_secs(15);
 /// Nothing may have been answered for so long before that silence: a server that is slow with one thing answers others meanwhile.
 const NOTHING: Duration = Duration::from_secs(5);
