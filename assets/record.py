@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
-"""Plays the demo as an operator would and records it: assets/record.py MAYDAY OUT.cast [COLUMNS ROWS] [--shots DIR]
+"""Plays the demo as an operator would and records it: assets/record.py MAYDAY OUT.cast [COLUMNS ROWS] [--shots DIR] [--svg OUT.svg]
 
-Needs tmux and python 3 only. The operator here is a loop: it reads the screen, and presses what the last two lines say."""
+`--shots` keeps the screens that README's pictures are made of, `--svg` makes its moving picture. Needs tmux and python 3 only. The operator here is a loop: it reads the screen, and presses what the last two lines say."""
 
+import argparse
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
+from moving import moving
+
+TITLE = "Mayday: a region goes dark, and comes back on the other side"
 SERVER = ["tmux", "-L", f"mayday-record-{os.getpid()}", "-f", "/dev/null"]
 
 
@@ -26,6 +31,15 @@ def shot(name):
     if SHOTS:
         with open(os.path.join(SHOTS, f"{name}.sgr"), "w") as out:
             out.write(tmux("capture-pane", "-e", "-p", "-N", "-t", "0"))
+
+
+def watch(frames, over):
+    """A screen a second, until `over`."""
+    while not over.wait(1):
+        try:
+            frames.append((time.time(), tmux("capture-pane", "-e", "-p", "-N", "-t", "0")))
+        except subprocess.CalledProcessError:
+            return
 
 
 def until(what, holds, patience=180):
@@ -104,8 +118,7 @@ def write(raw, out, columns, rows):
     """The pieces of `raw` (time and bytes a line) as an asciinema v2 cast."""
     decoder = __import__("codecs").getincrementaldecoder("utf-8")("replace")
     with open(raw) as pieces, open(out, "w") as cast:
-        title = "Mayday: a region goes dark, and comes back on the other side"
-        head = {"version": 2, "width": columns, "height": rows, "title": title, "env": {"TERM": "xterm-256color"}}
+        head = {"version": 2, "width": columns, "height": rows, "title": TITLE, "env": {"TERM": "xterm-256color"}}
         cast.write(json.dumps(head) + "\n")
         start = None
         for line in pieces:
@@ -128,22 +141,39 @@ with open(sys.argv[1], "w") as out:
 """
 
 if __name__ == "__main__":
-    SHOTS = sys.argv[sys.argv.index("--shots") + 1] if "--shots" in sys.argv else None
-    words = [word for word in sys.argv[1:] if word not in ("--shots", SHOTS)]
-    mayday, out = os.path.abspath(words[0]), words[1]
-    columns, rows = (int(words[2]), int(words[3])) if len(words) > 3 else (120, 40)
+    options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    options.add_argument("mayday", type=os.path.abspath)
+    options.add_argument("cast")
+    options.add_argument("columns", type=int, nargs="?", default=120)
+    options.add_argument("rows", type=int, nargs="?", default=40)
+    options.add_argument("--shots")
+    options.add_argument("--svg")
+    asked = options.parse_args()
+    SHOTS = asked.shots
+    frames, over = [], threading.Event()
     with tempfile.TemporaryDirectory() as folder:
         tap, raw = os.path.join(folder, "tap.py"), os.path.join(folder, "raw")
         with open(tap, "w") as file:
             file.write(TAP)
-        command = f"sleep 1; exec env COLORTERM=truecolor LANG=C.UTF-8 '{mayday}' demo {os.environ.get('DEMO', '')}"
-        tmux("new-session", "-d", "-x", str(columns), "-y", str(rows), command, ";", "set", "-g", "status", "off")
-        tmux("set", "-g", "default-terminal", "tmux-256color", ";", "resize-window", "-x", str(columns), "-y", str(rows))
+        command = f"sleep 1; exec env COLORTERM=truecolor LANG=C.UTF-8 '{asked.mayday}' demo {os.environ.get('DEMO', '')}"
+        tmux("new-session", "-d", "-x", str(asked.columns), "-y", str(asked.rows), command, ";", "set", "-g", "status", "off")
+        tmux("set", "-g", "default-terminal", "tmux-256color", ";", "resize-window", "-x", str(asked.columns), "-y", str(asked.rows))
         tmux("pipe-pane", "-o", "-t", "0", f"exec python3 {tap} {raw}")
+        watcher = threading.Thread(target=watch, args=(frames, over))
+        watcher.start()
         try:
             play()
-            time.sleep(2)
         finally:
+            over.set()
+            watcher.join()
             subprocess.run([*SERVER, "kill-server"], capture_output=True)
-        write(raw, out, columns, rows)
-    print(f"{out}: {os.path.getsize(out) // 1024} KB")
+            subprocess.run([asked.mayday, "demo", "--end", "--delete"], capture_output=True)
+        write(raw, asked.cast, asked.columns, asked.rows)
+    print(f"{asked.cast}: {os.path.getsize(asked.cast) // 1024} KB")
+    if asked.svg:
+        # A second of the screen for half a second of the picture; the last one stays for a moment.
+        begin = frames[0][0]
+        played = [((at - begin) / 2, screen) for at, screen in frames if "MAYDAY" in screen or "INC-" in screen]
+        with open(asked.svg, "w") as picture:
+            picture.write(moving([*played, (played[-1][0] + 3, "")], asked.columns, TITLE))
+        print(f"{asked.svg}: {os.path.getsize(asked.svg) // 1024} KB")

@@ -6,7 +6,6 @@ use serde_json::json;
 
 use crate::config::{Config, Mistakes, Warning};
 use crate::domain::estate::{Estate, RegionRole, Tier};
-use crate::domain::kinds::StepRole;
 use crate::domain::plan::Plan;
 
 /// Prints what was found, for people: what is missing first, then what there is. `verbose` tells also everything about built-in plans
@@ -46,8 +45,7 @@ pub fn check(
 
 /// When no plan moves clients: the first thing to know, because nothing that comes after it helps when the primary region fails.
 fn stays(config: &Config) -> Option<String> {
-    let moves = |plan: &Plan| plan.steps.iter().any(|step| step.role == StepRole::Traffic);
-    if config.plans.iter().any(moves) {
+    if config.plans.iter().any(Plan::flees) {
         return None;
     }
     let named = |role| config.estate.region(role).map_or("?", |region| region.id.as_str());

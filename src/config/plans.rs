@@ -24,6 +24,7 @@ use crate::domain::text::clean;
 /// The plans that are built in, by id, in the order in which they are offered.
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("regional-failover", include_str!("../../assets/plans/regional-failover.toml")),
+    ("planned-switchover", include_str!("../../assets/plans/planned-switchover.toml")),
     ("database-failover", include_str!("../../assets/plans/database-failover.toml")),
     ("neo4j-failover", include_str!("../../assets/plans/neo4j-failover.toml")),
     ("neo4j-drop-server", include_str!("../../assets/plans/neo4j-drop-server.toml")),

@@ -10,7 +10,7 @@ use super::contacts::OnCallLive;
 use super::health::{Reading, Status};
 use super::ids::{BackupId, ChannelId, ItemId, PlanId, ProbeId, SessionId, StepId, SystemId};
 use super::readiness::Assessment;
-use super::recovery::Survey;
+use super::recovery::{RecoveryPoint, Survey};
 use super::state::Hold;
 use super::system::Fault;
 use super::time::{At, Span, seconds_between};
@@ -109,6 +109,10 @@ pub struct LogLine {
 pub struct Live {
     pub probes: BTreeMap<ProbeId, ProbeLive>,
     pub surveys: BTreeMap<SystemId, SurveyLive>,
+    /// The newest recovery point known of each datastore's copies: kept when later surveys know none, since a region that is gone takes
+    /// what it knew with it.
+    #[serde(default)]
+    pub points: BTreeMap<SystemId, RecoveryPoint>,
     #[serde(default)]
     pub backups: BTreeMap<BackupId, BackupLive>,
     #[serde(default)]
@@ -213,6 +217,9 @@ impl Live {
                 (known.at, known.status, known.reading, known.since) = (at, status, reading, since);
             }
             LiveChange::Survey { system, taken } => {
+                if let Some(point) = &taken.survey.standby_point {
+                    self.points.insert(system.clone(), point.clone());
+                }
                 self.surveys.insert(system, taken);
             }
             LiveChange::Backup { backup, taken } => {

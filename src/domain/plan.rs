@@ -10,6 +10,9 @@ use super::kinds::{StepRole, Undo};
 use super::params::Params;
 use super::time::Span;
 
+/// The kind of step that waits until a datastore's copy has everything its drained writer wrote.
+pub const CAUGHT_UP: &str = "mayday.caught-up";
+
 words! {
     /// What has to be answered before a step may act.
     Gate {
@@ -118,10 +121,18 @@ impl Plan {
         found
     }
 
-    /// Whether a region is left by it: clients are sent to another one, after its writers were stopped or a store was promoted.
+    /// Whether it helps when a region is lost: it moves clients, and waits for nothing that only a living writer can show. One that waits
+    /// for copies to catch up is for leaving a region on purpose.
+    pub fn flees(&self) -> bool {
+        self.steps.iter().any(|step| step.role == StepRole::Traffic)
+            && !self.steps.iter().any(|step| step.kind == CAUGHT_UP)
+    }
+
+    /// Whether a region that is lost is left by it: clients are sent to another one, after its writers were stopped or a store was promoted.
     pub fn leaves(&self, region: &RegionId) -> bool {
         let moves = |step: &StepSpec| matches!(step.role, StepRole::Fences | StepRole::Promotes);
-        self.steps.iter().any(moves)
+        self.flees()
+            && self.steps.iter().any(moves)
             && self
                 .steps
                 .iter()

@@ -336,7 +336,7 @@ fn backups(view: &Snapshot, plan: &Plan) -> Vec<Finding> {
 fn own_needs(view: &Snapshot, plan: &Plan, threatened: &RegionId) -> Vec<Finding> {
     let made = |name: &str, finds, detail| Finding { step: None, name: name.to_owned(), finds, detail };
     let mut findings = Vec::new();
-    if plan.steps.iter().any(|step| step.role == StepRole::Traffic) {
+    if plan.flees() {
         let here = view.estate.dependencies.iter().filter(|it| it.region == *threatened);
         findings.extend(here.map(|it| match &it.instead {
             Some(instead) => {

@@ -92,6 +92,12 @@ impl Loss {
         if point.measured { Loss::Measured { seconds } } else { Loss::Estimated { seconds } }
     }
 
+    /// The largest; unknown if any is, and if there is none to go by.
+    pub fn worst(losses: impl Iterator<Item = Loss>) -> Loss {
+        let size = |loss: &Loss| loss.seconds().unwrap_or(f64::INFINITY);
+        losses.max_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(Loss::Unknown)
+    }
+
     pub fn seconds(self) -> Option<f64> {
         match self {
             Loss::Unknown => None,

@@ -103,8 +103,7 @@ pub fn probes_down<'v>(view: &'v Snapshot, system: &SystemId, now: At) -> Vec<Sa
 
 /// The plan of this estate that leaves the primary region, if it has one.
 pub fn leaving(view: &Snapshot) -> Option<&Plan> {
-    let leaves = |plan: &&Plan| plan.steps.iter().any(|step| step.role == StepRole::Traffic);
-    view.plans.iter().map(|plan| &**plan).find(leaves)
+    view.plans.iter().map(|plan| &**plan).find(|plan| plan.flees())
 }
 
 /// The plan of this estate that fits what is wrong now; `None` when nothing is wrong, or none of them is known to fit. The plans lead

@@ -9,7 +9,6 @@ use super::estate::{Estate, Subject, words};
 use super::health::Status;
 use super::ids::{PlanId, RegionId};
 use super::incident::Severity;
-use super::kinds::StepRole;
 use super::plan::Plan;
 use super::rollup::{Readings, RollUp, of_service, roll_up};
 use super::state::State;
@@ -71,7 +70,7 @@ pub fn triggers<'a>(
     plans: impl Iterator<Item = &'a Plan>,
 ) -> Vec<Trigger> {
     let region = state.serving(estate);
-    let plan = plans.into_iter().find(|plan| plan.steps.iter().any(|step| step.role == StepRole::Traffic));
+    let plan = plans.into_iter().find(|plan| plan.flees());
     let plan = plan.map(|plan| plan.id.clone());
     let made = |rule, since: At, wait: Duration, evidence| Trigger {
         rule,

@@ -100,7 +100,7 @@ impl Promise {
         let clocks = &incident.clocks;
         let Some(disruption) = clocks.written_until() else { return Loss::Unknown };
         if let Some(points) = incident.measured.get(&class) {
-            return worst(points.iter().map(|point| Loss::of(Some(point), disruption)));
+            return Loss::worst(points.iter().map(|point| Loss::of(Some(point), disruption)));
         }
         let of_class = |spec: &StepSpec| spec.role == StepRole::Measures && spec.class == Some(class);
         let steps = run.into_iter().flat_map(Run::in_order).filter(|(spec, _)| of_class(spec));
@@ -108,7 +108,7 @@ impl Promise {
         let measured = points.map(|point| Loss::of(Some(point), disruption));
         let stores = self.stores.iter().filter(|(_, its)| **its == class);
         let estimated = stores.map(|(store, _)| Loss::of(incident.points.get(store), disruption));
-        match worst(estimated.chain(measured)) {
+        match Loss::worst(estimated.chain(measured)) {
             Loss::Measured { seconds } => Loss::Estimated { seconds },
             loss => loss,
         }
@@ -123,12 +123,6 @@ pub fn rto(estate: &Estate, incident: &Incident, now: At) -> Vec<RtoVerdict> {
 /// [`Promise::rpo`] of the estate as it is.
 pub fn rpo(estate: &Estate, incident: &Incident, run: Option<&Run>) -> Vec<RpoVerdict> {
     Promise::of(estate).rpo(incident, run)
-}
-
-/// The largest loss; unknown if any is, and if there is none to go by.
-fn worst(losses: impl Iterator<Item = Loss>) -> Loss {
-    let size = |loss: &Loss| loss.seconds().unwrap_or(f64::INFINITY);
-    losses.max_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(Loss::Unknown)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::ids::{RegionId, StepId, SystemId};
 use super::journal::Chain;
 use super::live::{Live, LiveChange};
 use super::plan::Plan;
-use super::recovery::{Member, Role};
+use super::recovery::{Loss, Member, Role};
 use super::rollup::{RollUp, of_service, roll_up};
 use super::state::State;
 use super::system::{Checked, Fault, Observed, Preview};
@@ -54,6 +54,13 @@ impl Snapshot {
         let stores = self.estate.datastores().filter(|store| store.class == Some(class));
         let exposures = stores.map(|store| self.store_exposure(&store.id, now));
         exposures.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)
+    }
+
+    /// What an incident that is declared now would say is lost of a data class, when `disruption` is the last moment at which clients could
+    /// write: its worst datastore counts, and unknown is worst.
+    pub fn loss_if_declared(&self, class: DataClass, disruption: At) -> Loss {
+        let stores = self.estate.datastores().filter(|store| store.class == Some(class));
+        Loss::worst(stores.map(|store| Loss::of(self.live.points.get(&store.id), disruption)))
     }
 
     /// A datastore in which more than one member is seen to take writes, and these members: what each of them takes is lost to the

@@ -22,9 +22,7 @@ use super::rollup::Readings;
 use super::state::State;
 use super::time::{At, after, seconds_between};
 
-pub use failback::{
-    CAUGHT_UP, FAILBACK, REPROTECT, STORE, caught_up, is_drained_copy, is_for_afterwards, plan, protected_in,
-};
+pub use failback::{FAILBACK, REPROTECT, STORE, caught_up, is_drained_copy, is_for_afterwards, plan, protected_in};
 pub use protection::{Gap, Unprotected, home_is_sound, unprotected};
 pub use undo::{Undoing, against, back_to, closed, crossed, is_crossed, is_down, undoing};
 

@@ -15,7 +15,7 @@ use crate::domain::estate::{Estate, ProbeSpec, Service, Tier};
 use crate::domain::health::{Reading, Status};
 use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::{Param, ParamType, StepKind, StepRole, SystemKind, Undo};
-use crate::domain::plan::StepSpec;
+use crate::domain::plan::{CAUGHT_UP, StepSpec};
 use crate::domain::recovery::Survey;
 use crate::domain::rollup::{Readings, RollUp, of_service};
 use crate::domain::state::State;
@@ -23,7 +23,7 @@ use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, System, Verified,
 };
 use crate::domain::time::{At, seconds_between};
-use crate::domain::wayback::{CAUGHT_UP, STORE};
+use crate::domain::wayback::STORE;
 
 const HEALTHY: &str = "mayday.healthy";
 const RECORD: &str = "mayday.record";

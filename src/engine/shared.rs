@@ -61,8 +61,6 @@ pub(super) struct Shared {
 /// Changed and announced under one lock, so that a snapshot and the updates after it never miss or double anything.
 struct Published {
     live: Live,
-    /// The newest recovery point known of each datastore: kept when later surveys know none.
-    points: BTreeMap<SystemId, RecoveryPoint>,
     /// How things were while they were well.
     baseline: Baseline,
 }
@@ -83,7 +81,6 @@ pub struct Kept {
     live: Live,
     /// One process, one time.
     time: Option<Arc<Timeline>>,
-    points: BTreeMap<SystemId, RecoveryPoint>,
     baseline: Option<Baseline>,
 }
 
@@ -91,22 +88,21 @@ impl Shared {
     /// For the engine that takes the place of this one. Readings are not among it: of another estate they may mean something else.
     pub fn kept(&self) -> Kept {
         let published = self.published();
-        let Live { attached, logs, checklist, refused, .. } = published.live.clone();
-        let live = Live { attached, logs, checklist, refused, ..Live::default() };
-        let (points, baseline) = (published.points.clone(), Some(published.baseline.clone()));
-        Kept { live, time: Some(self.time.clone()), points, baseline }
+        let Live { attached, logs, checklist, refused, points, .. } = published.live.clone();
+        let live = Live { attached, logs, checklist, refused, points, ..Live::default() };
+        Kept { live, time: Some(self.time.clone()), baseline: Some(published.baseline.clone()) }
     }
 
     pub fn new(parts: Parts, kept: Kept) -> Self {
         let Parts { estate, plans, journal, state, mut systems, .. } = parts;
         let Parts { rota, driller, reporter, channels, wording, records, clock, apart, .. } = parts;
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
-        let Kept { live, time, mut points, baseline } = kept;
+        let Kept { mut live, time, baseline } = kept;
         let time = time.unwrap_or_else(|| Arc::new(Timeline::begin(clock, &state)));
-        points.retain(|id, _| estate.system(id).is_some());
+        live.points.retain(|id, _| estate.system(id).is_some());
         let baseline = baseline.unwrap_or_else(|| state.baseline.clone());
         let (states, watched) = watch::channel(Arc::new(state));
-        let published = Arc::new(Mutex::new(Published { live, points, baseline }));
+        let published = Arc::new(Mutex::new(Published { live, baseline }));
         let seen = Seen(published.clone());
         let builtin = Self::builtin(&estate, watched, seen, &archive, &systems, &time);
         systems.insert(builtin::KIND.name.into(), builtin);
@@ -260,7 +256,7 @@ impl Shared {
     }
 
     pub fn points(&self) -> BTreeMap<SystemId, RecoveryPoint> {
-        self.published().points.clone()
+        self.published().live.points.clone()
     }
 
     pub fn baseline(&self) -> Baseline {
@@ -345,11 +341,6 @@ impl Shared {
     /// Folds in and announces what is true now but not journalled.
     pub fn live(&self, change: LiveChange) {
         let mut published = self.published();
-        if let LiveChange::Survey { system, taken } = &change
-            && let Some(point) = &taken.survey.standby_point
-        {
-            published.points.insert(system.clone(), point.clone());
-        }
         self.announce(&mut published, change);
     }
 

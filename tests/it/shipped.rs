@@ -11,7 +11,7 @@ use mayday::domain::comms::escalations;
 use mayday::domain::estate::{Estate, SystemSpec};
 use mayday::domain::kinds::{StepRole, Undo};
 use mayday::domain::params::Params;
-use mayday::domain::plan::{Gate, Plan, StepSpec};
+use mayday::domain::plan::{CAUGHT_UP, Gate, Plan, StepSpec};
 use mayday::domain::system::Surroundings;
 use mayday::lab::estate::config_for;
 use mayday::lab::{Lab, Pace};
@@ -95,6 +95,29 @@ fn the_regional_failover_keeps_the_safe_order() {
     }
     let last = plan.steps.last().unwrap();
     assert_eq!((last.role, plan.ancestors(&last.id).len()), (StepRole::Records, plan.steps.len() - 1));
+}
+
+#[test]
+fn the_planned_switchover_promotes_nothing_that_has_not_caught_up_and_is_no_way_out_of_a_dead_region() {
+    let plan = plan("planned-switchover");
+    let of = |role: StepRole| plan.steps.iter().filter(move |step| step.role == role);
+    for promotion in of(StepRole::Promotes) {
+        let before = plan.ancestors(&promotion.id);
+        let caught = |step: &&StepSpec| {
+            step.kind == CAUGHT_UP && step.params.opt_text("store") == Some(promotion.system.as_str())
+        };
+        assert!(
+            plan.steps.iter().filter(caught).any(|step| before.contains(&step.id)),
+            "{} waits for no copy",
+            promotion.id
+        );
+    }
+    let [traffic] = &of(StepRole::Traffic).collect::<Vec<_>>()[..] else { panic!("one step moves traffic") };
+    let before = plan.ancestors(&traffic.id);
+    let copies = plan.steps.iter().filter(|step| step.kind == CAUGHT_UP);
+    assert!(copies.clone().count() >= 4 && copies.clone().all(|step| before.contains(&step.id)));
+    assert!(!plan.flees() && !plan.leaves(&"us-east-1".into()));
+    assert!(self::plan("regional-failover").leaves(&"us-east-1".into()));
 }
 
 fn plan(id: &str) -> Plan {

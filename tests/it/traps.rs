@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::FutureExt;
 use mayday::api::client::Client;
 use mayday::api::protocol::ErrorCode;
 use mayday::cli::status;
@@ -29,11 +29,9 @@ use mayday::lab::{Lab, Pace, estate};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::common::{all_alone, eventually};
+use crate::common::{eventually, one_crowd};
 use crate::process::{Engine, Home, unhurried};
 
-/// Files that are played at once: most of their time is waiting.
-const AT_ONCE: usize = 2;
 /// So much of the journal is shown of what went wrong.
 const LATEST: usize = 25;
 const SPEED: f64 = 200.0;
@@ -540,8 +538,8 @@ fn read(file: &Path) -> Scenario {
 }
 
 /// Plays one; says what was not as it should be, a panic of its own included.
-async fn play(file: &Path) -> (Vec<String>, Duration) {
-    let (scenario, start) = (read(file), std::time::Instant::now());
+async fn play(file: &Path) -> Vec<String> {
+    let scenario = read(file);
     let mut stage = Stage::set(&scenario).await;
     let played = async {
         for act in &scenario.acts {
@@ -560,11 +558,11 @@ async fn play(file: &Path) -> (Vec<String>, Duration) {
         let latest = records.iter().skip(records.len().saturating_sub(LATEST));
         wrong.extend(latest.map(|record| format!("{} {:?}", record.seq, record.event)));
     }
-    (wrong, start.elapsed())
+    wrong
 }
 
 #[test]
-fn every_trap_has_a_file_and_every_file_says_what_it_is_about() {
+fn every_trap_has_a_file_and_every_file_says_what_it_is_about_and_is_played() {
     let files = files();
     for trap in 1..=TRAPS {
         let prefix = format!("trap-{trap:02}-");
@@ -574,24 +572,70 @@ fn every_trap_has_a_file_and_every_file_says_what_it_is_about() {
         let scenario = read(file);
         assert!(!scenario.title.is_empty() && !scenario.about.is_empty() && !scenario.acts.is_empty(), "{file:?}");
     }
+    let played: BTreeSet<String> = PLAYED.iter().map(|test| test.replace('_', "-")).collect();
+    let there: BTreeSet<String> = files.iter().map(|file| name(file).to_owned()).collect();
+    assert_eq!(played, there, "each has its row below");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_trap_is_fallen_into() {
-    let _alone = all_alone().await;
-    // One by name, for whoever works on it.
-    let only = std::env::var("MAYDAY_SCENARIO").ok();
-    let chosen = files().into_iter().filter(|file| only.as_ref().is_none_or(|only| name(file).contains(only.as_str())));
-    let results: Vec<bool> = stream::iter(chosen)
-        .map(|file| async move {
-            let (wrong, took) = play(&file).await;
-            let word = if wrong.is_empty() { "ok" } else { "FAILED" };
-            println!("{word:<6} {:>5.1} s  {:<28} {}", took.as_secs_f64(), name(&file), read(&file).title);
-            wrong.iter().for_each(|it| println!("         {it}"));
-            wrong.is_empty()
-        })
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
-    assert!(!results.is_empty() && results.iter().all(|good| *good), "see the list above");
+/// Plays the file that a test is named after.
+async fn is_not_fallen_into(test: &str) {
+    let _crowd = one_crowd().await;
+    let wanted = test.replace('_', "-");
+    let file = files().into_iter().find(|file| name(file) == wanted).expect("the file is there");
+    let wrong = play(&file).await;
+    assert!(wrong.is_empty(), "{}:\n{}", read(&file).title, wrong.join("\n"));
+}
+
+macro_rules! played {
+    (always: $($file:ident,)* at_length: $($long:ident,)*) => {
+        const PLAYED: &[&str] = &[$(stringify!($file),)* $(stringify!($long),)*];
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $file() {
+                is_not_fallen_into(stringify!($file)).await;
+            }
+        )*
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "takes minutes with its like; .ci/run plays it"]
+            async fn $long() {
+                is_not_fallen_into(stringify!($long)).await;
+            }
+        )*
+    };
+}
+
+played! {
+    always:
+        clock_back,
+        clock_forward_and_back,
+        dark_while_dead,
+        flap,
+        started_in_outage,
+        trap_01_two_writers,
+        trap_02_crash,
+        trap_03_failback,
+        trap_04_minority,
+        trap_05_corruption,
+        trap_06_older_store,
+        trap_07_missing_lag,
+        trap_08_by_arc,
+        trap_08_control_plane,
+        trap_08_pinned_later,
+        trap_08_without,
+        trap_09_wrong_region,
+        trap_10_dns_first,
+        trap_11_success_on_200,
+        trap_12_lost_answer,
+        trap_13_drill_in_production,
+        trap_14_bad_backups,
+        trap_15_one_number,
+    // More ways into a trap that has a file above.
+    at_length:
+        trap_08_arc_falls,
+        trap_08_by_object,
+        trap_08_known_before,
+        trap_08_not_served,
+        trap_08_without_by_records,
+        trap_13_drill_tells_nobody,
 }

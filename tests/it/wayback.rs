@@ -1,5 +1,5 @@
-//! There and back: a region is lost, clients are moved; it returns, the data is protected from it again, and clients come home without
-//! a write being lost.
+//! There and back: a region is lost or left on purpose, clients are moved; it returns, the data is protected from it again, and clients
+//! come home without a write being lost.
 
 use mayday::domain::command::Ask;
 use mayday::domain::incident::Severity;
@@ -113,4 +113,43 @@ async fn there_and_back_again_without_a_lost_write() {
         (!gaps(&view).iter().any(|gap| gap.blocks())).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_region_is_left_on_purpose_and_come_back_to_without_a_lost_write() {
+    let _crowd = one_crowd().await;
+    let lab = Lab::start(SPEED).await.unwrap();
+    let home = Home::of(&lab);
+    let _engine = home.engine().await;
+    let client = home.client();
+    eventually("the lab is healthy", async || client.snapshot().await.ok().filter(is_ready)).await;
+    home.says("ready planned-switchover").await.is(0, &["ready"]);
+
+    client
+        .ask(&Ask::Declare { title: "a storm is forecast".into(), severity: Severity::Sev3, drill: false })
+        .await
+        .unwrap();
+    let served_by = async |region: &'static str| {
+        eventually("the client is served", async || (lab.world.truth().client.served_by == Some(region)).then_some(()))
+            .await;
+        let served = lab.world.truth().client.succeeded;
+        eventually("it goes on", async || (lab.world.truth().client.succeeded > served + 5).then_some(())).await;
+    };
+    for (plan, region) in [("planned-switchover", STANDBY), (FAILBACK, PRIMARY)] {
+        run(&home, plan).await;
+        let view = client.snapshot().await.unwrap();
+        assert_eq!(view.state.serving(&view.estate).as_str(), region);
+        let losses = losses(&view);
+        assert!(losses.iter().all(|it| it.loss == Loss::Measured { seconds: 0.0 }), "{plan}: {losses:?}");
+        served_by(region).await;
+        let truth = lab.world.truth();
+        assert_eq!(truth.client.lost_writes, 0, "{plan}: {:?}", truth.client.lost_by_store);
+        drop(truth);
+        if region == STANDBY {
+            assert!(view.state.moved.as_ref().unwrap().fenced, "its writers were stopped while they lived");
+            run(&home, REPROTECT).await;
+            until_sound(&home).await;
+        }
+    }
+    run(&home, REPROTECT).await;
 }

@@ -15,7 +15,7 @@ use super::super::health::Status;
 use super::super::ids::{PlanId, RegionId, StepId, SystemId};
 use super::super::kinds::{StepRole, Undo};
 use super::super::params::Params;
-use super::super::plan::{Gate, Plan, StepSpec, Way};
+use super::super::plan::{CAUGHT_UP, Gate, Plan, StepSpec, Way};
 use super::super::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
 use super::super::run::{Run, StepPhase};
 use super::super::state::State;
@@ -33,8 +33,7 @@ pub fn is_for_afterwards(plan: &PlanId) -> bool {
     [REPROTECT, PIN].contains(&plan.as_str())
 }
 
-/// The step that waits until a datastore's copy has everything its drained writer wrote, and its parameter.
-pub const CAUGHT_UP: &str = "mayday.caught-up";
+/// The parameter of [`CAUGHT_UP`]: the datastore.
 pub const STORE: &str = "store";
 
 /// What Mayday itself acts through.

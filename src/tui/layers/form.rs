@@ -78,6 +78,29 @@ pub enum Purpose {
     Filter,
 }
 
+impl Purpose {
+    /// What Enter does in its last field, in one word: only what goes out to people is sent.
+    fn does(&self) -> &'static str {
+        match self {
+            Self::Declare => "declare",
+            Self::Severity => "set it",
+            Self::Note => "note it",
+            Self::Close { .. } => "close",
+            Self::Abandon(_) => "abandon",
+            Self::Confirm(..) => "confirm",
+            Self::Override(..) => "override",
+            Self::Verb(Action::Retry, ..) | Self::RetryDelivery(..) => "retry",
+            Self::Verb(Action::Skip, ..) | Self::SkipItem(_) => "skip",
+            Self::Verb(Action::Revert, ..) | Self::RevertRun(_) => "revert",
+            Self::Verb(..) => "mark done",
+            Self::Tick(_) => "tick",
+            Self::ReopenItem(_) => "open again",
+            Self::HandOver => "hand over",
+            Self::Filter => "filter",
+        }
+    }
+}
+
 impl Field {
     pub fn text(label: &'static str, initial: &str) -> Self {
         Self::written(label, initial, None, true)
@@ -289,7 +312,7 @@ impl Form {
         }
         let mut sheet = Sheet::new(self.title.clone(), lines, columns);
         let last = self.at + 1 == self.fields.len();
-        sheet.keys = vec![("Enter", if last { "send".into() } else { "next field".to_owned() })];
+        sheet.keys = vec![("Enter", if last { self.purpose.does() } else { "next field" }.to_owned())];
         if self.fields.len() > 1 {
             sheet.keys.push(("Tab", "other field".into()));
         }

@@ -14,7 +14,7 @@ use crate::domain::outlook::outlook;
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Loss;
 use crate::domain::remedy;
-use crate::domain::time::seconds_between;
+use crate::domain::time::{At, seconds_between};
 use crate::domain::verdict::{self, RpoVerdict, RtoVerdict};
 
 use super::super::app::{App, Link};
@@ -233,7 +233,8 @@ pub fn clocks(look: &Look<'_>, area: Rect, buffer: &mut Buffer) {
         }
         None => {
             let left = |row| target_line(look, row, ghost.as_ref(), rto.saturating_sub(1));
-            (0..CLOCKS).map(|row| (left(row), exposure_line(look, row, rpo))).collect()
+            let lost = ghost.as_ref().and_then(Clocks::written_until);
+            (0..CLOCKS).map(|row| (left(row), exposure_line(look, row, lost, rpo))).collect()
         }
     };
     for (row, (left, right)) in (area.y..).zip(lines) {
@@ -357,13 +358,17 @@ fn forecast(look: &Look<'_>, verdict: &RtoVerdict) -> Option<f64> {
 
 fn rpo_line(look: &Look<'_>, row: u16, verdict: Option<RpoVerdict>, columns: usize) -> Line<'static> {
     let Some(verdict) = verdict else { return Line::from(label(look, row, "RPO")) };
-    let how = match verdict.loss {
+    let (seconds, how) = told(verdict.loss);
+    class_line(look, row, columns, verdict.class, verdict.target, seconds, how)
+}
+
+fn told(loss: Loss) -> (Option<f64>, &'static str) {
+    let how = match loss {
         Loss::Unknown => "",
         Loss::Estimated { .. } => "estimated",
         Loss::Measured { .. } => "measured",
     };
-    let seconds = verdict.loss.seconds();
-    class_line(look, row, columns, verdict.class, verdict.target, seconds, how)
+    (loss.seconds(), how)
 }
 
 /// One data class: what is or would be lost, against what may be.
@@ -427,13 +432,17 @@ fn target_line(look: &Look<'_>, row: u16, ghost: Option<&Clocks>, columns: usize
     line.into_line()
 }
 
-/// In peace: what would be lost if the serving region vanished now. The worst datastore of the class counts; unknown is worst.
-fn exposure_line(look: &Look<'_>, row: u16, columns: usize) -> Line<'static> {
+/// In peace: what would be lost if the serving region vanished now. In trouble that nobody has declared: what is lost of what was written
+/// until it began. The worst datastore of the class counts; unknown is worst.
+fn exposure_line(look: &Look<'_>, row: u16, written_until: Option<At>, columns: usize) -> Line<'static> {
     let class = DataClass::ALL.get(usize::from(row)).copied();
     let found = class.and_then(|class| Some((class, look.snap.estate.rpo(class)?)));
     let Some((class, target)) = found else { return Line::from(label(look, row, "RPO")) };
-    let seconds = look.snap.exposure(class, look.now);
-    class_line(look, row, columns, class, target.as_secs_f64(), seconds, "exposed")
+    let (seconds, how) = match written_until {
+        Some(at) => told(look.snap.loss_if_declared(class, at)),
+        None => (look.snap.exposure(class, look.now), "exposed"),
+    };
+    class_line(look, row, columns, class, target.as_secs_f64(), seconds, how)
 }
 
 /// Draws what is left of the most urgent RTO in big digits; says how many columns that took.

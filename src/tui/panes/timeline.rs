@@ -7,34 +7,40 @@ use ratatui::text::Line;
 use crate::domain::describe::describe;
 use crate::domain::event::{Event, Record};
 
-use super::super::format::{column, fit};
+use super::super::format::{column, fit, wrap};
 use super::super::look::Look;
 use super::super::mark;
 use super::super::theme::Role;
-use super::{Body, Room};
+use super::{Body, Pane, Room};
 
 /// So many lines of the journal are worth more than what there is to know besides.
 const LEAST: usize = 4;
 
 pub fn body(look: &Look<'_>, Room { columns, height }: Room) -> Body {
     let who = if columns >= 90 { 12 } else { 8 };
+    // The whole screen is for those who want to read it: there nothing of a line is cut.
+    let whole = look.app.zoomed && look.app.focus == Pane::Timeline;
+    let room = columns.saturating_sub(8 + 1 + who + 1 + 2);
     let lines: Vec<Line<'static>> = look
         .app
         .records
         .iter()
         .enumerate()
         .filter(|(at, record)| !keeps_armed(record, at.checked_sub(1).and_then(|at| look.app.records.get(at))))
-        .map(|(_, record)| {
+        .flat_map(|(_, record)| {
             let (tone, text) = describe(record);
             let role = mark::tone(tone);
             let (glyph, words) = glyph(role);
-            let room = columns.saturating_sub(8 + 1 + who + 1 + 2);
-            Line::from(vec![
+            let mut parts = if whole { wrap(&text, room) } else { vec![fit(&text, room).into_owned()] }.into_iter();
+            let first = Line::from(vec![
                 look.span(format!("{} ", look.time_of_day(record.at)), Role::Faint),
                 look.span(format!("{} ", column(&record.actor.name, who)), Role::Dim),
                 look.span(format!("{glyph} "), role),
-                look.span(fit(&text, room).into_owned(), words),
-            ])
+                look.span(parts.next().unwrap_or_default(), words),
+            ]);
+            let indent = columns.saturating_sub(room);
+            let rest = parts.map(|part| Line::from(look.span(format!("{:indent$}{part}", ""), words)));
+            std::iter::once(first).chain(rest).collect::<Vec<_>>()
         })
         .collect();
     let aside = format!("#{}", look.snap.state.seq);
