@@ -67,7 +67,7 @@ def answer(gate):
     press("Enter", pause=1.5)
     shot(f"gate-{gate}")
     press("c")
-    phrase = re.search(r"Type (\S+) to", screen())
+    phrase = re.search(r"to go ahead: (\S+)", screen())
     if phrase:
         type_text(phrase.group(1))
         press("Enter")
@@ -105,6 +105,7 @@ def play():
     shot("wayback")
     press("Escape", "C")
     type_text("the region is gone, and the west serves")
+    press("Enter", pause=1.5)
     press("Enter")
     type_text("the day shift goes through them")
     press("Enter")

@@ -102,6 +102,8 @@ async fn the_tour_of_the_readme_goes_as_it_is_told() {
     cockpit.shows("close the incident").await;
     cockpit.press("the west serves");
     presses(&cockpit, &["Enter".to_owned(), "Enter".to_owned()]).await;
+    cockpit.press("the day shift goes through the checklist");
+    presses(&cockpit, &["Enter".to_owned()]).await;
     cockpit.shows("no incident").await;
     cockpit.press("R");
     cockpit.shows("Post-incident").await;

@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use futures::FutureExt;
 use mayday::api::client::Client;
@@ -587,7 +586,7 @@ async fn is_not_fallen_into(test: &str) {
 }
 
 macro_rules! played {
-    (always: $($file:ident,)* at_length: $($long:ident,)*) => {
+    (always: [$($file:ident,)*] at_length: [$($long:ident,)*]) => {
         const PLAYED: &[&str] = &[$(stringify!($file),)* $(stringify!($long),)*];
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -606,7 +605,7 @@ macro_rules! played {
 }
 
 played! {
-    always:
+    always: [
         clock_back,
         clock_forward_and_back,
         dark_while_dead,
@@ -630,12 +629,14 @@ played! {
         trap_13_drill_in_production,
         trap_14_bad_backups,
         trap_15_one_number,
+    ]
     // More ways into a trap that has a file above.
-    at_length:
+    at_length: [
         trap_08_arc_falls,
         trap_08_by_object,
         trap_08_known_before,
         trap_08_not_served,
         trap_08_without_by_records,
         trap_13_drill_tells_nobody,
+    ]
 }
