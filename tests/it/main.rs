@@ -24,6 +24,7 @@ mod init;
 mod kubernetes;
 mod lab_comms;
 mod lab_mail;
+mod logged_out;
 mod neo4j;
 mod peacetime;
 mod process;
