@@ -104,7 +104,11 @@ pub fn text(tried: &[Tried], out: &mut impl Write) -> io::Result<()> {
     write!(out, "\n{}", table(&["", "tried", "of", "", "seen → what to do"], &rows))?;
     let count = |from: Outcome| tried.iter().filter(|it| it.outcome == from).count();
     let (all, failed, unknown) = (tried.len(), count(Outcome::Failed), count(Outcome::Unknown));
-    writeln!(out, "\n{all} tried, nothing was changed: {failed} failed, {unknown} unknown, {} warnings", count(Outcome::Warn))
+    writeln!(
+        out,
+        "\n{all} tried, nothing was changed: {failed} failed, {unknown} unknown, {} warnings",
+        count(Outcome::Warn)
+    )
 }
 
 #[cfg(test)]
@@ -113,23 +117,35 @@ mod tests {
 
     #[test]
     fn the_worst_comes_first_and_says_what_to_do() {
-        let refused = Fault::permanent("db", "DescribeDBInstances was refused (403)").means("it was not looked at").next("log in");
+        let refused = Fault::permanent("db", "DescribeDBInstances was refused (403)")
+            .means("it was not looked at")
+            .next("log in");
         let tried = [
             Tried::reading("db", "db-api", &Reading::healthy("available")),
-            Tried::reading("db", "db-api", &Reading::unknown("no credentials: not logged in → aws sso login --profile x")),
+            Tried::reading(
+                "db",
+                "db-api",
+                &Reading::unknown("no credentials: not logged in → aws sso login --profile x"),
+            ),
             Tried::fault("datastore", "db", "survey", &refused),
             Tried::fault("channel", "mail", "relay", &Fault::transient("mail", "nobody answers")),
             Tried::guard("permission", "db", "promote", &Guard::warn("credentials", "end soon")),
         ];
         let outcomes: Vec<Outcome> = tried.iter().map(|it| it.outcome).collect();
         assert_eq!(outcomes, [Outcome::Ok, Outcome::Unknown, Outcome::Unknown, Outcome::Failed, Outcome::Warn]);
-        assert_eq!((tried[1].seen.as_str(), tried[1].next.as_str()), ("no credentials: not logged in", "aws sso login --profile x"));
+        assert_eq!(
+            (tried[1].seen.as_str(), tried[1].next.as_str()),
+            ("no credentials: not logged in", "aws sso login --profile x")
+        );
         assert!(fails(&tried) && !fails(&tried[..1]) && !fails(&tried[4..]));
         let mut out = Vec::new();
         text(&tried, &mut out).unwrap();
         let out = String::from_utf8(out).unwrap();
         let at = |part: &str| out.find(part).unwrap_or_else(|| panic!("no `{part}` in\n{out}"));
         assert!(at("FAILED") < at("unknown") && at("unknown") < at("warning"), "{out}");
-        assert!(out.contains("(403) — it was not looked at → log in") && out.contains("1 failed, 2 unknown, 1 warnings"), "{out}");
+        assert!(
+            out.contains("(403) — it was not looked at → log in") && out.contains("1 failed, 2 unknown, 1 warnings"),
+            "{out}"
+        );
     }
 }

@@ -153,7 +153,9 @@ fn probes_json(view: &Snapshot) -> Vec<Value> {
 
 fn probes_text(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     let row = |it: Said<'_>| {
-        let age = it.live.map_or_else(|| "never".to_owned(), |live| format!("{} ago", clock(seconds_between(live.at, view.now))));
+        let age = it
+            .live
+            .map_or_else(|| "never".to_owned(), |live| format!("{} ago", clock(seconds_between(live.at, view.now))));
         let region = it.probe.region.as_ref().map_or_else(String::new, ToString::to_string);
         vec![
             it.probe.id.to_string(),

@@ -32,7 +32,13 @@ pub fn redated(name: &str, at: At) -> Option<String> {
     let start = (0..bytes.len())
         .filter(|at| bytes[*at].is_ascii_digit() && (*at == 0 || !bytes[at - 1].is_ascii_digit()))
         .find(|start| read(&bytes[*start..]).is_some())?;
-    let parting = |at: usize| bytes.get(at).copied().filter(|byte| !byte.is_ascii_digit()).map_or(String::new(), |byte| char::from(byte).to_string());
+    let parting = |at: usize| {
+        bytes
+            .get(at)
+            .copied()
+            .filter(|byte| !byte.is_ascii_digit())
+            .map_or(String::new(), |byte| char::from(byte).to_string())
+    };
     let first = parting(start + 4);
     let second = parting(start + 4 + first.len() + 2);
     Some(format!("{}{}{first}{}{second}{}", &name[..start], at.strftime("%Y"), at.strftime("%m"), at.strftime("%d")))

@@ -148,7 +148,10 @@ impl Permits {
             let Judged { denied, conditional } = judged.map_err(|refusal| self.untold(&caller.principal, &refusal))?;
             let who = name(&caller.principal);
             if !conditional.is_empty() && denied.is_empty() {
-                let depends = format!("whether {who} may depends on conditions that IAM does not know here: {}", conditional.join(", "));
+                let depends = format!(
+                    "whether {who} may depends on conditions that IAM does not know here: {}",
+                    conditional.join(", ")
+                );
                 guards.push(Guard::warn("access", depends));
             } else {
                 guards.push(access(&denied, needs.len(), who));
@@ -187,7 +190,10 @@ impl Permits {
         let arn = document.as_ref().ok().filter(|_| status == 200).and_then(|it| first(it.root(), "Arn"));
         arn.ok_or_else(|| {
             let refusal = document.as_ref().ok().and_then(|it| first(it.root(), "Code")).unwrap_or_default();
-            self.untold(&caller.principal, &format!("the role may have a path, and GetRole was refused ({status}): {refusal}"))
+            self.untold(
+                &caller.principal,
+                &format!("the role may have a path, and GetRole was refused ({status}): {refusal}"),
+            )
         })
     }
 
@@ -214,7 +220,13 @@ impl Permits {
         Ok(Ok(all))
     }
 
-    async fn simulate(&self, principal: &str, arn: &str, region: &str, actions: &[&str]) -> Result<Result<Judged, String>, Fault> {
+    async fn simulate(
+        &self,
+        principal: &str,
+        arn: &str,
+        region: &str,
+        actions: &[&str],
+    ) -> Result<Result<Judged, String>, Fault> {
         let (status, text) = self.send(question(principal, arn, region, actions)).await?;
         let document = roxmltree::Document::parse(&text);
         match (&document, status) {
@@ -283,7 +295,9 @@ pub async fn login_guard(aws: &Aws, system: &str) -> Result<Option<Guard>, Fault
     let (now, next) = (At::now(), standing.next());
     let words = standing.words(now);
     Ok(Some(match standing.ends() {
-        Some(end) if seconds_between(now, end) < SOON => Guard::warn(NAME, format!("{words}: too short for an incident → {next}")),
+        Some(end) if seconds_between(now, end) < SOON => {
+            Guard::warn(NAME, format!("{words}: too short for an incident → {next}"))
+        }
         _ if standing.is_open() => Guard::warn(NAME, words),
         _ => Guard::pass(NAME, words),
     }))
@@ -325,7 +339,9 @@ fn question(principal: &str, arn: &str, region: &str, actions: &[&str]) -> Strin
         pairs.push((format!("{entry}.ContextKeyType"), kind.to_owned()));
         pairs.push((format!("{entry}.ContextKeyValues.member.1"), value.to_owned()));
     }
-    pairs.extend(actions.iter().zip(1..).map(|(action, nth)| (format!("ActionNames.member.{nth}"), (*action).to_owned())));
+    pairs.extend(
+        actions.iter().zip(1..).map(|(action, nth)| (format!("ActionNames.member.{nth}"), (*action).to_owned())),
+    );
     form(pairs)
 }
 
@@ -365,7 +381,8 @@ fn judged(document: &roxmltree::Document<'_>, actions: &[&str]) -> Judged {
             continue;
         }
         let missing = result.into_iter().flat_map(|it| it.children()).find(|it| it.is("MissingContextValues"));
-        let missing: Vec<String> = missing.into_iter().flat_map(|it| it.children()).filter_map(|it| it.text()).map(clean).collect();
+        let missing: Vec<String> =
+            missing.into_iter().flat_map(|it| it.children()).filter_map(|it| it.text()).map(clean).collect();
         let missing: Vec<String> = missing.into_iter().filter(|it| !it.trim().is_empty()).collect();
         match missing.is_empty() || text("EvalDecision") == Some("explicitDeny") {
             true => out.denied.push((*action).to_owned()),
@@ -416,7 +433,9 @@ mod tests {
         assert_eq!(database.arn(gov, "7"), "arn:aws-us-gov:rds:us-gov-west-1:7:db:orders-dr");
         assert_eq!(On::Zone("Z1".into()).arn(partition::of("us-east-1"), "7"), "arn:aws:route53:::hostedzone/Z1");
         let text = question("arn:aws:iam::1:role/r", "arn:aws:s3:::b", "us-west-2", &["s3:PutObject"]);
-        for part in ["ResourceArns.member.1=arn%3Aaws%3As3%3A%3A%3Ab", "aws%3ARequestedRegion", "=us-west-2", "s3%3APutObject"] {
+        for part in
+            ["ResourceArns.member.1=arn%3Aaws%3As3%3A%3A%3Ab", "aws%3ARequestedRegion", "=us-west-2", "s3%3APutObject"]
+        {
             assert!(text.contains(part), "{text}");
         }
     }

@@ -72,8 +72,12 @@ pub async fn all(config: &Config) -> Vec<Tried> {
         tries.push(Box::pin(async move {
             let said = timeout(PATIENCE, rota.on_call()).await.unwrap_or_else(|_| Err(late("on-call")));
             vec![match said {
-                Ok(people) if people.is_empty() => Tried::new(Outcome::Warn, "on-call", "pagerduty", "", "nobody is on call"),
-                Ok(people) => Tried::new(Outcome::Ok, "on-call", "pagerduty", "", &format!("{} people are on call", people.len())),
+                Ok(people) if people.is_empty() => {
+                    Tried::new(Outcome::Warn, "on-call", "pagerduty", "", "nobody is on call")
+                }
+                Ok(people) => {
+                    Tried::new(Outcome::Ok, "on-call", "pagerduty", "", &format!("{} people are on call", people.len()))
+                }
                 Err(fault) => Tried::fault("on-call", "pagerduty", "", &fault),
             }]
         }));
@@ -134,14 +138,23 @@ async fn nothing(spec: SystemSpec) -> Vec<Tried> {
 async fn backup(system: Arc<dyn System>, spec: BackupSpec) -> Vec<Tried> {
     let (of, name) = (spec.subject.to_string(), spec.id.to_string());
     if WRITES.contains(&spec.kind.as_str()) {
-        return vec![Tried::new(Outcome::Skipped, "backup", &of, &name, "it writes an object, which only the engine does")];
+        return vec![Tried::new(
+            Outcome::Skipped,
+            "backup",
+            &of,
+            &name,
+            "it writes an object, which only the engine does",
+        )];
     }
     let said = timeout(PATIENCE, system.backup(&spec)).await.unwrap_or_else(|_| Err(late(&of)));
     match said {
         Ok(BackupLook { copies, guards, partial, .. }) => {
             let outcome = if partial { Outcome::Warn } else { Outcome::Ok };
             let first = Tried::new(outcome, "backup", &of, &name, &format!("{} copies are seen", copies.len()));
-            let rest = guards.iter().map(|guard| Tried::guard("backup", &of, &name, guard)).filter(|it| it.outcome != Outcome::Ok);
+            let rest = guards
+                .iter()
+                .map(|guard| Tried::guard("backup", &of, &name, guard))
+                .filter(|it| it.outcome != Outcome::Ok);
             std::iter::once(first).chain(rest).collect()
         }
         Err(fault) => vec![Tried::fault("backup", &of, &name, &fault)],

@@ -57,7 +57,10 @@ fn config(lab: &Lab, profile: &str) -> String {
         "svc" => String::new(),
         _ => format!(
             "endpoint_url = {:?}\nreplica_endpoint_url = {:?}\nsts_endpoint_url = {:?}\niam_endpoint_url = {:?}\n",
-            lab.endpoints["rds.us-east-1"], lab.endpoints["rds.us-west-2"], lab.endpoints["sts.us-west-2"], lab.endpoints["iam"],
+            lab.endpoints["rds.us-east-1"],
+            lab.endpoints["rds.us-west-2"],
+            lab.endpoints["sts.us-west-2"],
+            lab.endpoints["iam"],
         ),
     };
     format!(
@@ -103,7 +106,10 @@ struct Said {
 impl Said {
     /// The row of the probe.
     fn probe(&self) -> &Value {
-        self.rows.iter().find(|row| row["name"] == "orders-api").unwrap_or_else(|| panic!("no row of the probe: {}", self.all))
+        self.rows
+            .iter()
+            .find(|row| row["name"] == "orders-api")
+            .unwrap_or_else(|| panic!("no row of the probe: {}", self.all))
     }
 }
 
@@ -127,7 +133,11 @@ fn checked(lab: &Lab, profile: &str) -> Said {
     let all = [String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)].concat();
     let said: Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {all}"));
     if let Ok(calls) = fs::read_to_string(home.dir().join("calls")) {
-        assert_eq!(calls.lines().count(), 1 + usize::from(calls.lines().count() > 1), "one at a time, and one for each region: {calls}");
+        assert_eq!(
+            calls.lines().count(),
+            1 + usize::from(calls.lines().count() > 1),
+            "one at a time, and one for each region: {calls}"
+        );
     }
     Said { exit: done.status.code(), rows: said["connections"].as_array().cloned().unwrap_or_default(), all }
 }

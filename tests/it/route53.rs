@@ -470,8 +470,10 @@ async fn an_object_that_no_health_check_looks_at_is_no_way() {
 
 /// A change batch of the lab's own API, and when its name servers answer by it.
 async fn create(lab: &Lab, sets: &[String]) {
-    let change = |set: &String| format!("<Change><Action>CREATE</Action><ResourceRecordSet>{set}</ResourceRecordSet></Change>");
-    let batch = format!("<ChangeBatch><Changes>{}</Changes></ChangeBatch>", sets.iter().map(change).collect::<String>());
+    let change =
+        |set: &String| format!("<Change><Action>CREATE</Action><ResourceRecordSet>{set}</ResourceRecordSet></Change>");
+    let batch =
+        format!("<ChangeBatch><Changes>{}</Changes></ChangeBatch>", sets.iter().map(change).collect::<String>());
     post_to(lab, "/2013-04-01/hostedzone/Z0GENNET/rrset/", "ChangeResourceRecordSetsRequest", &batch).await;
 }
 
@@ -526,7 +528,8 @@ async fn addresses_of_both_kinds_and_several_names_move_in_one_step() {
     }
     assert!(matches!(shift.observe(None).await.unwrap(), Observed::Done { .. }));
     // One type alone is told to leave the other's clients.
-    let only = step(&*zone(&lab), "route53.shift", PRIMARY, json!({ "record": "*.tenant.gennet.example", "type": "A" }));
+    let only =
+        step(&*zone(&lab), "route53.shift", PRIMARY, json!({ "record": "*.tenant.gennet.example", "type": "A" }));
     let guards = only.check().await.unwrap().guards;
     let left = guards.iter().find(|it| it.name == "other-types").unwrap_or_else(|| panic!("{guards:?}"));
     assert!(left.verdict == GuardVerdict::Warn && left.detail.contains("clients by IPv6 stay"), "{left:?}");

@@ -212,7 +212,11 @@ async fn aurora_is_known_as_aurora(bed: &Bed) {
     let seen = read(&database, "rds.instance", json!({})).await;
     assert!(seen.detail.contains("the Aurora cluster ledger"), "{seen:?}");
     let survey = database.survey().await.unwrap();
-    assert!(survey.notes.iter().any(|note| note.contains("ledger-1 is a member of the Aurora cluster ledger")), "{:?}", survey.notes);
+    assert!(
+        survey.notes.iter().any(|note| note.contains("ledger-1 is a member of the Aurora cluster ledger")),
+        "{:?}",
+        survey.notes
+    );
     let failover = step(&*database, "rds.failover-az", PRIMARY, json!({}));
     let Observed::Impossible { why } = failover.observe(None).await.unwrap() else { panic!("it is left alone") };
     assert!(why.contains("does not change"), "{why}");

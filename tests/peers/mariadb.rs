@@ -14,7 +14,12 @@ const LOOKS: usize = 5;
 
 fn program(names: &[&'static str]) -> &'static str {
     let runs = |name: &&&'static str| {
-        Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success())
+        Command::new(name)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|it| it.success())
     };
     names.iter().find(runs).unwrap_or_else(|| panic!("none of {names:?} is installed"))
 }

@@ -64,7 +64,10 @@ fn simulate(ask: &Ask<'_>) -> Answered {
         let verb = action.split(':').nth(1).unwrap_or_default();
         let allowed = LOOKS.iter().any(|looks| verb.starts_with(looks)) || (may_change && !read_only);
         let decision = if allowed { "allowed" } else { "implicitDeny" };
-        node("member", [leaf("EvalActionName", action), leaf("EvalResourceName", resource), leaf("EvalDecision", decision)])
+        node(
+            "member",
+            [leaf("EvalActionName", action), leaf("EvalResourceName", resource), leaf("EvalDecision", decision)],
+        )
     });
     Ok(vec![node("EvaluationResults", results), leaf("IsTruncated", false)])
 }

@@ -64,7 +64,8 @@ pub struct Alias {
 
 impl Alias {
     fn from_xml(from: Node<'_, '_>) -> Result<Self, String> {
-        let needed = |name: &str| text(from, name).map(str::to_owned).ok_or_else(|| format!("an AliasTarget needs {name}"));
+        let needed =
+            |name: &str| text(from, name).map(str::to_owned).ok_or_else(|| format!("an AliasTarget needs {name}"));
         let evaluates = needed("EvaluateTargetHealth")? == "true";
         Ok(Self { zone: needed("HostedZoneId")?, name: qualified(&needed("DNSName")?), evaluates })
     }
@@ -85,7 +86,16 @@ impl RecordSet {
     pub fn simple(name: &str, kind: RecordType, ttl: u32, values: &[&str]) -> Self {
         let mut values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
         values.sort();
-        Self { name: name.into(), kind, identifier: None, policy: Policy::Simple, ttl, values, check: None, alias: None }
+        Self {
+            name: name.into(),
+            kind,
+            identifier: None,
+            policy: Policy::Simple,
+            ttl,
+            values,
+            check: None,
+            alias: None,
+        }
     }
 
     /// This record set as one of several.
@@ -127,7 +137,11 @@ impl RecordSet {
         let held = match &self.alias {
             Some(alias) => node(
                 "AliasTarget",
-                [leaf("HostedZoneId", &alias.zone), leaf("DNSName", &alias.name), leaf("EvaluateTargetHealth", alias.evaluates)],
+                [
+                    leaf("HostedZoneId", &alias.zone),
+                    leaf("DNSName", &alias.name),
+                    leaf("EvaluateTargetHealth", alias.evaluates),
+                ],
             ),
             None => format!("{}{}", leaf("TTL", self.ttl), node("ResourceRecords", values)),
         };
@@ -185,7 +199,16 @@ impl RecordSet {
         if identifier.is_some() == (policy == Policy::Simple) {
             return Err(format!("{name}: a SetIdentifier is needed with, and only with, a routing policy"));
         }
-        Ok(Self { name, kind, identifier, policy, ttl, values, check: text(from, "HealthCheckId").map(str::to_owned), alias })
+        Ok(Self {
+            name,
+            kind,
+            identifier,
+            policy,
+            ttl,
+            values,
+            check: text(from, "HealthCheckId").map(str::to_owned),
+            alias,
+        })
     }
 }
 

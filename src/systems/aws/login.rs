@@ -96,7 +96,8 @@ impl Login {
             Self::Key { id, secret } => {
                 let unread = |fault: Fault| Fault { what: format!("{NONE}{}", fault.what), ..fault };
                 let kept = secret.read(system).await.map_err(unread)?;
-                let kept = kept.ok_or_else(|| Fault::permanent(system, format!("{NONE}the access key has no secret")))?;
+                let kept =
+                    kept.ok_or_else(|| Fault::permanent(system, format!("{NONE}the access key has no secret")))?;
                 Ok(Credentials::new(id, kept.expose(), None, None, "mayday"))
             }
             Self::Chain(chain) => chain.get(wait).await.map_err(|why| why.fault(system)),
@@ -186,7 +187,9 @@ impl Standing {
     }
 
     pub fn words(&self, now: At) -> String {
-        let left = |at: At| format!("until {} ({})", at.strftime("%F %H:%MZ"), Span::secs(seconds_between(now, at).max(0.0) as u64));
+        let left = |at: At| {
+            format!("until {} ({})", at.strftime("%F %H:%MZ"), Span::secs(seconds_between(now, at).max(0.0) as u64))
+        };
         let name = self.source.name();
         match (&self.source.way, self.login, self.until) {
             (Way::Sso { .. }, Some(login), _) if login.renewed => {
@@ -313,7 +316,9 @@ impl Chain {
         match &source.way {
             Way::Process(command) => return process(command, &name).await.map_err(permanent),
             Way::OneTimeCode { .. } => {
-                return Err(permanent(format!("{name} asks for a one-time code (`mfa_serial`), which nobody can type here")));
+                return Err(permanent(format!(
+                    "{name} asks for a one-time code (`mfa_serial`), which nobody can type here"
+                )));
             }
             Way::Missing => return Err(permanent(format!("there is no {name}"))),
             Way::Unreadable(why) => return Err(permanent(format!("the files of {name} cannot be read: {why}"))),
@@ -325,10 +330,16 @@ impl Chain {
             // A profile that is named counts before the environment's key, as for the `aws` command.
             Some(profile) => {
                 let config = ProviderConfig::without_region().with_region(Some(region)).with_http_client(client);
-                ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile).build().provide_credentials().await
+                ProfileFileCredentialsProvider::builder()
+                    .configure(&config)
+                    .profile_name(profile)
+                    .build()
+                    .provide_credentials()
+                    .await
             }
             None => {
-                let config = aws_config::defaults(BehaviorVersion::latest()).http_client(client).region(region).load().await;
+                let config =
+                    aws_config::defaults(BehaviorVersion::latest()).http_client(client).region(region).load().await;
                 match config.credentials_provider() {
                     Some(provider) => provider.provide_credentials().await,
                     None => Err(CredentialsError::not_loaded_no_source()),
@@ -374,7 +385,9 @@ async fn process(command: &str, name: &str) -> Result<Credentials, String> {
     let printed: Printed = serde_json::from_slice(&left.printed)
         .map_err(|_| format!("the `credential_process` of {name} printed no credentials"))?;
     let ends = printed.expiration.as_deref().map(|text| text.parse::<At>());
-    let ends = ends.transpose().map_err(|_| format!("the `credential_process` of {name} printed an `Expiration` that is no time"))?;
+    let ends = ends
+        .transpose()
+        .map_err(|_| format!("the `credential_process` of {name} printed an `Expiration` that is no time"))?;
     let ends = ends.map(SystemTime::from);
     Ok(Credentials::new(printed.access_key_id, printed.secret_access_key, printed.session_token, ends, "process"))
 }
@@ -426,7 +439,11 @@ mod tests {
     #[test]
     fn what_is_not_there_says_nothing_of_the_target() {
         for class in [FaultClass::Permanent, FaultClass::Transient] {
-            let why = Why { class, what: "profile `sso` is not logged in".into(), next: "aws sso login --profile sso".into() };
+            let why = Why {
+                class,
+                what: "profile `sso` is not logged in".into(),
+                next: "aws sso login --profile sso".into(),
+            };
             let fault = why.fault("database");
             assert!(!is_silence(&fault), "{fault}");
             let reading = crate::systems::aws::reading(&fault);

@@ -120,8 +120,14 @@ const LATER: [&str; 9] = [
 ];
 
 /// Error codes that say "not you".
-const DENIED: [&str; 6] =
-    ["AccessDenied", "AccessDeniedException", "AuthFailure", "OptInRequired", "SignatureDoesNotMatch", "UnauthorizedOperation"];
+const DENIED: [&str; 6] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "OptInRequired",
+    "SignatureDoesNotMatch",
+    "UnauthorizedOperation",
+];
 
 /// Error codes that say "log in again".
 const STRANGER: [&str; 9] = [
@@ -178,7 +184,8 @@ impl Aws {
     }
 
     async fn load(&self) -> SdkConfig {
-        let scheme = if self.endpoint.as_ref().is_some_and(|url| url.starts_with("http://")) { "http" } else { "https" };
+        let scheme =
+            if self.endpoint.as_ref().is_some_and(|url| url.starts_with("http://")) { "http" } else { "https" };
         let proxy = Proxy::here(scheme).filter(|proxy| {
             let own = || format!("https://service.{}.amazonaws.com/", self.region);
             proxy.is_for(&self.endpoint.clone().unwrap_or_else(own))
@@ -206,7 +213,8 @@ impl Aws {
     /// The endpoint that the profile or the environment names for a service (`IAM`), if it does.
     pub async fn endpoint_of(&self, service: &str) -> Option<String> {
         let config = self.config().await.ok()?;
-        let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+        let key =
+            ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
         let own = config.service_config().and_then(|it| it.load_config(key.ok()?));
         own.or_else(|| config.endpoint_url().map(str::to_owned)).filter(|_| self.endpoint.is_none())
     }
@@ -250,14 +258,18 @@ impl Aws {
             if call == Call::Read
                 && let Err(left) = self.pace.turn().await
             {
-                let what = format!("{operation} {THROTTLED}: it was put off before, and is asked again in {:.1} s", left.as_secs_f64());
+                let what = format!(
+                    "{operation} {THROTTLED}: it was put off before, and is asked again in {:.1} s",
+                    left.as_secs_f64()
+                );
                 return Err(Fault::transient(&self.system, what).next("wait a little, then retry"));
             }
             let answer = match timeout(call.patience(), sent).await {
                 Ok(Ok(output)) => Ok(output),
                 Ok(Err(error)) => Err(self.fault(call, operation, error)),
                 Err(_) => {
-                    let what = format!("{operation} was not answered within {} s{}", call.patience().as_secs(), self.way());
+                    let what =
+                        format!("{operation} was not answered within {} s{}", call.patience().as_secs(), self.way());
                     Err(self.unsure(call, what))
                 }
             };

@@ -100,7 +100,8 @@ mod tests {
     fn the_environment_says_what_goes_by_a_proxy() {
         assert_eq!(proxy("https", &[("HTTP_PROXY", "http://p:1")]), None, "that is for others");
         assert_eq!(proxy("https", &[("HTTPS_PROXY", " ")]), None);
-        let found = proxy("https", &[("https_proxy", "ada:hush@proxy.corp.example:3128"), ("no_proxy", ".inside.example")]);
+        let found =
+            proxy("https", &[("https_proxy", "ada:hush@proxy.corp.example:3128"), ("no_proxy", ".inside.example")]);
         let found = found.unwrap();
         assert_eq!(found.name(), "proxy.corp.example:3128", "and never the password");
         for (url, through) in [

@@ -121,11 +121,16 @@ impl Source {
                  and name that one"
             ),
             Way::Role { arn } => {
-                format!("see whether `aws sts get-caller-identity --profile {}` works, and whether {arn} trusts it", quoted(&named(&self.profile)))
+                format!(
+                    "see whether `aws sts get-caller-identity --profile {}` works, and whether {arn} trusts it",
+                    quoted(&named(&self.profile))
+                )
             }
             Way::Keys => format!("replace the key of {} in ~/.aws/credentials", self.name()),
             Way::Environment => "give the engine a new key (AWS_ACCESS_KEY_ID and the others), and restart it".into(),
-            Way::Missing => format!("name a profile that is there (`aws configure list-profiles`), or make {}", self.name()),
+            Way::Missing => {
+                format!("name a profile that is there (`aws configure list-profiles`), or make {}", self.name())
+            }
             Way::Place => "set `profile`, or `access_key_id` and `secret_access_key`, or give this host a role".into(),
             Way::Unreadable(_) => "correct ~/.aws/config, then run `mayday check --connect`".into(),
         }
@@ -145,7 +150,8 @@ impl Source {
 }
 
 fn sso_url(set: &ProfileSet, session: Option<&str>, direct: Option<&str>) -> Option<String> {
-    let of_session = session.map(|name| set.sso_session(name).and_then(|it| it.get("sso_start_url")).unwrap_or_default());
+    let of_session =
+        session.map(|name| set.sso_session(name).and_then(|it| it.get("sso_start_url")).unwrap_or_default());
     of_session.or(direct).map(clean)
 }
 
@@ -228,7 +234,11 @@ aws_access_key_id = AKIA
         for (profile, way, next) in [
             ("sso", Way::Sso { url: url() }, "aws sso login --profile sso"),
             ("behind", Way::Sso { url: url() }, "aws sso login --profile sso"),
-            ("process", Way::Process("/opt/creds --key HUSH".into()), "run the `credential_process` of profile `process`"),
+            (
+                "process",
+                Way::Process("/opt/creds --key HUSH".into()),
+                "run the `credential_process` of profile `process`",
+            ),
             ("role", role("dr/recovery-role"), "aws sts get-caller-identity --profile role"),
             ("self", role("own"), "whether arn:aws:iam::123456789012:role/own trusts it"),
             ("mfa", Way::OneTimeCode { serial: "arn:aws:iam::123456789012:mfa/ada".into() }, "--token-code CODE"),
@@ -242,7 +252,10 @@ aws_access_key_id = AKIA
         assert_eq!(of(None, &[("AWS_PROFILE", "sso")]).await.way, Way::Sso { url: url() });
         assert_eq!(of(None, &[("AWS_ACCESS_KEY_ID", "AKIA")]).await.way, Way::Environment);
         assert_eq!(of(None, &[]).await.way, Way::Place);
-        assert!(of(Some("sso"), &[("AWS_ACCESS_KEY_ID", "AKIA")]).await.next().contains("sso login"), "a named one counts");
+        assert!(
+            of(Some("sso"), &[("AWS_ACCESS_KEY_ID", "AKIA")]).await.next().contains("sso login"),
+            "a named one counts"
+        );
     }
 
     #[test]
@@ -253,8 +266,14 @@ aws_access_key_id = AKIA
         let look = |url: &str| session(Some(home.path().to_owned()), url);
         assert_eq!(look("https://corp.example/start"), None);
         for (file, text) in [
-            ("old.json", r#"{"startUrl":"https://corp.example/start","expiresAt":"2026-11-22T10:00:00Z","accessToken":"h"}"#),
-            ("new.json", r#"{"startUrl":"https://corp.example/start/","expiresAt":"2026-11-23T10:00:00UTC","refreshToken":"h"}"#),
+            (
+                "old.json",
+                r#"{"startUrl":"https://corp.example/start","expiresAt":"2026-11-22T10:00:00Z","accessToken":"h"}"#,
+            ),
+            (
+                "new.json",
+                r#"{"startUrl":"https://corp.example/start/","expiresAt":"2026-11-23T10:00:00UTC","refreshToken":"h"}"#,
+            ),
             ("other.json", r#"{"startUrl":"https://other.example/start","expiresAt":"2026-12-01T10:00:00Z"}"#),
             ("registration.json", r#"{"clientId":"h","expiresAt":"2027-01-01T00:00:00Z"}"#),
             ("noise.json", "no json"),

@@ -51,7 +51,9 @@ impl Rds {
         brought(&mut look, other, elsewhere, newest);
         // Replicated automated backups carry the snapshots over as well as the logs.
         match replicated {
-            Ok(Some(_)) if !look.regions.contains(&self.replica.region) => look.regions.push(self.replica.region.clone()),
+            Ok(Some(_)) if !look.regions.contains(&self.replica.region) => {
+                look.regions.push(self.replica.region.clone())
+            }
             Ok(_) => {}
             Err(fault) => not_known(&mut look, &fault),
         }
@@ -138,7 +140,8 @@ fn only_elsewhere(other: &Database, copies: Result<Vec<BackupCopy>, Fault>, faul
     let copies = copies.ok().filter(|copies| copies.iter().any(BackupCopy::is_good)).ok_or_else(|| fault.clone())?;
     let mut look = BackupLook::of(copies).at(other.region.clone());
     look.partial = true;
-    look.guards.push(Guard::warn("home", format!("what is kept where the database lives is not known: {}", told(&fault))));
+    look.guards
+        .push(Guard::warn("home", format!("what is kept where the database lives is not known: {}", told(&fault))));
     Ok(look)
 }
 

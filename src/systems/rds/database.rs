@@ -141,7 +141,8 @@ impl Database {
         if member.is_cluster_writer() != Some(true) {
             return Some(false);
         }
-        let answer = self.aws.ask(Call::Read, "DescribeGlobalClusters", client.describe_global_clusters().send()).await.ok()?;
+        let answer =
+            self.aws.ask(Call::Read, "DescribeGlobalClusters", client.describe_global_clusters().send()).await.ok()?;
         let mut members = answer.global_clusters().iter().flat_map(|it| it.global_cluster_members());
         let own = members.find(|it| it.db_cluster_arn().is_some() && it.db_cluster_arn() == found.db_cluster_arn());
         // One that is in no global cluster writes for itself.
@@ -215,7 +216,11 @@ impl Database {
     ///
     /// # Errors
     /// When the API does not answer, or refuses.
-    pub fn snapshots<'a>(&'a self, of: &'a str, from: snapshots::Origin) -> BoxFuture<'a, Result<Vec<BackupCopy>, Fault>> {
+    pub fn snapshots<'a>(
+        &'a self,
+        of: &'a str,
+        from: snapshots::Origin,
+    ) -> BoxFuture<'a, Result<Vec<BackupCopy>, Fault>> {
         Box::pin(async move {
             let mut found = Vec::new();
             for kind in from.kinds() {

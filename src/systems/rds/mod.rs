@@ -76,7 +76,11 @@ pub static KIND: SystemKind = SystemKind {
             "true",
             "whether this host can reach the databases' ports; without that only the API can be believed",
         ),
-        Param::optional("engine", ParamType::Choice(ENGINES), "what runs there; what the API says, or else by the port, when left out"),
+        Param::optional(
+            "engine",
+            ParamType::Choice(ENGINES),
+            "what runs there; what the API says, or else by the port, when left out",
+        ),
         Param::optional("address", ParamType::Address, "where the database takes connections; the API's when left out"),
         Param::optional("replica_address", ParamType::Address, "the same for the replica"),
         Param::optional("endpoint_url", ParamType::Url, "an endpoint of RDS other than AWS's own"),
@@ -99,7 +103,11 @@ pub static KIND: SystemKind = SystemKind {
     ],
     probes: &[
         ProbeKind { name: "rds.instance", title: "What the API says of the database", params: &[WHICH] },
-        ProbeKind { name: "rds.connect", title: "The database answers a client in the words of its engine", params: &[WHICH] },
+        ProbeKind {
+            name: "rds.connect",
+            title: "The database answers a client in the words of its engine",
+            params: &[WHICH],
+        },
     ],
     steps: &[
         StepKind {

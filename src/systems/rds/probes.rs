@@ -54,6 +54,8 @@ async fn asked(database: &Database) -> Reading {
         Some(Ok(())) => Reading::healthy(format!("{} answers a client", database.name)),
         Some(Err(No::Refused(why))) => Reading::unknown(format!("refused: {why}")),
         Some(Err(No::Silent(why) | No::Full(why))) => Reading::down(why),
-        None => Reading::unknown("where it takes connections is not known, or how its engine greets, or `connect = false`"),
+        None => {
+            Reading::unknown("where it takes connections is not known, or how its engine greets, or `connect = false`")
+        }
     }
 }

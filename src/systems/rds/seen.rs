@@ -191,10 +191,18 @@ mod tests {
             seen
         };
         let reader = with(true, Some(false));
-        assert!(reader.follows() && reader.words() == "available, reader of the Aurora cluster ledger", "{}", reader.words());
+        assert!(
+            reader.follows() && reader.words() == "available, reader of the Aurora cluster ledger",
+            "{}",
+            reader.words()
+        );
         assert!(reader.clustered("ledger-1").unwrap().contains("failover-global-cluster"));
         let multi = with(false, Some(true));
-        assert!(!multi.follows() && multi.words().contains("writer of the Multi-AZ cluster ledger"), "{}", multi.words());
+        assert!(
+            !multi.follows() && multi.words().contains("writer of the Multi-AZ cluster ledger"),
+            "{}",
+            multi.words()
+        );
         assert!(with(true, None).words().contains("may or may not write"));
         assert_eq!(seen("available").clustered("orders"), None);
     }

@@ -65,7 +65,9 @@ mod tests {
         let west = RegionId::from("us-west-2");
         let snapshot = |kind: &str, from: Option<&str>| {
             let it = DbSnapshot::builder().db_snapshot_identifier("s").snapshot_type(kind).status("available");
-            let it = it.snapshot_create_time(DateTime::from_secs(2000)).original_snapshot_create_time(DateTime::from_secs(1000));
+            let it = it
+                .snapshot_create_time(DateTime::from_secs(2000))
+                .original_snapshot_create_time(DateTime::from_secs(1000));
             it.set_source_region(from.map(str::to_owned)).build()
         };
         for (from, kind, source, counts) in [

@@ -2,8 +2,8 @@
 
 use super::Rds;
 use super::database::Database;
-use super::seen::{Cluster, Seen};
 use super::greeting::No;
+use super::seen::{Cluster, Seen};
 use crate::domain::health::Status;
 use crate::domain::recovery::{Lag, Member, Role, Survey};
 use crate::domain::system::Fault;

@@ -31,7 +31,8 @@ pub fn shift(zone: &Zone, name: &str, kind: Option<&str>, division: &Division) -
     let remembered = |kind: &str| zone.remembered(name, kind).and_then(|from| Some((division.of(&from).ok()?, from)));
     let kinds = kind.map_or_else(|| FAMILY.to_vec(), |kind| vec![kind]);
     let all: Vec<_> = kinds.iter().filter_map(|kind| remembered(kind)).collect();
-    let seen = all.into_iter().reduce(|(to, from), (more_to, more_from)| ([to, more_to].concat(), [from, more_from].concat()));
+    let seen =
+        all.into_iter().reduce(|(to, from), (more_to, more_from)| ([to, more_to].concat(), [from, more_from].concat()));
     // Without a look it is the address that most clients ask for.
     let (kind, id, name) = (kind.unwrap_or("A"), quoted(&zone.id), name.trim_end_matches('.'));
     let mut lines = vec![format!("# {name} {kind}: send clients to {}", division.to)];
@@ -43,7 +44,9 @@ pub fn shift(zone: &Zone, name: &str, kind: Option<&str>, division: &Division) -
         }
         None if !division.values.is_empty() => {
             let value = division.values.get(&division.to).map_or("its value", String::as_str);
-            lines.push(format!("# a simple record: look at the preview (`p`) for the exact batch; it replaces what is there by {value}"));
+            lines.push(format!(
+                "# a simple record: look at the preview (`p`) for the exact batch; it replaces what is there by {value}"
+            ));
             return lines;
         }
         None => {

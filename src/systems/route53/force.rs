@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::by_hand;
-use super::records::RecordSet;
 use super::guards::CONTROL_PLANE;
+use super::records::RecordSet;
 use super::zone::{Said, Zone};
 use crate::domain::plan::StepSpec;
 use crate::domain::system::{
@@ -203,7 +203,8 @@ impl Step for Force {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        let needs = ["route53:UpdateHealthCheck", "route53:GetHealthCheck"].map(|action| Need::new(action, On::HealthChecks));
+        let needs =
+            ["route53:UpdateHealthCheck", "route53:GetHealthCheck"].map(|action| Need::new(action, On::HealthChecks));
         self.zone.permits.fitness(&needs).await
     }
 

@@ -30,14 +30,22 @@ pub async fn name_server_guard(zone: &Zone, name: &str, kind: &str) -> Guard {
     match zone.ask_servers(name, kind).await {
         Ok(said) if !said.is_empty() && said.iter().all(is_refusal) => Guard::block(
             NAME,
-            format!("every name server refuses this host the name {}: after the change nobody could see what clients are told", clean(name)),
+            format!(
+                "every name server refuses this host the name {}: after the change nobody could see what clients are told",
+                clean(name)
+            ),
         ),
         Ok(said) => heard(NAME, said.iter().filter(|(_, reply)| reply.is_ok()).count(), said.len()),
         // Its name servers are not known at all: a private zone.
-        Err(fault) if fault.class == FaultClass::Permanent && fault.what.contains(super::zone::NO_SERVERS) => Guard::block(
-            NAME,
-            format!("{}: after the change nobody could see what clients are told → set `name_servers`, for a private zone the resolver of its VPC", fault.what),
-        ),
+        Err(fault) if fault.class == FaultClass::Permanent && fault.what.contains(super::zone::NO_SERVERS) => {
+            Guard::block(
+                NAME,
+                format!(
+                    "{}: after the change nobody could see what clients are told → set `name_servers`, for a private zone the resolver of its VPC",
+                    fault.what
+                ),
+            )
+        }
         Err(fault) => Guard::warn(NAME, format!("{}: the effect could not be verified", told(&fault))),
     }
 }
@@ -53,7 +61,10 @@ pub async fn health_guard(zone: &Zone, to: &str, set: Option<&RecordSet>, own: O
         return Ok(match set.filter(|set| set.evaluates()).and_then(|set| set.alias_target.as_ref()) {
             Some(alias) => Guard::pass(
                 NAME,
-                format!("Route 53 looks at {} itself (EvaluateTargetHealth); what it sees is not told", clean(&alias.dns_name)),
+                format!(
+                    "Route 53 looks at {} itself (EvaluateTargetHealth); what it sees is not told",
+                    clean(&alias.dns_name)
+                ),
             ),
             None => {
                 let what = format!("{to} has no health check: Route 53 sends clients there whether it serves or not");
@@ -93,7 +104,9 @@ pub async fn control_plane_guard(zone: &Zone, estate: &Estate, region: Option<&R
         (false, ..) => Guard::pass(NAME, format!("{plane} is not left")),
         (true, false, _) => Guard::warn(
             NAME,
-            format!("{what}; the switches of an ARC cluster, or an object that an inverted health check looks at, need it not"),
+            format!(
+                "{what}; the switches of an ARC cluster, or an object that an inverted health check looks at, need it not"
+            ),
         ),
         (true, true, Some(rto)) if rto >= ACCELERATED => Guard::warn("accelerated-recovery", format!("{what}; {hour}")),
         (true, true, rto) => {

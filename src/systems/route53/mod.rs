@@ -145,7 +145,11 @@ pub static KIND: SystemKind = SystemKind {
             instead: "",
             params: &[
                 Param::optional("record", ParamType::Text, "the name whose record sets are meant"),
-                Param::optional("records", ParamType::List, "more names, of this zone or of one of `zones`, moved in the same step"),
+                Param::optional(
+                    "records",
+                    ParamType::List,
+                    "more names, of this zone or of one of `zones`, moved in the same step",
+                ),
                 Param::optional(
                     "type",
                     ParamType::Text,
@@ -156,7 +160,11 @@ pub static KIND: SystemKind = SystemKind {
                     ParamType::Map,
                     "what a simple record holds for each region: values parted by commas, or the name that an alias stands for",
                 ),
-                Param::optional("alias_zones", ParamType::Map, "the hosted zone of what an alias stands for, for each region"),
+                Param::optional(
+                    "alias_zones",
+                    ParamType::Map,
+                    "the hosted zone of what an alias stands for, for each region",
+                ),
                 Param::optional(
                     "to",
                     ParamType::Text,

@@ -6,7 +6,8 @@ pub fn plain(name: &str) -> String {
     let bytes = name.as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while at < bytes.len() {
-        let digits = bytes.get(at + 1..at + 4).filter(|it| bytes[at] == b'\\' && it.iter().all(|d| (b'0'..=b'7').contains(d)));
+        let digits =
+            bytes.get(at + 1..at + 4).filter(|it| bytes[at] == b'\\' && it.iter().all(|d| (b'0'..=b'7').contains(d)));
         let code = digits.map(|it| it.iter().fold(0_u32, |code, digit| code * 8 + u32::from(digit - b'0')));
         match code.and_then(|code| u8::try_from(code).ok()) {
             Some(byte) => {

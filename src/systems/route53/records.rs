@@ -169,7 +169,9 @@ fn other(set: &ResourceRecordSet) -> Option<String> {
         () if set.region.is_some() => {
             Some(format!("latency routing {}", set.region.as_ref().map_or("", |region| region.as_str())))
         }
-        () if set.geo_location.is_some() => Some(format!("geolocation routing{}", set.geo_location.as_ref().map(place).unwrap_or_default())),
+        () if set.geo_location.is_some() => {
+            Some(format!("geolocation routing{}", set.geo_location.as_ref().map(place).unwrap_or_default()))
+        }
         () if set.geo_proximity_location.is_some() => Some("geoproximity routing".into()),
         () if set.cidr_routing_config.is_some() => Some("IP-based routing".into()),
         () if set.multi_value_answer.is_some() => Some("multivalue answers".into()),
@@ -240,13 +242,21 @@ impl Division {
         match &set.alias_target {
             Some(alias) => {
                 // The same target is the same alias, however its name is written.
-                let dns_name = if plain(value) == plain(&alias.dns_name) { alias.dns_name.clone() } else { format!("{}.", plain(value)) };
+                let dns_name = if plain(value) == plain(&alias.dns_name) {
+                    alias.dns_name.clone()
+                } else {
+                    format!("{}.", plain(value))
+                };
                 let hosted_zone_id = self.alias_zones.get(&self.to).unwrap_or(&alias.hosted_zone_id).clone();
                 Ok(RecordSet { alias_target: Some(Alias { dns_name, hosted_zone_id, ..alias.clone() }), ..set.clone() })
             }
             None => {
-                let wanted: Vec<String> = value.split(',').map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
-                let new = RecordSet { resource_records: wanted.into_iter().map(|value| Record { value }).collect(), ..set.clone() };
+                let wanted: Vec<String> =
+                    value.split(',').map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
+                let new = RecordSet {
+                    resource_records: wanted.into_iter().map(|value| Record { value }).collect(),
+                    ..set.clone()
+                };
                 Ok(if new.value() == set.value() { set.clone() } else { new })
             }
         }
@@ -285,7 +295,10 @@ pub fn diff(from: &[RecordSet], to: &[RecordSet]) -> Vec<String> {
 /// How the record sets of a name divide the traffic now.
 pub fn present(sets: &[RecordSet]) -> String {
     let each = |sets: &[&RecordSet]| {
-        sets.iter().map(|set| format!("{} {}", set.identifier(), shown(set)).trim().to_owned()).collect::<Vec<_>>().join(", ")
+        sets.iter()
+            .map(|set| format!("{} {}", set.identifier(), shown(set)).trim().to_owned())
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let pieces: Vec<&RecordSet> = sets.iter().collect();
     by_name(&pieces, |set| *set, |all| each(all))
@@ -314,8 +327,9 @@ pub fn summary(from: &[RecordSet], to: &[RecordSet]) -> String {
     let pairs: Vec<(&RecordSet, &RecordSet)> = from.iter().zip(to).collect();
     let words = |pairs: &[(&RecordSet, &RecordSet)]| {
         let moved = pairs.iter().filter(|(old, new)| old != new);
-        let moved: Vec<String> =
-            moved.map(|(old, new)| format!("{} {} → {}", old.identifier(), shown(old), shown(new)).trim().to_owned()).collect();
+        let moved: Vec<String> = moved
+            .map(|(old, new)| format!("{} {} → {}", old.identifier(), shown(old), shown(new)).trim().to_owned())
+            .collect();
         if moved.is_empty() { "nothing to change".into() } else { moved.join(", ") }
     };
     by_name(&pairs, |(old, _)| old, words)
@@ -402,20 +416,35 @@ mod tests {
             resource_records: value.split(',').map(|it| Record { value: it.into() }).collect(),
             ..set("", None, None)
         };
-        let values = [("east", "192.0.2.1, 192.0.2.2"), ("west", "198.51.100.1")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let values =
+            [("east", "192.0.2.1, 192.0.2.2"), ("west", "198.51.100.1")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         let to = |region: &str| Division { values: values.clone().into(), ..to(region) };
         let east = [simple("192.0.2.2,192.0.2.1")];
         assert_eq!(to("east").of(&east).unwrap(), east, "the order of values means nothing");
         let west = to("west").of(&east).unwrap();
         assert_eq!(summary(&east, &west), "app.example: 192.0.2.1,192.0.2.2 → 198.51.100.1");
-        assert_eq!((to("east").identifier_of(&east[0]).as_str(), to("east").identifier_of(&west[0]).as_str()), ("east", "west"));
+        assert_eq!(
+            (to("east").identifier_of(&east[0]).as_str(), to("east").identifier_of(&west[0]).as_str()),
+            ("east", "west")
+        );
         assert!(to("north").of(&east).unwrap_err().contains("say in `values`"));
 
-        let target = |name: &str, zone: &str| Alias { hosted_zone_id: zone.into(), dns_name: name.into(), evaluate_target_health: true };
-        let alias = [RecordSet { ttl: None, resource_records: Vec::new(), alias_target: Some(target("LB-east.example.", "ZE")), ..simple("") }];
-        let names = [("east", "lb-east.example"), ("west", "lb-west.example")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let target = |name: &str, zone: &str| Alias {
+            hosted_zone_id: zone.into(),
+            dns_name: name.into(),
+            evaluate_target_health: true,
+        };
+        let alias = [RecordSet {
+            ttl: None,
+            resource_records: Vec::new(),
+            alias_target: Some(target("LB-east.example.", "ZE")),
+            ..simple("")
+        }];
+        let names =
+            [("east", "lb-east.example"), ("west", "lb-west.example")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         let zones = [("west".to_owned(), "ZW".to_owned())];
-        let to = |region: &str| Division { values: names.clone().into(), alias_zones: zones.clone().into(), ..to(region) };
+        let to =
+            |region: &str| Division { values: names.clone().into(), alias_zones: zones.clone().into(), ..to(region) };
         assert_eq!(to("east").of(&alias).unwrap(), alias);
         assert_eq!(to("west").of(&alias).unwrap()[0].alias_target, Some(target("lb-west.example.", "ZW")));
     }
@@ -427,7 +456,10 @@ mod tests {
         let (a, b) = from.split_at(2);
         let both: Group = [to("west").of(a).unwrap(), to("west").of(b).unwrap()].concat();
         let told = summary(&from, &both);
-        assert!(told.starts_with("app.example A: east weight 100 → weight 0") && told.contains("; app.example AAAA: "), "{told}");
+        assert!(
+            told.starts_with("app.example A: east weight 100 → weight 0") && told.contains("; app.example AAAA: "),
+            "{told}"
+        );
     }
 
     #[test]

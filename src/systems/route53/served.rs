@@ -103,9 +103,9 @@ async fn put(
 ) -> Served {
     let mut served = Served::default();
     for _ in 0..rounds {
-        let asking = servers.iter().map(|(server, address)| {
-            async move { (server.clone(), ask(*address, question, PATIENCE).await) }
-        });
+        let asking = servers
+            .iter()
+            .map(|(server, address)| async move { (server.clone(), ask(*address, question, PATIENCE).await) });
         served = served.and(Served::of(known, &futures::future::join_all(asking).await));
     }
     served

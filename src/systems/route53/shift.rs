@@ -148,12 +148,20 @@ impl Shift {
     }
 
     /// Replaces `from` by `to`, zone by zone. What is as it should be already is left alone, where there are several.
-    async fn swap(&self, from: &[RecordSet], to: &[RecordSet], comment: &str, log: &dyn StepLog) -> Result<Receipt, Fault> {
+    async fn swap(
+        &self,
+        from: &[RecordSet],
+        to: &[RecordSet],
+        comment: &str,
+        log: &dyn StepLog,
+    ) -> Result<Receipt, Fault> {
         let (batches, mut receipt) = (self.batches(from, to), Receipt::new());
         let several = batches.len() > 1;
         if let Some(batch) = batches.iter().find(|batch| batch.before.len() + batch.target.len() > LARGEST_BATCH) {
             let count = batch.before.len() + batch.target.len();
-            return Err(self.zone.unfit(format!("{count} changes are more than the {LARGEST_BATCH} that Route 53 takes at once: make several steps")));
+            return Err(self.zone.unfit(format!(
+                "{count} changes are more than the {LARGEST_BATCH} that Route 53 takes at once: make several steps"
+            )));
         }
         let mut sent = Vec::new();
         for batch in batches {
@@ -161,7 +169,8 @@ impl Shift {
                 log.line(&format!("the zone {} is as it should be already", batch.zone.id));
                 continue;
             }
-            let done = batch.zone.swap(&batch.before, &batch.target, comment).await.map_err(|fault| half(fault, &sent))?;
+            let done =
+                batch.zone.swap(&batch.before, &batch.target, comment).await.map_err(|fault| half(fault, &sent))?;
             sent.push(batch.zone.id.clone());
             for (name, value) in done {
                 let name = if name == CHANGE_ID { self.change_of(&batch.zone) } else { name };
@@ -271,7 +280,10 @@ impl Shift {
                 Ok(true) => {}
                 Ok(false) => return Err(format!("the change {change} is PENDING")),
                 Err(fault) => {
-                    log.line(&format!("{}: changed; what the name servers answer tells whether it has arrived", fault.what));
+                    log.line(&format!(
+                        "{}: changed; what the name servers answer tells whether it has arrived",
+                        fault.what
+                    ));
                     proven = false;
                 }
             }
@@ -290,7 +302,10 @@ fn half(fault: Fault, sent: &[String]) -> Fault {
     if sent.is_empty() {
         return fault;
     }
-    let means = format!("the change of {} was sent before that; Mayday looks at each zone before anything is sent again", sent.join(", "));
+    let means = format!(
+        "the change of {} was sent before that; Mayday looks at each zone before anything is sent again",
+        sent.join(", ")
+    );
     Fault { class: FaultClass::Ambiguous, means, next: "look at the step again, then retry".into(), ..fault }
 }
 
@@ -325,7 +340,10 @@ impl Step for Shift {
         let target = self.divided(&now)?;
         let mut guards: Vec<Guard> = Vec::new();
         for group in groups(&target) {
-            let chosen = group.iter().find(|set| set.identifier() == self.division.to).or(group.first().filter(|_| group.len() == 1));
+            let chosen = group
+                .iter()
+                .find(|set| set.identifier() == self.division.to)
+                .or(group.first().filter(|_| group.len() == 1));
             guards.push(health_guard(&self.target_of(&group[0]).zone, &self.division.to, chosen, None).await?);
         }
         guards.push(ttl_guard(&target));
@@ -356,9 +374,10 @@ impl Step for Shift {
             Err(detail) => Ok(Verified::Pending { detail }),
             Ok(true) => self.verify_by(&before, &target, true).await,
             Ok(false) => Ok(match self.verify_by(&before, &target, false).await? {
-                Verified::Holds { detail, recovery_point } => {
-                    Verified::Holds { detail: format!("changed; verified by the name servers: {detail}"), recovery_point }
-                }
+                Verified::Holds { detail, recovery_point } => Verified::Holds {
+                    detail: format!("changed; verified by the name servers: {detail}"),
+                    recovery_point,
+                },
                 other => other,
             }),
         }
@@ -384,7 +403,8 @@ impl Step for Shift {
         ids.sort_unstable();
         ids.dedup();
         let on_zone = |id: &&str| {
-            ["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"].map(|action| Need::new(action, On::Zone((*id).to_owned())))
+            ["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"]
+                .map(|action| Need::new(action, On::Zone((*id).to_owned())))
         };
         let mut needs: Vec<Need> = ids.iter().flat_map(on_zone).collect();
         needs.push(Need::new("route53:GetChange", On::Changes));
@@ -393,7 +413,10 @@ impl Step for Shift {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        self.targets.iter().flat_map(|it| by_hand::shift(&it.zone, &it.name, it.kind.as_deref(), &self.division)).collect()
+        self.targets
+            .iter()
+            .flat_map(|it| by_hand::shift(&it.zone, &it.name, it.kind.as_deref(), &self.division))
+            .collect()
     }
 }
 
@@ -415,18 +438,28 @@ mod tests {
     #[test]
     fn a_name_goes_into_the_smallest_zone_that_it_lies_in() {
         let zone = |id: &str| Arc::new(Zone::for_test(id));
-        let zones = Zones { own: zone("Z0"), others: vec![("shop.test".into(), zone("Z1")), ("eu.shop.test".into(), zone("Z2"))] };
-        for (name, id) in [("app.example", "Z0"), ("www.shop.test.", "Z1"), ("*.eu.Shop.test", "Z2"), ("eu.shop.test", "Z2")] {
+        let zones = Zones {
+            own: zone("Z0"),
+            others: vec![("shop.test".into(), zone("Z1")), ("eu.shop.test".into(), zone("Z2"))],
+        };
+        for (name, id) in
+            [("app.example", "Z0"), ("www.shop.test.", "Z1"), ("*.eu.Shop.test", "Z2"), ("eu.shop.test", "Z2")]
+        {
             assert_eq!(zones.of(name).id, id, "{name}");
         }
     }
 
     #[test]
     fn after_one_zone_was_changed_nobody_says_that_nothing_was() {
-        let refused = || Fault::permanent("zone", "ChangeResourceRecordSets was refused (403)").means("nothing was changed by it");
+        let refused = || {
+            Fault::permanent("zone", "ChangeResourceRecordSets was refused (403)").means("nothing was changed by it")
+        };
         assert_eq!(half(refused(), &[]), refused());
         let fault = half(refused(), &["Z1".to_owned()]);
         assert_eq!(fault.class, FaultClass::Ambiguous);
-        assert!(fault.means.starts_with("the change of Z1 was sent") && !fault.to_string().contains("nothing was changed"), "{fault}");
+        assert!(
+            fault.means.starts_with("the change of Z1 was sent") && !fault.to_string().contains("nothing was changed"),
+            "{fault}"
+        );
     }
 }

@@ -114,11 +114,20 @@ impl Target {
     ///
     /// # Errors
     /// When it cannot be told who the name servers are.
-    pub async fn verify(&self, before: &[RecordSet], target: &[RecordSet], to: &str, proven: bool) -> Result<Verified, Fault> {
+    pub async fn verify(
+        &self,
+        before: &[RecordSet],
+        target: &[RecordSet],
+        to: &str,
+        proven: bool,
+    ) -> Result<Verified, Fault> {
         let kind = target.first().map_or("A", |set| set.r#type.as_str());
         if !COMPARED.contains(&kind) {
             let how = if proven { "by Route 53's word" } else { "its answers are not compared" };
-            return Ok(Verified::Holds { detail: format!("{} {kind} is changed, {how}", plain(&self.name)), recovery_point: None });
+            return Ok(Verified::Holds {
+                detail: format!("{} {kind} is changed, {how}", plain(&self.name)),
+                recovery_point: None,
+            });
         }
         let said = self.zone.ask_servers(&self.name, kind).await?;
         let expected = Expected::of(&self.zone, before, target, to).await;
@@ -148,7 +157,9 @@ impl Target {
             };
         }
         if chosen.is_some_and(|set| set.evaluates() && set.failover.is_some()) {
-            return Verified::Pending { detail: format!("{seen}; Route 53 may see that what {to} leads to is unhealthy") };
+            return Verified::Pending {
+                detail: format!("{seen}; Route 53 may see that what {to} leads to is unhealthy"),
+            };
         }
         Verified::Pending { detail: seen }
     }
@@ -188,12 +199,18 @@ impl Expected {
         let (mut heard, mut arrived, mut strange, mut silent) = (0, false, BTreeSet::new(), Vec::new());
         for (server, reply) in said {
             match reply {
-                Ok(reply) if !reply.values.is_empty() && reply.values.iter().all(|value| self.allowed.contains(value)) => {
+                Ok(reply)
+                    if !reply.values.is_empty() && reply.values.iter().all(|value| self.allowed.contains(value)) =>
+                {
                     heard += 1;
                     arrived |= reply.values.iter().any(|value| self.wanted.contains(value));
                 }
                 // An alias leads to addresses that this host may see differently: all that can be said is that they are not the old ones.
-                Ok(reply) if !self.aliases.is_empty() && !reply.values.is_empty() && !reply.values.iter().any(|it| self.old.contains(it)) => {
+                Ok(reply)
+                    if !self.aliases.is_empty()
+                        && !reply.values.is_empty()
+                        && !reply.values.iter().any(|it| self.old.contains(it)) =>
+                {
                     heard += 1;
                     strange.extend(reply.values.iter().cloned());
                 }
@@ -259,12 +276,54 @@ mod tests {
         for (what, expected, said, proven, holds, words) in [
             ("as wanted", expected(&[west], &[east], false), vec![said(&[west])], false, true, "1 of 1"),
             ("still the old one", expected(&[west], &[east], true), vec![said(&[east])], true, false, "still answers"),
-            ("not resolved, in sync", expected(&[], &[], true), vec![said(&["203.0.113.9"])], true, true, "cannot be resolved"),
-            ("not resolved, not said to be in sync", expected(&[], &[], true), vec![said(&["203.0.113.9"])], false, false, "in sync"),
-            ("not resolved, and not the old ones", expected(&[], &[east], true), vec![said(&["203.0.113.9"])], false, true, "no longer"),
-            ("other addresses of a balancer", expected(&[west], &[east], true), vec![said(&["203.0.113.9"])], true, true, "lb-west"),
-            ("a stranger's value", expected(&[west], &[east], false), vec![said(&["203.0.113.9"])], true, false, "still answers"),
-            ("half of them, in sync", expected(&[west], &[], false), vec![said(&[west]), silent()], true, true, "1 of 2"),
+            (
+                "not resolved, in sync",
+                expected(&[], &[], true),
+                vec![said(&["203.0.113.9"])],
+                true,
+                true,
+                "cannot be resolved",
+            ),
+            (
+                "not resolved, not said to be in sync",
+                expected(&[], &[], true),
+                vec![said(&["203.0.113.9"])],
+                false,
+                false,
+                "in sync",
+            ),
+            (
+                "not resolved, and not the old ones",
+                expected(&[], &[east], true),
+                vec![said(&["203.0.113.9"])],
+                false,
+                true,
+                "no longer",
+            ),
+            (
+                "other addresses of a balancer",
+                expected(&[west], &[east], true),
+                vec![said(&["203.0.113.9"])],
+                true,
+                true,
+                "lb-west",
+            ),
+            (
+                "a stranger's value",
+                expected(&[west], &[east], false),
+                vec![said(&["203.0.113.9"])],
+                true,
+                false,
+                "still answers",
+            ),
+            (
+                "half of them, in sync",
+                expected(&[west], &[], false),
+                vec![said(&[west]), silent()],
+                true,
+                true,
+                "1 of 2",
+            ),
             ("half of them", expected(&[west], &[], false), vec![said(&[west]), silent()], false, false, "1 of 2"),
             ("nobody", expected(&[west], &[], true), vec![silent()], true, false, "no name server"),
         ] {
@@ -292,7 +351,11 @@ mod tests {
     #[test]
     fn addresses_of_both_kinds_move_together_or_are_told_to_stay() {
         let zone = Arc::new(Zone::for_test("Z1"));
-        let target = |kind: Option<&str>| Target { zone: zone.clone(), name: "app.example".into(), kind: kind.map(str::to_owned) };
+        let target = |kind: Option<&str>| Target {
+            zone: zone.clone(),
+            name: "app.example".into(),
+            kind: kind.map(str::to_owned),
+        };
         let to = Division { to: "west".into(), weight: 100, rest: 0, ..Division::default() };
         let both = |kind| [record(kind, Some("east"), 100), record(kind, Some("west"), 0)];
         let pair = [both("A"), both("AAAA")].concat();

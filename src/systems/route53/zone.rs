@@ -152,7 +152,9 @@ impl Zone {
                 // Where the next one is of the same type, only its identifier tells it from those that were read.
                 if next.is_none() && page.next_record_type() == last.as_ref() {
                     let told = found.len();
-                    return Err(self.unfit(format!("only the first {told} record sets of {} were told", clean(&wanted))));
+                    return Err(
+                        self.unfit(format!("only the first {told} record sets of {} were told", clean(&wanted)))
+                    );
                 }
                 from = (page.next_record_name().unwrap_or_default().to_owned(), page.next_record_type().cloned(), next);
             }
@@ -307,7 +309,8 @@ impl Zone {
         if alias.hosted_zone_id == self.id {
             // Another name of this zone: its own name servers know.
             let said = self.ask_servers(&alias.dns_name, &set.r#type).await.unwrap_or_default();
-            let mut all: Vec<String> = said.into_iter().filter_map(|(_, reply)| reply.ok()).flat_map(|reply| reply.values).collect();
+            let mut all: Vec<String> =
+                said.into_iter().filter_map(|(_, reply)| reply.ok()).flat_map(|reply| reply.values).collect();
             all.sort();
             all.dedup();
             return all;

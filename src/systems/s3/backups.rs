@@ -34,7 +34,11 @@ pub const KINDS: &[BackupKind] = &[
         params: &[
             BUCKET,
             BUCKET_REGION,
-            Param::required("prefix", ParamType::Text, "what the names of copies begin with; it may hold a date (`dumps/%Y/%m/%d/`)"),
+            Param::required(
+                "prefix",
+                ParamType::Text,
+                "what the names of copies begin with; it may hold a date (`dumps/%Y/%m/%d/`)",
+            ),
             SUFFIX,
             DATED_BY,
         ],

@@ -147,7 +147,11 @@ impl Bucket {
     }
 
     /// One page of names under `prefix`, after one of them; and the last name, when there are more.
-    pub fn page<'a>(&'a self, prefix: &'a str, after: Option<String>) -> BoxFuture<'a, Result<(Vec<Found>, Option<String>), Fault>> {
+    pub fn page<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<String>,
+    ) -> BoxFuture<'a, Result<(Vec<Found>, Option<String>), Fault>> {
         Box::pin(async move {
             let ask = self.client().await?.list_objects_v2().bucket(&self.name).prefix(prefix).set_start_after(after);
             let page = self.aws.ask(Call::Read, "ListObjectsV2", ask.send()).await?;

@@ -55,7 +55,8 @@ pub fn prefixes(pattern: &str, now: At) -> Result<Vec<String>, String> {
     for hours in 0..=(DAYS + 1) * 24 {
         let at = now + DAY - Duration::from_secs(hours * 3600);
         let zoned = at.to_zoned(TimeZone::UTC);
-        let prefix = jiff::fmt::strtime::format(pattern, &zoned).map_err(|error| format!("`{pattern}` is no pattern of a date: {error}"))?;
+        let prefix = jiff::fmt::strtime::format(pattern, &zoned)
+            .map_err(|error| format!("`{pattern}` is no pattern of a date: {error}"))?;
         if !found.contains(&prefix) {
             found.push(prefix);
         }
@@ -95,7 +96,8 @@ impl Bucket {
     /// Also when there are too many to find the newest one in time.
     pub async fn listing(&self, pattern: &str) -> Result<Listing, Fault> {
         let now = At::now();
-        let all = prefixes(pattern, now).map_err(|why| Fault::permanent(&self.system, why).next("correct the prefix, and run `mayday check`"))?;
+        let all = prefixes(pattern, now)
+            .map_err(|why| Fault::permanent(&self.system, why).next("correct the prefix, and run `mayday check`"))?;
         if let [prefix] = &all[..] {
             return self.under(prefix, now).await;
         }
@@ -136,7 +138,8 @@ impl Bucket {
         let (mut found, mut after) = (Vec::new(), None);
         for _ in 0..JUMPS {
             let (page, last) = self.page(prefix, after).await?;
-            found.extend(page.into_iter().filter(|it| dated(&it.key).is_some_and(|at| seconds_between(cut, at) >= 0.0)));
+            found
+                .extend(page.into_iter().filter(|it| dated(&it.key).is_some_and(|at| seconds_between(cut, at) >= 0.0)));
             after = match last.map_or(Hop::End, |last| hop(&last, cut)) {
                 Hop::To(name) => Some(name),
                 Hop::End => return Ok(found),
@@ -147,9 +150,12 @@ impl Bucket {
     }
 
     fn too_many(&self, prefix: &str) -> Fault {
-        Fault::permanent(&self.system, format!("{} holds more than {} objects under `{prefix}`", self.name, PAGES * 1000))
-            .means("the newest one cannot be found in time: what has arrived is unknown")
-            .next("set the prefix to where heartbeats or copies alone are, or write their date into it (`dumps/%Y/%m/%d/`)")
+        Fault::permanent(
+            &self.system,
+            format!("{} holds more than {} objects under `{prefix}`", self.name, PAGES * 1000),
+        )
+        .means("the newest one cannot be found in time: what has arrived is unknown")
+        .next("set the prefix to where heartbeats or copies alone are, or write their date into it (`dumps/%Y/%m/%d/`)")
     }
 
     /// `arn:aws:s3:::name`, in the partition of its region.
@@ -216,7 +222,8 @@ mod tests {
             let of = |name: &str| asked.get(name).cloned().unwrap_or_default();
             let (prefix, after) = (of("prefix"), of("start-after"));
             let from = names.partition_point(|name| *name <= after || *name < prefix);
-            let page: Vec<&String> = names[from..].iter().take_while(|name| name.starts_with(&prefix)).take(1001).collect();
+            let page: Vec<&String> =
+                names[from..].iter().take_while(|name| name.starts_with(&prefix)).take(1001).collect();
             let object = |name: &&String| {
                 let at = dated(name).unwrap_or_default();
                 format!("<Contents><Key>{name}</Key><LastModified>{at}</LastModified><Size>7</Size></Contents>")
@@ -248,7 +255,8 @@ mod tests {
     /// One name an hour, the newest an hour before `now`.
     fn hourly(head: &str, hours: u32, now: At) -> Vec<String> {
         let at = |hour: u32| now - Duration::from_secs(3600) * hour;
-        let mut names: Vec<String> = (1..=hours).map(|hour| format!("{head}{}.dump", at(hour).strftime("%Y-%m-%dT%H-%M-%S"))).collect();
+        let mut names: Vec<String> =
+            (1..=hours).map(|hour| format!("{head}{}.dump", at(hour).strftime("%Y-%m-%dT%H-%M-%S"))).collect();
         names.sort();
         names
     }
@@ -261,7 +269,12 @@ mod tests {
         let newest = names.last().unwrap().clone();
         let (address, asked) = server(names).await;
         let found = bucket(&address).listing("db/").await.unwrap();
-        assert_eq!(found.objects.len(), 2 * (8 * 24 - 1) + found.objects.len() % 2, "eight days of both: {}", found.objects.len());
+        assert_eq!(
+            found.objects.len(),
+            2 * (8 * 24 - 1) + found.objects.len() % 2,
+            "eight days of both: {}",
+            found.objects.len()
+        );
         assert!(found.objects.iter().take(2).any(|it| it.key == newest) && found.since.is_some());
         assert!(found.objects[..2].iter().any(|it| it.key.starts_with("db/a-")), "the first series is not passed over");
         let asked = asked.load(std::sync::atomic::Ordering::Relaxed);

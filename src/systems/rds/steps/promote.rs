@@ -217,7 +217,9 @@ mod tests {
             Some(Err(No::Silent("no answer".to_owned()))),
         );
         let full = Some(Err(No::Full("1040 Too many connections".to_owned())));
-        let logged_out = || Err(Fault::transient("database", format!("{}they are still being got", crate::systems::aws::login::NONE)));
+        let logged_out = || {
+            Err(Fault::transient("database", format!("{}they are still being got", crate::systems::aws::login::NONE)))
+        };
         let throttled = || Err(Fault::transient("database", "DescribeDBInstances is throttled: SlowDown"));
         let denied = || Err(Fault::permanent("database", "DescribeDBInstances was refused (403): AccessDenied"));
         let rows = [
