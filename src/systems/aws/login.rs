@@ -15,19 +15,16 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_types::os_shim_internal::{Env, Fs};
-use serde::Deserialize;
-use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
+use super::process::{process, without_secrets};
 use super::proxy::{self, Proxy};
 use super::source::{Session, Source, Way, session};
 use super::{ACCESS_KEY_ID, PROFILE, SECRET_ACCESS_KEY};
 use crate::domain::estate::SystemSpec;
 use crate::domain::system::{Fault, FaultClass};
-use crate::domain::text::clean;
 use crate::domain::time::{At, Span, seconds_between};
 use crate::outbound::apart::Flight;
-use crate::outbound::child;
 use crate::outbound::http::root;
 use crate::outbound::secret;
 
@@ -35,24 +32,21 @@ use crate::outbound::secret;
 pub const NONE: &str = "no credentials: ";
 
 /// The longest that getting them may take.
-const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(30);
 /// So long before their end they are got anew.
 const EARLY: Duration = Duration::from_secs(5 * 60);
 /// Those that have no end are got anew so often: somebody may have changed them.
 const ANEW: Duration = Duration::from_secs(5 * 60);
+/// The secret of a key is read anew so often, and when the key was refused.
+const REREAD: Duration = Duration::from_secs(15 * 60);
 /// How soon a try that failed is made again, and how soon one that brought what ends soon.
 const AGAIN: Duration = Duration::from_secs(5);
 /// For how long new ones are waited for while the old ones are good.
 const BRIEFLY: Duration = Duration::from_millis(200);
-/// What a program may print.
-const LONGEST: usize = 64 * 1024;
-/// A run of letters and digits that is longer may be a secret.
-const LONGEST_WORD: usize = 20;
-
 /// What one connection logs in with.
 pub enum Login {
-    /// An access key of the config.
-    Key { id: String, secret: secret::Keep },
+    /// An access key of the config, and what was made of its secret when that was read last.
+    Key { id: String, secret: secret::Keep, made: Mutex<Option<(Instant, Credentials)>> },
     /// A profile, or whatever counts without one.
     Chain(Arc<Chain>),
 }
@@ -79,7 +73,7 @@ impl Login {
         static CHAINS: Mutex<BTreeMap<(Option<String>, String), Arc<Chain>>> = Mutex::new(BTreeMap::new());
         let params = &spec.params;
         if let (Some(id), Some(place)) = (params.opt_text(ACCESS_KEY_ID.name), params.secret(SECRET_ACCESS_KEY.name)) {
-            return Self::Key { id: id.to_owned(), secret: secret::Keep::new(Some(place)) };
+            return Self::Key { id: id.to_owned(), secret: secret::Keep::new(Some(place)), made: Mutex::default() };
         }
         let profile = params.opt_text(PROFILE.name).map(str::to_owned);
         let mut chains = CHAINS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,12 +87,22 @@ impl Login {
     /// Permanent when a person has to log in, transient when they are still being got; both begin with [`NONE`].
     pub async fn get(&self, system: &str, wait: Duration) -> Result<Credentials, Fault> {
         match self {
-            Self::Key { id, secret } => {
-                let unread = |fault: Fault| Fault { what: format!("{NONE}{}", fault.what), ..fault };
-                let kept = secret.read(system).await.map_err(unread)?;
-                let kept =
-                    kept.ok_or_else(|| Fault::permanent(system, format!("{NONE}the access key has no secret")))?;
-                Ok(Credentials::new(id, kept.expose(), None, None, "mayday"))
+            Self::Key { id, secret, made } => {
+                let last = made.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if let Some((_, it)) = last.as_ref().filter(|(since, _)| since.elapsed() < REREAD) {
+                    return Ok(it.clone());
+                }
+                let it = match secret.read(system).await {
+                    Ok(Some(kept)) => Credentials::new(id, kept.expose(), None, None, "mayday"),
+                    Ok(None) => return Err(Fault::permanent(system, format!("{NONE}the access key has no secret"))),
+                    // What keeps the secrets may be down with the region.
+                    Err(fault) => match last {
+                        Some((_, it)) => it,
+                        None => return Err(Fault { what: format!("{NONE}{}", fault.what), ..fault }),
+                    },
+                };
+                *made.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), it.clone()));
+                Ok(it)
             }
             Self::Chain(chain) => chain.get(wait).await.map_err(|why| why.fault(system)),
         }
@@ -106,8 +110,9 @@ impl Login {
 
     /// They were refused as expired or unknown: the next call gets new ones.
     pub fn forget(&self) {
-        if let Self::Chain(chain) = self {
-            chain.held().take();
+        match self {
+            Self::Chain(chain) => drop(chain.held().take()),
+            Self::Key { made, .. } => drop(made.lock().unwrap_or_else(PoisonError::into_inner).take()),
         }
     }
 
@@ -360,56 +365,6 @@ fn refusal(source: &Source, error: &CredentialsError) -> String {
     }
 }
 
-/// What a program prints by <https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html>.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Printed {
-    access_key_id: String,
-    secret_access_key: String,
-    session_token: Option<String>,
-    expiration: Option<String>,
-}
-
-/// Runs a `credential_process`. It is ended with all that it started when it takes too long.
-async fn process(command: &str, name: &str) -> Result<Credentials, String> {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", command]);
-    let left = child::output(shell, LONGEST, LIMIT)
-        .await
-        .map_err(|lost| format!("the `credential_process` of {name} {}", lost.words(LIMIT)))?;
-    if !left.status.success() {
-        let said = without_secrets(&left.complaint);
-        let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-        return Err(format!("the `credential_process` of {name} failed ({}){said}", left.status));
-    }
-    let printed: Printed = serde_json::from_slice(&left.printed)
-        .map_err(|_| format!("the `credential_process` of {name} printed no credentials"))?;
-    let ends = printed.expiration.as_deref().map(|text| text.parse::<At>());
-    let ends = ends
-        .transpose()
-        .map_err(|_| format!("the `credential_process` of {name} printed an `Expiration` that is no time"))?;
-    let ends = ends.map(SystemTime::from);
-    Ok(Credentials::new(printed.access_key_id, printed.secret_access_key, printed.session_token, ends, "process"))
-}
-
-/// A text without what may be a secret: long runs of letters and digits.
-fn without_secrets(text: &str) -> String {
-    let text = clean(text);
-    let part = |c: char| c.is_ascii_alphanumeric() || "+/=_".contains(c);
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while !rest.is_empty() {
-        let word = rest.find(|c: char| !part(c)).unwrap_or(rest.len());
-        let (run, after) = rest.split_at(word);
-        let is_secret = run.len() >= LONGEST_WORD && run.bytes().any(|byte| byte.is_ascii_digit());
-        out.push_str(if is_secret { "…" } else { run });
-        let gap = after.find(part).unwrap_or(after.len());
-        out.push_str(&after[..gap]);
-        rest = &after[gap..];
-    }
-    out
-}
-
 fn home() -> Option<std::path::PathBuf> {
     std::env::var_os("HOME").map(Into::into)
 }
@@ -418,23 +373,6 @@ fn home() -> Option<std::path::PathBuf> {
 mod tests {
     use super::*;
     use crate::systems::aws::is_silence;
-
-    #[tokio::test]
-    async fn a_program_that_fails_is_told_by_its_last_line_and_without_secrets() {
-        let good = r#"echo '{"Version":1,"AccessKeyId":"AKIA","SecretAccessKey":"s","SessionToken":"t","Expiration":"2036-01-01T00:00:00Z"}'"#;
-        let found = process(good, "profile `p`").await.unwrap();
-        assert_eq!((found.access_key_id(), found.session_token()), ("AKIA", Some("t")));
-        assert!(found.expiry().is_some());
-        for (command, words) in [
-            ("echo wJalrXUtnFEMI0K7MDENG1bPxRfiCYEXAMPLEKEY is no key >&2; exit 3", "(exit status: 3): … is no key"),
-            ("false", "failed (exit status: 1)"),
-            ("echo no json", "printed no credentials"),
-            ("echo '{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Expiration\":\"soon\"}'", "no time"),
-        ] {
-            let why = process(command, "profile `p`").await.unwrap_err();
-            assert!(why.contains(words), "{command}: {why}");
-        }
-    }
 
     #[test]
     fn what_is_not_there_says_nothing_of_the_target() {

@@ -4,7 +4,7 @@
 //!
 //! | installation | Mayday |
 //! |---|---|
-//! | an access key in the config, `~/.aws/credentials`, the environment, IMDS, ECS, pod identity, web identity | supported; a key of the config is read anew every minute |
+//! | an access key in the config, `~/.aws/credentials`, the environment, IMDS, ECS, pod identity, web identity | supported; the secret of a key is read anew every quarter of an hour, and when it was refused |
 //! | IAM Identity Center (`sso_session`, `sso_start_url`), also behind a role | supported; logged out is unknown with `aws sso login --profile …`; `ready` says until when the login lasts |
 //! | `credential_process` | supported, 30 s at most, ended with all that it started; its last line is told without what may be a secret |
 //! | a role with `source_profile` or `credential_source` | supported; STS is that of the region of the call |
@@ -20,6 +20,7 @@
 pub mod login;
 mod pace;
 pub mod partition;
+mod process;
 pub mod proxy;
 mod source;
 
