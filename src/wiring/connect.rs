@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::{Reading, Status};
-use crate::domain::plan::StepSpec;
+use crate::domain::plan::{StepSpec, Way};
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Fault, System};
 use crate::domain::text::clean;
@@ -89,10 +89,17 @@ pub async fn all(config: &Config) -> Vec<Tried> {
 fn steps(config: &Config) -> Vec<StepSpec> {
     let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
     let all = config.plans.iter().flat_map(|plan| &plan.steps);
-    for step in all.flat_map(|step| if step.ways.is_empty() { vec![step] } else { step.ways.iter().collect() }) {
+    let by_way = |step: &StepSpec| {
+        let taken = |way: &Way| {
+            let (kind, system, params) = (way.kind.clone(), way.system.clone(), way.params.clone());
+            StepSpec { kind, system, params, ways: Vec::new(), ..step.clone() }
+        };
+        if step.ways.is_empty() { vec![step.clone()] } else { step.ways.iter().map(taken).collect() }
+    };
+    for step in all.flat_map(by_way) {
         let key = serde_json::to_string(&(&step.system, &step.kind, &step.region, &step.params)).unwrap_or_default();
         if seen.insert(key) {
-            found.push(step.clone());
+            found.push(step);
         }
     }
     found
