@@ -163,15 +163,16 @@ impl Shift {
                 "{count} changes are more than the {LARGEST_BATCH} that Route 53 takes at once: make several steps"
             )));
         }
-        let mut sent = Vec::new();
+        let mut others = Others::default();
         for batch in batches {
-            if several && self.is_so(&batch).await.map_err(|fault| half(fault, &sent))? {
+            if several && self.is_so(&batch).await.map_err(|fault| others.after(fault))? {
                 log.line(&format!("the zone {} is as it should be already", batch.zone.id));
+                others.already.push(batch.zone.id.clone());
                 continue;
             }
-            let done =
-                batch.zone.swap(&batch.before, &batch.target, comment).await.map_err(|fault| half(fault, &sent))?;
-            sent.push(batch.zone.id.clone());
+            let done = batch.zone.swap(&batch.before, &batch.target, comment).await;
+            let done = done.map_err(|fault| others.after(fault))?;
+            others.sent.push(batch.zone.id.clone());
             for (name, value) in done {
                 let name = if name == CHANGE_ID { self.change_of(&batch.zone) } else { name };
                 receipt.insert(name, value);
@@ -297,16 +298,39 @@ fn groups(all: &[RecordSet]) -> impl Iterator<Item = &[RecordSet]> {
     all.chunk_by(|a, b| a.name == b.name && a.r#type == b.r#type)
 }
 
-/// A failure after other zones were changed: it is not so that nothing happened.
-fn half(fault: Fault, sent: &[String]) -> Fault {
-    if sent.is_empty() {
-        return fault;
+/// The zones before the one at hand.
+#[derive(Default)]
+struct Others {
+    /// Their changes were sent just now.
+    sent: Vec<String>,
+    /// They were found changed, by an earlier attempt or by somebody else.
+    already: Vec<String>,
+}
+
+impl Others {
+    /// A failure after other zones were changed: it is not so that nothing happened.
+    fn after(&self, fault: Fault) -> Fault {
+        let already = self.already.join(", ");
+        match (self.sent.is_empty(), self.already.is_empty()) {
+            (true, true) => fault,
+            (true, false) => Fault {
+                means: format!("{already} is changed already, and this zone is not: clients are divided"),
+                ..fault
+            },
+            (false, _) => {
+                let sent = self.sent.join(", ");
+                let means = format!(
+                    "the change of {sent} was sent before that; Mayday looks at each zone before anything is sent again"
+                );
+                Fault {
+                    class: FaultClass::Ambiguous,
+                    means,
+                    next: "look at the step again, then retry".into(),
+                    ..fault
+                }
+            }
+        }
     }
-    let means = format!(
-        "the change of {} was sent before that; Mayday looks at each zone before anything is sent again",
-        sent.join(", ")
-    );
-    Fault { class: FaultClass::Ambiguous, means, next: "look at the step again, then retry".into(), ..fault }
 }
 
 #[async_trait]
@@ -454,12 +478,17 @@ mod tests {
         let refused = || {
             Fault::permanent("zone", "ChangeResourceRecordSets was refused (403)").means("nothing was changed by it")
         };
-        assert_eq!(half(refused(), &[]), refused());
-        let fault = half(refused(), &["Z1".to_owned()]);
-        assert_eq!(fault.class, FaultClass::Ambiguous);
+        let (none, mut some) = (Others::default(), Others::default());
+        assert_eq!(none.after(refused()), refused());
+        some.already.push("Z0".into());
+        let fault = some.after(refused());
+        assert!(fault.class == FaultClass::Permanent && fault.means.starts_with("Z0 is changed already"), "{fault}");
+        some.sent.push("Z1".into());
+        let fault = some.after(refused());
         assert!(
-            fault.means.starts_with("the change of Z1 was sent") && !fault.to_string().contains("nothing was changed"),
+            fault.class == FaultClass::Ambiguous && fault.means.starts_with("the change of Z1 was sent"),
             "{fault}"
         );
+        assert!(!fault.to_string().contains("nothing was changed"), "{fault}");
     }
 }

