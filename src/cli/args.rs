@@ -79,7 +79,7 @@ pub enum Command {
     /// Run the engine, or stop the one that runs
     Engine(EngineArgs),
     /// How things stand
-    Status,
+    Status(StatusArgs),
     /// The backups: how old the newest copies are, where they lie, what is wrong with them
     Backups,
     /// Would the plans work right now? Nothing is changed; the exit code is for cron
@@ -628,6 +628,17 @@ pub enum IncidentCommand {
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
     /// Also why each built-in plan that does not fit does not
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Also try each address, credential and permission of the config once, from this host; nothing is changed. Exit code 9 when one does
+    /// not work, or that is not known
+    #[arg(long)]
+    pub connect: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct StatusArgs {
+    /// Also every probe, with what it saw last and when
     #[arg(long, short)]
     pub verbose: bool,
 }

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::connect::Tried;
 use crate::config::{Config, Mistakes, Warning};
 use crate::domain::estate::{Estate, RegionRole, Tier};
 use crate::domain::plan::Plan;
@@ -84,14 +85,19 @@ fn plans_left_out(config: &Config, verbose: bool, out: &mut impl Write) -> io::R
 /// # Errors
 /// When `out` cannot be written to.
 pub fn check_json(loaded: &Result<Config, Mistakes>, warnings: &[String], out: &mut impl Write) -> io::Result<()> {
-    let said = match loaded {
+    writeln!(out, "{:#}", answer(loaded, warnings, None))
+}
+
+/// The same as a value; `tried` is what came of trying everything once, if that was wanted.
+pub fn answer(loaded: &Result<Config, Mistakes>, warnings: &[String], tried: Option<&[Tried]>) -> Value {
+    match loaded {
         Err(mistakes) => json!({ "sound": false, "mistakes": mistakes }),
         Ok(config) => {
             let plans: Vec<_> =
                 config.plans.iter().map(|plan| json!({ "id": plan.id, "steps": plan.steps.len() })).collect();
             let odd = config.warnings.iter().map(|it| Warning(it).to_string());
             let warnings: Vec<String> = warnings.iter().cloned().chain(odd).collect();
-            json!({
+            let mut said = json!({
                 "sound": true,
                 "mistakes": [],
                 "warnings": warnings,
@@ -99,10 +105,13 @@ pub fn check_json(loaded: &Result<Config, Mistakes>, warnings: &[String], out: &
                 "plans": plans,
                 "left_out": config.left_out,
                 "estate": config.estate,
-            })
+            });
+            if let Some(tried) = tried {
+                said["connections"] = json!(tried);
+            }
+            said
         }
-    };
-    writeln!(out, "{said:#}")
+    }
 }
 
 fn summary(estate: &Estate) -> Vec<(&'static str, String)> {

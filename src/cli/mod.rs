@@ -4,6 +4,7 @@ pub mod args;
 pub mod backups;
 pub mod check;
 pub mod checklist;
+pub mod connect;
 pub mod contacts;
 pub mod done;
 pub mod drill;

@@ -14,7 +14,7 @@ use crate::domain::ids::{PlanId, ProbeId, RegionId, ServiceId};
 use crate::domain::incident::{Onset, Phase};
 use crate::domain::readiness::Brief;
 use crate::domain::recovery::Loss;
-use crate::domain::rollup::RollUp;
+use crate::domain::rollup::{RollUp, Said, said};
 use crate::domain::time::{At, seconds_between};
 use crate::domain::verdict::{self, RpoVerdict, RtoVerdict};
 use crate::domain::view::Snapshot;
@@ -58,6 +58,7 @@ pub fn json(view: &Snapshot) -> Value {
         "clients_path": view.clients_path(view.now).iter().map(|(service, seen)| json!({
             "id": service.id, "status": seen.status(), "detail": seen.worst().map(|worst| worst.detail),
         })).collect::<Vec<_>>(),
+        "probes": probes_json(view),
         "datastores": stores,
         "backups": super::backups::json(view)["backups"],
         "exposure": super::backups::exposure(view),
@@ -132,6 +133,50 @@ fn tier_status(view: &Snapshot, tier: Tier, region: &Region) -> Status {
 /// What is asked of the region itself: its front door.
 fn region_status(view: &Snapshot, region: &Region) -> Status {
     view.region(&region.id, view.now).status()
+}
+
+/// Every probe, as the roll-up takes it.
+fn probes(view: &Snapshot) -> impl Iterator<Item = Said<'_>> {
+    view.estate.probes.iter().map(|probe| said(probe, &view.live.probes, view.now))
+}
+
+fn probes_json(view: &Snapshot) -> Vec<Value> {
+    let of = |it: Said<'_>| {
+        json!({
+            "id": it.probe.id, "kind": it.probe.kind, "subject": it.probe.subject.to_string(), "region": it.probe.region,
+            "status": it.status, "at": it.live.map(|live| live.at), "since": it.since,
+            "latency_ms": it.live.and_then(|live| live.reading.latency_ms), "detail": it.detail,
+        })
+    };
+    probes(view).map(of).collect()
+}
+
+fn probes_text(out: &mut String, view: &Snapshot) -> std::fmt::Result {
+    let row = |it: Said<'_>| {
+        let age = it
+            .live
+            .map_or_else(|| "never".to_owned(), |live| format!("{} ago", clock(seconds_between(live.at, view.now))));
+        let region = it.probe.region.as_ref().map_or_else(String::new, ToString::to_string);
+        vec![
+            it.probe.id.to_string(),
+            it.probe.kind.clone(),
+            it.probe.subject.to_string(),
+            region,
+            it.status.to_string(),
+            age,
+            it.detail.to_owned(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = probes(view).map(row).collect();
+    write!(out, "\n{}", table(&["probe", "kind", "of", "region", "", "looked", "saw"], &rows))
+}
+
+/// For people, with every probe: what it saw last, and when.
+pub fn verbose(view: &Snapshot) -> String {
+    let mut out = text(view);
+    // Writing to a String cannot fail.
+    let _ = probes_text(&mut out, view);
+    out
 }
 
 /// For people.

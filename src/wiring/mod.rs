@@ -2,6 +2,7 @@
 
 mod about;
 mod cockpit;
+mod connect;
 #[cfg(debug_assertions)]
 mod crash;
 mod demo;

@@ -70,11 +70,22 @@ async fn with_places(
             let loaded = check_all(&places);
             let warnings =
                 loaded.as_ref().map(|config| super::warnings::warnings(config, &kinds())).unwrap_or_default();
+            let tried = match &loaded {
+                Ok(config) if args.connect => Some(super::connect::all(config).await),
+                _ => None,
+            };
             match format {
-                Format::Json => check::check_json(&loaded, &warnings, &mut out())?,
-                Format::Text => check::check(&loaded, &warnings, args.verbose, &mut out())?,
+                Format::Json => writeln!(out(), "{:#}", check::answer(&loaded, &warnings, tried.as_deref()))?,
+                Format::Text => {
+                    check::check(&loaded, &warnings, args.verbose, &mut out())?;
+                    tried.as_deref().map_or(Ok(()), |tried| cli::connect::text(tried, &mut out()))?;
+                }
             }
-            Ok(if loaded.is_ok() { Exit::Ok } else { Exit::Config })
+            Ok(match loaded.is_ok() {
+                false => Exit::Config,
+                true if tried.is_some_and(|tried| cli::connect::fails(&tried)) => Exit::NotReady,
+                true => Exit::Ok,
+            })
         }
         Some(Command::Engine(args)) => match args.command {
             Some(EngineCommand::Stop) => {
@@ -180,9 +191,10 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
             let view = client.snapshot().await?;
             say(format, &contacts::json(&view), contacts::text(&view))
         }
-        _ => {
+        other => {
+            let verbose = matches!(other, Command::Status(args) if args.verbose);
             let view = client.snapshot().await?;
-            say(format, &status::json(&view), status::text(&view))
+            say(format, &status::json(&view), if verbose { status::verbose(&view) } else { status::text(&view) })
         }
     }
 }

@@ -25,6 +25,7 @@ mod kubernetes;
 mod lab_comms;
 mod lab_mail;
 mod line;
+mod logged_out;
 mod neo4j;
 mod peacetime;
 mod process;

@@ -467,3 +467,176 @@ async fn an_object_that_no_health_check_looks_at_is_no_way() {
     let Observed::Impossible { why } = right.observe(None).await.unwrap() else { panic!("it is believed") };
     assert!(why.contains("hc-leave-us-east-1 is not inverted"), "{why}");
 }
+
+/// A change batch of the lab's own API, and when its name servers answer by it.
+async fn create(lab: &Lab, sets: &[String]) {
+    let change =
+        |set: &String| format!("<Change><Action>CREATE</Action><ResourceRecordSet>{set}</ResourceRecordSet></Change>");
+    let batch =
+        format!("<ChangeBatch><Changes>{}</Changes></ChangeBatch>", sets.iter().map(change).collect::<String>());
+    post_to(lab, "/2013-04-01/hostedzone/Z0GENNET/rrset/", "ChangeResourceRecordSetsRequest", &batch).await;
+}
+
+fn weighted(name: &str, kind: &str, region: &str, weight: u8, value: &str) -> String {
+    format!(
+        "<Name>{name}</Name><Type>{kind}</Type><SetIdentifier>{region}</SetIdentifier><Weight>{weight}</Weight><TTL>5</TTL>\
+         <ResourceRecords><ResourceRecord><Value>{value}</Value></ResourceRecord></ResourceRecords>"
+    )
+}
+
+fn failover_alias(name: &str, region: &str, role: &str) -> String {
+    format!(
+        "<Name>{name}</Name><Type>A</Type><SetIdentifier>{region}</SetIdentifier><Failover>{role}</Failover><AliasTarget>\
+         <HostedZoneId>Z35SXDOTRQ7X7K</HostedZoneId><DNSName>lb.{region}.elb.test</DNSName>\
+         <EvaluateTargetHealth>true</EvaluateTargetHealth></AliasTarget>"
+    )
+}
+
+async fn details(step: &dyn Step, begun: &Begun) -> String {
+    eventually("verified", async || match step.verify(begun, &Log::default()).await.unwrap() {
+        Verified::Pending { .. } => None,
+        Verified::Holds { detail, .. } => Some(detail),
+        other => panic!("{other:?}"),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn addresses_of_both_kinds_and_several_names_move_in_one_step() {
+    let lab = lab().await;
+    create(
+        &lab,
+        &[
+            weighted("\\052.tenant.gennet.example", "A", PRIMARY, 100, EAST),
+            weighted("\\052.tenant.gennet.example", "A", STANDBY, 0, WEST),
+            weighted("\\052.tenant.gennet.example", "AAAA", PRIMARY, 100, "2001:db8::1"),
+            weighted("\\052.tenant.gennet.example", "AAAA", STANDBY, 0, "2001:db8::2"),
+        ],
+    )
+    .await;
+    eventually("served", async || (resolved(&lab, "a.tenant.gennet.example") == EAST).then_some(())).await;
+    let before = changes(&lab);
+    let given = json!({ "records": ["*.tenant.gennet.example", APP] });
+    let shift = step(&*zone(&lab), "route53.shift", STANDBY, given);
+    let Observed::NotDone { detail } = shift.observe(None).await.unwrap() else { panic!("it is not done") };
+    assert!(detail.contains("*.tenant.gennet.example AAAA: us-east-1 weight 100"), "{detail}");
+    let begun = applied(&*shift).await;
+    assert_eq!(changes(&lab), before + 1, "one batch for all of a zone");
+    details(&*shift, &begun).await;
+    for name in ["a.tenant.gennet.example", APP] {
+        assert_eq!(resolved(&lab, name), WEST, "{name}");
+    }
+    assert!(matches!(shift.observe(None).await.unwrap(), Observed::Done { .. }));
+    // One type alone is told to leave the other's clients.
+    let only =
+        step(&*zone(&lab), "route53.shift", PRIMARY, json!({ "record": "*.tenant.gennet.example", "type": "A" }));
+    let guards = only.check().await.unwrap().guards;
+    let left = guards.iter().find(|it| it.name == "other-types").unwrap_or_else(|| panic!("{guards:?}"));
+    assert!(left.verdict == GuardVerdict::Warn && left.detail.contains("clients by IPv6 stay"), "{left:?}");
+    shift.revert(&begun, &Log::default()).await.unwrap();
+    eventually("back", async || (resolved(&lab, "b.tenant.gennet.example") == EAST).then_some(())).await;
+    let twice = json!({ "record": APP, "records": ["APP.gennet.example."] });
+    assert!(try_step(&*zone(&lab), "route53.shift", STANDBY, twice).is_err());
+    assert!(try_step(&*zone(&lab), "route53.shift", STANDBY, json!({})).is_err());
+}
+
+#[tokio::test]
+async fn an_alias_whose_target_nobody_here_can_resolve_is_moved_when_route_53_says_so() {
+    let lab = lab().await;
+    let name = "www.gennet.example";
+    create(&lab, &[failover_alias(name, PRIMARY, "PRIMARY"), failover_alias(name, STANDBY, "SECONDARY")]).await;
+    eventually("served", async || (resolved(&lab, name) == EAST).then_some(())).await;
+    let shift = step(&*zone(&lab), "route53.shift", STANDBY, json!({ "record": name }));
+    let guards = shift.check().await.unwrap().guards;
+    let health = guards.iter().find(|it| it.name == "target-health").unwrap();
+    assert!(health.verdict == GuardVerdict::Pass && health.detail.contains("EvaluateTargetHealth"), "{health:?}");
+    let begun = applied(&*shift).await;
+    let detail = details(&*shift, &begun).await;
+    assert!(detail.contains("in sync") && detail.contains("cannot be resolved from here"), "{detail}");
+    assert_eq!(resolved(&lab, name), WEST);
+    let seen = zone(&lab).probe(&probe("route53.record", json!({ "record": name, "expect": STANDBY }))).await;
+    assert!(seen.status == Status::Healthy && seen.detail.contains("its target's own health"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_change_that_was_sent_is_never_called_no_change() {
+    let lab = lab().await;
+    let shift = shift(&lab, STANDBY);
+    let begun = applied(&*shift).await;
+    let log = Log::default();
+    lab.world.truth().faults.set("route53", Condition::Denied);
+    let detail = eventually("verified", async || match shift.verify(&begun, &log).await.unwrap() {
+        Verified::Pending { .. } => None,
+        Verified::Holds { detail, .. } => Some(detail),
+        other => panic!("{other:?}"),
+    })
+    .await;
+    assert!(detail.starts_with("changed; verified by the name servers"), "{detail}");
+    let lines = log.0.lock().unwrap().join("\n");
+    assert!(lines.contains("GetChange was refused") && !lines.contains("nothing was changed"), "{lines}");
+}
+
+#[tokio::test]
+async fn nothing_is_moved_whose_effect_nobody_could_ever_see() {
+    let lab = lab().await;
+    let shift = shift(&lab, STANDBY);
+    let verdict = async || {
+        let guards = shift.check().await.unwrap().guards;
+        guards.into_iter().find(|guard| guard.name == "name-servers").unwrap()
+    };
+    assert_eq!(verdict().await.verdict, GuardVerdict::Pass);
+    lab.world.truth().faults.set("dns", Condition::Denied);
+    let guard = verdict().await;
+    assert!(guard.verdict == GuardVerdict::Block && guard.detail.contains("refuses this host"), "{guard:?}");
+}
+
+#[tokio::test]
+async fn a_simple_record_is_swapped_for_the_value_of_the_region() {
+    let lab = lab().await;
+    let name = "plain.gennet.example";
+    let set = format!(
+        "<Name>{name}</Name><Type>A</Type><TTL>5</TTL><ResourceRecords><ResourceRecord><Value>{EAST}</Value></ResourceRecord></ResourceRecords>"
+    );
+    create(&lab, &[set]).await;
+    eventually("served", async || (resolved(&lab, name) == EAST).then_some(())).await;
+    let bare = step(&*zone(&lab), "route53.shift", STANDBY, json!({ "record": name }));
+    let Observed::Impossible { why } = bare.observe(None).await.unwrap() else { panic!("it cannot be") };
+    assert!(why.contains("say in `values`"), "{why}");
+    let values = json!({ PRIMARY: EAST, STANDBY: WEST });
+    let shift = step(&*zone(&lab), "route53.shift", STANDBY, json!({ "record": name, "values": values }));
+    assert!(matches!(shift.observe(None).await.unwrap(), Observed::NotDone { .. }));
+    let preview = shift.preview().await.unwrap();
+    assert_eq!(preview.summary, format!("{name}: {EAST} → {WEST}"));
+    let begun = applied(&*shift).await;
+    details(&*shift, &begun).await;
+    assert_eq!(resolved(&lab, name), WEST);
+    let drift = shift.apply(&preview.pre_image, &Log::default()).await.unwrap_err();
+    assert!(drift.means.contains("nothing was overwritten"), "{drift}");
+    shift.revert(&begun, &Log::default()).await.unwrap();
+    eventually("back", async || (resolved(&lab, name) == EAST).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_a_scoped_policy_allows_is_allowed() {
+    let lab = lab().await;
+    let given = |zone: &str| {
+        json!({
+            "hosted_zone": zone,
+            "endpoint_url": lab.endpoints["route53"],
+            "name_servers": [lab.endpoints["dns"]],
+            "sts_endpoint_url": lab.endpoints["sts.us-west-2"],
+            "iam_endpoint_url": lab.endpoints["iam"],
+            "access_key_id": "LABKEY",
+            "secret_access_key": { "command": ["printf", "labsecret"] },
+        })
+    };
+    let access = async |zone: &str| {
+        let shift = step(&*connect("route53", None, given(zone)), "route53.shift", STANDBY, json!({ "record": APP }));
+        shift.fitness().await.unwrap().guards.into_iter().find(|it| it.name == "access").unwrap()
+    };
+    let allowed = access("Z0GENNET").await;
+    assert!(allowed.verdict == GuardVerdict::Pass && allowed.detail.contains("may do all 4"), "{allowed:?}");
+    let denied = access("A0OTHER").await;
+    let words = "route53:ChangeResourceRecordSets on arn:aws:route53:::hostedzone/A0OTHER";
+    assert!(denied.verdict == GuardVerdict::Block && denied.detail.contains(words), "{denied:?}");
+}

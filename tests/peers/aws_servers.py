@@ -1,5 +1,5 @@
 """Fills a server that speaks as AWS does with a small estate, by boto3. Where it is comes in PEER_ENDPOINT, the region of the
-read replica in PEER_REPLICA_REGION. Prints the id of the hosted zone."""
+read replica in PEER_REPLICA_REGION. Prints the ids of the two hosted zones."""
 
 import datetime
 import os
@@ -70,9 +70,22 @@ def rds():
     # By hand: no automated one.
     east.create_db_snapshot(DBInstanceIdentifier="gennet-db", DBSnapshotIdentifier="before-the-upgrade")
     now = datetime.datetime.now(datetime.timezone.utc)
+    aurora(east)
     lag = {"MetricName": "ReplicaLag", "Timestamp": now, "Value": 2.5, "Unit": "Seconds"}
     lag["Dimensions"] = [{"Name": "DBInstanceIdentifier", "Value": "gennet-db-replica"}]
     of("cloudwatch", REPLICA_REGION).put_metric_data(Namespace="AWS/RDS", MetricData=[lag])
+
+
+def aurora(east):
+    """A member of an Aurora cluster, which looks like any instance but for its cluster."""
+    login = {"MasterUsername": "gennet", "MasterUserPassword": "labpassword"}
+    east.create_db_cluster(DBClusterIdentifier="ledger", Engine="aurora-postgresql", **login)
+    east.create_db_instance(
+        DBInstanceIdentifier="ledger-1",
+        DBInstanceClass="db.r6g.large",
+        Engine="aurora-postgresql",
+        DBClusterIdentifier="ledger",
+    )
 
 
 def route53():
@@ -101,7 +114,12 @@ def route53():
     sets += [weighted("many.gennet.example", f"{nth:03}", int(nth == 119), "127.0.0.11") for nth in range(120)]
     changes = [{"Action": "CREATE", "ResourceRecordSet": one} for one in sets]
     route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
-    return zone
+    # A second zone, whose name moves in the same step; its wildcard is stored as Route 53 writes it.
+    other = route53.create_hosted_zone(Name="gennet.net", CallerReference="other")["HostedZone"]["Id"]
+    sets = [weighted("*.gennet.net", EAST, 100, "127.0.0.11"), weighted("*.gennet.net", WEST, 0, "127.0.0.12")]
+    changes = [{"Action": "CREATE", "ResourceRecordSet": one} for one in sets]
+    route53.change_resource_record_sets(HostedZoneId=other, ChangeBatch={"Changes": changes})
+    return f"{zone} {other}"
 
 
 s3()

@@ -9,7 +9,7 @@ use mayday::domain::backup::{BackupLook, CopyState};
 use mayday::domain::estate::DataClass;
 use mayday::domain::health::{Reading, Status};
 use mayday::domain::recovery::Role;
-use mayday::domain::system::{Guard, GuardVerdict, System};
+use mayday::domain::system::{Guard, GuardVerdict, Observed, System};
 use mayday::domain::time::{At, Span, seconds_between};
 use mayday::lab::{PRIMARY, STANDBY};
 use serde_json::{Value, json};
@@ -60,6 +60,8 @@ struct Bed {
     server: Server,
     endpoint: String,
     zone: String,
+    /// Another zone of the same account.
+    other: String,
 }
 
 impl Bed {
@@ -85,8 +87,10 @@ impl Bed {
         .await;
         let endpoint = format!("http://{}", server.address);
         let given = [("PEER_ENDPOINT", endpoint.clone()), ("PEER_REPLICA_REGION", emulator.replica_region.to_owned())];
-        let zone = run("aws_servers.py", given).await.trim().to_owned();
-        Self { emulator, server, endpoint, zone }
+        let zones = run("aws_servers.py", given).await;
+        let (zone, other) = zones.trim().split_once(' ').expect("there are two zones");
+        let (zone, other) = (zone.to_owned(), other.to_owned());
+        Self { emulator, server, endpoint, zone, other }
     }
 
     /// A connection with the credentials that everybody has here.
@@ -142,7 +146,7 @@ async fn route53_is_read(bed: &Bed) {
     is(&elsewhere, Status::Down, "expected us-west-2");
     is(&record(json!({ "record": "nobody.gennet.example" })).await, Status::Down, "no such record set");
     is(&record(json!({ "record": "app.gennet.example", "type": "AAAA" })).await, Status::Down, "no such record set");
-    is(&record(json!({ "record": "near.gennet.example" })).await, Status::Unknown, "latency routing");
+    is(&record(json!({ "record": "near.gennet.example" })).await, Status::Healthy, "latency routing us-east-1");
     let paged = record(json!({ "record": "many.gennet.example", "expect": "119" })).await;
     match bed.emulator.pages {
         true => assert_eq!(paged.status, Status::Healthy, "the last of 120 record sets was not read: {paged:?}"),
@@ -171,6 +175,51 @@ async fn route53_is_compared_and_swapped(bed: &Bed) {
     is(&there, Status::Healthy, "us-west-2 weight 100");
     let again = shift.apply(&before, &Log::default()).await.unwrap_err();
     assert!(again.means.contains("nothing was overwritten"), "{again}");
+}
+
+/// One step moves names of two zones, each in a batch of its own; what was moved already is not sent again.
+async fn two_zones_move_in_one_step(bed: &Bed) {
+    let given = json!({ "hosted_zone": bed.zone, "endpoint_url": bed.endpoint, "zones": { "gennet.net": bed.other } });
+    let zone = bed.connect("route53", None, given);
+    let back = step(&*zone, "route53.shift", PRIMARY, json!({ "records": ["app.gennet.example", "*.gennet.net"] }));
+    let away = step(&*zone, "route53.shift", STANDBY, json!({ "records": ["app.gennet.example", "*.gennet.net"] }));
+    // The first of them is there already.
+    let Observed::NotDone { detail } = away.observe(None).await.unwrap() else { panic!("one of them is to move") };
+    assert!(detail.contains("*.gennet.net A: us-east-1 weight 100"), "{detail}");
+    let before = away.preview().await.unwrap().pre_image;
+    let log = Log::default();
+    let receipt = away.apply(&before, &log).await.unwrap();
+    assert!(receipt.keys().any(|key| key.starts_with("change-id@")), "{receipt:?}");
+    assert!(log.0.lock().unwrap().iter().any(|line| line.contains("as it should be already")), "{:?}", log.0);
+    assert!(matches!(away.observe(None).await.unwrap(), Observed::Done { .. }));
+    let before = back.preview().await.unwrap().pre_image;
+    let receipt = back.apply(&before, &Log::default()).await.unwrap();
+    assert_eq!(receipt.keys().filter(|key| key.starts_with("change-id")).count(), 2, "{receipt:?}");
+    assert!(matches!(back.observe(None).await.unwrap(), Observed::Done { .. }));
+    let near = step(&*zone, "route53.shift", STANDBY, json!({ "record": "near.gennet.example" }));
+    let Observed::Impossible { why } = near.observe(None).await.unwrap() else { panic!("nothing to shift") };
+    assert!(why.contains("latency routing"), "{why}");
+}
+
+/// A member of an Aurora cluster is known as such, and every step leaves it alone.
+async fn aurora_is_known_as_aurora(bed: &Bed) {
+    let given = json!({
+        "instance": "ledger-1", "replica": "gennet-db-replica", "connect": false,
+        "replica_region": bed.emulator.replica_region, "endpoint_url": bed.endpoint,
+        "replica_endpoint_url": bed.endpoint, "cloudwatch_endpoint_url": bed.endpoint,
+    });
+    let database = bed.connect("rds", Some(DataClass::Database), given);
+    let seen = read(&database, "rds.instance", json!({})).await;
+    assert!(seen.detail.contains("the Aurora cluster ledger"), "{seen:?}");
+    let survey = database.survey().await.unwrap();
+    assert!(
+        survey.notes.iter().any(|note| note.contains("ledger-1 is a member of the Aurora cluster ledger")),
+        "{:?}",
+        survey.notes
+    );
+    let failover = step(&*database, "rds.failover-az", PRIMARY, json!({}));
+    let Observed::Impossible { why } = failover.observe(None).await.unwrap() else { panic!("it is left alone") };
+    assert!(why.contains("does not change"), "{why}");
 }
 
 async fn rds_is_read(bed: &Bed) {
@@ -296,7 +345,9 @@ async fn is_read_as_aws(emulator: Emulator) {
     let mut bed = Bed::of(emulator).await;
     route53_is_read(&bed).await;
     route53_is_compared_and_swapped(&bed).await;
+    two_zones_move_in_one_step(&bed).await;
     rds_is_read(&bed).await;
+    aurora_is_known_as_aurora(&bed).await;
     rds_backups_are_read(&bed).await;
     a_chain_of_copies_is_read(&bed).await;
     match bed.emulator.tells_versioning {

@@ -11,6 +11,7 @@ mod common;
 mod editor;
 mod kubectl;
 mod mail_server;
+mod mariadb;
 mod neo4j_python;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/process.rs"]

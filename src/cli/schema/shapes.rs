@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 
+use crate::cli::connect::Tried;
 use crate::config::{LeftOut, Mistake};
 use crate::domain::actor::Actor;
 use crate::domain::backup::{BackupCopy, Worth};
@@ -52,6 +53,8 @@ pub struct StatusAnswer {
     pub why: Vec<WhyNow>,
     /// Only where a probe takes the way that clients take.
     pub clients_path: Vec<ClientsPathNow>,
+    /// Every probe, with what it says now.
+    pub probes: Vec<ProbeNow>,
     pub datastores: Vec<DatastoreNow>,
     pub backups: Vec<BackupNow>,
     pub exposure: BTreeMap<DataClass, Exposure>,
@@ -122,6 +125,22 @@ pub struct ServiceNow {
     pub id: ServiceId,
     pub tier: Tier,
     pub regions: BTreeMap<RegionId, health::Status>,
+}
+
+/// What one probe says now.
+#[derive(JsonSchema)]
+pub struct ProbeNow {
+    pub id: ProbeId,
+    pub kind: String,
+    /// The service, system or region that it looks at.
+    pub subject: String,
+    pub region: Option<RegionId>,
+    pub status: health::Status,
+    /// When it looked last; `null` when it has not, or that is too long ago.
+    pub at: Option<At>,
+    pub since: Option<At>,
+    pub latency_ms: Option<u32>,
+    pub detail: String,
 }
 
 /// Why a service in a region is not healthy, or the region itself.
@@ -384,6 +403,9 @@ pub struct CheckAnswer {
     pub left_out: Option<Vec<LeftOut>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estate: Option<Estate>,
+    /// With `--connect`: what came of trying each address, credential and permission once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Vec<Tried>>,
 }
 
 #[derive(JsonSchema)]

@@ -167,6 +167,12 @@ impl Zones {
                 return Answer::Found(found);
             }
         }
+        // What has no name of its own may be covered by a wildcard above it (RFC 4592).
+        let named = zone.served.iter().any(|set| set.name == name);
+        let above = name.split_once('.').map(|(_, rest)| format!("*.{rest}")).filter(|it| !named && *it != name);
+        if let Some(above) = above.filter(|it| zone.served.iter().any(|set| set.name == *it)) {
+            return self.answer(&above, kind);
+        }
         // A name exists also when there is only something below it.
         let below = format!(".{name}");
         match zone.served.iter().any(|set| set.name == name || set.name.ends_with(&below)) {

@@ -5,14 +5,14 @@ use std::str::FromStr;
 use hickory_proto::rr::{RData, RecordType};
 use roxmltree::Node;
 
+use super::super::world::FRONT_DOORS;
 use super::super::xml::{child, children, leaf, node, optional, text};
 
 /// The types Route 53 takes, of those that the lab can serve.
 const TYPES: [&str; 10] = ["A", "AAAA", "CAA", "CNAME", "MX", "NAPTR", "NS", "SOA", "SRV", "TXT"];
 
 /// What Route 53 knows of a record set and the lab does not: refused rather than ignored.
-const UNKNOWN_HERE: [&str; 7] = [
-    "AliasTarget",
+const UNKNOWN_HERE: [&str; 6] = [
     "Region",
     "GeoLocation",
     "MultiValueAnswer",
@@ -49,6 +49,36 @@ pub struct RecordSet {
     pub values: Vec<String>,
     /// The id of a health check.
     pub check: Option<String>,
+    /// What it stands for, instead of values of its own: `values` are then what that has.
+    pub alias: Option<Alias>,
+}
+
+/// A load balancer that a record stands for. The lab knows one in each region: it is the region's front door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    pub zone: String,
+    /// With the final dot.
+    pub name: String,
+    pub evaluates: bool,
+}
+
+impl Alias {
+    fn from_xml(from: Node<'_, '_>) -> Result<Self, String> {
+        let needed =
+            |name: &str| text(from, name).map(str::to_owned).ok_or_else(|| format!("an AliasTarget needs {name}"));
+        let evaluates = needed("EvaluateTargetHealth")? == "true";
+        Ok(Self { zone: needed("HostedZoneId")?, name: qualified(&needed("DNSName")?), evaluates })
+    }
+
+    fn values(&self) -> Vec<String> {
+        let door = FRONT_DOORS.iter().find(|(region, _)| self.name.contains(region));
+        door.map(|(_, ip)| ip.to_string()).into_iter().collect()
+    }
+}
+
+/// How the API writes a name: `*` as an octal escape.
+fn escaped(name: &str) -> String {
+    name.replace('*', "\\052")
 }
 
 impl RecordSet {
@@ -56,7 +86,16 @@ impl RecordSet {
     pub fn simple(name: &str, kind: RecordType, ttl: u32, values: &[&str]) -> Self {
         let mut values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
         values.sort();
-        Self { name: name.into(), kind, identifier: None, policy: Policy::Simple, ttl, values, check: None }
+        Self {
+            name: name.into(),
+            kind,
+            identifier: None,
+            policy: Policy::Simple,
+            ttl,
+            values,
+            check: None,
+            alias: None,
+        }
     }
 
     /// This record set as one of several.
@@ -95,16 +134,26 @@ impl RecordSet {
             Policy::Failover { primary } => (None, Some(if primary { "PRIMARY" } else { "SECONDARY" })),
         };
         let values = self.values.iter().map(|value| node("ResourceRecord", [leaf("Value", value)]));
+        let held = match &self.alias {
+            Some(alias) => node(
+                "AliasTarget",
+                [
+                    leaf("HostedZoneId", &alias.zone),
+                    leaf("DNSName", &alias.name),
+                    leaf("EvaluateTargetHealth", alias.evaluates),
+                ],
+            ),
+            None => format!("{}{}", leaf("TTL", self.ttl), node("ResourceRecords", values)),
+        };
         node(
             "ResourceRecordSet",
             [
-                leaf("Name", &self.name),
+                leaf("Name", escaped(&self.name)),
                 leaf("Type", self.kind),
                 optional("SetIdentifier", self.identifier.as_ref()),
                 optional("Weight", weight),
                 optional("Failover", failover),
-                leaf("TTL", self.ttl),
-                node("ResourceRecords", values),
+                held,
                 optional("HealthCheckId", self.check.as_ref()),
             ],
         )
@@ -124,14 +173,21 @@ impl RecordSet {
             .ok()
             .filter(|_| TYPES.contains(&kind))
             .ok_or_else(|| format!("Invalid type '{kind}' of record {name}"))?;
-        let ttl = text(from, "TTL").and_then(|ttl| ttl.parse().ok()).filter(|ttl| *ttl <= i32::MAX as u32);
+        let alias = child(from, "AliasTarget").map(Alias::from_xml).transpose()?;
+        let ttl = if alias.is_some() { Some("60") } else { text(from, "TTL") };
+        let ttl = ttl.and_then(|ttl| ttl.parse().ok()).filter(|ttl| *ttl <= i32::MAX as u32);
         let ttl = ttl.ok_or_else(|| format!("Expected TTL between 0 and 2147483647 for {name}"))?;
         let mut values: Vec<String> = child(from, "ResourceRecords")
             .into_iter()
             .flat_map(|records| children(records, "ResourceRecord"))
             .map(|record| text(record, "Value").unwrap_or_default().to_owned())
             .collect();
-        if values.is_empty() {
+        if let Some(alias) = &alias {
+            if !values.is_empty() {
+                return Err(format!("{name} needs exactly one of [AliasTarget, all of [TTL, and ResourceRecords]]"));
+            }
+            values = alias.values();
+        } else if values.is_empty() {
             return Err(format!("{name} needs exactly one of [AliasTarget, all of [TTL, and ResourceRecords]]"));
         }
         if let Some(wrong) = values.iter().find(|value| RData::try_from_str(kind, value).is_err()) {
@@ -143,7 +199,16 @@ impl RecordSet {
         if identifier.is_some() == (policy == Policy::Simple) {
             return Err(format!("{name}: a SetIdentifier is needed with, and only with, a routing policy"));
         }
-        Ok(Self { name, kind, identifier, policy, ttl, values, check: text(from, "HealthCheckId").map(str::to_owned) })
+        Ok(Self {
+            name,
+            kind,
+            identifier,
+            policy,
+            ttl,
+            values,
+            check: text(from, "HealthCheckId").map(str::to_owned),
+            alias,
+        })
     }
 }
 
@@ -171,7 +236,7 @@ pub fn sort_key(name: &str, kind: &str, identifier: &str) -> (String, String, St
 
 /// A name in lower case, with the final dot.
 pub fn qualified(name: &str) -> String {
-    let mut name = name.to_ascii_lowercase();
+    let mut name = name.to_ascii_lowercase().replace("\\052", "*");
     if !name.ends_with('.') {
         name.push('.');
     }

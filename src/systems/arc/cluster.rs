@@ -45,6 +45,7 @@ impl Endpoint {
 
     fn state<'a>(&'a self, arn: &'a str) -> BoxFuture<'a, Result<bool, Fault>> {
         Box::pin(async move {
+            self.aws.logged_in(Call::Read).await?;
             let ask = self.client().await?.get_routing_control_state().routing_control_arn(arn);
             let sent = self.aws.ask(Call::Read, "GetRoutingControlState", ask.send());
             let answer = timeout(PATIENCE, sent).await.unwrap_or_else(|_| Err(self.late(Call::Read)))?;
@@ -58,6 +59,7 @@ impl Endpoint {
         overridden: &'a [String],
     ) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
+            self.aws.logged_in(Call::Mutation).await?;
             let ask = self.client().await?.update_routing_control_states();
             let ask = ask.set_update_routing_control_state_entries(Some(entries));
             let ask = ask.set_safety_rules_to_override((!overridden.is_empty()).then(|| overridden.to_vec()));

@@ -16,6 +16,7 @@ use crate::domain::system::{
 };
 use crate::domain::text::clean;
 use crate::systems::dns::addresses;
+use crate::systems::permits::{Need, On};
 use crate::systems::route53::served::{Served, by_value, look};
 use crate::systems::shell::quoted;
 
@@ -194,7 +195,9 @@ impl Step for Switch {
     async fn fitness(&self) -> Result<Fitness, Fault> {
         const ACTIONS: [&str; 2] =
             ["route53-recovery-cluster:GetRoutingControlState", "route53-recovery-cluster:UpdateRoutingControlStates"];
-        self.controls.permits.fitness(&ACTIONS).await
+        let on = |arn: &String| ACTIONS.map(|action| Need::new(action, On::Arn(arn.clone())));
+        let needs: Vec<Need> = self.controls.cluster.controls.values().flat_map(on).collect();
+        self.controls.permits.fitness(&needs).await
     }
 
     fn by_hand(&self) -> Vec<String> {

@@ -6,13 +6,18 @@
 
 use super::Rds;
 use super::database::{Database, Window};
-use crate::domain::backup::{BackupLook, BackupSpec};
+use super::snapshots::Origin;
+use crate::domain::backup::{BackupCopy, BackupLook, BackupSpec};
 use crate::domain::kinds::BackupKind;
 use crate::domain::system::{Fault, Guard};
-use crate::domain::time::Span;
+use crate::domain::time::{At, Span, seconds_between};
+use crate::systems::aws::told;
+
+/// Daily copies that are further behind were missed at least once.
+const BEHIND: Span = Span::secs(2 * 86_400);
 
 pub const KINDS: &[BackupKind] = &[
-    BackupKind { name: "rds.snapshots", title: "Daily automated snapshots", dated: true, params: &[] },
+    BackupKind { name: "rds.snapshots", title: "Daily snapshots, by RDS or by AWS Backup", dated: true, params: &[] },
     BackupKind { name: "rds.point-in-time", title: "The window of point-in-time recovery", dated: true, params: &[] },
 ];
 
@@ -29,13 +34,27 @@ impl Rds {
 
     async fn snapshots(&self) -> Result<BackupLook, Fault> {
         let writer = self.writer().await;
-        let (seen, copies, replicated) =
-            tokio::join!(writer.look(), writer.snapshots(), self.replica.replicated_backups(&self.primary.name));
-        let seen = seen?;
-        let mut look = BackupLook::of(copies?).at(writer.region.clone());
+        let other = self.other(writer);
+        let (seen, copies, elsewhere, replicated) = tokio::join!(
+            writer.look(),
+            writer.snapshots(&writer.name, Origin::Home),
+            other.snapshots(&writer.name, Origin::Elsewhere),
+            self.replica.replicated_backups(&self.primary.name)
+        );
+        let (seen, copies) = match (seen, copies, &elsewhere) {
+            (Ok(seen), Ok(copies), _) => (seen, copies),
+            // The database's region may be the one that is dark: what lies in the other one is seen all the same.
+            (Err(fault), ..) | (_, Err(fault), _) => return only_elsewhere(other, elsewhere, fault),
+        };
+        let newest = copies.iter().filter(|copy| copy.is_good()).map(|copy| copy.at).max();
+        let mut look = BackupLook::of(copies).at(writer.region.clone());
+        brought(&mut look, other, elsewhere, newest);
         // Replicated automated backups carry the snapshots over as well as the logs.
         match replicated {
-            Ok(there) => look.regions.extend(there.map(|_| self.replica.region.clone())),
+            Ok(Some(_)) if !look.regions.contains(&self.replica.region) => {
+                look.regions.push(self.replica.region.clone())
+            }
+            Ok(_) => {}
             Err(fault) => not_known(&mut look, &fault),
         }
         look.keeps = Some(days(seen.retention_days));
@@ -94,10 +113,42 @@ impl Rds {
     }
 }
 
+/// Copies that a rule of AWS Backup or somebody's job brought to the other region. Where there are none that is no fault: backups may be
+/// replicated in another way, or not at all.
+fn brought(look: &mut BackupLook, other: &Database, copies: Result<Vec<BackupCopy>, Fault>, newest_here: Option<At>) {
+    const NAME: &str = "copy-elsewhere";
+    let copies = match copies {
+        Ok(copies) => copies,
+        Err(fault) => {
+            look.partial = true;
+            look.guards.push(Guard::warn(NAME, format!("not known: {}", told(&fault))));
+            return;
+        }
+    };
+    let Some(newest) = copies.iter().filter(|copy| copy.is_good()).max_by_key(|copy| copy.at) else { return };
+    look.regions.push(other.region.clone());
+    let words = format!("the newest copy in {} holds {}", other.region, newest.at.strftime("%F %H:%MZ"));
+    let behind = newest_here.is_some_and(|here| seconds_between(newest.at, here) > BEHIND.as_secs_f64());
+    look.guards.push(match behind {
+        true => Guard::warn(NAME, format!("{words}: it is more than {BEHIND} behind what is kept at home")),
+        false => Guard::pass(NAME, words),
+    });
+}
+
+/// Nothing is told where the database lives.
+fn only_elsewhere(other: &Database, copies: Result<Vec<BackupCopy>, Fault>, fault: Fault) -> Result<BackupLook, Fault> {
+    let copies = copies.ok().filter(|copies| copies.iter().any(BackupCopy::is_good)).ok_or_else(|| fault.clone())?;
+    let mut look = BackupLook::of(copies).at(other.region.clone());
+    look.partial = true;
+    look.guards
+        .push(Guard::warn("home", format!("what is kept where the database lives is not known: {}", told(&fault))));
+    Ok(look)
+}
+
 /// Whether backups are replicated could not be learnt: the copies that were seen are seen all the same.
 fn not_known(look: &mut BackupLook, fault: &Fault) {
     look.partial = true;
-    look.guards.push(Guard::warn("replication", format!("not known: {}", fault.what)));
+    look.guards.push(Guard::warn("replication", format!("not known: {}", told(fault))));
 }
 
 fn days(days: i32) -> Span {

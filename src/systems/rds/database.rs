@@ -1,18 +1,18 @@
 //! One database: what the API of its region says of it, and whether it answers its clients.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_rds::Client;
-use aws_sdk_rds::types::{DbInstance, DbSnapshot, SourceType};
+use aws_sdk_rds::types::SourceType;
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::postgres;
-use crate::domain::backup::{BackupCopy, CopyState, copy};
-use crate::domain::health::Status;
+use super::greeting::{self, Engine, No};
+use super::seen::{Seen, seen};
+use super::snapshots;
+use crate::domain::backup::BackupCopy;
 use crate::domain::ids::RegionId;
 use crate::domain::system::Fault;
 use crate::domain::text::clean;
@@ -31,40 +31,6 @@ const TAKEN: &str = "DBInstanceAlreadyExists";
 /// The error of a call about an instance that is not there.
 const MISSING: &str = "DBInstanceNotFound";
 
-/// The API's words for the state of an instance in which it serves its clients; anything else is a state in between, or a failure.
-const SERVING: [&str; 6] = [
-    "available",
-    "backing-up",
-    "configuring-enhanced-monitoring",
-    "configuring-iam-database-auth",
-    "storage-config-upgrade",
-    "storage-optimization",
-];
-/// The words that begin a state which ends only when somebody does something.
-const FAILED: [&str; 6] = ["failed", "incompatible-", "inaccessible-", "restore-error", "stopped", "storage-full"];
-
-/// What the API says of a database.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    pub status: String,
-    pub zone: String,
-    /// Where the standby of a Multi-AZ instance is.
-    pub other_zone: Option<String>,
-    pub multi_az: bool,
-    /// Whom it follows.
-    pub source: Option<String>,
-    /// Why replication stands still, if the API says that it does.
-    pub broken: Option<String>,
-    pub endpoint: Option<String>,
-    /// Up to then the writer can be restored in its own region.
-    pub restorable: Option<At>,
-    pub retention_days: i32,
-    pub arn: Option<String>,
-    pub encrypted: bool,
-    /// What a replica ought to share with its source: engine, size, parameters.
-    pub traits: BTreeMap<&'static str, String>,
-}
-
 /// What is kept of a database in another region.
 #[derive(Clone, Debug)]
 pub struct Window {
@@ -74,35 +40,14 @@ pub struct Window {
     pub status: String,
 }
 
-impl Seen {
-    pub fn serves(&self) -> bool {
-        SERVING.contains(&self.status.as_str())
-    }
-
-    pub fn is_available(&self) -> bool {
-        self.status == "available"
-    }
-
-    pub fn health(&self) -> Status {
-        match () {
-            () if FAILED.iter().any(|word| self.status.starts_with(word)) => Status::Down,
-            () if self.serves() && self.broken.is_none() => Status::Healthy,
-            () => Status::Degraded,
-        }
-    }
-
-    /// `available, Multi-AZ us-east-1a + us-east-1b`
-    pub fn words(&self) -> String {
-        let zones = match (&self.other_zone, self.multi_az) {
-            (Some(other), _) => format!("Multi-AZ {} + {other}", self.zone),
-            (None, true) => format!("Multi-AZ {}", self.zone),
-            (None, false) => self.zone.clone(),
-        };
-        match &self.broken {
-            Some(why) => format!("{}, {zones}, replication {why}", self.status),
-            None => format!("{}, {zones}", self.status),
-        }
-    }
+/// How a database is reached by its clients.
+pub struct Port {
+    /// Where it takes connections, if not where the API says.
+    pub address: Option<String>,
+    /// Whether this host can reach it.
+    pub connect: bool,
+    /// What runs there, if the config says so.
+    pub engine: Option<Engine>,
 }
 
 /// A database, by its identifier in its region.
@@ -115,19 +60,30 @@ pub struct Database {
     address: Option<String>,
     /// Whether this host can reach it.
     connect: bool,
+    /// How it is spoken to, if not as the API says.
+    engine: Option<Engine>,
     client: OnceCell<Client>,
-    /// Where the API last said that it takes connections: when the API is silent, the port is what can still be tried.
-    endpoint: Mutex<Option<String>>,
+    /// Where the API last said that it takes connections, and what runs there: when the API is silent, the port is what can still be tried.
+    endpoint: Mutex<Option<(String, String)>>,
     /// For the API, and for the port.
     patience: [Patience; 2],
 }
 
 impl Database {
-    pub fn new(system: &str, name: &str, region: RegionId, aws: Aws, address: Option<String>, connect: bool) -> Self {
+    pub fn new(system: &str, name: &str, region: RegionId, aws: Aws, port: Port) -> Self {
         let (system, name) = (system.to_owned(), name.to_owned());
         let (client, endpoint) = (OnceCell::new(), Mutex::default());
         let patience = [Patience::new(LOOK), Patience::new(LOOK)];
-        Self { system, name, region, aws, address, connect, client, endpoint, patience }
+        let Port { address, connect, engine } = port;
+        Self { system, name, region, aws, address, connect, engine, client, endpoint, patience }
+    }
+
+    /// Waits for credentials as long as a look of `whole` has time for that.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub async fn logged_in_of(&self, whole: Duration) -> Result<(), Fault> {
+        self.aws.logged_in_of(whole).await
     }
 
     async fn client(&self) -> Result<&Client, Fault> {
@@ -143,15 +99,22 @@ impl Database {
     /// Whatever has another identifier in the same region.
     fn look_at<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Seen, Fault>> {
         Box::pin(async move {
+            // Whoever has no credentials does not learn that the API is silent.
+            self.aws.logged_in(Call::Read).await?;
             let looking = async {
                 let asked = self.client().await?.describe_db_instances().db_instance_identifier(name);
                 let answer = self.aws.ask(Call::Read, "DescribeDBInstances", asked.send()).await?;
-                let seen = answer.db_instances().first().map(seen);
+                let mut seen = answer.db_instances().first().map(seen);
                 // What the API tells of another is nothing about this one.
                 if name == self.name
-                    && let Some(endpoint) = seen.as_ref().and_then(|seen| seen.endpoint.clone())
+                    && let Some(seen) = &seen
+                    && let Some(endpoint) = &seen.endpoint
                 {
-                    *self.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint);
+                    let known = Some((endpoint.clone(), seen.engine.clone()));
+                    *self.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = known;
+                }
+                if let Some(cluster) = seen.as_mut().and_then(|seen| seen.cluster.as_mut()) {
+                    cluster.writes = self.writes_in(&cluster.name, name).await;
                 }
                 seen.ok_or_else(|| {
                     Fault::permanent(&self.system, format!("there is no database {name} in {}", self.region))
@@ -166,6 +129,24 @@ impl Database {
             patience.learn(wait, answer.as_ref().err().is_none_or(|fault| !is_silence(fault)));
             answer
         })
+    }
+
+    /// Whether the instance `name` is what `cluster` writes by, and that the one which its global cluster writes by; `None` when it is not told.
+    async fn writes_in(&self, cluster: &str, name: &str) -> Option<bool> {
+        let client = self.client().await.ok()?;
+        let asked = client.describe_db_clusters().db_cluster_identifier(cluster);
+        let answer = self.aws.ask(Call::Read, "DescribeDBClusters", asked.send()).await.ok()?;
+        let found = answer.db_clusters().first()?;
+        let member = found.db_cluster_members().iter().find(|it| it.db_instance_identifier() == Some(name))?;
+        if member.is_cluster_writer() != Some(true) {
+            return Some(false);
+        }
+        let answer =
+            self.aws.ask(Call::Read, "DescribeGlobalClusters", client.describe_global_clusters().send()).await.ok()?;
+        let mut members = answer.global_clusters().iter().flat_map(|it| it.global_cluster_members());
+        let own = members.find(|it| it.db_cluster_arn().is_some() && it.db_cluster_arn() == found.db_cluster_arn());
+        // One that is in no global cluster writes for itself.
+        own.map_or(Some(true), |own| own.is_writer())
     }
 
     /// As [`look`](Self::look); `None` when there is no database of that name.
@@ -190,20 +171,23 @@ impl Database {
     }
 
     /// Whether it answers a client. `None` when this host is not to try, or never learnt where.
-    pub fn answers<'a>(&'a self, seen: Option<&'a Seen>) -> BoxFuture<'a, Option<Result<(), String>>> {
+    pub fn answers<'a>(&'a self, seen: Option<&'a Seen>) -> BoxFuture<'a, Option<Result<(), No>>> {
         Box::pin(async move {
-            let told = || seen.and_then(|seen| seen.endpoint.clone());
-            let known = || self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            match self.address.clone().or_else(told).or_else(known).filter(|_| self.connect) {
-                Some(address) => {
-                    let [_, patience] = &self.patience;
-                    let wait = patience.now();
-                    let answer = postgres::answers(&address, wait.long).await;
-                    patience.learn(wait, answer.is_ok());
-                    Some(answer)
-                }
-                None => None,
-            }
+            let known = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let told = seen.and_then(|seen| Some((seen.endpoint.clone()?, seen.engine.clone()))).or(known);
+            let address = self.address.clone().or_else(|| told.as_ref().map(|(endpoint, _)| endpoint.clone()));
+            let address = address.filter(|_| self.connect)?;
+            let engine = match (self.engine, told) {
+                (Some(engine), _) => engine,
+                // How one greets that is not known here, nobody can tell.
+                (None, Some((_, word))) if !word.is_empty() => Engine::of(&word)?,
+                (None, _) => Engine::by_port(&address),
+            };
+            let [_, patience] = &self.patience;
+            let wait = patience.now();
+            let answer = greeting::answers(engine, &address, wait.long).await;
+            patience.learn(wait, !matches!(answer, Err(No::Silent(_))));
+            Some(answer)
         })
     }
 
@@ -228,26 +212,31 @@ impl Database {
         })
     }
 
-    /// Its automated snapshots.
+    /// The snapshots of the instance `of` in this region: taken here, or brought here from another region. Read to the end.
     ///
     /// # Errors
     /// When the API does not answer, or refuses.
-    pub fn snapshots(&self) -> BoxFuture<'_, Result<Vec<BackupCopy>, Fault>> {
+    pub fn snapshots<'a>(
+        &'a self,
+        of: &'a str,
+        from: snapshots::Origin,
+    ) -> BoxFuture<'a, Result<Vec<BackupCopy>, Fault>> {
         Box::pin(async move {
-            let asked = self.client().await?.describe_db_snapshots().db_instance_identifier(&self.name);
-            let asked = asked.snapshot_type("automated");
-            let answer = self.aws.ask(Call::Read, "DescribeDBSnapshots", asked.send()).await?;
-            let told = |it: &DbSnapshot| {
-                let at = it.snapshot_create_time().and_then(moment)?;
-                let size = it.allocated_storage().and_then(|size| u64::try_from(size).ok()).map(|size| size << 30);
-                Some(copy(
-                    at,
-                    state(it.status().unwrap_or_default()),
-                    it.db_snapshot_identifier().unwrap_or_default(),
-                    size,
-                ))
-            };
-            Ok(answer.db_snapshots().iter().filter_map(told).collect())
+            let mut found = Vec::new();
+            for kind in from.kinds() {
+                let mut marker = None;
+                loop {
+                    let asked = self.client().await?.describe_db_snapshots().db_instance_identifier(of);
+                    let asked = asked.snapshot_type(*kind).set_marker(marker);
+                    let answer = self.aws.ask(Call::Read, "DescribeDBSnapshots", asked.send()).await?;
+                    found.extend(answer.db_snapshots().iter().filter_map(|it| from.told(it, kind, &self.region)));
+                    marker = answer.marker().filter(|it| !it.is_empty()).map(str::to_owned);
+                    if marker.is_none() {
+                        break;
+                    }
+                }
+            }
+            Ok(found)
         })
     }
 
@@ -348,87 +337,9 @@ fn look_again(fault: Fault) -> Fault {
     Fault::ambiguous(fault.system, fault.what).means("it may be under way already").next("Mayday looks at it again")
 }
 
-fn seen(it: &DbInstance) -> Seen {
-    let text = |text: Option<&str>| clean(text.unwrap_or_default());
-    let stuck = it.status_infos().iter().find(|info| info.normal() == Some(false));
-    let endpoint = it.endpoint().and_then(|at| Some(format!("{}:{}", at.address()?, at.port()?)));
-    Seen {
-        status: text(it.db_instance_status()),
-        zone: text(it.availability_zone()),
-        other_zone: it.secondary_availability_zone().map(clean),
-        multi_az: it.multi_az().unwrap_or(false),
-        source: it.read_replica_source_db_instance_identifier().map(clean).filter(|source| !source.is_empty()),
-        broken: stuck.map(|info| text(info.status().or(info.message()))),
-        endpoint,
-        restorable: it.latest_restorable_time().and_then(moment),
-        retention_days: it.backup_retention_period().unwrap_or(0),
-        arn: it.db_instance_arn().map(clean),
-        encrypted: it.storage_encrypted().unwrap_or(false),
-        traits: traits(it),
-    }
-}
-
-fn traits(it: &DbInstance) -> BTreeMap<&'static str, String> {
-    let group = it.db_parameter_groups().first().and_then(|group| group.db_parameter_group_name());
-    let storage = it.allocated_storage().map(|size| format!("{size} GiB"));
-    let said = [
-        ("engine", it.engine().map(clean)),
-        ("engine version", it.engine_version().map(clean)),
-        ("instance class", it.db_instance_class().map(clean)),
-        ("parameter group", group.map(clean)),
-        ("storage", storage),
-    ];
-    said.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
-}
-
-/// The API's words for a snapshot; what it does not say is still being made.
-fn state(status: &str) -> CopyState {
-    match status {
-        "available" => CopyState::Good,
-        "failed" => CopyState::Failed,
-        _ => CopyState::Running,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn seen(status: &str) -> Seen {
-        let (zone, status) = ("us-east-1a".to_owned(), status.to_owned());
-        let (other_zone, source, broken, endpoint, restorable) = (None, None, None, None, None);
-        let traits = BTreeMap::new();
-        Seen {
-            status,
-            zone,
-            other_zone,
-            multi_az: false,
-            source,
-            broken,
-            endpoint,
-            restorable,
-            retention_days: 7,
-            arn: None,
-            encrypted: true,
-            traits,
-        }
-    }
-
-    #[test]
-    fn a_state_that_nobody_listed_is_neither_well_nor_down() {
-        let cases = [
-            ("available", Status::Healthy),
-            ("backing-up", Status::Healthy),
-            ("modifying", Status::Degraded),
-            ("rebooting", Status::Degraded),
-            ("a word of next year's", Status::Degraded),
-            ("incompatible-network", Status::Down),
-            ("stopped", Status::Down),
-        ];
-        for (word, health) in cases {
-            assert_eq!(seen(word).health(), health, "{word}");
-        }
-    }
 
     #[test]
     fn a_call_that_does_not_fit_the_state_is_looked_at_again() {

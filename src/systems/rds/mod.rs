@@ -1,12 +1,30 @@
 //! Amazon RDS: a database with a standby in another zone of its region, and a read replica in the other region.
 //!
 //! The API of each region is asked for itself, and both at once: a dark region costs a bounded wait and hides nothing of the other.
+//!
+//! What an installation can look like:
+//!
+//! | installation | Mayday |
+//! |---|---|
+//! | PostgreSQL, MySQL, MariaDB, SQL Server, Oracle; any port | supported: `rds.connect` speaks the first words of each; nobody logs in |
+//! | Db2 | the API is believed; `rds.connect` is unknown: "how its engine greets" is not known |
+//! | a host that MySQL has blocked or does not know | unknown, "refused"; the writer counts as alive |
+//! | a server that takes no more clients (`1040`) | down for clients, and alive for a promotion |
+//! | Multi-AZ instance, cross-region replica, either encrypted | supported; a `kms_key` of another region is refused by a guard |
+//! | an encrypted replica across regions of `aws-cn` or `aws-us-gov` | refused by a guard: it wants a signed URL |
+//! | a member of an Aurora cluster or of a Multi-AZ cluster, also of a global one | watched, with who writes by DescribeDBClusters and DescribeGlobalClusters; every step is refused: "is a member of the Aurora cluster …" |
+//! | snapshots of RDS, of AWS Backup, and copies of either in the other region | counted; those made by hand at home are not |
+//! | automated backups replicated to the other region | counted |
+//! | hundreds of snapshots | read to the end |
+//! | RDS Proxy, custom endpoints | set `address` and `replica_address` |
 
 mod backups;
 mod database;
+mod greeting;
 mod lag;
-mod postgres;
 mod probes;
+mod seen;
+mod snapshots;
 mod steps;
 mod survey;
 
@@ -14,8 +32,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use self::database::{Database, Seen};
+use self::database::{Database, Port};
+use self::greeting::{ENGINES, Engine};
 use self::lag::LagMetric;
+use self::seen::Seen;
 use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
@@ -56,6 +76,11 @@ pub static KIND: SystemKind = SystemKind {
             "true",
             "whether this host can reach the databases' ports; without that only the API can be believed",
         ),
+        Param::optional(
+            "engine",
+            ParamType::Choice(ENGINES),
+            "what runs there; what the API says, or else by the port, when left out",
+        ),
         Param::optional("address", ParamType::Address, "where the database takes connections; the API's when left out"),
         Param::optional("replica_address", ParamType::Address, "the same for the replica"),
         Param::optional("endpoint_url", ParamType::Url, "an endpoint of RDS other than AWS's own"),
@@ -78,7 +103,11 @@ pub static KIND: SystemKind = SystemKind {
     ],
     probes: &[
         ProbeKind { name: "rds.instance", title: "What the API says of the database", params: &[WHICH] },
-        ProbeKind { name: "rds.connect", title: "The database answers a PostgreSQL client", params: &[WHICH] },
+        ProbeKind {
+            name: "rds.connect",
+            title: "The database answers a client in the words of its engine",
+            params: &[WHICH],
+        },
     ],
     steps: &[
         StepKind {
@@ -152,10 +181,12 @@ impl Factory for RdsFactory {
         let region = params.opt_text("primary_region").map_or_else(|| around.estate.primary(), RegionId::from);
         let replica_region = params.opt_text("replica_region").map_or_else(|| around.estate.standby(), RegionId::from);
         let connect = params.flag("connect");
+        let engine = params.opt_text("engine").and_then(Engine::of);
         let database = |name: &str, region: &RegionId, prefix: &str| -> Result<Database, Fault> {
             let aws = Aws::new(spec, region.as_str(), params.opt_text(&format!("{prefix}endpoint_url")));
             let address = params.opt_text(&format!("{prefix}address")).map(str::to_owned);
-            Ok(Database::new(spec.id.as_str(), params.text(name)?, region.clone(), aws, address, connect))
+            let port = Port { address, connect, engine };
+            Ok(Database::new(spec.id.as_str(), params.text(name)?, region.clone(), aws, port))
         };
         let replica = database("replica", &replica_region, "replica_")?;
         let cloudwatch = Aws::new(spec, replica_region.as_str(), params.opt_text("cloudwatch_endpoint_url"));

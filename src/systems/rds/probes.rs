@@ -7,12 +7,19 @@ use tokio::time::timeout;
 
 use super::Rds;
 use super::database::Database;
+use super::greeting::No;
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
+use crate::systems::aws::told as told_of;
 
 impl Rds {
     pub async fn probe(&self, spec: &ProbeSpec) -> Reading {
         let (started, database) = (Instant::now(), self.of_side(spec));
+        if spec.kind == "rds.instance"
+            && let Err(fault) = database.logged_in_of(spec.timeout.0).await
+        {
+            return Reading::unknown(told_of(&fault)).took(started.elapsed());
+        }
         // A little sooner than the caller, who takes silence for a target that is down.
         let patience = spec.timeout.0.mul_f64(0.9);
         let reading = match spec.kind.as_str() {
@@ -33,7 +40,7 @@ impl Rds {
 async fn told(database: &Database) -> Reading {
     match database.look().await {
         Ok(seen) => Reading::new(seen.health(), seen.words()),
-        Err(fault) => Reading::unknown(fault.what),
+        Err(fault) => Reading::unknown(told_of(&fault)),
     }
 }
 
@@ -45,7 +52,10 @@ async fn asked(database: &Database) -> Reading {
     };
     match answer {
         Some(Ok(())) => Reading::healthy(format!("{} answers a client", database.name)),
-        Some(Err(why)) => Reading::down(why),
-        None => Reading::unknown("where it takes connections is not known, or `connect = false`"),
+        Some(Err(No::Refused(why))) => Reading::unknown(format!("refused: {why}")),
+        Some(Err(No::Silent(why) | No::Full(why))) => Reading::down(why),
+        None => {
+            Reading::unknown("where it takes connections is not known, or how its engine greets, or `connect = false`")
+        }
     }
 }

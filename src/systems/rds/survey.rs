@@ -1,16 +1,19 @@
 //! Members, roles, lag and the recovery point.
 
 use super::Rds;
-use super::database::{Database, Seen};
+use super::database::Database;
+use super::greeting::No;
+use super::seen::{Cluster, Seen};
 use crate::domain::health::Status;
 use crate::domain::recovery::{Lag, Member, Role, Survey};
 use crate::domain::system::Fault;
 use crate::domain::time::{At, Span, seconds_between};
+use crate::systems::aws::told;
 
 /// A database as its API and its clients see it.
 struct Sight {
     seen: Result<Seen, Fault>,
-    answers: Option<Result<(), String>>,
+    answers: Option<Result<(), No>>,
 }
 
 impl Sight {
@@ -26,7 +29,8 @@ impl Sight {
 
     fn status(&self) -> Status {
         match (&self.answers, &self.seen) {
-            (Some(Err(_)), _) => Status::Down,
+            (Some(Err(No::Silent(_) | No::Full(_))), _) => Status::Down,
+            (Some(Err(No::Refused(_))), Err(_)) => Status::Unknown,
             (_, Ok(seen)) => seen.health(),
             (Some(Ok(())), Err(_)) => Status::Healthy,
             (None, Err(_)) => Status::Unknown,
@@ -35,10 +39,10 @@ impl Sight {
 
     fn words(&self) -> String {
         match (&self.seen, &self.answers) {
-            (Ok(seen), Some(Err(why))) => format!("{}; {why}", seen.words()),
+            (Ok(seen), Some(Err(no))) => format!("{}; {}", seen.words(), no.words()),
             (Ok(seen), _) => seen.words(),
-            (Err(fault), Some(Ok(()))) => format!("answers clients; {}", fault.what),
-            (Err(fault), _) => fault.what.clone(),
+            (Err(fault), Some(Ok(()))) => format!("answers clients; {}", told(fault)),
+            (Err(fault), _) => told(fault),
         }
     }
 }
@@ -47,12 +51,15 @@ impl Rds {
     pub async fn survey(&self) -> Survey {
         let (primary, replica) = tokio::join!(Sight::of(&self.primary), Sight::of(&self.replica));
         // Only the API says who follows; a primary that it is silent about has been the writer so far.
-        let follows = |sight: &Sight| sight.seen.as_ref().is_ok_and(|seen| seen.source.is_some());
+        let follows = |sight: &Sight| sight.seen.as_ref().is_ok_and(Seen::follows);
         let (copy, sight, writer) = match follows(&primary) && !follows(&replica) {
             true => (&self.primary, &primary, &replica),
             false => (&self.replica, &replica, &primary),
         };
         let mut notes = Vec::new();
+        for (database, sight) in [(&self.primary, &primary), (&self.replica, &replica)] {
+            notes.extend(sight.seen.as_ref().ok().and_then(|seen| seen.clustered(&database.name)));
+        }
         let lag = self.lag_of(copy).newest().await.unwrap_or_else(|fault| {
             notes.push(format!("ReplicaLag is unknown: {}", fault.what));
             None
@@ -72,7 +79,8 @@ impl Rds {
 /// The part a database plays; `silent` when its API does not say.
 fn role(sight: &Sight, silent: Role) -> Role {
     match &sight.seen {
-        Ok(Seen { source: Some(_), .. }) => Role::Replica,
+        Ok(Seen { cluster: Some(Cluster { writes: None, .. }), .. }) => Role::Unknown,
+        Ok(seen) if seen.follows() => Role::Replica,
         Ok(seen) if seen.serves() => Role::Writer,
         Ok(_) if silent == Role::Writer => Role::Writer,
         Ok(_) => Role::Other,

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::records::{Division, change_batch};
+use super::target::FAMILY;
 use super::zone::Zone;
 use crate::domain::system::Fault;
 use crate::systems::shell::quoted;
@@ -26,9 +27,14 @@ pub fn kept<T: DeserializeOwned>(zone: &Zone, pre_image: &Value) -> Result<T, Fa
 }
 
 /// Commands that shift, wait and look. With a preview at hand the batch is its exact change; without one it is made of what is there.
-pub fn shift(zone: &Zone, name: &str, kind: &str, division: &Division) -> Vec<String> {
-    let seen = zone.remembered(name, kind).and_then(|from| Some((division.of(&from).ok()?, from)));
-    let (id, name) = (quoted(&zone.id), name.trim_end_matches('.'));
+pub fn shift(zone: &Zone, name: &str, kind: Option<&str>, division: &Division) -> Vec<String> {
+    let remembered = |kind: &str| zone.remembered(name, kind).and_then(|from| Some((division.of(&from).ok()?, from)));
+    let kinds = kind.map_or_else(|| FAMILY.to_vec(), |kind| vec![kind]);
+    let all: Vec<_> = kinds.iter().filter_map(|kind| remembered(kind)).collect();
+    let seen =
+        all.into_iter().reduce(|(to, from), (more_to, more_from)| ([to, more_to].concat(), [from, more_from].concat()));
+    // Without a look it is the address that most clients ask for.
+    let (kind, id, name) = (kind.unwrap_or("A"), quoted(&zone.id), name.trim_end_matches('.'));
     let mut lines = vec![format!("# {name} {kind}: send clients to {}", division.to)];
     match seen {
         Some((to, from)) => {
@@ -36,8 +42,15 @@ pub fn shift(zone: &Zone, name: &str, kind: &str, division: &Division) -> Vec<St
             lines.push(format!("{:#}", change_batch(&from, &to)));
             lines.push("END".into());
         }
+        None if !division.values.is_empty() => {
+            let value = division.values.get(&division.to).map_or("its value", String::as_str);
+            lines.push(format!(
+                "# a simple record: look at the preview (`p`) for the exact batch; it replaces what is there by {value}"
+            ));
+            return lines;
+        }
         None => {
-            let query = format!("ResourceRecordSets[?Name=='{name}.' && Type=='{kind}']");
+            let query = format!("ResourceRecordSets[?Name=='{}.' && Type=='{kind}']", name.replace('*', "\\052"));
             lines.push(format!(
                 "aws route53 list-resource-record-sets --hosted-zone-id {id} --query {} > before.json",
                 quoted(&query)

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::by_hand;
+use super::guards::CONTROL_PLANE;
 use super::records::RecordSet;
-use super::shift::{CONTROL_PLANE, values};
 use super::zone::{Said, Zone};
 use crate::domain::plan::StepSpec;
 use crate::domain::system::{
@@ -18,6 +18,7 @@ use crate::domain::system::{
 use crate::domain::text::clean;
 use crate::systems::aws::Call;
 use crate::systems::dns::ask::Reply;
+use crate::systems::permits::{Need, On};
 use crate::systems::shell::quoted;
 
 /// The words of the parameter `state`.
@@ -176,7 +177,7 @@ impl Step for Force {
             });
         }
         // Forced down, it must not be answered by any server that speaks.
-        let gone = values(&self.set().await?).await;
+        let gone = self.zone.values(&self.set().await?).await;
         Ok(without(&gone, &self.identifier, &self.zone.ask_servers(&self.name, &self.kind).await?))
     }
 
@@ -202,7 +203,9 @@ impl Step for Force {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.zone.permits.fitness(&["route53:UpdateHealthCheck", "route53:GetHealthCheck"]).await
+        let needs =
+            ["route53:UpdateHealthCheck", "route53:GetHealthCheck"].map(|action| Need::new(action, On::HealthChecks));
+        self.zone.permits.fitness(&needs).await
     }
 
     fn by_hand(&self) -> Vec<String> {

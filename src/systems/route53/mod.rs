@@ -1,14 +1,36 @@
 //! Route 53: where clients are sent. Changes are compared and swapped, and believed only when the zone's own name servers say so.
+//!
+//! What an installation can look like:
+//!
+//! | installation | Mayday |
+//! |---|---|
+//! | weighted and failover records, with or without health checks | read and shifted |
+//! | A, AAAA and HTTPS of one name | shifted together; one that cannot be is told by the guard `other-types` |
+//! | many names, several zones in one step (`records`, `zones`) | one batch for each zone; a failure after the first is "the change of … was sent" |
+//! | simple records and simple aliases | swapped for the value of the region (`values`, `alias_zones`); refused without: "say in `values` what it holds" |
+//! | aliases to load balancers, CloudFront, other records | shifted; where their addresses cannot be resolved from here, Route 53's INSYNC counts, with a note |
+//! | `EvaluateTargetHealth` | counts as a health check; its state is not told by the API |
+//! | latency, geolocation, geoproximity, IP-based, multivalue, traffic policies | read; shifting is refused: "Route 53 chooses for each client, and there is nothing to shift" |
+//! | wildcards, names with octal escapes, upper case | found |
+//! | private zones | shifted with `name_servers` set; refused without by a guard: nobody could see what clients are told |
+//! | name servers that refuse this host | refused by a guard |
+//! | GetChange refused or throttled | "changed; verified by the name servers" |
+//! | more than 1000 changes in one zone | refused: "make several steps" |
+//! | `aws-cn`, `aws-us-gov` | supported: the control plane is that of the estate's partition |
 
 mod by_hand;
 mod force;
+mod guards;
 mod health;
+mod names;
 mod object;
 mod records;
 pub(in crate::systems) mod served;
 mod shift;
+mod target;
 mod zone;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,10 +38,11 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use self::force::{Force, STATES};
+use self::guards::CONTROL_PLANE;
 use self::health::Health;
 use self::object::{Object, Switch};
 use self::records::RecordSet;
-use self::shift::{CONTROL_PLANE, Shift};
+use self::shift::{Shift, Zones};
 use self::zone::Zone;
 use crate::domain::estate::{Estate, ProbeSpec, SystemSpec};
 use crate::domain::health::{Reading, Status};
@@ -28,7 +51,7 @@ use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 use crate::domain::text::clean;
-use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY, is_silence, reading};
+use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY, is_silence, partition, reading};
 use crate::systems::permits::{IAM_ENDPOINT_URL, IAM_WAY, Permits, STS_ENDPOINT_URL};
 
 const RECORD: Param = Param::required("record", ParamType::Text, "the name whose record sets are meant");
@@ -60,7 +83,16 @@ pub static KIND: SystemKind = SystemKind {
     ],
     params: &[
         Param::required("hosted_zone", ParamType::Text, "the id of the hosted zone"),
-        Param::default("signing_region", ParamType::Text, CONTROL_PLANE, "the region that requests are signed for"),
+        Param::optional(
+            "signing_region",
+            ParamType::Text,
+            "the region that requests are signed for; where the control plane of the estate's partition lives when left out",
+        ),
+        Param::optional(
+            "zones",
+            ParamType::Map,
+            "other hosted zones whose names a step may move with those of this one: the id of each by its name",
+        ),
         Param::optional("endpoint_url", ParamType::Url, "an endpoint other than AWS's own"),
         Param::optional(
             "name_servers",
@@ -107,13 +139,32 @@ pub static KIND: SystemKind = SystemKind {
     steps: &[
         StepKind {
             name: "route53.shift",
-            title: "Send clients to another region by weights or failover roles",
+            title: "Send clients to another region by weights, failover roles or the values of simple records",
             role: StepRole::Traffic,
             undo: Undo::Revert,
             instead: "",
             params: &[
-                RECORD,
-                TYPE,
+                Param::optional("record", ParamType::Text, "the name whose record sets are meant"),
+                Param::optional(
+                    "records",
+                    ParamType::List,
+                    "more names, of this zone or of one of `zones`, moved in the same step",
+                ),
+                Param::optional(
+                    "type",
+                    ParamType::Text,
+                    "the type of record; A, AAAA and HTTPS of a name together, or its CNAME, when left out",
+                ),
+                Param::optional(
+                    "values",
+                    ParamType::Map,
+                    "what a simple record holds for each region: values parted by commas, or the name that an alias stands for",
+                ),
+                Param::optional(
+                    "alias_zones",
+                    ParamType::Map,
+                    "the hosted zone of what an alias stands for, for each region",
+                ),
                 Param::optional(
                     "to",
                     ParamType::Text,
@@ -163,7 +214,8 @@ impl Factory for Route53Factory {
 
     fn connect(&self, spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
         let params = &spec.params;
-        let region = params.opt_text("signing_region").unwrap_or(CONTROL_PLANE);
+        let plane = partition::of(around.estate.primary().as_str()).route53;
+        let region = params.opt_text("signing_region").unwrap_or(plane);
         let aws = Aws::new(spec, region, params.opt_text("endpoint_url"));
         let permits = Permits::new(spec, around.estate.standby().as_str());
         let id = sound_zone(spec.id.as_str(), params.text("hosted_zone")?)?;
@@ -172,9 +224,20 @@ impl Factory for Route53Factory {
             return Err(Fault::permanent(spec.id.as_str(), format!("`{}` is no name server", clean(wrong)))
                 .next("write every one of `name_servers` as host or host:port"));
         }
-        let zone = Arc::new(Zone::new(spec.id.as_str(), id, aws, permits, servers, answers));
+        let zone = Arc::new(Zone::new(spec.id.as_str(), id, aws, permits, servers.clone(), answers));
+        let mut others = Vec::new();
+        for (name, id) in params.map("zones") {
+            let id = sound_zone(spec.id.as_str(), &id)?.to_owned();
+            let (aws, permits) = (
+                Aws::new(spec, region, params.opt_text("endpoint_url")),
+                Permits::new(spec, around.estate.standby().as_str()),
+            );
+            let other = Zone::new(spec.id.as_str(), &id, aws, permits, servers.clone(), BTreeMap::new());
+            others.push((name, Arc::new(other)));
+        }
+        let zones = Zones { own: zone.clone(), others };
         let switch = Switch::new(spec, &around.estate).map(Arc::new);
-        Ok(Arc::new(Route53 { zone, switch, estate: around.estate.clone() }))
+        Ok(Arc::new(Route53 { zone, zones, switch, estate: around.estate.clone() }))
     }
 }
 
@@ -200,6 +263,7 @@ fn is_server(text: &str) -> bool {
 
 struct Route53 {
     zone: Arc<Zone>,
+    zones: Zones,
     /// The object that sends clients away, if the estate has one.
     switch: Option<Arc<Switch>>,
     estate: Arc<Estate>,
@@ -228,6 +292,7 @@ impl Route53 {
     /// not down.
     async fn look(&self, spec: &ProbeSpec) -> Result<Reading, Fault> {
         let (name, kind) = (spec.params.text("record")?, spec.params.opt_text("type").unwrap_or("A"));
+        self.zone.aws.logged_in_of(spec.timeout.0).await?;
         // Half of the probe's time: name servers have to be asked in what is left.
         let sets = match timeout(spec.timeout.0 / 2, self.zone.records(name, kind)).await {
             Ok(Ok(sets)) => sets,
@@ -262,7 +327,8 @@ fn judge(seen: &[(RecordSet, Option<Health>)], expect: Option<&str>) -> Reading 
         return Reading::down("there is no such record set");
     }
     let words = |(set, health): &(RecordSet, Option<Health>)| {
-        let health = health.as_ref().map_or_else(|| "no health check".to_owned(), |health| health.status().to_string());
+        let unchecked = || if set.evaluates() { "its target's own health" } else { "no health check" }.to_owned();
+        let health = health.as_ref().map_or_else(unchecked, |health| health.status().to_string());
         format!("{} {} {health}", set.identifier(), set.policy())
     };
     let detail = clean(&seen.iter().map(words).collect::<Vec<_>>().join("; "));
@@ -293,7 +359,7 @@ impl System for Route53 {
 
     fn step(&self, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
         match spec.kind.as_str() {
-            "route53.shift" => Ok(Arc::new(Shift::new(self.zone.clone(), self.estate.clone(), spec)?)),
+            "route53.shift" => Ok(Arc::new(Shift::new(&self.zones, self.estate.clone(), spec)?)),
             "route53.standby-object" => {
                 let lacks = || {
                     let what = format!("{} has no `object_bucket` and `object_key`", self.zone.system);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::by_hand;
-use super::shift::{health_guard, name_server_guard};
+use super::guards::{health_guard, name_server_guard};
 use super::zone::Zone;
 use crate::domain::estate::{Estate, SystemSpec};
 use crate::domain::ids::RegionId;
@@ -23,6 +23,7 @@ use crate::domain::system::{
 use crate::domain::text::clean;
 use crate::domain::time::{At, Span, seconds_between};
 use crate::systems::aws::{Aws, is_silence};
+use crate::systems::permits::{Need, On};
 use crate::systems::s3::bucket::{Bucket, age};
 use crate::systems::shell::quoted;
 
@@ -279,7 +280,9 @@ impl Step for Object {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.zone.permits.fitness(&["s3:PutObject", "s3:DeleteObject", "s3:GetObject"]).await
+        let on = On::Bucket { name: self.switch.bucket.name.clone(), key: Some(self.switch.key.clone()) };
+        let needs = ["s3:PutObject", "s3:DeleteObject", "s3:GetObject"].map(|action| Need::new(action, on.clone()));
+        self.zone.permits.fitness(&needs).await
     }
 
     fn by_hand(&self) -> Vec<String> {

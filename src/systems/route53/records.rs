@@ -1,12 +1,15 @@
 //! Record sets as Mayday keeps them: in the journal they look like the change batches of the `aws` command, so that a pre-image can
 //! be replayed by hand.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_route53::types::{
     AliasTarget, Change, ChangeAction, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover, RrType,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::names::plain;
 use crate::domain::text::clean;
 
 /// The record sets of one name and type: what a shift changes as one.
@@ -31,6 +34,9 @@ pub struct RecordSet {
     pub alias_target: Option<Alias>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_check_id: Option<String>,
+    /// What decides that is neither a weight nor a role, as people say it: it is read, and never changed.
+    #[serde(skip)]
+    pub other: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,27 +59,13 @@ const SECONDARY: &str = "SECONDARY";
 
 impl RecordSet {
     /// Takes over what Route 53 lists.
-    ///
-    /// # Errors
-    /// Why a record set like this cannot be shifted: what is not kept here could not be restored.
-    pub fn read(set: &ResourceRecordSet) -> Result<Self, String> {
-        let foreign = [
-            ("latency routing", set.region.is_some()),
-            ("geolocation routing", set.geo_location.is_some()),
-            ("geoproximity routing", set.geo_proximity_location.is_some()),
-            ("IP-based routing", set.cidr_routing_config.is_some()),
-            ("multivalue answers", set.multi_value_answer.is_some()),
-            ("a traffic policy", set.traffic_policy_instance_id.is_some()),
-        ];
-        if let Some((what, _)) = foreign.iter().find(|(_, used)| *used) {
-            return Err(format!("{} uses {what}, which Mayday does not shift", clean(&set.name)));
-        }
+    pub fn read(set: &ResourceRecordSet) -> Self {
         let alias = set.alias_target.as_ref().map(|alias| Alias {
             hosted_zone_id: alias.hosted_zone_id.clone(),
             dns_name: alias.dns_name.clone(),
             evaluate_target_health: alias.evaluate_target_health,
         });
-        Ok(Self {
+        Self {
             name: set.name.clone(),
             r#type: set.r#type.as_str().to_owned(),
             set_identifier: set.set_identifier.clone(),
@@ -83,7 +75,8 @@ impl RecordSet {
             resource_records: set.resource_records().iter().map(|it| Record { value: it.value.clone() }).collect(),
             alias_target: alias,
             health_check_id: set.health_check_id.clone(),
-        })
+            other: other(set),
+        }
     }
 
     fn to_sdk(&self) -> Result<ResourceRecordSet, String> {
@@ -129,7 +122,29 @@ impl RecordSet {
         match (self.weight, &self.failover) {
             (Some(weight), _) => format!("weight {weight}"),
             (None, Some(failover)) => clean(failover),
-            (None, None) => "simple".into(),
+            (None, None) => self.other.clone().unwrap_or_else(|| "simple".into()),
+        }
+    }
+
+    /// Whether Route 53 itself looks at what it leads to, instead of a health check.
+    pub fn evaluates(&self) -> bool {
+        self.alias_target.as_ref().is_some_and(|alias| alias.evaluate_target_health)
+    }
+
+    /// Whether nothing but its one value decides where clients go.
+    fn is_simple(&self) -> bool {
+        self.set_identifier.is_none() && self.weight.is_none() && self.failover.is_none() && self.other.is_none()
+    }
+
+    /// The value that people see: of an alias what it stands for.
+    fn value(&self) -> String {
+        match &self.alias_target {
+            Some(alias) => plain(&alias.dns_name),
+            None => {
+                let mut values: Vec<String> = self.resource_records.iter().map(|it| plain(&it.value)).collect();
+                values.sort();
+                values.join(",")
+            }
         }
     }
 
@@ -144,14 +159,39 @@ impl RecordSet {
     }
 }
 
+/// What decides where clients go, when that is neither a weight nor a role.
+fn other(set: &ResourceRecordSet) -> Option<String> {
+    let place = |geo: &aws_sdk_route53::types::GeoLocation| {
+        let part = [&geo.subdivision_code, &geo.country_code, &geo.continent_code].into_iter().flatten().next();
+        part.map_or_else(String::new, |part| format!(" {}", clean(part)))
+    };
+    match () {
+        () if set.region.is_some() => {
+            Some(format!("latency routing {}", set.region.as_ref().map_or("", |region| region.as_str())))
+        }
+        () if set.geo_location.is_some() => {
+            Some(format!("geolocation routing{}", set.geo_location.as_ref().map(place).unwrap_or_default()))
+        }
+        () if set.geo_proximity_location.is_some() => Some("geoproximity routing".into()),
+        () if set.cidr_routing_config.is_some() => Some("IP-based routing".into()),
+        () if set.multi_value_answer.is_some() => Some("multivalue answers".into()),
+        () if set.traffic_policy_instance_id.is_some() => Some("a traffic policy".into()),
+        () => None,
+    }
+}
+
 /// How traffic is divided after a shift.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Division {
     /// The set identifier that gets the traffic.
     pub to: String,
     /// Its weight, and that of all others, where the policy is by weights.
     pub weight: i64,
     pub rest: i64,
+    /// What a simple record holds for each region: values parted by commas, or the name that an alias stands for.
+    pub values: BTreeMap<String, String>,
+    /// The hosted zone of what an alias stands for, for each region.
+    pub alias_zones: BTreeMap<String, String>,
 }
 
 impl Division {
@@ -160,6 +200,17 @@ impl Division {
     /// # Errors
     /// Why this group cannot be divided so.
     pub fn of(&self, group: &[RecordSet]) -> Result<Group, String> {
+        if let Some(set) = group.iter().find(|set| set.other.is_some()) {
+            return Err(format!(
+                "it uses {}: Route 53 chooses for each client, and there is nothing to shift; force the health check of the region that is left",
+                set.policy()
+            ));
+        }
+        if let [set] = group
+            && set.is_simple()
+        {
+            return self.of_simple(set).map(|set| vec![set]);
+        }
         let identifiers: Vec<String> = group.iter().map(|set| clean(set.identifier())).collect();
         if !group.iter().any(|set| set.identifier() == self.to) {
             return Err(match group.len() {
@@ -183,6 +234,45 @@ impl Division {
         });
         Ok(divided.collect())
     }
+
+    /// A record that has one value for everybody, with the value of the region that gets the traffic.
+    fn of_simple(&self, set: &RecordSet) -> Result<RecordSet, String> {
+        let lacks = || format!("it is a simple record: say in `values` what it holds for {}", self.to);
+        let value = self.values.get(&self.to).ok_or_else(lacks)?;
+        match &set.alias_target {
+            Some(alias) => {
+                // The same target is the same alias, however its name is written.
+                let dns_name = if plain(value) == plain(&alias.dns_name) {
+                    alias.dns_name.clone()
+                } else {
+                    format!("{}.", plain(value))
+                };
+                let hosted_zone_id = self.alias_zones.get(&self.to).unwrap_or(&alias.hosted_zone_id).clone();
+                Ok(RecordSet { alias_target: Some(Alias { dns_name, hosted_zone_id, ..alias.clone() }), ..set.clone() })
+            }
+            None => {
+                let wanted: Vec<String> =
+                    value.split(',').map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
+                let new = RecordSet {
+                    resource_records: wanted.into_iter().map(|value| Record { value }).collect(),
+                    ..set.clone()
+                };
+                Ok(if new.value() == set.value() { set.clone() } else { new })
+            }
+        }
+    }
+
+    /// Whose value a record set has: its own identifier, or for a simple one the region whose value it holds.
+    pub fn identifier_of(&self, set: &RecordSet) -> String {
+        if !set.is_simple() {
+            return set.identifier().to_owned();
+        }
+        let holds = |region: &&String| {
+            let of = Self { to: (*region).clone(), ..self.clone() };
+            of.of_simple(set).is_ok_and(|it| it.value() == set.value())
+        };
+        self.values.keys().find(holds).cloned().unwrap_or_default()
+    }
 }
 
 /// Whether two groups hold the same, in whatever order.
@@ -204,18 +294,45 @@ pub fn diff(from: &[RecordSet], to: &[RecordSet]) -> Vec<String> {
 
 /// How the record sets of a name divide the traffic now.
 pub fn present(sets: &[RecordSet]) -> String {
-    let name = sets.first().map_or("", |set| set.name.trim_end_matches('.'));
-    let each: Vec<String> = sets.iter().map(|set| format!("{} {}", set.identifier(), set.policy())).collect();
-    clean(&format!("{name}: {}", each.join(", ")))
+    let each = |sets: &[&RecordSet]| {
+        sets.iter()
+            .map(|set| format!("{} {}", set.identifier(), shown(set)).trim().to_owned())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let pieces: Vec<&RecordSet> = sets.iter().collect();
+    by_name(&pieces, |set| *set, |all| each(all))
+}
+
+/// What is said of one record set: its part, and of a simple one its value.
+fn shown(set: &RecordSet) -> String {
+    if set.is_simple() { set.value() } else { set.policy() }
+}
+
+/// One line of all names and types, each with what `words` makes of it; a single one without its type.
+fn by_name<T>(all: &[T], of: impl Fn(&T) -> &RecordSet, words: impl Fn(&[T]) -> String) -> String {
+    let groups: Vec<&[T]> = all.chunk_by(|a, b| of(a).name == of(b).name && of(a).r#type == of(b).r#type).collect();
+    let single = groups.len() <= 1;
+    let line = |group: &&[T]| {
+        let set = group.first().map(&of);
+        let name = set.map_or_else(String::new, |set| plain(&set.name));
+        let kind = set.filter(|_| !single).map_or_else(String::new, |set| format!(" {}", set.r#type));
+        format!("{name}{kind}: {}", words(group))
+    };
+    clean(&groups.iter().map(line).collect::<Vec<_>>().join("; "))
 }
 
 /// The change in one line: `app.gennet.example: us-east-1 weight 100 → weight 0, …`.
 pub fn summary(from: &[RecordSet], to: &[RecordSet]) -> String {
-    let name = from.first().map_or("", |set| set.name.trim_end_matches('.'));
-    let moved = from.iter().zip(to).filter(|(old, new)| old != new);
-    let moved: Vec<String> =
-        moved.map(|(old, new)| format!("{} {} → {}", old.identifier(), old.policy(), new.policy())).collect();
-    clean(&format!("{name}: {}", if moved.is_empty() { "nothing to change".into() } else { moved.join(", ") }))
+    let pairs: Vec<(&RecordSet, &RecordSet)> = from.iter().zip(to).collect();
+    let words = |pairs: &[(&RecordSet, &RecordSet)]| {
+        let moved = pairs.iter().filter(|(old, new)| old != new);
+        let moved: Vec<String> = moved
+            .map(|(old, new)| format!("{} {} → {}", old.identifier(), shown(old), shown(new)).trim().to_owned())
+            .collect();
+        if moved.is_empty() { "nothing to change".into() } else { moved.join(", ") }
+    };
+    by_name(&pairs, |(old, _)| old, words)
 }
 
 /// A compare-and-swap: `DELETE` has to match every value that is there, or the whole batch is refused. Record sets that stay as they are
@@ -260,11 +377,12 @@ mod tests {
             resource_records: vec![Record { value: "192.0.2.1".into() }],
             alias_target: None,
             health_check_id: Some("check".into()),
+            other: None,
         }
     }
 
     fn to(identifier: &str) -> Division {
-        Division { to: identifier.into(), weight: 100, rest: 0 }
+        Division { to: identifier.into(), weight: 100, rest: 0, ..Division::default() }
     }
 
     #[test]
@@ -287,6 +405,61 @@ mod tests {
         assert!(to("west").of(&[]).is_err());
         assert!(to("north").of(&[set("east", Some(1), None)]).unwrap_err().contains("only east"));
         assert!(to("east").of(&[set("east", None, None)]).unwrap_err().contains("neither weighted nor failover"));
+        let near = RecordSet { other: Some("latency routing us-east-1".into()), ..set("east", None, None) };
+        assert!(to("east").of(&[near]).unwrap_err().contains("latency routing us-east-1"));
+    }
+
+    #[test]
+    fn a_simple_record_gets_the_value_of_the_region() {
+        let simple = |value: &str| RecordSet {
+            set_identifier: None,
+            resource_records: value.split(',').map(|it| Record { value: it.into() }).collect(),
+            ..set("", None, None)
+        };
+        let values =
+            [("east", "192.0.2.1, 192.0.2.2"), ("west", "198.51.100.1")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let to = |region: &str| Division { values: values.clone().into(), ..to(region) };
+        let east = [simple("192.0.2.2,192.0.2.1")];
+        assert_eq!(to("east").of(&east).unwrap(), east, "the order of values means nothing");
+        let west = to("west").of(&east).unwrap();
+        assert_eq!(summary(&east, &west), "app.example: 192.0.2.1,192.0.2.2 → 198.51.100.1");
+        assert_eq!(
+            (to("east").identifier_of(&east[0]).as_str(), to("east").identifier_of(&west[0]).as_str()),
+            ("east", "west")
+        );
+        assert!(to("north").of(&east).unwrap_err().contains("say in `values`"));
+
+        let target = |name: &str, zone: &str| Alias {
+            hosted_zone_id: zone.into(),
+            dns_name: name.into(),
+            evaluate_target_health: true,
+        };
+        let alias = [RecordSet {
+            ttl: None,
+            resource_records: Vec::new(),
+            alias_target: Some(target("LB-east.example.", "ZE")),
+            ..simple("")
+        }];
+        let names =
+            [("east", "lb-east.example"), ("west", "lb-west.example")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let zones = [("west".to_owned(), "ZW".to_owned())];
+        let to =
+            |region: &str| Division { values: names.clone().into(), alias_zones: zones.clone().into(), ..to(region) };
+        assert_eq!(to("east").of(&alias).unwrap(), alias);
+        assert_eq!(to("west").of(&alias).unwrap()[0].alias_target, Some(target("lb-west.example.", "ZW")));
+    }
+
+    #[test]
+    fn several_names_and_types_are_told_apart() {
+        let six = |identifier: &str, weight| RecordSet { r#type: "AAAA".into(), ..set(identifier, Some(weight), None) };
+        let from = [set("east", Some(100), None), set("west", Some(0), None), six("east", 100), six("west", 0)];
+        let (a, b) = from.split_at(2);
+        let both: Group = [to("west").of(a).unwrap(), to("west").of(b).unwrap()].concat();
+        let told = summary(&from, &both);
+        assert!(
+            told.starts_with("app.example A: east weight 100 → weight 0") && told.contains("; app.example AAAA: "),
+            "{told}"
+        );
     }
 
     #[test]

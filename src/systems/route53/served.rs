@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use hickory_proto::op::ResponseCode;
 
-use super::shift::values;
 use super::zone::{PATIENCE, Said, Zone};
 use crate::domain::system::Fault;
 use crate::domain::text::clean;
@@ -93,15 +92,23 @@ pub async fn look(
     rounds: usize,
 ) -> Result<Served, String> {
     let question = Question::new(name, kind, false)?;
+    Ok(put(known, servers, &question, rounds).await)
+}
+
+async fn put(
+    known: &BTreeMap<String, String>,
+    servers: &[(String, SocketAddr)],
+    question: &Question,
+    rounds: usize,
+) -> Served {
     let mut served = Served::default();
     for _ in 0..rounds {
-        let asking = servers.iter().map(|(server, address)| {
-            let question = &question;
-            async move { (server.clone(), ask(*address, question, PATIENCE).await) }
-        });
+        let asking = servers
+            .iter()
+            .map(|(server, address)| async move { (server.clone(), ask(*address, question, PATIENCE).await) });
         served = served.and(Served::of(known, &futures::future::join_all(asking).await));
     }
-    Ok(served)
+    served
 }
 
 /// Identifiers by the values that name servers answer for them.
@@ -115,12 +122,28 @@ impl Zone {
     /// # Errors
     /// When it cannot be told who the name servers are.
     pub async fn served(&self, name: &str, kind: &str, rounds: usize) -> Result<Served, Fault> {
+        self.served_by(name, kind, rounds, BTreeMap::new()).await
+    }
+
+    /// The same, where `own` says whose values are, besides what is known.
+    ///
+    /// # Errors
+    /// When it cannot be told who the name servers are.
+    pub async fn served_by(
+        &self,
+        name: &str,
+        kind: &str,
+        rounds: usize,
+        own: BTreeMap<String, String>,
+    ) -> Result<Served, Fault> {
         let mut known = by_value(&self.answers);
         for set in self.told(name, kind).unwrap_or_default() {
             let identifier = set.identifier().to_owned();
-            known.extend(values(&set).await.into_iter().map(|value| (value, identifier.clone())));
+            known.extend(self.values(&set).await.into_iter().map(|value| (value, identifier.clone())));
         }
-        look(&known, self.servers().await?, (name, kind), rounds).await.map_err(|why| self.unfit(why))
+        known.extend(own);
+        let question = self.question(name, kind)?;
+        Ok(put(&known, self.servers().await?, &question, rounds).await)
     }
 }
 

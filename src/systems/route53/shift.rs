@@ -1,55 +1,65 @@
-//! Sending clients to another region: the weights, or the failover roles, of the record sets of one name.
+//! Sending clients to another region: the weights, the failover roles, or the values of the record sets of one name or of many, in one zone
+//! or in several. Each zone's changes are one batch, which is refused as a whole when anything is not as it was previewed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
 use super::by_hand;
-use super::health::Health;
+use super::guards::{control_plane_guard, health_guard, name_server_guard, ttl_guard};
+use super::names::{is_in, plain};
 use super::records::{Division, Group, RecordSet, diff, present, same, summary};
-use super::zone::{CHANGE_ID, Said, Zone};
+use super::target::{Held, Target};
+use super::zone::{CHANGE_ID, Zone};
 use crate::domain::estate::Estate;
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
-use crate::domain::readiness::CONTROL_PLANE_GUARD;
 use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
-use crate::domain::time::Span;
 use crate::systems::aws::is_silence;
-use crate::systems::dns::addresses;
-use crate::systems::dns::ask::normal;
+use crate::systems::permits::{Need, On};
 
-/// Where Route 53's control plane lives, whatever the region of a call.
-pub const CONTROL_PLANE: &str = "us-east-1";
+/// So many changes make a batch at most
+/// (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>).
+const LARGEST_BATCH: usize = 1000;
 
-/// How soon record changes come back with accelerated recovery when the control plane's region is impaired.
-const ACCELERATED: Duration = Duration::from_secs(60 * 60);
+/// The zones that a step may change: the system's own, and others by the names that lie in them.
+pub struct Zones {
+    pub own: Arc<Zone>,
+    pub others: Vec<(String, Arc<Zone>)>,
+}
 
-/// How often each name server is asked where clients go, when nothing else tells.
-const ROUNDS: usize = 3;
-
-/// Clients that keep an answer longer than this come late.
-const LONGEST_TTL: i64 = 120;
+impl Zones {
+    /// The zone that a name is in: the smallest that it lies in.
+    fn of(&self, name: &str) -> Arc<Zone> {
+        let fits = self.others.iter().filter(|(zone, _)| is_in(name, zone));
+        fits.max_by_key(|(zone, _)| zone.len()).map_or_else(|| self.own.clone(), |(_, zone)| zone.clone())
+    }
+}
 
 pub struct Shift {
     zone: Arc<Zone>,
     estate: Arc<Estate>,
     /// The region that shall serve.
     region: Option<RegionId>,
-    name: String,
-    kind: String,
+    targets: Vec<Target>,
     division: Division,
+}
+
+/// The changes of one zone.
+struct Batch {
+    zone: Arc<Zone>,
+    before: Group,
+    target: Group,
 }
 
 impl Shift {
     /// # Errors
-    /// When the plan does not say where to.
-    pub fn new(zone: Arc<Zone>, estate: Arc<Estate>, spec: &StepSpec) -> Result<Self, Fault> {
-        let params = &spec.params;
+    /// When the plan does not say where to, or which names.
+    pub fn new(zones: &Zones, estate: Arc<Estate>, spec: &StepSpec) -> Result<Self, Fault> {
+        let (params, zone) = (&spec.params, zones.own.clone());
         let to = params.opt_text("to").map(str::to_owned).or_else(|| spec.region.as_ref().map(ToString::to_string));
         let to = to.ok_or_else(|| zone.unfit(format!("the step `{}` does not say where to", spec.id)))?;
         let weight = |name, least: u64, absent| match params.opt_integer(name) {
@@ -59,38 +69,156 @@ impl Shift {
             }
             given => Ok(given.map_or(absent, |it| it as i64)),
         };
-        let division = Division { to, weight: weight("weight", 1, 100)?, rest: weight("rest", 0, 0)? };
-        let kind = params.opt_text("type").unwrap_or("A").to_owned();
-        let (name, region) = (params.text("record")?.to_owned(), spec.region.clone());
-        Ok(Self { zone, estate, region, name, kind, division })
+        let division = Division {
+            to,
+            weight: weight("weight", 1, 100)?,
+            rest: weight("rest", 0, 0)?,
+            values: params.map("values"),
+            alias_zones: params.map("alias_zones"),
+        };
+        let kind = params.opt_text("type").map(str::to_owned);
+        let mut names: Vec<String> = params.opt_text("record").map(str::to_owned).into_iter().collect();
+        names.extend(params.list("records"));
+        let target = |name: String| Target { zone: zones.of(&name), name, kind: kind.clone() };
+        let mut targets: Vec<Target> = Vec::new();
+        for name in names {
+            if targets.iter().any(|it| plain(&it.name) == plain(&name)) {
+                return Err(zone.unfit(format!("the step `{}` names {} twice", spec.id, plain(&name))));
+            }
+            targets.push(target(name));
+        }
+        if targets.is_empty() {
+            return Err(zone.unfit(format!("the step `{}` names no record: set `record`, or `records`", spec.id)));
+        }
+        let region = spec.region.clone();
+        Ok(Self { zone, estate, region, targets, division })
     }
 
+    /// What each name holds now; inside, why one of them cannot be moved so.
+    async fn held(&self) -> Result<Result<Vec<Held>, String>, Fault> {
+        let mut all = Vec::new();
+        for target in &self.targets {
+            match target.held(&self.division).await? {
+                Ok(held) => all.push(held),
+                Err(why) => return Ok(Err(why)),
+            }
+        }
+        Ok(Ok(all))
+    }
+
+    /// All record sets that are moved, name by name.
     async fn records(&self) -> Result<Group, Fault> {
-        self.zone.records(&self.name, &self.kind).await
+        let held = self.held().await?.map_err(|why| self.zone.unfit(why))?;
+        Ok(held.into_iter().flat_map(|it| it.moved).collect())
     }
 
-    fn divided(&self, group: &[RecordSet]) -> Result<Group, Fault> {
-        self.division.of(group).map_err(|why| self.zone.unfit(format!("{} {}: {why}", self.name, self.kind)))
+    /// The same as they shall be, in the same order.
+    fn divided(&self, all: &[RecordSet]) -> Result<Group, Fault> {
+        let mut out = Group::new();
+        for group in groups(all) {
+            let named = |why: String| self.zone.unfit(format!("{} {}: {why}", plain(&group[0].name), group[0].r#type));
+            out.extend(self.division.of(group).map_err(named)?);
+        }
+        Ok(out)
+    }
+
+    fn target_of(&self, set: &RecordSet) -> &Target {
+        let own = self.targets.iter().find(|target| plain(&target.name) == plain(&set.name));
+        own.unwrap_or(&self.targets[0])
+    }
+
+    /// One batch for each zone, in the order in which the plan names them.
+    fn batches(&self, before: &[RecordSet], target: &[RecordSet]) -> Vec<Batch> {
+        let mut batches: Vec<Batch> = Vec::new();
+        for (old, new) in before.iter().zip(target) {
+            let zone = &self.target_of(old).zone;
+            let at = batches.iter().position(|batch| batch.zone.id == zone.id).unwrap_or_else(|| {
+                batches.push(Batch { zone: zone.clone(), before: Group::new(), target: Group::new() });
+                batches.len() - 1
+            });
+            batches[at].before.push(old.clone());
+            batches[at].target.push(new.clone());
+        }
+        batches
+    }
+
+    /// The receipt's name for the change of a zone.
+    fn change_of(&self, zone: &Zone) -> String {
+        if zone.id == self.zone.id { CHANGE_ID.to_owned() } else { format!("{CHANGE_ID}@{}", zone.id) }
+    }
+
+    /// Replaces `from` by `to`, zone by zone. What is as it should be already is left alone, where there are several.
+    async fn swap(
+        &self,
+        from: &[RecordSet],
+        to: &[RecordSet],
+        comment: &str,
+        log: &dyn StepLog,
+    ) -> Result<Receipt, Fault> {
+        let (batches, mut receipt) = (self.batches(from, to), Receipt::new());
+        let several = batches.len() > 1;
+        if let Some(batch) = batches.iter().find(|batch| batch.before.len() + batch.target.len() > LARGEST_BATCH) {
+            let count = batch.before.len() + batch.target.len();
+            return Err(self.zone.unfit(format!(
+                "{count} changes are more than the {LARGEST_BATCH} that Route 53 takes at once: make several steps"
+            )));
+        }
+        let mut others = Others::default();
+        for batch in batches {
+            if several && self.is_so(&batch).await.map_err(|fault| others.after(fault))? {
+                log.line(&format!("the zone {} is as it should be already", batch.zone.id));
+                others.already.push(batch.zone.id.clone());
+                continue;
+            }
+            let done = batch.zone.swap(&batch.before, &batch.target, comment).await;
+            let done = done.map_err(|fault| others.after(fault))?;
+            others.sent.push(batch.zone.id.clone());
+            for (name, value) in done {
+                let name = if name == CHANGE_ID { self.change_of(&batch.zone) } else { name };
+                receipt.insert(name, value);
+            }
+        }
+        Ok(receipt)
+    }
+
+    async fn is_so(&self, batch: &Batch) -> Result<bool, Fault> {
+        for group in groups(&batch.target) {
+            let now = batch.zone.records(&plain(&group[0].name), &group[0].r#type).await?;
+            if !same(&now, group) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What name servers say while the API is silent: whether clients are where this step would send them.
     async fn by_name_servers(&self, silence: Fault) -> Result<Observed, Fault> {
-        let served = self.zone.served(&self.name, &self.kind, ROUNDS).await?;
-        match served.is_only(&self.division.to) {
-            true => Ok(Observed::Done { detail: served.words() }),
-            false => Err(Fault { what: format!("{}; {}", silence.what, served.words()), ..silence }
-                .means("clients cannot be sent by this API now; health checks may move them by themselves")
-                .next("see whether this host reaches Route 53, look at the health checks, then retry; `b` shows the commands for when the API answers")),
+        let mut words = Vec::new();
+        for target in &self.targets {
+            let served = target.served(&self.division).await?;
+            if !served.is_only(&self.division.to) {
+                return Err(Fault { what: format!("{}; {}", silence.what, served.words()), ..silence }
+                    .means("clients cannot be sent by this API now; health checks may move them by themselves")
+                    .next("see whether this host reaches Route 53, look at the health checks, then retry; `b` shows the commands for when the API answers"));
+            }
+            words.push(served.words());
         }
+        words.dedup();
+        Ok(Observed::Done { detail: words.join("; ") })
     }
 
     /// What the records say, by the API alone.
     async fn by_api(&self) -> Result<Observed, Fault> {
-        let now = self.records().await?;
-        Ok(match self.division.of(&now) {
-            Err(why) => Observed::Impossible { why: format!("{} {}: {why}", self.name, self.kind) },
+        let held = match self.held().await? {
+            Ok(held) => held,
+            Err(why) => return Ok(Observed::Impossible { why }),
+        };
+        let now: Group = held.into_iter().flat_map(|it| it.moved).collect();
+        let names: Vec<String> = self.targets.iter().map(|target| plain(&target.name)).collect();
+        Ok(match self.divided(&now) {
+            Err(fault) => Observed::Impossible { why: fault.what },
             Ok(target) if same(&now, &target) => {
-                Observed::Done { detail: format!("{} points at {}", self.name, self.division.to) }
+                Observed::Done { detail: format!("{} points at {}", names.join(", "), self.division.to) }
             }
             Ok(_) => Observed::NotDone { detail: present(&now) },
         })
@@ -101,13 +229,16 @@ impl Shift {
         match self.by_api().await {
             Ok(Observed::Done { .. }) => {}
             Ok(other) => {
-                let served = self.zone.served(&self.name, &self.kind, ROUNDS).await?;
+                let mut only = true;
+                for target in &self.targets {
+                    only &= target.served(&self.division).await?.is_only(&self.division.to);
+                }
                 let detail = format!(
                     "{}, by their health checks; the records are still to change: {}",
                     self.division.to,
                     other.words()
                 );
-                return Ok(match served.is_only(&self.division.to) {
+                return Ok(match only {
                     true => Verified::HoldsForNow { detail: format!("name servers say {detail}") },
                     false => Verified::Broken { why: format!("clients went away again; {}", other.words()) },
                 });
@@ -119,169 +250,85 @@ impl Shift {
             Err(fault) => return Err(fault),
         }
         let target = self.divided(&self.records().await?)?;
-        self.verify_by(&target, false).await
+        self.verify_by(&[], &target, false).await
     }
 
     /// Whether the name servers answer by `target`; what they say instead is explained.
-    async fn verify_by(&self, target: &[RecordSet], proven: bool) -> Result<Verified, Fault> {
-        let said = self.zone.ask_servers(&self.name, &self.kind).await?;
-        Ok(match self.answered(target, &said, proven).await {
-            Answered::AsWanted(detail) => Verified::Holds { detail, recovery_point: None },
-            Answered::Silence(detail) => Verified::Pending { detail },
-            Answered::Otherwise(seen) => self.explain(target, seen).await,
-        })
-    }
-
-    fn chosen<'a>(&self, target: &'a [RecordSet]) -> Option<&'a RecordSet> {
-        target.iter().find(|set| set.identifier() == self.division.to)
-    }
-
-    /// Whether the name servers answer by `target`.
-    async fn answered(&self, target: &[RecordSet], said: &[Said], proven: bool) -> Answered {
-        let mut allowed = BTreeSet::new();
-        for set in target.iter().filter(|set| set.takes_traffic()) {
-            allowed.extend(values(set).await);
+    async fn verify_by(&self, before: &[RecordSet], target: &[RecordSet], proven: bool) -> Result<Verified, Fault> {
+        let mut said: Vec<String> = Vec::new();
+        for group in groups(target) {
+            let kind = |set: &&RecordSet| set.name == group[0].name && set.r#type == group[0].r#type;
+            let old: Group = before.iter().filter(kind).cloned().collect();
+            match self.target_of(&group[0]).verify(&old, group, &self.division.to, proven).await? {
+                Verified::Holds { detail, .. } => said.push(detail),
+                other => return Ok(other),
+            }
         }
-        let wanted = match self.chosen(target) {
-            Some(set) => values(set).await,
-            None => Vec::new(),
-        };
-        let (mut heard, mut arrived, mut silent) = (0, false, Vec::new());
-        for (server, reply) in said {
-            match reply {
-                Ok(reply) if !reply.values.is_empty() && reply.values.iter().all(|value| allowed.contains(value)) => {
-                    heard += 1;
-                    arrived |= reply.values.iter().any(|value| wanted.contains(value));
+        said.dedup();
+        Ok(Verified::Holds { detail: said.join("; "), recovery_point: None })
+    }
+
+    /// Whether Route 53 says that every name server has the change. Who may not be asked, or puts us off, does not keep the name servers
+    /// from telling: the change was sent, and they are what clients ask.
+    async fn in_sync(&self, begun: &Begun, before: &[RecordSet], log: &dyn StepLog) -> Result<bool, String> {
+        let mut proven = true;
+        for zone in self.batches(before, before).into_iter().map(|batch| batch.zone) {
+            let Some(change) = begun.receipt.get(&self.change_of(&zone)) else {
+                proven = false;
+                continue;
+            };
+            match zone.in_sync(change).await {
+                Ok(true) => {}
+                Ok(false) => return Err(format!("the change {change} is PENDING")),
+                Err(fault) => {
+                    log.line(&format!(
+                        "{}: changed; what the name servers answer tells whether it has arrived",
+                        fault.what
+                    ));
+                    proven = false;
                 }
-                Ok(reply) => return Answered::Otherwise(format!("{server} still answers {}", reply.words())),
-                Err(why) => silent.push(why.as_str()),
             }
         }
-        let all = said.len();
-        match () {
-            () if heard == 0 => Answered::Silence(format!("no name server answers: {}", silent.join("; "))),
-            // Without Route 53's word for it, every single one has to say so.
-            () if !proven && heard < all => Answered::Silence(format!("{heard} of {all} name servers answer")),
-            () if !arrived => Answered::Otherwise(format!("{} has not been answered yet", wanted.join(", "))),
-            () => Answered::AsWanted(format!("{heard} of {all} name servers answer {}", wanted.join(", "))),
-        }
+        Ok(proven)
     }
+}
 
-    /// Why the name servers say something else, as far as Route 53 tells.
-    async fn explain(&self, target: &[RecordSet], seen: String) -> Verified {
-        if let Ok(now) = self.records().await
-            && !same(&now, target)
-        {
-            let why =
-                format!("{seen}, and the record sets are no longer what this step made of them: somebody changed them");
-            return Verified::Broken { why };
-        }
-        let check = self.chosen(target).and_then(|set| set.health_check_id.as_deref());
-        if let Some(check) = check
-            && let Ok(Health::Unhealthy(why)) = self.zone.health(check).await
-        {
-            let detail =
-                format!("{seen}, because the health check {check} of {} is unhealthy ({why})", self.division.to);
-            return Verified::Pending { detail };
-        }
-        Verified::Pending { detail: seen }
-    }
+/// The record sets of one name and type each.
+fn groups(all: &[RecordSet]) -> impl Iterator<Item = &[RecordSet]> {
+    all.chunk_by(|a, b| a.name == b.name && a.r#type == b.r#type)
+}
 
-    fn ttl_guard(&self, target: &[RecordSet]) -> Guard {
-        const NAME: &str = "ttl";
-        match target.iter().filter_map(|set| set.ttl).max() {
-            None => Guard::pass(NAME, "alias records: Route 53 sets 60 s"),
-            Some(ttl) if ttl <= LONGEST_TTL => Guard::pass(NAME, format!("{ttl} s")),
-            Some(ttl) => {
-                Guard::warn(NAME, format!("clients may keep the old answer for {ttl} s; 60 to 120 s is advised"))
+/// The zones before the one at hand.
+#[derive(Default)]
+struct Others {
+    /// Their changes were sent just now.
+    sent: Vec<String>,
+    /// They were found changed, by an earlier attempt or by somebody else.
+    already: Vec<String>,
+}
+
+impl Others {
+    /// A failure after other zones were changed: it is not so that nothing happened.
+    fn after(&self, fault: Fault) -> Fault {
+        let already = self.already.join(", ");
+        match (self.sent.is_empty(), self.already.is_empty()) {
+            (true, true) => fault,
+            (true, false) => Fault {
+                means: format!("{already} is changed already, and this zone is not: clients are divided"),
+                ..fault
+            },
+            (false, _) => {
+                let sent = self.sent.join(", ");
+                let means = format!(
+                    "the change of {sent} was sent before that; Mayday looks at each zone before anything is sent again"
+                );
+                Fault {
+                    class: FaultClass::Ambiguous,
+                    means,
+                    next: "look at the step again, then retry".into(),
+                    ..fault
+                }
             }
-        }
-    }
-
-    /// Whether the plan leans on the region that it leaves. Accelerated recovery counts for who can wait for it.
-    async fn control_plane_guard(&self) -> Guard {
-        const NAME: &str = CONTROL_PLANE_GUARD;
-        let to = self.region.clone().unwrap_or_else(|| self.estate.standby());
-        let left = self.estate.regions.iter().any(|region| region.id.as_str() == CONTROL_PLANE && region.id != to);
-        let rto = self.estate.objectives.rto.values().min().map(|rto| rto.0);
-        let what = format!("record changes depend on {CONTROL_PLANE}, the region this step leaves");
-        let hour = format!("accelerated recovery brings them back after about {} min", ACCELERATED.as_secs() / 60);
-        match (left, left && self.zone.is_accelerated().await, rto) {
-            (false, ..) => Guard::pass(NAME, format!("{CONTROL_PLANE} is not left")),
-            (true, false, _) => Guard::warn(
-                NAME,
-                format!(
-                    "{what}; the switches of an ARC cluster, or an object that an inverted health check looks at, need it not"
-                ),
-            ),
-            (true, true, Some(rto)) if rto >= ACCELERATED => {
-                Guard::warn("accelerated-recovery", format!("{what}; {hour}"))
-            }
-            (true, true, rto) => {
-                let rto = rto.map_or("an RTO is not set".into(), |rto| format!("the RTO is {}", Span(rto)));
-                Guard::warn(NAME, format!("{what}; {hour}, and {rto}"))
-            }
-        }
-    }
-}
-
-/// Whether the effect of moving clients can be looked at.
-pub(super) async fn name_server_guard(zone: &Zone, name: &str, kind: &str) -> Guard {
-    const NAME: &str = "name-servers";
-    match zone.ask_servers(name, kind).await {
-        Ok(said) => heard(NAME, said.iter().filter(|(_, reply)| reply.is_ok()).count(), said.len()),
-        Err(fault) => Guard::warn(NAME, format!("{}: the effect could not be verified", fault.what)),
-    }
-}
-
-/// Whether Route 53 would answer the record set `set`, called `to`, by its health check, once the check `own` is healthy.
-pub(super) async fn health_guard(
-    zone: &Zone,
-    to: &str,
-    set: Option<&RecordSet>,
-    own: Option<&str>,
-) -> Result<Guard, Fault> {
-    const NAME: &str = "target-health";
-    let Some(check) = set.and_then(|set| set.health_check_id.as_deref()) else {
-        let what = format!("{to} has no health check: Route 53 sends clients there whether it serves or not");
-        return Ok(Guard::warn(NAME, what));
-    };
-    let health = zone.health_once(check, own).await?;
-    let words = format!("{check} of {to}: {}", health.words());
-    Ok(match health {
-        Health::Healthy(_) => Guard::pass(NAME, words),
-        Health::Unhealthy(_) => Guard::block(NAME, format!("{words}; Route 53 would go on answering the other region")),
-        Health::Unknown(_) => Guard::warn(NAME, format!("{words}; if it is red, clients do not move")),
-    })
-}
-
-/// Whether what clients are told can be looked at, by how many of the zone's name servers answer.
-fn heard(name: &str, answer: usize, all: usize) -> Guard {
-    match answer {
-        0 => Guard::warn(name, "no name server of the zone answers this host: the effect could not be verified"),
-        _ if answer < all => Guard::warn(
-            name,
-            format!("{answer} of {all} name servers answer: what the others tell clients is not known"),
-        ),
-        _ => Guard::pass(name, "the zone's name servers answer"),
-    }
-}
-
-/// What the name servers' answers come to.
-enum Answered {
-    AsWanted(String),
-    Otherwise(String),
-    Silence(String),
-}
-
-/// What DNS answers for a record set: its values, or for an alias the addresses of what it stands for.
-pub(super) async fn values(set: &RecordSet) -> Vec<String> {
-    match &set.alias_target {
-        None => set.resource_records.iter().map(|record| normal(&record.value)).collect(),
-        Some(alias) => {
-            // What cannot be found is answered by nobody: verification then waits.
-            let found = addresses(alias.dns_name.trim_end_matches('.')).await.unwrap_or_default();
-            found.iter().map(|address| address.ip().to_string()).collect()
         }
     }
 }
@@ -304,81 +351,144 @@ impl Step for Shift {
         let target = self.divided(&now)?;
         let pre_image = serde_json::to_value(&now).map_err(|error| self.zone.unfit(error.to_string()))?;
         let preview = Preview { summary: summary(&now, &target), diff: diff(&now, &target), pre_image };
-        self.zone.remember(&self.name, &self.kind, now);
+        for group in groups(&now) {
+            let target = self.target_of(&group[0]);
+            target.zone.remember(&target.name, &group[0].r#type, group.to_vec());
+        }
         Ok(preview)
     }
 
     async fn check(&self) -> Result<Checked, Fault> {
-        let target = self.divided(&self.records().await?)?;
-        let guards = vec![
-            health_guard(&self.zone, &self.division.to, self.chosen(&target), None).await?,
-            self.ttl_guard(&target),
-            self.control_plane_guard().await,
-            name_server_guard(&self.zone, &self.name, &self.kind).await,
-        ];
-        Ok(Checked { guards, promotion: None })
+        let held = self.held().await?.map_err(|why| self.zone.unfit(why))?;
+        let now: Group = held.iter().flat_map(|it| it.moved.clone()).collect();
+        let target = self.divided(&now)?;
+        let mut guards: Vec<Guard> = Vec::new();
+        for group in groups(&target) {
+            let chosen = group
+                .iter()
+                .find(|set| set.identifier() == self.division.to)
+                .or(group.first().filter(|_| group.len() == 1));
+            guards.push(health_guard(&self.target_of(&group[0]).zone, &self.division.to, chosen, None).await?);
+        }
+        guards.push(ttl_guard(&target));
+        guards.push(control_plane_guard(&self.zone, &self.estate, self.region.as_ref()).await);
+        for (it, held) in self.targets.iter().zip(&held) {
+            guards.push(name_server_guard(&it.zone, &it.name, &it.asked_kind()).await);
+            guards.extend(it.left_guards(held));
+        }
+        Ok(Checked { guards: each_once(guards), promotion: None })
     }
 
     async fn apply(&self, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
         let before: Group = by_hand::kept(&self.zone, pre_image)?;
         let target = self.divided(&before)?;
-        log.line(&summary(&before, &target));
-        self.zone.swap(&before, &target, &format!("mayday: {} to {}", self.name, self.division.to)).await
+        let words = summary(&before, &target);
+        log.line(&words);
+        let comment = format!("mayday: {} to {}", plain(&self.targets[0].name), self.division.to);
+        self.swap(&before, &target, &comment, log).await
     }
 
     async fn verify(&self, begun: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
         if begun.pre_image.is_null() {
             return self.verify_found().await;
         }
-        let target = self.divided(&by_hand::kept::<Group>(&self.zone, &begun.pre_image)?)?;
-        let mut proven = false;
-        if let Some(change) = begun.receipt.get(CHANGE_ID) {
-            match self.zone.in_sync(change).await {
-                Ok(true) => proven = true,
-                Ok(false) => return Ok(Verified::Pending { detail: format!("the change {change} is PENDING") }),
-                // The control plane may be gone by now: what the name servers say counts more.
-                Err(fault) if fault.class == FaultClass::Transient => log.line(&fault.to_string()),
-                Err(fault) => return Err(fault),
-            }
+        let before: Group = by_hand::kept(&self.zone, &begun.pre_image)?;
+        let target = self.divided(&before)?;
+        match self.in_sync(begun, &before, log).await {
+            Err(detail) => Ok(Verified::Pending { detail }),
+            Ok(true) => self.verify_by(&before, &target, true).await,
+            Ok(false) => Ok(match self.verify_by(&before, &target, false).await? {
+                Verified::Holds { detail, recovery_point } => Verified::Holds {
+                    detail: format!("changed; verified by the name servers: {detail}"),
+                    recovery_point,
+                },
+                other => other,
+            }),
         }
-        self.verify_by(&target, proven).await
     }
 
     async fn revert(&self, begun: &Begun, log: &dyn StepLog) -> Result<Receipt, Fault> {
         let before: Group = by_hand::kept(&self.zone, &begun.pre_image)?;
-        if same(&self.records().await?, &before) {
+        let target = self.divided(&before)?;
+        let mut back = true;
+        for batch in self.batches(&before, &before) {
+            back &= self.is_so(&batch).await?;
+        }
+        if back {
             log.line("the record sets are already what they were before");
             return Ok(Receipt::new());
         }
-        let target = self.divided(&before)?;
         log.line(&summary(&target, &before));
-        self.zone.swap(&target, &before, &format!("mayday: {} back", self.name)).await
+        self.swap(&target, &before, &format!("mayday: {} back", plain(&self.targets[0].name)), log).await
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.zone
-            .permits
-            .fitness(&["route53:ChangeResourceRecordSets", "route53:GetChange", "route53:GetHealthCheckStatus"])
-            .await
+        let mut ids: Vec<&str> = self.targets.iter().map(|target| target.zone.id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let on_zone = |id: &&str| {
+            ["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"]
+                .map(|action| Need::new(action, On::Zone((*id).to_owned())))
+        };
+        let mut needs: Vec<Need> = ids.iter().flat_map(on_zone).collect();
+        needs.push(Need::new("route53:GetChange", On::Changes));
+        needs.push(Need::new("route53:GetHealthCheckStatus", On::HealthChecks));
+        self.zone.permits.fitness(&needs).await
     }
 
     fn by_hand(&self) -> Vec<String> {
-        by_hand::shift(&self.zone, &self.name, &self.kind, &self.division)
+        self.targets
+            .iter()
+            .flat_map(|it| by_hand::shift(&it.zone, &it.name, it.kind.as_deref(), &self.division))
+            .collect()
     }
+}
+
+/// The same guard of several names is shown once.
+fn each_once(guards: Vec<Guard>) -> Vec<Guard> {
+    let mut out: Vec<Guard> = Vec::new();
+    for guard in guards {
+        if !out.contains(&guard) {
+            out.push(guard);
+        }
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::system::GuardVerdict::{Pass, Warn};
 
     #[test]
-    fn name_servers_that_are_silent_are_told() {
-        let rows =
-            [(4, 4, Pass, "answer"), (2, 4, Warn, "2 of 4"), (0, 4, Warn, "no name server"), (0, 0, Warn, "no name")];
-        for (answer, all, verdict, words) in rows {
-            let guard = heard("name-servers", answer, all);
-            assert!(guard.verdict == verdict && guard.detail.contains(words), "{answer} of {all}: {guard:?}");
+    fn a_name_goes_into_the_smallest_zone_that_it_lies_in() {
+        let zone = |id: &str| Arc::new(Zone::for_test(id));
+        let zones = Zones {
+            own: zone("Z0"),
+            others: vec![("shop.test".into(), zone("Z1")), ("eu.shop.test".into(), zone("Z2"))],
+        };
+        for (name, id) in
+            [("app.example", "Z0"), ("www.shop.test.", "Z1"), ("*.eu.Shop.test", "Z2"), ("eu.shop.test", "Z2")]
+        {
+            assert_eq!(zones.of(name).id, id, "{name}");
         }
+    }
+
+    #[test]
+    fn after_one_zone_was_changed_nobody_says_that_nothing_was() {
+        let refused = || {
+            Fault::permanent("zone", "ChangeResourceRecordSets was refused (403)").means("nothing was changed by it")
+        };
+        let (none, mut some) = (Others::default(), Others::default());
+        assert_eq!(none.after(refused()), refused());
+        some.already.push("Z0".into());
+        let fault = some.after(refused());
+        assert!(fault.class == FaultClass::Permanent && fault.means.starts_with("Z0 is changed already"), "{fault}");
+        some.sent.push("Z1".into());
+        let fault = some.after(refused());
+        assert!(
+            fault.class == FaultClass::Ambiguous && fault.means.starts_with("the change of Z1 was sent"),
+            "{fault}"
+        );
+        assert!(!fault.to_string().contains("nothing was changed"), "{fault}");
     }
 }

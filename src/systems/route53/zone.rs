@@ -13,12 +13,13 @@ use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::health::Health;
+use super::names::plain;
 use super::records::{Group, RecordSet, changes};
 use crate::domain::system::{Fault, Receipt};
 use crate::domain::text::clean;
 use crate::systems::aws::{Aws, Call};
 use crate::systems::dns::addresses;
-use crate::systems::dns::ask::{Question, Reply, ask};
+use crate::systems::dns::ask::{Question, Reply, ask, normal};
 use crate::systems::permits::Permits;
 
 /// How long one name server may take.
@@ -26,6 +27,9 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a name server is called, and what it said; or why it said nothing.
 pub type Said = (String, Result<Reply, String>);
+
+/// What a zone is said to do whose name servers nobody knows.
+pub const NO_SERVERS: &str = "names no name servers";
 
 /// The receipt's name for `ChangeInfo.Id`.
 pub const CHANGE_ID: &str = "change-id";
@@ -98,40 +102,61 @@ impl Zone {
     /// # Errors
     /// When it cannot be asked, or lists what Mayday cannot restore.
     pub async fn records(&self, name: &str, kind: &str) -> Result<Group, Fault> {
-        let group = self.list(name, kind).await?;
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert((name.into(), kind.into()), group.clone());
+        let group = self.list(name, Some(kind)).await?;
+        self.keep(name, kind, group.clone());
         Ok(group)
     }
 
-    fn list<'a>(&'a self, name: &'a str, kind: &'a str) -> BoxFuture<'a, Result<Group, Fault>> {
+    /// The record sets of one name, of all types.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub async fn all_of(&self, name: &str) -> Result<Group, Fault> {
+        let all = self.list(name, None).await?;
+        for group in all.chunk_by(|a, b| a.r#type == b.r#type) {
+            self.keep(name, &group[0].r#type, group.to_vec());
+        }
+        Ok(all)
+    }
+
+    fn keep(&self, name: &str, kind: &str, group: Group) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert((name.into(), kind.into()), group);
+    }
+
+    fn list<'a>(&'a self, name: &'a str, kind: Option<&'a str>) -> BoxFuture<'a, Result<Group, Fault>> {
         Box::pin(async move {
-            let (wanted, kind) = (format!("{}.", name.trim_end_matches('.').to_ascii_lowercase()), RrType::from(kind));
+            let (wanted, kind) = (plain(name), kind.map(RrType::from));
             let client = self.client().await?;
-            let (mut found, mut from) = (Group::new(), None);
+            let (mut found, mut from) = (Group::new(), (format!("{wanted}."), kind.clone(), None));
             loop {
+                let (name, of, after) = from.clone();
                 let ask = client.list_resource_record_sets().hosted_zone_id(&self.id).max_items(100);
-                let ask =
-                    ask.start_record_name(&wanted).start_record_type(kind.clone()).set_start_record_identifier(from);
+                let ask = ask.start_record_name(name).set_start_record_type(of).set_start_record_identifier(after);
                 let page = self.aws.ask(Call::Read, "ListResourceRecordSets", ask.send()).await?;
                 // Listed in order: the first one of another name or type ends it.
                 let sets = page.resource_record_sets();
-                let ours = sets.iter().take_while(|set| set.name.eq_ignore_ascii_case(&wanted) && set.r#type == kind);
+                let ours = sets.iter().take_while(|set| {
+                    plain(&set.name) == wanted && kind.as_ref().is_none_or(|kind| set.r#type == *kind)
+                });
                 let before = found.len();
-                for set in ours {
-                    found.push(RecordSet::read(set).map_err(|why| self.unfit(why))?);
-                }
+                found.extend(ours.map(RecordSet::read));
                 let whole = found.len() - before == sets.len();
                 // What comes next may be of another name, with an identifier that means nothing here.
-                let goes_on = page.next_record_name().is_some_and(|next| next.eq_ignore_ascii_case(&wanted))
-                    && page.next_record_type() == Some(&kind);
+                let goes_on = page.next_record_name().is_some_and(|next| plain(next) == wanted)
+                    && kind.as_ref().is_none_or(|kind| page.next_record_type() == Some(kind));
                 if !(whole && page.is_truncated() && goes_on) {
                     return Ok(found);
                 }
-                from = page.next_record_identifier().map(str::to_owned);
-                if from.is_none() {
+                let last = sets.last().map(|set| set.r#type.clone());
+                let next = page.next_record_identifier().map(str::to_owned);
+                // Where the next one is of the same type, only its identifier tells it from those that were read.
+                if next.is_none() && page.next_record_type() == last.as_ref() {
                     let told = found.len();
-                    return Err(self.unfit(format!("only the first {told} record sets of {} were told", clean(name))));
+                    return Err(
+                        self.unfit(format!("only the first {told} record sets of {} were told", clean(&wanted)))
+                    );
                 }
+                from = (page.next_record_name().unwrap_or_default().to_owned(), page.next_record_type().cloned(), next);
             }
         })
     }
@@ -163,7 +188,7 @@ impl Zone {
             let sent = self.aws.ask(Call::Mutation, "ChangeResourceRecordSets", ask.send()).await;
             let answer = sent.map_err(|fault| match fault.what.contains("InvalidChangeBatch") {
                 true => Fault {
-                    means: "the records are not what they were at the preview: somebody changed them, and nothing was overwritten".into(),
+                    means: "this batch changed nothing: the records are not what they were at the preview: somebody changed them, and nothing was overwritten".into(),
                     next: "look at the preview again (`p`), then retry".into(),
                     ..fault
                 },
@@ -259,11 +284,44 @@ impl Zone {
             servers.extend(found.first().map(|address| (clean(&name), *address)));
         }
         match servers.is_empty() {
-            true => Err(Fault::permanent(&self.system, format!("the zone {} names no name servers", self.id))
+            true => Err(Fault::permanent(&self.system, format!("the zone {} {NO_SERVERS}", self.id))
                 .means("nobody can be asked what clients are told")
                 .next("a private zone has none: set `name_servers`, and run `mayday check`")),
             false => Ok(servers),
         }
+    }
+
+    /// What a name server is asked. Those that the config names may only pass questions on, as the resolver of a VPC does for a private
+    /// zone: they are asked to.
+    ///
+    /// # Errors
+    /// When the name or the type is none.
+    pub fn question(&self, name: &str, kind: &str) -> Result<Question, Fault> {
+        Question::new(&plain(name), kind, !self.name_servers.is_empty()).map_err(|why| self.unfit(why))
+    }
+
+    /// What DNS answers for a record set: its values, or for an alias the addresses of what it stands for. Empty when that is not known: an
+    /// alias may lead where this host's resolver knows nothing of.
+    pub async fn values(&self, set: &RecordSet) -> Vec<String> {
+        let Some(alias) = &set.alias_target else {
+            return set.resource_records.iter().map(|record| normal(&record.value)).collect();
+        };
+        if alias.hosted_zone_id == self.id {
+            // Another name of this zone: its own name servers know.
+            let said = self.ask_servers(&alias.dns_name, &set.r#type).await.unwrap_or_default();
+            let mut all: Vec<String> =
+                said.into_iter().filter_map(|(_, reply)| reply.ok()).flat_map(|reply| reply.values).collect();
+            all.sort();
+            all.dedup();
+            return all;
+        }
+        let found = addresses(&plain(&alias.dns_name)).await.unwrap_or_default();
+        let fits = |address: &SocketAddr| match set.r#type.as_str() {
+            "A" => address.is_ipv4(),
+            "AAAA" => address.is_ipv6(),
+            _ => true,
+        };
+        found.iter().filter(|address| fits(address)).map(|address| address.ip().to_string()).collect()
     }
 
     /// Whether record changes come back through another region when that of the control plane fails. What is not told is a no.
@@ -283,7 +341,7 @@ impl Zone {
     /// When it cannot be told who they are.
     pub fn ask_servers<'a>(&'a self, name: &'a str, kind: &'a str) -> BoxFuture<'a, Result<Vec<Said>, Fault>> {
         Box::pin(async move {
-            let question = Question::new(name, kind, false).map_err(|why| self.unfit(why))?;
+            let question = self.question(name, kind)?;
             let servers = self.servers().await?;
             let asking = servers.iter().map(|(server, address)| {
                 let question = &question;
@@ -291,5 +349,21 @@ impl Zone {
             });
             Ok(futures::future::join_all(asking).await)
         })
+    }
+}
+
+#[cfg(test)]
+impl Zone {
+    pub fn for_test(id: &str) -> Self {
+        let spec = crate::domain::estate::SystemSpec {
+            id: "zone".into(),
+            kind: "route53".into(),
+            title: "zone".into(),
+            region: None,
+            class: None,
+            params: Default::default(),
+        };
+        let permits = Permits::new(&spec, "us-west-2");
+        Self::new("zone", id, Aws::new(&spec, "us-east-1", None), permits, Vec::new(), BTreeMap::new())
     }
 }

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::Pair;
 use super::bucket::{Bucket, Found};
+use super::listing::{self, Listing};
 use crate::domain::backup::{BackupCopy, BackupLook, BackupSpec, CopyState, chain, copy};
 use crate::domain::ids::RegionId;
 use crate::domain::kinds::{BackupKind, Param, ParamType};
@@ -33,7 +34,11 @@ pub const KINDS: &[BackupKind] = &[
         params: &[
             BUCKET,
             BUCKET_REGION,
-            Param::required("prefix", ParamType::Text, "what the names of copies begin with"),
+            Param::required(
+                "prefix",
+                ParamType::Text,
+                "what the names of copies begin with; it may hold a date (`dumps/%Y/%m/%d/`)",
+            ),
             SUFFIX,
             DATED_BY,
         ],
@@ -99,18 +104,19 @@ impl Pair {
     async fn objects(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
         let bucket = self.copies(spec)?;
         let prefix = spec.params.text("prefix")?;
-        let copies = found(&bucket, prefix, spec).await?;
+        let (copies, read) = found(&bucket, prefix, spec).await?;
         let mut look = BackupLook::of(copies).at(bucket.region.clone());
+        look.guards.extend(read);
         look.guards.push(versioning(&bucket).await?);
-        look.keeps = bucket.expiration(prefix).await?;
+        look.keeps = bucket.expiration(prefix.split('%').next().unwrap_or_default()).await?;
         Ok(look)
     }
 
     async fn chain(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
         let bucket = self.copies(spec)?;
         let gap = Span(spec.params.span("gap")?);
-        let full = found(&bucket, spec.params.text("full")?, spec).await?;
-        let increments = found(&bucket, spec.params.text("increments")?, spec).await?;
+        let (full, _) = found(&bucket, spec.params.text("full")?, spec).await?;
+        let (increments, read) = found(&bucket, spec.params.text("increments")?, spec).await?;
         // Nothing can be applied to one in which nothing can be; and its size is not told of the links any more.
         let sound =
             |copy: BackupCopy| if copy.is_good() { copy } else { BackupCopy { state: CopyState::Failed, ..copy } };
@@ -123,6 +129,7 @@ impl Pair {
         let mut look = BackupLook::of(links.filter(|copy| end.is_some_and(|end| copy.at <= end)).collect());
         look.point = end;
         look.regions.push(bucket.region.clone());
+        look.guards.extend(read);
         look.guards.push(match (newest_full, broken) {
             (None, _) => Guard::block("chain", "there is no full copy that increments could be applied to"),
             (Some(_), Some(next)) => Guard::warn(
@@ -192,17 +199,19 @@ impl Pair {
     }
 }
 
-async fn found(bucket: &Bucket, prefix: &str, spec: &BackupSpec) -> Result<Vec<BackupCopy>, Fault> {
+async fn found(bucket: &Bucket, prefix: &str, spec: &BackupSpec) -> Result<(Vec<BackupCopy>, Option<Guard>), Fault> {
     let suffix = spec.params.opt_text("suffix").unwrap_or_default();
     let by_name = spec.params.opt_text("dated_by") != Some("modified");
-    let objects = bucket.objects(prefix).await?;
+    let Listing { objects, since } = bucket.listing(prefix).await?;
+    let head = prefix.split('%').next().unwrap_or_default();
     let told = |object: &Found| {
         let at = if by_name { dated(&object.key)? } else { object.modified };
         // An upload that broke off leaves nothing in S3, but an empty object restores nothing either.
         let state = if object.size == Some(0) { CopyState::Failed } else { CopyState::Good };
-        Some(copy(at, state, object.key.trim_start_matches(prefix), object.size))
+        Some(copy(at, state, object.key.strip_prefix(head).unwrap_or(&object.key), object.size))
     };
-    Ok(objects.iter().filter(|object| object.key.ends_with(suffix)).filter_map(told).collect())
+    let copies = objects.iter().filter(|object| object.key.ends_with(suffix)).filter_map(told).collect();
+    Ok((copies, since.map(|since| Guard::pass("listing", listing::words(since, At::now())))))
 }
 
 async fn versioning(bucket: &Bucket) -> Result<Guard, Fault> {

@@ -15,13 +15,11 @@ use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::domain::ids::RegionId;
-use crate::domain::system::{Fault, FaultClass};
+use crate::domain::system::{Fault, FaultClass, Guard};
 use crate::domain::text::clean;
 use crate::domain::time::{At, Span, seconds_between};
 use crate::systems::aws::{Aws, Call, moment};
-
-/// So many pages of 1000 are listed; a prefix that holds more is no place for heartbeats.
-const PAGES: usize = 5;
+use crate::systems::permits::login_guard;
 
 /// So many of the newest objects are looked at for one that was replicated.
 const CANDIDATES: usize = 16;
@@ -74,7 +72,9 @@ impl Bucket {
     async fn client(&self) -> Result<&Client, Fault> {
         let make = async || {
             let config = self.aws.config().await?;
-            Ok(Client::from_conf(Builder::from(&config).force_path_style(self.by_path).build()))
+            // So is one that the profile or the environment names.
+            let by_path = self.by_path || self.aws.endpoint_of("S3").await.is_some();
+            Ok(Client::from_conf(Builder::from(&config).force_path_style(by_path).build()))
         };
         self.client.get_or_try_init(make).await
     }
@@ -121,7 +121,7 @@ impl Bucket {
     pub fn replicate_to<'a>(&'a self, rule: &'a str, to: &'a str, role: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             let unfit = |error: aws_sdk_s3::error::BuildError| Fault::permanent(&self.system, error.to_string());
-            let destination = Destination::builder().bucket(format!("arn:aws:s3:::{to}")).build().map_err(unfit)?;
+            let destination = Destination::builder().bucket(self.arn_of(to)).build().map_err(unfit)?;
             let deletions = DeleteMarkerReplication::builder().status(DeleteMarkerReplicationStatus::Disabled).build();
             let rule = ReplicationRule::builder()
                 .id(rule)
@@ -146,43 +146,47 @@ impl Bucket {
         })
     }
 
-    /// Objects under `prefix`, newest first.
+    /// One page of names under `prefix`, after one of them; and the last name, when there are more.
+    pub fn page<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<String>,
+    ) -> BoxFuture<'a, Result<(Vec<Found>, Option<String>), Fault>> {
+        Box::pin(async move {
+            let ask = self.client().await?.list_objects_v2().bucket(&self.name).prefix(prefix).set_start_after(after);
+            let page = self.aws.ask(Call::Read, "ListObjectsV2", ask.send()).await?;
+            let more = page.is_truncated() == Some(true);
+            let last = page.contents().last().and_then(|object| object.key.clone()).filter(|_| more);
+            Ok((page.contents().iter().filter_map(told).collect(), last))
+        })
+    }
+
+    /// Waits for credentials as long as a look of `whole` has time for that.
     ///
     /// # Errors
-    /// Also when there are too many to find the newest one in time.
-    pub fn objects<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<Found>, Fault>> {
-        Box::pin(async move {
-            let client = self.client().await?;
-            let (mut found, mut token) = (Vec::new(), None);
-            for _ in 0..PAGES {
-                let ask = client.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(token);
-                let page = self.aws.ask(Call::Read, "ListObjectsV2", ask.send()).await?;
-                found.extend(page.contents().iter().filter_map(told));
-                token = page.next_continuation_token;
-                if token.is_none() {
-                    found.sort_by_key(|object| std::cmp::Reverse(object.modified));
-                    return Ok(found);
-                }
-            }
-            Err(Fault::permanent(
-                &self.system,
-                format!("{} holds more than {} objects under `{prefix}`", self.name, PAGES * 1000),
-            )
-            .means("the newest one cannot be found in time: what has arrived is unknown")
-            .next("set the prefix to where heartbeats or copies alone are"))
-        })
+    /// When there are none.
+    pub async fn logged_in_of(&self, whole: Duration) -> Result<(), Fault> {
+        self.aws.logged_in_of(whole).await
+    }
+
+    /// For how long somebody is logged in; nothing for a key, which has no end.
+    ///
+    /// # Errors
+    /// When nobody is.
+    pub async fn login(&self) -> Result<Option<Guard>, Fault> {
+        login_guard(&self.aws, &self.system).await
     }
 
     /// The newest object under `prefix`, whoever wrote it.
     pub fn newest<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Option<Found>, Fault>> {
-        Box::pin(async move { Ok(self.objects(prefix).await?.into_iter().next()) })
+        Box::pin(async move { Ok(self.listing(prefix).await?.objects.into_iter().next()) })
     }
 
     /// The newest object under `prefix` that replication brought here. What is written here by itself proves nothing of the other
     /// side.
     pub fn newest_replica<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Option<Found>, Fault>> {
         Box::pin(async move {
-            for object in self.objects(prefix).await?.into_iter().take(CANDIDATES) {
+            for object in self.listing(prefix).await?.objects.into_iter().take(CANDIDATES) {
                 if self.status(&object.key).await? == Some(ReplicationStatus::Replica) {
                     return Ok(Some(object));
                 }

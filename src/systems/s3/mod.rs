@@ -1,7 +1,21 @@
 //! S3: a bucket in each region, and replication from one to the other. Nothing is promoted; what matters is how much has arrived.
+//!
+//! What an installation can look like:
+//!
+//! | installation | Mayday |
+//! |---|---|
+//! | up to 5000 objects under a prefix | all are read |
+//! | millions, with a date in their names | what is older than 8 days (64, 512 … when nothing is newer) is jumped over by `start-after`, and that is told |
+//! | millions, one folder a day | write the date into the prefix: `dumps/%Y/%m/%d/` |
+//! | millions, dated only by when they were written | refused: "the newest one cannot be found in time: what has arrived is unknown" |
+//! | `prefix` of heartbeats, replicated | what arrived is dated by the source's own clock |
+//! | an endpoint of the config, of a profile's `services` or of the environment | addressed by paths |
+//! | Object Lock, encryption, requester pays | as the bucket has it; a bucket that wants `x-amz-request-payer` refuses, which is unknown |
+//! | `aws-cn`, `aws-us-gov` | supported: ARNs are of the region's partition |
 
 mod backups;
 pub(in crate::systems) mod bucket;
+mod listing;
 mod replicate;
 mod steps;
 
@@ -62,7 +76,7 @@ pub static KIND: SystemKind = SystemKind {
             "prefix",
             ParamType::Text,
             "heartbeat/",
-            "where the application writes something all the time; the newest object there tells how much has arrived",
+            "where the application writes something all the time; the newest object there tells how much has arrived; it may hold a date (`beat/%Y/%m/%d/`)",
         ),
         PROFILE,
         ACCESS_KEY_ID,
@@ -209,7 +223,10 @@ impl System for S3 {
             Some("standby") => &self.0.standby,
             _ => &self.0.primary,
         };
-        let seen = self.look(bucket, spec.params.opt_span("max_age")).await;
+        let seen = match bucket.logged_in_of(spec.timeout.0).await {
+            Ok(()) => self.look(bucket, spec.params.opt_span("max_age")).await,
+            Err(fault) => Err(fault),
+        };
         seen.unwrap_or_else(|fault| reading(&fault)).took(started.elapsed())
     }
 

@@ -8,10 +8,12 @@ use serde_json::Value;
 
 use super::Pair;
 use super::bucket::Bucket;
+use super::listing::today;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
+use crate::domain::time::At;
 use crate::systems::shell::quoted;
 
 const ON: &str = "versioning and replication are on";
@@ -60,7 +62,9 @@ impl Step for Measure {
                 format!("{}: what is lost cannot be measured", self.0.nothing_there(&self.0.standby)),
             ),
         };
-        Ok(Fitness { guards: vec![guard] })
+        let mut guards: Vec<Guard> = self.0.standby.login().await?.into_iter().collect();
+        guards.push(guard);
+        Ok(Fitness { guards })
     }
 
     async fn revert(&self, _begun: &Begun, _log: &dyn StepLog) -> Result<Receipt, Fault> {
@@ -69,7 +73,7 @@ impl Step for Measure {
 
     fn by_hand(&self) -> Vec<String> {
         let Bucket { name, region, .. } = &self.0.standby;
-        let (bucket, prefix) = (quoted(name), quoted(&self.0.prefix));
+        let (bucket, prefix) = (quoted(name), quoted(&today(&self.0.prefix, At::now())));
         let newest = "reverse(sort_by(Contents,&LastModified))[:16].Key";
         let at = format!("--region {region} --bucket {bucket}");
         let list = format!("aws s3api list-objects-v2 {at} --prefix {prefix} --query {} --output text", quoted(newest));
@@ -140,7 +144,7 @@ impl Replication {
     /// Looks for the canary of this attempt on both sides, and writes it if it is nowhere: asked again, it finds what it wrote.
     async fn canary(&self, begun: &Begun) -> Result<Verified, Fault> {
         let Pair { primary, standby, prefix } = &*self.pair;
-        let key = format!("{prefix}mayday-canary/{}", begun.at.as_millisecond());
+        let key = format!("{}mayday-canary/{}", today(prefix, begun.at), begun.at.as_millisecond());
         if standby.look(&key).await?.is_some_and(|status| status == "REPLICA") {
             let detail = format!("the canary {key} reached {}", standby.name);
             return Ok(Verified::Holds { detail, recovery_point: None });
@@ -211,7 +215,7 @@ impl Step for Replication {
             format!("aws s3api get-bucket-replication {from}"),
         ];
         if self.canary {
-            let key = quoted(&format!("{prefix}mayday-canary/by-hand"));
+            let key = quoted(&format!("{}mayday-canary/by-hand", today(prefix, At::now())));
             lines.push(format!("date > canary && aws s3api put-object {from} --key {key} --body canary"));
             lines.push("# again and again until it says REPLICA".into());
             lines.push(format!("aws s3api head-object {to} --key {key} --query ReplicationStatus"));

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::super::Rds;
-use super::{aws_rds, describe, no_way_back};
+use super::{aws_rds, describe, no_way_back, on};
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
     Verified,
@@ -20,6 +20,9 @@ impl Step for Failover {
         let database = &self.0.primary;
         let seen = database.look().await?;
         let detail = format!("{} is {} in {}", database.name, seen.status, seen.zone);
+        if let Some(why) = seen.clustered(&database.name) {
+            return Ok(Observed::Impossible { why });
+        }
         if !seen.multi_az {
             let why = format!("{} is not Multi-AZ: there is no other zone to fail over to", database.name);
             return Ok(Observed::Impossible { why });
@@ -78,7 +81,7 @@ impl Step for Failover {
             return Ok(Verified::Pending { detail });
         }
         Ok(match database.answers(Some(&seen)).await {
-            Some(Err(why)) => Verified::Pending { detail: format!("{detail}, but {why}") },
+            Some(Err(no)) => Verified::Pending { detail: format!("{detail}, but {}", no.words()) },
             Some(Ok(())) => Verified::Holds { detail: format!("{detail} and answers clients"), recovery_point: None },
             None => Verified::Holds { detail, recovery_point: None },
         })
@@ -89,7 +92,7 @@ impl Step for Failover {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.0.permits.fitness(&["rds:RebootDBInstance", "rds:DescribeDBInstances"]).await
+        self.0.permits.fitness(&on(&self.0.primary, &["rds:RebootDBInstance", "rds:DescribeDBInstances"])).await
     }
 
     fn by_hand(&self) -> Vec<String> {

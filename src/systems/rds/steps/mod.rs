@@ -16,6 +16,7 @@ use super::database::Database;
 use crate::domain::plan::StepSpec;
 use crate::domain::system::{Begun, Fault, Receipt, Step};
 use crate::systems::looking::Looking;
+use crate::systems::permits::{Need, On};
 use crate::systems::shell::quoted;
 
 pub fn step(rds: &Arc<Rds>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
@@ -35,6 +36,12 @@ pub fn step(rds: &Arc<Rds>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
         "rds.writable" => Ok(Arc::new(Looking(Writable { rds, region: spec.region.clone() }))),
         other => Err(Fault::permanent(&rds.id, format!("there is no step `{other}`")).next("run `mayday kinds`")),
     }
+}
+
+/// Actions on a database, for the question whether they are allowed.
+fn on(database: &Database, actions: &[&'static str]) -> Vec<Need> {
+    let on = On::database(database.region.as_str(), &database.name);
+    actions.iter().map(|action| Need::new(action, on.clone())).collect()
 }
 
 fn no_way_back(rds: &Rds, _: &Begun) -> Result<Receipt, Fault> {

@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::super::Rds;
-use super::super::database::{Database, Seen};
-use super::{aws_rds, describe, no_way_back};
+use super::super::database::Database;
+use super::super::greeting::No;
+use super::super::seen::Seen;
+use super::{aws_rds, describe, no_way_back, on};
 use crate::domain::ids::RegionId;
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
@@ -28,6 +30,9 @@ impl Step for Promote {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
         let name = &self.replica().name;
         let seen = self.replica().look().await?;
+        if let Some(why) = seen.clustered(name) {
+            return Ok(Observed::Impossible { why });
+        }
         Ok(match &seen {
             Seen { source: None, .. } if seen.serves() => Observed::Done { detail: format!("{name} follows nobody") },
             Seen { source: None, status, .. } => {
@@ -105,7 +110,7 @@ impl Step for Promote {
             return Ok(Verified::Pending { detail });
         }
         Ok(match replica.answers(Some(&seen)).await {
-            Some(Err(why)) => Verified::Pending { detail: format!("{detail}, follows nobody, but {why}") },
+            Some(Err(no)) => Verified::Pending { detail: format!("{detail}, follows nobody, but {}", no.words()) },
             Some(Ok(())) => {
                 let detail = format!("{detail}, follows nobody and answers clients");
                 Verified::Holds { detail, recovery_point: None }
@@ -119,7 +124,7 @@ impl Step for Promote {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.rds.permits.fitness(&["rds:PromoteReadReplica", "rds:DescribeDBInstances"]).await
+        self.rds.permits.fitness(&on(self.replica(), &["rds:PromoteReadReplica", "rds:DescribeDBInstances"])).await
     }
 
     fn by_hand(&self) -> Vec<String> {
@@ -183,9 +188,10 @@ impl Promote {
 }
 
 /// What the API says of the old writer, and what its port says, if that was tried.
-fn old_writer(seen: &Result<Seen, Fault>, answers: Option<&Result<(), String>>) -> OldWriter {
+fn old_writer(seen: &Result<Seen, Fault>, answers: Option<&Result<(), No>>) -> OldWriter {
     match (seen, answers) {
-        (_, Some(Ok(()))) => OldWriter::Reachable,
+        // Whom it refuses, it refuses alive.
+        (_, Some(Ok(()) | Err(No::Refused(_) | No::Full(_)))) => OldWriter::Reachable,
         (Ok(seen), _) if seen.serves() => OldWriter::Reachable,
         (Ok(seen), _) if seen.status == "stopped" => OldWriter::Fenced,
         (Ok(_), _) => OldWriter::Unknown,
@@ -200,20 +206,7 @@ mod tests {
     use super::*;
 
     fn seen(status: &str) -> Result<Seen, Fault> {
-        Ok(Seen {
-            status: status.to_owned(),
-            zone: "us-east-1a".into(),
-            other_zone: None,
-            multi_az: false,
-            source: None,
-            broken: None,
-            endpoint: None,
-            restorable: None,
-            retention_days: 7,
-            arn: None,
-            encrypted: true,
-            traits: Default::default(),
-        })
+        Ok(Seen::for_test(status))
     }
 
     #[test]
@@ -221,8 +214,12 @@ mod tests {
         let (silent, open, dead) = (
             || Err(Fault::transient("database", "RDS in us-east-1 did not answer within 2.5 s")),
             Some(Ok(())),
-            Some(Err("no answer".to_owned())),
+            Some(Err(No::Silent("no answer".to_owned()))),
         );
+        let full = Some(Err(No::Full("1040 Too many connections".to_owned())));
+        let logged_out = || {
+            Err(Fault::transient("database", format!("{}they are still being got", crate::systems::aws::login::NONE)))
+        };
         let throttled = || Err(Fault::transient("database", "DescribeDBInstances is throttled: SlowDown"));
         let denied = || Err(Fault::permanent("database", "DescribeDBInstances was refused (403): AccessDenied"));
         let rows = [
@@ -232,6 +229,8 @@ mod tests {
             ("the API puts us off, and the port is silent", throttled(), dead.clone(), OldWriter::Unknown),
             ("the API refuses, and the port is silent", denied(), dead.clone(), OldWriter::Unknown),
             ("the API refuses, and the port answers", denied(), open, OldWriter::Reachable),
+            ("the API is silent, and the port takes nobody more", silent(), full, OldWriter::Reachable),
+            ("nobody is logged in, and the port is silent", logged_out(), dead.clone(), OldWriter::Unknown),
             ("the API says that it serves", seen("available"), dead.clone(), OldWriter::Reachable),
             ("the API says that it serves, and nobody tried", seen("backing-up"), None, OldWriter::Reachable),
             ("it is stopped", seen("stopped"), dead.clone(), OldWriter::Fenced),

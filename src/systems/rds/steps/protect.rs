@@ -12,13 +12,15 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::super::Rds;
-use super::super::database::{Database, Seen};
-use super::{aws_rds, describe, no_way_back};
+use super::super::database::Database;
+use super::super::seen::Seen;
+use super::{aws_rds, describe, no_way_back, on};
 use crate::domain::ids::RegionId;
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
 use crate::domain::time::At;
+use crate::systems::aws::partition;
 use crate::systems::shell::quoted;
 
 /// Gives the database of a region another name, so that a replica can have its own.
@@ -48,6 +50,9 @@ impl Step for SetAside {
         let (name, seen) = (&self.database().name, self.database().find().await?);
         Ok(match seen {
             None => Observed::Done { detail: format!("no database is named {name}") },
+            Some(seen) if seen.cluster.is_some() => {
+                Observed::Impossible { why: seen.clustered(name).unwrap_or_default() }
+            }
             Some(seen) if !stands_alone(&seen) => Observed::Done { detail: format!("{name} is a replica already") },
             Some(seen) if seen.status == "renaming" => Observed::InProgress { detail: format!("{name} is renaming") },
             Some(seen) => {
@@ -119,7 +124,7 @@ impl Step for SetAside {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.rds.permits.fitness(&["rds:ModifyDBInstance", "rds:DescribeDBInstances"]).await
+        self.rds.permits.fitness(&on(self.database(), &["rds:ModifyDBInstance", "rds:DescribeDBInstances"])).await
     }
 
     fn by_hand(&self) -> Vec<String> {
@@ -154,6 +159,9 @@ impl Backups {
 impl Step for Backups {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
         let seen = self.database().look().await?;
+        if let Some(why) = seen.clustered(&self.database().name) {
+            return Ok(Observed::Impossible { why });
+        }
         let detail = format!("{} keeps backups for {} days", self.database().name, seen.retention_days);
         Ok(match seen.retention_days >= self.days {
             true => Observed::Done { detail },
@@ -226,7 +234,7 @@ impl Step for Backups {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.rds.permits.fitness(&["rds:ModifyDBInstance", "rds:DescribeDBInstances"]).await
+        self.rds.permits.fitness(&on(self.database(), &["rds:ModifyDBInstance", "rds:DescribeDBInstances"])).await
     }
 
     fn by_hand(&self) -> Vec<String> {
@@ -254,12 +262,38 @@ impl CreateReplica {
     }
 }
 
+/// Whether an encrypted copy could be made with `key` in `region`: keys belong to one region, and two partitions want a signed URL besides.
+fn key_guard(source: &Seen, key: &str, region: &RegionId) -> Option<Guard> {
+    const NAME: &str = "key";
+    let partition = partition::of(region.as_str());
+    let of = key.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(2));
+    match (source.encrypted, of) {
+        (false, _) => None,
+        (true, _) if partition.signs_copies => Some(Guard::block(
+            NAME,
+            format!(
+                "{} wants a signed URL for the copy of an encrypted database, which Mayday does not make: create the replica by hand (`b`), \
+                 the `aws` command signs by `--source-region`",
+                partition.name
+            ),
+        )),
+        (true, Some(elsewhere)) if elsewhere != region.as_str() => {
+            Some(Guard::block(NAME, format!("`kms_key` is of {elsewhere}: a copy in {region} needs a key of {region}")))
+        }
+        (true, _) => Some(Guard::pass(NAME, format!("encrypted with {key} in {region}"))),
+    }
+}
+
 #[async_trait]
 impl Step for CreateReplica {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
         let (replica, source) = self.sides();
         let (name, from) = (&replica.name, &source.name);
-        Ok(match replica.find().await? {
+        let found = replica.find().await?;
+        if let Some(why) = found.as_ref().and_then(|seen| seen.clustered(name)) {
+            return Ok(Observed::Impossible { why });
+        }
+        Ok(match found {
             None => Observed::NotDone { detail: format!("there is no {name} in {}", replica.region) },
             Some(Seen { source: None, .. }) => {
                 let why = format!(
@@ -297,7 +331,9 @@ impl Step for CreateReplica {
             false => Guard::block("source", format!("the source is no writer: {}", seen.words())),
         };
         let inherited = Guard::warn("settings", "parameter group, Multi-AZ and alarms are not inherited").situational();
-        Ok(Checked { guards: vec![backups, writer, inherited], promotion: None })
+        let mut guards = vec![backups, writer, inherited];
+        guards.extend(key_guard(&seen, &self.key, &self.sides().0.region));
+        Ok(Checked { guards, promotion: None })
     }
 
     async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
@@ -331,7 +367,8 @@ impl Step for CreateReplica {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.rds.permits.fitness(&["rds:CreateDBInstanceReadReplica", "rds:DescribeDBInstances"]).await
+        let actions = ["rds:CreateDBInstanceReadReplica", "rds:DescribeDBInstances"];
+        self.rds.permits.fitness(&on(self.sides().0, &actions)).await
     }
 
     fn by_hand(&self) -> Vec<String> {
@@ -350,5 +387,28 @@ impl Step for CreateReplica {
             aws_rds(replica, "wait db-instance-available"),
             describe(replica, "DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier"),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::system::GuardVerdict::{Block, Pass};
+
+    #[test]
+    fn an_encrypted_copy_needs_a_key_of_its_own_region() {
+        let (mut encrypted, plain) = (Seen::for_test("available"), Seen::for_test("available"));
+        encrypted.encrypted = true;
+        let arn = |region: &str| format!("arn:aws:kms:{region}:1:key/k");
+        for (seen, key, region, wanted) in [
+            (&plain, "alias/aws/rds".to_owned(), "us-west-2", None),
+            (&encrypted, "alias/aws/rds".to_owned(), "us-west-2", Some(Pass)),
+            (&encrypted, arn("us-west-2"), "us-west-2", Some(Pass)),
+            (&encrypted, arn("us-east-1"), "us-west-2", Some(Block)),
+            (&encrypted, "alias/aws/rds".to_owned(), "us-gov-west-1", Some(Block)),
+        ] {
+            let guard = key_guard(seen, &key, &RegionId::from(region));
+            assert_eq!(guard.map(|it| it.verdict), wanted, "{key} in {region}");
+        }
     }
 }

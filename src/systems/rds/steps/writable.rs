@@ -38,7 +38,7 @@ impl Look for Writable {
         let words = format!("{} is {} in {}", database.name, seen.status, seen.zone);
         Ok(match database.answers(Some(&seen)).await {
             Some(Ok(())) => Guard::pass("reach", format!("{words} and answers clients")),
-            Some(Err(why)) => Guard::warn("reach", format!("{words}, but {why}")),
+            Some(Err(no)) => Guard::warn("reach", format!("{words}, but {}", no.words())),
             None => Guard::warn("reach", format!("{words}; whether it answers clients is not known: nobody may try")),
         })
     }
@@ -47,14 +47,18 @@ impl Look for Writable {
         let database = self.database();
         let seen = database.look().await?;
         let detail = format!("{} is {} in {}", database.name, seen.status, seen.zone);
-        if let Some(source) = &seen.source {
-            return Ok(Verified::Pending { detail: format!("{detail} and follows {source}: it takes no writes") });
+        if seen.follows() {
+            let whom = seen.source.clone().unwrap_or_else(|| seen.words());
+            return Ok(Verified::Pending { detail: format!("{detail} and follows {whom}: it takes no writes") });
+        }
+        if seen.cluster.as_ref().is_some_and(|cluster| cluster.writes.is_none()) {
+            return Ok(Verified::Pending { detail: format!("{detail}: {}", seen.words()) });
         }
         if !seen.serves() {
             return Ok(Verified::Pending { detail });
         }
         Ok(match database.answers(Some(&seen)).await {
-            Some(Err(why)) => Verified::Pending { detail: format!("{detail}, but {why}") },
+            Some(Err(no)) => Verified::Pending { detail: format!("{detail}, but {}", no.words()) },
             Some(Ok(())) => Verified::Holds { detail: format!("{detail} and answers clients"), recovery_point: None },
             None => Verified::Holds { detail, recovery_point: None },
         })
