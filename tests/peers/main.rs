@@ -10,6 +10,7 @@ mod clock;
 mod common;
 mod editor;
 mod kubectl;
+mod kubernetes_server;
 mod mail_server;
 mod neo4j_python;
 #[allow(dead_code)] // the other test binary uses all of it

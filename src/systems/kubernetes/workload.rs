@@ -53,6 +53,8 @@ pub struct Workload {
     /// Whether the controller has acted by the newest spec: before that its numbers are of the one before.
     pub observed: bool,
     pub restarted: Option<At>,
+    /// Argo restarts pods one after the other, and says at the end which wish it has fulfilled.
+    restarting: bool,
     pub scaler: Option<Scaler>,
     pub owner: Option<Owner>,
     /// What its pods are made by.
@@ -130,6 +132,8 @@ impl Workload {
             updated: number(object, &["/status/updatedReplicas", "/status/updatedNumberScheduled"]).unwrap_or(0),
             all: number(object, &["/status/replicas", "/status/currentNumberScheduled", "/status/active"]).unwrap_or(0),
             observed: is_observed(object),
+            restarting: object["spec"]["restartAt"].is_string()
+                && object["spec"]["restartAt"] != object["status"]["restartedAt"],
             restarted: restarted.and_then(|text| text.parse().ok()),
             scaler: None,
             owner: Owner::of(object),
@@ -202,7 +206,8 @@ impl Workload {
 
     /// Every wanted replica is of the newest version and serves, and none of an older one is left.
     pub fn is_settled(&self) -> bool {
-        self.observed && self.available == self.wanted && self.updated == self.wanted && self.all == self.wanted
+        let all = self.available == self.wanted && self.updated == self.wanted && self.all == self.wanted;
+        self.observed && !self.restarting && all
     }
 
     /// It asks for `full` replicas at least, and no autoscaler will take them away.
@@ -307,7 +312,7 @@ mod tests {
             &ROLLOUT,
             json!({ "kind": "Rollout", "metadata": { "generation": 7 }, "spec": { "replicas": 2, "restartAt": "2026-11-23T04:00:00Z" }, "status": { "observedGeneration": "6", "availableReplicas": 2 } }),
         );
-        assert!(!rollout.observed && rollout.restarted.is_some());
+        assert!(!rollout.observed && rollout.restarted.is_some() && rollout.restarting);
         assert!(
             of(&ROLLOUT, json!({ "kind": "Rollout", "spec": { "replicas": 3 } })).observed,
             "nobody minds it, and it is told so"
