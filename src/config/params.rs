@@ -69,6 +69,7 @@ pub fn default_value(ty: ParamType, text: &str) -> Result<Value, String> {
         | ParamType::Url
         | ParamType::Address
         | ParamType::Path
+        | ParamType::Paths
         | ParamType::Choice(_) => {
             check_text(ty, text).map(|()| Value::from(text)).map_err(|(what, help)| format!("{what}; {help}"))
         }
@@ -77,7 +78,7 @@ pub fn default_value(ty: ParamType, text: &str) -> Result<Value, String> {
 
 fn convert(field: &Field<'_>, row: &Param, context: &Context<'_>) -> Option<Value> {
     match row.ty {
-        ParamType::Text | ParamType::Url | ParamType::Address | ParamType::Path => {
+        ParamType::Text | ParamType::Url | ParamType::Address | ParamType::Path | ParamType::Paths => {
             let text = field.text()?.into_inner();
             match check_text(row.ty, &text) {
                 Ok(()) => Some(Value::from(text)),
@@ -187,6 +188,10 @@ fn check_text(ty: ParamType, text: &str) -> Result<(), (String, String)> {
         ParamType::Url => check_url(text),
         ParamType::Address => check_address(text),
         ParamType::Path => check_path(text),
+        ParamType::Paths => match text.split(':').find(|part| !part.starts_with("~/") && check_path(part).is_err()) {
+            None => Ok(()),
+            Some(wrong) => check_path(wrong).map_err(|(what, _)| (what, "begin it with a / or with ~/".into())),
+        },
         ParamType::Span => match text.parse::<Span>() {
             Ok(_) => Ok(()),
             Err(error) => Err((error, String::new())),

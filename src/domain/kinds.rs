@@ -23,6 +23,8 @@ pub enum ParamType {
     Address,
     /// An absolute path of a file or folder on the engine's host.
     Path,
+    /// One or several of them with `:` between; `~/` is the home of the engine's user.
+    Paths,
     /// A list of texts.
     List,
     /// A list of `host:port`, none of them twice.
@@ -53,6 +55,7 @@ impl fmt::Display for ParamType {
             Self::Url => "a URL",
             Self::Address => "host:port",
             Self::Path => "an absolute path",
+            Self::Paths => "absolute paths with : between them",
             Self::List => "a list of texts",
             Self::Addresses => "a list of host:port",
             Self::Command => "a list of a program and its arguments",

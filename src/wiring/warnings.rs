@@ -21,6 +21,7 @@ pub fn warnings(config: &Config, kinds: &Kinds) -> Vec<String> {
     let names = Names {
         secrets: kinds.names_of(ParamType::Secret).chain([TOKEN]).collect(),
         paths: kinds.names_of(ParamType::Path).collect(),
+        lists: kinds.names_of(ParamType::Paths).collect(),
     };
     let mut found = BTreeSet::new();
     for value in [serde_json::to_value(&config.estate), serde_json::to_value(&config.plans)].into_iter().flatten() {
@@ -33,6 +34,8 @@ pub fn warnings(config: &Config, kinds: &Kinds) -> Vec<String> {
 struct Names {
     secrets: BTreeSet<&'static str>,
     paths: BTreeSet<&'static str>,
+    /// Paths with `:` between them.
+    lists: BTreeSet<&'static str>,
 }
 
 /// `owner` is the nearest thing around `value` that has a name.
@@ -44,10 +47,15 @@ fn walk(value: &Value, owner: &str, names: &Names, found: &mut BTreeSet<String>)
             let owner = named.as_deref().unwrap_or(owner);
             for (name, value) in fields {
                 let secret = names.secrets.contains(name.as_str()).then(|| serde_json::from_value(value.clone()).ok());
-                let path = value.as_str().filter(|_| names.paths.contains(name.as_str()));
+                let several = names.lists.contains(name.as_str());
+                let path = value.as_str().filter(|_| several || names.paths.contains(name.as_str()));
                 match (secret.flatten(), path) {
                     (Some(place), _) => found.extend(missing(&place).map(|why| format!("{owner}: `{name}` {why}"))),
-                    (None, Some(path)) => found.extend(absent(path).map(|why| format!("{owner}: `{name}` {why}"))),
+                    (None, Some(path)) => {
+                        let parts = path.split(|c| several && c == ':');
+                        let absent = parts.filter_map(absent);
+                        found.extend(absent.map(|why| format!("{owner}: `{name}` {why}")));
+                    }
                     (None, None) => walk(value, owner, names, found),
                 }
             }
@@ -70,6 +78,10 @@ fn unreadable(path: &str) -> Option<String> {
 
 /// A file or folder of the engine's host; what it holds is for the one that needs it to judge.
 fn absent(path: &str) -> Option<String> {
+    // Whose home it is, the engine knows.
+    if path.starts_with("~/") {
+        return None;
+    }
     let error = fs::metadata(path).err()?;
     Some(format!("is {}, which cannot be looked at from here: {error} → the engine has to read it", clean(path)))
 }

@@ -10,6 +10,7 @@ mod clock;
 mod common;
 mod editor;
 mod kubectl;
+mod kubernetes_server;
 mod mail_server;
 mod mariadb;
 mod neo4j_python;

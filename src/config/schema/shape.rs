@@ -105,6 +105,7 @@ pub fn of_type(ty: ParamType) -> Value {
         ParamType::Url => json!({ "type": "string", "pattern": URL }),
         ParamType::Address => json!({ "type": "string", "pattern": ADDRESS }),
         ParamType::Path => json!({ "type": "string", "pattern": "^/" }),
+        ParamType::Paths => json!({ "type": "string", "pattern": "^(/|~/)[^:]*(:(/|~/)[^:]*)*$" }),
         ParamType::List => texts(),
         ParamType::Addresses => {
             json!({ "type": "array", "items": of_type(ParamType::Address), "uniqueItems": true })

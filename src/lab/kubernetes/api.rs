@@ -23,6 +23,7 @@ use super::refusal::Refusal;
 use super::resources::{AUTHORIZATION, RESOURCES, Resource, discovery};
 use super::selector::Selector;
 use super::table::table;
+use super::view::View;
 use super::watch::Watch;
 use super::writes::Write;
 use super::{NAMESPACE, PLACE};
@@ -148,14 +149,17 @@ impl Server {
         let version = view.version().to_string();
         let Some(name) = target.name else {
             let found = view.all(kind).filter(|object| target.exists && selector.takes(object));
+            let (found, next) = request.page(view, found.collect())?;
             if as_table {
-                return Ok(Json(table(kind, found, &version)).into_response());
+                let mut table = table(kind, found.into_iter(), &version);
+                table["metadata"]["continue"] = next.into();
+                return Ok(Json(table).into_response());
             }
             let list = json!({
                 "kind": format!("{}List", resource.object),
                 "apiVersion": resource.api_version(),
-                "metadata": { "resourceVersion": version },
-                "items": found.collect::<Vec<_>>(),
+                "metadata": { "resourceVersion": version, "continue": next },
+                "items": found,
             });
             return Ok(Json(list).into_response());
         };
@@ -223,6 +227,28 @@ impl Request<'_> {
 
     fn accepts_table(&self) -> bool {
         self.header(header::ACCEPT).contains("as=Table")
+    }
+
+    /// As many of `found` as are asked for, after those that were told, and what to ask for the rest with. The rest is told only as long as
+    /// it is known what happened since (<https://kubernetes.io/docs/reference/using-api/api-concepts/>).
+    fn page<'v>(&self, view: &View, mut found: Vec<&'v Value>) -> Result<(Vec<&'v Value>, String), Refusal> {
+        let name = |object: &Value| object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        found.sort_by_key(|object| name(object));
+        let mut version = view.version();
+        if let Some(token) = self.questions.get("continue").filter(|token| !token.is_empty()) {
+            let (since, after) = token.split_once('/').unwrap_or(("", token));
+            version = since.parse().map_err(|_| Refusal::bad_request("continue key is not valid"))?;
+            if view.is_forgotten(version) {
+                let message = "The provided continue parameter is too old to display a consistent list result.";
+                return Err(Refusal::new(StatusCode::GONE, "Expired", message));
+            }
+            found.retain(|object| name(object).as_str() > after);
+        }
+        let limit = self.questions.get("limit").and_then(|limit| limit.parse().ok()).filter(|limit| *limit > 0);
+        let rest = limit.is_some_and(|limit: usize| limit < found.len());
+        found.truncate(limit.unwrap_or(usize::MAX));
+        let next = found.last().filter(|_| rest).map(|last| format!("{version}/{}", name(last)));
+        Ok((found, next.unwrap_or_default()))
     }
 
     fn dry_run(&self) -> Result<bool, Refusal> {

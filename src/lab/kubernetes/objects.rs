@@ -152,7 +152,14 @@ impl Cluster {
 
     fn pod(&self, pod: &Pod) -> Value {
         let mut object = self.frame(Kind::Pod, &pod.name, pod.created);
-        object["metadata"]["labels"] = json!({ "app": pod.service });
+        // As a deployment's ReplicaSet makes it: the name is the set's, with something of its own.
+        let set = pod.name.rsplit_once('-').map_or(pod.name.as_str(), |(set, _)| set);
+        let hash = set.rsplit_once('-').map_or("", |(_, hash)| hash);
+        object["metadata"]["labels"] = json!({ "app": pod.service, "pod-template-hash": hash });
+        object["metadata"]["ownerReferences"] = json!([{
+            "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": set, "controller": true,
+            "blockOwnerDeletion": true, "uid": uid(self.region, Kind::Deployment, set),
+        }]);
         if let Some(leaving) = pod.leaving {
             object["metadata"]["deletionTimestamp"] = moment(leaving).into();
         }

@@ -45,7 +45,12 @@ impl View {
     /// What happened to objects of `kind` after `version`; `None` if that is no longer known.
     pub fn since(&self, kind: Kind, version: u64) -> Option<Vec<Event>> {
         let news = || self.events.iter().filter(|event| event.kind == kind && event.version > version);
-        (version >= self.forgotten).then(|| news().cloned().collect())
+        (!self.is_forgotten(version)).then(|| news().cloned().collect())
+    }
+
+    /// Whether it is no longer known what happened after `version`.
+    pub fn is_forgotten(&self, version: u64) -> bool {
+        version < self.forgotten
     }
 
     fn publish(&mut self, kind: Kind, name: String, object: Option<Value>) {

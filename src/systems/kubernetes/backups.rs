@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 
-use super::Cluster;
+use super::client::Client;
+use super::lists::part;
+use super::{Cluster, Spot};
 use crate::domain::backup::{BackupCopy, BackupLook, BackupSpec, CopyState, copy};
 use crate::domain::ids::RegionId;
 use crate::domain::kinds::{BackupKind, Param, ParamType};
@@ -46,10 +47,6 @@ const SCHEDULE: &str = "velero.io/schedule-name";
 const VELERO: (&str, &str) = ("velero.io", "v1");
 const SNAPSHOTS: (&str, &str) = ("snapshot.storage.k8s.io", "v1");
 
-fn resource((group, version): (&str, &str), kind: &str, plural: &str) -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
-}
-
 impl Cluster {
     pub async fn backup(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
         match spec.kind.as_str() {
@@ -61,32 +58,37 @@ impl Cluster {
         }
     }
 
+    /// Velero lives once in a cluster, and what it keeps of one says nothing of another.
+    fn only_cluster(&self) -> Result<&Client, Fault> {
+        match self.clients.as_slice() {
+            [only] => Ok(only),
+            _ => Err(Fault::permanent(&self.id, "a backup by Velero is of one cluster, and this system has several")
+                .next("give each cluster a [[system]] of its own for its backups")),
+        }
+    }
+
     async fn velero(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
         let namespace = spec.params.text("velero_namespace")?;
         let schedule = spec.params.opt_text("schedule");
-        let list = async |kind, plural| self.client.dynamic(&resource(VELERO, kind, plural), namespace).await;
-        let (backups, schedules, locations) = tokio::try_join!(
-            list("Backup", "backups"),
-            list("Schedule", "schedules"),
-            list("BackupStorageLocation", "backupstoragelocations"),
-        )?;
-        let wanted = |it: &&DynamicObject| {
-            let label = it.metadata.labels.as_ref().and_then(|labels| labels.get(SCHEDULE));
-            schedule.is_none_or(|schedule| label.is_some_and(|label| label == schedule))
-        };
-        let backups: Vec<&DynamicObject> = backups.iter().filter(wanted).collect();
+        let client = self.only_cluster()?;
+        let list = async |plural| objects(client, VELERO, namespace, plural).await;
+        let (backups, schedules, locations) =
+            tokio::try_join!(list("backups"), list("schedules"), list("backupstoragelocations"))?;
+        let label = |it: &Value| it["metadata"]["labels"][SCHEDULE].as_str().map(str::to_owned);
+        let wanted = |it: &&Value| schedule.is_none_or(|schedule| label(it).is_some_and(|label| label == schedule));
+        let backups: Vec<&Value> = backups.iter().filter(wanted).collect();
         let mut look = BackupLook::of(backups.iter().filter_map(|it| velero_copy(it)).collect());
-        look.keeps = backups.iter().filter_map(|it| kept(&it.data)).min();
+        look.keeps = backups.iter().filter_map(|it| kept(it)).min();
         if let Some(name) = schedule {
             look.guards.push(schedule_guard(name, &schedules));
         }
-        let mut used: Vec<&str> = backups.iter().filter_map(|it| text(&it.data, "/spec/storageLocation")).collect();
+        let mut used: Vec<&str> = backups.iter().filter_map(|it| text(it, "/spec/storageLocation")).collect();
         used.sort_unstable();
         used.dedup();
         for name in used {
-            let location = locations.iter().find(|it| it.metadata.name.as_deref() == Some(name));
+            let location = locations.iter().find(|it| named(it) == name);
             look.guards.push(location_guard(name, location));
-            let region = location.and_then(|it| text(&it.data, "/spec/config/region"));
+            let region = location.and_then(|it| text(it, "/spec/config/region"));
             look.partial |= region.is_none();
             look.regions.extend(region.map(|region| RegionId::from(clean(region))));
         }
@@ -94,17 +96,18 @@ impl Cluster {
     }
 
     async fn volume_snapshots(&self, spec: &BackupSpec) -> Result<BackupLook, Fault> {
-        let snapshots = resource(SNAPSHOTS, "VolumeSnapshot", "volumesnapshots");
         let mut claims = spec.params.list("claims");
-        if claims.is_empty() {
-            claims = self.client.claims().await?;
-        }
-        let found = self.client.dynamic(&snapshots, self.client.namespace()).await?;
-        let mut by_claim: BTreeMap<&str, Vec<BackupCopy>> = BTreeMap::new();
-        for snapshot in &found {
-            let claim = text(&snapshot.data, "/spec/source/persistentVolumeClaimName");
-            if let (Some(claim), Some(copy)) = (claim, snapshot_copy(snapshot)) {
-                by_claim.entry(claim).or_default().push(copy);
+        let every = claims.is_empty();
+        let mut by_claim: BTreeMap<String, Vec<BackupCopy>> = BTreeMap::new();
+        for spot in &self.spots {
+            if every {
+                claims.extend(spot.claims().await?);
+            }
+            for snapshot in objects(&spot.client, SNAPSHOTS, &spot.namespace, "volumesnapshots").await? {
+                let claim = text(&snapshot, "/spec/source/persistentVolumeClaimName");
+                if let (Some(claim), Some(copy)) = (claim, snapshot_copy(&snapshot)) {
+                    by_claim.entry(format!("{}{claim}", spot.label)).or_default().push(copy);
+                }
             }
         }
         Ok(of_claims(&claims, &by_claim, self.region.as_ref()))
@@ -112,7 +115,7 @@ impl Cluster {
 }
 
 /// All claims together are as fresh as the one whose newest good snapshot is the oldest.
-fn of_claims(claims: &[String], by_claim: &BTreeMap<&str, Vec<BackupCopy>>, region: Option<&RegionId>) -> BackupLook {
+fn of_claims(claims: &[String], by_claim: &BTreeMap<String, Vec<BackupCopy>>, region: Option<&RegionId>) -> BackupLook {
     let looks: Vec<(&String, BackupLook)> = claims
         .iter()
         .map(|claim| (claim, BackupLook::of(by_claim.get(claim.as_str()).cloned().unwrap_or_default())))
@@ -130,6 +133,34 @@ fn of_claims(claims: &[String], by_claim: &BTreeMap<&str, Vec<BackupCopy>>, regi
     let mut look = oldest.map(|(_, look)| look).unwrap_or_default().at(region.cloned());
     look.guards.push(guard);
     look
+}
+
+fn named(it: &Value) -> &str {
+    text(it, "/metadata/name").unwrap_or_default()
+}
+
+/// All objects of a custom kind in a namespace.
+async fn objects(
+    client: &Client,
+    (group, version): (&str, &str),
+    namespace: &str,
+    plural: &str,
+) -> Result<Vec<Value>, Fault> {
+    let path = format!("/apis/{group}/{version}/namespaces/{}/{plural}", part(namespace));
+    let absent = || {
+        Fault::permanent(client.system(), format!("this cluster has no {plural}.{group}"))
+            .next("see whether what makes these backups is installed there")
+    };
+    client.list(&format!("list {plural}"), &path).await?.ok_or_else(absent)
+}
+
+impl Spot {
+    /// The names of the claims here.
+    async fn claims(&self) -> Result<Vec<String>, Fault> {
+        let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims", part(&self.namespace));
+        let claims = self.client.list_of("list claims", &path).await?;
+        Ok(claims.iter().map(|it| format!("{}{}", self.label, named(it))).collect())
+    }
 }
 
 fn text<'v>(data: &'v Value, pointer: &str) -> Option<&'v str> {
@@ -159,11 +190,11 @@ fn phase(word: &str) -> CopyState {
     }
 }
 
-fn velero_copy(it: &DynamicObject) -> Option<BackupCopy> {
-    let created = it.metadata.creation_timestamp.as_ref().map(|at| at.0);
-    let at = moment(&it.data, "/status/startTimestamp").or(created)?;
-    let word = text(&it.data, "/status/phase").unwrap_or_default();
-    let name = it.metadata.name.as_deref().unwrap_or_default();
+fn velero_copy(it: &Value) -> Option<BackupCopy> {
+    let created = moment(it, "/metadata/creationTimestamp");
+    let at = moment(it, "/status/startTimestamp").or(created)?;
+    let word = text(it, "/status/phase").unwrap_or_default();
+    let name = named(it);
     let state = phase(word);
     let name = if state == CopyState::Good { name.to_owned() } else { format!("{name} ({word})") };
     Some(copy(at, state, &name, None))
@@ -175,13 +206,13 @@ fn kept(data: &Value) -> Option<Span> {
     Some(Span::secs(seconds_between(start, end).max(0.0).round() as u64))
 }
 
-fn schedule_guard(name: &str, schedules: &[DynamicObject]) -> Guard {
-    let Some(schedule) = schedules.iter().find(|it| it.metadata.name.as_deref() == Some(name)) else {
+fn schedule_guard(name: &str, schedules: &[Value]) -> Guard {
+    let Some(schedule) = schedules.iter().find(|it| named(it) == name) else {
         return Guard::block("schedule", format!("there is no Schedule {name}"));
     };
-    let paused = schedule.data.pointer("/spec/paused").and_then(Value::as_bool) == Some(true);
-    let cron = clean(text(&schedule.data, "/spec/schedule").unwrap_or_default());
-    match (paused, text(&schedule.data, "/status/phase")) {
+    let paused = schedule.pointer("/spec/paused").and_then(Value::as_bool) == Some(true);
+    let cron = clean(text(schedule, "/spec/schedule").unwrap_or_default());
+    match (paused, text(schedule, "/status/phase")) {
         (true, _) => Guard::warn("schedule", format!("the Schedule {name} is paused")),
         (false, Some("Enabled")) => Guard::pass("schedule", format!("{name} runs at {cron}")),
         (false, None) => Guard::warn("schedule", format!("whether the Schedule {name} runs is not told by Velero yet")),
@@ -189,8 +220,8 @@ fn schedule_guard(name: &str, schedules: &[DynamicObject]) -> Guard {
     }
 }
 
-fn location_guard(name: &str, location: Option<&DynamicObject>) -> Guard {
-    match location.map(|it| text(&it.data, "/status/phase")) {
+fn location_guard(name: &str, location: Option<&Value>) -> Guard {
+    match location.map(|it| text(it, "/status/phase")) {
         Some(Some("Available")) => Guard::pass("location", format!("{} is available", clean(name))),
         Some(word) => Guard::block(
             "location",
@@ -200,18 +231,16 @@ fn location_guard(name: &str, location: Option<&DynamicObject>) -> Guard {
     }
 }
 
-fn snapshot_copy(it: &DynamicObject) -> Option<BackupCopy> {
-    let created = it.metadata.creation_timestamp.as_ref().map(|at| at.0);
-    let at = moment(&it.data, "/status/creationTime").or(created)?;
-    let state =
-        match (it.data.pointer("/status/readyToUse").and_then(Value::as_bool), text(&it.data, "/status/error/message"))
-        {
-            (_, Some(_)) => CopyState::Failed,
-            (Some(true), None) => CopyState::Good,
-            (_, None) => CopyState::Running,
-        };
-    let size = text(&it.data, "/status/restoreSize").and_then(quantity);
-    Some(copy(at, state, it.metadata.name.as_deref().unwrap_or_default(), size))
+fn snapshot_copy(it: &Value) -> Option<BackupCopy> {
+    let created = moment(it, "/metadata/creationTimestamp");
+    let at = moment(it, "/status/creationTime").or(created)?;
+    let state = match (it.pointer("/status/readyToUse").and_then(Value::as_bool), text(it, "/status/error/message")) {
+        (_, Some(_)) => CopyState::Failed,
+        (Some(true), None) => CopyState::Good,
+        (_, None) => CopyState::Running,
+    };
+    let size = text(it, "/status/restoreSize").and_then(quantity);
+    Some(copy(at, state, named(it), size))
 }
 
 /// Bytes of a Kubernetes quantity: `20Gi`.
@@ -236,7 +265,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn object(data: Value) -> DynamicObject {
+    fn object(data: Value) -> Value {
         let mut whole = json!({ "apiVersion": "velero.io/v1", "kind": "Backup", "metadata": { "name": "nightly" } });
         whole.as_object_mut().unwrap().extend(data.as_object().unwrap().clone());
         serde_json::from_value(whole).unwrap()
@@ -268,7 +297,7 @@ mod tests {
         let phase = |phase: &str| object(json!({ "status": { "phase": phase }, "spec": { "schedule": "0 4 * * *" } }));
         let silent = || object(json!({ "spec": { "schedule": "0 4 * * *" } }));
         let paused = object(json!({ "status": { "phase": "Enabled" }, "spec": { "paused": true } }));
-        let rows: [(&str, Option<DynamicObject>, GuardVerdict, &str); 5] = [
+        let rows: [(&str, Option<Value>, GuardVerdict, &str); 5] = [
             ("it runs", Some(phase("Enabled")), Pass, "runs at 0 4 * * *"),
             ("no word of it", Some(silent()), Warn, "is not told"),
             ("it is paused", Some(paused), Warn, "paused"),
@@ -290,8 +319,8 @@ mod tests {
     fn claims_are_as_fresh_as_their_worst() {
         let at = |text: &str| copy(text.parse().unwrap(), CopyState::Good, "s", None);
         let by_claim = BTreeMap::from([
-            ("a", vec![at("2026-11-23T04:00:00Z")]),
-            ("b", vec![at("2026-11-22T04:00:00Z"), at("2026-11-21T04:00:00Z")]),
+            ("a".to_owned(), vec![at("2026-11-23T04:00:00Z")]),
+            ("b".to_owned(), vec![at("2026-11-22T04:00:00Z"), at("2026-11-21T04:00:00Z")]),
         ]);
         let of =
             |claims: &[&str]| of_claims(&claims.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>(), &by_claim, None);

@@ -1,25 +1,23 @@
 //! Whether more pods would find room: what the nodes have left, pod by pod. A server-side dry run cannot tell; only the scheduler knows
-//! for sure (taints, affinity, other clients), so this warns and never blocks. And whether quotas would let them be made.
+//! for sure (preferences, volumes, other clients), so this warns and never blocks.
 
-use std::collections::BTreeMap;
+use serde_json::Value;
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, ResourceQuota};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use super::pods::has_ended;
+use super::selector::{Labels, holds, labels};
 
-use crate::domain::text::clean;
-
-/// The resources that decide.
-const RESOURCES: [&str; 2] = ["cpu", "memory"];
+/// The resources that decide; of the last one, each pod takes one.
+const RESOURCES: [&str; 3] = ["cpu", "memory", "pods"];
 
 /// Suffixes of quantities and what they multiply by
 /// (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>).
-const SUFFIXES: [(&str, f64); 14] = [
+const SUFFIXES: [(&str, f64); 16] = [
     ("Ki", 1024.0),
     ("Mi", 1_048_576.0),
     ("Gi", 1_073_741_824.0),
     ("Ti", 1_099_511_627_776.0),
     ("Pi", 1_125_899_906_842_624.0),
+    ("Ei", 1_152_921_504_606_846_976.0),
     ("n", 1e-9),
     ("u", 1e-6),
     ("m", 1e-3),
@@ -28,107 +26,156 @@ const SUFFIXES: [(&str, f64); 14] = [
     ("G", 1e9),
     ("T", 1e12),
     ("P", 1e15),
+    ("E", 1e18),
     ("", 1.0),
 ];
 
 /// Amounts, in the order of [`RESOURCES`].
 pub type Amount = [f64; RESOURCES.len()];
 
-fn quantity(text: &str) -> Option<f64> {
+pub fn quantity(text: &str) -> Option<f64> {
     let (suffix, factor) = SUFFIXES.iter().find(|(suffix, _)| text.ends_with(suffix))?;
     text.strip_suffix(suffix)?.parse::<f64>().ok().map(|number| number * factor)
 }
 
-fn amount(of: Option<&BTreeMap<String, Quantity>>) -> Amount {
-    RESOURCES.map(|name| of.and_then(|of| of.get(name)).and_then(|it| quantity(&it.0)).unwrap_or(0.0))
+/// A quantity may be written as a number.
+fn read(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| quantity(value.as_str()?))
 }
 
-/// What a pod asks for.
-fn requests(spec: &PodSpec) -> Amount {
-    let asked = spec.containers.iter().map(|it| amount(it.resources.as_ref().and_then(|it| it.requests.as_ref())));
-    asked.fold([0.0; RESOURCES.len()], |sum, more| std::array::from_fn(|nth| sum[nth] + more[nth]))
+fn plus(one: Amount, other: Amount) -> Amount {
+    std::array::from_fn(|nth| one[nth] + other[nth])
 }
 
-/// What a pod of a deployment asks for.
-pub fn asked_for(deployment: &Deployment) -> Amount {
-    let spec = deployment.spec.template.spec.as_ref();
-    spec.map_or([0.0; RESOURCES.len()], requests)
+/// What a container asks for: its limit, where it only has that.
+fn asks(container: &Value) -> Amount {
+    let resources = &container["resources"];
+    RESOURCES.map(|name| {
+        let said = [&resources["requests"][name], &resources["limits"][name]];
+        said.into_iter().find_map(read).unwrap_or(0.0)
+    })
 }
 
-/// What the ready nodes have left, node by node.
-pub fn left(nodes: &[Node], pods: &[Pod]) -> Vec<Amount> {
-    let usable = nodes
-        .iter()
-        .filter(|node| is_ready(node) && node.spec.as_ref().is_none_or(|it| it.unschedulable != Some(true)));
-    let room = |node: &Node| {
-        let name = node.metadata.name.as_deref();
-        let here = pods.iter().filter(|pod| pod.spec.as_ref().is_some_and(|it| it.node_name.as_deref() == name));
-        let taken = here.filter(|pod| !has_ended(pod)).filter_map(|pod| pod.spec.as_ref()).map(requests);
-        let all = amount(node.status.as_ref().and_then(|it| it.allocatable.as_ref()));
-        taken.fold(all, |left, taken| std::array::from_fn(|nth| left[nth] - taken[nth]))
+/// What a pod asks for: its containers together with the sidecars among its init containers, or an init container with the sidecars that
+/// begin before it, whichever is more; and what its runtime class takes
+/// (<https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers>).
+pub fn requests(spec: &Value) -> Amount {
+    let list = |name: &str| spec[name].as_array().cloned().unwrap_or_default();
+    let (mut sidecars, mut most) = ([0.0; RESOURCES.len()], [0.0_f64; RESOURCES.len()]);
+    for init in list("initContainers") {
+        let asked = plus(asks(&init), sidecars);
+        if init["restartPolicy"].as_str() == Some("Always") {
+            sidecars = asked;
+        }
+        most = std::array::from_fn(|nth| most[nth].max(asked[nth]));
+    }
+    let together = list("containers").iter().map(asks).fold(sidecars, plus);
+    let whole = &spec["resources"]["requests"];
+    let overhead = &spec["overhead"];
+    std::array::from_fn(|nth| {
+        let of_containers = most[nth].max(together[nth]);
+        let asked =
+            read(&whole[RESOURCES[nth]]).unwrap_or(of_containers) + read(&overhead[RESOURCES[nth]]).unwrap_or(0.0);
+        if RESOURCES[nth] == "pods" { 1.0 } else { asked }
+    })
+}
+
+/// A pod to find room for: what it asks for, and which nodes it may go to.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    pub amount: Amount,
+    spec: Value,
+}
+
+impl Asked {
+    /// One by a template.
+    pub fn by(template: &Value) -> Self {
+        Self { amount: requests(&template["spec"]), spec: template["spec"].clone() }
+    }
+}
+
+/// A node that takes pods.
+#[derive(Clone, Debug, Default)]
+pub struct Room {
+    pub left: Amount,
+    labels: Labels,
+    taints: Vec<Value>,
+}
+
+impl Room {
+    /// Whether the node's taints and the pod's own choice let it come here: `nodeSelector`, and what its affinity requires.
+    fn lets_in(&self, spec: &Value) -> bool {
+        let tolerations: Vec<&Value> = spec["tolerations"].as_array().into_iter().flatten().collect();
+        let tolerated = |taint: &Value| tolerations.iter().any(|it| tolerates(it, taint));
+        let chosen = spec["nodeSelector"].as_object().into_iter().flatten();
+        let required =
+            &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"];
+        let terms: Vec<&Value> = required.as_array().into_iter().flatten().collect();
+        let term =
+            |it: &&Value| it["matchExpressions"].as_array().into_iter().flatten().all(|it| holds(it, &self.labels));
+        self.taints.iter().all(tolerated)
+            && chosen.into_iter().all(|(name, value)| self.labels.get(name).map(String::as_str) == value.as_str())
+            && (terms.is_empty() || terms.iter().any(term))
+    }
+}
+
+/// <https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>
+fn tolerates(toleration: &Value, taint: &Value) -> bool {
+    let text = |of: &Value, name: &str| of[name].as_str().unwrap_or_default().to_owned();
+    let (key, effect) = (text(toleration, "key"), text(toleration, "effect"));
+    let exists = text(toleration, "operator") == "Exists";
+    (effect.is_empty() || effect == text(taint, "effect"))
+        && (key == text(taint, "key") || key.is_empty() && exists)
+        && (exists || text(toleration, "value") == text(taint, "value"))
+}
+
+/// What the ready nodes have left, node by node, when the pods that wait for a node have found theirs.
+pub fn left(nodes: &[Value], pods: &[Value]) -> Vec<Room> {
+    let usable = nodes.iter().filter(|node| is_ready(node) && node["spec"]["unschedulable"].as_bool() != Some(true));
+    let living = || pods.iter().filter(|pod| !has_ended(pod));
+    let on = |pod: &Value| pod["spec"]["nodeName"].as_str().unwrap_or_default().to_owned();
+    let room = |node: &Value| {
+        let name = node["metadata"]["name"].as_str().unwrap_or_default();
+        let allocatable = &node["status"]["allocatable"];
+        // A node that says nothing of pods takes any number.
+        let bound = |name: &str| read(&allocatable[name]).unwrap_or(if name == "pods" { f64::INFINITY } else { 0.0 });
+        let taken = living().filter(|pod| on(pod) == name).map(|pod| requests(&pod["spec"]));
+        let left = taken.fold(RESOURCES.map(bound), |left, taken| std::array::from_fn(|nth| left[nth] - taken[nth]));
+        let keeps_out = |it: &&Value| matches!(it["effect"].as_str(), Some("NoSchedule" | "NoExecute"));
+        let taints = node["spec"]["taints"].as_array().into_iter().flatten().filter(keeps_out).cloned().collect();
+        Room { left, labels: labels(node), taints }
     };
-    usable.map(room).collect()
+    let mut rooms: Vec<Room> = usable.map(room).collect();
+    let waiting: Vec<Asked> = living()
+        .filter(|pod| on(pod).is_empty())
+        .map(|pod| Asked { amount: requests(&pod["spec"]), spec: pod["spec"].clone() })
+        .collect();
+    fitting(&mut rooms, waiting.iter());
+    rooms
 }
 
-pub fn is_ready(node: &Node) -> bool {
-    let conditions = node.status.as_ref().and_then(|it| it.conditions.as_ref());
-    conditions.is_some_and(|all| all.iter().any(|it| it.type_ == "Ready" && it.status == "True"))
+pub fn is_ready(node: &Value) -> bool {
+    let conditions = node["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.into_iter().any(|it| it["type"].as_str() == Some("Ready") && it["status"].as_str() == Some("True"))
 }
 
-fn has_ended(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
-    matches!(phase, Some("Succeeded" | "Failed"))
-}
-
-/// How many of these pods find room: each goes to the first node that has enough.
-pub fn fitting(mut left: Vec<Amount>, pods: impl Iterator<Item = Amount>) -> usize {
+/// How many of these pods find room: each goes to the first node that has enough and lets it in.
+pub fn fitting<'a>(rooms: &mut [Room], pods: impl Iterator<Item = &'a Asked>) -> usize {
     let mut fit = 0;
-    for asked in pods {
-        let found = left.iter_mut().find(|left| (0..asked.len()).all(|nth| left[nth] >= asked[nth]));
-        if let Some(node) = found {
-            *node = std::array::from_fn(|nth| node[nth] - asked[nth]);
+    for pod in pods {
+        let enough = |room: &Room| (0..pod.amount.len()).all(|nth| room.left[nth] >= pod.amount[nth]);
+        if let Some(room) = rooms.iter_mut().find(|room| enough(room) && room.lets_in(&pod.spec)) {
+            room.left = std::array::from_fn(|nth| room.left[nth] - pod.amount[nth]);
             fit += 1;
         }
     }
     fit
 }
 
-/// The names by which quotas know what pods use, and how much of each so many pods more would use
-/// (<https://kubernetes.io/docs/concepts/policy/resource-quotas/>).
-fn uses(pods: &[Amount]) -> [(&'static str, f64); 6] {
-    let of = |nth: usize| pods.iter().map(|pod| pod[nth]).sum::<f64>();
-    let (count, cpu, memory) = (pods.len() as f64, of(0), of(1));
-    [
-        ("pods", count),
-        ("count/pods", count),
-        ("cpu", cpu),
-        ("requests.cpu", cpu),
-        ("memory", memory),
-        ("requests.memory", memory),
-    ]
-}
-
-/// What a quota would not allow of so many pods more: `quota gennet leaves no room for 12 pods more: pods 6 of 8 used`. One with a scope is
-/// passed over: it is for other pods than those of deployments.
-pub fn beyond(quota: &ResourceQuota, pods: &[Amount]) -> Option<String> {
-    if quota.spec.as_ref().is_some_and(|it| it.scopes.is_some() || it.scope_selector.is_some()) {
-        return None;
-    }
-    let status = quota.status.as_ref()?;
-    let known = |of: &Option<BTreeMap<String, Quantity>>, name: &str| of.as_ref().and_then(|of| of.get(name)).cloned();
-    let over = |(name, more): (&'static str, f64)| {
-        let (hard, used) = (known(&status.hard, name)?, known(&status.used, name)?);
-        let left = quantity(&hard.0)? - quantity(&used.0)?;
-        // A little less than nothing is the rounding of milli-units.
-        (more > left + 1e-6).then(|| format!("{name} {} of {} used", clean(&used.0), clean(&hard.0)))
-    };
-    let words = uses(pods).into_iter().find_map(over)?;
-    let name = clean(quota.metadata.name.as_deref().unwrap_or_default());
-    Some(format!("quota {name} leaves no room for {} pods more: {words}", pods.len()))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -147,31 +194,71 @@ mod tests {
         assert_eq!(quantity("much"), None);
     }
 
-    #[test]
-    fn room_on_two_nodes_is_not_room_for_one_large_pod() {
-        let left = vec![[1.0, 4e9], [1.0, 4e9]];
-        assert_eq!(fitting(left.clone(), std::iter::once([1.5, 1e9])), 0);
-        assert_eq!(fitting(left.clone(), std::iter::repeat_n([0.5, 1e9], 5)), 4);
-        assert_eq!(fitting(left, std::iter::repeat_n([0.1, 3e9], 5)), 2, "memory decides too");
+    fn pod(cpu: &str) -> Value {
+        json!({ "containers": [{ "resources": { "requests": { "cpu": cpu, "memory": "1Gi" } } }] })
+    }
+
+    fn node(name: &str, cpu: &str, spec: Value) -> Value {
+        json!({
+            "metadata": { "name": name, "labels": { "zone": name } }, "spec": spec,
+            "status": {
+                "allocatable": { "cpu": cpu, "memory": "64Gi", "pods": "4" },
+                "conditions": [{ "type": "Ready", "status": "True" }],
+            },
+        })
+    }
+
+    fn fit(nodes: &[Value], pods: &[Value], spec: &Value, many: usize) -> usize {
+        let asked = Asked::by(&json!({ "spec": spec }));
+        fitting(&mut left(nodes, pods), std::iter::repeat_n(&asked, many))
     }
 
     #[test]
-    fn a_quota_is_what_is_left_of_it_and_its_names_are_many() {
-        let quota = |hard: serde_json::Value, used: serde_json::Value| -> ResourceQuota {
-            let object = serde_json::json!({
-                "apiVersion": "v1", "kind": "ResourceQuota", "metadata": { "name": "q" }, "spec": {},
-                "status": { "hard": hard, "used": used },
-            });
-            serde_json::from_value(object).unwrap()
+    fn room_on_two_nodes_is_not_room_for_one_large_pod() {
+        let nodes = [node("a", "1", json!({})), node("b", "1", json!({}))];
+        assert_eq!(fit(&nodes, &[], &pod("1500m"), 1), 0);
+        assert_eq!(fit(&nodes, &[], &pod("500m"), 5), 4);
+        assert_eq!(fit(&nodes, &[], &pod("1m"), 20), 8, "a node takes only so many pods");
+    }
+
+    #[test]
+    fn every_pod_counts_those_that_wait_and_those_that_begin_as_well() {
+        let nodes = [node("a", "4", json!({}))];
+        let placed = json!({ "spec": { "nodeName": "a", "containers": pod("1")["containers"] }, "status": { "phase": "Running" } });
+        let waits = json!({ "spec": pod("2"), "status": { "phase": "Pending" } });
+        let ended = json!({ "spec": { "nodeName": "a", "containers": pod("4")["containers"] }, "status": { "phase": "Succeeded" } });
+        assert_eq!(fit(&nodes, &[placed.clone(), ended], &pod("1"), 9), 3);
+        assert_eq!(fit(&nodes, &[placed, waits], &pod("1"), 9), 1, "who waits goes first");
+        let init = json!({
+            "initContainers": [
+                { "restartPolicy": "Always", "resources": { "requests": { "cpu": "500m" } } },
+                { "resources": { "limits": { "cpu": "3" } } },
+            ],
+            "containers": [{ "resources": { "requests": { "cpu": "1" } } }],
+            "overhead": { "cpu": "250m" },
+        });
+        assert_eq!(requests(&init)[0], 3.75, "the init container and the sidecar before it, and the runtime");
+    }
+
+    #[test]
+    fn a_node_that_keeps_a_pod_out_has_no_room_for_it() {
+        let tainted = json!({ "taints": [{ "key": "role", "value": "db", "effect": "NoSchedule" }] });
+        let nodes = [node("a", "4", tainted), node("b", "4", json!({ "unschedulable": true }))];
+        let mut spec = pod("1");
+        assert_eq!(fit(&nodes, &[], &spec, 1), 0);
+        spec["tolerations"] = json!([{ "key": "role", "value": "db" }]);
+        assert_eq!(fit(&nodes, &[], &spec, 1), 1);
+        spec["nodeSelector"] = json!({ "zone": "b" });
+        assert_eq!(fit(&nodes, &[], &spec, 1), 0);
+        spec["nodeSelector"] = Value::Null;
+        let term = |operator: &str| {
+            json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{ "matchExpressions": [{ "key": "zone", "operator": operator, "values": ["a"] }] }],
+        } } })
         };
-        let pods = [[0.5, 536_870_912.0]; 4];
-        let says = |hard, used| beyond(&quota(hard, used), &pods);
-        assert_eq!(says(serde_json::json!({ "pods": "10" }), serde_json::json!({ "pods": "6" })), None);
-        let over = says(serde_json::json!({ "pods": "9" }), serde_json::json!({ "pods": "6" })).unwrap();
-        assert_eq!(over, "quota q leaves no room for 4 pods more: pods 6 of 9 used");
-        let over = says(serde_json::json!({ "requests.cpu": "3" }), serde_json::json!({ "requests.cpu": "1500m" }));
-        assert!(over.unwrap().ends_with("requests.cpu 1500m of 3 used"));
-        let memory = |hard: &str| says(serde_json::json!({ "memory": hard }), serde_json::json!({ "memory": "1Gi" }));
-        assert_eq!((memory("3Gi"), memory("2Gi").is_some()), (None, true));
+        spec["affinity"] = term("In");
+        assert_eq!(fit(&nodes, &[], &spec, 1), 1);
+        spec["affinity"] = term("NotIn");
+        assert_eq!(fit(&nodes, &[], &spec, 1), 0);
     }
 }

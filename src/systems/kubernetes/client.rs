@@ -1,152 +1,161 @@
-//! The way to an API server: made when it is first needed, one attempt a call, every call bounded, and what a failure means.
+//! The way to an API server: made when it is first needed, one attempt a call, every call bounded.
 
-use std::error::Error as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, ResourceQuota};
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::{Config, Error};
+use futures::future::BoxFuture;
+use http::Request;
+use kube::Error;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::access::Action;
-use super::login::{LOGIN, Ready, log_in, unusable};
-use crate::domain::estate::SystemSpec;
-use crate::domain::params::SecretRef;
+use super::access::{Host, LOGIN, Proxy, Source, connect, log_in, unusable};
+use super::failure::{broken, fault, is_absent, nobody_there};
+use super::lists::{Read, Reading};
+use super::sorts::Told;
 use crate::domain::system::{Fault, FaultClass};
-use crate::domain::text::clean;
 use crate::outbound::apart::Flight;
 use crate::outbound::http::install_tls;
-use crate::outbound::secret;
 use crate::systems::patience::Patience;
 use crate::systems::shell::quoted;
 
-/// How long a connection may take to open.
-const CONNECT: Duration = Duration::from_secs(2);
-/// How long an answer may take: a dark region must not hold up the others.
+/// How long an answer may take of a server of which nothing is known: a dark region must not hold up the others.
 const READ: Duration = Duration::from_millis(2500);
+/// How long one may take of a server that has just answered something else: a list of many pods takes its time.
+const LIST: Duration = Duration::from_secs(12);
+/// Just is this.
+const JUST: Duration = Duration::from_secs(5);
 const MUTATION: Duration = Duration::from_secs(10);
 /// How long a call waits for the login: less than for an answer, so that one is not taken for the other.
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// How long it waits for a new one while the old one serves.
 const RENEWAL: Duration = Duration::from_millis(200);
-/// So many objects are asked for at once, and so many times: no cluster has more.
-const MOST: u32 = 1000;
-const PAGES: usize = 50;
+/// How soon a login is tried again that failed, or whose credentials were refused: some accounts are locked by too many tries.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How long a proxy may take to be there.
+const NEAR: Duration = Duration::from_secs(1);
 
-/// Where the credentials come from.
-#[derive(Clone)]
-enum Source {
-    Kubeconfig { path: Option<String>, context: Option<String> },
-    Server { url: http::Uri, token: Option<SecretRef>, authority: Option<String> },
-}
-
-/// An API server and a namespace.
+/// An API server.
 pub struct Client {
     system: String,
-    namespace: String,
     source: Source,
-    /// Dropped when the server refuses the credentials, so that the next call reads them anew.
-    inner: Arc<Mutex<Option<Made>>>,
-    making: Flight<Result<kube::Client, Fault>>,
+    host: Host,
+    login: Arc<Mutex<Login>>,
+    making: Flight<Result<Made, Fault>>,
     patience: Patience,
+    /// When it answered last, whatever it said.
+    answered: Mutex<Option<Instant>>,
+    /// What it said of its kinds.
+    pub told: Told,
+}
+
+#[derive(Default)]
+struct Login {
+    /// Dropped when the server refuses the credentials, so that the next call reads them anew.
+    made: Option<Made>,
+    failed: Option<(Instant, Fault)>,
 }
 
 /// A client, and for how long it is good.
 #[derive(Clone)]
 struct Made {
     client: kube::Client,
+    proxy: Option<Proxy>,
+    begun: Instant,
     renew: Option<Instant>,
     until: Option<Instant>,
 }
 
-fn held(inner: &Mutex<Option<Made>>) -> MutexGuard<'_, Option<Made>> {
+fn held<T>(inner: &Mutex<T>) -> MutexGuard<'_, T> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn make(system: &str, source: &Source) -> Result<Made, Fault> {
+async fn make(system: &str, source: &Source, host: &Host) -> Result<Made, Fault> {
     install_tls();
-    let mut ready = match source {
-        Source::Kubeconfig { path, context } => log_in(system, path.clone(), context.clone()).await?,
-        Source::Server { url, token, authority } => {
-            let mut config = Config::new(url.clone());
-            config.root_cert_file = authority.as_ref().map(Into::into);
-            if let Some(token) = secret::read_opt(token.as_ref(), system).await? {
-                config.auth_info.token = Some(token.expose().to_owned().into());
-            }
-            Ready { config, renew: None, until: None }
-        }
-    };
-    // What a lost answer means is decided here and nowhere else.
-    ready.config.default_retry = false;
-    ready.config.connect_timeout = Some(CONNECT);
-    let client = kube::Client::try_from(ready.config).map_err(|error| unusable(system, &error.to_string()))?;
-    Ok(Made { client, renew: ready.renew, until: ready.until })
+    let begun = Instant::now();
+    let ready = log_in(system, source, host).await?;
+    let client = connect(&ready.config, ready.proxy.as_ref()).map_err(|why| unusable(system, &why))?;
+    Ok(Made { client, proxy: ready.proxy, begun, renew: ready.renew, until: ready.until })
 }
 
 impl Client {
-    /// # Errors
-    /// When `server` is no URL.
-    pub fn new(spec: &SystemSpec, namespace: &str) -> Result<Self, Fault> {
-        let (params, system) = (&spec.params, spec.id.to_string());
-        let text = |name: &str| params.opt_text(name).map(str::to_owned);
-        let source = match params.opt_text("server") {
-            Some(url) => {
-                let wrong = |error| Fault::permanent(&system, format!("`server` is not a URL: {error}"));
-                let url = url.parse().map_err(wrong)?;
-                Source::Server { url, token: params.secret("token"), authority: text("certificate_authority") }
-            }
-            None => Source::Kubeconfig { path: text("kubeconfig"), context: text("context") },
-        };
-        Ok(Self {
-            system,
-            namespace: namespace.to_owned(),
+    pub fn new(system: &str, source: Source, host: Host) -> Self {
+        Self {
+            system: system.to_owned(),
             source,
-            inner: Arc::default(),
+            host,
+            login: Arc::default(),
             making: Flight::default(),
             patience: Patience::new(READ),
-        })
+            answered: Mutex::default(),
+            told: Told::default(),
+        }
     }
 
-    /// `kubectl --context … -n …`: what `by_hand` begins with.
+    /// The id of the system that it belongs to.
+    pub fn system(&self) -> &str {
+        &self.system
+    }
+
+    /// `kubectl --context …`: what `by_hand` begins with.
     pub fn kubectl(&self) -> String {
-        let config = match &self.source {
-            Source::Kubeconfig { path, context } => {
-                let path = path.iter().map(|path| format!(" --kubeconfig {}", quoted(path)));
-                path.chain(context.iter().map(|context| format!(" --context {}", quoted(context)))).collect()
+        match &self.source {
+            Source::Kubeconfig { files, context } => {
+                let files = files.join(":");
+                let several =
+                    files.contains(':').then(|| format!("KUBECONFIG={} ", quoted(&files))).unwrap_or_default();
+                let one = !files.is_empty() && several.is_empty();
+                let one = one.then(|| format!(" --kubeconfig {}", quoted(&files))).unwrap_or_default();
+                let context = context.iter().map(|it| format!(" --context {}", quoted(it))).collect::<String>();
+                format!("{several}kubectl{one}{context}")
             }
-            Source::Server { url, .. } => format!(" --server {}", quoted(&url.to_string())),
-        };
-        format!("kubectl{config} -n {}", quoted(&self.namespace))
+            Source::Server { url, .. } => format!("kubectl --server {}", quoted(&url.to_string())),
+            Source::Pod => "kubectl".to_owned(),
+        }
+    }
+
+    /// Logs in, unless that is done.
+    ///
+    /// # Errors
+    /// When it cannot, or takes longer than anybody waits for it.
+    pub fn ready(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move { self.made().await.map(drop) })
     }
 
     /// The client there is, or the one that is just being made. Logging in goes on when nobody waits for it any more.
-    async fn client(&self) -> Result<kube::Client, Fault> {
-        let serving = match &*held(&self.inner) {
-            Some(made) if made.renew.is_none_or(|at| at > Instant::now()) => return Ok(made.client.clone()),
-            Some(made) => made.until.is_none_or(|at| at > Instant::now()).then(|| made.client.clone()),
-            None => None,
+    async fn made(&self) -> Result<Made, Fault> {
+        let serving = {
+            let login = held(&self.login);
+            let serving = match &login.made {
+                Some(made) if made.renew.is_none_or(|at| at > Instant::now()) => return Ok(made.clone()),
+                Some(made) => made.until.is_none_or(|at| at > Instant::now()).then(|| made.clone()),
+                None => None,
+            };
+            match (&login.failed, serving) {
+                (Some((at, _)), Some(serving)) if at.elapsed() < AGAIN => return Ok(serving),
+                (Some((at, fault)), None) if at.elapsed() < AGAIN => return Err(fault.clone()),
+                (_, serving) => serving,
+            }
         };
         let making = self.making.join(|landing| {
-            let (system, source, inner) = (self.system.clone(), self.source.clone(), self.inner.clone());
+            let (system, source, host) = (self.system.clone(), self.source.clone(), self.host.clone());
+            let login = self.login.clone();
             tokio::spawn(async move {
-                let made = make(&system, &source).await;
-                if let Ok(made) = &made {
-                    *held(&inner) = Some(made.clone());
+                let made = make(&system, &source, &host).await;
+                match &made {
+                    Ok(made) => *held(&login) = Login { made: Some(made.clone()), failed: None },
+                    Err(fault) => held(&login).failed = Some((Instant::now(), fault.clone())),
                 }
-                landing.send_replace(Some(made.map(|made| made.client)));
+                landing.send_replace(Some(made));
             });
         });
         let patience = if serving.is_some() { RENEWAL } else { PATIENCE };
         match (timeout(patience, making).await, serving) {
-            (Ok(Some(Ok(client))), _) => Ok(client),
+            (Ok(Some(Ok(made))), _) => Ok(made),
             // It is good for a while yet.
-            (_, Some(client)) => Ok(client),
+            (_, Some(made)) => Ok(made),
             (Ok(Some(Err(fault))), None) => Err(fault),
             (Ok(None), None) => Err(unusable(&self.system, "the login came to no end")),
             (Err(_), None) => {
@@ -158,249 +167,241 @@ impl Client {
         }
     }
 
-    /// Reads.
-    async fn read<T>(&self, what: &str, call: impl AsyncFnOnce(kube::Client) -> Result<T, Error>) -> Result<T, Fault> {
-        let begun = Instant::now();
-        // Its own time is limited, and what it waits for is no silence of the server.
-        let client = self.client().await?;
+    /// Drops a client whose credentials were refused; says whether another login may bring others.
+    fn forget(&self, refused: &Made) -> bool {
+        let mut login = held(&self.login);
+        let is_old = refused.begun.elapsed() >= AGAIN;
+        if is_old && login.made.as_ref().is_some_and(|it| it.begun == refused.begun) {
+            login.made = None;
+        }
+        is_old
+    }
+
+    fn heard(&self) {
+        *held(&self.answered) = Some(Instant::now());
+    }
+
+    /// Whether the server has answered anything since then.
+    pub fn has_answered_since(&self, since: Instant) -> bool {
+        held(&self.answered).is_some_and(|at| at >= since)
+    }
+
+    /// Whether the API server is there at all: `None` when it answers, whatever it says, else how silent it is.
+    ///
+    /// # Errors
+    /// When that cannot be told from here: no login, no name server, a certificate that does not fit, a proxy that is gone. What is there
+    /// may well be alive then.
+    pub fn silence(&self) -> BoxFuture<'_, Result<Option<String>, Fault>> {
+        Box::pin(async move {
+            let asked = Asked { what: "look at its version", method: "GET", path: "/version", body: None };
+            let made = self.made().await?;
+            let wait = self.patience.now();
+            let by_proxy = made.proxy.is_some();
+            match timeout(wait.long, made.client.request_text(asked.request())).await {
+                Err(_) => {
+                    self.patience.learn(wait, false);
+                    self.proxy_is_near(&made).await?;
+                    Ok(Some(format!("the API server did not answer {}", wait.words())))
+                }
+                Ok(Err(Error::Api(status))) if by_proxy && matches!(status.code, 502..=504) => {
+                    Ok(Some(format!("the API server cannot be reached: the proxy says {}", status.code)))
+                }
+                Ok(Ok(_) | Err(Error::Api(_))) => {
+                    self.patience.learn(wait, true);
+                    self.heard();
+                    Ok(None)
+                }
+                Ok(Err(error)) => match nobody_there(&error, by_proxy) {
+                    Some(words) => Ok(Some(words)),
+                    None => Err(fault(&self.system, "reach the API server", FaultClass::Transient, &error)),
+                },
+            }
+        })
+    }
+
+    /// A proxy that is not there hides whether the server is.
+    async fn proxy_is_near(&self, made: &Made) -> Result<(), Fault> {
+        let Some(proxy) = &made.proxy else { return Ok(()) };
+        match timeout(NEAR, TcpStream::connect(proxy.address())).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Fault::transient(&self.system, format!("the proxy {proxy} does not answer"))
+                .means("nothing was asked of the cluster, so nothing is known of it")
+                .next("look at the proxy, or at `proxy-url` and HTTPS_PROXY")),
+        }
+    }
+
+    /// Reads; the outer error is that nobody answered. Credentials that are refused are read anew once.
+    fn read<'a>(&'a self, asked: Asked<'a>) -> BoxFuture<'a, Result<Result<String, Error>, Fault>> {
+        Box::pin(async move {
+            let made = self.made().await?;
+            let answer = self.ask(&asked, &made).await?;
+            let is_refused = matches!(&answer, Err(Error::Api(status)) if status.code == 401);
+            if is_refused && self.forget(&made) {
+                let made = self.made().await?;
+                return self.ask(&asked, &made).await;
+            }
+            Ok(answer)
+        })
+    }
+
+    /// One question. The time that the login took is none of the server's.
+    async fn ask(&self, asked: &Asked<'_>, made: &Made) -> Result<Result<String, Error>, Fault> {
+        let answers = self.has_answered_since(Instant::now().checked_sub(JUST).unwrap_or_else(Instant::now));
         let wait = self.patience.now();
-        let left = if wait.long < READ { wait.long } else { READ.saturating_sub(begun.elapsed()) };
-        let asked = async { self.judge(what, FaultClass::Transient, call(client).await).await };
-        let answer = timeout(left, asked).await.unwrap_or_else(|_| {
-            let text = format!("the API server did not answer {} ({what})", wait.words());
-            Err(broken(FaultClass::Transient, &self.system, text))
-        });
-        self.patience.learn(wait, !answer.as_ref().err().is_some_and(is_silence));
-        answer
-    }
-
-    /// Changes, once.
-    async fn change<T>(
-        &self,
-        what: &str,
-        call: impl AsyncFnOnce(kube::Client) -> Result<T, Error>,
-    ) -> Result<T, Fault> {
-        let asked = async { self.judge(what, FaultClass::Ambiguous, call(self.client().await?).await).await };
-        timeout(MUTATION, asked).await.unwrap_or_else(|_| {
-            let text = format!("the API server did not answer within {:.1} s ({what})", MUTATION.as_secs_f64());
-            Err(broken(FaultClass::Ambiguous, &self.system, text))
+        let long = if answers { LIST } else { wait.long };
+        let answer = timeout(long, made.client.request_text(asked.request())).await;
+        if matches!(answer, Ok(Ok(_) | Err(Error::Api(_)))) {
+            self.heard();
+            self.patience.learn(wait, true);
+        } else if answer.is_err() && !answers {
+            self.patience.learn(wait, false);
+        }
+        answer.map_err(|_| {
+            let text = match answers {
+                true => format!("the API server answers, but not within {} s ({})", long.as_secs(), asked.what),
+                false => format!("the API server did not answer {} ({})", wait.words(), asked.what),
+            };
+            broken(FaultClass::Transient, &self.system, text)
         })
     }
 
-    async fn judge<T>(&self, what: &str, unsure: FaultClass, answer: Result<T, Error>) -> Result<T, Fault> {
-        let error = match answer {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        if let Error::Api(status) = &error
-            && status.code == 401
-        {
-            *held(&self.inner) = None;
-        }
-        Err(fault(&self.system, what, unsure, &error))
+    fn judged<T>(&self, what: &str, answer: Result<T, Error>) -> Result<T, Fault> {
+        answer.map_err(|error| fault(&self.system, what, FaultClass::Transient, &error))
     }
 
-    pub async fn deployment(&self, name: &str) -> Result<Option<Deployment>, Fault> {
-        let namespace = &self.namespace;
-        self.read("get deployment", async |client| Api::<Deployment>::namespaced(client, namespace).get_opt(name).await)
-            .await
-    }
-
-    /// All objects that there are, page by page: the first page alone would look like all of them.
-    async fn list<K>(&self, what: &str, of: impl Fn(kube::Client) -> Api<K> + Send + Sync) -> Result<Vec<K>, Fault>
-    where
-        K: Clone + DeserializeOwned + std::fmt::Debug,
-    {
-        let (mut found, mut from) = (Vec::new(), None::<String>);
-        for _ in 0..PAGES {
-            let page = ListParams { limit: Some(MOST), continue_token: from, ..ListParams::default() };
-            let told = self.read(what, async |client| of(client).list(&page).await).await?;
-            found.extend(told.items);
-            from = told.metadata.continue_.filter(|token| !token.is_empty());
-            if from.is_none() {
-                return Ok(found);
+    /// An object, if there is one, and if the server knows of its kind.
+    ///
+    /// # Errors
+    /// When nobody answered, or with a refusal.
+    pub fn get<'a>(&'a self, what: &'a str, path: &'a str) -> BoxFuture<'a, Result<Option<Value>, Fault>> {
+        Box::pin(async move {
+            match self.read(Asked { what, method: "GET", path, body: None }).await?.and_then(|text| parsed(&text)) {
+                Err(error) if is_absent(&error) => Ok(None),
+                answer => self.judged(what, answer).map(Some),
             }
-        }
-        Err(Fault::permanent(&self.system, format!("{what}: there are more than {}", PAGES * MOST as usize))
-            .means("not all of them were seen, so nothing is concluded from those that were"))
-    }
-
-    pub async fn deployments(&self) -> Result<Vec<Deployment>, Fault> {
-        self.list("list deployments", |client| Api::namespaced(client, &self.namespace)).await
-    }
-
-    pub async fn autoscalers(&self) -> Result<Vec<HorizontalPodAutoscaler>, Fault> {
-        self.list("list autoscalers", |client| Api::namespaced(client, &self.namespace)).await
-    }
-
-    /// The pods of the namespace.
-    pub async fn pods(&self) -> Result<Vec<Pod>, Fault> {
-        self.list("list pods", |client| Api::namespaced(client, &self.namespace)).await
-    }
-
-    /// The pods of all namespaces: what they ask for is taken from the nodes.
-    pub async fn all_pods(&self) -> Result<Vec<Pod>, Fault> {
-        self.list("list all pods", Api::all).await
-    }
-
-    pub async fn nodes(&self) -> Result<Vec<Node>, Fault> {
-        self.list("list nodes", Api::all).await
-    }
-
-    /// What the namespace may use.
-    pub async fn quotas(&self) -> Result<Vec<ResourceQuota>, Fault> {
-        self.list("list quotas", |client| Api::namespaced(client, &self.namespace)).await
-    }
-
-    pub fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
-    /// The names of the namespace's claims.
-    pub async fn claims(&self) -> Result<Vec<String>, Fault> {
-        let of = |client| Api::<PersistentVolumeClaim>::namespaced(client, &self.namespace);
-        let claims = self.list("list claims", of).await?;
-        Ok(claims.into_iter().filter_map(|it| it.metadata.name).collect())
-    }
-
-    /// The custom resources of a kind.
-    pub async fn dynamic(&self, resource: &ApiResource, namespace: &str) -> Result<Vec<DynamicObject>, Fault> {
-        let what = format!("list {}", resource.plural);
-        self.list(&what, |client| Api::<DynamicObject>::namespaced_with(client, namespace, resource)).await
-    }
-
-    /// Whether these credentials may do something in the namespace.
-    pub async fn may(&self, (group, resource, verb): Action<'_>) -> Result<bool, Fault> {
-        let (resource, part) = resource.split_once('/').map_or((resource, None), |(it, part)| (it, Some(part)));
-        let attributes = ResourceAttributes {
-            namespace: Some(self.namespace.clone()),
-            group: Some(group.to_owned()),
-            resource: Some(resource.to_owned()),
-            subresource: part.map(str::to_owned),
-            verb: Some(verb.to_owned()),
-            ..Default::default()
-        };
-        let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
-        let review = SelfSubjectAccessReview { spec, ..Default::default() };
-        // It is created, and kept nowhere.
-        let asked =
-            self.read("ask for access", async |client| Api::all(client).create(&PostParams::default(), &review).await);
-        Ok(asked.await?.status.is_some_and(|status| status.allowed))
-    }
-
-    pub async fn scale(&self, deployment: &str, replicas: u64) -> Result<(), Fault> {
-        let (namespace, patch) = (&self.namespace, merge(serde_json::json!({ "spec": { "replicas": replicas } })));
-        let what = format!("scale {deployment}");
-        self.change(&what, async |client| {
-            let api = Api::<Deployment>::namespaced(client, namespace);
-            api.patch_scale(deployment, &PatchParams::default(), &patch).await
         })
-        .await
-        .map(drop)
     }
 
-    pub async fn patch_autoscaler(&self, name: &str, patch: Value) -> Result<(), Fault> {
-        let (namespace, patch) = (&self.namespace, merge(patch));
-        let what = format!("patch autoscaler {name}");
-        self.change(&what, async |client| {
-            let api = Api::<HorizontalPodAutoscaler>::namespaced(client, namespace);
-            api.patch(name, &PatchParams::default(), &patch).await
-        })
-        .await
-        .map(drop)
-    }
-
-    pub async fn patch_deployment(&self, name: &str, patch: Value) -> Result<(), Fault> {
-        let (namespace, patch) = (&self.namespace, merge(patch));
-        let what = format!("patch deployment {name}");
-        self.change(&what, async |client| {
-            let api = Api::<Deployment>::namespaced(client, namespace);
-            api.patch(name, &PatchParams::default(), &patch).await
-        })
-        .await
-        .map(drop)
-    }
-}
-
-/// Says the value that is wanted, so that the same patch twice is the same as once.
-fn merge(patch: Value) -> Patch<Value> {
-    Patch::Merge(patch)
-}
-
-/// What a failed call means. `unsure` is the class of a failure that leaves open whether the call arrived.
-fn fault(system: &str, what: &str, unsure: FaultClass, error: &Error) -> Fault {
-    let root = || {
-        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-        clean(&causes.last().map_or_else(|| error.to_string(), ToString::to_string))
-    };
-    match error {
-        Error::Api(status) => {
-            let words = clean(&format!("{} {}", status.reason, status.message));
-            let text = format!("{what}: {} {words}", status.code);
-            match status.code {
-                401 | 403 => Fault::permanent(system, text)
-                    .means("these credentials may not do it; nothing was changed")
-                    .next("log in with the role for recovery, then retry"),
-                409 | 429 => Fault::transient(system, format!("{text} ({THROTTLED})"))
-                    .means("nothing was changed by it")
-                    .next("wait a little, then retry"),
-                500.. => broken(unsure, system, text),
-                _ => Fault::permanent(system, text).means("nothing was changed"),
+    /// All objects that there are; `None` when the server knows of no such kind.
+    ///
+    /// # Errors
+    /// When any page of them was not answered, or refused: from a part of them nothing is concluded.
+    pub fn list<'a>(&'a self, what: &'a str, path: &'a str) -> BoxFuture<'a, Result<Option<Vec<Value>>, Fault>> {
+        Box::pin(async move {
+            let mut reading = Reading::of(path);
+            let came = loop {
+                let page = reading.next();
+                let answer = self.read(Asked { what, method: "GET", path: &page, body: None }).await?;
+                if let Some(came) = reading.take(answer.and_then(|text| parsed(&text))) {
+                    break came;
+                }
+            };
+            let unseen = "not all of them were seen, so nothing is concluded from those that were";
+            match came {
+                Read::All(found) => Ok(Some(found)),
+                Read::Broken(error) if is_absent(&error) => Ok(None),
+                Read::Broken(error) => self.judged(what, Err(error)),
+                Read::Endless(many) => {
+                    Err(Fault::permanent(&self.system, format!("{what}: there are more than {many}")).means(unseen))
+                }
+                Read::Expires => {
+                    let text = format!("{what}: the list ended before its last page, again and again");
+                    Err(Fault::transient(&self.system, text).means(unseen).next("wait a little, then retry"))
+                }
             }
-        }
-        Error::Service(cause) if never_sent(cause.as_ref()) => {
-            Fault::transient(system, format!("the API server cannot be reached: {}", root()))
-                .means("nothing was changed by it")
-                .next("see whether this host reaches it, then retry")
-        }
-        Error::Auth(_) => Fault::permanent(system, format!("{what}: {}", root()))
-            .means("nothing was changed")
-            .next("log in, then retry"),
-        _ => broken(unsure, system, format!("{what} broke: {}", root())),
+        })
+    }
+
+    /// The same of a kind that every server has.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list); also when the server says that it has none.
+    pub fn list_of<'a>(&'a self, what: &'a str, path: &'a str) -> BoxFuture<'a, Result<Vec<Value>, Fault>> {
+        Box::pin(async move {
+            let absent = || {
+                Fault::permanent(&self.system, format!("{what}: 404, the server knows nothing of it"))
+                    .next("see whether `server` or the kubeconfig leads to an API server of Kubernetes")
+            };
+            self.list(what, path).await?.ok_or_else(absent)
+        })
+    }
+
+    /// Creates what is kept nowhere, and only asks something.
+    ///
+    /// # Errors
+    /// When nobody answered, or with a refusal.
+    pub fn question<'a>(
+        &'a self,
+        what: &'a str,
+        path: &'a str,
+        body: &'a Value,
+    ) -> BoxFuture<'a, Result<Value, Fault>> {
+        Box::pin(async move {
+            let answer = self.read(Asked { what, method: "POST", path, body: Some((JSON, body)) }).await?;
+            self.judged(what, answer.and_then(|text| parsed(&text)))
+        })
+    }
+
+    /// Changes, once, by saying the value that is wanted: the same patch twice is the same as once.
+    ///
+    /// # Errors
+    /// When it was refused, or may have happened.
+    pub fn patch<'a>(&'a self, what: &'a str, path: &'a str, patch: &'a Value) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move {
+            let made = self.made().await?;
+            let asked = Asked { what, method: "PATCH", path, body: Some((MERGE, patch)) };
+            match timeout(MUTATION, made.client.request_text(asked.request())).await {
+                Ok(Ok(_)) => {
+                    self.heard();
+                    Ok(())
+                }
+                Ok(Err(error)) => {
+                    if matches!(&error, Error::Api(status) if status.code == 401) {
+                        self.forget(&made);
+                    }
+                    Err(fault(&self.system, what, FaultClass::Ambiguous, &error))
+                }
+                Err(_) => {
+                    let text = format!("the API server did not answer within {:.1} s ({what})", MUTATION.as_secs_f64());
+                    Err(broken(FaultClass::Ambiguous, &self.system, text))
+                }
+            }
+        })
     }
 }
 
-/// A call that came to no answer.
-fn broken(unsure: FaultClass, system: &str, what: String) -> Fault {
-    let fault = Fault::new(unsure, system, what);
-    match unsure {
-        FaultClass::Ambiguous => {
-            fault.means("it may have happened").next("Mayday looks before anything is tried again")
-        }
-        _ => fault.next("see whether this host reaches the API server, then retry"),
+const JSON: &str = "application/json";
+const MERGE: &str = "application/merge-patch+json";
+
+/// What is asked of a server, by a path that a list or a table of kinds made.
+struct Asked<'a> {
+    what: &'a str,
+    method: &'a str,
+    path: &'a str,
+    body: Option<(&'a str, &'a Value)>,
+}
+
+impl Asked<'_> {
+    fn request(&self) -> Request<Vec<u8>> {
+        let (kind, body) = self.body.map_or((JSON, Vec::new()), |(kind, body)| (kind, body.to_string().into_bytes()));
+        let built = Request::builder().method(self.method).uri(self.path);
+        let built = built.header("content-type", kind).header("accept", JSON).body(body);
+        built.unwrap_or_else(|_| Request::new(Vec::new()))
     }
 }
 
-/// What marks a refusal that says nothing about the cluster's health.
-pub const THROTTLED: &str = "busy";
-
-/// Whether a failed read was met with silence. An error, a full queue, a refusal are answers, and while this host still logs in nobody was
-/// asked.
-pub fn is_silence(fault: &Fault) -> bool {
-    let answered = fault.what.contains(THROTTLED) || fault.what.contains(": 5");
-    let asked = !fault.what.contains(LOGIN);
-    fault.class == FaultClass::Transient && asked && !answered
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(Error::SerdeError)
 }
 
-/// Whether the connection was never made, so that nothing can have been sent.
-fn never_sent(error: &(dyn std::error::Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |cause| (*cause).source());
-    causes.into_iter().any(|cause| {
-        let client = cause.downcast_ref::<hyper_util::client::legacy::Error>();
-        client.is_some_and(hyper_util::client::legacy::Error::is_connect)
+/// Whether these credentials may do something in a namespace, as
+/// <https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access> asks it.
+pub fn review(namespace: &str, group: &str, resource: &str, verb: &str) -> Value {
+    let (resource, part) = resource.split_once('/').map_or((resource, None), |(it, part)| (it, Some(part)));
+    json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+        "spec": { "resourceAttributes": {
+            "namespace": namespace, "group": group, "resource": resource, "subresource": part, "verb": verb,
+        } },
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_silence_is_silence() {
-        assert!(is_silence(&Fault::transient("k8s", "the API server did not answer within 2.5 s (list deployments)")));
-        assert!(!is_silence(&Fault::transient("k8s", "list deployments: 429 TooManyRequests (busy)")));
-        assert!(!is_silence(&Fault::transient("k8s", "list deployments: 503 ServiceUnavailable")));
-        assert!(!is_silence(&Fault::permanent("k8s", "list deployments: 403 Forbidden")));
-        assert!(!is_silence(&Fault::transient("k8s", format!("{LOGIN}is under way for more than 1.5 s"))));
-    }
 }

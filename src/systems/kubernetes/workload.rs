@@ -1,34 +1,51 @@
-//! A deployment and its autoscaler, as far as a recovery is concerned.
+//! What runs pods, as far as a recovery is concerned: how many are wanted, how many there are, and who else changes that.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use futures::future::BoxFuture;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::Pod;
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::Cluster;
+use super::Spot;
+use super::lists::part;
+use super::scalers::Scaler;
+use super::selector::{self, Labels};
+use super::sorts::{Knob, Sort};
 use crate::domain::health::Status;
-use crate::domain::system::Fault;
 use crate::domain::text::clean;
 use crate::domain::time::At;
 
 /// The annotation by which `kubectl rollout restart` makes new pods.
 pub const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 
-/// What an autoscaler may do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Autoscaler {
+/// Who minds an object, by its `ownerReferences`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    pub api_version: String,
+    pub kind: String,
     pub name: String,
-    pub min: u64,
-    pub max: u64,
 }
 
-/// What is wanted of a deployment, and what there is.
+impl Owner {
+    pub fn of(object: &Value) -> Option<Self> {
+        let all = object["metadata"]["ownerReferences"].as_array()?;
+        let minds = all.iter().find(|it| it["controller"].as_bool() == Some(true))?;
+        let text = |name: &str| minds[name].as_str().unwrap_or_default().to_owned();
+        Some(Self { api_version: text("apiVersion"), kind: text("kind"), name: text("name") })
+    }
+
+    /// `RedisCluster cache`
+    pub fn words(&self) -> String {
+        clean(&format!("{} {}", self.kind, self.name))
+    }
+}
+
+/// What is wanted of an object that runs pods, and what there is.
 #[derive(Clone, Debug)]
 pub struct Workload {
+    pub spot: Arc<Spot>,
+    pub sort: Sort,
     pub name: String,
+    /// Where it is in the API.
+    pub path: String,
     pub wanted: u64,
     pub available: u64,
     pub updated: u64,
@@ -36,72 +53,176 @@ pub struct Workload {
     /// Whether the controller has acted by the newest spec: before that its numbers are of the one before.
     pub observed: bool,
     pub restarted: Option<At>,
-    pub autoscaler: Option<Autoscaler>,
-    /// The labels of its pods.
-    labels: BTreeMap<String, String>,
+    /// Argo restarts pods one after the other, and says at the end which wish it has fulfilled.
+    restarting: bool,
+    pub scaler: Option<Scaler>,
+    pub owner: Option<Owner>,
+    /// What its pods are made by.
+    pub template: Value,
+    /// Why new pods do not come by themselves after a restart.
+    pub holds_back: Option<&'static str>,
+    selector: Value,
+    /// A Job that was told to wait.
+    suspended: bool,
 }
 
-fn number(value: Option<i32>) -> u64 {
-    value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
+/// The first of these fields that holds a number.
+fn number(object: &Value, pointers: &[&str]) -> Option<u64> {
+    pointers.iter().find_map(|pointer| object.pointer(pointer)?.as_u64())
+}
+
+/// What is wanted, by the knob that it is wanted with.
+fn wanted(object: &Value, sort: &Sort) -> u64 {
+    let spec = &object["spec"];
+    match sort.knob {
+        Knob::Suspend => u64::from(spec["suspend"].as_bool() != Some(true)),
+        Knob::Pause => {
+            let annotations = &object["metadata"]["annotations"];
+            u64::from(annotations[super::scalers::PAUSED].as_str() != Some("true"))
+        }
+        Knob::Parallelism => {
+            let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+            let ended = |it: &Value| {
+                matches!(it["type"].as_str(), Some("Complete" | "Failed")) && it["status"].as_str() == Some("True")
+            };
+            let is_over = conditions.into_iter().any(ended) || spec["suspend"].as_bool() == Some(true);
+            if is_over { 0 } else { number(object, &["/spec/parallelism"]).unwrap_or(1) }
+        }
+        // Left out, it is one (the API reference).
+        Knob::Scale => number(object, &["/spec/replicas"]).unwrap_or(1),
+        Knob::None => number(object, &["/status/desiredNumberScheduled"]).unwrap_or(0),
+    }
+}
+
+/// Kubernetes' own say which generation they have acted by; of others it is believed when they say nothing. Argo writes it as a text.
+fn is_observed(object: &Value) -> bool {
+    let generation = object["metadata"]["generation"].as_i64().unwrap_or(0);
+    let acted = &object["status"]["observedGeneration"];
+    let acted = acted.as_i64().or_else(|| acted.as_str()?.parse().ok());
+    let own = matches!(object["kind"].as_str(), Some("Deployment" | "StatefulSet" | "DaemonSet"));
+    acted.map_or(!own || generation == 0, |acted| acted >= generation)
 }
 
 impl Workload {
-    pub fn of(deployment: &Deployment, autoscalers: &[HorizontalPodAutoscaler]) -> Self {
-        let name = clean(deployment.metadata.name.as_deref().unwrap_or_default());
-        let (spec, status) = (&deployment.spec, deployment.status.as_ref());
-        let generation = deployment.metadata.generation.unwrap_or(0);
-        let annotations = spec.template.metadata.as_ref().and_then(|it| it.annotations.as_ref());
-        let minds = |it: &&HorizontalPodAutoscaler| {
-            let target = &it.spec.scale_target_ref;
-            target.kind == "Deployment" && target.name == name
+    pub fn of(object: &Value, sort: &Sort, spot: &Arc<Spot>) -> Self {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let template = match sort.knob {
+            Knob::Suspend => &object["spec"]["jobTemplate"]["spec"]["template"],
+            _ => &object["spec"]["template"],
+        };
+        let restarted = match object["spec"]["restartAt"].as_str() {
+            Some(at) => Some(at),
+            None => template["metadata"]["annotations"][RESTARTED].as_str(),
+        };
+        let list = sort.paths(&spot.namespace).next().unwrap_or_default();
+        let strategy = &object["spec"]["updateStrategy"];
+        let holds_back = match (strategy["type"].as_str(), number(strategy, &["/rollingUpdate/partition"])) {
+            (Some("OnDelete"), _) => Some("its update strategy is OnDelete: each pod has to be deleted by hand"),
+            (_, Some(1..)) => Some("its update has a partition: the pods below it stay as they are"),
+            _ => None,
         };
         Self {
-            // Left out, it is one (the API reference).
-            wanted: spec.replicas.map_or(1, |replicas| number(Some(replicas))),
-            available: number(status.and_then(|it| it.available_replicas)),
-            updated: number(status.and_then(|it| it.updated_replicas)),
-            all: number(status.and_then(|it| it.replicas)),
-            observed: status.and_then(|it| it.observed_generation).unwrap_or(0) >= generation,
-            restarted: annotations.and_then(|it| it.get(RESTARTED)).and_then(|text| text.parse().ok()),
-            autoscaler: autoscalers.iter().find(minds).and_then(autoscaler),
-            labels: spec.selector.match_labels.clone().unwrap_or_default(),
+            wanted: wanted(object, sort),
+            // Before 1.22 a StatefulSet tells only of those that are ready.
+            available: number(
+                object,
+                &["/status/availableReplicas", "/status/numberAvailable", "/status/readyReplicas"],
+            )
+            .unwrap_or(0),
+            updated: number(object, &["/status/updatedReplicas", "/status/updatedNumberScheduled"]).unwrap_or(0),
+            all: number(object, &["/status/replicas", "/status/currentNumberScheduled", "/status/active"]).unwrap_or(0),
+            observed: is_observed(object),
+            restarting: object["spec"]["restartAt"].is_string()
+                && object["spec"]["restartAt"] != object["status"]["restartedAt"],
+            restarted: restarted.and_then(|text| text.parse().ok()),
+            scaler: None,
+            owner: Owner::of(object),
+            template: template.clone(),
+            holds_back,
+            selector: object["spec"]["selector"].clone(),
+            suspended: sort.knob == Knob::Parallelism && number(object, &["/spec/parallelism"]) == Some(0),
+            path: format!("{list}/{}", part(&name)),
+            spot: spot.clone(),
+            sort: sort.clone(),
             name,
         }
     }
 
-    /// How many of these pods are its own and have not ended. A deployment's status leaves out those that are being ended, which go on
-    /// working for as long as `terminationGracePeriodSeconds`.
-    pub fn running(&self, pods: &[Pod]) -> usize {
-        let has_ended = |pod: &Pod| {
-            let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
-            matches!(phase, Some("Succeeded" | "Failed"))
+    /// One of which only its pods are known.
+    pub fn unknown(sort: &Sort, name: &str, owner: Option<Owner>, spot: &Arc<Spot>) -> Self {
+        let mut it = Self::of(&Value::Null, sort, spot);
+        (it.name, it.owner, it.wanted) = (name.to_owned(), owner, 0);
+        it
+    }
+
+    /// The same where a server has it in another version of its API.
+    pub fn listed_at(mut self, list: &str) -> Self {
+        self.path = format!("{list}/{}", part(&self.name));
+        self
+    }
+
+    /// Whether it, or what minds it, may be meant by this.
+    pub fn is_meant(&self, asked: &str) -> bool {
+        let by_owner =
+            |owner: &Owner| owner.name == asked || format!("{}/{}", owner.kind, owner.name).eq_ignore_ascii_case(asked);
+        self.is_called(asked) || self.owner.as_ref().is_some_and(by_owner)
+    }
+
+    /// `auth`, `StatefulSet queue`, `shop/auth` where there are several namespaces.
+    pub fn called(&self) -> String {
+        let name = format!("{}{}", self.spot.label, self.name);
+        clean(&match &*self.sort.kind {
+            "Deployment" => name,
+            kind => format!("{kind} {name}"),
+        })
+    }
+
+    /// What it is called in the journal: the name of a deployment, and of everything else with its kind.
+    pub fn key(&self) -> String {
+        match &*self.sort.kind {
+            "Deployment" => format!("{}{}", self.spot.label, self.name),
+            _ => format!("{}{}/{}", self.spot.label, self.sort.resource(), self.name),
+        }
+    }
+
+    /// Whether people may mean it by this: `queue`, `statefulset/queue`, `shop/queue`, `shop/statefulset/queue`.
+    pub fn is_called(&self, asked: &str) -> bool {
+        let own = |rest: &str| match rest.rsplit_once('/') {
+            None => rest == self.name,
+            Some((kind, name)) => name == self.name && self.sort.is_called(kind),
         };
-        let labelled = |pod: &Pod| {
-            let labels = pod.metadata.labels.as_ref();
-            labels.is_some_and(|has| self.labels.iter().all(|(name, value)| has.get(name) == Some(value)))
-        };
-        // A selector without plain labels says nothing here: then every pod that is called so may be its own.
-        let called = |pod: &Pod| {
-            let name = pod.metadata.name.as_deref().and_then(|name| name.strip_prefix(&self.name));
-            name.is_some_and(|rest| rest.starts_with('-'))
-        };
-        let own = |pod: &&Pod| if self.labels.is_empty() { called(pod) } else { labelled(pod) };
-        pods.iter().filter(own).filter(|pod| !has_ended(pod)).count()
+        own(asked) || self.spot.prefixes.iter().any(|prefix| asked.strip_prefix(prefix.as_str()).is_some_and(own))
+    }
+
+    /// Whether it waits to go on: a Job at zero.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
+    /// Whether a pod that nobody minds yet would be taken by it.
+    pub fn takes(&self, labels: &Labels) -> bool {
+        selector::takes(&self.selector, labels)
     }
 
     /// Every wanted replica is of the newest version and serves, and none of an older one is left.
     pub fn is_settled(&self) -> bool {
-        self.observed && self.available == self.wanted && self.updated == self.wanted && self.all == self.wanted
+        let all = self.available == self.wanted && self.updated == self.wanted && self.all == self.wanted;
+        self.observed && !self.restarting && all
     }
 
     /// It asks for `full` replicas at least, and no autoscaler will take them away.
     pub fn asks_for(&self, full: u64) -> bool {
-        self.wanted >= full && self.autoscaler.as_ref().is_none_or(|it| it.min >= full)
+        self.wanted >= full && self.scaler.as_ref().is_none_or(|it| it.bounds.leaves(full))
     }
 
     /// At least `full` replicas serve, and will stay.
     pub fn carries(&self, full: u64) -> bool {
         self.observed && self.asks_for(full) && self.available >= full
+    }
+
+    /// Whether it is told to run nothing, and nobody will tell it otherwise.
+    pub fn is_stopped(&self) -> bool {
+        self.wanted == 0 && self.scaler.as_ref().is_none_or(|it| it.bounds.leaves_zero())
     }
 
     pub fn health(&self) -> Status {
@@ -114,68 +235,31 @@ impl Workload {
 
     /// `3 of 4 available, HPA 4..10`
     pub fn words(&self) -> String {
-        let autoscaler = self.autoscaler.as_ref().map_or(String::new(), |it| format!(", HPA {}..{}", it.min, it.max));
+        let scaler = self.scaler.as_ref().map_or(String::new(), |it| format!(", {}", it.bounds.words()));
         let pending = if self.observed { "" } else { ", a change is not acted on yet" };
         match self.wanted {
             0 => format!("scaled to zero{pending}"),
-            wanted => format!("{} of {wanted} available{autoscaler}{pending}", self.available),
+            wanted => format!("{} of {wanted} available{scaler}{pending}", self.available),
         }
     }
 }
 
-fn autoscaler(it: &HorizontalPodAutoscaler) -> Option<Autoscaler> {
-    let spec = &it.spec;
-    // Left out, it is one (the API reference).
-    let min = spec.min_replicas.map_or(1, |min| number(Some(min)));
-    Some(Autoscaler { name: it.metadata.name.clone()?, min, max: number(Some(spec.max_replicas)) })
-}
-
-impl Cluster {
-    /// All deployments of the namespace, or those of these names.
-    ///
-    /// # Errors
-    /// When the API server does not answer; also when one of the names is not there.
-    pub fn workloads<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Result<Vec<Workload>, Fault>> {
-        Box::pin(async move {
-            let (deployments, autoscalers) = tokio::join!(self.client.deployments(), self.client.autoscalers());
-            let (deployments, autoscalers) = (deployments?, autoscalers?);
-            let all: Vec<Workload> = deployments.iter().map(|it| Workload::of(it, &autoscalers)).collect();
-            if let Some(missing) = names.iter().find(|name| all.iter().all(|it| it.name != **name)) {
-                let what = format!("there is no deployment {missing} in namespace {}", self.namespace);
-                return Err(Fault::permanent(&self.id, what).next("run `mayday check`, and look at the config"));
-            }
-            Ok(all.into_iter().filter(|it| names.is_empty() || names.contains(&it.name)).collect())
-        })
-    }
-
-    /// Why pods of the namespace find no room, in the scheduler's words; `None` when all have a node.
-    pub fn without_room(&self) -> BoxFuture<'_, Result<Option<String>, Fault>> {
-        Box::pin(async move {
-            let pods = self.client.pods().await?;
-            let words: Vec<String> = pods.iter().filter_map(unschedulable).collect();
-            Ok(words.first().map(|first| format!("{} pods find no room: {first}", words.len())))
-        })
-    }
-}
-
-fn unschedulable(pod: &Pod) -> Option<String> {
-    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let found = conditions.iter().find(|it| it.type_ == "PodScheduled" && it.status == "False")?;
-    Some(clean(found.message.as_deref().or(found.reason.as_deref()).unwrap_or_default()))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::scalers::{Autoscaler, Keda};
+    use super::super::sorts::{CRON_JOB, DAEMON_SET, DEPLOYMENT, JOB, ROLLOUT, STATEFUL_SET};
     use super::*;
 
     fn workload(generation: i64, observed: i64, wanted: i64, available: i64) -> Workload {
-        let deployment = serde_json::json!({
+        let deployment = json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": { "name": "auth", "generation": generation },
             "spec": { "replicas": wanted, "selector": {}, "template": {} },
             "status": { "observedGeneration": observed, "replicas": available, "updatedReplicas": available, "availableReplicas": available },
         });
-        Workload::of(&serde_json::from_value(deployment).unwrap(), &[])
+        Workload::of(&deployment, &DEPLOYMENT, &Spot::alone("gennet"))
     }
 
     #[test]
@@ -189,32 +273,18 @@ mod tests {
     #[test]
     fn an_autoscaler_that_may_take_replicas_away_is_not_ready() {
         let mut workload = workload(1, 1, 4, 4);
-        workload.autoscaler = Some(Autoscaler { name: "auth".into(), min: 1, max: 10 });
-        assert!(!workload.asks_for(4));
-        workload.autoscaler = Some(Autoscaler { name: "auth".into(), min: 4, max: 10 });
-        assert!(workload.carries(4) && !workload.carries(5));
-    }
-
-    #[test]
-    fn pods_that_no_label_tells_are_not_nobodys() {
-        let pod = |name: &str, app: &str, phase: &str| -> Pod {
-            let object = serde_json::json!({
-                "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": { "app": app } },
-                "status": { "phase": phase },
-            });
-            serde_json::from_value(object).unwrap()
+        let scaler = |min, keda| {
+            let bounds = Autoscaler { name: "auth".into(), min, max: 10, keda };
+            Some(Scaler::minding("Deployment", "auth", bounds))
         };
-        let pods = [
-            pod("auth-7d9f-x", "auth", "Running"),
-            pod("auth-7d9f-y", "auth", "Succeeded"),
-            pod("authors-55c-z", "authors", "Running"),
-            pod("other-1-a", "auth", "Pending"),
-        ];
-        let mut it = workload(1, 1, 0, 0);
-        assert_eq!(it.running(&pods), 1, "without plain labels the name counts");
-        it.labels = [("app".to_owned(), "auth".to_owned())].into();
-        assert_eq!(it.running(&pods), 2, "with labels they count, whatever the name");
-        assert_eq!(it.running(&[]), 0);
+        workload.scaler = scaler(1, None);
+        assert!(!workload.asks_for(4));
+        workload.scaler = scaler(4, None);
+        assert!(workload.carries(4) && !workload.carries(5));
+        workload.wanted = 0;
+        assert!(workload.is_stopped(), "an autoscaler is off at zero");
+        workload.scaler = scaler(4, Some(Keda::default()));
+        assert!(!workload.is_stopped(), "KEDA starts it again");
     }
 
     #[test]
@@ -223,5 +293,62 @@ mod tests {
         assert_eq!(workload(1, 1, 3, 0).health(), Status::Down);
         assert_eq!(workload(1, 1, 3, 2).health(), Status::Degraded);
         assert_eq!(workload(1, 1, 3, 3).health(), Status::Healthy);
+    }
+
+    #[test]
+    fn every_kind_says_in_its_own_way_what_it_wants() {
+        let of = |sort: &Sort, object: Value| Workload::of(&object, sort, &Spot::alone("shop"));
+        let set = of(
+            &STATEFUL_SET,
+            json!({ "kind": "StatefulSet", "metadata": { "generation": 2 }, "spec": { "replicas": 3, "updateStrategy": { "type": "OnDelete" } }, "status": { "observedGeneration": 2, "readyReplicas": 3, "replicas": 3 } }),
+        );
+        assert_eq!(
+            (set.wanted, set.available, set.health()),
+            (3, 3, Status::Healthy),
+            "1.20 tells of no available ones"
+        );
+        assert!(set.holds_back.is_some());
+        let rollout = of(
+            &ROLLOUT,
+            json!({ "kind": "Rollout", "metadata": { "generation": 7 }, "spec": { "replicas": 2, "restartAt": "2026-11-23T04:00:00Z" }, "status": { "observedGeneration": "6", "availableReplicas": 2 } }),
+        );
+        assert!(!rollout.observed && rollout.restarted.is_some() && rollout.restarting);
+        assert!(
+            of(&ROLLOUT, json!({ "kind": "Rollout", "spec": { "replicas": 3 } })).observed,
+            "nobody minds it, and it is told so"
+        );
+        let daemon = of(&DAEMON_SET, json!({ "status": { "desiredNumberScheduled": 2, "numberAvailable": 1 } }));
+        assert_eq!((daemon.wanted, daemon.available), (2, 1));
+        for (spec, status, wanted) in [
+            (json!({}), json!({}), 1),
+            (json!({ "parallelism": 4 }), json!({ "active": 4 }), 4),
+            (json!({ "suspend": true }), json!({}), 0),
+            (json!({ "parallelism": 4 }), json!({ "conditions": [{ "type": "Complete", "status": "True" }] }), 0),
+        ] {
+            assert_eq!(of(&JOB, json!({ "spec": spec, "status": status })).wanted, wanted, "{spec} {status}");
+        }
+        assert_eq!(of(&CRON_JOB, json!({ "spec": { "suspend": true } })).wanted, 0);
+        assert_eq!(of(&CRON_JOB, json!({ "spec": {} })).wanted, 1);
+    }
+
+    #[test]
+    fn a_name_may_say_its_kind_and_its_namespace() {
+        let spot = Spot::among("shop", Some("arn:aws:eks:east:1:cluster/a"));
+        let it = Workload::of(&json!({ "metadata": { "name": "queue" } }), &STATEFUL_SET, &spot);
+        for asked in [
+            "queue",
+            "statefulset/queue",
+            "shop/queue",
+            "shop/statefulsets/queue",
+            "arn:aws:eks:east:1:cluster/a/shop/queue",
+        ] {
+            assert!(it.is_called(asked), "{asked}");
+        }
+        for asked in ["queue2", "deployment/queue", "cart/queue", "shop"] {
+            assert!(!it.is_called(asked), "{asked}");
+        }
+        assert_eq!(it.key(), "arn:aws:eks:east:1:cluster/a/shop/statefulsets/queue");
+        assert!(it.is_called(&it.key()));
+        assert_eq!(workload(1, 1, 1, 1).key(), "auth", "as older journals have it");
     }
 }
