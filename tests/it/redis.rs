@@ -126,7 +126,7 @@ async fn a_planned_failover_converges_and_is_called_once() {
     let checked = failover.check().await.unwrap();
     assert!(checked.guards.iter().all(|guard| guard.verdict == GuardVerdict::Pass), "{:?}", checked.guards);
     let facts = checked.promotion.unwrap();
-    assert_eq!((facts.old_writer, facts.quorum), (OldWriter::Reachable, Some(true)));
+    assert_eq!((facts.old_writer, facts.quorum, facts.lossless), (OldWriter::HandsOver, Some(true), true));
     assert!(facts.recovery_point.is_some());
 
     let preview = failover.preview().await.unwrap();
