@@ -132,8 +132,11 @@ impl Terms {
         let any_name = params.0.contains_key(CHECK_NAMES.name) && !params.flag(CHECK_NAMES.name);
         let (certificate, key) = (text(&CLIENT_CERTIFICATE), text(&CLIENT_KEY));
         if certificate.is_some() != key.is_some() {
-            return Err(Fault::permanent(system, "a client certificate is used with its key, and one of them is not set")
-                .next("set `client_certificate` and `client_key`, or neither"));
+            return Err(Fault::permanent(
+                system,
+                "a client certificate is used with its key, and one of them is not set",
+            )
+            .next("set `client_certificate` and `client_key`, or neither"));
         }
         let name = text(&SERVER_NAME);
         if let Some(name) = name.as_deref().filter(|name| ServerName::try_from(*name).is_err()) {
@@ -166,7 +169,13 @@ impl Tls {
     /// # Errors
     /// Permanent when the server was reached and one of the sides refuses the other, or a file cannot be read; transient when it did not
     /// answer.
-    pub async fn wrap(&self, system: &str, host: &str, address: &str, stream: TcpStream) -> Result<Box<dyn Wire>, Fault> {
+    pub async fn wrap(
+        &self,
+        system: &str,
+        host: &str,
+        address: &str,
+        stream: TcpStream,
+    ) -> Result<Box<dyn Wire>, Fault> {
         let config = self.config(system).await?;
         let called = self.terms.name.as_deref().unwrap_or(host);
         let bad = |_| {
@@ -176,9 +185,8 @@ impl Tls {
         let name = ServerName::try_from(called.to_owned()).map_err(bad)?;
         match TlsConnector::from(config).connect(name, stream).await {
             Ok(stream) => Ok(Box::new(stream)),
-            Err(error) => Err(refused(system, address, &error).unwrap_or_else(|| {
-                Fault::transient(system, format!("{address}: {}", clean(&error.to_string())))
-            })),
+            Err(error) => Err(refused(system, address, &error)
+                .unwrap_or_else(|| Fault::transient(system, format!("{address}: {}", clean(&error.to_string()))))),
         }
     }
 
@@ -220,8 +228,10 @@ async fn make(terms: &Terms) -> Result<ClientConfig, String> {
         return Ok(builder.with_no_client_auth());
     };
     let chain = certificates(certificate, &file(certificate).await?)?;
-    let secret = PrivateKeyDer::from_pem_slice(&file(key).await?).map_err(|_| format!("{} holds no private key", clean(key)))?;
-    let unusable = |error: Error| format!("{} and {} do not fit: {}", clean(certificate), clean(key), clean(&error.to_string()));
+    let secret =
+        PrivateKeyDer::from_pem_slice(&file(key).await?).map_err(|_| format!("{} holds no private key", clean(key)))?;
+    let unusable =
+        |error: Error| format!("{} and {} do not fit: {}", clean(certificate), clean(key), clean(&error.to_string()));
     builder.with_client_auth_cert(chain, secret).map_err(unusable)
 }
 
@@ -267,18 +277,20 @@ async fn of_host() -> Result<Arc<RootCertStore>, String> {
 pub fn refused(system: &str, address: &str, error: &io::Error) -> Option<Fault> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
     let (what, next) = match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            ("its certificate is of an authority that is not trusted here".into(), "set `ca` to the file of that authority")
-        }
-        Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
-            ("its certificate is for another name".into(), "set `server_name` to a name in it")
-        }
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => (
+            "its certificate is of an authority that is not trusted here".into(),
+            "set `ca` to the file of that authority",
+        ),
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => ("its certificate is for another name".into(), "set `server_name` to a name in it"),
         Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
             ("its certificate has expired".into(), "have it renewed")
         }
-        Error::InvalidCertificate(why) => {
-            (format!("its certificate cannot be trusted: {}", clean(&why.to_string())), "look at it with `openssl s_client`")
-        }
+        Error::InvalidCertificate(why) => (
+            format!("its certificate cannot be trusted: {}", clean(&why.to_string())),
+            "look at it with `openssl s_client`",
+        ),
         Error::AlertReceived(
             AlertDescription::CertificateRequired
             | AlertDescription::BadCertificate
@@ -290,7 +302,9 @@ pub fn refused(system: &str, address: &str, error: &io::Error) -> Option<Fault> 
             "it refuses this client's certificate, or wants one".into(),
             "set `client_certificate` and `client_key` to what it trusts",
         ),
-        Error::InvalidMessage(_) => ("it answers, but does not speak TLS".into(), "take TLS out of the config, or try its other port"),
+        Error::InvalidMessage(_) => {
+            ("it answers, but does not speak TLS".into(), "take TLS out of the config, or try its other port")
+        }
         _ => return None,
     };
     Some(Fault::permanent(system, format!("{address}: {what}")).next(next))
@@ -401,3 +415,6 @@ impl ServerCertVerifier for Anybody {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,8 +191,7 @@ fn config(truth: &mut Truth, at: usize, command: &Command<'_>, tick: &Tick<'_>) 
             let name = name.to_owned();
             let reply = match command.number(3) {
                 Some(number) => {
-                    let setting =
-                        if name.starts_with("min") { &mut node.min_replicas } else { &mut node.priority };
+                    let setting = if name.starts_with("min") { &mut node.min_replicas } else { &mut node.priority };
                     *setting = number;
                     Reply::OK
                 }

@@ -204,9 +204,8 @@ impl Deployment {
 
     /// Whether fewer replicas are linked to a server than a write there needs.
     fn lacks_replicas(&self, at: usize) -> bool {
-        let follows = |node: &&Node| {
-            node.link_up() && node.upstream.as_ref().is_some_and(|up| up.port == self.nodes[at].port)
-        };
+        let follows =
+            |node: &&Node| node.link_up() && node.upstream.as_ref().is_some_and(|up| up.port == self.nodes[at].port);
         (self.nodes.iter().filter(follows).count() as u64) < self.nodes[at].min_replicas
     }
 

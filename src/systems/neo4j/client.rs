@@ -107,7 +107,7 @@ impl Client {
                 let mut session = self.connect(url).await?;
                 let begun = session.begin(database).await;
                 begun.map_err(|broken| fault(&self.system, url, broken, FaultClass::Transient))?;
-                Ok(session)
+                Ok::<_, Fault>(session)
             };
             // Until here nothing was sent to be carried out.
             let mut session = match self.bounded(url, MUTATION, begun).await {
@@ -142,7 +142,8 @@ impl Client {
                 Ok(session)
             }
             Err(refused @ Broken::LoginRefused { .. }) => {
-                let is_of_the_user = matches!(&refused, Broken::LoginRefused { code, .. } if code.starts_with(SECURITY));
+                let is_of_the_user =
+                    matches!(&refused, Broken::LoginRefused { code, .. } if code.starts_with(SECURITY));
                 let fault = fault(&self.system, url, refused, FaultClass::Transient);
                 if is_of_the_user {
                     gate.refused(password, &fault, Instant::now());
@@ -209,10 +210,14 @@ fn fault(system: &str, url: &str, error: Broken, broken: FaultClass) -> Fault {
     match error {
         Broken::Said { code, message } => refusal(system, url, &code, &message),
         Broken::LoginRefused { code, message } => refusal(system, url, &code, &message),
-        Broken::Version => Fault::permanent(system, format!("{url} speaks no version of Bolt that Mayday knows (4.1 to 4.4, 5.0 to 5.4)"))
-            .next("see which version of Neo4j it is: from 4.1 on they do"),
+        Broken::Version => Fault::permanent(
+            system,
+            format!("{url} speaks no version of Bolt that Mayday knows (4.1 to 4.4, 5.0 to 5.4)"),
+        )
+        .next("see which version of Neo4j it is: from 4.1 on they do"),
         Broken::Noise => Fault::new(broken, system, format!("{url} answers, but not as Neo4j does")).means(means),
-        Broken::HungUp => Fault::new(broken, system, format!("{url} ended the connection at once")).means(means)
+        Broken::HungUp => Fault::new(broken, system, format!("{url} ended the connection at once"))
+            .means(means)
             .next("it may want TLS: write bolt+s:// or bolt+ssc://"),
         // With TLS 1.3 a client hears only now that its certificate is not taken.
         Broken::Io(error) => stream::refused(system, url, &error).unwrap_or_else(|| {
@@ -232,8 +237,12 @@ fn refusal(system: &str, url: &str, code: &str, message: &str) -> Fault {
         "Neo.ClientError.Security.AuthenticationRateLimit" => Fault::permanent(system, what)
             .means("the user is locked after wrong passwords, here or elsewhere")
             .next("check `password`; Neo4j opens the lock by itself some seconds after the last wrong one"),
-        "Neo.ClientError.Security.AuthorizationExpired" => Fault::transient(system, what).next("wait a little, then retry"),
-        _ if code.starts_with("Neo.TransientError.") => Fault::transient(system, what).next("wait a little, then retry"),
+        "Neo.ClientError.Security.AuthorizationExpired" => {
+            Fault::transient(system, what).next("wait a little, then retry")
+        }
+        _ if code.starts_with("Neo.TransientError.") => {
+            Fault::transient(system, what).next("wait a little, then retry")
+        }
         _ if code.starts_with(SECURITY) => {
             Fault::permanent(system, what).next("check `username` and `password`, and whether the user may do this")
         }

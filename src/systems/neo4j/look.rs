@@ -215,7 +215,11 @@ fn own_id(neo4j: &Neo4j, name: &str, view: &View) -> Option<String> {
     let address = neo4j.address(name);
     let known = |row: &&ServerRow| row.name == name || row.address.is_some() && row.address == address;
     let servers = view.servers.iter().flatten();
-    servers.clone().find(known).or_else(|| servers.clone().next().filter(|_| servers.count() == 1)).map(|row| row.server_id.clone())
+    servers
+        .clone()
+        .find(known)
+        .or_else(|| servers.clone().next().filter(|_| servers.count() == 1))
+        .map(|row| row.server_id.clone())
 }
 
 /// What the asked server says of its own copy of a database. Where it does not tell which servers there are, its row is the only one, or
@@ -322,4 +326,72 @@ impl Neo4j {
 /// The only column of a row, as a moment.
 fn moment(row: &Row) -> Option<At> {
     row.only()?.as_str()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::estate::SystemSpec;
+    use crate::domain::params::Params;
+
+    fn neo4j() -> Neo4j {
+        let given = json!({
+            "servers": { "n1": "bolt://10.0.0.1:7687", "n2": "neo4j://10.0.0.2" }, "regions": { "n1": "east", "n2": "west" },
+            "username": "neo4j", "password": { "env": "X" }, "database": "neo4j", "heartbeat_query": "RETURN 1",
+        });
+        let params = Params(given.as_object().unwrap().clone().into_iter().collect());
+        let spec = SystemSpec {
+            id: "graph".into(),
+            kind: "neo4j".into(),
+            title: "graph".into(),
+            region: None,
+            class: None,
+            params,
+        };
+        Neo4j::new(&spec).unwrap()
+    }
+
+    fn row(role: &str, writer: Option<bool>, address: &str) -> DatabaseRow {
+        let given = json!({
+            "name": "neo4j", "serverID": format!("id-{address}"), "address": address, "role": role, "writer": writer,
+            "requestedStatus": "online", "currentStatus": "online",
+        });
+        serde_json::from_value(given).unwrap()
+    }
+
+    fn view(databases: Vec<DatabaseRow>) -> View {
+        View { databases, ..View::default() }
+    }
+
+    #[test]
+    fn a_server_that_knows_no_show_servers_is_read_by_what_it_knows() {
+        let unchecked = Some(Fault::permanent("graph", "Neo.ClientError.Security.Forbidden"));
+        let two = || vec![row("primary", Some(false), "10.0.0.1:7687"), row("primary", Some(true), "10.0.0.2:7687")];
+        let old = || vec![row("follower", None, "a:7687"), row("leader", None, "b:7687")];
+        let rows: [(&str, &str, View, bool); 9] = [
+            ("Community", "n1", view(vec![row("primary", Some(true), "localhost:7687")]), true),
+            ("4.4 alone", "n1", view(vec![row("standalone", None, "localhost:7687")]), true),
+            ("not the one that writes", "n1", view(two()), false),
+            ("the one that writes", "n2", view(two()), true),
+            ("4.4, a follower", "n1", View { own_role: Some("FOLLOWER".into()), ..view(old()) }, false),
+            ("4.4, the leader", "n1", View { own_role: Some("LEADER".into()), ..view(old()) }, true),
+            ("4.4, of unknown role", "n1", view(old()), false),
+            ("nobody may ask whether it replicates", "n2", View { unchecked: unchecked.clone(), ..view(two()) }, false),
+            (
+                "one primary needs no check",
+                "n1",
+                View { unchecked, ..view(vec![row("primary", Some(true), "x:1")]) },
+                true,
+            ),
+        ];
+        for (what, name, view, leads) in rows {
+            let refuses = view.unchecked.is_some();
+            let sight = Sight { views: BTreeMap::from([(name.to_owned(), view)]), silent: BTreeMap::new() };
+            assert_eq!(sight.leader(&neo4j(), "neo4j").is_some(), leads, "{what}");
+            assert_eq!(sight.refuses(), refuses, "{what}: who does not tell is not nobody");
+            assert!(!sight.tells_servers() && sight.tells_databases(), "{what}");
+        }
+    }
 }

@@ -53,7 +53,11 @@ pub static KIND: SystemKind = SystemKind {
     ambient: false,
     ways: &[WayOut::new("servers", To::Members("regions"), "Neo4j")],
     params: &[
-        Param::required("servers", ParamType::Map, "the bolt:// or neo4j:// URI of every server, by its name; +s or +ssc for TLS"),
+        Param::required(
+            "servers",
+            ParamType::Map,
+            "the bolt:// or neo4j:// URI of every server, by its name; +s or +ssc for TLS",
+        ),
         Param::required("regions", ParamType::Regions, "the region of each server, by its name"),
         Param::default("username", ParamType::Text, "neo4j", "who logs in; the disaster steps need an administrator"),
         Param::required("password", ParamType::Secret, "its password"),
@@ -190,7 +194,9 @@ impl Neo4j {
         let params = &spec.params;
         let (servers, id) = (params.map("servers"), spec.id.as_str());
         if servers.is_empty() {
-            return Err(Fault::permanent(id, "no server is listed, so nobody can be asked").next("list them in `servers`"));
+            return Err(
+                Fault::permanent(id, "no server is listed, so nobody can be asked").next("list them in `servers`")
+            );
         }
         let mut trusted = false;
         for url in servers.values() {
@@ -198,7 +204,9 @@ impl Neo4j {
         }
         if let Some(name) = stream::Terms::needless(params).filter(|_| !trusted) {
             let what = format!("`{name}` is set, and no server is asked by TLS that checks a certificate");
-            return Err(Fault::permanent(id, what).next("write the servers with bolt+s:// or neo4j+s://, or take it out"));
+            return Err(
+                Fault::permanent(id, what).next("write the servers with bolt+s:// or neo4j+s://, or take it out")
+            );
         }
         Ok(Self {
             id: spec.id.to_string(),

@@ -45,7 +45,9 @@ impl Place {
         };
         let Some((_, security)) = SCHEMES.iter().find(|(scheme, _)| *scheme == url.scheme()) else {
             let next = match url.scheme() {
-                "http" | "https" => "that is the browser's: write bolt:// and the port of Bolt, which is 7687 unless it was changed",
+                "http" | "https" => {
+                    "that is the browser's: write bolt:// and the port of Bolt, which is 7687 unless it was changed"
+                }
                 _ => "write it with bolt:// or neo4j://, and +s or +ssc for TLS",
             };
             return wrong("has no scheme that Neo4j's drivers know", next);
@@ -54,7 +56,10 @@ impl Place {
             return wrong("holds a user or a password", "set `username` and `password`; take them out of the URI");
         }
         if url.query().is_some() || url.fragment().is_some() || !matches!(url.path(), "" | "/") {
-            return wrong("holds more than a server", "write scheme, host and port alone; routing policies and databases do not belong there");
+            return wrong(
+                "holds more than a server",
+                "write scheme, host and port alone; routing policies and databases do not belong there",
+            );
         }
         let host = match url.host() {
             Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
@@ -69,7 +74,11 @@ impl Place {
 
     /// `host:port`, as Neo4j writes the address of a server.
     pub fn address(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 }
 

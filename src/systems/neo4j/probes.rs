@@ -50,7 +50,10 @@ impl Neo4j {
             // A server that answers and does not tell may be the one that leads.
             let untold = sight.views.values().find_map(|view| view.unchecked.as_ref());
             if let Some(fault) = untold {
-                return Reading::unknown(format!("whether anybody leads `{}` is not told: {}", self.database, fault.what));
+                return Reading::unknown(format!(
+                    "whether anybody leads `{}` is not told: {}",
+                    self.database, fault.what
+                ));
             }
             if sight.refuses() || sight.views.values().any(|view| view.databases.is_empty()) {
                 let summary = sight.summary();

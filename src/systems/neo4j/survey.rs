@@ -28,7 +28,8 @@ impl Neo4j {
                 false => format!("nobody leads `{}`: it cannot be written to", self.database),
             });
         }
-        let untold = sight.views.values().flat_map(|view| view.untold.iter().chain(view.unchecked.iter().map(|it| &it.what)));
+        let untold =
+            sight.views.values().flat_map(|view| view.untold.iter().chain(view.unchecked.iter().map(|it| &it.what)));
         notes.extend(untold.take(3).map(|why| clean(why)));
         if sight.tells_databases() && sight.rows(&self.database).is_empty() {
             notes.push(format!("`{}` has vanished: no living server hosts it", self.database));

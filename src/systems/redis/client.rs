@@ -72,8 +72,10 @@ impl Client {
             let tls = tls.then(|| Tls::new(terms.clone()));
             Ok(Door { username: username.map(str::to_owned), password: Keep::new(password), tls })
         };
-        let files = [("--cacert", "ca"), ("--cert", "client_certificate"), ("--key", "client_key"), ("--sni", "server_name")];
-        let told = files.iter().filter_map(|(flag, name)| Some([(*flag).to_owned(), params.opt_text(name)?.to_owned()]));
+        let files =
+            [("--cacert", "ca"), ("--cert", "client_certificate"), ("--key", "client_key"), ("--sni", "server_name")];
+        let told =
+            files.iter().filter_map(|(flag, name)| Some([(*flag).to_owned(), params.opt_text(name)?.to_owned()]));
         Ok(Self {
             system: spec.id.to_string(),
             servers: door("username", "password", tls)?,
@@ -246,16 +248,18 @@ fn fault(system: &str, address: &str, error: &RedisError, mutates: bool) -> Faul
     match (error.kind(), code) {
         // It says so to whatever is asked first, AUTH included.
         _ if said.contains(CROWDED) => Fault::transient(system, what).next("wait a little, then retry"),
-        (ErrorKind::AuthenticationFailed, _) | (_, "NOAUTH" | "WRONGPASS" | "NOPERM") => {
-            Fault::permanent(system, what).next("check the user, the password and the ACL: those of Sentinels are their own")
-        }
-        (_, "DENIED") => Fault::permanent(system, what)
-            .next("it takes only its own host without a password (protected-mode): set one, or let it listen to this host"),
+        (ErrorKind::AuthenticationFailed, _) | (_, "NOAUTH" | "WRONGPASS" | "NOPERM") => Fault::permanent(system, what)
+            .next("check the user, the password and the ACL: those of Sentinels are their own"),
+        (_, "DENIED") => Fault::permanent(system, what).next(
+            "it takes only its own host without a password (protected-mode): set one, or let it listen to this host",
+        ),
         (_, "NOGOODSLAVE") => Fault::permanent(system, what)
             .means("no replica is fit: all are down, of priority 0, or cut off for longer than ten times down-after")
             .next("if the data on one of them is good enough, stop the Sentinels and use redis.promote"),
         (_, "INPROG") => Fault::ambiguous(system, what).means("a failover is already running, perhaps the wanted one"),
-        (_, "LOADING" | "TRYAGAIN" | "MASTERDOWN" | "BUSY" | "READONLY" | "CLUSTERDOWN") => Fault::transient(system, what),
+        (_, "LOADING" | "TRYAGAIN" | "MASTERDOWN" | "BUSY" | "READONLY" | "CLUSTERDOWN") => {
+            Fault::transient(system, what)
+        }
         (ErrorKind::Server(_) | ErrorKind::Extension, _) => Fault::permanent(system, what),
         // With TLS 1.3 a client hears only now that its certificate is not taken.
         _ if said.contains("received fatal alert") => Fault::permanent(system, what)

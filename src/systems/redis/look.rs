@@ -214,7 +214,7 @@ impl Redis {
             let replicas = link.ask(&["SENTINEL", "REPLICAS", name]).await?;
             // From 6.2 on; without it, only addresses tell Sentinels apart.
             let id = link.ask(&["SENTINEL", "MYID"]).await.ok().and_then(|id| text(&id)).unwrap_or_default();
-            let number = |key: &str| entry.get(key).and_then(|text| text.parse().ok()).unwrap_or_default();
+            let number = |key: &str| -> u64 { entry.get(key).and_then(|text| text.parse().ok()).unwrap_or_default() };
             let flags = entry.get("flags").cloned().unwrap_or_default();
             let [host, port] = items(&serving) else {
                 return Err(Fault::permanent(&self.id, format!("{address} names no master for `{}`", clean(name))));
@@ -223,7 +223,8 @@ impl Redis {
             let replicas: Vec<Replica> = items(&replicas).iter().map(replica).collect();
             // While a failover runs clients are sent to the replica that was promoted already.
             let is_entry = join(entry.get("ip").cloned(), entry.get("port").cloned()) == master;
-            let promoted = replicas.iter().find(|replica| replica.address == master).map(|replica| replica.run_id.clone());
+            let promoted =
+                replicas.iter().find(|replica| replica.address == master).map(|replica| replica.run_id.clone());
             let master_run_id = if is_entry { entry.get("runid").cloned() } else { promoted };
             Ok(View {
                 sentinel: address.to_owned(),

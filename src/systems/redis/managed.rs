@@ -23,7 +23,8 @@ pub fn runs(address: &str) -> Option<&'static str> {
 /// When Sentinels are said to watch what has none.
 pub fn refuse_sentinels(redis: &Redis) -> Result<(), Fault> {
     let all = redis.sentinels.iter().chain(redis.nodes.values()).chain(redis.regions.keys());
-    let Some(service) = all.into_iter().find_map(|address| runs(address)).filter(|_| !redis.sentinels.is_empty()) else {
+    let Some(service) = all.into_iter().find_map(|address| runs(address)).filter(|_| !redis.sentinels.is_empty())
+    else {
         return Ok(());
     };
     Err(Fault::permanent(redis.id.as_str(), format!("{service} has no Sentinels: it fails over by itself"))
@@ -36,11 +37,16 @@ pub fn refuse_step<'a>(id: &str, kind: &str, mut servers: impl Iterator<Item = &
     let Some(service) = servers.find_map(|address| runs(address)) else { return Ok(()) };
     let command = match service {
         "MemoryDB" => "aws memorydb failover-shard",
-        _ => "aws elasticache failover-global-replication-group, or modify-replication-group for a replica of the same region",
+        _ => {
+            "aws elasticache failover-global-replication-group, or modify-replication-group for a replica of the same region"
+        }
     };
-    Err(Fault::permanent(id, format!("`{kind}` cannot be done: this is {service}, which is Amazon's: it takes no REPLICAOF and no CONFIG"))
-        .means("only Amazon's own API changes its roles, and Mayday does not speak it")
-        .next(format!("write a step of kind script.run around `{command}`")))
+    Err(Fault::permanent(
+        id,
+        format!("`{kind}` cannot be done: this is {service}, which is Amazon's: it takes no REPLICAOF and no CONFIG"),
+    )
+    .means("only Amazon's own API changes its roles, and Mayday does not speak it")
+    .next(format!("write a step of kind script.run around `{command}`")))
 }
 
 #[cfg(test)]

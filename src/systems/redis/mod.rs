@@ -124,7 +124,8 @@ impl Redis {
 
     /// The servers that the config names, by their addresses; it names Sentinels beside them.
     fn servers_named(&self) -> BTreeSet<&String> {
-        let by_address = self.regions.keys().filter(|key| !self.nodes.contains_key(*key) && client::split(key).is_some());
+        let by_address =
+            self.regions.keys().filter(|key| !self.nodes.contains_key(*key) && client::split(key).is_some());
         self.nodes.values().chain(by_address).filter(|address| !self.sentinels.contains(address)).collect()
     }
 

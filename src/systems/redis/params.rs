@@ -17,7 +17,8 @@ pub const USERNAME: Param = Param::optional("username", ParamType::Text, "the AC
 pub const PASSWORD: Param = Param::optional("password", ParamType::Secret, "its password");
 pub const HEARTBEAT_KEY: Param =
     Param::optional("heartbeat_key", ParamType::Text, "a key that the application keeps writing the time to");
-pub const TLS: Param = Param::default("tls", ParamType::Flag, "false", "whether servers and Sentinels are spoken to by TLS");
+pub const TLS: Param =
+    Param::default("tls", ParamType::Flag, "false", "whether servers and Sentinels are spoken to by TLS");
 pub const TIMEOUT: Param = Param::default("timeout", ParamType::Span, "2s", "how long one server may take to answer");
 
 /// The row of Redis with replication.
@@ -55,7 +56,11 @@ pub static KIND: SystemKind = SystemKind {
     ],
     probes: &[
         ProbeKind { name: "redis.sentinels", title: "Sentinels: quorum and agreement", params: &[] },
-        ProbeKind { name: "redis.master", title: "The agreed master says that it is one, and takes writes", params: &[] },
+        ProbeKind {
+            name: "redis.master",
+            title: "The agreed master says that it is one, and takes writes",
+            params: &[],
+        },
         ProbeKind {
             name: "redis.ping",
             title: "Servers answer PING",
@@ -97,7 +102,11 @@ const STEPS: &[StepKind] = &[
         role: StepRole::Fences,
         undo: Undo::Revert,
         instead: "",
-        params: &[Param::required("region", ParamType::Region, "where the next master will be: those elsewhere are stopped")],
+        params: &[Param::required(
+            "region",
+            ParamType::Region,
+            "where the next master will be: those elsewhere are stopped",
+        )],
     },
     StepKind {
         name: "redis.steer",

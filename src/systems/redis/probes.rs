@@ -37,7 +37,8 @@ impl Redis {
         let Some(master) = named else { return self.unwatched(&sight, &servers) };
         let place = self.placed(master);
         // One that is known by another address meanwhile is found under that at the next look.
-        let unasked = || Err(Fault::permanent(&self.id, format!("{place} was not asked: it is known by another address now")));
+        let unasked =
+            || Err(Fault::permanent(&self.id, format!("{place} was not asked: it is known by another address now")));
         let answer = servers.remove(master).unwrap_or_else(unasked);
         let others = self.masters(servers.values());
         match answer {
@@ -45,7 +46,10 @@ impl Redis {
             // Who refuses lives, and may well be the master that the Sentinels say it is.
             Err(fault) if is_refusal(&fault) => {
                 let others = others.join(" and ");
-                Reading::unknown(format!("refused: {}; whether it takes writes is not known, and {others} says that it does", fault.what))
+                Reading::unknown(format!(
+                    "refused: {}; whether it takes writes is not known, and {others} says that it does",
+                    fault.what
+                ))
             }
             Err(fault) => Reading::down(format!("{}; {} takes writes", fault.what, others.join(" and "))),
             Ok(server) if server.master && !others.is_empty() => {

@@ -27,12 +27,14 @@ impl Redis {
         if sight.views.is_empty() && servers.values().all(Result::is_err) {
             let means = "roles, lag and the recovery point of this store are unknown";
             let refusal = servers.values().filter_map(|answer| answer.as_ref().err()).find(|fault| is_refusal(fault));
-            return Err(match refusal.or(sight.silent.iter().map(|(_, fault)| fault).find(|fault| is_refusal(fault))) {
-                Some(fault) => fault.clone().means(means),
-                None => Fault::transient(&self.id, "no Sentinel and no server answers")
-                    .means(means)
-                    .next("check the network between here and Redis"),
-            });
+            return Err(
+                match refusal.or(sight.silent.iter().map(|(_, fault)| fault).find(|fault| is_refusal(fault))) {
+                    Some(fault) => fault.clone().means(means),
+                    None => Fault::transient(&self.id, "no Sentinel and no server answers")
+                        .means(means)
+                        .next("check the network between here and Redis"),
+                },
+            );
         }
         let writer = self.writer(&sight, &servers);
         let master = writer.as_deref().and_then(|at| servers.get(at)).and_then(|server| server.as_ref().ok());
@@ -138,7 +140,10 @@ impl Redis {
         }
         let strangers = self.strangers(sight.told());
         if !strangers.is_empty() {
-            notes.push(clean(&format!("{} belongs to no region: list it in `nodes` and `regions`", strangers.join(", "))));
+            notes.push(clean(&format!(
+                "{} belongs to no region: list it in `nodes` and `regions`",
+                strangers.join(", ")
+            )));
         }
         if sight.failover_runs() {
             notes.push("a failover is under way".into());

@@ -112,7 +112,11 @@ mod tests {
             ("nothing", &[("maxmemory", "0"), ("used_memory", "9")], None),
             ("it loads", &[("loading", "1")], Some("LOADING")),
             ("full", &[("maxmemory", "5"), ("used_memory", "9"), ("maxmemory_policy", "noeviction")], Some("OOM")),
-            ("full, and it evicts", &[("maxmemory", "5"), ("used_memory", "9"), ("maxmemory_policy", "allkeys-lru")], None),
+            (
+                "full, and it evicts",
+                &[("maxmemory", "5"), ("used_memory", "9"), ("maxmemory_policy", "allkeys-lru")],
+                None,
+            ),
             ("no good replica", &[("min_slaves_good_slaves", "0")], Some("NOREPLICAS")),
             ("the log cannot be written", &[("aof_enabled", "1"), ("aof_last_write_status", "err")], Some("MISCONF")),
             ("there is no log", &[("aof_enabled", "0"), ("aof_last_write_status", "err")], None),

@@ -67,9 +67,15 @@ impl Row {
 #[derive(Debug)]
 pub enum Broken {
     /// The server says no, with a code like `Neo.ClientError.Security.Unauthorized`.
-    Said { code: String, message: String },
+    Said {
+        code: String,
+        message: String,
+    },
     /// The same to the login itself.
-    LoginRefused { code: String, message: String },
+    LoginRefused {
+        code: String,
+        message: String,
+    },
     /// It speaks Bolt, in no version that is known here.
     Version,
     /// What came is no Bolt.
@@ -234,6 +240,7 @@ impl Session {
 
 /// What may be left out of a failure by a server that is none of Neo4j's.
 fn said(fields: &[Value]) -> Broken {
-    let text = |key: &str| fields.first().and_then(|it| it.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |key: &str| fields.first().and_then(|it| it.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned();
     Broken::Said { code: text("code"), message: text("message") }
 }

@@ -85,7 +85,9 @@ fn decode(bytes: &mut &[u8], depth: u8) -> Option<Value> {
     let small = usize::from(marker & 0x0f);
     Some(match marker {
         0xc0 => Value::Null,
-        0xc1 => Number::from_f64(f64::from_be_bytes(take(bytes, 8)?.try_into().ok()?)).map_or(Value::Null, Value::Number),
+        0xc1 => {
+            Number::from_f64(f64::from_be_bytes(take(bytes, 8)?.try_into().ok()?)).map_or(Value::Null, Value::Number)
+        }
         0xc2 => Value::Bool(false),
         0xc3 => Value::Bool(true),
         0x00..=0x7f | 0xf0..=0xff => i64::from(marker as i8).into(),

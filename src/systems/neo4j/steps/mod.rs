@@ -64,7 +64,10 @@ impl Neo4j {
         let rows = self.client.ask_one(&self.servers[&leader], SYSTEM, ask).await?;
         let guard = match rows.first().and_then(|row| row.get::<Vec<String>>("roles")) {
             // Community has no roles: whoever is let in may do all that there is.
-            None => Guard::warn("access", "this Neo4j tells no roles of its user, as Community does: it has no cluster to administer"),
+            None => Guard::warn(
+                "access",
+                "this Neo4j tells no roles of its user, as Community does: it has no cluster to administer",
+            ),
             Some(roles) if roles.iter().any(|role| role == "admin") => {
                 Guard::pass("access", "the user of Neo4j is an administrator")
             }

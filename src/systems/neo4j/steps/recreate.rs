@@ -217,8 +217,7 @@ impl Recreate {
             return OldWriter::Absent;
         }
         for (name, fault) in &sight.silent {
-            if fault.class == FaultClass::Permanent || self.neo4j.client.may_live(&self.neo4j.servers[name]).await
-            {
+            if fault.class == FaultClass::Permanent || self.neo4j.client.may_live(&self.neo4j.servers[name]).await {
                 return OldWriter::Unknown;
             }
         }

@@ -182,7 +182,9 @@ impl ServerStep {
 
     /// By its name or id in the cluster, or by its name in the config.
     fn row<'a>(&self, sight: &'a Sight, server: &str) -> Option<&'a ServerRow> {
-        sight.server(server).or_else(|| sight.known_as(&self.neo4j, server).filter(|_| self.neo4j.servers.contains_key(server)))
+        sight
+            .server(server)
+            .or_else(|| sight.known_as(&self.neo4j, server).filter(|_| self.neo4j.servers.contains_key(server)))
     }
 
     /// Whether it answers Mayday itself, whatever the cluster calls it.

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::super::client::{Peer, is_refusal};
-use super::look::{SLOTS, Shard, Sight};
 use super::Cluster;
+use super::look::{SLOTS, Shard, Sight};
 use crate::domain::ids::RegionId;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::system::{
@@ -31,7 +31,9 @@ impl Step for Failover {
         let (sight, shards) = self.look().await?;
         let astray = self.astray(&shards);
         if let Some(shard) = shards.iter().find(|shard| shard.master.moving) {
-            return Ok(Observed::Impossible { why: format!("a slot is being moved at {}: finish that first", self.place(shard)) });
+            return Ok(Observed::Impossible {
+                why: format!("a slot is being moved at {}: finish that first", self.place(shard)),
+            });
         }
         if Sight::covered(&shards) < SLOTS {
             let missing = SLOTS - Sight::covered(&shards);
@@ -54,8 +56,16 @@ impl Step for Failover {
         for shard in self.astray(&shards) {
             let Some(target) = self.candidate(&sight, shard) else { continue };
             let how = self.how(&sight, &shards, shard);
-            diff.push(format!("  CLUSTER FAILOVER{}{how}, at {}", if how.is_empty() { "" } else { " " }, self.cluster.redis.full_name(&target)));
-            diff.push(format!("- {} {}", shard.words(), self.cluster.redis.placed(&self.cluster.address(&shard.master))));
+            diff.push(format!(
+                "  CLUSTER FAILOVER{}{how}, at {}",
+                if how.is_empty() { "" } else { " " },
+                self.cluster.redis.full_name(&target)
+            ));
+            diff.push(format!(
+                "- {} {}",
+                shard.words(),
+                self.cluster.redis.placed(&self.cluster.address(&shard.master))
+            ));
             diff.push(format!("+ {} {}", shard.words(), self.cluster.redis.placed(&target)));
             moves.insert(shard.master.id.clone(), json!({ "target": target, "how": how }));
         }
@@ -69,8 +79,13 @@ impl Step for Failover {
         let mut guards = vec![self.cluster.redis.placed_guard(&self.addresses(&shards))];
         for shard in &astray {
             guards.push(match self.candidate(&sight, shard) {
-                Some(target) => Guard::pass("replica", format!("{} takes {}", self.cluster.redis.placed(&target), shard.words())),
-                None => Guard::block("replica", format!("no replica of {} in {} answers and is linked", shard.words(), self.region)),
+                Some(target) => {
+                    Guard::pass("replica", format!("{} takes {}", self.cluster.redis.placed(&target), shard.words()))
+                }
+                None => Guard::block(
+                    "replica",
+                    format!("no replica of {} in {} answers and is linked", shard.words(), self.region),
+                ),
             });
         }
         let mut old_writer = OldWriter::Absent;
@@ -104,8 +119,12 @@ impl Step for Failover {
             let target = noted.and_then(|it| it.get("target")).and_then(Value::as_str);
             let how = noted.and_then(|it| it.get("how")).and_then(Value::as_str).unwrap_or_default();
             // A shard that has another master than at the gate is left alone: it is looked at again.
-            let Some(target) = target.filter(|it| self.candidate(&sight, shard).as_deref() == Some(*it)) else { continue };
-            if how == "TAKEOVER" && sight.has_majority(&shards) || how.is_empty() && sight.view(&shard.master.id).is_none() {
+            let Some(target) = target.filter(|it| self.candidate(&sight, shard).as_deref() == Some(*it)) else {
+                continue;
+            };
+            if how == "TAKEOVER" && sight.has_majority(&shards)
+                || how.is_empty() && sight.view(&shard.master.id).is_none()
+            {
                 let what = format!("the master of {} is not as it was at the gate", shard.words());
                 return Err(Fault::transient(&*self.cluster.redis.id, what).next("nothing: it is being observed"));
             }
@@ -135,7 +154,8 @@ impl Step for Failover {
         let (_, shards) = self.look().await?;
         fitness.guards.push(self.cluster.redis.placed_guard(&self.addresses(&shards)));
         for shard in &shards {
-            let here = |row: &super::look::Row| self.cluster.redis.region(&self.cluster.address(row)) == Some(&self.region);
+            let here =
+                |row: &super::look::Row| self.cluster.redis.region(&self.cluster.address(row)) == Some(&self.region);
             if !here(&shard.master) && !shard.replicas.iter().any(here) {
                 let why = format!("{} has no copy in {}: it could not be moved there", shard.words(), self.region);
                 fitness.guards.push(Guard::block("replica", why));
@@ -150,7 +170,10 @@ impl Step for Failover {
         let named = redis.servers_named();
         let near = || named.iter().filter(|address| redis.region(address) == Some(&self.region));
         lines.extend(near().next().map(|address| redis.client.by_hand(Peer::Server, address, &["CLUSTER", "NODES"])));
-        lines.push(format!("# On one replica of every shard whose master is outside {}. Add FORCE where its master is gone,", self.region));
+        lines.push(format!(
+            "# On one replica of every shard whose master is outside {}. Add FORCE where its master is gone,",
+            self.region
+        ));
         lines.push("# and TAKEOVER only where a majority of masters is gone for good.".to_owned());
         lines.extend(near().map(|address| redis.client.by_hand(Peer::Server, address, &["CLUSTER", "FAILOVER"])));
         lines.push("# Verify: each says `master`, and cluster_state is ok.".to_owned());
@@ -181,7 +204,8 @@ impl Failover {
     }
 
     fn astray<'a>(&self, shards: &'a [Shard]) -> Vec<&'a Shard> {
-        let outside = |shard: &&Shard| self.cluster.redis.region(&self.cluster.address(&shard.master)) != Some(&self.region);
+        let outside =
+            |shard: &&Shard| self.cluster.redis.region(&self.cluster.address(&shard.master)) != Some(&self.region);
         shards.iter().filter(outside).collect()
     }
 
@@ -231,6 +255,8 @@ impl Failover {
                 return Observed::InProgress { detail: format!("{} {why}", self.place(shard)) };
             }
         }
-        Observed::Done { detail: format!("all {} shards have their master in {}, and each says so", shards.len(), self.region) }
+        Observed::Done {
+            detail: format!("all {} shards have their master in {}, and each says so", shards.len(), self.region),
+        }
     }
 }

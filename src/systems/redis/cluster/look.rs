@@ -150,7 +150,9 @@ impl Cluster {
             return Err(Fault::permanent(&*self.redis.id, format!("{address} is in no cluster"))
                 .next("use kind = \"redis\" for servers without one"));
         };
-        if server.master && let Some((slot, _)) = myself.slots.first() {
+        if server.master
+            && let Some((slot, _)) = myself.slots.first()
+        {
             let said = text(&link.ask(&["INFO"]).await?).unwrap_or_default();
             server.writes = writes::tried(&mut link, &key_of(*slot), &super::super::node::lines(&said)).await;
         } else if server.master {
@@ -230,7 +232,10 @@ mod tests {
         assert_eq!(crc16(b"123456789"), 0x31c3);
         assert_eq!(u32::from(crc16(b"foo")) % SLOTS, 12182);
         assert!(key_of(0).starts_with("mayday:nothing:{"));
-        let said = row("07c3 10.0.0.1:6379@16379,r1.example myself,master - 0 1426238317239 4 connected 0-5460 7000 [93-<-292f]").unwrap();
+        let said = row(
+            "07c3 10.0.0.1:6379@16379,r1.example myself,master - 0 1426238317239 4 connected 0-5460 7000 [93-<-292f]",
+        )
+        .unwrap();
         assert_eq!(said.slots, [(0, 5460), (7000, 7000)]);
         assert!(said.myself && said.master && said.moving && !said.failed && said.epoch == 4);
         assert_eq!(said.address, "10.0.0.1:6379");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::super::client::is_refusal;
 use super::super::node::Server;
-use super::look::{SLOTS, Shard, Sight};
 use super::Cluster;
+use super::look::{SLOTS, Shard, Sight};
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::{Reading, Status};
 use crate::domain::recovery::{Member, RecoveryPoint, Role, Survey};
@@ -47,7 +47,14 @@ impl Cluster {
         }
     }
 
-    fn judge(&self, shard: &Shard, sight: &Sight, down: &mut Vec<String>, dark: &mut Vec<String>, weak: &mut Vec<String>) {
+    fn judge(
+        &self,
+        shard: &Shard,
+        sight: &Sight,
+        down: &mut Vec<String>,
+        dark: &mut Vec<String>,
+        weak: &mut Vec<String>,
+    ) {
         let address = self.address(&shard.master);
         let place = format!("{} ({})", self.redis.placed(&address), shard.words());
         match (sight.view(&shard.master.id), sight.silent.get(&address)) {
@@ -66,21 +73,26 @@ impl Cluster {
             weak.push(format!("slots are being moved at {place}"));
         }
         for replica in shard.replicas.iter().filter(|replica| sight.view(&replica.id).is_none()) {
-            weak.push(format!("a replica of {}, {}, does not answer", shard.words(), self.redis.placed(&self.address(replica))));
+            weak.push(format!(
+                "a replica of {}, {}, does not answer",
+                shard.words(),
+                self.redis.placed(&self.address(replica))
+            ));
         }
     }
 
     fn nodes(&self, sight: &Sight, spec: &ProbeSpec) -> Reading {
         let here = |address: &&String| spec.region.is_none() || self.redis.region(address) == spec.region.as_ref();
         let up = sight.views.keys().filter(here).count();
-        let faults: Vec<&Fault> = sight.silent.iter().filter(|(address, _)| here(address)).map(|(_, fault)| fault).collect();
+        let faults: Vec<&Fault> =
+            sight.silent.iter().filter(|(address, _)| here(address)).map(|(_, fault)| fault).collect();
         let all = up + faults.len();
         match faults.first() {
             None if all == 0 => Reading::unknown("no node is known here: list them in `nodes` and `regions`"),
             None => Reading::healthy(format!("{up}/{all} answer")),
             Some(_) if up == 0 && faults.iter().any(|fault| is_refusal(fault)) => {
                 let refusal = faults.iter().find(|fault| is_refusal(fault));
-                Reading::unknown(format!("refused: {}", refusal.map_or("", |fault| &fault.what)))
+                Reading::unknown(format!("refused: {}", refusal.map_or("", |fault| fault.what.as_str())))
             }
             Some(fault) if up == 0 => Reading::down(&fault.what),
             Some(fault) => Reading::degraded(format!("{up}/{all} answer; {}", fault.what)),
@@ -115,7 +127,11 @@ impl Cluster {
         if covered < SLOTS {
             notes.push(format!("{} of {SLOTS} slots have no master", SLOTS - covered));
         }
-        Ok(Survey { members: answered.chain(silent).collect(), standby_point: self.standby_point(&sight, &shards), notes })
+        Ok(Survey {
+            members: answered.chain(silent).collect(),
+            standby_point: self.standby_point(&sight, &shards),
+            notes,
+        })
     }
 
     fn member(&self, address: &str, server: &Server, master: Option<&Server>) -> Member {
@@ -148,9 +164,11 @@ impl Cluster {
         wanted: impl Fn(&crate::domain::ids::RegionId) -> bool,
     ) -> Option<RecoveryPoint> {
         let master = sight.view(&shard.master.id).map(|view| &view.server);
-        let copies = shard.replicas.iter().filter_map(|row| sight.view(&row.id)).filter(|view| {
-            self.redis.region(&view.server.address).is_some_and(&wanted)
-        });
+        let copies = shard
+            .replicas
+            .iter()
+            .filter_map(|row| sight.view(&row.id))
+            .filter(|view| self.redis.region(&view.server.address).is_some_and(&wanted));
         copies.filter_map(|view| view.server.recovery_point(&self.redis, master)).max_by_key(|point| point.at)
     }
 }

@@ -191,7 +191,8 @@ impl Step for Failover {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        let mut fitness = self.redis.fitness(Peer::Sentinel, &["SENTINEL", "FAILOVER", &self.redis.master_name]).await?;
+        let mut fitness =
+            self.redis.fitness(Peer::Sentinel, &["SENTINEL", "FAILOVER", &self.redis.master_name]).await?;
         let sight = self.redis.look().await;
         if !sight.views.is_empty() {
             fitness.guards.push(self.redis.placed_guard(sight.told()));

@@ -68,7 +68,10 @@ impl Step for Fence {
         }
         if !outside.refused.is_empty() {
             let who = outside.refused.join(", ");
-            guards.push(Guard::block("masters", format!("whether {who} takes writes is not known: it turned Mayday away")));
+            guards.push(Guard::block(
+                "masters",
+                format!("whether {who} takes writes is not known: it turned Mayday away"),
+            ));
         }
         Ok(Checked { guards, promotion: None })
     }
@@ -130,7 +133,9 @@ impl Fence {
                 Ok(_) => {}
                 Err(fault) if is_refusal(&fault) => outside.refused.push(self.redis.placed(&address)),
                 // It speaks, and not as Redis does: it may well take writes.
-                Err(_) if self.redis.client.may_live(&address).await => outside.refused.push(self.redis.placed(&address)),
+                Err(_) if self.redis.client.may_live(&address).await => {
+                    outside.refused.push(self.redis.placed(&address))
+                }
                 Err(_) => outside.silent.push(self.redis.placed(&address)),
             }
         }

@@ -74,9 +74,12 @@ impl Redis {
         };
         if let Err(fault) = caught_up {
             self.resume(master).await;
-            return Err(Fault::transient(&self.id, format!("{}; nothing was promoted, and writes go on at {master}", fault.what))
-                .means("a promotion now would lose what the replica does not hold yet")
-                .next("retry when the replica is level with its master"));
+            return Err(Fault::transient(
+                &self.id,
+                format!("{}; nothing was promoted, and writes go on at {master}", fault.what),
+            )
+            .means("a promotion now would lose what the replica does not hold yet")
+            .next("retry when the replica is level with its master"));
         }
         log.line(&format!("{target} holds all that {master} took"));
         Ok(())

@@ -3,6 +3,7 @@
 //! elsewhere puts the replica back about ten seconds later.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use super::super::Redis;
 use super::super::client::{Peer, split};
 use super::super::look::Sight;
 use super::super::node::Server;
+use super::super::writes::Writes;
 use super::failover::writers;
 use super::{no_way_back, noted};
 use crate::domain::ids::RegionId;
@@ -61,8 +63,14 @@ impl Step for Promote {
         let rest = self.redis.rest_of(&target, sight.addresses(&self.redis).into_iter()).await;
         for server in &rest.astray {
             let other = self.redis.full_name(&server.address);
-            let now = server.follows.as_deref().map_or("master, fenced".to_owned(), |it| format!("replica of {}", self.redis.name(it)));
-            diff.extend([format!("- {other} {now}"), format!("+ {other} replica of {}", self.redis.name(&target.address))]);
+            let now = server
+                .follows
+                .as_deref()
+                .map_or("master, fenced".to_owned(), |it| format!("replica of {}", self.redis.name(it)));
+            diff.extend([
+                format!("- {other} {now}"),
+                format!("+ {other} replica of {}", self.redis.name(&target.address)),
+            ]);
         }
         Ok(Preview {
             summary: format!("{name}: replica → master, by hand; {} others are pointed at it", rest.astray.len()),
@@ -112,12 +120,15 @@ impl Step for Promote {
                 .next("retry the step"));
         };
         let target = self.redis.server(node).await?;
+        // Whether the old master was seen to hold nothing more: only then is it made to follow.
+        let mut level = false;
         // One that was promoted before the engine died is not promoted again; the others may still have to be pointed at it.
         if !target.master {
             if target.follows.as_deref().unwrap_or_default() != master {
                 let what = format!("{node} no longer follows {master}; nothing was sent");
                 return Err(Fault::transient(&self.redis.id, what).next("nothing: it is being observed"));
             }
+            level = self.is_level(master, node).await;
             self.redis.lift_fence(node, log).await?;
             log.line(&format!("REPLICAOF NO ONE at {node}"));
             let mut link = self.redis.client.connect(Peer::Server, node).await?;
@@ -127,7 +138,7 @@ impl Step for Promote {
         let mut receipt =
             Receipt::from([("node".to_owned(), node.to_owned()), ("followed".to_owned(), master.to_owned())]);
         // It is done, whatever becomes of the others: what is left of them is seen, and told.
-        match self.point_others(node, log).await {
+        match self.point_others(node, level, log).await {
             Ok(done) => drop(receipt.insert("pointed".into(), done.join(", "))),
             Err(fault) => log.line(&format!("not all could be pointed at {node}: {}", fault.what)),
         }
@@ -148,12 +159,14 @@ impl Step for Promote {
             return Ok(Verified::Pending { detail: format!("{place} is a master and {why}") });
         }
         let addresses = self.redis.look().await.addresses(&self.redis);
-        Ok(match self.redis.rest_of(&target, addresses.into_iter()).await.words(&self.redis) {
+        let rest = self.redis.rest_of(&target, addresses.into_iter()).await;
+        Ok(match rest.words(&self.redis) {
             Some(words) => Verified::Pending { detail: format!("{place} says it is a master; {words}") },
-            None => Verified::Holds {
-                detail: format!("{place} says it is a master, and nobody who answers follows another"),
-                recovery_point: None,
-            },
+            None => {
+                let aside = rest.aside(&self.redis);
+                let detail = format!("{place} says it is a master, and no replica that answers follows another{aside}");
+                Verified::Holds { detail, recovery_point: None }
+            }
         })
     }
 
@@ -171,7 +184,9 @@ impl Step for Promote {
         let named = self.node.as_deref().map(|node| self.redis.address(node));
         let node = named.or_else(|| here().map(String::as_str)).unwrap_or("HOST:PORT");
         let mut lines = match self.redis.sentinels.is_empty() {
-            true => vec![format!("# On the replica in {}, once nobody writes to the old master any more.", self.region)],
+            true => {
+                vec![format!("# On the replica in {}, once nobody writes to the old master any more.", self.region)]
+            }
             false => vec![format!("# Only without a majority of Sentinels, on the replica in {}.", self.region)],
         };
         lines.push(self.redis.server_by_hand(node, &["REPLICAOF", "NO", "ONE"]));
@@ -242,10 +257,20 @@ fn sentinels(sight: &Sight) -> Guard {
 }
 
 impl Promote {
-    async fn point_others(&self, node: &str, log: &dyn StepLog) -> Result<Vec<String>, Fault> {
+    /// Whether the old master is fenced, and its replica has all of it. One that is gone is not waited for: each wait is RTO.
+    async fn is_level(&self, master: &str, node: &str) -> bool {
+        let old = self.redis.within(Duration::from_secs(1), master, self.redis.server(master)).await;
+        let fenced = matches!(old, Ok(server) if matches!(server.writes, Writes::Fenced(_)));
+        fenced && self.redis.is_level(master, node).await
+    }
+
+    async fn point_others(&self, node: &str, level: bool, log: &dyn StepLog) -> Result<Vec<String>, Fault> {
         let target = self.redis.server(node).await?;
         let addresses = self.redis.look().await.addresses(&self.redis);
-        let rest = self.redis.rest_of(&target, addresses.into_iter()).await;
+        let mut rest = self.redis.rest_of(&target, addresses.into_iter()).await;
+        if level {
+            rest.astray.append(&mut rest.fenced);
+        }
         self.redis.repoint(node, &rest, log).await
     }
 
@@ -274,8 +299,6 @@ impl Promote {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::super::look::View;
     use super::*;
     use crate::domain::system::GuardVerdict::{self, Block, Warn};

@@ -10,13 +10,27 @@ use crate::domain::system::{Fault, StepLog};
 pub struct Rest {
     /// They follow another, or nobody, and can be made to follow it.
     pub astray: Vec<Server>,
-    /// They call themselves masters, and hold what would be lost if they were made to follow it.
+    /// They call themselves masters and are fenced: they do no harm, and may hold what would be lost if they were made to follow it.
+    pub fenced: Vec<Server>,
+    /// They call themselves masters, and take writes.
     pub masters: Vec<String>,
     /// They turned Mayday away.
     pub refused: Vec<String>,
 }
 
 impl Rest {
+    /// The fenced ones, for people; empty without any.
+    pub fn aside(&self, redis: &Redis) -> String {
+        let names: Vec<_> = self.fenced.iter().map(|server| redis.placed(&server.address)).collect();
+        match names.is_empty() {
+            true => String::new(),
+            false => format!(
+                "; {} is fenced and still a master: REPLICAOF makes it follow, and drops what it alone holds",
+                names.join(", ")
+            ),
+        }
+    }
+
     /// What is not as it has to be, if anything.
     pub fn words(&self, redis: &Redis) -> Option<String> {
         let mut words = Vec::new();
@@ -41,17 +55,12 @@ impl Redis {
     /// Looks at all servers but `target`, which is the master now. Those that are gone are none of its replicas, and no hindrance.
     pub async fn rest_of(&self, target: &Server, addresses: impl Iterator<Item = String>) -> Rest {
         let others = self.servers(addresses.filter(|address| *address != target.address)).await;
-        let mut rest = Rest { astray: Vec::new(), masters: Vec::new(), refused: Vec::new() };
+        let mut rest = Rest { astray: Vec::new(), fenced: Vec::new(), masters: Vec::new(), refused: Vec::new() };
         for (address, answer) in others {
             match answer {
                 Ok(server) if !server.run_id.is_empty() && server.run_id == target.run_id => {}
-                Ok(server) if server.master => {
-                    let fenced = matches!(server.writes, Writes::Fenced(_));
-                    match fenced && server.offset <= target.offset {
-                        true => rest.astray.push(server),
-                        false => rest.masters.push(self.placed(&address)),
-                    }
-                }
+                Ok(server) if server.master && matches!(server.writes, Writes::Fenced(_)) => rest.fenced.push(server),
+                Ok(server) if server.master => rest.masters.push(self.placed(&address)),
                 // Where it cannot be told by the address, one history is one master's.
                 Ok(server) if server.follows.as_deref() == Some(&target.address) => {}
                 Ok(server) if server.link_up && !server.history.is_empty() && server.history == target.history => {}
