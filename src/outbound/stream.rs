@@ -118,8 +118,7 @@ pub struct Terms {
     key: Option<String>,
     name: Option<String>,
     any_name: bool,
-    /// Whatever certificate is shown is taken: what is said cannot be overheard, and who says it is not known.
-    pub anybody: bool,
+    anybody: bool,
 }
 
 impl Terms {
@@ -144,6 +143,11 @@ impl Terms {
                 .next("set `server_name` to a name of the certificate"));
         }
         Ok(Self { ca: text(&CA), certificate, key, name, any_name, anybody: false })
+    }
+
+    /// The same for whatever certificate is shown: what is said cannot be overheard, and who says it is not known.
+    pub fn of_anybody(self) -> Self {
+        Self { anybody: true, ..self }
     }
 
     /// The key of a parameter that only makes sense with TLS, if one is set.

@@ -12,11 +12,13 @@ mod editor;
 mod kubectl;
 mod mail_server;
 mod neo4j_python;
+mod neo4j_server;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/process.rs"]
 mod process;
 mod python;
 mod redis_cli;
+mod redis_kinds;
 mod redis_server;
 mod server;
 mod slack_emulator;

@@ -47,7 +47,7 @@ impl Client {
             system: spec.id.to_string(),
             username: spec.params.text("username")?.to_owned(),
             password: Keep::new(spec.params.secret("password")),
-            anybody: Tls::new(Terms { anybody: true, ..terms.clone() }),
+            anybody: Tls::new(terms.clone().of_anybody()),
             trusted: Tls::new(terms),
             gates: Gates::default(),
             timeout: spec.params.opt_span("timeout").unwrap_or(Duration::from_secs(3)),
@@ -237,6 +237,8 @@ fn refusal(system: &str, url: &str, code: &str, message: &str) -> Fault {
         "Neo.ClientError.Security.AuthenticationRateLimit" => Fault::permanent(system, what)
             .means("the user is locked after wrong passwords, here or elsewhere")
             .next("check `password`; Neo4j opens the lock by itself some seconds after the last wrong one"),
+        "Neo.ClientError.Security.CredentialsExpired" => Fault::permanent(system, what)
+            .next("log in once with cypher-shell and set another password: this one has to be changed first"),
         "Neo.ClientError.Security.AuthorizationExpired" => {
             Fault::transient(system, what).next("wait a little, then retry")
         }

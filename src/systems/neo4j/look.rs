@@ -272,7 +272,9 @@ impl Neo4j {
             let mut view = View::default();
             match (servers, databases) {
                 // Somebody who tells neither is asked in vain.
-                (Err(fault), Err(_)) => return Err(fault),
+                (Err(servers), Err(databases)) => {
+                    return Err(if databases.what.contains(SECURITY) { databases } else { servers });
+                }
                 (servers, databases) => {
                     view.servers = self.told("SHOW SERVERS", url, servers, &mut view.untold)?;
                     view.databases = self.told("SHOW DATABASES", url, databases, &mut view.untold)?.unwrap_or_default();
