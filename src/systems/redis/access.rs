@@ -68,6 +68,8 @@ impl Redis {
                 let said = text(&answer).unwrap_or_default();
                 Ok(if said == "OK" { May::Yes } else { May::No(clean(&said)) })
             }
+            // It was renamed, or there is no such command here.
+            Err(Refusal { code: Some(_), fault }) if fault.what.contains("not found") => Ok(May::No(fault.what)),
             // A server that does not know the question refuses it; then only the command itself would tell.
             Err(Refusal { code: Some(_), fault }) => Ok(May::Untold(fault.what)),
             Err(refusal) => Err(refusal.fault),
