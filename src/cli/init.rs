@@ -108,9 +108,13 @@ pub fn text(value: &str) -> String {
     toml::Value::from(value).to_string()
 }
 
+/// Asked for although some do without: most have Sentinels, and are not watched by them unless they are named.
+const MOSTLY: &[&str] = &["master_name", "sentinels"];
+
 /// Whether `mayday init` asks for a parameter: what is needed, what is secret, and where there is nothing without it.
 pub fn asks_for(param: &Param) -> bool {
     match (param.need, param.ty) {
+        (Need::Optional, _) if MOSTLY.contains(&param.name) => true,
         (Need::Required, _) | (_, ParamType::Secret) => true,
         (Need::Default(value), ParamType::List) => value == "[]",
         _ => false,

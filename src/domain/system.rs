@@ -110,6 +110,11 @@ pub trait System: Send + Sync {
     /// refuses or times out *is* learnt: it is down. The caller bounds the time.
     async fn probe(&self, spec: &ProbeSpec) -> Reading;
 
+    /// Why a probe could never be made as it is written, if so: nothing is asked for that.
+    fn refuses(&self, _spec: &ProbeSpec) -> Option<Fault> {
+        None
+    }
+
     /// Members, roles, lag and recovery points of a datastore. Only called for a system with a data class.
     async fn survey(&self) -> Result<Survey, Fault>;
 
@@ -234,6 +239,8 @@ impl Guard {
 pub enum OldWriter {
     /// It answers and can take writes.
     Reachable,
+    /// The same, and the step itself makes the two sides hand over: the old writer is demoted by its own system.
+    HandsOver,
     /// It answers, and provably takes no writes.
     Fenced,
     /// Tried and not reached.

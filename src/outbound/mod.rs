@@ -7,4 +7,5 @@ pub mod http;
 pub mod program;
 pub mod redact;
 pub mod secret;
+pub mod stream;
 pub mod tree;

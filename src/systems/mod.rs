@@ -37,6 +37,7 @@ pub const FACTORIES: &[&dyn Factory] = &[
     &neo4j::Neo4jFactory,
     &rds::RdsFactory,
     &redis::RedisFactory,
+    &redis::ClusterFactory,
     &route53::Route53Factory,
     &s3::S3Factory,
     &script::ScriptFactory,

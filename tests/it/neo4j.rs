@@ -26,11 +26,18 @@ async fn bed(pace: f64) -> Bed {
 
 async fn with_password(pace: f64, password: &str) -> Bed {
     let lab = Lab::start(Pace(pace)).await.unwrap();
-    let urls: serde_json::Map<String, Value> = SERVERS
-        .iter()
-        .map(|name| ((*name).to_owned(), lab.endpoints[&format!("neo4j.{name}")].clone().into()))
-        .collect();
-    let neo4j = connect(
+    let neo4j = connected(&lab, "bolt", password);
+    Bed { lab, neo4j }
+}
+
+/// A connection to the lab's cluster by one of the schemes.
+fn connected(lab: &Lab, scheme: &str, password: &str) -> Arc<dyn System> {
+    let url = |name: &&str| {
+        let url = lab.endpoints[&format!("neo4j.{name}")].replace("bolt://", &format!("{scheme}://"));
+        ((*name).to_owned(), url.into())
+    };
+    let urls: serde_json::Map<String, Value> = SERVERS.iter().map(url).collect();
+    connect(
         "neo4j",
         Some(DataClass::Database),
         json!({
@@ -39,8 +46,7 @@ async fn with_password(pace: f64, password: &str) -> Bed {
             "password": { "command": ["printf", password] },
             "timeout": "1s",
         }),
-    );
-    Bed { lab, neo4j }
+    )
 }
 
 impl Bed {
@@ -280,9 +286,63 @@ async fn broken_answers_end_in_a_reading() {
     {
         bed.set("neo4j@us-east-1", condition);
         bed.set("neo4j@us-west-2", condition);
+        // Each begins anew: a refused login is not tried again for a while.
+        let neo4j = connected(&bed.lab, "bolt", "labpassword");
         // Who is refused has learnt neither that nobody is there nor that nobody leads.
         let seen = if condition == Condition::Denied { Status::Unknown } else { Status::Down };
-        assert_eq!(bed.status("neo4j.server").await, seen, "{condition:?}");
-        assert_eq!(bed.status("neo4j.leader").await, seen, "{condition:?}");
+        for kind in ["neo4j.server", "neo4j.leader"] {
+            let reading = neo4j.probe(&probe(kind, json!({}))).await;
+            assert_eq!(reading.status, seen, "{condition:?} {kind}: {}", reading.detail);
+        }
     }
+}
+
+#[tokio::test]
+async fn a_cluster_is_read_by_a_routing_scheme_too() {
+    let bed = bed(200.0).await;
+    let routed = connected(&bed.lab, "neo4j", "labpassword");
+    for kind in ["neo4j.server", "neo4j.leader"] {
+        let reading = routed.probe(&probe(kind, json!({}))).await;
+        assert_eq!(reading.status, Status::Healthy, "{kind}: {}", reading.detail);
+    }
+    let survey = routed.survey().await.unwrap();
+    assert!(survey.standby_point.is_some() && survey.members.iter().any(|it| it.role == Role::Writer), "{survey:#?}");
+}
+
+#[tokio::test]
+async fn a_refused_password_is_not_tried_at_every_look() {
+    let lab = Lab::start(Pace(200.0)).await.unwrap();
+    let place = lab.endpoints["neo4j.neo4j-1"].trim_start_matches("bolt://").to_owned();
+    // Whoever knocks passes here.
+    let door = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("bolt://{}", door.local_addr().unwrap());
+    let knocks = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = knocks.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = door.accept().await {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let mut server = tokio::net::TcpStream::connect(&place).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut stream, &mut server).await.ok() });
+        }
+    });
+    let stale = |password: &str| {
+        let given = json!({
+            "servers": { "neo4j-1": url }, "regions": { "neo4j-1": PRIMARY },
+            "password": { "command": ["printf", password] },
+        });
+        connect("neo4j", Some(DataClass::Database), given)
+    };
+    let neo4j = stale("hunter2");
+    let mut last = String::new();
+    for _ in 0..5 {
+        let reading = neo4j.probe(&probe("neo4j.server", json!({}))).await;
+        assert_eq!(reading.status, Status::Unknown, "{}", reading.detail);
+        assert!(neo4j.survey().await.is_err());
+        last = reading.detail;
+    }
+    assert_eq!(knocks.load(std::sync::atomic::Ordering::SeqCst), 1, "three would lock the user for everybody");
+    assert!(last.contains("unauthorized") && last.contains("tried again in") && !last.contains("hunter2"), "{last}");
+    // A right one is let in at once.
+    let reading = stale("labpassword").probe(&probe("neo4j.server", json!({}))).await;
+    assert_eq!(reading.status, Status::Healthy, "{}", reading.detail);
 }

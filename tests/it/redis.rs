@@ -9,9 +9,9 @@ use mayday::domain::system::{FaultClass, GuardVerdict, Observed, OldWriter, Step
 use mayday::domain::time::At;
 use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::common::{Log, begun, connect, eventually, probe, step};
+use crate::common::{Log, begun, connect, eventually, probe, step, try_step};
 
 const SENTINELS: [&str; 3] = ["sentinel-1", "sentinel-2", "sentinel-3"];
 
@@ -22,25 +22,8 @@ struct Bed {
 
 async fn bed(pace: f64) -> Bed {
     let lab = Lab::start(Pace(pace)).await.unwrap();
-    let at = |name: &str| lab.endpoints[&format!("redis.{name}")].clone();
-    let redis = connect(
-        "redis",
-        Some(DataClass::ApplicationState),
-        json!({
-            "master_name": "gennet-cache",
-            "sentinels": SENTINELS.map(at),
-            "nodes": {
-                "redis-1": at("redis-1"), "redis-2": at("redis-2"), "redis-3": at("redis-3"),
-                "sentinel-1": at("sentinel-1"), "sentinel-2": at("sentinel-2"), "sentinel-3": at("sentinel-3"),
-            },
-            "regions": {
-                "redis-1": PRIMARY, "redis-2": PRIMARY, "redis-3": STANDBY,
-                "sentinel-1": PRIMARY, "sentinel-2": STANDBY, "sentinel-3": STANDBY,
-            },
-            "heartbeat_key": "heartbeat",
-            "timeout": "1s",
-        }),
-    );
+    let given = given(&lab);
+    let redis = connect("redis", Some(DataClass::ApplicationState), given);
     let bed = Bed { lab, redis };
     eventually("all replicas are linked", async || {
         let survey = bed.survey().await;
@@ -48,6 +31,25 @@ async fn bed(pace: f64) -> Bed {
     })
     .await;
     bed
+}
+
+/// The lab's deployment as a config has it.
+fn given(lab: &Lab) -> Value {
+    let at = |name: &str| lab.endpoints[&format!("redis.{name}")].clone();
+    json!({
+        "master_name": "gennet-cache",
+        "sentinels": SENTINELS.map(at),
+        "nodes": {
+            "redis-1": at("redis-1"), "redis-2": at("redis-2"), "redis-3": at("redis-3"),
+            "sentinel-1": at("sentinel-1"), "sentinel-2": at("sentinel-2"), "sentinel-3": at("sentinel-3"),
+        },
+        "regions": {
+            "redis-1": PRIMARY, "redis-2": PRIMARY, "redis-3": STANDBY,
+            "sentinel-1": PRIMARY, "sentinel-2": STANDBY, "sentinel-3": STANDBY,
+        },
+        "heartbeat_key": "heartbeat",
+        "timeout": "1s",
+    })
 }
 
 impl Bed {
@@ -126,7 +128,7 @@ async fn a_planned_failover_converges_and_is_called_once() {
     let checked = failover.check().await.unwrap();
     assert!(checked.guards.iter().all(|guard| guard.verdict == GuardVerdict::Pass), "{:?}", checked.guards);
     let facts = checked.promotion.unwrap();
-    assert_eq!((facts.old_writer, facts.quorum), (OldWriter::Reachable, Some(true)));
+    assert_eq!((facts.old_writer, facts.quorum, facts.lossless), (OldWriter::HandsOver, Some(true), true));
     assert!(facts.recovery_point.is_some());
 
     let preview = failover.preview().await.unwrap();
@@ -325,4 +327,164 @@ async fn probes_tell_what_is_wrong() {
         bed.set("redis@us-east-1", condition);
         assert_eq!(bed.status("redis.master").await, status, "{condition:?}");
     }
+}
+
+/// Another connection to the same deployment, as another config has it.
+fn known_as(bed: &Bed, change: impl FnOnce(&mut Value)) -> Arc<dyn System> {
+    let mut given = given(&bed.lab);
+    change(&mut given);
+    connect("redis", Some(DataClass::ApplicationState), given)
+}
+
+async fn applied(step: &dyn Step) -> mayday::domain::system::Begun {
+    let (preview, log) = (step.preview().await.unwrap(), Log::default());
+    let receipt = step.apply(&preview.pre_image, &log).await.unwrap();
+    begun(preview.pre_image, receipt)
+}
+
+#[tokio::test]
+async fn a_server_that_sentinels_call_by_its_address_is_the_one_that_the_config_calls_by_its_name() {
+    let bed = bed(200.0).await;
+    let named = known_as(&bed, |given| {
+        let text = given.to_string().replace("127.0.0.1", "localhost");
+        *given = serde_json::from_str(&text).unwrap();
+    });
+    let survey = named.survey().await.unwrap();
+    assert_eq!(survey.members.len(), 6, "{:#?}", survey.members);
+    assert!(survey.members.iter().all(|it| it.region.is_some()), "{:#?}", survey.members);
+    let master = named.probe(&probe("redis.master", json!({}))).await;
+    assert!(master.status == Status::Healthy && master.detail.contains("redis-1 (localhost:"), "{master:?}");
+    let failover = step(&*named, "redis.failover", STANDBY, json!({ "region": STANDBY }));
+    let checked = failover.check().await.unwrap();
+    assert!(checked.guards.iter().all(|guard| guard.verdict == GuardVerdict::Pass), "{:?}", checked.guards);
+    let steer = step(&*named, "redis.steer", STANDBY, json!({ "region": STANDBY }));
+    let preview = steer.preview().await.unwrap();
+    assert!(preview.diff.iter().any(|line| line.contains("redis-2")), "{preview:?}");
+    assert!(!preview.diff.iter().any(|line| line.contains("redis-3")), "{preview:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_belongs_to_no_region_is_neither_steered_nor_passed_over() {
+    let bed = bed(200.0).await;
+    let blind = known_as(&bed, |given| {
+        let nodes = given["nodes"].as_object_mut().unwrap();
+        nodes.remove("redis-2");
+        given["regions"].as_object_mut().unwrap().remove("redis-2");
+    });
+    let failover = step(&*blind, "redis.failover", STANDBY, json!({ "region": STANDBY }));
+    assert_eq!(verdict(failover.as_ref(), "nodes").await, GuardVerdict::Block);
+    let steer = step(&*blind, "redis.steer", STANDBY, json!({ "region": STANDBY }));
+    let fitness = steer.fitness().await.unwrap();
+    assert!(fitness.guards.iter().any(|it| it.verdict == GuardVerdict::Block && it.detail.contains("no region")));
+    let observed = steer.observe(None).await.unwrap();
+    assert!(matches!(&observed, Observed::NotDone { detail } if detail.contains("no region")), "{observed:?}");
+    assert_eq!(steer.preview().await.unwrap().pre_image, json!({}), "nothing unknown is steered");
+}
+
+#[tokio::test]
+async fn a_master_that_refuses_writes_is_not_healthy() {
+    let bed = bed(200.0).await;
+    bed.ask("redis-1", &["CONFIG", "SET", "min-replicas-to-write", "9"]).await.unwrap();
+    let reading = bed.redis.probe(&probe("redis.master", json!({}))).await;
+    assert!(reading.status == Status::Down && reading.detail.contains("NOREPLICAS"), "{reading:?}");
+    let writable = bed.step("redis.writable", PRIMARY);
+    let verified = writable.verify(&begun(json!(null), Default::default()), &Log::default()).await.unwrap();
+    assert!(matches!(&verified, Verified::Pending { detail } if detail.contains("NOREPLICAS")), "{verified:?}");
+    let survey = bed.survey().await;
+    let master = survey.members.iter().find(|it| it.name == "redis-1").unwrap();
+    assert!(master.status == Status::Degraded && master.detail.contains("refuses writes"), "{master:?}");
+    bed.ask("redis-1", &["CONFIG", "SET", "min-replicas-to-write", "2"]).await.unwrap();
+    assert_eq!(bed.status("redis.master").await, Status::Healthy, "two are linked");
+    assert_eq!(bed.accepted("SET"), 0, "it is tried without writing");
+}
+
+#[tokio::test]
+async fn who_turns_us_away_may_take_writes() {
+    let bed = bed(200.0).await;
+    bed.set("redis@us-west-2", Condition::Denied);
+    let failover = bed.step("redis.failover", STANDBY);
+    assert_eq!(verdict(failover.as_ref(), "writers").await, GuardVerdict::Block);
+    let fault = bed.redis.survey().await.unwrap();
+    let denied = fault.members.iter().find(|it| it.name == "redis-3").unwrap();
+    assert_eq!(denied.status, Status::Unknown);
+    // Nobody can be read: that is refused, and not gone.
+    bed.set("redis@us-east-1", Condition::Denied);
+    assert_eq!(bed.status("redis.ping").await, Status::Unknown);
+    let alone = known_as(&bed, without_sentinels);
+    let reading = alone.probe(&probe("redis.master", json!({}))).await;
+    assert!(reading.status == Status::Unknown && reading.detail.contains("refused"), "{reading:?}");
+    let fault = alone.survey().await.unwrap_err();
+    assert!(fault.what.contains("NOPERM"), "{fault}");
+}
+
+fn without_sentinels(given: &mut Value) {
+    let given = given.as_object_mut().unwrap();
+    given.remove("sentinels");
+    given.remove("master_name");
+    for table in ["nodes", "regions"] {
+        given[table].as_object_mut().unwrap().retain(|name, _| !name.starts_with("sentinel"));
+    }
+}
+
+#[tokio::test]
+async fn replication_without_sentinels_is_fenced_promoted_and_pointed_anew_by_hand() {
+    let bed = bed(50.0).await;
+    // The lab's are out of the way: with living ones this is undone.
+    bed.set("redis-sentinel@us-east-1", Condition::Dark);
+    bed.set("redis-sentinel@us-west-2", Condition::Dark);
+    let alone = known_as(&bed, without_sentinels);
+    let of = |kind: &str| step(&*alone, kind, STANDBY, json!({ "region": STANDBY }));
+    let reading = alone.probe(&probe("redis.master", json!({}))).await;
+    assert!(reading.status == Status::Healthy && reading.detail.contains("the only one"), "{reading:?}");
+    for refused in ["redis.failover", "redis.steer"] {
+        let fault = try_step(&*alone, refused, STANDBY, json!({ "region": STANDBY })).err().unwrap();
+        assert!(fault.what.contains("no Sentinels") && fault.next.contains("redis.promote"), "{fault}");
+    }
+    assert!(alone.refuses(&probe("redis.sentinels", json!({}))).is_some());
+
+    let promote = of("redis.promote");
+    assert_eq!(promote.check().await.unwrap().promotion.unwrap().old_writer, OldWriter::Reachable, "fence it first");
+    let fence = of("redis.fence");
+    assert!(matches!(fence.observe(None).await.unwrap(), Observed::NotDone { .. }));
+    let fenced = applied(fence.as_ref()).await;
+    is_done(fence.as_ref()).await.expect("fenced");
+    let verified = fence.verify(&fenced, &Log::default()).await.unwrap();
+    assert!(matches!(verified, Verified::Holds { .. }), "{verified:?}");
+    let reading = alone.probe(&probe("redis.master", json!({}))).await;
+    assert!(reading.status == Status::Down && reading.detail.contains("fenced"), "{reading:?}");
+
+    eventually("the replica has all of it", async || {
+        let facts = promote.check().await.unwrap().promotion.unwrap();
+        (facts.old_writer == OldWriter::Fenced && facts.lossless).then_some(())
+    })
+    .await;
+    let promoted = applied(promote.as_ref()).await;
+    eventually("all follow the new master", async || {
+        matches!(promote.verify(&promoted, &Log::default()).await.unwrap(), Verified::Holds { .. }).then_some(())
+    })
+    .await;
+    assert!(bed.is_master("redis-3").await && !bed.is_master("redis-2").await);
+    assert!(!bed.is_master("redis-1").await, "it was fenced and level, so it follows");
+    is_done(promote.as_ref()).await.expect("promoted");
+    eventually("it takes writes", async || {
+        let verified = of("redis.writable").verify(&begun(json!(null), Default::default()), &Log::default()).await;
+        matches!(verified, Ok(Verified::Holds { .. })).then_some(())
+    })
+    .await;
+    // No fence is left for the day on which it is promoted again.
+    let left = bed.ask("redis-1", &["CONFIG", "GET", "min-replicas-to-write"]).await.unwrap();
+    let left: Vec<String> = redis::from_redis_value(left).unwrap();
+    assert_eq!(left, ["min-replicas-to-write", "0"]);
+    // The heartbeat is older than the promotion: what was lost can be measured.
+    let point = of("redis.recovery-point").verify(&promoted, &Log::default()).await.unwrap();
+    assert!(matches!(point, Verified::Holds { recovery_point: Some(_), .. }), "{point:?}");
+}
+
+#[tokio::test]
+async fn when_no_sentinel_answers_the_servers_are_believed_as_far_as_they_go() {
+    let bed = bed(200.0).await;
+    bed.set("redis-sentinel@us-east-1", Condition::Dark);
+    bed.set("redis-sentinel@us-west-2", Condition::Dark);
+    let reading = bed.redis.probe(&probe("redis.master", json!({}))).await;
+    assert!(reading.status == Status::Degraded && reading.detail.contains("0 of 3 Sentinels"), "{reading:?}");
 }

@@ -387,6 +387,7 @@ fn in_clusters(lab: &Lab) -> Vec<(&'static str, Arc<dyn Step>)> {
         ("kubernetes.fence", step(&*cluster(PRIMARY), "kubernetes.fence", PRIMARY, json!({}))),
         ("neo4j.cordon", step(&*neo4j, "neo4j.cordon", STANDBY, json!({ "server": "neo4j-1" }))),
         ("neo4j.start-databases", step(&*neo4j, "neo4j.start-databases", STANDBY, json!({}))),
+        ("redis.fence", step(&*redis, "redis.fence", STANDBY, json!({ "region": STANDBY }))),
         ("redis.steer", step(&*redis, "redis.steer", STANDBY, json!({ "region": STANDBY }))),
     ]
 }

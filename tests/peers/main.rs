@@ -14,11 +14,13 @@ mod kubernetes_server;
 mod mail_server;
 mod mariadb;
 mod neo4j_python;
+mod neo4j_server;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/process.rs"]
 mod process;
 mod python;
 mod redis_cli;
+mod redis_kinds;
 mod redis_server;
 mod server;
 mod slack_emulator;

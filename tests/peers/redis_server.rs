@@ -1,6 +1,7 @@
 //! The Redis driver against real servers: a master, two replicas, three Sentinels, all on loopback. Needs `redis-server`.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -17,30 +18,68 @@ use crate::server::{Server, free_port};
 
 const MASTER: &str = "gennet-cache";
 
-fn start(dir: &TempDir, port: u16, sentinel: bool, config: &str) -> Server {
-    let file = dir.path().join(format!("{port}.conf"));
-    let common = format!("bind 127.0.0.1\nport {port}\ndir {}\n", dir.path().display());
-    std::fs::write(&file, common + config).unwrap();
-    let mut command = Command::new("redis-server");
-    command.arg(&file);
-    if sentinel {
-        command.arg("--sentinel");
-    }
-    Server::start(&mut command, port)
+/// What differs between beds: the program, and lines of its config files.
+pub struct Kind {
+    pub program: PathBuf,
+    pub server: String,
+    pub sentinel: String,
+    /// Whether ports speak TLS.
+    pub tls: bool,
 }
 
-struct Bed {
-    servers: Vec<Server>,
-    sentinels: Vec<Server>,
-    redis: Arc<dyn System>,
+impl Default for Kind {
+    fn default() -> Self {
+        Self { program: "redis-server".into(), server: String::new(), sentinel: String::new(), tls: false }
+    }
+}
+
+impl Kind {
+    pub fn start(&self, dir: &TempDir, port: u16, sentinel: bool, config: &str) -> Server {
+        let file = dir.path().join(format!("{port}.conf"));
+        let listens = if self.tls { format!("port 0\ntls-port {port}") } else { format!("port {port}") };
+        let own = dir.path().join(port.to_string());
+        std::fs::create_dir_all(&own).unwrap();
+        let common = format!("bind 127.0.0.1\n{listens}\ndir {}\n", own.display());
+        let extra = if sentinel { &self.sentinel } else { &self.server };
+        std::fs::write(&file, common + config + extra).unwrap();
+        let mut command = Command::new(&self.program);
+        command.arg(&file);
+        if sentinel {
+            command.arg("--sentinel");
+        }
+        Server::start(&mut command, port)
+    }
+}
+
+fn start(dir: &TempDir, port: u16, sentinel: bool, config: &str) -> Server {
+    Kind::default().start(dir, port, sentinel, config)
+}
+
+pub struct Bed {
+    pub servers: Vec<Server>,
+    pub sentinels: Vec<Server>,
+    pub redis: Arc<dyn System>,
     _dir: TempDir,
 }
 
 /// redis-1 is the master and, with redis-2, in the primary region; redis-3 is in the standby.
 async fn bed() -> Bed {
+    let bed = bed_of(&Kind::default(), |_| {}).await;
+    eventually("Sentinels know everyone", async || {
+        for sentinel in &bed.sentinels {
+            knows_everyone(sentinel, &bed.servers[2]).await?;
+        }
+        Some(())
+    })
+    .await;
+    bed
+}
+
+/// The same of another kind, with `change` made to what the config says.
+pub async fn bed_of(kind: &Kind, change: impl FnOnce(&mut Value)) -> Bed {
     let dir = tempfile::tempdir().unwrap();
     let ports = [free_port(), free_port(), free_port()];
-    let quiet = "save \"\"\nappendonly no\n";
+    let quiet = "save \"\"\nappendonly no\nrepl-diskless-sync-delay 0\n";
     let servers: Vec<Server> = ports
         .iter()
         .enumerate()
@@ -48,40 +87,37 @@ async fn bed() -> Bed {
             let follows = if nth == 0 { String::new() } else { format!("replicaof 127.0.0.1 {}\n", ports[0]) };
             // Sentinel prefers the smaller number: the standby is steered to.
             let priority = if nth == 2 { 10 } else { 100 };
-            start(&dir, *port, false, &format!("{quiet}{follows}replica-priority {priority}\n"))
+            kind.start(&dir, *port, false, &format!("{quiet}{follows}replica-priority {priority}\n"))
         })
         .collect();
     let watch = format!(
         "sentinel monitor {MASTER} 127.0.0.1 {} 2\nsentinel down-after-milliseconds {MASTER} 1000\nsentinel failover-timeout {MASTER} 3000\n",
         ports[0]
     );
-    let sentinels: Vec<Server> = (0..3).map(|_| start(&dir, free_port(), true, &watch)).collect();
+    let sentinels: Vec<Server> = (0..3).map(|_| kind.start(&dir, free_port(), true, &watch)).collect();
     let named = |of: &[Server]| of.iter().map(|it| it.address.clone()).collect::<Vec<_>>();
     let regions = [PRIMARY, PRIMARY, STANDBY];
     let nodes: Map<String, Value> =
         servers.iter().zip(1..).map(|(it, number)| (format!("redis-{number}"), it.address.clone().into())).collect();
     let of_regions: Map<String, Value> =
         regions.iter().zip(1..).map(|(region, number)| (format!("redis-{number}"), (*region).into())).collect();
-    let given = json!({
+    let mut given = json!({
         "master_name": MASTER, "sentinels": named(&sentinels), "nodes": nodes, "regions": of_regions,
         "heartbeat_key": "heartbeat",
     });
+    change(&mut given);
     let redis = connect("redis", Some(DataClass::ApplicationState), given);
     let bed = Bed { servers, sentinels, redis, _dir: dir };
     eventually("Sentinels agree and replicas follow", async || {
-        let healthy = async |kind| bed.redis.probe(&probe(kind, json!({}))).await.status == Status::Healthy;
-        if !(healthy("redis.sentinels").await && healthy("redis.master").await) {
+        let master = bed.redis.probe(&probe("redis.master", json!({}))).await;
+        let sentinels = bed.redis.probe(&probe("redis.sentinels", json!({}))).await;
+        let alone = bed.redis.refuses(&probe("redis.sentinels", json!({}))).is_some();
+        if master.status != Status::Healthy || sentinels.status != Status::Healthy && !alone {
             return None;
         }
         let survey = bed.redis.survey().await.ok()?;
         let follow = survey.members.iter().filter(|it| it.role == Role::Replica && it.status == Status::Healthy);
-        if follow.count() != 2 {
-            return None;
-        }
-        for sentinel in &bed.sentinels {
-            knows_everyone(sentinel, &bed.servers[2]).await?;
-        }
-        Some(())
+        (follow.count() == 2).then_some(())
     })
     .await;
     bed

@@ -123,9 +123,13 @@ fn old_writer(run: &Run, spec: &StepSpec, facts: &PromotionFacts) -> Guard {
         (OldWriter::Absent, _) => Guard::pass(NAME, "there is no other writer"),
         (OldWriter::Unreachable, _) => Guard::pass(NAME, "the old writer does not answer"),
         (OldWriter::Fenced, _) => Guard::pass(NAME, "the old writer takes no writes"),
-        (OldWriter::Reachable, _) if hands_over(facts) => {
+        (OldWriter::Reachable | OldWriter::HandsOver, _) if hands_over(facts) => {
             Guard::pass(NAME, "both sides live and hand over: no write is lost or doubled")
         }
+        (OldWriter::HandsOver, _) => Guard::warn(
+            NAME,
+            "the old writer lives, and the handover itself demotes it; what it takes until then is lost",
+        ),
         (OldWriter::Reachable, Fence::Holds(step)) => {
             Guard::pass(NAME, format!("the old writer answers, but `{}` stopped what writes to it", step.id))
         }

@@ -65,6 +65,11 @@ pub fn answer(truth: &mut Truth, at: usize, command: &Command<'_>, tick: &Tick<'
         "DBSIZE" => Reply::Integer(redis.nodes[at].data.len(tick.now) as i64),
         "ROLE" => role(redis, at, tick),
         "INFO" => Reply::text(info(redis, at, &command.text(1).to_lowercase(), tick)),
+        "SET" | "DEL" if redis.nodes[at].is_master() && redis.lacks_replicas(at) => {
+            Reply::error("NOREPLICAS Not enough good replicas to write.")
+        }
+        // It changes nothing, so there is nothing to record.
+        "SET" if only_tries(&redis.nodes[at], command, tick.now) => Reply::Null,
         "SET" | "DEL" => {
             let (reply, target) = (write(&mut redis.nodes[at], command, tick.now), command.text(1));
             recorded(truth, at, command.name.clone(), &target, reply)
@@ -74,6 +79,35 @@ pub fn answer(truth: &mut Truth, at: usize, command: &Command<'_>, tick: &Tick<'
         "REPLICAOF" | "SLAVEOF" => replicaof(truth, at, command, tick.now),
         _ => command.unknown(),
     }
+}
+
+/// `SET … XX` of a key that is not there, at a server that would take it.
+fn only_tries(node: &Node, command: &Command<'_>, now: Timestamp) -> bool {
+    let is_there = command.word(1).is_some_and(|key| node.data.get(key, now).is_some());
+    node.is_master() && !is_there && (3..command.words.len()).any(|at| command.upper(at) == "XX")
+}
+
+/// Whether a command waits for the end of a pause.
+pub fn waits(truth: &Truth, at: usize, command: &Command<'_>, now: Timestamp) -> bool {
+    matches!(command.name.as_str(), "SET" | "DEL") && truth.redis.nodes[at].is_paused(now)
+}
+
+/// `CLIENT PAUSE milliseconds WRITE` and `CLIENT UNPAUSE`; `None` for what is no such command.
+pub fn pause(truth: &mut Truth, at: usize, command: &Command<'_>, now: Timestamp) -> Option<Reply> {
+    let until = match command.upper(1).as_str() {
+        "UNPAUSE" => None,
+        "PAUSE" if command.upper(3) != "WRITE" => return Some(Reply::error("ERR the lab holds back writes only")),
+        "PAUSE" => match command.number(2) {
+            Some(millis) => now.saturating_add(Duration::from_millis(millis)).ok(),
+            None => return Some(Reply::error("ERR timeout is not an integer or out of range")),
+        },
+        _ => return None,
+    };
+    let before = std::mem::replace(&mut truth.redis.nodes[at].paused, until);
+    if before.is_none() && until.is_none() {
+        return Some(Reply::OK);
+    }
+    Some(recorded(truth, at, format!("CLIENT {}", command.upper(1)), "", Reply::OK))
 }
 
 fn recorded(truth: &mut Truth, at: usize, action: String, target: &str, reply: Reply) -> Reply {
@@ -147,13 +181,18 @@ fn config(truth: &mut Truth, at: usize, command: &Command<'_>, tick: &Tick<'_>) 
         ("GET", "repl-timeout") => {
             Reply::Map(vec![("repl-timeout", Reply::text(tick.pace.scale(REPL_TIMEOUT).as_secs().max(1).to_string()))])
         }
+        ("GET", name @ ("min-replicas-to-write" | "min-slaves-to-write")) => {
+            let key = if name.contains("slaves") { "min-slaves-to-write" } else { "min-replicas-to-write" };
+            Reply::Map(vec![(key, Reply::text(node.min_replicas.to_string()))])
+        }
         ("GET", "save") => Reply::Map(vec![("save", Reply::text("60 1".to_owned()))]),
         ("GET", _) => Reply::Map(vec![]),
-        ("SET", name @ ("replica-priority" | "slave-priority")) => {
+        ("SET", name @ ("replica-priority" | "slave-priority" | "min-replicas-to-write" | "min-slaves-to-write")) => {
             let name = name.to_owned();
             let reply = match command.number(3) {
-                Some(priority) => {
-                    node.priority = priority;
+                Some(number) => {
+                    let setting = if name.starts_with("min") { &mut node.min_replicas } else { &mut node.priority };
+                    *setting = number;
                     Reply::OK
                 }
                 None => Reply::error("ERR CONFIG SET failed - argument couldn't be parsed into an integer"),
@@ -234,8 +273,12 @@ fn info(redis: &Deployment, at: usize, section: &str, tick: &Tick<'_>) -> String
         let saved = node.saved.as_second();
         let _ = write!(
             out,
-            "# Persistence\r\nloading:0\r\nrdb_changes_since_last_save:0\r\nrdb_bgsave_in_progress:0\r\nrdb_last_save_time:{saved}\r\nrdb_last_bgsave_status:ok\r\naof_enabled:0\r\n\r\n"
+            "# Persistence\r\nloading:0\r\nrdb_changes_since_last_save:0\r\nrdb_bgsave_in_progress:0\r\nrdb_last_save_time:{saved}\r\nrdb_last_bgsave_status:ok\r\nrdb_saves:{}\r\naof_enabled:0\r\n\r\n",
+            node.saves
         );
+    }
+    if wanted("memory") {
+        out.push_str("# Memory\r\nused_memory:1048576\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n\r\n");
     }
     if wanted("keyspace") {
         let _ = write!(out, "# Keyspace\r\ndb0:keys={},expires=0,avg_ttl=0\r\n", node.data.len(tick.now));

@@ -78,6 +78,9 @@ impl Deployment {
             run_id: hex_id(at as u64 + 100),
             started: now,
             saved: now,
+            saves: 1,
+            min_replicas: 0,
+            paused: None,
             upstream: None,
             // The standby region is preferred, so that a regional failover goes there without further ado.
             priority: if *region == STANDBY { 50 } else { 100 },
@@ -114,7 +117,7 @@ impl Deployment {
     /// # Errors
     /// Why it was not taken, in a few words.
     pub fn write(&mut self, region: &str, at: Timestamp, faults: &Faults) -> Result<(), String> {
-        let found = self.writer_for(region, faults)?;
+        let found = self.taker_for(region, faults)?;
         let entry = Entry { value: at.to_string().into_bytes(), expires: None };
         self.nodes[found].data.put(HEARTBEAT.as_bytes(), Some(entry), at);
         Ok(())
@@ -147,7 +150,7 @@ impl Deployment {
         expires: Timestamp,
         faults: &Faults,
     ) -> Result<(), String> {
-        let found = self.writer_for(region, faults)?;
+        let found = self.taker_for(region, faults)?;
         let entry = Entry { value: value.into(), expires: Some(expires) };
         self.nodes[found].data.put(key.as_bytes(), Some(entry), Timestamp::now());
         Ok(())
@@ -187,6 +190,23 @@ impl Deployment {
             return if serves(&at) { Ok(at) } else { Err(format!("READONLY {} is a replica", self.nodes[at].name)) };
         }
         (0..self.nodes.len()).find(serves).ok_or_else(|| "the Redis master cannot be reached".into())
+    }
+
+    /// The writer, if it takes writes.
+    fn taker_for(&self, region: &str, faults: &Faults) -> Result<usize, String> {
+        let at = self.writer_for(region, faults)?;
+        match self.nodes[at].is_paused(Timestamp::now()) {
+            true => Err("the write waits: writes are held back (CLIENT PAUSE)".into()),
+            false if self.lacks_replicas(at) => Err("NOREPLICAS Not enough good replicas to write.".into()),
+            false => Ok(at),
+        }
+    }
+
+    /// Whether fewer replicas are linked to a server than a write there needs.
+    fn lacks_replicas(&self, at: usize) -> bool {
+        let follows =
+            |node: &&Node| node.link_up() && node.upstream.as_ref().is_some_and(|up| up.port == self.nodes[at].port);
+        (self.nodes.iter().filter(follows).count() as u64) < self.nodes[at].min_replicas
     }
 
     fn by_port(&self, port: u16) -> Option<usize> {

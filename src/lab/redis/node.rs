@@ -127,6 +127,12 @@ pub struct Node {
     pub started: Timestamp,
     /// When it last wrote its data to disk.
     pub saved: Timestamp,
+    /// How often it did since it started.
+    pub saves: u64,
+    /// So many linked replicas a write needs (`min-replicas-to-write`).
+    pub min_replicas: u64,
+    /// Until when writes wait (`CLIENT PAUSE … WRITE`).
+    pub paused: Option<Timestamp>,
     /// `None`: it is a master.
     pub upstream: Option<Upstream>,
     pub priority: u64,
@@ -166,6 +172,7 @@ impl Node {
         let runs = self.condition(tick.faults).reachable();
         if runs && age(self.saved, tick.now) >= tick.pace.scale(SAVE_EVERY) {
             self.saved = tick.now;
+            self.saves += 1;
         }
     }
 
@@ -201,6 +208,11 @@ impl Node {
         up.last_io = Some(tick.now);
         let delay = tick.pace.scale(if self.region == source.region { NEAR } else { FAR });
         self.data.follow(&source.data, tick.now.saturating_sub(delay).unwrap_or(tick.now));
+    }
+
+    /// Whether writes wait for the end of a pause.
+    pub fn is_paused(&self, now: Timestamp) -> bool {
+        self.is_master() && self.paused.is_some_and(|until| until > now)
     }
 
     pub fn link_up(&self) -> bool {

@@ -15,6 +15,9 @@ use crate::lab::faults::Condition;
 use crate::lab::net::{GatedListener, GatedStream, Place};
 use crate::lab::world::{Tick, World};
 
+/// How often a write that waits looks whether it may go on.
+const BREATH: std::time::Duration = std::time::Duration::from_millis(5);
+
 /// Who answers: an index of the deployment's servers or Sentinels.
 #[derive(Clone, Copy)]
 enum Who {
@@ -79,6 +82,9 @@ impl Session {
                 Ok(Some(words)) if words.is_empty() => continue,
                 Ok(Some(words)) => {
                     let command = Command::new(&words);
+                    while self.server.holds_back(&command) {
+                        tokio::time::sleep(BREATH).await;
+                    }
                     let reply = self.answer(&command);
                     reply.encode(self.resp3, &mut out);
                     stream.get_mut().write_all(&out).await?;
@@ -163,6 +169,11 @@ impl Session {
     }
 
     fn client(&mut self, command: &Command<'_>) -> Reply {
+        if let Who::Node(at) = self.server.who
+            && let Some(reply) = commands::pause(&mut self.server.world.truth(), at, command, Timestamp::now())
+        {
+            return reply;
+        }
         match command.upper(1).as_str() {
             "SETNAME" => {
                 self.name = command.word(2).unwrap_or_default().to_vec();
@@ -178,6 +189,13 @@ impl Session {
 }
 
 impl Server {
+    fn holds_back(&self, command: &Command<'_>) -> bool {
+        match self.who {
+            Who::Node(at) => commands::waits(&self.world.truth(), at, command, Timestamp::now()),
+            Who::Sentinel(_) => false,
+        }
+    }
+
     fn answer(&self, command: &Command<'_>) -> Reply {
         let truth = &mut *self.world.truth();
         let faults = truth.faults.clone();

@@ -1,21 +1,21 @@
-//! Asking one server. neo4rs repeats a plain `run` or `execute` by itself, for up to a minute, whenever the server says "transient";
-//! so everything goes through explicit transactions, which it does not repeat. It also unwraps what a server may leave out of an
-//! error; such a panic is caught here and told as an answer that is not Bolt.
+//! Asking one server: everything goes through explicit transactions over a connection of its own, and nothing is repeated.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::io;
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
-use neo4rs::{ConfigBuilder, Error, Graph, Neo4jClientErrorKind, Neo4jError, Neo4jErrorKind, Query, Row, Txn};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
 
+use super::bolt::{Broken, HANDSHAKE, Query, Row, Session};
+use super::login::Gates;
+use super::place::{Place, Security};
 use crate::domain::estate::SystemSpec;
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
-use crate::outbound::secret::Keep;
+use crate::outbound::secret::{Keep, Secret};
+use crate::outbound::stream::{self, Terms, Tls, Wire};
 use crate::systems::shell::quoted;
 
 /// Of as many queries; one that is refused does not take the others with it.
@@ -25,28 +25,31 @@ pub type Answers<const N: usize> = [Result<Vec<Row>, Fault>; N];
 pub const SYSTEM: &str = "system";
 /// How long a query that changes something may take.
 const MUTATION: Duration = Duration::from_secs(10);
+/// What the code of an error that refuses the user begins with (<https://neo4j.com/docs/status-codes/current/errors/all-errors/>).
+pub const SECURITY: &str = "Neo.ClientError.Security.";
 
 pub struct Client {
     system: String,
     username: String,
     password: Keep,
+    trusted: Tls,
+    anybody: Tls,
+    gates: Gates,
     timeout: Duration,
 }
 
-/// What came of a query.
-enum Outcome {
-    /// Nothing was sent to be carried out.
-    Unsent(Error),
-    /// It was refused, or broke on the way.
-    Sent(Error),
-}
-
 impl Client {
+    /// # Errors
+    /// When the parameters can never work together.
     pub fn new(spec: &SystemSpec) -> Result<Self, Fault> {
+        let terms = Terms::of(spec.id.as_str(), &spec.params)?;
         Ok(Self {
             system: spec.id.to_string(),
             username: spec.params.text("username")?.to_owned(),
             password: Keep::new(spec.params.secret("password")),
+            anybody: Tls::new(terms.clone().of_anybody()),
+            trusted: Tls::new(terms),
+            gates: Gates::default(),
             timeout: spec.params.opt_span("timeout").unwrap_or(Duration::from_secs(3)),
         })
     }
@@ -59,22 +62,25 @@ impl Client {
         queries: [(&'a str, Query); N],
     ) -> BoxFuture<'a, Result<Answers<N>, Fault>> {
         Box::pin(async move {
-            let graph = self.connect(url, queries[0].0).await?;
             let asking = async {
+                let mut session = self.connect(url).await?;
                 let mut answers = Vec::with_capacity(N);
                 for (database, query) in queries {
-                    match fetch(&graph, database, query).await {
-                        Ok(rows) => answers.push(Ok(rows)),
-                        Err(Outcome::Sent(Error::Neo4j(error))) => {
-                            answers.push(Err(refusal(&self.system, url, &error)))
+                    answers.push(match fetch(&mut session, database, &query).await {
+                        Ok(rows) => Ok(rows),
+                        Err(Broken::Said { code, message }) => {
+                            let broken = |error| fault(&self.system, url, error, FaultClass::Transient);
+                            session.reset().await.map_err(broken)?;
+                            Err(refusal(&self.system, url, &code, &message))
                         }
-                        Err(Outcome::Sent(error) | Outcome::Unsent(error)) => return Err(error),
-                    }
+                        Err(broken) => return Err(fault(&self.system, url, broken, FaultClass::Transient)),
+                    });
                 }
+                session.close().await;
                 Ok(answers)
             };
             let answers = match self.bounded(url, self.timeout, asking).await {
-                Ok(answers) => answers.map_err(|error| fault(&self.system, url, &error, FaultClass::Transient))?,
+                Ok(answers) => answers?,
                 Err(what) => return Err(Fault::transient(&self.system, what)),
             };
             answers.try_into().map_err(|_| Fault::transient(&self.system, format!("{url} answered too little")))
@@ -97,59 +103,86 @@ impl Client {
     /// Changes something, in one attempt and one transaction: a fault is ambiguous unless the server itself refused.
     pub fn change<'a>(&'a self, url: &'a str, database: &'a str, query: Query) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
-            let graph = self.connect(url, database).await?;
+            let begun = async {
+                let mut session = self.connect(url).await?;
+                let begun = session.begin(database).await;
+                begun.map_err(|broken| fault(&self.system, url, broken, FaultClass::Transient))?;
+                Ok::<_, Fault>(session)
+            };
+            // Until here nothing was sent to be carried out.
+            let mut session = match self.bounded(url, MUTATION, begun).await {
+                Ok(begun) => begun?,
+                Err(what) => return Err(Fault::transient(&self.system, what)),
+            };
             let changing = async {
-                let mut txn = graph.start_txn_on(database).await.map_err(Outcome::Unsent)?;
-                txn.run(query).await.map_err(Outcome::Sent)?;
-                txn.commit().await.map_err(Outcome::Sent)
+                session.rows(&query).await?;
+                session.commit().await
             };
             match self.bounded(url, MUTATION, changing).await {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(Outcome::Unsent(error))) => Err(fault(&self.system, url, &error, FaultClass::Transient)),
-                Ok(Err(Outcome::Sent(error))) => Err(fault(&self.system, url, &error, FaultClass::Ambiguous)),
+                Ok(Err(broken)) => Err(fault(&self.system, url, broken, FaultClass::Ambiguous)),
                 Err(what) => Err(Fault::ambiguous(&self.system, what).means("the command may have been carried out")),
             }
         })
     }
 
-    async fn connect(&self, url: &str, database: &str) -> Result<Graph, Fault> {
-        let password = self.password.read(&self.system).await?;
-        let password = password.as_ref().map_or("", |password| password.expose());
-        let config = ConfigBuilder::default()
-            .uri(url)
-            .user(self.username.as_str())
-            .password(password)
-            .db(database)
-            .max_connections(1)
-            .build();
-        let bad = |error: Error| {
-            Fault::permanent(&self.system, format!("`{}` is no address: {}", clean(url), clean(&error.to_string())))
+    /// A connection with somebody logged in.
+    async fn connect(&self, url: &str) -> Result<Session, Fault> {
+        let password = self.password.read(&self.system).await?.unwrap_or_else(|| Secret::new(""));
+        // Whoever would be turned away does not even knock.
+        self.gates.turn(url).await.admits(&password, Instant::now())?;
+        let wire = self.wire(url).await?;
+        let broken = |broken| fault(&self.system, url, broken, FaultClass::Transient);
+        let mut session = Session::open(wire).await.map_err(broken)?;
+        let mut gate = self.gates.turn(url).await;
+        gate.admits(&password, Instant::now())?;
+        match session.log_in(&self.username, password.expose()).await {
+            Ok(()) => {
+                gate.admitted();
+                Ok(session)
+            }
+            Err(refused @ Broken::LoginRefused { .. }) => {
+                let is_of_the_user =
+                    matches!(&refused, Broken::LoginRefused { code, .. } if code.starts_with(SECURITY));
+                let fault = fault(&self.system, url, refused, FaultClass::Transient);
+                if is_of_the_user {
+                    gate.refused(password, &fault, Instant::now());
+                }
+                Err(fault)
+            }
+            Err(other) => Err(fault(&self.system, url, other, FaultClass::Transient)),
+        }
+    }
+
+    async fn wire(&self, url: &str) -> Result<Box<dyn Wire>, Fault> {
+        let place = Place::of(&self.system, url)?;
+        let stream = stream::dial(&self.system, &place.host, place.port).await?;
+        let tls = match place.security {
+            Security::Plain => return Ok(Box::new(stream)),
+            Security::Trusted => &self.trusted,
+            Security::Anybody => &self.anybody,
         };
-        // Nothing is connected to yet: that happens with the first transaction.
-        Graph::connect(config.map_err(bad)?).await.map_err(bad)
+        tls.wrap(&self.system, &place.host, url, stream).await
     }
 
     /// `what` within a limit; `Err` holds why nothing came of it.
     async fn bounded<T>(&self, url: &str, limit: Duration, what: impl Future<Output = T>) -> Result<T, String> {
-        match timeout(limit, AssertUnwindSafe(what).catch_unwind()).await {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(_)) => Err(format!("{url} answers, but not as Neo4j does")),
-            Err(_) => Err(format!("{url} did not answer within {:.1} s", limit.as_secs_f64())),
-        }
+        let late = |_| format!("{url} did not answer within {:.1} s", limit.as_secs_f64());
+        timeout(limit, what).await.map_err(late)
     }
 
-    /// Whether anything sends as much as one byte there. What turns us away or speaks nonsense is not proven dead.
-    pub fn says_anything<'a>(&'a self, url: &'a str) -> BoxFuture<'a, bool> {
+    /// Whether anything sends as much as one byte there, or it could not even be looked for. What turns us away or speaks nonsense is not
+    /// proven dead.
+    pub fn may_live<'a>(&'a self, url: &'a str) -> BoxFuture<'a, bool> {
         Box::pin(async move {
-            use tokio::io::{AsyncReadExt, AsyncWriteExt};
-            const HANDSHAKE: [u8; 20] = [0x60, 0x60, 0xb0, 0x17, 0, 0, 1, 4, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0];
-            let address = url.split_once("://").map_or(url, |(_, address)| address).trim_end_matches('/');
             let talk = async {
-                let mut stream = TcpStream::connect(address).await?;
-                stream.write_all(&HANDSHAKE).await?;
-                stream.read_u8().await
+                let mut stream = match self.wire(url).await {
+                    Ok(stream) => stream,
+                    Err(fault) => return fault.class == FaultClass::Permanent,
+                };
+                stream.write_all(&HANDSHAKE).await.is_ok() && stream.read_u8().await.is_ok()
             };
-            matches!(timeout(self.timeout, talk).await, Ok(Ok(_)))
+            timeout(self.timeout, talk).await.unwrap_or(false)
         })
     }
 
@@ -164,45 +197,55 @@ impl Client {
     }
 }
 
-async fn fetch(graph: &Graph, database: &str, query: Query) -> Result<Vec<Row>, Outcome> {
-    let mut txn = graph.start_txn_on(database).await.map_err(Outcome::Unsent)?;
-    match rows(&mut txn, query).await {
-        Ok(rows) => {
-            txn.rollback().await.map_err(Outcome::Sent)?;
-            Ok(rows)
-        }
-        Err(error) => Err(Outcome::Sent(error)),
-    }
-}
-
-async fn rows(txn: &mut Txn, query: Query) -> Result<Vec<Row>, Error> {
-    let mut stream = txn.execute(query).await?;
-    let mut rows = Vec::new();
-    while let Some(row) = stream.next(txn.handle()).await? {
-        rows.push(row);
-    }
+async fn fetch(session: &mut Session, database: &str, query: &Query) -> Result<Vec<Row>, Broken> {
+    session.begin(database).await?;
+    let rows = session.rows(query).await?;
+    session.rollback().await?;
     Ok(rows)
 }
 
 /// What an error means. `broken` is the class of an error of the connection.
-fn fault(system: &str, url: &str, error: &Error, broken: FaultClass) -> Fault {
+fn fault(system: &str, url: &str, error: Broken, broken: FaultClass) -> Fault {
+    let means = if broken == FaultClass::Ambiguous { "the command may have been carried out" } else { "" };
     match error {
-        Error::Neo4j(error) => refusal(system, url, error),
-        Error::AuthenticationError(said) => Fault::permanent(system, format!("{url}: {}", clean(said)))
-            .next("check `username` and `password`, and whether the user may do this"),
-        Error::UnsupportedVersion(_) => Fault::transient(system, format!("{url} answers, but not as Neo4j does")),
-        other => Fault::new(broken, system, format!("{url}: {}", clean(&other.to_string()))),
+        Broken::Said { code, message } => refusal(system, url, &code, &message),
+        Broken::LoginRefused { code, message } => refusal(system, url, &code, &message),
+        Broken::Version => Fault::permanent(
+            system,
+            format!("{url} speaks no version of Bolt that Mayday knows (4.1 to 4.4, 5.0 to 5.4)"),
+        )
+        .next("see which version of Neo4j it is: from 4.1 on they do"),
+        Broken::Noise => Fault::new(broken, system, format!("{url} answers, but not as Neo4j does")).means(means),
+        Broken::HungUp => Fault::new(broken, system, format!("{url} ended the connection at once"))
+            .means(means)
+            .next("it may want TLS: write bolt+s:// or bolt+ssc://"),
+        // With TLS 1.3 a client hears only now that its certificate is not taken.
+        Broken::Io(error) => stream::refused(system, url, &error).unwrap_or_else(|| {
+            let why = match error.kind() {
+                io::ErrorKind::UnexpectedEof => "the connection ended in the middle of an answer".to_owned(),
+                _ => clean(&error.to_string()),
+            };
+            Fault::new(broken, system, format!("{url}: {why}")).means(means)
+        }),
     }
 }
 
 /// The server said no: nothing was carried out.
-fn refusal(system: &str, url: &str, error: &Neo4jError) -> Fault {
-    let what = format!("{url}: {} ({})", clean(error.message()), clean(error.code()));
-    match error.kind() {
-        Neo4jErrorKind::Transient | Neo4jErrorKind::Client(Neo4jClientErrorKind::SessionExpired) => {
+fn refusal(system: &str, url: &str, code: &str, message: &str) -> Fault {
+    let what = format!("{url}: {} ({})", clean(message), clean(code));
+    match code {
+        "Neo.ClientError.Security.AuthenticationRateLimit" => Fault::permanent(system, what)
+            .means("the user is locked after wrong passwords, here or elsewhere")
+            .next("check `password`; Neo4j opens the lock by itself some seconds after the last wrong one"),
+        "Neo.ClientError.Security.CredentialsExpired" => Fault::permanent(system, what)
+            .next("log in once with cypher-shell and set another password: this one has to be changed first"),
+        "Neo.ClientError.Security.AuthorizationExpired" => {
             Fault::transient(system, what).next("wait a little, then retry")
         }
-        Neo4jErrorKind::Client(Neo4jClientErrorKind::Security(_)) => {
+        _ if code.starts_with("Neo.TransientError.") => {
+            Fault::transient(system, what).next("wait a little, then retry")
+        }
+        _ if code.starts_with(SECURITY) => {
             Fault::permanent(system, what).next("check `username` and `password`, and whether the user may do this")
         }
         _ => Fault::permanent(system, what),

@@ -4,17 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
 use futures::future::join_all;
-use neo4rs::{Row, query};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Neo4j;
-use super::client::SYSTEM;
+use super::bolt::{Row, query};
+use super::client::{SECURITY, SYSTEM};
+use super::place::Place;
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
 use crate::domain::time::At;
-
-/// What stands in the code of an error that refuses the user (<https://neo4j.com/docs/status-codes/current/errors/all-errors/>).
-const FORBIDDEN: &str = "Neo.ClientError.Security.";
 
 /// A row of `SHOW SERVERS YIELD *`.
 #[derive(Clone, Debug, Deserialize)]
@@ -68,13 +67,20 @@ pub struct CheckRow {
     pub requester: Option<bool>,
 }
 
-/// What one server says.
-#[derive(Clone, Debug)]
+/// What one server says. What it does not know or may not tell leaves the picture smaller, and not the server silent.
+#[derive(Clone, Debug, Default)]
 pub struct View {
-    pub servers: Vec<ServerRow>,
+    /// `None` where it does not tell: Community and 4.x know no `SHOW SERVERS`, and a user may not be allowed to ask.
+    pub servers: Option<Vec<ServerRow>>,
     pub databases: Vec<DatabaseRow>,
     /// Empty where it is not a primary of any clustered database, or too old to know the procedure.
     pub checks: Vec<CheckRow>,
+    /// Why the checks are not told, where the user may not ask: a leader that cannot replicate would pass for one.
+    pub unchecked: Option<Fault>,
+    /// The role that a member of a 4.x cluster says it plays for the watched database.
+    pub own_role: Option<String>,
+    /// What it did not tell.
+    pub untold: Vec<String>,
 }
 
 /// What all servers say, by their name in the config.
@@ -113,12 +119,44 @@ impl Sight {
 
     /// Whether a server could not be heard because it refused, or told what cannot be read: it lives, and may lead.
     pub fn refuses(&self) -> bool {
-        self.silent.values().any(|fault| fault.class == FaultClass::Permanent)
+        let unchecked = self.views.values().any(|view| view.unchecked.is_some());
+        unchecked || self.silent.values().any(|fault| fault.class == FaultClass::Permanent)
     }
 
-    /// What the cluster says of a server, by name, id, or the name in the config.
+    /// Whether any server tells which servers there are.
+    pub fn tells_servers(&self) -> bool {
+        self.views.values().any(|view| view.servers.is_some())
+    }
+
+    /// Whether any server tells which databases there are.
+    pub fn tells_databases(&self) -> bool {
+        self.views.values().any(|view| !view.databases.is_empty())
+    }
+
+    /// What the cluster says of a server, by its name or id there.
     pub fn server(&self, name: &str) -> Option<&ServerRow> {
-        self.views.values().flat_map(|view| &view.servers).find(|row| row.name == name || row.server_id == name)
+        self.servers().find(|row| row.name == name || row.server_id == name)
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &ServerRow> {
+        self.views.values().flat_map(|view| view.servers.iter().flatten())
+    }
+
+    /// What the cluster says of the server that the config calls `name`: by that name, by what it says of itself, or by its address. One
+    /// that was given no name is called by its id there.
+    pub fn known_as(&self, neo4j: &Neo4j, name: &str) -> Option<&ServerRow> {
+        let own = self.views.get(name).and_then(|view| own_id(neo4j, name, view));
+        let address = neo4j.address(name);
+        self.servers()
+            .find(|row| own.as_ref() == Some(&row.server_id))
+            .or_else(|| self.server(name))
+            .or_else(|| self.servers().find(|row| row.address.is_some() && row.address == address))
+    }
+
+    /// What the config calls the server that the cluster knows by this id.
+    pub fn called(&self, neo4j: &Neo4j, id: &str) -> Option<String> {
+        let is = |name: &&String| self.known_as(neo4j, name).is_some_and(|row| row.server_id == id);
+        neo4j.servers.keys().find(is).cloned()
     }
 
     /// Rows of one database, each server's once.
@@ -131,20 +169,18 @@ impl Sight {
     /// The server that leads `database` and can replicate. A leader that others name but that does not say so itself is none.
     pub fn leader(&self, neo4j: &Neo4j, database: &str) -> Option<Leader> {
         let leads = |(name, view): (&String, &View)| {
-            let own_id = own_id(neo4j, name, view)?;
+            let own_row = own_row(neo4j, name, view, database)?;
             let checks: Vec<_> = view.checks.iter().filter(|row| row.database == database).collect();
-            let own_row = view
-                .databases
-                .iter()
-                .find(|row| row.name == database && row.server_id.as_deref().is_some_and(|id| id == own_id))?;
             let own_check = checks.iter().find(|row| row.requester == Some(true));
             let (leads, term) = match own_check {
                 Some(row) => {
-                    let own = row.recognised_leader.as_deref() == Some(own_id.as_str());
+                    let own = row.recognised_leader.as_deref() == Some(row.server_id.as_str());
                     (own && row.replication_successful == Some(true), row.recognised_leader_term)
                 }
-                // A database with one primary is not clustered and has no check.
-                None => (own_row.writer == Some(true) && own_row.current_status == "online", None),
+                // Who may not ask has not seen that nothing is checked.
+                None if view.unchecked.is_some() && primaries(view, database) != 1 => (false, None),
+                // A database with one primary is not clustered and has no check; before 5.24 nobody knows the check.
+                None => (writes(view, own_row) && own_row.current_status == "online", None),
             };
             let applying = checks.iter().filter(|row| row.member_status.as_deref() == Some("APPLYING")).count();
             let (applying, primaries) = if checks.is_empty() { (1, 1) } else { (applying, checks.len()) };
@@ -159,17 +195,56 @@ impl Sight {
     }
 }
 
+/// How many primaries a database has, as one server says.
+fn primaries(view: &View, database: &str) -> usize {
+    let is = |row: &&DatabaseRow| row.name == database && row.role.as_deref() == Some("primary");
+    view.databases.iter().filter(is).count()
+}
+
+/// Whether a server says that it writes a database: in so many words since 5, by its role before (`leader`, `standalone`).
+fn writes(view: &View, row: &DatabaseRow) -> bool {
+    let role = view.own_role.as_deref().or(row.role.as_deref()).unwrap_or_default();
+    row.writer.unwrap_or_else(|| ["leader", "standalone"].iter().any(|it| role.eq_ignore_ascii_case(it)))
+}
+
 /// The id that the cluster knows the asked server by.
 fn own_id(neo4j: &Neo4j, name: &str, view: &View) -> Option<String> {
     if let Some(row) = view.checks.iter().find(|row| row.requester == Some(true)) {
         return Some(row.server_id.clone());
     }
-    let address = neo4j.servers.get(name)?.split_once("://")?.1.trim_end_matches('/');
-    let known = |row: &&ServerRow| row.name == name || row.address.as_deref() == Some(address);
-    view.servers.iter().find(known).map(|row| row.server_id.clone())
+    let address = neo4j.address(name);
+    let known = |row: &&ServerRow| row.name == name || row.address.is_some() && row.address == address;
+    let servers = view.servers.iter().flatten();
+    servers
+        .clone()
+        .find(known)
+        .or_else(|| servers.clone().next().filter(|_| servers.count() == 1))
+        .map(|row| row.server_id.clone())
+}
+
+/// What the asked server says of its own copy of a database. Where it does not tell which servers there are, its row is the only one, or
+/// the one with its address.
+pub fn own_row<'a>(neo4j: &Neo4j, name: &str, view: &'a View, database: &str) -> Option<&'a DatabaseRow> {
+    let rows = || view.databases.iter().filter(|row| row.name == database);
+    if let Some(id) = own_id(neo4j, name, view) {
+        return rows().find(|row| row.server_id.as_ref() == Some(&id));
+    }
+    let address = neo4j.address(name);
+    let by_address = || rows().find(|row| row.address.is_some() && row.address == address);
+    // A member of a 4.x cluster says its own role, whatever address it announces.
+    let by_role = || {
+        let role = view.own_role.as_deref()?;
+        rows().find(|row| row.role.as_deref().is_some_and(|it| it.eq_ignore_ascii_case(role)))
+    };
+    if rows().count() == 1 { rows().next() } else { by_address().or_else(by_role) }
 }
 
 impl Neo4j {
+    /// `host:port` of a server of the config.
+    fn address(&self, name: &str) -> Option<String> {
+        Place::of(&self.id, self.servers.get(name)?).ok().map(|place| place.address())
+    }
+
     /// Asks every server.
     pub fn look(&self) -> BoxFuture<'_, Sight> {
         Box::pin(async move {
@@ -191,28 +266,54 @@ impl Neo4j {
                 (SYSTEM, query("SHOW SERVERS YIELD *")),
                 (SYSTEM, query("SHOW DATABASES YIELD *")),
                 (SYSTEM, query("CALL dbms.cluster.statusCheck([], 1000)")),
+                (SYSTEM, query("CALL dbms.cluster.role($database)").param("database", self.database.as_str())),
             ];
-            let [servers, databases, checks] = self.client.ask(url, queries).await?;
-            Ok(View {
-                servers: self.typed(url, &servers?)?,
-                databases: self.typed(url, &databases?)?,
-                checks: match checks {
-                    Ok(rows) => self.typed(url, &rows)?,
-                    // Who may not ask has not seen that nothing is checked: a leader that cannot replicate would pass for one.
-                    Err(fault) if fault.what.contains(FORBIDDEN) => return Err(fault),
-                    // The procedure came with 5.24; before, SHOW DATABASES has to do.
-                    Err(_) => Vec::new(),
-                },
-            })
+            let [servers, databases, checks, role] = self.client.ask(url, queries).await?;
+            let mut view = View::default();
+            match (servers, databases) {
+                // Somebody who tells neither is asked in vain.
+                (Err(servers), Err(databases)) => {
+                    return Err(if databases.what.contains(SECURITY) { databases } else { servers });
+                }
+                (servers, databases) => {
+                    view.servers = self.told("SHOW SERVERS", url, servers, &mut view.untold)?;
+                    view.databases = self.told("SHOW DATABASES", url, databases, &mut view.untold)?.unwrap_or_default();
+                }
+            }
+            match checks {
+                Ok(rows) => view.checks = self.typed(url, &rows)?,
+                Err(fault) if fault.what.contains(SECURITY) => view.unchecked = Some(fault),
+                // The procedure came with 5.24; before, SHOW DATABASES has to do.
+                Err(_) => {}
+            }
+            // Only 4.x knows it.
+            view.own_role = role.ok().and_then(|rows| rows.first()?.get("role"));
+            Ok(view)
         })
     }
 
+    fn told<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &str,
+        url: &str,
+        rows: Result<Vec<Row>, Fault>,
+        untold: &mut Vec<String>,
+    ) -> Result<Option<Vec<T>>, Fault> {
+        match rows {
+            Ok(rows) => self.typed(url, &rows).map(Some),
+            Err(fault) => {
+                untold.push(format!("{what} is not told: {}", fault.what));
+                Ok(None)
+            }
+        }
+    }
+
     fn typed<T: serde::de::DeserializeOwned>(&self, url: &str, rows: &[Row]) -> Result<Vec<T>, Fault> {
-        let wrong = |error: neo4rs::DeError| {
+        let wrong = |error: serde_json::Error| {
             Fault::permanent(&self.id, format!("{url} answers otherwise than expected: {}", clean(&error.to_string())))
                 .means("this version of Neo4j may be one that Mayday does not know")
         };
-        rows.iter().map(|row| row.to_strict().map_err(wrong)).collect()
+        rows.iter().map(|row| serde_json::from_value(Value::Object(row.0.clone())).map_err(wrong)).collect()
     }
 
     /// The newest write that the server at `url` holds; `None` if there is none that can be read.
@@ -226,8 +327,73 @@ impl Neo4j {
 
 /// The only column of a row, as a moment.
 fn moment(row: &Row) -> Option<At> {
-    if let Ok(at) = row.to::<chrono::DateTime<chrono::FixedOffset>>() {
-        return At::new(at.timestamp(), at.timestamp_subsec_nanos().cast_signed()).ok();
+    row.only()?.as_str()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::estate::SystemSpec;
+    use crate::domain::params::Params;
+
+    fn neo4j() -> Neo4j {
+        let given = json!({
+            "servers": { "n1": "bolt://10.0.0.1:7687", "n2": "neo4j://10.0.0.2" }, "regions": { "n1": "east", "n2": "west" },
+            "username": "neo4j", "password": { "env": "X" }, "database": "neo4j", "heartbeat_query": "RETURN 1",
+        });
+        let params = Params(given.as_object().unwrap().clone().into_iter().collect());
+        let spec = SystemSpec {
+            id: "graph".into(),
+            kind: "neo4j".into(),
+            title: "graph".into(),
+            region: None,
+            class: None,
+            params,
+        };
+        Neo4j::new(&spec).unwrap()
     }
-    row.to::<String>().ok()?.trim().parse().ok()
+
+    fn row(role: &str, writer: Option<bool>, address: &str) -> DatabaseRow {
+        let given = json!({
+            "name": "neo4j", "serverID": format!("id-{address}"), "address": address, "role": role, "writer": writer,
+            "requestedStatus": "online", "currentStatus": "online",
+        });
+        serde_json::from_value(given).unwrap()
+    }
+
+    fn view(databases: Vec<DatabaseRow>) -> View {
+        View { databases, ..View::default() }
+    }
+
+    #[test]
+    fn a_server_that_knows_no_show_servers_is_read_by_what_it_knows() {
+        let unchecked = Some(Fault::permanent("graph", "Neo.ClientError.Security.Forbidden"));
+        let two = || vec![row("primary", Some(false), "10.0.0.1:7687"), row("primary", Some(true), "10.0.0.2:7687")];
+        let old = || vec![row("follower", None, "a:7687"), row("leader", None, "b:7687")];
+        let rows: [(&str, &str, View, bool); 9] = [
+            ("Community", "n1", view(vec![row("primary", Some(true), "localhost:7687")]), true),
+            ("4.4 alone", "n1", view(vec![row("standalone", None, "localhost:7687")]), true),
+            ("not the one that writes", "n1", view(two()), false),
+            ("the one that writes", "n2", view(two()), true),
+            ("4.4, a follower", "n1", View { own_role: Some("FOLLOWER".into()), ..view(old()) }, false),
+            ("4.4, the leader", "n1", View { own_role: Some("LEADER".into()), ..view(old()) }, true),
+            ("4.4, of unknown role", "n1", view(old()), false),
+            ("nobody may ask whether it replicates", "n2", View { unchecked: unchecked.clone(), ..view(two()) }, false),
+            (
+                "one primary needs no check",
+                "n1",
+                View { unchecked, ..view(vec![row("primary", Some(true), "x:1")]) },
+                true,
+            ),
+        ];
+        for (what, name, view, leads) in rows {
+            let refuses = view.unchecked.is_some();
+            let sight = Sight { views: BTreeMap::from([(name.to_owned(), view)]), silent: BTreeMap::new() };
+            assert_eq!(sight.leader(&neo4j(), "neo4j").is_some(), leads, "{what}");
+            assert_eq!(sight.refuses(), refuses, "{what}: who does not tell is not nobody");
+            assert!(!sight.tells_servers() && sight.tells_databases(), "{what}");
+        }
+    }
 }

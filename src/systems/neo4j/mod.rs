@@ -1,11 +1,29 @@
-//! Neo4j clusters over Bolt: every server is asked directly, and a leader is believed when it can replicate and says so itself.
+//! Neo4j over Bolt: every server is asked directly, and a leader is believed when it can replicate and says so itself.
 //!
 //! There is no call that makes a server the leader. Elections are automatic while a majority of a database's primaries lives; when
 //! it does not, the documented disaster procedure is what is left, and its parts are steps here.
 //! <https://neo4j.com/docs/operations-manual/current/clustering/multi-region-deployment/disaster-recovery/>
+//!
+//! What an installation can look like:
+//!
+//! | installation                     | what Mayday does                                                                                 |
+//! |----------------------------------|--------------------------------------------------------------------------------------------------|
+//! | Enterprise cluster, 5.x, 2025.x  | all: probes, survey, recovery points, every step of the disaster procedure                        |
+//! | the same before 5.24             | there is no `dbms.cluster.statusCheck`: whether a leader can replicate is taken from `SHOW DATABASES` |
+//! | cluster of 4.4                   | probes, survey, recovery points, by `dbms.cluster.role`; no `SHOW SERVERS`, so the server steps cannot be done: "no server tells which servers there are" |
+//! | single server, Community         | the same smaller picture: it leads itself; there is nothing to fail over to                       |
+//! | Aura                             | `neo4j+s://`, one server of one region: what its user may not ask is unknown, and told            |
+//! | a user without `SHOW SERVERS`    | a smaller picture; one who may not ask for `statusCheck` of a cluster does not know its leader: unknown |
+//! | `bolt://`, `neo4j://`, each with `+s` and `+ssc` | all six, each to that one server; `ca` for a private authority, `client_certificate`, `server_name` |
+//! | routing policies, `http://`, a password in the URI | refused by `mayday check`, with what to write instead                            |
+//! | a stale password                 | unknown "refused"; tried again after 60 s, 2, 4, 8, 10 min, or when the secret changes: the user is not locked for others |
+//! | SSO, Kerberos, bearer tokens     | not spoken: a native user with a password is needed                                               |
 
+mod bolt;
 mod client;
+mod login;
 mod look;
+mod place;
 mod probes;
 mod steps;
 mod survey;
@@ -22,18 +40,24 @@ use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, Syst
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, RegionOf, Step, Surroundings, System};
+use crate::outbound::stream;
 use client::Client;
+use place::{Place, Security};
 
 const SERVER: Param = Param::required("server", ParamType::Text, "the server's name or id, as SHOW SERVERS has it");
 
 /// The row of the table of kinds.
 pub static KIND: SystemKind = SystemKind {
     name: "neo4j",
-    title: "Neo4j cluster",
+    title: "Neo4j",
     ambient: false,
     ways: &[WayOut::new("servers", To::Members("regions"), "Neo4j")],
     params: &[
-        Param::required("servers", ParamType::Map, "the bolt:// address of every server, by its name"),
+        Param::required(
+            "servers",
+            ParamType::Map,
+            "the bolt:// or neo4j:// URI of every server, by its name; +s or +ssc for TLS",
+        ),
         Param::required("regions", ParamType::Regions, "the region of each server, by its name"),
         Param::default("username", ParamType::Text, "neo4j", "who logs in; the disaster steps need an administrator"),
         Param::required("password", ParamType::Secret, "its password"),
@@ -44,6 +68,11 @@ pub static KIND: SystemKind = SystemKind {
             "MATCH (h:Heartbeat) RETURN max(h.at) AS at",
             "returns the time of the newest write, as a datetime or RFC 3339 text, in its only column",
         ),
+        stream::CA,
+        stream::CLIENT_CERTIFICATE,
+        stream::CLIENT_KEY,
+        stream::SERVER_NAME,
+        stream::CHECK_NAMES,
         Param::default("timeout", ParamType::Span, "3s", "how long one server may take to answer"),
     ],
     probes: &[
@@ -163,12 +192,21 @@ struct Neo4j {
 impl Neo4j {
     fn new(spec: &SystemSpec) -> Result<Self, Fault> {
         let params = &spec.params;
-        let servers = params.map("servers");
-        let wrong =
-            |url: &&String| !["bolt://", "bolt+s://", "bolt+ssc://"].iter().any(|scheme| url.starts_with(scheme));
-        if let Some(url) = servers.values().find(wrong) {
-            return Err(Fault::permanent(spec.id.as_str(), format!("`{url}` does not lead to one server"))
-                .next("write every server with bolt:// or bolt+s://"));
+        let (servers, id) = (params.map("servers"), spec.id.as_str());
+        if servers.is_empty() {
+            return Err(
+                Fault::permanent(id, "no server is listed, so nobody can be asked").next("list them in `servers`")
+            );
+        }
+        let mut trusted = false;
+        for url in servers.values() {
+            trusted |= Place::of(id, url)?.security == Security::Trusted;
+        }
+        if let Some(name) = stream::Terms::needless(params).filter(|_| !trusted) {
+            let what = format!("`{name}` is set, and no server is asked by TLS that checks a certificate");
+            return Err(
+                Fault::permanent(id, what).next("write the servers with bolt+s:// or neo4j+s://, or take it out")
+            );
         }
         Ok(Self {
             id: spec.id.to_string(),

@@ -1,10 +1,10 @@
 //! Looking at the cluster once.
 
 use futures::future::join_all;
-use neo4rs::query;
 use tokio::time::Instant;
 
 use super::Neo4j;
+use super::bolt::query;
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
 use crate::domain::system::FaultClass;
@@ -48,7 +48,14 @@ impl Neo4j {
         let sight = self.look().await;
         let Some(leader) = sight.leader(self, &self.database) else {
             // A server that answers and does not tell may be the one that leads.
-            if sight.refuses() {
+            let untold = sight.views.values().find_map(|view| view.unchecked.as_ref());
+            if let Some(fault) = untold {
+                return Reading::unknown(format!(
+                    "whether anybody leads `{}` is not told: {}",
+                    self.database, fault.what
+                ));
+            }
+            if sight.refuses() || sight.views.values().any(|view| view.databases.is_empty()) {
                 let summary = sight.summary();
                 return Reading::unknown(format!("whether anybody leads `{}` is not told: {summary}", self.database));
             }

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 
 use super::Neo4j;
-use super::look::{DatabaseRow, Sight};
+use super::look::{DatabaseRow, Sight, own_row};
 use crate::domain::health::Status;
 use crate::domain::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
 use crate::domain::system::{Fault, FaultClass};
@@ -23,9 +23,15 @@ impl Neo4j {
         let standby_point = self.standby_point(&sight, leader.as_deref()).await;
         let mut notes = Vec::new();
         if leader.is_none() {
-            notes.push(format!("nobody leads `{}`: it cannot be written to", self.database));
+            notes.push(match sight.refuses() {
+                true => format!("whether anybody leads `{}` is not told", self.database),
+                false => format!("nobody leads `{}`: it cannot be written to", self.database),
+            });
         }
-        if sight.rows(&self.database).is_empty() {
+        let untold =
+            sight.views.values().flat_map(|view| view.untold.iter().chain(view.unchecked.iter().map(|it| &it.what)));
+        notes.extend(untold.take(3).map(|why| clean(why)));
+        if sight.tells_databases() && sight.rows(&self.database).is_empty() {
             notes.push(format!("`{}` has vanished: no living server hosts it", self.database));
         }
         if !sight.silent.is_empty() {
@@ -35,9 +41,12 @@ impl Neo4j {
     }
 
     fn member(&self, name: &str, sight: &Sight, leader: Option<&str>) -> Member {
-        let known = sight.server(name);
-        let row = self.row(name, sight);
-        let standing = known.map_or("not in the cluster".to_owned(), |row| format!("{}, {}", row.state, row.health));
+        let row = sight.views.get(name).and_then(|view| own_row(self, name, view, &self.database));
+        let standing = match sight.known_as(self, name) {
+            Some(row) => format!("{}, {}", row.state, row.health),
+            None if sight.tells_servers() => "not in the cluster".to_owned(),
+            None => "whether it is in a cluster is not told".to_owned(),
+        };
         let (role, status, detail) = match (sight.silent.get(name), row) {
             // One that refuses lives, as far as anybody knows.
             (Some(fault), _) if fault.class == FaultClass::Permanent => {
@@ -54,17 +63,6 @@ impl Neo4j {
         };
         let lag = row.filter(|_| role == Role::Replica && leader.is_some()).and_then(lag);
         Member { name: clean(name), region: self.region(name).cloned(), role, status, lag, detail: clean(&detail) }
-    }
-
-    /// What the server itself says of the watched database.
-    fn row<'a>(&self, name: &str, sight: &'a Sight) -> Option<&'a DatabaseRow> {
-        let id = &sight.server(name)?.server_id;
-        sight
-            .views
-            .get(name)?
-            .databases
-            .iter()
-            .find(|row| row.name == self.database && row.server_id.as_ref() == Some(id))
     }
 
     /// Read from the copies outside the leader's region: transactions are no seconds, so a lag in them says nothing here.
@@ -84,8 +82,7 @@ impl Neo4j {
     }
 }
 
-/// Neo4j counts downwards from zero, and the driver (neo4rs 0.8) reads -16 to -1 as 240 to 255: their byte without its sign.
+/// Neo4j counts downwards from zero.
 fn lag(row: &DatabaseRow) -> Option<Lag> {
-    let behind = |lag: i64| if (240..=255).contains(&lag) { lag - 256 } else { lag };
-    row.replication_lag.map(|lag| Lag::Transactions(behind(lag).unsigned_abs()))
+    row.replication_lag.map(|lag| Lag::Transactions(lag.unsigned_abs()))
 }

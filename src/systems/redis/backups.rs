@@ -1,14 +1,14 @@
 //! Persistence: when each server last wrote its data to disk.
 //!
-//! `rdb_last_save_time` is set when a server starts, too: it means something only where saving is on
-//! (<https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/>).
-
-use std::collections::BTreeMap;
+//! `rdb_last_save_time` is set when a server starts, too: it means something only where something was saved since
+//! (<https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/>, `initServer` in Redis 7.0's `server.c`). Redis before
+//! 7 does not count its saves; then a time that is that of the start tells nothing.
 
 use futures::future::join_all;
 
 use super::Redis;
 use super::client::{Peer, fields, text};
+use super::node::lines;
 use crate::domain::backup::{BackupCopy, BackupLook, BackupSpec, CopyState, copy};
 use crate::domain::kinds::BackupKind;
 use crate::domain::system::{Fault, Guard};
@@ -22,7 +22,7 @@ impl Redis {
         if spec.kind != KINDS[0].name {
             return Err(Fault::permanent(&self.id, format!("there is no backup kind `{}`", spec.kind)));
         }
-        let addresses: Vec<&String> = self.servers_named().collect();
+        let addresses: Vec<&String> = self.servers_named().into_iter().collect();
         if addresses.is_empty() {
             return Err(Fault::permanent(&self.id, "no server is named, so nobody can be asked what is on disk")
                 .next("list them in `nodes` and `regions`"));
@@ -58,8 +58,8 @@ impl Redis {
     /// The newest thing that a server has on disk.
     async fn saved(&self, address: &str) -> Result<Saved, Fault> {
         let mut link = self.client.connect(Peer::Server, address).await?;
-        let info = text(&link.ask(&["INFO", "persistence"]).await?).unwrap_or_default();
-        // Managed servers forbid CONFIG; they save.
+        let info = text(&link.ask(&["INFO"]).await?).unwrap_or_default();
+        // Where CONFIG is denied or renamed, only what was saved since the start tells that anything is.
         let rules = match link.ask(&["CONFIG", "GET", "save"]).await {
             Ok(answer) => fields(&answer).get("save").cloned(),
             Err(_) => None,
@@ -78,17 +78,29 @@ enum Saved {
     Untold,
 }
 
+/// A save that ended so soon after the start is taken for the start itself: both are told in whole seconds.
+const AT_THE_START: i64 = 2;
+
 fn newest(info: &str, rules: Option<&str>, name: &str, now: At) -> Saved {
-    let lines: BTreeMap<&str, &str> = info.lines().filter_map(|line| line.trim_end().split_once(':')).collect();
+    let lines = lines(info);
     let is = |key: &str, value: &str| lines.get(key) == Some(&value);
+    let number = |key: &str| lines.get(key).and_then(|text| text.parse::<i64>().ok());
     if is("aof_enabled", "1") && is("aof_last_write_status", "ok") {
-        return Saved::Copy(copy(now, CopyState::Good, &format!("{name}, append-only file"), None));
+        // One that was just turned on holds nothing until it was written for the first time.
+        return match is("aof_current_size", "0") {
+            true => Saved::Untold,
+            false => Saved::Copy(copy(now, CopyState::Good, &format!("{name}, append-only file"), None)),
+        };
     }
+    let saved = number("rdb_last_save_time").filter(|at| match number("rdb_saves") {
+        Some(saves) => saves > 0,
+        None => number("uptime_in_seconds").is_some_and(|up| (at - (now.as_second() - up)).abs() > AT_THE_START),
+    });
+    // What a full copy to a replica left on disk is no plan to save.
     if rules.is_some_and(|rules| rules.trim().is_empty()) {
         return Saved::Nothing;
     }
-    let saved = lines.get("rdb_last_save_time").filter(|_| !is("rdb_saves", "0"));
-    let Some(at) = saved.and_then(|at| At::from_second(at.parse().ok()?).ok()) else { return Saved::Untold };
+    let Some(at) = saved.and_then(|at| At::from_second(at).ok()) else { return Saved::Untold };
     let state = if is("rdb_last_bgsave_status", "ok") { CopyState::Good } else { CopyState::Failed };
     Saved::Copy(copy(at, state, &format!("{name}, snapshot"), None))
 }
@@ -97,8 +109,8 @@ fn newest(info: &str, rules: Option<&str>, name: &str, now: At) -> Saved {
 mod tests {
     use super::*;
 
-    const INFO: &str =
-        "# Persistence\r\nloading:0\r\nrdb_last_save_time:1795428000\r\nrdb_last_bgsave_status:ok\r\naof_enabled:0\r\n";
+    const INFO: &str = "# Persistence\r\nloading:0\r\nrdb_last_save_time:1795428000\r\nrdb_last_bgsave_status:ok\r\nrdb_saves:3\r\n\
+        aof_enabled:0\r\n";
 
     fn of(info: &str, rules: Option<&str>) -> Option<(CopyState, i64)> {
         match newest(info, rules, "redis-1", At::UNIX_EPOCH) {
@@ -109,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_server_that_does_not_say_is_not_one_that_saves_or_does_not() {
-        let never = INFO.replace("aof_enabled:0", "aof_enabled:0\r\nrdb_saves:0");
+        let never = INFO.replace("rdb_saves:3", "rdb_saves:0");
         let broken = INFO.replace("rdb_last_save_time:1795428000\r\n", "");
         let stuck = INFO.replace("aof_enabled:0", "aof_enabled:1").replace("1795428000", "x");
         for (what, info) in
@@ -118,6 +130,30 @@ mod tests {
             assert_eq!(newest(info, Some("3600 1"), "redis-1", At::UNIX_EPOCH), Saved::Untold, "{what}");
         }
         assert_eq!(newest(INFO, Some(""), "redis-1", At::UNIX_EPOCH), Saved::Nothing);
+    }
+
+    #[test]
+    fn the_time_of_a_start_is_no_save() {
+        let uncounted = |up: &str| INFO.replace("rdb_saves:3", up);
+        let now = At::from_second(1_795_428_100).unwrap();
+        let rows = [
+            ("it started then", uncounted("uptime_in_seconds:100"), false),
+            ("a second off", uncounted("uptime_in_seconds:101"), false),
+            ("it saved later", uncounted("uptime_in_seconds:5000"), true),
+            ("when it started is not told", uncounted("x:1"), false),
+            ("it counts none", INFO.replace("rdb_saves:3", "rdb_saves:0"), false),
+            ("it counts three", INFO.to_owned(), true),
+        ];
+        for (what, info, is_copy) in rows {
+            // CONFIG is denied, so whether saving is on is not told either.
+            assert_eq!(matches!(newest(&info, None, "redis-1", now), Saved::Copy(_)), is_copy, "{what}");
+        }
+    }
+
+    #[test]
+    fn an_append_only_file_that_was_never_written_is_no_copy() {
+        let on = "aof_enabled:1\r\naof_last_write_status:ok\r\naof_current_size:0\r\n";
+        assert_eq!(newest(on, None, "redis-1", At::UNIX_EPOCH), Saved::Untold);
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::future::join_all;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Redis;
-use super::client::{Link, Peer, fields, items, text};
-use crate::domain::system::{Fault, FaultClass};
+use super::client::{Link, Peer, fields, is_refusal, items, text};
+use crate::domain::system::Fault;
 use crate::domain::text::clean;
 
 /// A replica as a Sentinel knows it.
@@ -28,8 +28,14 @@ pub struct Replica {
 #[derive(Clone, Debug)]
 pub struct View {
     pub sentinel: String,
+    /// Its own run id; empty where it does not say: the same one twice counts once.
+    pub id: String,
+    /// How many other Sentinels it counts, those that are gone included.
+    pub others: usize,
     /// Whom clients that ask it are sent to.
     pub master: String,
+    /// The run id of that server; empty where the Sentinel has not learnt it.
+    pub master_run_id: String,
     pub epoch: u64,
     /// It cannot reach the master (`s_down`).
     pub master_down: bool,
@@ -46,6 +52,7 @@ pub struct View {
 /// What all Sentinels say.
 #[derive(Debug)]
 pub struct Sight {
+    /// How many Sentinels there are: all of the config, or more where they know of more.
     pub asked: usize,
     pub views: Vec<View>,
     /// Who did not answer, and why.
@@ -99,16 +106,19 @@ impl Sight {
 
     /// Whether a Sentinel could not be heard because it refused: it lives, and what it knows is not told.
     pub fn refuses(&self) -> bool {
-        self.silent.iter().any(|(_, fault)| fault.class == FaultClass::Permanent)
+        self.silent.iter().any(|(_, fault)| is_refusal(fault))
     }
 
     /// Everything that any Sentinel knows as a server, and what the config names.
     pub fn addresses(&self, redis: &Redis) -> BTreeSet<String> {
-        let known = self
-            .views
+        self.told().chain(redis.servers_named()).cloned().collect()
+    }
+
+    /// Every server that any Sentinel knows.
+    pub fn told(&self) -> impl Iterator<Item = &String> {
+        self.views
             .iter()
-            .flat_map(|view| std::iter::once(&view.master).chain(view.replicas.iter().map(|replica| &replica.address)));
-        known.chain(redis.servers_named()).cloned().collect()
+            .flat_map(|view| std::iter::once(&view.master).chain(view.replicas.iter().map(|replica| &replica.address)))
     }
 
     /// What to do about those that do not answer: as the first says that knows.
@@ -119,6 +129,9 @@ impl Sight {
 
     /// `2 of 3 Sentinels answer; 10.0.0.1:26379 did not let us in within 2 s`
     pub fn summary(&self) -> String {
+        if self.asked == 0 {
+            return "there are no Sentinels".into();
+        }
         let mut words = format!("{} of {} Sentinels answer", self.views.len(), self.asked);
         for (_, fault) in &self.silent {
             words += &format!("; {}", fault.what);
@@ -128,6 +141,29 @@ impl Sight {
 }
 
 impl View {
+    /// Every server that this Sentinel knows, with its run id.
+    pub fn told(&self) -> impl Iterator<Item = (String, String)> {
+        let replicas = self.replicas.iter().map(|replica| (replica.address.clone(), replica.run_id.clone()));
+        std::iter::once((self.master.clone(), self.master_run_id.clone())).chain(replicas)
+    }
+
+    /// Calls every server as `name` does. A Sentinel remembers a server by each address that it ever had: of two that are one, the one
+    /// that it reaches counts, and the master is none of its own replicas.
+    pub fn call(&mut self, name: impl Fn(&str) -> String) {
+        self.master = name(&self.master);
+        let mut known: Vec<Replica> = Vec::new();
+        for mut replica in std::mem::take(&mut self.replicas) {
+            replica.address = name(&replica.address);
+            match known.iter_mut().find(|other| other.address == replica.address) {
+                Some(other) if other.down => *other = replica,
+                Some(_) => {}
+                None if replica.address == self.master && replica.run_id == self.master_run_id => {}
+                None => known.push(replica),
+            }
+        }
+        self.replicas = known;
+    }
+
     /// Whom this Sentinel would promote: not down, not of priority 0, its link not down for longer than ten times down-after
     /// (plus the time the master has been down); the lowest priority, then the largest offset, then the smallest run id.
     /// `sentinelSelectSlave` in Redis 7.0's `sentinel.c`.
@@ -151,16 +187,20 @@ impl Redis {
     /// The same, for one that has not much time: who has not answered by then is silent.
     pub fn look_within(&self, patience: Duration) -> BoxFuture<'_, Sight> {
         Box::pin(async move {
+            let begun = Instant::now();
             let view = async |sentinel: &String| self.within(patience, sentinel, self.view(sentinel)).await;
             let answers = join_all(self.sentinels.iter().map(view)).await;
-            let (mut views, mut silent) = (Vec::new(), Vec::new());
+            let (mut views, mut silent, mut twins) = (Vec::<View>::new(), Vec::new(), 0);
             for (sentinel, answer) in self.sentinels.iter().zip(answers) {
                 match answer {
+                    Ok(view) if !view.id.is_empty() && views.iter().any(|other| other.id == view.id) => twins += 1,
                     Ok(view) => views.push(view),
                     Err(fault) => silent.push((sentinel.clone(), fault)),
                 }
             }
-            Sight { asked: self.sentinels.len(), views, silent }
+            self.recognise(&mut views, patience.saturating_sub(begun.elapsed())).await;
+            let known = views.iter().map(|view| view.others + 1).max().unwrap_or_default();
+            Sight { asked: known.max(self.sentinels.len() - twins), views, silent }
         })
     }
 
@@ -172,14 +212,26 @@ impl Redis {
             let entry = fields(&link.ask(&["SENTINEL", "MASTER", name]).await?);
             let serving = link.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).await?;
             let replicas = link.ask(&["SENTINEL", "REPLICAS", name]).await?;
-            let number = |key: &str| entry.get(key).and_then(|text| text.parse().ok()).unwrap_or_default();
+            // From 6.2 on; without it, only addresses tell Sentinels apart.
+            let id = link.ask(&["SENTINEL", "MYID"]).await.ok().and_then(|id| text(&id)).unwrap_or_default();
+            let number = |key: &str| -> u64 { entry.get(key).and_then(|text| text.parse().ok()).unwrap_or_default() };
             let flags = entry.get("flags").cloned().unwrap_or_default();
             let [host, port] = items(&serving) else {
                 return Err(Fault::permanent(&self.id, format!("{address} names no master for `{}`", clean(name))));
             };
+            let master = join(text(host), text(port));
+            let replicas: Vec<Replica> = items(&replicas).iter().map(replica).collect();
+            // While a failover runs clients are sent to the replica that was promoted already.
+            let is_entry = join(entry.get("ip").cloned(), entry.get("port").cloned()) == master;
+            let promoted =
+                replicas.iter().find(|replica| replica.address == master).map(|replica| replica.run_id.clone());
+            let master_run_id = if is_entry { entry.get("runid").cloned() } else { promoted };
             Ok(View {
                 sentinel: address.to_owned(),
-                master: join(text(host), text(port)),
+                id,
+                others: usize::try_from(number("num-other-sentinels")).unwrap_or_default(),
+                master,
+                master_run_id: master_run_id.unwrap_or_default(),
                 epoch: number("config-epoch"),
                 master_down: has(&flags, "s_down") || has(&flags, "o_down"),
                 master_down_for: Duration::from_millis(number("s-down-time")),
@@ -187,7 +239,7 @@ impl Redis {
                 down_after: Duration::from_millis(number("down-after-milliseconds")),
                 master_for: Duration::from_millis(number("role-reported-time")),
                 authorizes: self.authorizes(&mut link).await?,
-                replicas: items(&replicas).iter().map(replica).collect(),
+                replicas,
             })
         })
     }

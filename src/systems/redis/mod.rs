@@ -1,19 +1,42 @@
-//! Redis with Sentinels: every Sentinel is asked, and only what a majority of them says is believed.
+//! Redis and Valkey, with Sentinels or with replication alone: every Sentinel is asked, and only what a majority of them says is believed;
+//! without Sentinels every server is asked, and only one that is alone in calling itself the master is believed.
 //!
 //! A connection lives for one look: a Sentinel or a server that went away and came back is never spoken to over a stale one, and
 //! no client library reconnects and repeats a command behind our back.
+//!
+//! What an installation can look like (after <https://redis.io/docs/latest/operate/oss_and_stack/management/>):
+//!
+//! | installation                                  | what Mayday does                                                                        |
+//! |-----------------------------------------------|-----------------------------------------------------------------------------------------|
+//! | a master, replicas, three or more Sentinels   | all: probes, survey, `redis.steer`, `redis.failover`, `redis.fence`, `redis.promote`    |
+//! | a master and replicas, no Sentinels           | `sentinels` is left out: `redis.fence` and `redis.promote` (which points the other replicas there); `redis.failover` and `redis.steer` are refused: "there are no Sentinels" |
+//! | a single server                               | probes, survey, snapshots; no step has anywhere to go                                   |
+//! | Valkey 7.2 and later, Redis 5 to 8            | the same                                                                                |
+//! | names in the config, addresses at Sentinels   | one server is one server by its `run_id`; else by what its name resolves to; one that is in no `nodes` keeps steps from being ready: "belongs to no region" |
+//! | ACL users, `default off`; their own on Sentinels | `username`, `password`, `sentinel_username`, `sentinel_password`; a lacking permission is named by `mayday ready`, what it forbids to read is unknown |
+//! | TLS, with a private authority, a client certificate, other names | `tls`, `ca`, `client_certificate`, `client_key`, `server_name`, `check_names`; `sentinel_tls` where Sentinels differ |
+//! | `CONFIG` renamed or denied                    | what it would tell is unknown (snapshots, steering, fences); nothing is guessed         |
+//! | `CLIENT PAUSE … WRITE` denied, or before 6.2  | a planned failover goes on the Sentinels' own handover alone, and the gate says what may be lost |
+//! | Redis Cluster                                 | `kind = "redis-cluster"`, see [`cluster`]                                               |
+//! | ElastiCache, MemoryDB                         | read as servers without Sentinels; its steps are refused: "is Amazon's: it takes no REPLICAOF and no CONFIG" |
+//! | Unix sockets, several databases               | a socket is refused by `mayday check` ("is not host:port"); database 0 holds the heartbeat |
 
 mod access;
 mod backups;
 mod client;
+pub mod cluster;
+mod identity;
 mod look;
+mod managed;
 mod node;
+mod params;
 mod probes;
 mod steps;
 mod survey;
+mod writes;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
@@ -21,102 +44,16 @@ use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::ids::RegionId;
-use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, To, Undo, WayOut};
+use crate::domain::kinds::SystemKind;
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
+use crate::domain::time::At;
 use client::Client;
+use identity::Identities;
 
-const REGION: Param = Param::required("region", ParamType::Region, "where the master has to be");
-const SERVING: Param =
-    Param::optional("region", ParamType::Region, "where the master has to be; anywhere when it is left out");
-
-/// The row of the table of kinds.
-pub static KIND: SystemKind = SystemKind {
-    name: "redis",
-    title: "Redis with Sentinels",
-    ambient: false,
-    ways: &[WayOut::new("nodes", To::Members("regions"), "Redis and its Sentinels")],
-    params: &[
-        Param::required("master_name", ParamType::Text, "what the Sentinels call the master"),
-        Param::required("sentinels", ParamType::Addresses, "every Sentinel, as host:port"),
-        Param::required(
-            "regions",
-            ParamType::Regions,
-            "the region of each server and Sentinel, by its address or its name in `nodes`",
-        ),
-        Param::optional(
-            "nodes",
-            ParamType::Map,
-            "names for the addresses of servers and Sentinels, and servers that no Sentinel knows yet",
-        ),
-        Param::optional("username", ParamType::Text, "the ACL user on the servers"),
-        Param::optional("password", ParamType::Secret, "its password"),
-        Param::optional("sentinel_password", ParamType::Secret, "the password of the Sentinels"),
-        Param::optional("heartbeat_key", ParamType::Text, "a key that the application keeps writing the time to"),
-        Param::default("timeout", ParamType::Span, "2s", "how long one server may take to answer"),
-    ],
-    probes: &[
-        ProbeKind { name: "redis.sentinels", title: "Sentinels: quorum and agreement", params: &[] },
-        ProbeKind { name: "redis.master", title: "The agreed master says that it is one", params: &[] },
-        ProbeKind {
-            name: "redis.ping",
-            title: "Servers answer PING",
-            params: &[Param::optional(
-                "node",
-                ParamType::Text,
-                "one server by address or name; all of the probe's region when it is left out",
-            )],
-        },
-    ],
-    steps: &[
-        StepKind {
-            name: "redis.failover",
-            title: "Have the Sentinels make another region's replica the master",
-            role: StepRole::Promotes,
-            // A second failover is no undo: it has no target either, and the writes that were lost stay lost.
-            undo: Undo::PointOfNoReturn,
-            instead: "once the old region's replicas are in sync, run redis.failover towards it: the same guards apply",
-            params: &[REGION],
-        },
-        StepKind {
-            name: "redis.promote",
-            title: "Make a replica the master by hand, without Sentinels",
-            role: StepRole::Promotes,
-            undo: Undo::PointOfNoReturn,
-            instead: "make the old master a replica of this one when it returns; what it alone holds is lost then",
-            params: &[
-                REGION,
-                Param::optional("node", ParamType::Text, "which replica, by address or name; the newest when left out"),
-            ],
-        },
-        StepKind {
-            name: "redis.steer",
-            title: "Set replica-priority so that a failover can only go to one region",
-            role: StepRole::Changes,
-            undo: Undo::Revert,
-            instead: "",
-            params: &[REGION],
-        },
-        StepKind {
-            name: "redis.recovery-point",
-            title: "Read the newest heartbeat on the current master",
-            role: StepRole::Measures,
-            undo: Undo::Nothing,
-            instead: "",
-            params: &[SERVING],
-        },
-        StepKind {
-            name: "redis.writable",
-            title: "Write and read a canary key on the agreed master",
-            role: StepRole::Checks,
-            undo: Undo::Nothing,
-            instead: "",
-            params: &[SERVING],
-        },
-    ],
-    backups: backups::KINDS,
-};
+pub use cluster::ClusterFactory;
+pub use params::KIND;
 
 /// Connects to Redis.
 pub struct RedisFactory;
@@ -131,7 +68,7 @@ impl Factory for RedisFactory {
     }
 }
 
-/// One deployment: a master, its replicas and their Sentinels.
+/// One deployment: a master, its replicas and, unless there are none, their Sentinels.
 struct Redis {
     id: String,
     master_name: String,
@@ -142,29 +79,71 @@ struct Redis {
     nodes: BTreeMap<String, String>,
     heartbeat_key: Option<String>,
     client: Client,
+    identities: Identities,
+    /// What this engine promoted by hand, and when.
+    promoted: Mutex<BTreeMap<String, At>>,
 }
 
 impl Redis {
     fn new(spec: &SystemSpec) -> Result<Self, Fault> {
-        let params = &spec.params;
-        let sentinels = params.list("sentinels");
-        if sentinels.is_empty() {
-            return Err(Fault::permanent(spec.id.as_str(), "no Sentinel is listed").next("list all in `sentinels`"));
+        let (params, id) = (&spec.params, spec.id.as_str());
+        let (sentinels, nodes) = (params.list("sentinels"), params.map("nodes"));
+        let regions: BTreeMap<String, RegionId> =
+            params.map("regions").into_iter().map(|(key, region)| (key, region.into())).collect();
+        let wrong = nodes.iter().find(|(_, address)| client::split(address).is_none());
+        if let Some((name, address)) = wrong {
+            let what = format!("`{address}`, the address of `{name}` in `nodes`, is not host:port");
+            return Err(Fault::permanent(id, what).next("write it like 10.0.0.5:6379 or [2001:db8::5]:6379"));
         }
-        Ok(Self {
-            id: spec.id.to_string(),
-            master_name: params.text("master_name")?.to_owned(),
+        let master_name = match params.opt_text("master_name") {
+            Some(name) => name.to_owned(),
+            None if sentinels.is_empty() => String::new(),
+            None => {
+                return Err(Fault::permanent(id, "the Sentinels cannot be asked about a master without its name")
+                    .next("set `master_name` to what `sentinel monitor` calls it"));
+            }
+        };
+        let redis = Self {
+            id: id.to_owned(),
+            master_name,
             sentinels,
-            regions: params.map("regions").into_iter().map(|(key, region)| (key, region.into())).collect(),
-            nodes: params.map("nodes"),
+            regions,
+            nodes,
             heartbeat_key: params.opt_text("heartbeat_key").map(str::to_owned),
             client: Client::new(spec)?,
-        })
+            identities: Identities::default(),
+            promoted: Mutex::default(),
+        };
+        if redis.sentinels.is_empty() && redis.servers_named().is_empty() {
+            return Err(Fault::permanent(id, "neither Sentinels nor servers are listed, so nobody can be asked")
+                .next("list the Sentinels in `sentinels`, or the servers in `nodes` and `regions`"));
+        }
+        managed::refuse_sentinels(&redis)?;
+        Ok(redis)
     }
 
     /// The servers that the config names, by their addresses; it names Sentinels beside them.
-    fn servers_named(&self) -> impl Iterator<Item = &String> {
-        self.nodes.values().filter(|address| !self.sentinels.contains(address))
+    fn servers_named(&self) -> BTreeSet<&String> {
+        let by_address =
+            self.regions.keys().filter(|key| !self.nodes.contains_key(*key) && client::split(key).is_some());
+        self.nodes.values().chain(by_address).filter(|address| !self.sentinels.contains(address)).collect()
+    }
+
+    fn promoted_now(&self, address: &str) {
+        self.promoted.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned(), At::now());
+    }
+
+    fn promoted_when(&self, address: &str) -> Option<At> {
+        self.promoted.lock().unwrap_or_else(PoisonError::into_inner).get(address).copied()
+    }
+
+    fn is_named(&self, address: &str) -> bool {
+        self.servers_named().into_iter().any(|own| own == address)
+    }
+
+    /// Whether a region is known for whatever is at `address`. What belongs nowhere is neither steered nor counted as another region's.
+    fn is_elsewhere(&self, address: &str, region: &RegionId) -> bool {
+        self.region(address).is_some_and(|own| own != region)
     }
 
     /// The name of the server or Sentinel at `address`, or the address.
@@ -202,6 +181,11 @@ struct Connected(Arc<Redis>);
 impl System for Connected {
     async fn probe(&self, spec: &ProbeSpec) -> Reading {
         self.0.probe(spec).await
+    }
+    fn refuses(&self, spec: &ProbeSpec) -> Option<Fault> {
+        let asks_nobody = spec.kind == "redis.sentinels" && self.0.sentinels.is_empty();
+        let fault = || Fault::permanent(self.0.id.as_str(), "there are no Sentinels to ask");
+        asks_nobody.then(|| fault().next("take the probe out, or list the Sentinels in `sentinels`"))
     }
     async fn survey(&self) -> Result<Survey, Fault> {
         self.0.survey().await

@@ -1,6 +1,6 @@
 //! What one server says of itself: its role, its link, its replicas, and how new its data is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -8,8 +8,9 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::Redis;
-use super::client::{Link, Peer, fields, text};
+use super::client::{Link, Peer, Refusal, fields, text};
 use super::look::join;
+use super::writes::{self, Writes};
 use crate::domain::recovery::{Lag, RecoveryPoint};
 use crate::domain::system::Fault;
 use crate::domain::text::clean;
@@ -44,6 +45,14 @@ pub struct Server {
     pub followers: BTreeMap<String, Follower>,
     /// What the application last wrote here.
     pub heartbeat: Option<At>,
+    /// Why the heartbeat could not be read, although somebody answers: what is not told of it says nothing of the server.
+    pub heartbeat_untold: Option<String>,
+    /// Which process it is; empty where it does not say.
+    pub run_id: String,
+    /// Which history of writes it holds: that of its master.
+    pub history: String,
+    /// What it would do with a write.
+    pub writes: Writes,
     /// How long a dead link can go unnoticed.
     pub repl_timeout: u64,
     pub took: Duration,
@@ -69,7 +78,26 @@ impl Redis {
             let answer = self.within(patience, &address, self.server(&address)).await;
             (address, answer)
         };
-        join_all(addresses.into_iter().map(ask)).await.into_iter().collect()
+        let mut found: BTreeMap<_, _> = join_all(addresses.into_iter().map(ask)).await.into_iter().collect();
+        self.drop_twins(&mut found);
+        found
+    }
+
+    /// One process that was reached by two addresses is one server: by the address of the config, if that is one of them.
+    fn drop_twins(&self, found: &mut BTreeMap<String, Result<Server, Fault>>) {
+        let mut order: Vec<(bool, String, String)> = found
+            .iter()
+            .filter_map(|(address, answer)| Some((address, answer.as_ref().ok()?)))
+            .filter(|(_, server)| !server.run_id.is_empty())
+            .map(|(address, server)| (!self.is_named(address), address.clone(), server.run_id.clone()))
+            .collect();
+        order.sort();
+        let mut seen = BTreeSet::new();
+        for (_, address, run_id) in order {
+            if !seen.insert(run_id) {
+                found.remove(&address);
+            }
+        }
     }
 
     /// Those that say that they are masters.
@@ -81,35 +109,54 @@ impl Redis {
         Box::pin(async move {
             let mut link = self.client.connect(Peer::Server, address).await?;
             let asked = Instant::now();
-            let info = text(&link.ask(&["INFO", "replication"]).await?).unwrap_or_default();
+            let info = text(&link.ask(&["INFO"]).await?).unwrap_or_default();
             let took = asked.elapsed();
-            let lines: BTreeMap<&str, &str> = info.lines().filter_map(|line| line.trim_end().split_once(':')).collect();
+            let lines = lines(&info);
             let number = |key: &str| lines.get(key).and_then(|text| text.parse::<u64>().ok());
+            let said = |key: &str| lines.get(key).map(|text| clean(text)).unwrap_or_default();
             let Some(role) = lines.get("role") else {
                 return Err(Fault::transient(&self.id, format!("{address} does not say what role it plays")));
             };
-            let host = |key: &str| lines.get(key).map(|text| (*text).to_owned());
-            let heartbeat = match &self.heartbeat_key {
+            let master = *role == "master";
+            let (heartbeat, heartbeat_untold) = match &self.heartbeat_key {
                 Some(key) => heartbeat(&mut link, key).await?,
-                None => None,
+                None => (None, None),
             };
+            let follows = match lines.contains_key("master_host") {
+                true => Some(self.found_as(&join(Some(said("master_host")), Some(said("master_port")))).await),
+                false => None,
+            };
+            let mut followers = BTreeMap::new();
+            for (raw, follower) in lines.iter().filter_map(|(key, value)| follower(key, value)) {
+                followers.insert(self.found_as(&raw).await, follower);
+            }
+            self.met(address, &said("run_id"));
             Ok(Server {
                 address: address.to_owned(),
-                master: *role == "master",
-                follows: lines.contains_key("master_host").then(|| join(host("master_host"), host("master_port"))),
+                master,
+                follows,
                 link_up: lines.get("master_link_status") == Some(&"up"),
                 link_down_secs: number("master_link_down_since_seconds"),
                 last_io_secs: number("master_last_io_seconds_ago"),
                 priority: number("slave_priority"),
                 offset: number("slave_repl_offset").or_else(|| number("master_repl_offset")),
-                followers: lines.iter().filter_map(|(key, value)| follower(key, value)).collect(),
+                followers,
                 heartbeat,
+                heartbeat_untold,
+                run_id: said("run_id"),
+                history: said("master_replid"),
+                writes: if master { writes::tried(&mut link, writes::NOTHING, &lines).await } else { Writes::Follows },
                 repl_timeout: repl_timeout(&mut link).await,
                 took,
                 now: At::now(),
             })
         })
     }
+}
+
+/// The lines of INFO, by their keys.
+pub fn lines(info: &str) -> BTreeMap<&str, &str> {
+    info.lines().filter_map(|line| line.trim_end().split_once(':')).collect()
 }
 
 /// For people: that a master is not the only one.
@@ -127,9 +174,14 @@ fn follower(key: &str, value: &str) -> Option<(String, Follower)> {
     Some((join(own("ip"), own("port")), Follower { offset: parts.get("offset")?.parse().ok()?, lag }))
 }
 
-/// The moment under `key`: RFC 3339, or seconds or milliseconds since 1970. `None` if there is none that can be read.
-async fn heartbeat(link: &mut Link, key: &str) -> Result<Option<At>, Fault> {
-    Ok(text(&link.ask(&["GET", key]).await?).and_then(|value| moment(&value)))
+/// The moment under `key`: RFC 3339, or seconds or milliseconds since 1970; `None` if there is none that can be read. Beside it why the
+/// server did not tell it, if it answered so: the user may not read the key, the data are still loaded, a replica serves nothing stale.
+async fn heartbeat(link: &mut Link, key: &str) -> Result<(Option<At>, Option<String>), Fault> {
+    match link.tell(&["GET", key]).await {
+        Ok(value) => Ok((text(&value).and_then(|value| moment(&value)), None)),
+        Err(Refusal { code: Some(_), fault }) => Ok((None, Some(fault.what))),
+        Err(refusal) => Err(refusal.fault),
+    }
 }
 
 /// A moment as applications write it.
@@ -213,6 +265,10 @@ mod tests {
             offset,
             followers: BTreeMap::new(),
             heartbeat: None,
+            heartbeat_untold: None,
+            run_id: String::new(),
+            history: String::new(),
+            writes: Writes::Follows,
             repl_timeout: REPL_TIMEOUT,
             took: Duration::ZERO,
             now: At::UNIX_EPOCH,

@@ -1,15 +1,17 @@
 //! Looking at the deployment once.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Redis;
-use super::client::Peer;
+use super::client::{Peer, is_refusal};
 use super::look::Sight;
-use super::node::two_writers;
+use super::node::{Server, two_writers};
+use super::writes::Writes;
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
 use crate::domain::params::Params;
-use crate::domain::system::{Fault, FaultClass};
+use crate::domain::system::Fault;
 
 impl Redis {
     pub async fn probe(&self, spec: &ProbeSpec) -> Reading {
@@ -27,33 +29,86 @@ impl Redis {
     async fn probe_master(&self, patience: Duration) -> Reading {
         let sight = self.look_within(patience).await;
         let agreed = sight.agreed();
-        let Some(master) = agreed.or(sight.newest().map(|view| view.master.as_str())) else {
-            if sight.refuses() {
-                return Reading::unknown(format!("who the master is, is not told: {}", sight.summary()));
-            }
-            return Reading::down(format!("nobody says who the master is: {}", sight.summary()));
-        };
-        let place = self.placed(master);
+        let named = agreed.or(sight.newest().map(|view| view.master.as_str()));
+        if named.is_none() && sight.refuses() {
+            return Reading::unknown(format!("who the master is, is not told: {}", sight.summary()));
+        }
         let mut servers = self.servers_within(patience, sight.addresses(self)).await;
-        let answer = servers.remove(master).unwrap_or_else(|| Err(Fault::transient(&self.id, "was not asked")));
+        let Some(master) = named else { return self.unwatched(&sight, &servers) };
+        let place = self.placed(master);
+        // One that is known by another address meanwhile is found under that at the next look.
+        let unasked =
+            || Err(Fault::permanent(&self.id, format!("{place} was not asked: it is known by another address now")));
+        let answer = servers.remove(master).unwrap_or_else(unasked);
         let others = self.masters(servers.values());
         match answer {
             Err(fault) if others.is_empty() => silence(&fault),
+            // Who refuses lives, and may well be the master that the Sentinels say it is.
+            Err(fault) if is_refusal(&fault) => {
+                let others = others.join(" and ");
+                Reading::unknown(format!(
+                    "refused: {}; whether it takes writes is not known, and {others} says that it does",
+                    fault.what
+                ))
+            }
             Err(fault) => Reading::down(format!("{}; {} takes writes", fault.what, others.join(" and "))),
             Ok(server) if server.master && !others.is_empty() => {
                 Reading::degraded(two_writers(&place, &others)).took(server.took)
             }
             Ok(server) if !server.master => Reading::down(format!("{place} is only a replica")).took(server.took),
-            Ok(server) if agreed.is_none() => {
-                Reading::degraded(format!("{place}, but no majority says so: {}", sight.summary())).took(server.took)
-            }
-            Ok(server) if server.followers.is_empty() => {
-                Reading::degraded(format!("{place}, without any replica")).took(server.took)
-            }
             Ok(server) => {
                 let epoch = sight.newest().map_or(0, |view| view.epoch);
-                Reading::healthy(format!("{place}, {} replicas, epoch {epoch}", server.followers.len()))
-                    .took(server.took)
+                let sure = agreed.is_some().then(|| format!("epoch {epoch}"));
+                self.serves(&place, &server, sure.ok_or(format!("but no majority says so: {}", sight.summary())))
+            }
+        }
+    }
+
+    /// A master that says so, by whether it takes writes and has replicas. `sure` holds who else says so, or why nobody does.
+    fn serves(&self, place: &str, server: &Server, sure: Result<String, String>) -> Reading {
+        let reading = match (&server.writes, sure) {
+            (Writes::Refuses(_) | Writes::Fenced(_), _) => {
+                Reading::down(format!("{place} {}", server.writes.against().unwrap_or_default()))
+            }
+            (_, Err(why)) => Reading::degraded(format!("{place}, {why}")),
+            (Writes::Doubtful(_), _) => {
+                Reading::degraded(format!("{place} {}", server.writes.against().unwrap_or_default()))
+            }
+            _ if server.followers.is_empty() => Reading::degraded(format!("{place}, without any replica")),
+            (writes, Ok(sure)) => {
+                let untried = match writes {
+                    Writes::Untried(why) => format!("; a write was not tried: {why}"),
+                    _ => String::new(),
+                };
+                Reading::healthy(format!("{place}, {} replicas, {sure}{untried}", server.followers.len()))
+            }
+        };
+        reading.took(server.took)
+    }
+
+    /// When no Sentinel says who the master is, because there is none, or none answers: by what the servers say themselves.
+    fn unwatched(&self, sight: &Sight, servers: &BTreeMap<String, Result<Server, Fault>>) -> Reading {
+        let masters: Vec<&Server> = servers.values().flatten().filter(|server| server.master).collect();
+        let refusal = servers.values().filter_map(|answer| answer.as_ref().err()).find(|fault| is_refusal(fault));
+        let replicas = servers.values().flatten().count();
+        match (&masters[..], refusal) {
+            ([], Some(fault)) => silence(fault),
+            ([], None) if replicas > 0 => {
+                Reading::down(format!("no server that answers is a master, {replicas} follow one; {}", sight.summary()))
+            }
+            ([], None) => Reading::down(format!("nobody says who the master is: {}", sight.summary())),
+            ([_], Some(fault)) => Reading::unknown(format!(
+                "{} says it is the master; whether it is the only one is not known: {}",
+                self.placed(&masters[0].address),
+                fault.what
+            )),
+            ([only], None) => {
+                let sure = (sight.asked == 0).then(|| "the only one that says so".to_owned());
+                self.serves(&self.placed(&only.address), only, sure.ok_or_else(|| sight.summary()))
+            }
+            ([first, rest @ ..], _) => {
+                let rest: Vec<String> = rest.iter().map(|server| self.placed(&server.address)).collect();
+                Reading::degraded(two_writers(&self.placed(&first.address), &rest))
             }
         }
     }
@@ -80,7 +135,7 @@ impl Redis {
             return vec![self.address(node).to_owned()];
         }
         let here = |address: &String| spec.region.is_none() || self.region(address) == spec.region.as_ref();
-        let configured: Vec<_> = self.servers_named().filter(|address| here(address)).cloned().collect();
+        let configured: Vec<_> = self.servers_named().into_iter().filter(|address| here(address)).cloned().collect();
         if !configured.is_empty() {
             return configured;
         }
@@ -92,17 +147,19 @@ impl Redis {
     }
 }
 
-fn is_refusal(fault: &Fault) -> bool {
-    fault.class == FaultClass::Permanent
-}
-
-/// Who does not answer is down; who turns Mayday away lives, and tells nothing.
+/// Who does not answer is down; who turns Mayday away lives, and tells nothing; and who could not be looked for is not known.
 fn silence(fault: &Fault) -> Reading {
-    if is_refusal(fault) { Reading::unknown(format!("refused: {}", fault.what)) } else { Reading::down(&fault.what) }
+    match is_refusal(fault) {
+        true => Reading::unknown(format!("refused: {}", fault.what)),
+        false => Reading::down(&fault.what),
+    }
 }
 
 fn sentinels(sight: &Sight) -> Reading {
     let summary = sight.summary();
+    if sight.asked == 0 {
+        return Reading::unknown("no Sentinel is listed in the config: this probe has nobody to ask");
+    }
     if !sight.majority_answers() && sight.refuses() {
         return Reading::unknown(format!("whether a failover would be authorized is not told: {summary}"));
     }
@@ -136,7 +193,10 @@ mod tests {
     fn view(authorizes: Result<String, String>) -> View {
         View {
             sentinel: "s1:26379".into(),
+            id: String::new(),
+            others: 2,
             master: "r1:6379".into(),
+            master_run_id: String::new(),
             epoch: 1,
             master_down: false,
             master_down_for: Duration::ZERO,

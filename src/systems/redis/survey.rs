@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::Redis;
+use super::client::is_refusal;
 use super::look::Sight;
 use super::node::{Server, two_writers};
 use crate::domain::health::Status;
 use crate::domain::recovery::{Member, RecoveryPoint, Role, Survey};
-use crate::domain::system::{Fault, FaultClass};
+use crate::domain::system::Fault;
 use crate::domain::text::clean;
 
 /// What is known of a peer that told nothing: one that refuses lives, as far as anybody knows.
 fn unseen(fault: &Fault) -> Status {
-    if fault.class == FaultClass::Permanent { Status::Unknown } else { Status::Down }
+    if is_refusal(fault) { Status::Unknown } else { Status::Down }
 }
 
 type Servers = BTreeMap<String, Result<Server, Fault>>;
@@ -24,9 +25,16 @@ impl Redis {
         let sight = self.look().await;
         let servers = self.servers(sight.addresses(self)).await;
         if sight.views.is_empty() && servers.values().all(Result::is_err) {
-            return Err(Fault::transient(&self.id, "no Sentinel and no server answers")
-                .means("roles, lag and the recovery point of this store are unknown")
-                .next("check the network between here and Redis"));
+            let means = "roles, lag and the recovery point of this store are unknown";
+            let refusal = servers.values().filter_map(|answer| answer.as_ref().err()).find(|fault| is_refusal(fault));
+            return Err(
+                match refusal.or(sight.silent.iter().map(|(_, fault)| fault).find(|fault| is_refusal(fault))) {
+                    Some(fault) => fault.clone().means(means),
+                    None => Fault::transient(&self.id, "no Sentinel and no server answers")
+                        .means(means)
+                        .next("check the network between here and Redis"),
+                },
+            );
         }
         let writer = self.writer(&sight, &servers);
         let master = writer.as_deref().and_then(|at| servers.get(at)).and_then(|server| server.as_ref().ok());
@@ -38,10 +46,13 @@ impl Redis {
         Ok(Survey { members, standby_point, notes })
     }
 
-    /// Whom the Sentinels agree on; failing that the only server that says it is a master.
+    /// Whom the Sentinels agree on; failing that the only server that says it is a master, as long as none that lives keeps it from us.
     fn writer(&self, sight: &Sight, servers: &Servers) -> Option<String> {
         if let Some(agreed) = sight.agreed() {
             return Some(agreed.to_owned());
+        }
+        if servers.values().any(|answer| answer.as_ref().is_err_and(is_refusal)) {
+            return None;
         }
         let mut masters = servers.values().flatten().filter(|server| server.master);
         match (masters.next(), masters.next()) {
@@ -63,11 +74,15 @@ impl Redis {
                 let role = if is_writer { Role::Writer } else { Role::Unknown };
                 (role, unseen(fault), None, fault.what.clone())
             }
-            Ok(server) if server.master && is_writer => {
-                (Role::Writer, Status::Healthy, None, format!("{} replicas", server.followers.len()))
-            }
+            Ok(server) if server.master && is_writer => match server.writes.against() {
+                Some(why) => (Role::Writer, Status::Degraded, None, why),
+                None => (Role::Writer, Status::Healthy, None, format!("{} replicas", server.followers.len())),
+            },
             Ok(server) if server.master => {
-                let detail = "takes writes, but no majority of Sentinels wants it to".to_owned();
+                let detail = match self.sentinels.is_empty() {
+                    true => "is a master, and not the only one, as far as is known".to_owned(),
+                    false => "takes writes, but no majority of Sentinels wants it to".to_owned(),
+                };
                 (Role::Writer, Status::Degraded, None, detail)
             }
             Ok(server) => {
@@ -119,6 +134,16 @@ impl Redis {
         let mut notes = Vec::new();
         if !sight.silent.is_empty() {
             notes.push(clean(&sight.summary()));
+        }
+        if let Some(why) = servers.values().flatten().find_map(|server| server.heartbeat_untold.as_ref()) {
+            notes.push(clean(&format!("the heartbeat is not told: {why}")));
+        }
+        let strangers = self.strangers(sight.told());
+        if !strangers.is_empty() {
+            notes.push(clean(&format!(
+                "{} belongs to no region: list it in `nodes` and `regions`",
+                strangers.join(", ")
+            )));
         }
         if sight.failover_runs() {
             notes.push("a failover is under way".into());

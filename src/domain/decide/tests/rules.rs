@@ -131,6 +131,10 @@ fn a_promotion_is_refused_on_each_count() {
         (OldWriter::Unreachable, Some(true), None, vec!["expected-loss"]),
         (OldWriter::Unreachable, Some(true), Some(7200), vec!["expected-loss"]),
         (OldWriter::Fenced, Some(true), Some(30), vec![]),
+        // The handover demotes it: no fence is needed, and what it takes until then still counts.
+        (OldWriter::HandsOver, Some(true), Some(30), vec![]),
+        (OldWriter::HandsOver, Some(false), Some(30), vec!["quorum"]),
+        (OldWriter::HandsOver, Some(true), None, vec!["expected-loss"]),
     ];
     for (writer, quorum, lost, expected) in cases {
         let bench = promotion(writer, quorum, lost);

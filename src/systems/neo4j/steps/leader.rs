@@ -81,7 +81,7 @@ impl Step for Leads {
     async fn fitness(&self) -> Result<Fitness, Fault> {
         let (neo4j, sight) = (&self.neo4j, self.neo4j.look().await);
         let Some(leader) = sight.leader(neo4j, &neo4j.database) else {
-            if sight.views.is_empty() || sight.refuses() {
+            if !sight.tells_databases() || sight.refuses() {
                 return Err(sight.silence(&neo4j.id).means("whether anybody leads is not known"));
             }
             return Ok(Fitness { guards: vec![Guard::block("leader", self.leaderless(&sight))] });
@@ -136,7 +136,10 @@ impl Leads {
 
     fn leaderless(&self, sight: &Sight) -> String {
         let database = &self.neo4j.database;
-        match (sight.views.is_empty(), sight.rows(database).is_empty()) {
+        if let Some(fault) = sight.views.values().find_map(|view| view.unchecked.as_ref()) {
+            return format!("whether anybody leads `{database}` is not told: {}", fault.what);
+        }
+        match (!sight.tells_databases(), sight.rows(database).is_empty()) {
             (true, _) => format!("whether anybody leads `{database}` is not known: {}", sight.summary()),
             (false, true) => format!("`{database}` has vanished: no living server hosts it"),
             (false, false) => format!("nobody leads `{database}` and can replicate; {}", sight.summary()),

@@ -7,9 +7,8 @@ mod start;
 
 use std::sync::Arc;
 
-use neo4rs::Query;
-
 use super::Neo4j;
+use super::bolt::{Query, query};
 use super::client::SYSTEM;
 use super::look::Sight;
 use crate::domain::ids::RegionId;
@@ -61,17 +60,30 @@ impl Neo4j {
     async fn fitness(&self) -> Result<Fitness, Fault> {
         let sight = self.look().await;
         let leader = sight.system_leader(self).ok_or_else(|| self.no_system(&sight))?;
-        let ask = Query::new("SHOW CURRENT USER YIELD user, roles".to_owned());
+        let ask = query("SHOW CURRENT USER YIELD user, roles");
         let rows = self.client.ask_one(&self.servers[&leader], SYSTEM, ask).await?;
-        let roles: Vec<String> = rows.first().and_then(|row| row.get("roles").ok()).unwrap_or_default();
-        let guard = match roles.iter().any(|role| role == "admin") {
-            true => Guard::pass("access", "the user of Neo4j is an administrator"),
-            false => Guard::warn(
+        let guard = match rows.first().and_then(|row| row.get::<Vec<String>>("roles")) {
+            // Community has no roles: whoever is let in may do all that there is.
+            None => Guard::warn(
+                "access",
+                "this Neo4j tells no roles of its user, as Community does: it has no cluster to administer",
+            ),
+            Some(roles) if roles.iter().any(|role| role == "admin") => {
+                Guard::pass("access", "the user of Neo4j is an administrator")
+            }
+            Some(roles) => Guard::warn(
                 "access",
                 format!("the user of Neo4j has the roles {}; admin is not among them", clean(&roles.join(", "))),
             ),
         };
         Ok(Fitness { guards: vec![guard] })
+    }
+
+    /// When a step needs to know which servers there are, and nobody tells.
+    fn no_servers(&self, sight: &Sight) -> String {
+        let why = sight.views.values().find_map(|view| view.untold.iter().find(|it| it.starts_with("SHOW SERVERS")));
+        let why = why.map_or_else(|| sight.summary(), Clone::clone);
+        format!("no server tells which servers there are: {why}")
     }
 
     fn no_system(&self, sight: &Sight) -> Fault {

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use neo4rs::{BoltList, BoltMap, BoltType, Query, query};
 use serde_json::{Value, json};
 
 use super::super::Neo4j;
+use super::super::bolt::{Query, query};
 use super::super::client::SYSTEM;
 use super::super::look::{DatabaseRow, Sight};
 use super::cypher_text;
@@ -40,6 +40,10 @@ impl Step for Recreate {
         if let Some(leader) = sight.leader(&self.neo4j, &self.database) {
             let place = self.neo4j.placed(&leader.server);
             return Ok(Observed::Done { detail: format!("{place} writes `{}`", self.database) });
+        }
+        if !sight.tells_databases() || self.is_untold(&sight) {
+            let why = format!("whether anybody writes `{}` is not told: {}", self.database, sight.summary());
+            return Ok(Observed::Unknowable { why });
         }
         let rows = sight.rows(&self.database);
         if rows.is_empty() {
@@ -126,8 +130,17 @@ impl Recreate {
         }
     }
 
+    /// Whether a server that answers may lead, and may not tell.
+    fn is_untold(&self, sight: &Sight) -> bool {
+        sight.views.values().any(|view| view.unchecked.is_some())
+    }
+
     fn name_of(&self, sight: &Sight, row: &DatabaseRow) -> String {
-        let known = row.server_id.as_deref().and_then(|id| sight.server(id));
+        let id = row.server_id.as_deref();
+        if let Some(name) = id.and_then(|id| sight.called(&self.neo4j, id)) {
+            return name;
+        }
+        let known = id.and_then(|id| sight.server(id));
         clean(known.map_or(row.address.as_deref().unwrap_or("?"), |server| &server.name))
     }
 
@@ -140,7 +153,12 @@ impl Recreate {
     }
 
     fn may_seed(&self, sight: &Sight, row: &DatabaseRow) -> bool {
-        let named = |wanted: &String| *wanted == self.name_of(sight, row) || row.server_id.as_ref() == Some(wanted);
+        let known = row.server_id.as_deref().and_then(|id| sight.server(id));
+        let named = |wanted: &String| {
+            *wanted == self.name_of(sight, row)
+                || row.server_id.as_ref() == Some(wanted)
+                || known.is_some_and(|server| server.name == *wanted)
+        };
         self.seeding_servers.is_empty() || self.seeding_servers.iter().any(named)
     }
 
@@ -192,12 +210,14 @@ impl Recreate {
         if sight.leader(&self.neo4j, &self.database).is_some() {
             return OldWriter::Reachable;
         }
+        if self.is_untold(sight) {
+            return OldWriter::Unknown;
+        }
         if sight.silent.is_empty() {
             return OldWriter::Absent;
         }
         for (name, fault) in &sight.silent {
-            if fault.class == FaultClass::Permanent || self.neo4j.client.says_anything(&self.neo4j.servers[name]).await
-            {
+            if fault.class == FaultClass::Permanent || self.neo4j.client.may_live(&self.neo4j.servers[name]).await {
                 return OldWriter::Unknown;
             }
         }
@@ -216,7 +236,7 @@ impl Recreate {
         let leader = sight.system_leader(&self.neo4j).ok_or_else(|| self.neo4j.no_system(sight))?;
         let components = query("CALL dbms.components() YIELD name, versions, edition");
         let rows = self.neo4j.client.ask_one(&self.neo4j.servers[&leader], SYSTEM, components).await?;
-        let versions = rows.first().and_then(|row| row.get::<Vec<String>>("versions").ok()).unwrap_or_default();
+        let versions = rows.first().and_then(|row| row.get::<Vec<String>>("versions")).unwrap_or_default();
         let version = versions.first().map(String::as_str).unwrap_or_default();
         let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
         let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
@@ -229,14 +249,12 @@ impl Recreate {
     }
 
     fn call(&self, name: &str) -> Query {
-        let servers = self.seeding_servers.iter().map(|server| BoltType::from(server.as_str())).collect();
-        let mut options: BoltMap =
-            [("seedingServers".into(), BoltType::List(BoltList { value: servers }))].into_iter().collect();
+        let mut options = json!({ "seedingServers": self.seeding_servers });
         for (key, count) in self.counts() {
-            options.put(key.into(), i64::try_from(count).unwrap_or(i64::MAX).into());
+            options[key] = json!(count);
         }
         let call = query(&format!("CALL {name}($database, $options)")).param("database", self.database.as_str());
-        call.param("options", BoltType::Map(options))
+        call.param("options", options)
     }
 
     /// The same, as an engineer would type it.

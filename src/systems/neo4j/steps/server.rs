@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use neo4rs::query;
 use serde_json::{Value, json};
 
 use super::super::Neo4j;
+use super::super::bolt::query;
 use super::super::client::SYSTEM;
 use super::super::look::{ServerRow, Sight};
 use super::cypher_text;
@@ -73,7 +73,10 @@ pub struct ServerStep {
 impl Step for ServerStep {
     async fn observe(&self, begun: Option<&Begun>) -> Result<Observed, Fault> {
         let sight = self.look().await?;
-        let Some(row) = sight.server(self.id(begun)) else {
+        if !sight.tells_servers() {
+            return Ok(Observed::Unknowable { why: self.neo4j.no_servers(&sight) });
+        }
+        let Some(row) = self.row(&sight, self.id(begun)) else {
             return Ok(match self.verb.done.is_empty() {
                 true => Observed::Done { detail: format!("{} is not in the cluster", self.server) },
                 false => Observed::Impossible { why: format!("SHOW SERVERS has no server `{}`", self.server) },
@@ -90,7 +93,7 @@ impl Step for ServerStep {
 
     async fn preview(&self) -> Result<Preview, Fault> {
         let sight = self.look().await?;
-        let row = sight.server(&self.server);
+        let row = self.row(&sight, &self.server);
         let id = row.map_or(self.server.as_str(), |row| row.server_id.as_str());
         let state = row.map_or("unknown", |row| row.state.as_str());
         let mut diff = vec![format!("- {} {state}", self.server), format!("+ {} {}", self.server, self.verb.name)];
@@ -104,9 +107,12 @@ impl Step for ServerStep {
     async fn check(&self) -> Result<Checked, Fault> {
         let sight = self.look().await?;
         let mut guards = vec![self.neo4j.system_guard(&sight)];
-        if let Some(row) = sight.server(&self.server) {
+        if !sight.tells_servers() {
+            guards.push(Guard::block("servers", self.neo4j.no_servers(&sight)));
+        }
+        if let Some(row) = self.row(&sight, &self.server) {
             guards.push(self.state_guard(row));
-            guards.push(match row.health.eq_ignore_ascii_case("Available") || sight.views.contains_key(&row.name) {
+            guards.push(match row.health.eq_ignore_ascii_case("Available") || self.answers(&sight, row) {
                 true => Guard::warn("lost", format!("{} is available: is it really lost?", row.name)).situational(),
                 false => Guard::pass("lost", format!("{} is {}", row.name, row.health)),
             });
@@ -135,7 +141,7 @@ impl Step for ServerStep {
             return Err(Fault::permanent(&self.neo4j.id, format!("{} cannot be taken back", self.verb.name)));
         };
         let id = self.id(Some(begun));
-        if self.look().await?.server(id).is_some_and(|row| row.state.eq_ignore_ascii_case("Enabled")) {
+        if self.row(&self.look().await?, id).is_some_and(|row| row.state.eq_ignore_ascii_case("Enabled")) {
             log.line(&format!("{} is enabled already", self.server));
             return Ok(Receipt::new());
         }
@@ -172,6 +178,18 @@ impl ServerStep {
     /// The id that was journalled, or what the plan names: a name may be given again, an id is not.
     fn id<'a>(&'a self, begun: Option<&'a Begun>) -> &'a str {
         begun.and_then(|begun| noted_id(&begun.pre_image)).unwrap_or(&self.server)
+    }
+
+    /// By its name or id in the cluster, or by its name in the config.
+    fn row<'a>(&self, sight: &'a Sight, server: &str) -> Option<&'a ServerRow> {
+        sight
+            .server(server)
+            .or_else(|| sight.known_as(&self.neo4j, server).filter(|_| self.neo4j.servers.contains_key(server)))
+    }
+
+    /// Whether it answers Mayday itself, whatever the cluster calls it.
+    fn answers(&self, sight: &Sight, row: &ServerRow) -> bool {
+        sight.called(&self.neo4j, &row.server_id).is_some_and(|name| sight.views.contains_key(&name))
     }
 
     fn state_guard(&self, row: &ServerRow) -> Guard {

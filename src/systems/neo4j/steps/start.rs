@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use neo4rs::query;
 use serde_json::{Value, json};
 
 use super::super::Neo4j;
+use super::super::bolt::query;
 use super::super::client::SYSTEM;
 use super::super::look::Sight;
 use crate::domain::system::{Begun, Checked, Fault, Fitness, Observed, Preview, Receipt, Step, StepLog, Verified};
@@ -108,14 +108,15 @@ impl Start {
 
     fn seen(&self, sight: &Sight) -> Observed {
         let (stopped, starting) = (self.stopped(sight), self.starting(sight));
+        if !sight.tells_databases() {
+            let why = format!("no server says which databases there are: {}", sight.summary());
+            return Observed::Unknowable { why };
+        }
         // A database whose hosts are all gone is not told of at all: that is not one that runs.
         if let Some(name) = self.only.iter().find(|name| sight.rows(name).is_empty()) {
             return Observed::Impossible { why: format!("`{name}` has vanished: no living server hosts it") };
         }
         match () {
-            () if sight.views.values().all(|view| view.databases.is_empty()) => {
-                Observed::Unknowable { why: format!("no server says which databases there are: {}", sight.summary()) }
-            }
             () if !stopped.is_empty() => Observed::NotDone { detail: format!("stopped: {}", list(&stopped)) },
             () if !starting.is_empty() => Observed::InProgress { detail: format!("starting: {}", list(&starting)) },
             () => Observed::Done { detail: "nothing that should run is stopped".into() },

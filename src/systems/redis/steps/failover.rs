@@ -2,7 +2,8 @@
 //!
 //! `SENTINEL FAILOVER` asks nobody: it was seen to promote with two of three Sentinels stopped. It takes no target, and a second call
 //! after a finished failover goes back. So: gate on CKQUORUM of a majority, steer by replica-priority, and compare the master with
-//! the pre-image just before the one call.
+//! the pre-image just before the one call. A master that lives is demoted by the Sentinels themselves, and its writes are held back
+//! until then where that is allowed: nothing else has to fence it.
 
 use std::sync::Arc;
 
@@ -91,18 +92,12 @@ impl Step for Failover {
         let sight = self.redis.look().await;
         let mut guards = vec![self.quorum(&sight)];
         let Some(leader) = self.leader(&sight) else { return Ok(Checked { guards, promotion: None }) };
+        guards.push(self.redis.placed_guard(sight.told()));
         guards.extend(self.target(leader));
         guards.push(self.writers(&sight, leader).await);
-        let old_writer = match self.redis.region(&leader.master) == Some(&self.region) {
-            true => OldWriter::Absent,
-            false => self.redis.old_writer(&leader.master).await,
-        };
-        let promotion = PromotionFacts {
-            old_writer,
-            quorum: Some(sight.authorized()),
-            recovery_point: self.point(leader).await,
-            lossless: false,
-        };
+        let (old_writer, lossless) = self.handover(&sight, leader).await;
+        let recovery_point = self.point(leader).await;
+        let promotion = PromotionFacts { old_writer, quorum: Some(sight.authorized()), recovery_point, lossless };
         Ok(Checked { guards, promotion: Some(promotion) })
     }
 
@@ -124,6 +119,12 @@ impl Step for Failover {
                 .means("a failover now would lead away from there, and stop no other writer")
                 .next("make every other master a replica (REPLICAOF), then retry"));
         }
+        if self.redis.region(&leader.master).is_none() {
+            let what = format!("{} is the master, and belongs to no region: nothing was sent", leader.master);
+            return Err(Fault::permanent(&self.redis.id, what)
+                .means("where a failover would lead from cannot be told")
+                .next("list it in `nodes` and `regions`"));
+        }
         if !sight.authorized() {
             return Err(Fault::permanent(
                 &self.redis.id,
@@ -132,9 +133,25 @@ impl Step for Failover {
             .means("a Sentinel would promote all the same, and the others may disagree")
             .next("bring Sentinels back, or use redis.promote"));
         }
-        log.line(&format!("SENTINEL FAILOVER {} at {}", self.redis.master_name, leader.sentinel));
         let mut link = self.redis.client.connect(Peer::Sentinel, &leader.sentinel).await?;
-        link.change(&["SENTINEL", "FAILOVER", &self.redis.master_name]).await?;
+        let target = leader.would_promote().map(|replica| replica.address.clone()).unwrap_or_default();
+        if !target.is_empty() {
+            self.redis.lift_fence(&target, log).await?;
+        }
+        let hands_over = self.handover(&sight, leader).await == (OldWriter::HandsOver, true);
+        if hands_over {
+            self.redis.hold_writes(&leader.master, &target, leader.down_after / 2, log).await?;
+        }
+        log.line(&format!("SENTINEL FAILOVER {} at {}", self.redis.master_name, leader.sentinel));
+        if let Err(fault) = link.change(&["SENTINEL", "FAILOVER", &self.redis.master_name]).await {
+            if hands_over {
+                self.redis.resume(&leader.master).await;
+            }
+            return Err(fault);
+        }
+        if hands_over {
+            self.redis.demote(&leader.master, &target, log).await;
+        }
         Ok(Receipt::from([
             ("sentinel".to_owned(), leader.sentinel.clone()),
             ("from".to_owned(), leader.master.clone()),
@@ -157,9 +174,9 @@ impl Step for Failover {
             Ok(server) => server,
             Err(detail) => return Ok(Verified::Pending { detail }),
         };
-        // About ten seconds long the old master, if it lives, takes writes that will be thrown away.
+        // About ten seconds long the old master, if it lives, is one as well; where its writes were not held back, they are thrown away.
         if !old.is_empty() && old != server.address && self.redis.old_writer(old).await == OldWriter::Reachable {
-            let detail = format!("{} is the master; {old} still takes writes until it is demoted", server.address);
+            let detail = format!("{} is the master; {old} is one too until it is demoted", server.address);
             log.line(&detail);
             return Ok(Verified::Pending { detail });
         }
@@ -174,7 +191,13 @@ impl Step for Failover {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.redis.fitness(Peer::Sentinel, &["SENTINEL", "FAILOVER"]).await
+        let mut fitness =
+            self.redis.fitness(Peer::Sentinel, &["SENTINEL", "FAILOVER", &self.redis.master_name]).await?;
+        let sight = self.redis.look().await;
+        if !sight.views.is_empty() {
+            fitness.guards.push(self.redis.placed_guard(sight.told()));
+        }
+        Ok(fitness)
     }
 
     fn by_hand(&self) -> Vec<String> {
@@ -195,8 +218,14 @@ impl Step for Failover {
     }
 }
 
-/// What could not be read never counts as nobody. A dead region's servers are among the unread in earnest, so that alone only warns.
-fn writers(name: &str, place: &str, others: &Others) -> Guard {
+/// What could not be read never counts as nobody. A dead region's servers are among the unread in earnest, so that alone only warns; but
+/// one that turned Mayday away lives.
+pub fn writers(name: &str, place: &str, others: &Others) -> Guard {
+    if others.masters.is_empty() && !others.refused.is_empty() {
+        let who = others.refused.join(", ");
+        let why = format!("whether {who} takes writes besides {place} is unknown: it answers, and turned Mayday away");
+        return Guard::block(name, why);
+    }
     match (&others.masters[..], others.read, &others.unread[..]) {
         ([], _, []) => Guard::pass(name, format!("nobody but {place} takes writes")),
         ([], 0, unread) => Guard::block(
@@ -221,6 +250,26 @@ fn writers(name: &str, place: &str, others: &Others) -> Guard {
 }
 
 impl Failover {
+    /// How the old writer stands, and whether nothing will be lost: its writes can be held back until the replica has them all, or it is
+    /// fenced and the replica has them.
+    async fn handover(&self, sight: &Sight, leader: &View) -> (OldWriter, bool) {
+        if self.redis.region(&leader.master) == Some(&self.region) {
+            return (OldWriter::Absent, false);
+        }
+        let picked = leader.would_promote().filter(|it| self.redis.region(&it.address) == Some(&self.region));
+        match (self.redis.old_writer(&leader.master).await, picked) {
+            // Sentinels that see it gone, or that have no majority, demote nobody.
+            (OldWriter::Reachable, Some(picked)) if sight.authorized() && !leader.master_down => {
+                let level = picked.link_down.is_zero();
+                (OldWriter::HandsOver, level && self.redis.can_hand_over(&leader.master).await)
+            }
+            (OldWriter::Fenced, Some(picked)) => {
+                (OldWriter::Fenced, self.redis.is_level(&leader.master, &picked.address).await)
+            }
+            (old_writer, _) => (old_writer, false),
+        }
+    }
+
     /// The Sentinel to tell: one that knows the newest epoch, in the target region if there is one.
     fn leader<'a>(&self, sight: &'a Sight) -> Option<&'a View> {
         sight.views.iter().max_by_key(|view| (view.epoch, self.redis.region(&view.sentinel) == Some(&self.region)))
@@ -289,7 +338,14 @@ mod tests {
 
     fn others(masters: &[&str], read: usize, unread: &[&str]) -> Others {
         let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Others { masters: all(masters), read, unread: all(unread) }
+        Others { masters: all(masters), read, unread: all(unread), refused: Vec::new() }
+    }
+
+    #[test]
+    fn who_turned_us_away_lives() {
+        let refused = Others { refused: vec!["r3".into()], ..others(&[], 1, &["r3"]) };
+        let guard = writers("writers", "r1", &refused);
+        assert!(guard.verdict == Block && guard.detail.contains("turned Mayday away"), "{guard:?}");
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The steps of Redis: one file each.
 
 mod failover;
+mod fence;
+mod handover;
 mod point;
 mod promote;
+mod repoint;
 mod steer;
 mod writable;
 
@@ -10,19 +13,30 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Redis;
-use super::client::Peer;
+use super::client::{Peer, is_refusal, split};
 use super::look::Sight;
 use super::node::Server;
+use super::writes::Writes;
+use super::{Redis, managed};
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
 use crate::domain::system::{Begun, Fault, OldWriter, Receipt, Step};
+use crate::systems::shell::quoted;
 
 pub fn step(redis: &Arc<Redis>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
     let redis = Arc::clone(redis);
     let region = spec.region.clone().or_else(|| spec.params.opt_text("region").map(RegionId::from));
+    let kind = spec.kind.as_str();
+    if !matches!(kind, "redis.writable" | "redis.recovery-point") {
+        managed::refuse_step(&redis.id, kind, redis.servers_named().into_iter())?;
+    }
+    if matches!(kind, "redis.failover" | "redis.steer") && redis.sentinels.is_empty() {
+        return Err(Fault::permanent(redis.id.as_str(), format!("`{kind}` cannot be done: there are no Sentinels"))
+            .next("use redis.fence and redis.promote, or list the Sentinels in `sentinels`"));
+    }
     let required = || region.clone().map_or_else(|| spec.params.text("region").map(RegionId::from), Ok);
-    Ok(match spec.kind.as_str() {
+    Ok(match kind {
+        "redis.fence" => Arc::new(fence::Fence { redis, region: required()? }),
         "redis.failover" => Arc::new(failover::Failover { redis, region: required()? }),
         "redis.promote" => {
             let node = spec.params.opt_text("node").map(str::to_owned);
@@ -62,6 +76,8 @@ struct Others {
     read: usize,
     /// Those that could not be asked: whether they take writes is not known.
     unread: Vec<String>,
+    /// Those among them that turned us away: they live.
+    refused: Vec<String>,
 }
 
 impl Redis {
@@ -80,10 +96,15 @@ impl Redis {
         near.or(self.sentinels.last()).map(String::as_str)
     }
 
-    /// Asks whom clients are sent to, and keeps it for the commands that follow.
+    /// Asks whom clients are sent to, and keeps it for the commands that follow. Without Sentinels it is a server of the region.
     fn find_master_by_hand(&self, region: Option<&RegionId>) -> Option<String> {
-        let ask = self.ask_by_hand(self.sentinel_near(region)?, "GET-MASTER-ADDR-BY-NAME");
-        Some(format!("set -- $({ask})"))
+        if let Some(sentinel) = self.sentinel_near(region) {
+            return Some(format!("set -- $({})", self.ask_by_hand(sentinel, "GET-MASTER-ADDR-BY-NAME")));
+        }
+        let named = self.servers_named();
+        let near = named.iter().find(|at| region.is_some() && self.region(at) == region).or(named.first())?;
+        let (host, port) = split(near)?;
+        Some(format!("set -- {} {port}  # the server whose ROLE is master", quoted(host)))
     }
 
     fn master_by_hand(&self, words: &[&str]) -> String {
@@ -96,6 +117,9 @@ impl Redis {
 
     /// The master that clients are sent to, confirmed by itself, and by region if one is asked for. `Err` holds why not yet.
     async fn serving(&self, sight: &Sight, region: Option<&RegionId>) -> Result<Server, String> {
+        if self.sentinels.is_empty() {
+            return self.serving_alone(region).await;
+        }
         let Some(master) = sight.agreed() else {
             return Err(format!("no majority agrees on a master: {}", sight.summary()));
         };
@@ -104,9 +128,30 @@ impl Redis {
             return Err(format!("the master is {place}, not in {wanted}"));
         }
         match self.server(master).await {
-            Ok(server) if server.master => Ok(server),
+            Ok(server) if server.master => takes_writes(&place, server),
             Ok(_) => Err(format!("{place} is only a replica yet")),
             Err(fault) => Err(fault.what),
+        }
+    }
+
+    /// Without Sentinels: the only server that says it is the master, as long as none that lives keeps from us what it is.
+    async fn serving_alone(&self, region: Option<&RegionId>) -> Result<Server, String> {
+        let servers = self.servers(self.servers_named().into_iter().cloned()).await;
+        if let Some(fault) = servers.values().filter_map(|it| it.as_ref().err()).find(|fault| is_refusal(fault)) {
+            return Err(format!("whether there is another master is not known: {}", fault.what));
+        }
+        let mut masters: Vec<Server> = servers.into_values().flatten().filter(|server| server.master).collect();
+        let names = || masters.iter().map(|server| self.placed(&server.address)).collect::<Vec<_>>();
+        match &masters[..] {
+            [] => Err("no server that answers is a master".into()),
+            [only] => {
+                let place = self.placed(&only.address);
+                match region.filter(|wanted| self.region(&only.address) != Some(*wanted)) {
+                    Some(wanted) => Err(format!("the master is {place}, not in {wanted}")),
+                    None => takes_writes(&place, masters.swap_remove(0)),
+                }
+            }
+            _ => Err(format!("{} masters take writes: {}", masters.len(), names().join(" and "))),
         }
     }
 
@@ -125,22 +170,35 @@ impl Redis {
     async fn other_masters(&self, sight: &Sight, master: &str) -> Others {
         let others = sight.addresses(self).into_iter().filter(|address| address != master);
         let servers = self.servers(others).await;
-        let unread = servers.iter().filter(|(_, answer)| answer.is_err()).map(|(address, _)| self.placed(address));
+        let without = |wanted: fn(&Fault) -> bool| {
+            let of = servers.iter().filter(move |(_, answer)| answer.as_ref().is_err_and(wanted));
+            of.map(|(address, _)| self.placed(address)).collect()
+        };
         Others {
             masters: self.masters(servers.values()),
             read: servers.values().flatten().count(),
-            unread: unread.collect(),
+            unread: without(|_| true),
+            refused: without(is_refusal),
         }
     }
 
     /// How the server that was the writer answers.
     async fn old_writer(&self, address: &str) -> OldWriter {
         match self.server(address).await {
+            Ok(server) if server.master && matches!(server.writes, Writes::Fenced(_)) => OldWriter::Fenced,
             Ok(server) if server.master => OldWriter::Reachable,
             Ok(_) => OldWriter::Fenced,
             // It says something, if only to turn us away: whether it takes writes from others is not known.
-            Err(_) if self.client.says_anything(address).await => OldWriter::Unknown,
+            Err(_) if self.client.may_live(address).await => OldWriter::Unknown,
             Err(_) => OldWriter::Unreachable,
         }
+    }
+}
+
+/// A master that says so and refuses every write serves nobody.
+fn takes_writes(place: &str, server: Server) -> Result<Server, String> {
+    match (&server.writes, server.writes.against()) {
+        (Writes::Refuses(_) | Writes::Fenced(_), Some(why)) => Err(format!("{place} is the master and {why}")),
+        _ => Ok(server),
     }
 }

@@ -50,10 +50,13 @@ impl Step for Point {
             Err(detail) => return Ok(Verified::Pending { detail }),
         };
         let place = self.redis.placed(&server.address);
+        if let Some(why) = &server.heartbeat_untold {
+            return Ok(Verified::Pending { detail: format!("the heartbeat on {place} is not told: {why}") });
+        }
         let Some(at) = server.heartbeat else {
             return Ok(Verified::Broken { why: format!("{place} holds no heartbeat that can be read") });
         };
-        if at > promoted_at(&sight, &server.address) {
+        if at > self.promoted_at(&sight, &server.address) {
             let detail =
                 format!("the heartbeat {at} on {place} is newer than its promotion: it cannot tell what was lost");
             log.line(&detail);
@@ -73,6 +76,10 @@ impl Step for Point {
         let server = self.redis.master_now().await?;
         let place = self.redis.placed(&server.address);
         let guard = match server.heartbeat {
+            None if server.heartbeat_untold.is_some() => Guard::block(
+                "heartbeat",
+                format!("`{key}` on {place} is not told: {}", server.heartbeat_untold.unwrap_or_default()),
+            ),
             Some(at) => Guard::pass("heartbeat", format!("`{key}` on {place} is {at}")),
             None => {
                 Guard::block("heartbeat", format!("`{key}` on {place} is no moment: what is lost cannot be measured"))
@@ -92,9 +99,16 @@ impl Step for Point {
     }
 }
 
-/// When the serving master became one, as the Sentinel says that has known it longest. An application that writes again hides what
-/// was lost before that moment. A master that none of them has ever seen promoted counts from the beginning of their memory.
-fn promoted_at(sight: &Sight, master: &str) -> At {
-    let known = sight.views.iter().filter(|view| view.master == master && view.epoch > 0).map(|view| view.master_for);
-    known.max().map_or(At::MAX, |longest| before(At::now(), longest))
+impl Point {
+    /// When the serving master became one, as the Sentinel says that has known it longest. An application that writes again hides what
+    /// was lost before that moment. A master that none of them has ever seen promoted counts from the beginning of their memory. Without
+    /// Sentinels only whoever promoted it knows; where that was not this engine, nothing is old enough.
+    fn promoted_at(&self, sight: &Sight, master: &str) -> At {
+        if self.redis.sentinels.is_empty() {
+            return self.redis.promoted_when(master).unwrap_or(At::MIN);
+        }
+        let of = |view: &&super::super::look::View| view.master == master && view.epoch > 0;
+        let known = sight.views.iter().filter(of).map(|view| view.master_for);
+        known.max().map_or(At::MAX, |longest| before(At::now(), longest))
+    }
 }

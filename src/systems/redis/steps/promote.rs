@@ -1,15 +1,19 @@
-//! `redis.promote`: `REPLICAOF NO ONE` by hand, for when the Sentinels lost their majority. While a majority lives they do it
-//! themselves, and a living Sentinel that sees a sane master elsewhere puts the replica back about ten seconds later.
+//! `redis.promote`: `REPLICAOF NO ONE` by hand, where there are no Sentinels or they lost their majority; then the other replicas are
+//! pointed at the new master. While a majority of Sentinels lives they do it themselves, and a living one that sees a sane master
+//! elsewhere puts the replica back about ten seconds later.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::super::Redis;
-use super::super::client::Peer;
+use super::super::client::{Peer, split};
 use super::super::look::Sight;
 use super::super::node::Server;
+use super::super::writes::Writes;
+use super::failover::writers;
 use super::{no_way_back, noted};
 use crate::domain::ids::RegionId;
 use crate::domain::system::{
@@ -32,30 +36,61 @@ impl Step for Promote {
             let master = target.follows.as_deref().map_or("nobody", |master| self.redis.name(master));
             return Ok(Observed::NotDone { detail: format!("{place} is a replica of {master}") });
         }
+        let rest = self.redis.rest_of(&target, sight.addresses(&self.redis).into_iter()).await;
+        if let Some(words) = rest.words(&self.redis) {
+            return Ok(Observed::NotDone { detail: format!("{place} is a master; {words}") });
+        }
         let known = sight.views.iter().filter(|view| view.master == target.address).count();
-        let detail = format!("{place} is a master; {known} of {} Sentinels name it", sight.views.len());
-        Ok(Observed::Done { detail })
+        let said = match sight.asked {
+            0 => "nobody who answers follows another".to_owned(),
+            _ => format!("{known} of {} Sentinels name it", sight.views.len()),
+        };
+        Ok(Observed::Done { detail: format!("{place} is a master; {said}") })
     }
 
     async fn preview(&self) -> Result<Preview, Fault> {
-        let (_, target) = self.target().await?;
+        let (sight, target) = self.target().await?;
         let master = target.follows.clone().unwrap_or_default();
         let (name, from) = (self.redis.full_name(&target.address), self.redis.full_name(&master));
-        Ok(Preview {
-            summary: format!("{name}: replica → master, by hand"),
-            diff: vec![
+        let mut diff = match target.master {
+            true => vec![format!("  {name} is a master already")],
+            false => vec![
                 format!("  REPLICAOF NO ONE, at {name}"),
                 format!("- {name} replica of {from}"),
                 format!("+ {name} master"),
             ],
+        };
+        let rest = self.redis.rest_of(&target, sight.addresses(&self.redis).into_iter()).await;
+        for server in &rest.astray {
+            let other = self.redis.full_name(&server.address);
+            let now = server
+                .follows
+                .as_deref()
+                .map_or("master, fenced".to_owned(), |it| format!("replica of {}", self.redis.name(it)));
+            diff.extend([
+                format!("- {other} {now}"),
+                format!("+ {other} replica of {}", self.redis.name(&target.address)),
+            ]);
+        }
+        Ok(Preview {
+            summary: format!("{name}: replica → master, by hand; {} others are pointed at it", rest.astray.len()),
+            diff,
             pre_image: json!({ "node": target.address, "master": master }),
         })
     }
 
     async fn check(&self) -> Result<Checked, Fault> {
         let (sight, target) = self.target().await?;
-        let mut guards = vec![sentinels(&sight)];
+        let mut guards = match sight.asked {
+            0 => vec![self.redis.placed_guard(&sight.addresses(&self.redis))],
+            _ => vec![sentinels(&sight)],
+        };
         let master = target.follows.clone();
+        if let Some(master) = master.as_deref().filter(|_| sight.asked == 0) {
+            let mut others = self.redis.other_masters(&sight, master).await;
+            others.masters.retain(|place| *place != self.redis.placed(&target.address));
+            guards.push(writers("writers", &self.redis.placed(master), &others));
+        }
         let answer = match &master {
             Some(master) => self.redis.server(master).await.ok(),
             None => None,
@@ -71,7 +106,11 @@ impl Step for Promote {
         guards.extend(newest_replica(target.offset, others.collect(), unread.collect()));
         let recovery_point = target.recovery_point(&self.redis, answer.as_ref());
         // Without Sentinels there is no quorum to count on, which is why the guard above looks at them instead.
-        let promotion = PromotionFacts { old_writer, quorum: None, recovery_point, lossless: false };
+        let lossless = match (&master, old_writer) {
+            (Some(master), OldWriter::Fenced) => self.redis.is_level(master, &target.address).await,
+            _ => false,
+        };
+        let promotion = PromotionFacts { old_writer, quorum: None, recovery_point, lossless };
         Ok(Checked { guards, promotion: Some(promotion) })
     }
 
@@ -81,17 +120,29 @@ impl Step for Promote {
                 .next("retry the step"));
         };
         let target = self.redis.server(node).await?;
-        if target.follows.as_deref().unwrap_or_default() != master {
-            return Err(Fault::transient(
-                &self.redis.id,
-                format!("{node} no longer follows {master}; nothing was sent"),
-            )
-            .next("nothing: it is being observed"));
+        // Whether the old master was seen to hold nothing more: only then is it made to follow.
+        let mut level = false;
+        // One that was promoted before the engine died is not promoted again; the others may still have to be pointed at it.
+        if !target.master {
+            if target.follows.as_deref().unwrap_or_default() != master {
+                let what = format!("{node} no longer follows {master}; nothing was sent");
+                return Err(Fault::transient(&self.redis.id, what).next("nothing: it is being observed"));
+            }
+            level = self.is_level(master, node).await;
+            self.redis.lift_fence(node, log).await?;
+            log.line(&format!("REPLICAOF NO ONE at {node}"));
+            let mut link = self.redis.client.connect(Peer::Server, node).await?;
+            link.change(&["REPLICAOF", "NO", "ONE"]).await?;
+            self.redis.promoted_now(node);
         }
-        log.line(&format!("REPLICAOF NO ONE at {node}"));
-        let mut link = self.redis.client.connect(Peer::Server, node).await?;
-        link.change(&["REPLICAOF", "NO", "ONE"]).await?;
-        Ok(Receipt::from([("node".to_owned(), node.to_owned()), ("followed".to_owned(), master.to_owned())]))
+        let mut receipt =
+            Receipt::from([("node".to_owned(), node.to_owned()), ("followed".to_owned(), master.to_owned())]);
+        // It is done, whatever becomes of the others: what is left of them is seen, and told.
+        match self.point_others(node, level, log).await {
+            Ok(done) => drop(receipt.insert("pointed".into(), done.join(", "))),
+            Err(fault) => log.line(&format!("not all could be pointed at {node}: {}", fault.what)),
+        }
+        Ok(receipt)
     }
 
     async fn verify(&self, begun: &Begun, _: &dyn StepLog) -> Result<Verified, Fault> {
@@ -101,9 +152,21 @@ impl Step for Promote {
             None => self.target().await?.1,
         };
         let place = self.redis.placed(&target.address);
-        Ok(match target.master {
-            true => Verified::Holds { detail: format!("{place} says it is a master"), recovery_point: None },
-            false => Verified::Pending { detail: format!("{place} is still a replica") },
+        if !target.master {
+            return Ok(Verified::Pending { detail: format!("{place} is still a replica") });
+        }
+        if let Some(why) = target.writes.against() {
+            return Ok(Verified::Pending { detail: format!("{place} is a master and {why}") });
+        }
+        let addresses = self.redis.look().await.addresses(&self.redis);
+        let rest = self.redis.rest_of(&target, addresses.into_iter()).await;
+        Ok(match rest.words(&self.redis) {
+            Some(words) => Verified::Pending { detail: format!("{place} says it is a master; {words}") },
+            None => {
+                let aside = rest.aside(&self.redis);
+                let detail = format!("{place} says it is a master, and no replica that answers follows another{aside}");
+                Verified::Holds { detail, recovery_point: None }
+            }
         })
     }
 
@@ -116,15 +179,28 @@ impl Step for Promote {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        let here = || self.redis.servers_named().find(|at| self.redis.region(at) == Some(&self.region));
+        let all = self.redis.servers_named();
+        let here = || all.iter().copied().find(|at| self.redis.region(at) == Some(&self.region));
         let named = self.node.as_deref().map(|node| self.redis.address(node));
         let node = named.or_else(|| here().map(String::as_str)).unwrap_or("HOST:PORT");
-        let mut lines = vec![
-            format!("# Only without a majority of Sentinels, on the replica in {}.", self.region),
-            self.redis.server_by_hand(node, &["REPLICAOF", "NO", "ONE"]),
-            "# Sentinels that still live have to forget the old master, or they undo this when it returns:".to_owned(),
-        ];
-        lines.extend(self.redis.ask_all("REMOVE"));
+        let mut lines = match self.redis.sentinels.is_empty() {
+            true => {
+                vec![format!("# On the replica in {}, once nobody writes to the old master any more.", self.region)]
+            }
+            false => vec![format!("# Only without a majority of Sentinels, on the replica in {}.", self.region)],
+        };
+        lines.push(self.redis.server_by_hand(node, &["REPLICAOF", "NO", "ONE"]));
+        if !self.redis.sentinels.is_empty() {
+            let words = "# Sentinels that still live have to forget the old master, or they undo this when it returns:";
+            lines.push(words.to_owned());
+            lines.extend(self.redis.ask_all("REMOVE"));
+        }
+        lines.push("# Every other replica has to follow it:".to_owned());
+        let port = split(node).map(|(_, port)| port.to_string()).unwrap_or_default();
+        let host = split(node).map_or("HOST", |(host, _)| host);
+        for other in all.iter().filter(|other| other.as_str() != node) {
+            lines.push(self.redis.server_by_hand(other, &["REPLICAOF", host, &port]));
+        }
         lines.push("# Point the application here, then verify:".to_owned());
         lines.push(self.redis.server_by_hand(node, &["ROLE"]));
         lines.push(self.redis.server_by_hand(node, &["SET", "mayday:canary", "1", "EX", "60"]));
@@ -181,6 +257,23 @@ fn sentinels(sight: &Sight) -> Guard {
 }
 
 impl Promote {
+    /// Whether the old master is fenced, and its replica has all of it. One that is gone is not waited for: each wait is RTO.
+    async fn is_level(&self, master: &str, node: &str) -> bool {
+        let old = self.redis.within(Duration::from_secs(1), master, self.redis.server(master)).await;
+        let fenced = matches!(old, Ok(server) if matches!(server.writes, Writes::Fenced(_)));
+        fenced && self.redis.is_level(master, node).await
+    }
+
+    async fn point_others(&self, node: &str, level: bool, log: &dyn StepLog) -> Result<Vec<String>, Fault> {
+        let target = self.redis.server(node).await?;
+        let addresses = self.redis.look().await.addresses(&self.redis);
+        let mut rest = self.redis.rest_of(&target, addresses.into_iter()).await;
+        if level {
+            rest.astray.append(&mut rest.fenced);
+        }
+        self.redis.repoint(node, &rest, log).await
+    }
+
     /// The servers of the region that may be meant.
     fn candidates(&self, sight: &Sight) -> Vec<String> {
         let all = sight.addresses(&self.redis).into_iter();
@@ -206,8 +299,6 @@ impl Promote {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::super::look::View;
     use super::*;
     use crate::domain::system::GuardVerdict::{self, Block, Warn};
@@ -215,7 +306,10 @@ mod tests {
     fn sight(answer: usize, master_down: bool, refused: usize, silent: usize) -> Sight {
         let view = View {
             sentinel: "s1:26379".into(),
+            id: String::new(),
+            others: 2,
             master: "r1:6379".into(),
+            master_run_id: String::new(),
             epoch: 1,
             master_down,
             master_down_for: Duration::ZERO,

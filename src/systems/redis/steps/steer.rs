@@ -24,6 +24,12 @@ impl Step for Steer {
     async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
         let sight = self.redis.look().await;
         let (astray, unread) = (self.astray(&sight).await, self.unread(&sight).await);
+        let strangers = self.redis.strangers(sight.told());
+        if astray.is_empty() && !strangers.is_empty() {
+            let who = strangers.join(", ");
+            let detail = format!("{who} belongs to no region, so it is not steered: list it in `nodes` and `regions`");
+            return Ok(Observed::NotDone { detail });
+        }
         Ok(match (astray.is_empty(), unread.is_empty()) {
             (true, true) => Observed::Done { detail: format!("only replicas in {} can be promoted", self.region) },
             (false, _) => Observed::NotDone { detail: format!("{} could be promoted instead", self.names(&astray)) },
@@ -57,7 +63,7 @@ impl Step for Steer {
                 Guard::block("replica", format!("no fit replica in {}: nothing could be promoted at all", self.region))
             }
         };
-        Ok(Checked { guards: vec![guard], promotion: None })
+        Ok(Checked { guards: vec![guard, self.redis.placed_guard(sight.told())], promotion: None })
     }
 
     async fn apply(&self, pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
@@ -90,13 +96,18 @@ impl Step for Steer {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.redis.fitness(Peer::Server, &["CONFIG", "SET", "replica-priority", "1"]).await
+        let mut fitness = self.redis.fitness(Peer::Server, &["CONFIG", "SET", "replica-priority", "1"]).await?;
+        let sight = self.redis.look().await;
+        if !sight.views.is_empty() {
+            fitness.guards.push(self.redis.placed_guard(sight.told()));
+        }
+        Ok(fitness)
     }
 
     fn by_hand(&self) -> Vec<String> {
-        let outside = |address: &&String| self.redis.region(address) != Some(&self.region);
+        let outside = |address: &&String| self.redis.is_elsewhere(address, &self.region);
         let mut lines = vec![format!("# On every replica outside {}; note the old value first.", self.region)];
-        for address in self.redis.servers_named().filter(outside) {
+        for address in self.redis.servers_named().into_iter().filter(outside) {
             lines.push(self.redis.server_by_hand(address, &["CONFIG", "GET", "replica-priority"]));
             lines.push(self.redis.server_by_hand(address, &["CONFIG", "SET", "replica-priority", "0"]));
         }
@@ -120,9 +131,10 @@ fn given_up(sight: &Sight, address: &str) -> bool {
 }
 
 impl Steer {
-    /// Replicas outside the region that answer and could be promoted, with their priority. One that does not answer cannot be.
+    /// Replicas of other regions that answer and could be promoted, with their priority. One that does not answer cannot be, and of one
+    /// that belongs to no region it is not known where it is.
     async fn astray(&self, sight: &Sight) -> BTreeMap<String, u64> {
-        let outside = |address: &String| self.redis.region(address) != Some(&self.region);
+        let outside = |address: &String| self.redis.is_elsewhere(address, &self.region);
         let servers = self.redis.servers(sight.addresses(&self.redis).into_iter().filter(outside)).await;
         let replicas = servers.into_values().flatten().filter(|server| !server.master);
         let priority =
@@ -132,7 +144,7 @@ impl Steer {
 
     /// Servers outside the region that do not answer this host, and that no Sentinel has given up.
     async fn unread(&self, sight: &Sight) -> Vec<String> {
-        let outside = |address: &String| self.redis.region(address) != Some(&self.region);
+        let outside = |address: &String| self.redis.is_elsewhere(address, &self.region);
         let servers = self.redis.servers(sight.addresses(&self.redis).into_iter().filter(outside)).await;
         let silent = servers.into_iter().filter(|(_, answer)| answer.is_err()).map(|(address, _)| address);
         let unread = silent.filter(|address| !given_up(sight, address));
@@ -166,7 +178,10 @@ mod tests {
     fn view(master: &str, master_down: bool, replica_down: bool) -> View {
         View {
             sentinel: "s1:26379".into(),
+            id: String::new(),
+            others: 2,
             master: master.into(),
+            master_run_id: String::new(),
             epoch: 1,
             master_down,
             master_down_for: Duration::ZERO,
