@@ -13,6 +13,7 @@ pub mod drill;
 pub mod estate;
 pub mod event;
 pub mod evidence;
+pub mod expect;
 pub mod health;
 pub mod hidden;
 pub mod ids;

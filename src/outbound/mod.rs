@@ -8,3 +8,4 @@ pub mod program;
 pub mod redact;
 pub mod secret;
 pub mod tree;
+pub mod wire;

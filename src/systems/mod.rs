@@ -17,6 +17,7 @@ pub mod neo4j;
 pub mod patience;
 pub mod permits;
 pub mod rds;
+pub mod reach;
 pub mod redis;
 pub mod route53;
 pub mod s3;
