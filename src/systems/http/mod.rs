@@ -19,7 +19,7 @@
 //! | this host has no name server, route, descriptor, file | unknown, "nobody could be asked" |
 //! | a forward proxy | probes go directly; `[[system]]`s of others and channels have their own |
 
-mod exchange;
+pub mod exchange;
 mod get;
 mod integrity;
 mod login;
