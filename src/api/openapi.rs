@@ -78,6 +78,7 @@ const TYPES: &[(&str, Of)] = &[
     ("Snapshot", of::<Snapshot>),
     ("Update", of::<Update>),
     (ASK, of::<Ask>),
+    ("Sending", |_| json_schema!({ "type": "object", "description": "as its sender writes it" })),
     ("Accepted", of::<Accepted>),
     ("Gaze", of::<Gaze>),
     ("StepPreviews", of::<Vec<StepPreview>>),

@@ -1,5 +1,6 @@
 //! Everything that can be tested with a Rust toolchain alone: against the embedded lab, in-process or with the real binary in a pty.
 
+mod alerts;
 mod api;
 mod app;
 mod arc;
@@ -25,6 +26,7 @@ mod kubernetes;
 mod lab_comms;
 mod lab_mail;
 mod neo4j;
+mod odd;
 mod peacetime;
 mod process;
 mod rds;
