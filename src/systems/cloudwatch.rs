@@ -129,6 +129,15 @@ impl System for CloudWatch {
         looked.unwrap_or_else(|fault| Reading::unknown(&fault.what))
     }
 
+    fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
+        let unsound = |why: String| Fault::permanent(&self.id, why);
+        match spec.kind.as_str() {
+            "cloudwatch.alarm" if spec.params.list("alarms").is_empty() => Err(unsound("no alarm is named".into())),
+            "cloudwatch.alarm" => Ok(()),
+            _ => Bounds::of(&spec.params).map(drop).map_err(unsound),
+        }
+    }
+
     async fn survey(&self) -> Result<Survey, Fault> {
         Err(Fault::permanent(&self.id, "metrics are no data of yours")
             .next("remove `class` from it, and run `mayday check`"))

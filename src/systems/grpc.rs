@@ -88,6 +88,10 @@ impl System for Grpc {
         }
     }
 
+    fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
+        Reach::of(&spec.params).vet().and_then(|()| Credentials::of(&spec.params).vet()).map_err(|why| Fault::permanent(KIND.name, why))
+    }
+
     async fn survey(&self) -> Result<Survey, Fault> {
         Err(Fault::permanent(KIND.name, "gRPC holds no data of yours")
             .next("remove `class` from it, and run `mayday check`"))

@@ -29,6 +29,8 @@ use crate::systems::dns::{addresses, ask_each};
 
 /// The word for this host's own resolver.
 pub const HOST: &str = "host";
+const EITHER: &str = "either `username` and `password` prove who Mayday is, or `bearer_token` does";
+const PAIR: &str = "`client_certificate` and `client_key` are only of use together";
 /// More than this is no certificate but somebody's disk.
 const LONGEST: usize = 4 * 1024 * 1024;
 
@@ -85,6 +87,15 @@ impl Reach {
         }
     }
 
+    /// # Errors
+    /// When what is given could never be used.
+    pub fn vet(&self) -> Result<(), String> {
+        match (&self.certificate, &self.key) {
+            (Some(_), None) | (None, Some(_)) => Err(PAIR.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// The addresses of `host`, in the order in which they are tried, within `patience`.
     pub fn find<'f>(
         &'f self,
@@ -114,7 +125,7 @@ impl Reach {
         let identity = match (&certificate, &key) {
             (Some(certificate), Some(key)) => Some((certificate.as_slice(), key.expose().as_bytes())),
             (None, None) => None,
-            _ => return Err(Silence::unasked("`client_certificate` and `client_key` are only of use together")),
+            _ => return Err(Silence::unasked(PAIR)),
         };
         let authorities = authorities.as_ref().map(|bytes| bytes.as_slice());
         let means = Means { authorities, identity, only_13: self.only_13 };
@@ -198,6 +209,20 @@ impl Credentials {
         }
     }
 
+    /// # Errors
+    /// When what is given could never be used.
+    pub fn vet(&self) -> Result<(), String> {
+        let header = self.key_header.as_deref().map(HeaderName::try_from);
+        match (self.username.is_some(), self.password.is_some(), self.bearer.is_some()) {
+            (true, true, false) | (false, false, _) => {}
+            _ => return Err(EITHER.into()),
+        }
+        if header.is_some_and(|name| name.is_err()) {
+            return Err("`api_key_header` is not the name of a header".into());
+        }
+        self.headers.clone().map(drop)
+    }
+
     /// The headers to send, and apart from them those that prove who asks: these go to nobody else.
     ///
     /// # Errors
@@ -220,7 +245,7 @@ impl Credentials {
             }
             (None, None, Some(token)) => prove(AUTHORIZATION, format!("Bearer {}", token.expose()))?,
             (None, None, None) => {}
-            _ => return Err(unsound("either `username` and `password` prove who Mayday is, or `bearer_token` does".into())),
+            _ => return Err(unsound(EITHER.into())),
         }
         if let Some(key) = self.key.read(system).await? {
             let name = HeaderName::try_from(self.key_header.as_deref().unwrap_or("x-api-key"));

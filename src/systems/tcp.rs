@@ -90,6 +90,10 @@ impl System for Tcp {
         timeout(patience, looking).await.unwrap_or_else(|_| late())
     }
 
+    fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
+        Reach::of(&spec.params).vet().map_err(|why| Fault::permanent(KIND.name, why))
+    }
+
     async fn survey(&self) -> Result<Survey, Fault> {
         Err(Fault::permanent(KIND.name, "a port holds no data of yours")
             .next("remove `class` from it, and run `mayday check`"))

@@ -17,7 +17,7 @@ pub fn sound(config: Config) -> Result<Config, Mistakes> {
     if refused.is_empty() { Ok(config) } else { Err(Mistakes(refused)) }
 }
 
-/// Every system, channel and step that could never be used as it is written.
+/// Every system, probe, channel and step that could never be used as it is written.
 fn refused(config: &Config) -> Vec<Mistake> {
     let estate = Arc::new(config.estate.clone());
     let around = Surroundings { estate: estate.clone() };
@@ -35,6 +35,13 @@ fn refused(config: &Config) -> Vec<Mistake> {
         match try_connect(&spec, &around) {
             Ok(system) => drop(systems.insert(spec.id.clone(), system)),
             Err(fault) => say(format!("the system `{}`", spec.id), &fault),
+        }
+    }
+    let checks = estate.checklist.iter().flat_map(|item| &item.checks);
+    for (what, spec) in estate.probes.iter().map(|it| ("probe", it)).chain(checks.map(|it| ("check", it))) {
+        let vetted = systems.get(&spec.system).map(|system| system.vet(spec));
+        if let Some(Err(fault)) = vetted {
+            say(format!("the {what} `{}`", spec.id), &fault);
         }
     }
     for spec in &estate.channels {

@@ -89,6 +89,12 @@ impl System for Dns {
         }
     }
 
+    fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
+        let kind = spec.params.opt_text("type").unwrap_or("A");
+        let asked = Question::new(spec.params.opt_text("name").unwrap_or_default(), kind, true);
+        asked.map(drop).map_err(|why| Fault::permanent(KIND.name, why))
+    }
+
     async fn survey(&self) -> Result<Survey, Fault> {
         Err(Fault::permanent("dns", "DNS holds no data of yours")
             .next("remove `class` from it, and run `mayday check`"))

@@ -21,7 +21,7 @@ use crate::domain::text::clean;
 use crate::domain::time::{At, Span, seconds_between};
 use crate::outbound::wire::body::End;
 use crate::systems::reach::{
-    BEARER, CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, Credentials, PASSWORD, RESOLVER, TLS_MINIMUM,
+    BEARER, CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, Credentials, PASSWORD, RESOLVER, Reach, TLS_MINIMUM,
     USERNAME,
 };
 
@@ -143,6 +143,23 @@ enum Missing {
     Absent(String),
     /// What was read is wrong, whatever else there is.
     Wrong(String),
+}
+
+/// # Errors
+/// Why it could never look.
+pub fn vet(spec: &ProbeSpec) -> Result<(), String> {
+    let params = &spec.params;
+    Target::new(params.opt_text("url").unwrap_or_default(), params)?;
+    Right::of(params)?;
+    Reach::of(params).vet()?;
+    Credentials::of(params).vet()?;
+    match params.opt_integer("follow") {
+        Some(follow) if follow > MOST_HOPS => Err(format!("`follow` is {follow}: at most {MOST_HOPS} redirects are followed")),
+        _ if params.opt_text("json_equals").is_some() && params.opt_text("json_pointer").is_none() => {
+            Err("`json_equals` needs `json_pointer`, which says where".into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Asks, and judges. Whoever is refused, held back, or could not read it all has learnt nothing of the service.

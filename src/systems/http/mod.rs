@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use self::get::Wallet;
 use self::steps::{Measure, Transaction};
 use super::looking::Looking;
-use super::reach::{CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, RESOLVER};
+use super::reach::{CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, RESOLVER, Reach};
 use crate::domain::checklist::Tally;
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
@@ -172,6 +172,11 @@ impl System for Http {
             login::LOGIN => login::probe(spec).await,
             _ => get::probe(spec, &self.wallet).await,
         }
+    }
+
+    fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
+        let vetted = if spec.kind == "http.get" { get::vet(spec) } else { Reach::of(&spec.params).vet() };
+        vetted.map_err(|why| Fault::permanent(KIND.name, why))
     }
 
     async fn survey(&self) -> Result<Survey, Fault> {

@@ -29,7 +29,8 @@ use super::bounds::{DEGRADED_ABOVE, DEGRADED_BELOW, DOWN_ABOVE, DOWN_BELOW, EMPT
 use super::http::exchange::Target;
 use super::looking::Looking;
 use super::reach::{
-    BEARER, CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, Credentials, PASSWORD, RESOLVER, TLS_MINIMUM, USERNAME,
+    BEARER, CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, Credentials, PASSWORD, RESOLVER, Reach, TLS_MINIMUM,
+    USERNAME,
 };
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
@@ -96,11 +97,9 @@ impl Factory for PrometheusFactory {
         let mut target = Target::new(spec.params.text("url")?, &spec.params).map_err(unsound)?;
         let path = format!("{}/api/v1/query", target.url.path().trim_end_matches('/'));
         target.url.set_path(&path);
-        Ok(Arc::new(Prometheus(Arc::new(Server {
-            id: spec.id.to_string(),
-            target,
-            credentials: Credentials::of(&spec.params),
-        }))))
+        let credentials = Credentials::of(&spec.params);
+        Reach::of(&spec.params).vet().and_then(|()| credentials.vet()).map_err(unsound)?;
+        Ok(Arc::new(Prometheus(Arc::new(Server { id: spec.id.to_string(), target, credentials }))))
     }
 }
 
@@ -120,6 +119,10 @@ impl System for Prometheus {
             Ok(ask) => self.0.ask(&ask, spec.timeout.0.mul_f64(0.9)).await.reading(),
             Err(why) => Reading::unknown(why),
         }
+    }
+
+    fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
+        Ask::of(&spec.params).map(drop).map_err(|why| Fault::permanent(&self.0.id, why))
     }
 
     async fn survey(&self) -> Result<Survey, Fault> {
