@@ -47,10 +47,13 @@ fn of_alertmanager(given: &Value) -> Result<Alert, String> {
     let is = match given.get("status").and_then(Value::as_str) {
         Some("firing") => Ringing::Firing,
         Some("resolved") => Ringing::Resolved,
-        other => return Err(format!("an alert is `{}`: neither firing nor resolved", clean(other.unwrap_or_default()))),
+        other => {
+            return Err(format!("an alert is `{}`: neither firing nor resolved", clean(other.unwrap_or_default())));
+        }
     };
     let own = given.get("fingerprint").and_then(Value::as_str).filter(|it| !it.is_empty()).map(str::to_owned);
-    let id = own.unwrap_or_else(|| labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(","));
+    let id = own
+        .unwrap_or_else(|| labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(","));
     let said = ["summary", "description", "message"].iter().find_map(|name| annotations.get(*name));
     Ok(Alert {
         id: format!("alertmanager:{id}"),
@@ -72,7 +75,9 @@ fn cloudwatch(value: &Value) -> Result<Alert, String> {
             return of_alarm(&inside);
         }
         (Some("SubscriptionConfirmation" | "UnsubscribeConfirmation"), _) => {
-            return Err("SNS asks to confirm a subscription: open its SubscribeURL yourself; Mayday follows no link".into());
+            return Err(
+                "SNS asks to confirm a subscription: open its SubscribeURL yourself; Mayday follows no link".into()
+            );
         }
         _ => {}
     }

@@ -150,7 +150,9 @@ fn statuses(field: &Field<'_>) -> Option<Value> {
         _ => None,
     };
     let read = match field.value() {
-        DeValue::Array(items) => items.iter().map(|item| plain(item.get_ref())).collect::<Option<Vec<_>>>().map(Value::from),
+        DeValue::Array(items) => {
+            items.iter().map(|item| plain(item.get_ref())).collect::<Option<Vec<_>>>().map(Value::from)
+        }
         single => plain(single),
     };
     let Some(read) = read else {

@@ -68,7 +68,8 @@ impl Statuses {
 
     fn one(text: &str) -> Result<RangeInclusive<u16>, String> {
         let wrong = || format!("`{}` is no status: write it like 200, \"2xx\" or \"200-299\"", clean(text));
-        let number = |text: &str| text.trim().parse::<u16>().ok().filter(|it| (100..=599).contains(it)).ok_or_else(wrong);
+        let number =
+            |text: &str| text.trim().parse::<u16>().ok().filter(|it| (100..=599).contains(it)).ok_or_else(wrong);
         let lower = text.trim().to_ascii_lowercase();
         if let Some(class) = lower.strip_suffix("xx") {
             let class = number(&format!("{class}00"))?;
@@ -97,15 +98,17 @@ const SECRET_HEADERS: [&str; 6] =
 /// # Errors
 /// What is wrong with it; its value is not repeated.
 pub fn header(name: &str, value: &str) -> Result<(http::HeaderName, http::HeaderValue), String> {
-    let known = http::HeaderName::try_from(name).map_err(|_| format!("`{}` is not the name of a header", clean(name)))?;
+    let known =
+        http::HeaderName::try_from(name).map_err(|_| format!("`{}` is not the name of a header", clean(name)))?;
     if SECRET_HEADERS.contains(&known.as_str()) {
         return Err(format!(
             "the header `{known}` carries a secret, and a secret does not belong in a config file: use `bearer_token`, \
              `username` and `password`, or `api_key`"
         ));
     }
-    let value = http::HeaderValue::try_from(value)
-        .map_err(|_| format!("the value of the header `{known}` cannot be sent: it has characters that no header has"))?;
+    let value = http::HeaderValue::try_from(value).map_err(|_| {
+        format!("the value of the header `{known}` cannot be sent: it has characters that no header has")
+    })?;
     Ok((known, value))
 }
 
@@ -140,7 +143,9 @@ mod tests {
     #[test]
     fn a_secret_is_no_header_of_a_config() {
         assert!(header("X-Probe", "1").is_ok());
-        for (name, value) in [("Authorization", "Bearer hunter2"), ("cookie", "hunter2"), ("a b", "hunter2"), ("x", "hunter2\n")] {
+        for (name, value) in
+            [("Authorization", "Bearer hunter2"), ("cookie", "hunter2"), ("a b", "hunter2"), ("x", "hunter2\n")]
+        {
             let why = header(name, value).unwrap_err();
             assert!(!why.contains("hunter2"), "{why}");
         }

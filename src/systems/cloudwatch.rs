@@ -77,7 +77,11 @@ pub static KIND: SystemKind = SystemKind {
             name: "cloudwatch.metric",
             title: "The newest value of a metric is within its bounds",
             params: &[
-                Param::required("namespace", ParamType::Text, "the namespace of the metric, such as AWS/ApplicationELB"),
+                Param::required(
+                    "namespace",
+                    ParamType::Text,
+                    "the namespace of the metric, such as AWS/ApplicationELB",
+                ),
                 Param::required("metric", ParamType::Text, "its name"),
                 Param::optional("dimensions", ParamType::Map, "all of its dimensions: another set is another metric"),
                 Param::default("stat", ParamType::Text, "Average", "the statistic: Average, Maximum, Sum, p99"),
@@ -167,12 +171,10 @@ impl CloudWatch {
                     .alarm_types(AlarmType::CompositeAlarm)
                     .max_records(100);
                 let answer = self.aws.ask(Call::Read, "DescribeAlarms", asked.send()).await?;
-                let metric = answer.metric_alarms().iter().map(|it| {
-                    (it.alarm_name(), it.state_value(), it.state_reason())
-                });
-                let composite = answer.composite_alarms().iter().map(|it| {
-                    (it.alarm_name(), it.state_value(), it.state_reason())
-                });
+                let metric =
+                    answer.metric_alarms().iter().map(|it| (it.alarm_name(), it.state_value(), it.state_reason()));
+                let composite =
+                    answer.composite_alarms().iter().map(|it| (it.alarm_name(), it.state_value(), it.state_reason()));
                 seen.extend(metric.chain(composite).filter_map(|(name, state, why)| {
                     let alarm = Alarm { state: state.cloned(), why: clean(why.unwrap_or_default()) };
                     Some((name?.to_owned(), alarm))
@@ -235,7 +237,8 @@ fn judge_alarms(wanted: &[String], seen: &[(String, Alarm)], mild: bool) -> Read
     };
     let judged: Vec<(Status, String)> = wanted.iter().map(of).collect();
     let worst = Status::worst(judged.iter().map(|(status, _)| *status));
-    let words: Vec<&str> = judged.iter().filter(|(status, _)| *status == worst).map(|(_, words)| words.as_str()).collect();
+    let words: Vec<&str> =
+        judged.iter().filter(|(status, _)| *status == worst).map(|(_, words)| words.as_str()).collect();
     match worst {
         Status::Healthy if words.len() > 1 => Reading::healthy(format!("{} alarms are OK", words.len())),
         _ if words.is_empty() => Reading::unknown("no alarm is named"),

@@ -48,7 +48,12 @@ pub static KIND: SystemKind = SystemKind {
         title: "A gRPC server says that it serves",
         params: &[
             Param::required("address", ParamType::Address, "where to connect to"),
-            Param::default("service", ParamType::Text, "", "the service that is asked for, with its package; the server as a whole when empty"),
+            Param::default(
+                "service",
+                ParamType::Text,
+                "",
+                "the service that is asked for, with its package; the server as a whole when empty",
+            ),
             Param::default("tls", ParamType::Flag, "true", "whether TLS is spoken"),
             BEARER,
             Param::optional("headers", ParamType::Headers, "metadata to send"),
@@ -89,7 +94,10 @@ impl System for Grpc {
     }
 
     fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
-        Reach::of(&spec.params).vet().and_then(|()| Credentials::of(&spec.params).vet()).map_err(|why| Fault::permanent(KIND.name, why))
+        Reach::of(&spec.params)
+            .vet()
+            .and_then(|()| Credentials::of(&spec.params).vet())
+            .map_err(|why| Fault::permanent(KIND.name, why))
     }
 
     async fn survey(&self) -> Result<Survey, Fault> {
@@ -108,7 +116,8 @@ async fn check(spec: &ProbeSpec, patience: Duration) -> Result<Reading, Reading>
     let address = params.text("address").map_err(told)?;
     let secured = params.flag("tls");
     let url = format!("{}://{address}/grpc.health.v1.Health/Check", if secured { "https" } else { "http" });
-    let url = Url::parse(&url).map_err(|error| Reading::unknown(format!("{} cannot be asked: {error}", clean(address))))?;
+    let url =
+        Url::parse(&url).map_err(|error| Reading::unknown(format!("{} cannot be asked: {error}", clean(address))))?;
     let reach = Reach::of(params);
     let (host, port) = (url.host_str().unwrap_or_default().to_owned(), url.port_or_known_default().unwrap_or(443));
     let found = reach.find(&host, port, patience.mul_f64(0.7)).await.map_err(|silence| silence.reading())?;
@@ -123,7 +132,11 @@ async fn check(spec: &ProbeSpec, patience: Duration) -> Result<Reading, Reading>
     let status = heard.status.as_u16();
     if status != 200 {
         let words = format!("it answers {status} to HTTP/2: no gRPC is spoken there, or a proxy stands before it");
-        return Err(if matches!(status, 401 | 403 | 407 | 429) { Reading::unknown(words) } else { Reading::down(words) });
+        return Err(if matches!(status, 401 | 403 | 407 | 429) {
+            Reading::unknown(words)
+        } else {
+            Reading::down(words)
+        });
     }
     let mut trailers = heard.headers.clone();
     let read = Limited::new(heard.body, LONGEST).collect().await;
@@ -190,7 +203,10 @@ mod tests {
     #[test]
     fn what_a_server_says_is_judged_by_what_it_means() {
         let of = |status: &'static str, body: &[u8]| {
-            judge(&HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static(status))]), body)
+            judge(
+                &HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static(status))]),
+                body,
+            )
         };
         let frame = |serving: u8| [0, 0, 0, 0, 2, 8, serving];
         for (status, body, wanted) in [
@@ -226,7 +242,8 @@ mod tests {
                 let service = service_fn(async |request: http::Request<hyper::body::Incoming>| {
                     let asked = request.into_body().collect().await.unwrap().to_bytes();
                     let serving = if asked[..] == framed("orders.Orders")[..] { 1 } else { 2 };
-                    let trailers = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
+                    let trailers =
+                        HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
                     let data = Frame::data(Bytes::copy_from_slice(&[0, 0, 0, 0, 2, 8, serving]));
                     let frames = [Ok::<_, Infallible>(data), Ok(Frame::trailers(trailers))];
                     let body = http_body_util::StreamBody::new(futures::stream::iter(frames));

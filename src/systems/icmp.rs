@@ -90,11 +90,14 @@ impl System for Icmp {
 
 /// The first address that answers; what could not be asked says nothing.
 async fn any(found: &[SocketAddr], patience: Duration) -> Reading {
-    let mut asked: FuturesUnordered<_> = found.iter().map(|at| async { (at.ip(), echo(at.ip(), patience).await) }).collect();
+    let mut asked: FuturesUnordered<_> =
+        found.iter().map(|at| async { (at.ip(), echo(at.ip(), patience).await) }).collect();
     let mut said = Reading::unknown("it has no address");
     while let Some((ip, outcome)) = asked.next().await {
         said = match outcome {
-            Ok(took) => return Reading::healthy(format!("{ip} answers in {:.1} ms", took.as_secs_f64() * 1000.0)).took(took),
+            Ok(took) => {
+                return Reading::healthy(format!("{ip} answers in {:.1} ms", took.as_secs_f64() * 1000.0)).took(took);
+            }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Reading::unknown(
                 "this host does not permit echoes: put a group of the engine into net.ipv4.ping_group_range (sysctl)",
             ),

@@ -59,10 +59,12 @@ pub const TLS_MINIMUM: Param = Param::default(
     "the oldest TLS to speak; a server that speaks nothing newer than 1.2 is down for `1.3`",
 );
 pub const USERNAME: Param = Param::optional("username", ParamType::Text, "who Mayday is there (basic authentication)");
-pub const PASSWORD: Param =
-    Param::optional("password", ParamType::Secret, "where the password of `username` is kept");
-pub const BEARER: Param =
-    Param::optional("bearer_token", ParamType::Secret, "where the token is kept that is sent as `Authorization: Bearer`");
+pub const PASSWORD: Param = Param::optional("password", ParamType::Secret, "where the password of `username` is kept");
+pub const BEARER: Param = Param::optional(
+    "bearer_token",
+    ParamType::Secret,
+    "where the token is kept that is sent as `Authorization: Bearer`",
+);
 
 /// Who says where a server is, and how TLS is spoken with it.
 #[derive(Clone, Debug, Default)]
@@ -160,7 +162,9 @@ async fn by_resolver(resolver: &str, host: &str, port: u16, patience: Duration) 
             let why = if reply.code == ResponseCode::NXDomain { reply.words() } else { "no address".into() };
             Err(Silence::Dead(format!("{} answers for {}: {why}", clean(resolver), clean(host))))
         }
-        (true, Ok(reply)) => Err(Silence::Unasked(format!("the resolver {} cannot tell: {}", clean(resolver), reply.words()))),
+        (true, Ok(reply)) => {
+            Err(Silence::Unasked(format!("the resolver {} cannot tell: {}", clean(resolver), reply.words())))
+        }
         (true, Err(why)) => Err(Silence::Unasked(format!("the resolver is silent: {why}"))),
     }
 }
@@ -177,7 +181,12 @@ async fn by_host(host: &str, port: u16, patience: Duration) -> Result<Vec<Socket
         Ok(Ok(found)) => Ok(found.collect()),
         Ok(Err(error)) => {
             let words = clean(&error.to_string());
-            let unknown_name = ["Name or service not known", "No address associated", "nodename nor servname", "Name does not resolve"];
+            let unknown_name = [
+                "Name or service not known",
+                "No address associated",
+                "nodename nor servname",
+                "Name does not resolve",
+            ];
             match unknown_name.iter().any(|it| words.contains(it)) {
                 true => Err(Silence::Dead(format!("{name} is no name that this host's resolver knows"))),
                 false => Err(Silence::Unasked(format!("{name} cannot be resolved: {words}"))),
@@ -233,7 +242,8 @@ impl Credentials {
         let (password, bearer) = (self.password.read(system).await?, self.bearer.read(system).await?);
         let mut proof = HeaderMap::new();
         let mut prove = |name: HeaderName, value: String| {
-            let mut value = HeaderValue::try_from(value).map_err(|_| unsound(format!("what is sent as `{name}` is no text of one line")))?;
+            let mut value = HeaderValue::try_from(value)
+                .map_err(|_| unsound(format!("what is sent as `{name}` is no text of one line")))?;
             value.set_sensitive(true);
             proof.insert(name, value);
             Ok::<(), Fault>(())
@@ -249,7 +259,10 @@ impl Credentials {
         }
         if let Some(key) = self.key.read(system).await? {
             let name = HeaderName::try_from(self.key_header.as_deref().unwrap_or("x-api-key"));
-            prove(name.map_err(|_| unsound("`api_key_header` is not the name of a header".into()))?, key.expose().to_owned())?;
+            prove(
+                name.map_err(|_| unsound("`api_key_header` is not the name of a header".into()))?,
+                key.expose().to_owned(),
+            )?;
         }
         Ok((plain, proof))
     }

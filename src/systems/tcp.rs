@@ -43,7 +43,11 @@ pub static KIND: SystemKind = SystemKind {
             title: "A port speaks TLS, with certificates that hold",
             params: &[
                 ADDRESS,
-                Param::optional("server_name", ParamType::Text, "whom the certificate has to name; the host of `address` when left out"),
+                Param::optional(
+                    "server_name",
+                    ParamType::Text,
+                    "whom the certificate has to name; the host of `address` when left out",
+                ),
                 Param::default(
                     "certificate",
                     ParamType::Span,
@@ -84,7 +88,8 @@ impl System for Tcp {
         let late = || Reading::down(format!("{address} does not answer within {:.1} s", patience.as_secs_f64()));
         let looking = async {
             let secured = spec.kind == "tcp.tls";
-            let looked = if secured { secure(spec, address, patience).await } else { connect(spec, address, patience).await };
+            let looked =
+                if secured { secure(spec, address, patience).await } else { connect(spec, address, patience).await };
             looked.unwrap_or_else(|reading| reading).took(started.elapsed())
         };
         timeout(patience, looking).await.unwrap_or_else(|_| late())
@@ -134,12 +139,21 @@ async fn secure(spec: &ProbeSpec, address: &str, patience: Duration) -> Result<R
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
         _ => "TLS 1.2",
     };
-    let shown = witness.shown().ok_or_else(|| Reading::unknown(format!("{peer} shows no certificate that can be read")))?;
+    let shown =
+        witness.shown().ok_or_else(|| Reading::unknown(format!("{peer} shows no certificate that can be read")))?;
     let left = seconds_between(At::now(), shown.chain_ends);
     let least = params.opt_span("certificate").unwrap_or_default();
     let whose = if shown.chain_ends < shown.ends { "a certificate of its chain" } else { "its certificate" };
     if left < least.as_secs_f64() {
-        return Ok(Reading::degraded(format!("{version}, and {whose} ends in {}; {} is well", rough(left), Span(least))));
+        return Ok(Reading::degraded(format!(
+            "{version}, and {whose} ends in {}; {} is well",
+            rough(left),
+            Span(least)
+        )));
     }
-    Ok(Reading::healthy(format!("{peer} speaks {version}; its certificates are good for {}{}", rough(left), beside(&dead))))
+    Ok(Reading::healthy(format!(
+        "{peer} speaks {version}; its certificates are good for {}{}",
+        rough(left),
+        beside(&dead)
+    )))
 }

@@ -58,7 +58,8 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
         Some(address) => Some(scrape::listen(address).await.map_err(|error| Failure::metrics(address, &error))?),
         None => None,
     };
-    let door = config.estate.alerts.token.clone().map(|token| Arc::new(Door(Keep::new(Some(token)))) as Arc<dyn Doorkeeper>);
+    let door =
+        config.estate.alerts.token.clone().map(|token| Arc::new(Door(Keep::new(Some(token)))) as Arc<dyn Doorkeeper>);
     let driller = Arc::new(Child::new(places.clone()));
     let journal: Arc<dyn Journal> = Arc::new(journal);
     let parts = assemble(config, journal.clone(), state, places.records(), Some(driller));

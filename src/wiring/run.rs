@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::places::Places;
-use super::{about, alerts, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, watch};
+use super::{
+    about, alerts, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, watch,
+};
 use crate::api::client::Client;
 use crate::cli::args::{
     ChecklistCommand, Cli, Command, Common, ConfigCommand, DrillCommand, EngineCommand, FailoverCommand, Format,

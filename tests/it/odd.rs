@@ -78,7 +78,8 @@ fn said(status: &str, body: &[u8], headers: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_marker_far_down_a_page_is_found_and_beyond_the_limit_nothing_is_claimed() {
-    let page = |filling: usize| [b"<!doctype html>".to_vec(), vec![b' '; filling], b"<!-- build-ok -->".to_vec()].concat();
+    let page =
+        |filling: usize| [b"<!doctype html>".to_vec(), vec![b' '; filling], b"<!-- build-ok -->".to_vec()].concat();
     let (large, larger) = (page(400_000), page(5 * 1024 * 1024));
     let large = server(move |_| ok(&large, "")).await;
     is(&get(json!({ "url": large, "body_contains": "build-ok" })).await, Status::Healthy, "200");

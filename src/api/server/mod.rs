@@ -176,12 +176,7 @@ async fn alerts(
 }
 
 /// Hands the alerts of a sending to the engine.
-async fn hear(
-    engines: &Engines,
-    stop: &CancellationToken,
-    actor: &Actor,
-    body: &[u8],
-) -> Result<Accepted, ApiError> {
+async fn hear(engines: &Engines, stop: &CancellationToken, actor: &Actor, body: &[u8]) -> Result<Accepted, ApiError> {
     let (alerts, left) = super::alerts::read(body).map_err(|why| {
         let next = "send Alertmanager's webhook, or the JSON of a CloudWatch alarm as SNS carries it";
         ApiError::new(ErrorCode::BadRequest, why, next)

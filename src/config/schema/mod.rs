@@ -274,7 +274,11 @@ fn alerting() -> Value {
     let rule = Shape::new().rows(alerts::COUNT).closed("[[alerts.count]]");
     Shape::new()
         .rows(alerts::ALERTS)
-        .with("count", json!({ "type": "array", "items": rule }), "which of them count for a trigger; none when left out")
+        .with(
+            "count",
+            json!({ "type": "array", "items": rule }),
+            "which of them count for a trigger; none when left out",
+        )
         .closed("[alerts]")
 }
 

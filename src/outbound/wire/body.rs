@@ -125,7 +125,10 @@ pub async fn read(heard: &mut Heard, reach: Reach, mut enough: impl FnMut(&[u8],
     let named = heard.header(CONTENT_ENCODING).unwrap_or_default().to_owned();
     let made = |bytes: Vec<u8>, end| Body { bytes, end, charset: charset.clone() };
     let Some(mut coding) = Coding::of(&named) else {
-        return made(Vec::new(), End::Unreadable(format!("it is compressed as `{}`, which is not read here", clean(&named))));
+        return made(
+            Vec::new(),
+            End::Unreadable(format!("it is compressed as `{}`, which is not read here", clean(&named))),
+        );
     };
     let until = if heard.length().is_some() { reach.until } else { reach.until.min(reach.endless) };
     let mut seen = 0;

@@ -171,7 +171,8 @@ fn request(call: &Call, second: bool) -> Result<Request<Full<Bytes>>, Silence> {
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     if !second {
-        let host = HeaderValue::from_str(authority).map_err(|_| Silence::unasked("this host cannot be written as a header"))?;
+        let host = HeaderValue::from_str(authority)
+            .map_err(|_| Silence::unasked("this host cannot be written as a header"))?;
         headers.insert(HOST, host);
     }
     for (name, value) in &call.headers {

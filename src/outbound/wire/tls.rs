@@ -108,11 +108,13 @@ impl Tls {
         let identity = match means.identity {
             None => None,
             Some((chain, key)) => {
-                let chain = certificates(chain).map_err(|why| format!("the client certificate cannot be used: {why}"))?;
+                let chain =
+                    certificates(chain).map_err(|why| format!("the client certificate cannot be used: {why}"))?;
                 let key = PrivateKeyDer::from_pem_slice(key)
                     .map_err(|_| "the key of the client certificate is no private key in PEM".to_owned())?;
-                let certified = CertifiedKey::from_der(chain, key, &provider())
-                    .map_err(|error| format!("the client certificate and its key do not fit: {}", clean(&error.to_string())))?;
+                let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
+                    format!("the client certificate and its key do not fit: {}", clean(&error.to_string()))
+                })?;
                 Some(Arc::new(certified))
             }
         };
@@ -145,7 +147,8 @@ impl Tls {
         Box::pin(async move {
             let name = ServerName::try_from(host.trim_end_matches('.').to_owned())
                 .map_err(|_| Silence::Unasked(format!("no certificate can be for `{}`", clean(host))))?;
-            let witness = Arc::new(Witness { tls: self.clone(), shown: Mutex::default(), asked: AtomicBool::new(false) });
+            let witness =
+                Arc::new(Witness { tls: self.clone(), shown: Mutex::default(), asked: AtomicBool::new(false) });
             let config = self.config(&witness, http).map_err(Silence::unasked)?;
             match TlsConnector::from(Arc::new(config)).connect(name, stream).await {
                 Ok(stream) => Ok((stream, witness)),
@@ -335,7 +338,8 @@ impl ServerCertVerifier for Witness {
             self.verify(end_entity, intermediates, server_name, ocsp, then).is_err()
         };
         let chain_ends = ends.iter().filter(|end| end.as_secs() >= now.as_secs()).find(|end| breaks(end)).copied();
-        let shown = own.and_then(|own| Some(Shown { ends: moment(own)?, chain_ends: moment(chain_ends.unwrap_or(own))? }));
+        let shown =
+            own.and_then(|own| Some(Shown { ends: moment(own)?, chain_ends: moment(chain_ends.unwrap_or(own))? }));
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
         Ok(ServerCertVerified::assertion())
     }

@@ -35,7 +35,8 @@ impl Question {
         let parsed = if name.is_ascii() { Name::from_ascii(name) } else { Name::from_utf8(name) };
         let mut parsed = parsed.map_err(|e| format!("`{}` is not a DNS name: {e}", clean(name)))?;
         parsed.set_fqdn(true);
-        let kind = kind.to_ascii_uppercase().parse().map_err(|_| format!("`{}` is not a type of DNS record", clean(kind)))?;
+        let kind =
+            kind.to_ascii_uppercase().parse().map_err(|_| format!("`{}` is not a type of DNS record", clean(kind)))?;
         Ok(Self { name: parsed, kind, recurse })
     }
 

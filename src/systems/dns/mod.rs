@@ -38,8 +38,8 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// The types of records that are asked for.
 const TYPES: &[&str] = &[
-    "A", "AAAA", "CNAME", "TXT", "MX", "NS", "SRV", "SOA", "PTR", "CAA", "HTTPS", "SVCB", "DS", "DNSKEY", "TLSA", "NAPTR",
-    "a", "aaaa", "cname", "txt", "mx", "ns", "srv",
+    "A", "AAAA", "CNAME", "TXT", "MX", "NS", "SRV", "SOA", "PTR", "CAA", "HTTPS", "SVCB", "DS", "DNSKEY", "TLSA",
+    "NAPTR", "a", "aaaa", "cname", "txt", "mx", "ns", "srv",
 ];
 
 pub static KIND: SystemKind = SystemKind {
@@ -148,7 +148,8 @@ pub async fn ask_each(servers: &[SocketAddr], question: &Question, patience: Dur
 }
 
 fn judge(reply: &Reply, kind: &str, expected: &[String]) -> Reading {
-    let wanted = |value: &str| kind.to_ascii_uppercase().parse().map_or_else(|_| normal(value), |kind| value_of(kind, value));
+    let wanted =
+        |value: &str| kind.to_ascii_uppercase().parse().map_or_else(|_| normal(value), |kind| value_of(kind, value));
     let right = |value: &String| expected.is_empty() || expected.iter().any(|it| wanted(it) == *value);
     match reply.code {
         ResponseCode::NoError if !reply.values.is_empty() && reply.values.iter().all(right) => {

@@ -118,7 +118,14 @@ pub struct Order<'o> {
 
 impl Order<'_> {
     pub fn new(method: Method) -> Self {
-        Self { method, headers: HeaderMap::new(), proof: HeaderMap::new(), body: String::new(), follow: 0, want: Want::All }
+        Self {
+            method,
+            headers: HeaderMap::new(),
+            proof: HeaderMap::new(),
+            body: String::new(),
+            follow: 0,
+            want: Want::All,
+        }
     }
 }
 
@@ -178,7 +185,8 @@ impl Target {
             let Some(next) = next.as_deref() else {
                 return Ok(whole(&mut heard, order.want, until, patience, (started, took), None).await);
             };
-            let next = call.url.join(next).map_err(|_| Silence::Dead(format!("{} leads nowhere", heard.status.as_u16())))?;
+            let next =
+                call.url.join(next).map_err(|_| Silence::Dead(format!("{} leads nowhere", heard.status.as_u16())))?;
             let shown = without_secrets(&next);
             if hop == order.follow {
                 return Ok(whole(&mut heard, Want::Nothing, until, patience, (started, took), Some(shown)).await);
@@ -214,7 +222,9 @@ impl Target {
             addresses.retain(|address| !is_link_local(address.ip()));
             if addresses.is_empty() {
                 let leads = without_secrets(&call.url);
-                return Err(Silence::Refused(format!("it leads to {leads}, a link-local address, which is never followed")));
+                return Err(Silence::Refused(format!(
+                    "it leads to {leads}, a link-local address, which is never followed"
+                )));
             }
         }
         send(call, addresses, tls, Speech::Agreed).await
@@ -312,7 +322,8 @@ mod tests {
 
     #[tokio::test]
     async fn authorities_that_cannot_be_read_are_no_target_that_is_down() {
-        let params = serde_json::from_value(serde_json::json!({ "certificate_authority": "/nonexistent/a.pem" })).unwrap();
+        let params =
+            serde_json::from_value(serde_json::json!({ "certificate_authority": "/nonexistent/a.pem" })).unwrap();
         let target = Target::new("https://127.0.0.1:9/", &params).unwrap();
         let why = target.ask(Method::GET, Duration::from_secs(2)).await.err().unwrap();
         assert!(why.is_unknown() && why.words().contains("/nonexistent/a.pem"), "{why:?}");

@@ -119,7 +119,10 @@ impl<'p> Right<'p> {
                 return Some(Missing::Wrong(format!("`{}` is in the answer", clean(found.as_str()))));
             }
             if let Some(why) = partly(reply) {
-                return Some(Missing::Absent(format!("nothing that was read matches `{}`, and {why}", pattern.as_str())));
+                return Some(Missing::Absent(format!(
+                    "nothing that was read matches `{}`, and {why}",
+                    pattern.as_str()
+                )));
             }
         }
         let pointer = self.pointer?;
@@ -131,7 +134,8 @@ impl<'p> Right<'p> {
             (Some(_), None) => None,
             (Some(value), Some(wanted)) => {
                 let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                (said != wanted).then(|| Missing::Wrong(format!("{pointer} is `{}`, expected `{wanted}`", clean(&said))))
+                (said != wanted)
+                    .then(|| Missing::Wrong(format!("{pointer} is `{}`, expected `{wanted}`", clean(&said))))
             }
         }
     }
@@ -154,7 +158,9 @@ pub fn vet(spec: &ProbeSpec) -> Result<(), String> {
     Reach::of(params).vet()?;
     Credentials::of(params).vet()?;
     match params.opt_integer("follow") {
-        Some(follow) if follow > MOST_HOPS => Err(format!("`follow` is {follow}: at most {MOST_HOPS} redirects are followed")),
+        Some(follow) if follow > MOST_HOPS => {
+            Err(format!("`follow` is {follow}: at most {MOST_HOPS} redirects are followed"))
+        }
         _ if params.opt_text("json_equals").is_some() && params.opt_text("json_pointer").is_none() => {
             Err("`json_equals` needs `json_pointer`, which says where".into())
         }
@@ -195,9 +201,11 @@ fn judge(reply: &Reply, right: &Right<'_>, params: &Params, now: At) -> Reading 
             Reading::unknown(format!("Mayday is refused: {}", reply.words()))
         }
         false => Reading::down(reply.words()),
-        true => judge_body(reply, right).unwrap_or_else(|| match late(reply, params).or_else(|| ending(reply, params, now)) {
-            Some(why) => Reading::degraded(format!("{} {why}", reply.status)),
-            None => Reading::healthy(format!("{} in {} ms{}", reply.status, reply.took.as_millis(), beside(reply))),
+        true => judge_body(reply, right).unwrap_or_else(|| {
+            match late(reply, params).or_else(|| ending(reply, params, now)) {
+                Some(why) => Reading::degraded(format!("{} {why}", reply.status)),
+                None => Reading::healthy(format!("{} in {} ms{}", reply.status, reply.took.as_millis(), beside(reply))),
+            }
         }),
     };
     reading.took(reply.took)
@@ -215,7 +223,9 @@ fn judge_body(reply: &Reply, right: &Right<'_>) -> Option<Reading> {
     }
     let missing = right.missing(reply)?;
     Some(match (missing, partly(reply)) {
-        (Missing::Absent(what), Some(why)) => Reading::unknown(format!("{}: {what} as far as it was read: {why}", reply.status)),
+        (Missing::Absent(what), Some(why)) => {
+            Reading::unknown(format!("{}: {what} as far as it was read: {why}", reply.status))
+        }
         (Missing::Absent(what) | Missing::Wrong(what), _) => Reading::down(format!("{what}: {}", reply.words())),
     })
 }
@@ -233,7 +243,8 @@ fn partly(reply: &Reply) -> Option<String> {
 
 /// What is well, and worth a word.
 fn beside(reply: &Reply) -> String {
-    let dead = if reply.dead.is_empty() { String::new() } else { format!("; does not answer: {}", reply.dead.join(", ")) };
+    let dead =
+        if reply.dead.is_empty() { String::new() } else { format!("; does not answer: {}", reply.dead.join(", ")) };
     let endless = if reply.end == End::Time { "; its body has no end" } else { "" };
     format!("{endless}{dead}")
 }

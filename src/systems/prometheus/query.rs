@@ -183,7 +183,8 @@ fn apart(at: f64, now: At, most: Duration) -> Option<String> {
 /// The worst of all counts, and is named.
 fn told(judged: &[(Status, String)]) -> Answer {
     let worst = Status::worst(judged.iter().map(|(status, _)| *status));
-    let named: Vec<&str> = judged.iter().filter(|(status, _)| *status == worst).map(|(_, words)| words.as_str()).collect();
+    let named: Vec<&str> =
+        judged.iter().filter(|(status, _)| *status == worst).map(|(_, words)| words.as_str()).collect();
     let more = match named.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(", and {more} more"),
@@ -241,7 +242,9 @@ mod tests {
 
     #[test]
     fn nothing_is_what_the_config_says_and_unknown_otherwise() {
-        for (empty, wanted) in [(None, Status::Unknown), (Some("healthy"), Status::Healthy), (Some("down"), Status::Down)] {
+        for (empty, wanted) in
+            [(None, Status::Unknown), (Some("healthy"), Status::Healthy), (Some("down"), Status::Down)]
+        {
             let mut given = json!({ "down_above": 0 });
             if let Some(empty) = empty {
                 given["empty"] = json!(empty);

@@ -69,7 +69,10 @@ impl Look for Holds {
         let url = quoted(self.server.target.url.as_str());
         vec![
             "# right when every value is within its bounds".into(),
-            format!("curl -sS {url} --data-urlencode {} | jq .data.result", quoted(&format!("query={}", self.ask.query))),
+            format!(
+                "curl -sS {url} --data-urlencode {} | jq .data.result",
+                quoted(&format!("query={}", self.ask.query))
+            ),
         ]
     }
 }
