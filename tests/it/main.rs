@@ -11,6 +11,7 @@ mod channels;
 mod checklist;
 mod cli;
 mod clock;
+mod cloudwatch;
 mod common;
 mod comms;
 mod config;
