@@ -72,7 +72,7 @@ struct DescribeAlarms {
 }
 
 /// An alarm in the region of the replica: it is in ALARM while the newest lag is longer than this, in seconds.
-pub const ALARM: (&str, f64) = ("replica-lag", 120.0);
+const ALARM: (&str, f64) = ("replica-lag", 120.0);
 
 #[derive(Clone)]
 struct Endpoint {

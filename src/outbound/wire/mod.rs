@@ -56,8 +56,11 @@ impl Silence {
 
 /// An error and what caused it, the outermost first. An [`io::Error`] hides what it was made of: it is looked into.
 pub fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(inside) => Some(inside as &(dyn Error + 'static)),
-        None => error.source(),
+    std::iter::successors(Some(error), |error: &&'e (dyn Error + 'static)| {
+        let error: &'e (dyn Error + 'static) = *error;
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inside) => Some(inside as &'e (dyn Error + 'static)),
+            None => error.source(),
+        }
     })
 }

@@ -12,7 +12,7 @@ use super::Server;
 use crate::domain::health::{Reading, Status};
 use crate::domain::params::Params;
 use crate::domain::text::clean;
-use crate::domain::time::{At, Span, seconds_between};
+use crate::domain::time::{At, Span};
 use crate::systems::bounds::{Bounds, of_nothing};
 use crate::systems::http::exchange::{Order, Reply};
 
