@@ -110,12 +110,9 @@ pub trait System: Send + Sync {
     /// refuses or times out *is* learnt: it is down. The caller bounds the time.
     async fn probe(&self, spec: &ProbeSpec) -> Reading;
 
-    /// Whether a probe or a check could ever look as it is written; asked before an engine uses it, without asking the target.
-    ///
-    /// # Errors
-    /// Why it never could.
-    fn vet(&self, _spec: &ProbeSpec) -> Result<(), Fault> {
-        Ok(())
+    /// Why a probe could never be made as it is written, if so: nothing is asked for that.
+    fn refuses(&self, _spec: &ProbeSpec) -> Option<Fault> {
+        None
     }
 
     /// Members, roles, lag and recovery points of a datastore. Only called for a system with a data class.

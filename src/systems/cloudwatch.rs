@@ -133,12 +133,11 @@ impl System for CloudWatch {
         looked.unwrap_or_else(|fault| Reading::unknown(&fault.what))
     }
 
-    fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
+    fn refuses(&self, spec: &ProbeSpec) -> Option<Fault> {
         let unsound = |why: String| Fault::permanent(&self.id, why);
         match spec.kind.as_str() {
-            "cloudwatch.alarm" if spec.params.list("alarms").is_empty() => Err(unsound("no alarm is named".into())),
-            "cloudwatch.alarm" => Ok(()),
-            _ => Bounds::of(&spec.params).map(drop).map_err(unsound),
+            "cloudwatch.alarm" => spec.params.list("alarms").is_empty().then(|| unsound("no alarm is named".into())),
+            _ => Bounds::of(&spec.params).err().map(unsound),
         }
     }
 

@@ -93,11 +93,12 @@ impl System for Grpc {
         }
     }
 
-    fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
+    fn refuses(&self, spec: &ProbeSpec) -> Option<Fault> {
         Reach::of(&spec.params)
             .vet()
             .and_then(|()| Credentials::of(&spec.params).vet())
-            .map_err(|why| Fault::permanent(KIND.name, why))
+            .err()
+            .map(|why| Fault::permanent(KIND.name, why))
     }
 
     async fn survey(&self) -> Result<Survey, Fault> {

@@ -95,8 +95,8 @@ impl System for Tcp {
         timeout(patience, looking).await.unwrap_or_else(|_| late())
     }
 
-    fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
-        Reach::of(&spec.params).vet().map_err(|why| Fault::permanent(KIND.name, why))
+    fn refuses(&self, spec: &ProbeSpec) -> Option<Fault> {
+        Reach::of(&spec.params).vet().err().map(|why| Fault::permanent(KIND.name, why))
     }
 
     async fn survey(&self) -> Result<Survey, Fault> {

@@ -39,8 +39,7 @@ fn refused(config: &Config) -> Vec<Mistake> {
     }
     let checks = estate.checklist.iter().flat_map(|item| &item.checks);
     for (what, spec) in estate.probes.iter().map(|it| ("probe", it)).chain(checks.map(|it| ("check", it))) {
-        let vetted = systems.get(&spec.system).map(|system| system.vet(spec));
-        if let Some(Err(fault)) = vetted {
+        if let Some(fault) = systems.get(&spec.system).and_then(|system| system.refuses(spec)) {
             say(format!("the {what} `{}`", spec.id), &fault);
         }
     }

@@ -89,10 +89,10 @@ impl System for Dns {
         }
     }
 
-    fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
+    fn refuses(&self, spec: &ProbeSpec) -> Option<Fault> {
         let kind = spec.params.opt_text("type").unwrap_or("A");
         let asked = Question::new(spec.params.opt_text("name").unwrap_or_default(), kind, true);
-        asked.map(drop).map_err(|why| Fault::permanent(KIND.name, why))
+        asked.err().map(|why| Fault::permanent(KIND.name, why))
     }
 
     async fn survey(&self) -> Result<Survey, Fault> {

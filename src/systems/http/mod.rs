@@ -174,9 +174,9 @@ impl System for Http {
         }
     }
 
-    fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
+    fn refuses(&self, spec: &ProbeSpec) -> Option<Fault> {
         let vetted = if spec.kind == "http.get" { get::vet(spec) } else { Reach::of(&spec.params).vet() };
-        vetted.map_err(|why| Fault::permanent(KIND.name, why))
+        vetted.err().map(|why| Fault::permanent(KIND.name, why))
     }
 
     async fn survey(&self) -> Result<Survey, Fault> {

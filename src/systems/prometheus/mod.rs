@@ -121,8 +121,8 @@ impl System for Prometheus {
         }
     }
 
-    fn vet(&self, spec: &ProbeSpec) -> Result<(), Fault> {
-        Ask::of(&spec.params).map(drop).map_err(|why| Fault::permanent(&self.0.id, why))
+    fn refuses(&self, spec: &ProbeSpec) -> Option<Fault> {
+        Ask::of(&spec.params).err().map(|why| Fault::permanent(&self.0.id, why))
     }
 
     async fn survey(&self) -> Result<Survey, Fault> {
