@@ -86,6 +86,14 @@ impl Client {
         self.call(routes::COMMANDS, routes::COMMANDS.path, Some(ask)).await
     }
 
+    /// What other monitoring says, as it says it.
+    ///
+    /// # Errors
+    /// Also when it is something else: nothing was taken then.
+    pub async fn alerts(&self, sending: &serde_json::Value) -> Result<Accepted, ApiError> {
+        self.call(routes::ALERTS, routes::ALERTS.path, Some(sending)).await
+    }
+
     /// # Errors
     /// Also when this cockpit is not attached.
     pub async fn looks(&self, at: &Gaze) -> Result<Accepted, ApiError> {

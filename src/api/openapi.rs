@@ -78,6 +78,7 @@ const TYPES: &[(&str, Of)] = &[
     ("Snapshot", of::<Snapshot>),
     ("Update", of::<Update>),
     (ASK, of::<Ask>),
+    ("Sending", |_| sending()),
     ("Accepted", of::<Accepted>),
     ("Gaze", of::<Gaze>),
     ("StepPreviews", of::<Vec<StepPreview>>),
@@ -93,6 +94,26 @@ const TYPES: &[(&str, Of)] = &[
     ("Document", |_| itself()),
     ("Error", of::<ApiError>),
 ];
+
+/// What other monitoring sends, as its own documentation says: with what is read of it.
+fn sending() -> Schema {
+    json_schema!({
+        "type": "object",
+        "additionalProperties": true,
+        "properties": {
+            "alerts": {
+                "type": "array",
+                "description": "of Alertmanager's webhook",
+                "items": { "type": "object", "additionalProperties": true },
+            },
+            "Type": { "type": "string", "description": "of a notification of SNS" },
+            "Message": { "type": "string", "description": "what SNS carries: a CloudWatch alarm, as JSON" },
+            "AlarmName": { "type": "string", "description": "of a CloudWatch alarm by itself" },
+            "NewStateValue": { "type": "string", "description": "of a CloudWatch alarm by itself" },
+            "detail": { "type": "object", "additionalProperties": true, "description": "of an event of EventBridge" },
+        },
+    })
+}
 
 /// This document, as far as it says.
 fn itself() -> Schema {

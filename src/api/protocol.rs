@@ -40,6 +40,8 @@ routes! {
     EVENTS = "GET" "/v1/events" [("session", "string"), ("read_only", "boolean")],
         "A server-sent stream: one `snapshot`, then every `update`", "" => "Update";
     COMMANDS = "POST" "/v1/commands" [], "Ask for something", "Ask" => "Accepted";
+    ALERTS = "POST" "/v1/alerts" [],
+        "What other monitoring says: Alertmanager's webhook, or a CloudWatch alarm as SNS or EventBridge carries it", "Sending" => "Accepted";
     LOOKS = "POST" "/v1/looks" [], "Say what this attached cockpit looks at, for the others to see", "Gaze" => "Accepted";
     PREVIEW = "POST" "/v1/plans/{id}/preview" [], "Every step of a plan held against reality; nothing is changed", "" => "StepPreviews";
     BY_HAND = "GET" "/v1/plans/{id}/by-hand" [("remaining", "boolean")],

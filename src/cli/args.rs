@@ -88,6 +88,12 @@ pub enum Command {
     Contacts,
     /// Freshness, exposure and clocks for the team's own monitoring, in the Prometheus text format
     Metrics,
+    /// The alerts of other monitoring that are not resolved; or take some in, from a file or from stdin (-)
+    Alert {
+        /// Alertmanager's webhook, or a CloudWatch alarm as SNS or EventBridge carries it, as JSON; `-` is stdin
+        #[arg(value_name = "FILE")]
+        from: Option<PathBuf>,
+    },
     /// The plans: what they do, and what they would do now
     #[command(subcommand)]
     Plan(PlanCommand),

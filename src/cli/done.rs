@@ -36,6 +36,7 @@ pub fn words(ask: &Ask) -> String {
         Ask::Revert { step, .. } => format!("{step}: being reverted → mayday failover follow"),
         Ask::RevertRun { run, .. } => format!("{run}: being reverted → mayday failover follow"),
         Ask::Abandon { run, .. } => format!("{run} is abandoned: nothing more of it starts, what was done stays"),
+        Ask::TakeAlerts { .. } => "the alerts are heard".into(),
         Ask::RecordDrill { result } => format!("the drill {} is recorded", result.name),
         Ask::Tell { purpose, .. } => format!("`{purpose}` goes out"),
         Ask::Recall { message } => format!("{message} is taken back: nothing of it was sent"),

@@ -125,7 +125,7 @@ pub fn asks_for(param: &Param) -> bool {
 pub fn how(ty: ParamType) -> &'static str {
     match ty {
         ParamType::List | ParamType::Addresses | ParamType::Command => " (several: a, b, c)",
-        ParamType::Map | ParamType::Regions | ParamType::Numbers => " (name=value, name=value)",
+        ParamType::Map | ParamType::Headers | ParamType::Regions | ParamType::Numbers => " (name=value, name=value)",
         ParamType::Secret => SECRETS,
         _ => "",
     }
@@ -155,6 +155,7 @@ pub fn value(ty: ParamType, typed: &str) -> Result<String, String> {
     let items = || typed.split(',').map(str::trim).filter(|item| !item.is_empty());
     Ok(match ty {
         ParamType::Integer => typed.parse::<i64>().map_err(|_| "this is not a whole number")?.to_string(),
+        ParamType::Decimal => typed.parse::<f64>().map_err(|_| "this is not a number")?.to_string(),
         ParamType::Flag => match typed {
             "true" | "yes" | "y" => "true".into(),
             "false" | "no" | "n" => "false".into(),
@@ -163,7 +164,7 @@ pub fn value(ty: ParamType, typed: &str) -> Result<String, String> {
         ParamType::List | ParamType::Addresses | ParamType::Command => {
             format!("[{}]", items().map(text).collect::<Vec<_>>().join(", "))
         }
-        ParamType::Map | ParamType::Regions | ParamType::Numbers => {
+        ParamType::Map | ParamType::Headers | ParamType::Regions | ParamType::Numbers => {
             let mut pairs = Vec::new();
             for item in items() {
                 let (name, value) = pair(item).ok_or("this is not name=value")?;

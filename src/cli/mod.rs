@@ -1,5 +1,6 @@
 //! One file per subcommand: it says what is printed, and nothing else.
 
+pub mod alerts;
 pub mod args;
 pub mod backups;
 pub mod check;

@@ -50,6 +50,7 @@ pub fn json(view: &Snapshot) -> Value {
             "waits_for_human": run.waits_for_human(view.state.hold.is_some()), "steps": super::failover::steps_json(run),
         })),
         "triggers": view.triggers(view.now),
+        "alerts": super::alerts::json(view)["alerts"],
         "rto": rto(view),
         "rpo": rpo(view),
         "regions": view.estate.regions.iter().map(|region| region_json(view, region)).collect::<Vec<_>>(),
@@ -250,6 +251,9 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     if let Some(run) = view.state.run.as_ref().filter(|run| run.is_open()) {
         writeln!(out, "\n{} runs {} ({})", run.id, run.plan.id, run.mode)?;
         out.push_str(&super::failover::steps_table(run));
+    }
+    if !view.state.alerts.0.is_empty() {
+        write!(out, "\n{}", super::alerts::rows(view))?;
     }
     writeln!(out)?;
     services(out, view)?;

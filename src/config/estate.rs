@@ -7,7 +7,7 @@ use super::fill::{Values, is_value_name};
 use super::probes::{self, Pace};
 use super::read::{Doc, Table, Text};
 use super::suggest::one_of;
-use super::{backups, channels, checklist, contacts, params, ways};
+use super::{alerts, backups, channels, checklist, contacts, params, ways};
 use crate::domain::backup::BackupSpec;
 use crate::domain::estate::{
     DataClass, Environment, Estate, Objectives, OnTrigger, Policy, ProbeSpec, Region, RegionRole, Service, Subject,
@@ -161,6 +161,7 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
     let channels = channels::read(root, kinds, &known.params());
     let (comms, templates) = channels::read_comms(root, &services, dir);
     known.templates = templates;
+    let alerts = alerts::read(root, &known.params());
     (
         Estate {
             name,
@@ -178,6 +179,7 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
             checklist,
             channels,
             comms,
+            alerts,
             objectives,
             policy,
         },

@@ -3,6 +3,7 @@
 //! A config file is read by walking it: [`read`] keeps positions and knows which keys were asked for, [`params`] holds a table against
 //! the rows of its kind, and what refers to something (a region, a system, a step) is checked where its position is known.
 
+mod alerts;
 mod backups;
 mod channels;
 mod checklist;

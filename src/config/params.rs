@@ -7,6 +7,7 @@ use toml::de::DeValue;
 
 use super::read::{Field, Table};
 use super::suggest::one_of;
+use crate::domain::expect;
 use crate::domain::ids::RegionId;
 use crate::domain::kinds::{Need, Param, ParamType};
 use crate::domain::params::Params;
@@ -50,6 +51,12 @@ pub fn default_value(ty: ParamType, text: &str) -> Result<Value, String> {
     match ty {
         ParamType::Integer => text.parse::<u64>().map(Value::from).map_err(|error| format!("`{text}`: {error}")),
         ParamType::Flag => text.parse::<bool>().map(Value::from).map_err(|error| format!("`{text}`: {error}")),
+        ParamType::Decimal => text.parse::<f64>().map(Value::from).map_err(|error| format!("`{text}`: {error}")),
+        ParamType::Statuses => {
+            let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+            expect::Statuses::read(&value).map(|_| value)
+        }
+        ParamType::Headers => Err("headers have no default".into()),
         ParamType::List | ParamType::Addresses | ParamType::Command | ParamType::Map | ParamType::Numbers => {
             let value = DeValue::parse(text).map_err(|error| error.message().to_owned())?;
             match (ty, value.get_ref()) {
@@ -70,6 +77,8 @@ pub fn default_value(ty: ParamType, text: &str) -> Result<Value, String> {
         | ParamType::Address
         | ParamType::Path
         | ParamType::Paths
+        | ParamType::Pattern
+        | ParamType::Pointer
         | ParamType::Choice(_) => {
             check_text(ty, text).map(|()| Value::from(text)).map_err(|(what, help)| format!("{what}; {help}"))
         }
@@ -78,7 +87,13 @@ pub fn default_value(ty: ParamType, text: &str) -> Result<Value, String> {
 
 fn convert(field: &Field<'_>, row: &Param, context: &Context<'_>) -> Option<Value> {
     match row.ty {
-        ParamType::Text | ParamType::Url | ParamType::Address | ParamType::Path | ParamType::Paths => {
+        ParamType::Text
+        | ParamType::Url
+        | ParamType::Address
+        | ParamType::Path
+        | ParamType::Paths
+        | ParamType::Pattern
+        | ParamType::Pointer => {
             let text = field.text()?.into_inner();
             match check_text(row.ty, &text) {
                 Ok(()) => Some(Value::from(text)),
@@ -100,8 +115,58 @@ fn convert(field: &Field<'_>, row: &Param, context: &Context<'_>) -> Option<Valu
             entries(field, row.name, |value| region(value, context.regions).map(|id| Value::from(id.as_str())))
         }
         ParamType::Numbers => entries(field, row.name, |value| value.integer::<u64>(0..=i64::MAX).map(Value::from)),
+        ParamType::Decimal => decimal(field).map(Value::from),
+        ParamType::Statuses => statuses(field),
+        ParamType::Headers => entries(field, row.name, |value| {
+            let text = value.text()?.into_inner();
+            match expect::header(value.name(), &text) {
+                Ok(_) => Some(Value::from(text)),
+                Err(what) => {
+                    value.say(what, "");
+                    None
+                }
+            }
+        }),
         ParamType::Secret => secret(field, row.name, context.dir),
         ParamType::Region => region(field, context.regions).map(|id| Value::from(id.as_str())),
+    }
+}
+
+/// A number, written as in TOML.
+fn decimal(field: &Field<'_>) -> Option<f64> {
+    let number = match field.value() {
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|it| it as f64),
+        DeValue::Float(number) => number.as_str().parse::<f64>().ok().filter(|it| it.is_finite()),
+        _ => None,
+    };
+    if number.is_none() {
+        field.wrong_type("a number", "write it without quotes, like 0.95");
+    }
+    number
+}
+
+fn statuses(field: &Field<'_>) -> Option<Value> {
+    let plain = |value: &DeValue<'_>| match value {
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(Value::from),
+        DeValue::String(text) => Some(Value::from(text.as_ref())),
+        _ => None,
+    };
+    let read = match field.value() {
+        DeValue::Array(items) => {
+            items.iter().map(|item| plain(item.get_ref())).collect::<Option<Vec<_>>>().map(Value::from)
+        }
+        single => plain(single),
+    };
+    let Some(read) = read else {
+        field.wrong_type("a set of statuses", "write it like 204, \"2xx\" or [\"200-299\", 401]");
+        return None;
+    };
+    match expect::Statuses::read(&read) {
+        Ok(_) => Some(read),
+        Err(what) => {
+            field.say(what, "");
+            None
+        }
     }
 }
 
@@ -192,6 +257,11 @@ fn check_text(ty: ParamType, text: &str) -> Result<(), (String, String)> {
             None => Ok(()),
             Some(wrong) => check_path(wrong).map_err(|(what, _)| (what, "begin it with a / or with ~/".into())),
         },
+        ParamType::Pattern => match expect::pattern(text) {
+            Ok(_) => Ok(()),
+            Err(error) => Err((error, "docs.rs/regex says how one is written".into())),
+        },
+        ParamType::Pointer => expect::pointer(text).map_err(|error| (error, String::new())),
         ParamType::Span => match text.parse::<Span>() {
             Ok(_) => Ok(()),
             Err(error) => Err((error, String::new())),
@@ -267,6 +337,8 @@ mod tests {
         assert_eq!(default_value(ParamType::Integer, "5432"), Ok(json!(5432)));
         assert_eq!(default_value(ParamType::List, "[\"a\", \"b\"]"), Ok(json!(["a", "b"])));
         assert_eq!(default_value(ParamType::Map, "{ a = \"b\" }"), Ok(json!({ "a": "b" })));
+        assert_eq!(default_value(ParamType::Decimal, "0.95"), Ok(json!(0.95)));
+        assert_eq!(default_value(ParamType::Statuses, "2xx"), Ok(json!("2xx")));
         for (ty, wrong) in [
             (ParamType::Integer, "many"),
             (ParamType::Flag, "yes"),
@@ -275,6 +347,10 @@ mod tests {
             (ParamType::List, "[1]"),
             (ParamType::Choice(&["a"]), "b"),
             (ParamType::Secret, "x"),
+            (ParamType::Decimal, "much"),
+            (ParamType::Statuses, "9xx"),
+            (ParamType::Pattern, "("),
+            (ParamType::Pointer, "a"),
         ] {
             assert!(default_value(ty, wrong).is_err(), "{ty:?} took {wrong}");
         }

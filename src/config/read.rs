@@ -182,6 +182,10 @@ impl<'d> Field<'d> {
         self.value.get_ref()
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub fn say(&self, what: impl Into<String>, help: impl Into<String>) {
         self.doc.say(&self.at(), what, help);
     }

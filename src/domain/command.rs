@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::actor::{Actor, Origin};
+use super::alert::Alert;
 use super::backup::Worth;
 use super::checklist::{Baseline, Evidence};
 use super::clock::{Anchor, Drift};
@@ -142,6 +143,11 @@ pub enum Ask {
     Abandon {
         run: RunId,
         reason: String,
+    },
+
+    /// What other monitoring says. Not for cockpits.
+    TakeAlerts {
+        alerts: Vec<Alert>,
     },
 
     /// What came of a drill that was played beside this engine. Not for cockpits.

@@ -1,5 +1,6 @@
 //! The journal in words: one line an event, the same on the screen, on the command line and in the report.
 
+use super::alert::Ringing;
 use super::backup::Worth;
 use super::checklist::Evidence;
 use super::clock;
@@ -134,6 +135,14 @@ pub fn describe(record: &Record) -> Said {
         E::DrillEnded { drill, result } => drilled(drill.as_str(), result),
         E::DrillBegun { name } => (Busy, format!("the drill {name} is due: it begins by itself")),
         E::DrillLost { name, fault } => (Bad, format!("the drill {name} came to nothing: {}", fault.what)),
+        E::AlertHeard { alert } => {
+            let tone = match alert.is {
+                Ringing::Firing => Warn,
+                Ringing::Unknown => Tone::Unknown,
+                Ringing::Resolved => Good,
+            };
+            (tone, format!("alert of {} {}: {}", alert.source, alert.is, alert.words()))
+        }
         E::NoteAdded { text } => (Strong, format!("note: {text}")),
         E::IncidentClosed { note } => (Good, with("incident closed", note)),
         E::RunStarted { run, plan, mode: Mode::Rehearsal, reason, .. } => {

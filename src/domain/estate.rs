@@ -6,13 +6,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::alert::AlertPolicy;
 use super::backup::BackupSpec;
 use super::checklist::ItemSpec;
 use super::comms::{ChannelSpec, Comms};
 use super::contacts::Contacts;
 use super::health::Hysteresis;
 use super::ids::{ChannelId, ProbeId, RegionId, ServiceId, SystemId};
-use super::params::Params;
+use super::params::{Params, SecretRef};
 use super::schedule::DrillSpec;
 use super::time::Span;
 
@@ -284,6 +285,9 @@ pub struct Estate {
     pub channels: Vec<ChannelSpec>,
     #[serde(default)]
     pub comms: Comms,
+    /// What is done with the alerts of other monitoring.
+    #[serde(default)]
+    pub alerts: AlertPolicy,
     pub objectives: Objectives,
     pub policy: Policy,
 }
@@ -302,6 +306,7 @@ impl Estate {
         if let Some(pagerduty) = &mut shown.contacts.pagerduty {
             pagerduty.token = pagerduty.token.shown();
         }
+        shown.alerts.token = shown.alerts.token.as_ref().map(SecretRef::shown);
         shown
     }
     pub fn region(&self, role: RegionRole) -> Option<&Region> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
+use super::alert::Alert;
 use super::backup::Worth;
 use super::checklist::{Baseline, Evidence, Item};
 use super::clock::{Anchor, Drift};
@@ -76,6 +77,10 @@ pub enum Event {
         backup: BackupId,
         to: Worth,
         detail: String,
+    },
+    /// Other monitoring says something that it had not said before, or says it once more after a while.
+    AlertHeard {
+        alert: Box<Alert>,
     },
     /// The plans were held against reality.
     ReadinessAssessed {

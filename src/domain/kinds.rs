@@ -37,6 +37,16 @@ pub enum ParamType {
     Regions,
     /// A table of whole numbers.
     Numbers,
+    /// A number, with a fraction or without.
+    Decimal,
+    /// A set of HTTP statuses: `204`, `"2xx"`, `["200-299", 401]`.
+    Statuses,
+    /// A regular expression.
+    Pattern,
+    /// A JSON pointer (RFC 6901).
+    Pointer,
+    /// A table of HTTP headers, none of which carries a secret.
+    Headers,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// `{ env = "NAME" }`, `{ file = "path" }` or `{ command = ["program", "argument"] }`; never the secret itself.
@@ -62,6 +72,11 @@ impl fmt::Display for ParamType {
             Self::Map => "a table of texts",
             Self::Regions => "a table of regions",
             Self::Numbers => "a table of whole numbers",
+            Self::Decimal => "a number",
+            Self::Statuses => "a status, \"2xx\", \"200-299\", or a list of them",
+            Self::Pattern => "a regular expression",
+            Self::Pointer => "a JSON pointer",
+            Self::Headers => "a table of headers",
             Self::Choice(words) => return f.pad(&words.join(" | ")),
             Self::Secret => "where a secret is",
             Self::Region => "a region",

@@ -1,6 +1,7 @@
 //! The pure core: words, rules and decisions. No I/O, no clock, no randomness; imports nothing of the rest of the crate.
 
 pub mod actor;
+pub mod alert;
 pub mod backup;
 pub mod checklist;
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod drill;
 pub mod estate;
 pub mod event;
 pub mod evidence;
+pub mod expect;
 pub mod health;
 pub mod hidden;
 pub mod ids;

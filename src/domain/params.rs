@@ -28,6 +28,9 @@ impl Params {
     pub fn opt_integer(&self, name: &str) -> Option<u64> {
         self.0.get(name)?.as_u64()
     }
+    pub fn opt_decimal(&self, name: &str) -> Option<f64> {
+        self.0.get(name)?.as_f64()
+    }
     pub fn flag(&self, name: &str) -> bool {
         self.0.get(name).and_then(Value::as_bool).unwrap_or(false)
     }

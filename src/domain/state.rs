@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
+use super::alert::Alerts;
 use super::backup::Worth;
 use super::checklist::{Baseline, Checklist};
 use super::clock::ClockState;
@@ -168,6 +169,9 @@ pub struct State {
     /// What each backup was worth when that last changed.
     #[serde(default)]
     pub backups: BTreeMap<BackupId, BackupState>,
+    /// What other monitoring says, and is not resolved.
+    #[serde(default)]
+    pub alerts: Alerts,
     /// How ready the plans were, the newest last.
     #[serde(default)]
     pub readiness: VecDeque<ReadinessState>,
@@ -254,6 +258,7 @@ impl State {
             Event::BackupChanged { backup, to, detail } => {
                 self.backups.insert(backup.clone(), BackupState { worth: *to, since: at, detail: detail.clone() });
             }
+            Event::AlertHeard { alert } => self.alerts.take(alert, at),
             Event::ReadinessAssessed { plans } => {
                 self.readiness.push_back(ReadinessState { at, plans: plans.clone() });
                 if self.readiness.len() > ASSESSMENTS {

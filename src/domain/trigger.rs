@@ -21,6 +21,8 @@ words! {
         RegionUnavailable = "region-unavailable",
         /// At least half of its services have failed their health checks for longer than `policy.checks_down`.
         ChecksFailing = "checks-failing",
+        /// An alert of other monitoring, which the config counts, fires for the serving region.
+        AlertFiring = "alert-firing",
     }
 }
 
@@ -30,6 +32,7 @@ impl Rule {
         match self {
             Self::RegionUnavailable => "region rule",
             Self::ChecksFailing => "health check rule",
+            Self::AlertFiring => "alert rule",
         }
     }
 }
@@ -85,7 +88,11 @@ pub fn triggers<'a>(
         .map(|(since, evidence)| made(Rule::RegionUnavailable, since, estate.policy.region_down.0, evidence));
     let failing = failing(estate, readings, &region, now)
         .map(|(since, evidence)| made(Rule::ChecksFailing, since, estate.policy.checks_down.0, evidence));
-    let mut all: Vec<Trigger> = dark.into_iter().chain(failing).collect();
+    let alert = state.alerts.counted(estate, &region, now).map(|(heard, rule)| {
+        let evidence = format!("the alert of {} fires: {}", heard.alert.source, heard.alert.words());
+        made(Rule::AlertFiring, heard.since, rule.after.0, evidence)
+    });
+    let mut all: Vec<Trigger> = dark.into_iter().chain(failing).chain(alert).collect();
     all.sort_by_key(|trigger| trigger.met_at);
     all
 }

@@ -9,3 +9,4 @@ pub mod redact;
 pub mod secret;
 pub mod stream;
 pub mod tree;
+pub mod wire;

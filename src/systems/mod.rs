@@ -7,16 +7,22 @@
 
 pub mod arc;
 pub mod aws;
+pub mod bounds;
+pub mod cloudwatch;
 pub mod dated;
 pub mod dns;
 pub mod files;
+pub mod grpc;
 pub mod http;
+pub mod icmp;
 pub mod kubernetes;
 pub mod looking;
 pub mod neo4j;
 pub mod patience;
 pub mod permits;
+pub mod prometheus;
 pub mod rds;
+pub mod reach;
 pub mod redis;
 pub mod route53;
 pub mod s3;
@@ -30,11 +36,15 @@ use crate::domain::system::Factory;
 #[rustfmt::skip] // one row a line
 pub const FACTORIES: &[&dyn Factory] = &[
     &arc::ArcFactory,
+    &cloudwatch::CloudWatchFactory,
     &dns::DnsFactory,
     &files::FilesFactory,
+    &grpc::GrpcFactory,
     &http::HttpFactory,
+    &icmp::IcmpFactory,
     &kubernetes::KubernetesFactory,
     &neo4j::Neo4jFactory,
+    &prometheus::PrometheusFactory,
     &rds::RdsFactory,
     &redis::RedisFactory,
     &redis::ClusterFactory,

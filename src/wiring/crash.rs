@@ -39,6 +39,7 @@ fn is_only_seen(event: &Event) -> bool {
             | Event::BackupChanged { .. }
             | Event::ReadinessAssessed { .. }
             | Event::ItemSeen { .. }
+            | Event::AlertHeard { .. }
     )
 }
 

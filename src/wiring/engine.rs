@@ -9,6 +9,8 @@ use std::process::{self, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
@@ -21,13 +23,15 @@ use super::reload::Reloader;
 use super::{assemble, kinds, log};
 use crate::api::client::Client;
 use crate::api::protocol::{ApiError, ErrorCode};
-use crate::api::server::{self, Engines, Limits, scrape};
+use crate::api::server::scrape::{self, Doorkeeper};
+use crate::api::server::{self, Engines, Limits};
 use crate::cli::args::EngineArgs;
 use crate::cli::exit::Exit;
 use crate::config;
 use crate::domain::journal::Journal;
 use crate::engine::Handle;
 use crate::journal::{Lock, LockFault, SqliteJournal, folder, resume};
+use crate::outbound::secret::Keep;
 
 /// How long the parts of an engine may take to end.
 const PARTING: Duration = Duration::from_secs(3);
@@ -54,6 +58,8 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
         Some(address) => Some(scrape::listen(address).await.map_err(|error| Failure::metrics(address, &error))?),
         None => None,
     };
+    let door =
+        config.estate.alerts.token.clone().map(|token| Arc::new(Door(Keep::new(Some(token)))) as Arc<dyn Doorkeeper>);
     let driller = Arc::new(Child::new(places.clone()));
     let journal: Arc<dyn Journal> = Arc::new(journal);
     let parts = assemble(config, journal.clone(), state, places.records(), Some(driller));
@@ -68,7 +74,7 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let engines = Engines::new(engines, reloader.clone());
     tokio::spawn(reloader.clone().watch());
     if let Some(listener) = metrics {
-        tokio::spawn(scrape::serve(listener, args.metrics_host.clone(), engines.clone(), stop.clone()));
+        tokio::spawn(scrape::serve(listener, args.metrics_host.clone(), engines.clone(), door, stop.clone()));
     }
     let until_stdin_closes = args.until_stdin_closes;
     let (limits, socket) = (Limits { group, ..Limits::default() }, places.socket.clone());
@@ -96,6 +102,18 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
         true => Err(Failure::failed(
             "a part of the engine died by a defect of Mayday's (its log tells which), so all of it has ended; nothing is lost → start it again: mayday engine",
         )),
+    }
+}
+
+/// Compares what a sender of alerts shows with the token of the config.
+struct Door(Keep);
+
+#[async_trait]
+impl Doorkeeper for Door {
+    async fn lets_in(&self, token: &str) -> Result<bool, String> {
+        let kept = self.0.read("alerts").await.map_err(|fault| fault.what)?;
+        // Of digests nothing can be learnt by how long it takes to tell them apart.
+        Ok(kept.is_some_and(|kept| Sha256::digest(kept.expose()) == Sha256::digest(token)))
     }
 }
 

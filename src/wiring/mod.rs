@@ -1,6 +1,7 @@
 //! The one place, with `main`, that knows every room: it joins tables, connects systems and assembles engines.
 
 mod about;
+mod alerts;
 mod cockpit;
 mod connect;
 #[cfg(debug_assertions)]

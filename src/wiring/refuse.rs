@@ -50,14 +50,15 @@ fn refused(config: &Config) -> (Vec<Mistake>, Vec<LeftOut>) {
             Err(fault) => found.push(mistake(format!("the system `{}`", spec.id), &fault)),
         }
     }
+    let checks = estate.checklist.iter().flat_map(|item| &item.checks);
+    for (what, spec) in estate.probes.iter().map(|it| ("probe", it)).chain(checks.map(|it| ("check", it))) {
+        if let Some(fault) = systems.get(&spec.system).and_then(|system| system.refuses(spec)) {
+            found.push(mistake(format!("the {what} `{}`", spec.id), &fault));
+        }
+    }
     for spec in &estate.channels {
         if let Err(fault) = try_channel(spec) {
             found.push(mistake(format!("the channel `{}`", spec.id), &fault));
-        }
-    }
-    for spec in &estate.probes {
-        if let Some(fault) = systems.get(&spec.system).and_then(|system| system.refuses(spec)) {
-            found.push(mistake(format!("the probe `{}`", spec.id), &fault));
         }
     }
     for plan in &config.plans {

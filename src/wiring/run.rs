@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::places::Places;
-use super::{about, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, watch};
+use super::{
+    about, alerts, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, watch,
+};
 use crate::api::client::Client;
 use crate::cli::args::{
     ChecklistCommand, Cli, Command, Common, ConfigCommand, DrillCommand, EngineCommand, FailoverCommand, Format,
@@ -166,6 +168,14 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
         Command::Watch(args) => watch::run(client, &args, format).await,
         Command::Notify(args) => notices::notify(client, args, format).await,
         Command::Outbox(command) => notices::outbox(client, command, format).await,
+        Command::Alert { from: Some(from) } => {
+            let taken = client.alerts(&alerts::sending(&from).await?).await?;
+            say(format, &taken, taken.note.clone().unwrap_or_default())
+        }
+        Command::Alert { from: None } => {
+            let view = client.snapshot().await?;
+            say(format, &crate::cli::alerts::json(&view), crate::cli::alerts::text(&view))
+        }
         Command::Metrics => {
             write!(out(), "{}", client.metrics().await?)?;
             Ok(Exit::Ok)

@@ -39,7 +39,33 @@ fn check_refuses_what_an_engine_would_refuse_and_says_what_to_write() {
 }
 
 /// What is written otherwise in the example, and what is then said.
-const SLIPS: [(&str, &str, &str); 9] = [
+const SLIPS: [(&str, &str, &str); 14] = [
+    // What a probe could never look with.
+    (
+        "[estate]",
+        "[[service]]\nid = \"more\"\ntier = \"standard\"\n[[service.probe]]\nkind = \"http.get\"\nurl = \"https://a.example\"\nclient_certificate = \"/a.pem\"\n[estate]",
+        "`client_certificate` and `client_key` are only of use together",
+    ),
+    (
+        "[estate]",
+        "[[service]]\nid = \"more\"\ntier = \"standard\"\n[[service.probe]]\nkind = \"http.get\"\nurl = \"https://a.example\"\nheaders = { Authorization = \"Bearer x\" }\n[estate]",
+        "the header `authorization` carries a secret",
+    ),
+    (
+        "[estate]",
+        "[[service]]\nid = \"more\"\ntier = \"standard\"\n[[service.probe]]\nkind = \"http.get\"\nurl = \"https://a.example\"\nexpect_status = [\"2xx\", 777]\nbody_matches = \"(\"\n[estate]",
+        "`777` is no status",
+    ),
+    (
+        "[estate]",
+        "[[system]]\nid = \"metrics\"\nkind = \"prometheus\"\nurl = \"http://127.0.0.1:9090\"\n[[service]]\nid = \"more\"\ntier = \"standard\"\n[[service.probe]]\nkind = \"prometheus.query\"\nsystem = \"metrics\"\nquery = \"up\"\n[estate]",
+        "nothing says which values are right",
+    ),
+    (
+        "[estate]",
+        "[[service]]\nid = \"more\"\ntier = \"standard\"\n[[service.probe]]\nkind = \"dns.answer\"\nname = \"a.example\"\ntype = \"ADRESS\"\n[estate]",
+        "`type` cannot be `ADRESS`",
+    ),
     // An address list that does not parse.
     ("sentinels = [", "sentinels = [\"sentinel-0\",", "this is not an address"),
     // Schemes that cannot be spoken: of the web, and of one server of Neo4j.

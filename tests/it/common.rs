@@ -85,6 +85,7 @@ pub fn estate() -> Arc<Estate> {
         checklist: Vec::new(),
         channels: Vec::new(),
         comms: Default::default(),
+        alerts: Default::default(),
         objectives: Objectives { rto: Default::default(), rpo: Default::default() },
         policy: Policy::default(),
     })

@@ -1,5 +1,6 @@
 //! Everything that can be tested with a Rust toolchain alone: against the embedded lab, in-process or with the real binary in a pty.
 
+mod alerts;
 mod api;
 mod app;
 mod arc;
@@ -10,6 +11,7 @@ mod channels;
 mod checklist;
 mod cli;
 mod clock;
+mod cloudwatch;
 mod common;
 mod comms;
 mod config;
@@ -27,6 +29,7 @@ mod lab_mail;
 mod line;
 mod logged_out;
 mod neo4j;
+mod odd;
 mod peacetime;
 mod process;
 mod rds;

@@ -155,7 +155,14 @@ impl Home {
 
     /// Starts an engine, and waits until it answers.
     pub async fn engine(&self) -> Engine {
-        let mut engine = Engine::spawn(self.mayday("engine"), &self.dir().join("engine.err"));
+        self.engine_with(&[]).await
+    }
+
+    /// The same with further arguments.
+    pub async fn engine_with(&self, arguments: &[&str]) -> Engine {
+        let mut command = self.mayday("engine");
+        command.args(arguments);
+        let mut engine = Engine::spawn(command, &self.dir().join("engine.err"));
         let (client, words) = (self.client(), self.dir().join("engine.err"));
         eventually("the engine answers", async || {
             assert!(!engine.has_ended(), "{}", fs::read_to_string(&words).unwrap());

@@ -18,6 +18,7 @@ mod neo4j_server;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/process.rs"]
 mod process;
+mod prometheus;
 mod python;
 mod redis_cli;
 mod redis_kinds;

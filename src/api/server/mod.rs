@@ -37,13 +37,15 @@ use super::protocol::{
     self as routes, Accepted, ApiError, ByHandQuery, DraftsQuery, ErrorCode, EventsQuery, HeadQuery, JournalQuery,
     METRICS_MEDIA, NotedHead, ReadinessQuery, ReportQuery, Route,
 };
-use crate::domain::actor::Origin;
+use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Ask, Refusal, RefusalReason};
 use crate::domain::ids::{PlanId, RegionId, SessionId};
 use crate::domain::live::Gaze;
 use crate::domain::view::Snapshot;
 use crate::engine::Handle;
 
+/// The largest body of a sending of alerts, in bytes.
+const ALERTS_BODY: usize = 1024 * 1024;
 /// The most records that one request for the journal gets.
 const RECORDS: usize = 10_000;
 /// A comment goes out this often, so that a dead peer is noticed on both sides.
@@ -71,10 +73,11 @@ impl Site {
 }
 
 fn router(site: Site) -> Router {
-    let table: [(Route, MethodRouter<Site>); 17] = [
+    let table: [(Route, MethodRouter<Site>); 18] = [
         (routes::SNAPSHOT, get(snapshot)),
         (routes::EVENTS, get(events)),
         (routes::COMMANDS, post(commands)),
+        (routes::ALERTS, post(alerts)),
         (routes::LOOKS, post(looks)),
         (routes::PREVIEW, post(preview)),
         (routes::BY_HAND, get(by_hand)),
@@ -122,10 +125,12 @@ impl IntoResponse for ApiError {
 async fn gather(State(limits): State<Limits>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let refused = |what: String| ApiError::new(ErrorCode::BadRequest, what, "nothing was done; send it again");
-    match timeout(limits.sending, axum::body::to_bytes(body, limits.body)).await {
+    // Alertmanager sends whole groups.
+    let most = if head.uri.path() == routes::ALERTS.path { limits.body.max(ALERTS_BODY) } else { limits.body };
+    match timeout(limits.sending, axum::body::to_bytes(body, most)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
         Ok(Err(_)) => {
-            let kilobytes = limits.body / 1024;
+            let kilobytes = most / 1024;
             refused(format!("the body broke off, or is larger than {kilobytes} KiB")).into_response()
         }
         Err(_) => refused(format!("the body did not arrive within {} s", limits.sending.as_secs())).into_response(),
@@ -159,6 +164,26 @@ async fn commands(
     };
     let accepted = site.engines.ask(&site.stop, &peer.actor(), &origin, &ask).await?;
     Ok(Json(Accepted { seq: accepted.seq, note: accepted.note }))
+}
+
+/// What other monitoring says, whoever brings it.
+async fn alerts(
+    State(site): State<Site>,
+    Extension(peer): Extension<Peer>,
+    body: axum::body::Bytes,
+) -> Result<Json<Accepted>, ApiError> {
+    hear(&site.engines, &site.stop, &peer.actor(), &body).await.map(Json)
+}
+
+/// Hands the alerts of a sending to the engine.
+async fn hear(engines: &Engines, stop: &CancellationToken, actor: &Actor, body: &[u8]) -> Result<Accepted, ApiError> {
+    let (alerts, left) = super::alerts::read(body).map_err(|why| {
+        let next = "send Alertmanager's webhook, or the JSON of a CloudWatch alarm as SNS carries it";
+        ApiError::new(ErrorCode::BadRequest, why, next)
+    })?;
+    let accepted = engines.ask(stop, actor, &Origin::CommandLine, &Ask::TakeAlerts { alerts }).await?;
+    let note = [accepted.note, left].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    Ok(Accepted { seq: accepted.seq, note: Some(note) })
 }
 
 async fn reload(State(site): State<Site>, Extension(peer): Extension<Peer>) -> Result<Json<Accepted>, ApiError> {

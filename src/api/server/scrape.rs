@@ -1,23 +1,27 @@
-//! The metrics on loopback TCP, for a collector that cannot read a Unix socket. Nothing else is served there.
+//! The metrics on loopback TCP, for a collector that cannot read a Unix socket, and a door for alerts, for a sender that cannot write to
+//! one: only for who shows the token of the config. Nothing else is served there.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use async_trait::async_trait;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Engines;
 use crate::api::metrics;
-use crate::api::protocol::METRICS_MEDIA;
+use crate::api::protocol::{ALERTS, Accepted, ApiError, ErrorCode, METRICS_MEDIA};
+use crate::domain::actor::Actor;
 
 /// Listens on `address`.
 ///
@@ -32,17 +36,56 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Serves `GET /metrics` until it is stopped, by loopback's names and those in `hosts`.
-pub async fn serve(listener: TcpListener, hosts: Vec<String>, engines: impl Into<Engines>, stop: CancellationToken) {
+/// Knows who may bring alerts.
+#[async_trait]
+pub trait Doorkeeper: Send + Sync {
+    /// Whether this is the token of the config.
+    ///
+    /// # Errors
+    /// Why that cannot be told.
+    async fn lets_in(&self, token: &str) -> Result<bool, String>;
+}
+
+/// Serves `GET /metrics` until it is stopped, by loopback's names and those in `hosts`, and `POST /v1/alerts` where there is a `door`.
+pub async fn serve(
+    listener: TcpListener,
+    hosts: Vec<String>,
+    engines: impl Into<Engines>,
+    door: Option<Arc<dyn Doorkeeper>>,
+    stop: CancellationToken,
+) {
     let engines = engines.into();
+    let heard = (door, engines.clone(), stop.clone());
+    let alerts = move |headers: HeaderMap, body: Bytes| {
+        let heard = heard.clone();
+        async move { alerts(heard, &headers, &body).await }
+    };
     let text = move || {
         let engine = engines.now();
         async move { ([(CONTENT_TYPE, METRICS_MEDIA)], metrics::text(&engine.snapshot())).into_response() }
     };
-    let router = Router::new().route("/metrics", get(text));
+    let alerts = post(alerts).layer(DefaultBodyLimit::max(super::ALERTS_BODY));
+    let router = Router::new().route("/metrics", get(text)).route(ALERTS.path, alerts);
     let router = router.layer(middleware::from_fn_with_state(Arc::new(hosts), by_its_name));
     // Serving ends only when it is stopped.
     let _ = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+}
+
+async fn alerts(
+    (door, engines, stop): (Option<Arc<dyn Doorkeeper>>, Engines, CancellationToken),
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Json<Accepted>, ApiError> {
+    let forbidden = |what: &str, next: &str| ApiError::new(ErrorCode::Forbidden, what, next);
+    let Some(door) = door else {
+        return Err(forbidden("alerts are not taken here", "set `token` in [alerts], and start the engine again"));
+    };
+    let shown = headers.get(AUTHORIZATION).and_then(|it| it.to_str().ok()).and_then(|it| it.strip_prefix("Bearer "));
+    match door.lets_in(shown.unwrap_or_default()).await {
+        Ok(true) => super::hear(&engines, &stop, &Actor::engine(), body).await.map(Json),
+        Ok(false) => Err(forbidden("this is not the token of [alerts]", "send it as `Authorization: Bearer …`")),
+        Err(why) => Err(ApiError::new(ErrorCode::Unreachable, why, "make the token of [alerts] readable")),
+    }
 }
 
 /// Turns away what was not sent to this host by one of its own names: a web page whose name its owner points at 127.0.0.1 (DNS
@@ -51,7 +94,7 @@ async fn by_its_name(State(hosts): State<Arc<Vec<String>>>, request: Request, ne
     match is_asked_by(request.headers(), request.uri().authority(), &hosts) {
         true => next.run(request).await,
         false => {
-            let text = "the metrics are not served by this name; ask for localhost, or name it with --metrics-host\n";
+            let text = "nothing is served by this name; ask for localhost, or name it with --metrics-host\n";
             (StatusCode::MISDIRECTED_REQUEST, text).into_response()
         }
     }

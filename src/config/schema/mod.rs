@@ -7,7 +7,7 @@ mod shape;
 use serde_json::{Map, Value, json};
 
 use super::cockpit::FLAGS;
-use super::{channels, contacts, drills, estate, include, probes, ways};
+use super::{alerts, channels, contacts, drills, estate, include, probes, ways};
 use crate::domain::checklist::Sight;
 use crate::domain::comms::{ChannelKind, Comms};
 use crate::domain::estate::{DataClass, Environment, OnTrigger, Policy, RegionRole, Tier};
@@ -53,6 +53,7 @@ pub fn config(kinds: &Kinds) -> Value {
         .with("system", list_of("system"), "what can be watched and failed over")
         .needs("service", list_of("service"), "what users need")
         .with("channel", list_of("channel"), "the ways to reach people")
+        .with("alerts", alerting(), "what is done with the alerts of other monitoring")
         .with("contacts", people(), "whom to call")
         .with("dependency", list_of("dependency"), "what sits in one region, and people need")
         .with("drill", list_of("drill"), "what is rehearsed, and how often")
@@ -267,6 +268,18 @@ fn comms() -> Value {
     told.field(told.field(shape, "page", flag()), "components", components)
         .with("templates", text(), "a folder with texts of your own")
         .closed("[comms]")
+}
+
+fn alerting() -> Value {
+    let rule = Shape::new().rows(alerts::COUNT).closed("[[alerts.count]]");
+    Shape::new()
+        .rows(alerts::ALERTS)
+        .with(
+            "count",
+            json!({ "type": "array", "items": rule }),
+            "which of them count for a trigger; none when left out",
+        )
+        .closed("[alerts]")
 }
 
 fn people() -> Value {

@@ -11,6 +11,8 @@ const NAME: &str = "^[A-Za-z0-9._-]{1,64}$";
 /// A `{name}` in the text of a plan.
 const PLACEHOLDER: &str = r"\{[a-z][a-z0-9_]*\}";
 const URL: &str = r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]+([/?#].*)?$";
+/// Statuses as a text: `2xx`, `200-299`, `204`.
+const STATUSES: &str = r"^\s*[1-5](xx|XX|[0-9]{2}(\s*-\s*[1-5][0-9]{2})?)\s*$";
 const ADDRESS: &str = r"^(\[[^\]]*\]|[^:/ @]+):[0-9]+$";
 
 /// The keys of a table, and which of them it needs.
@@ -113,6 +115,16 @@ pub fn of_type(ty: ParamType) -> Value {
         ParamType::Command => json!({ "type": "array", "items": text(), "minItems": 1 }),
         ParamType::Map | ParamType::Regions => json!({ "type": "object", "additionalProperties": text() }),
         ParamType::Numbers => json!({ "type": "object", "additionalProperties": of_type(ParamType::Integer) }),
+        ParamType::Decimal => json!({ "type": "number" }),
+        ParamType::Statuses => {
+            let number = json!({ "type": "integer", "minimum": 100, "maximum": 599 });
+            let text = json!({ "type": "string", "pattern": STATUSES });
+            let one = json!({ "anyOf": [number, text] });
+            json!({ "anyOf": [number, text, { "type": "array", "items": one, "minItems": 1 }] })
+        }
+        ParamType::Pattern => json!({ "type": "string", "format": "regex" }),
+        ParamType::Pointer => json!({ "type": "string", "pattern": "^(/|$)" }),
+        ParamType::Headers => json!({ "type": "object", "additionalProperties": text() }),
         ParamType::Choice(words) => choice(words),
         ParamType::Secret => defined("secret"),
     }

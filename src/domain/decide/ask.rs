@@ -62,7 +62,7 @@ fn needs(ask: &Ask) -> Needs {
         | Ask::RevertRun { .. }
         | Ask::Abandon { .. } => Needs::Armed,
 
-        Ask::RecordDrill { .. } => Needs::Armed,
+        Ask::RecordDrill { .. } | Ask::TakeAlerts { .. } => Needs::Armed,
     }
 }
 
@@ -145,6 +145,7 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
         Ask::StartRun { plan, mode, reason, unattended } => start(draft, plan, *mode, reason, *unattended)?,
         Ask::Abandon { run, reason } => abandon(draft, run, reason)?,
         Ask::RecordDrill { result } => super::drills::record(draft, result)?,
+        Ask::TakeAlerts { alerts } => super::alerts::take(draft, alerts),
         Ask::RevertRun { run, phrase, reason } => {
             need_reason(reason)?;
             let run = the_run(draft, run)?.clone();

@@ -5,6 +5,7 @@
 //! resume need no cases of their own.
 
 mod advance;
+mod alerts;
 mod ask;
 mod checklist;
 mod closing;

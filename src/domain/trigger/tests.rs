@@ -42,6 +42,7 @@ fn estate() -> Estate {
         checklist: Vec::new(),
         channels: Vec::new(),
         comms: Default::default(),
+        alerts: Default::default(),
         objectives: Objectives { rto: Default::default(), rpo: Default::default() },
         policy: Policy::default(),
     }
@@ -143,4 +144,40 @@ fn the_clients_path_speaks_for_no_region() {
     }
     let dark = down(&estate, START, |probe| probe.region.is_none());
     assert_eq!(told(&estate, &dark), [], "a name that does not answer is no reason to leave the region");
+}
+
+#[test]
+fn an_alert_counts_only_where_the_config_says_so_and_for_the_region_that_serves() {
+    use crate::domain::alert::{Alert, AlertRule, Alerts, Ringing};
+    use crate::domain::time::Span;
+    let alert = |is: Ringing, region: &str| {
+        let labels = [("alertname", "RegionDown"), ("region", region)].map(|(name, value)| (name.into(), value.into()));
+        let (id, source) = ("alertmanager:1".into(), "alertmanager".into());
+        Alert { id, is, source, labels: labels.into(), summary: String::new(), starts_at: None }
+    };
+    let state = |alert: &Alert| {
+        let mut alerts = Alerts::default();
+        alerts.take(alert, START);
+        State { alerts, ..State::default() }
+    };
+    let rule = |name: &str| AlertRule {
+        labels: [("alertname".to_owned(), name.to_owned())].into(),
+        region: None,
+        after: Span::secs(120),
+    };
+    let told = |rules: Vec<AlertRule>, alert: &Alert, seconds: u64| {
+        let mut estate = estate();
+        estate.alerts.count = rules;
+        let now = after(START, Duration::from_secs(seconds));
+        triggers(&estate, &state(alert), &Readings::new(), now, [].into_iter())
+    };
+    let fires = alert(Ringing::Firing, EAST);
+    assert_eq!(told(Vec::new(), &fires, 5), [], "nothing counts by itself");
+    let [met] = &told(vec![rule("RegionDown")], &fires, 5)[..] else { panic!("it does not count") };
+    assert_eq!((met.rule, met.since, met.met_at), (Rule::AlertFiring, START, after(START, Duration::from_secs(120))));
+    assert_eq!(told(vec![rule("Other")], &fires, 5), []);
+    assert_eq!(told(vec![rule("RegionDown")], &alert(Ringing::Firing, WEST), 5), [], "the standby has no rule");
+    assert_eq!(told(vec![rule("RegionDown")], &alert(Ringing::Unknown, EAST), 5), [], "what cannot be told counts not");
+    assert_eq!(told(vec![rule("RegionDown")], &alert(Ringing::Firing, "moon"), 5).len(), 1, "no region of the estate");
+    assert_eq!(told(vec![rule("RegionDown")], &fires, 5 * 3600 + 1), [], "nobody has said it since");
 }

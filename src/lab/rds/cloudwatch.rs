@@ -1,4 +1,4 @@
-//! CloudWatch: the replica's lag, over the two protocols that the vendor's clients speak to it today: RPC v2 CBOR (the SDK for Rust), and
+//! CloudWatch: the replica's lag and an alarm on it, over the two protocols that the vendor's clients speak to it today: RPC v2 CBOR (the SDK for Rust), and
 //! AWS JSON 1.0 (boto3 and the command line).
 //!
 //! <https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>,
@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use ciborium::Value;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::super::Site;
 use super::super::net::{GatedListener, Place};
@@ -63,6 +64,16 @@ struct Dimension {
     value: String,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribeAlarms {
+    #[serde(default)]
+    alarm_names: Vec<String>,
+}
+
+/// An alarm in the region of the replica: it is in ALARM while the newest lag is longer than this, in seconds.
+const ALARM: (&str, f64) = ("replica-lag", 120.0);
+
 #[derive(Clone)]
 struct Endpoint {
     world: World,
@@ -103,7 +114,7 @@ impl Protocol {
         }
     }
 
-    fn read(self, body: &[u8]) -> Result<GetMetricData, Refusal> {
+    fn read<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, Refusal> {
         let wrong = |error: String| Refusal::new(400, "SerializationException", error);
         match self {
             Self::Cbor => ciborium::from_reader(body).map_err(|error| wrong(error.to_string())),
@@ -143,6 +154,7 @@ async fn serve(State(endpoint): State<Endpoint>, uri: Uri, headers: HeaderMap, b
     let condition = Place::regional("cloudwatch", endpoint.region).condition(&endpoint.world);
     let answered = admit(condition, &headers).and_then(|()| match operation {
         "GetMetricData" => Ok(metric_data(&endpoint, protocol, &protocol.read(&body)?)),
+        "DescribeAlarms" => Ok(alarms(&endpoint, &protocol.read(&body)?)),
         _ => Err(Refusal::new(404, "UnknownOperationException", "there is no such operation")),
     });
     match answered {
@@ -168,6 +180,23 @@ fn metric_data(endpoint: &Endpoint, protocol: Protocol, ask: &GetMetricData) -> 
         ])
     });
     map([("MetricDataResults", Value::Array(results.collect())), ("Messages", Value::Array(Vec::new()))])
+}
+
+/// What is not asked for by name, or is not of this region, is left out; it is no error.
+fn alarms(endpoint: &Endpoint, ask: &DescribeAlarms) -> Value {
+    let (name, most) = ALARM;
+    let truth = endpoint.world.truth();
+    let replica = truth.rds.instance(super::REPLICA).filter(|it| it.region == endpoint.region);
+    let wanted = ask.alarm_names.is_empty() || ask.alarm_names.iter().any(|it| it == name);
+    let told = replica.filter(|_| wanted).map(|replica| {
+        let (state, reason) = match replica.lags.iter().next_back() {
+            None => ("INSUFFICIENT_DATA", "no datapoint was received".to_owned()),
+            Some((_, lag)) if *lag > most => ("ALARM", format!("{lag:.1} was greater than the threshold ({most:.1})")),
+            Some((_, lag)) => ("OK", format!("{lag:.1} was not greater than the threshold ({most:.1})")),
+        };
+        map([("AlarmName", text(name)), ("StateValue", text(state)), ("StateReason", Value::Text(reason))])
+    });
+    map([("MetricAlarms", Value::Array(told.into_iter().collect())), ("CompositeAlarms", Value::Array(Vec::new()))])
 }
 
 /// Oldest first. A metric that nobody reports has no datapoints; it is no error.

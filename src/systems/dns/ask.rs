@@ -1,7 +1,7 @@
 //! One question to one name server: over UDP, asked twice, and over TCP when the answer does not fit. No cache, no recursion unless
-//! it is wanted.
+//! it is wanted. A server that knows nothing of EDNS (RFC 6891, section 7), or drops what carries it, is asked without.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -31,19 +31,24 @@ impl Question {
     /// # Errors
     /// When the name or the type is none.
     pub fn new(name: &str, kind: &str, recurse: bool) -> Result<Self, String> {
-        let mut parsed = Name::from_ascii(name).map_err(|e| format!("`{}` is not a DNS name: {e}", clean(name)))?;
+        // Names outside of ASCII go over the wire as IDNA says (RFC 5891); others as they are, underscores too.
+        let parsed = if name.is_ascii() { Name::from_ascii(name) } else { Name::from_utf8(name) };
+        let mut parsed = parsed.map_err(|e| format!("`{}` is not a DNS name: {e}", clean(name)))?;
         parsed.set_fqdn(true);
-        let kind = kind.parse().map_err(|_| format!("`{}` is not a type of DNS record", clean(kind)))?;
+        let kind =
+            kind.to_ascii_uppercase().parse().map_err(|_| format!("`{}` is not a type of DNS record", clean(kind)))?;
         Ok(Self { name: parsed, kind, recurse })
     }
 
-    fn message(&self) -> Message {
+    fn message(&self, with_edns: bool) -> Message {
         let mut message = Message::query();
         message.metadata.recursion_desired = self.recurse;
         message.add_query(Query::query(self.name.clone(), self.kind));
-        let mut edns = Edns::new();
-        edns.set_max_payload(LARGEST_UDP);
-        message.set_edns(edns);
+        if with_edns {
+            let mut edns = Edns::new();
+            edns.set_max_payload(LARGEST_UDP);
+            message.set_edns(edns);
+        }
         message
     }
 
@@ -70,7 +75,7 @@ pub struct Reply {
 impl Reply {
     fn of(message: &Message, kind: RecordType) -> Self {
         let wanted = || message.answers.iter().filter(|record| record.record_type() == kind);
-        let mut values: Vec<String> = wanted().map(|record| normal(&record.data.to_string())).collect();
+        let mut values: Vec<String> = wanted().map(|record| value_of(kind, &record.data.to_string())).collect();
         values.sort();
         Self {
             code: message.metadata.response_code,
@@ -78,6 +83,11 @@ impl Reply {
             values,
             ttl: wanted().map(|record| record.ttl).min(),
         }
+    }
+
+    /// Whether it tells anything of the name: that there is none is an answer, that it cannot or will not say is none.
+    pub fn tells(&self) -> bool {
+        matches!(self.code, ResponseCode::NoError | ResponseCode::NXDomain)
     }
 
     /// What was said, in a few words: `127.0.0.12 (ttl 60 s)`, `NXDOMAIN`.
@@ -91,10 +101,22 @@ impl Reply {
     }
 }
 
-/// A value in the form in which values are compared: lower case, no final dot, no white space around it.
+/// A value in the form in which values are compared: lower case, no final dot, no white space around it, addresses in their shortest
+/// form (RFC 5952).
 pub fn normal(value: &str) -> String {
     let value = clean(value.trim()).to_ascii_lowercase();
+    if let Ok(address) = value.parse::<IpAddr>() {
+        return address.to_string();
+    }
     if value.len() > 1 { value.trim_end_matches('.').to_owned() } else { value }
+}
+
+/// The same of a record of that type: a text keeps its case, and stands without quotes.
+pub fn value_of(kind: RecordType, value: &str) -> String {
+    match kind {
+        RecordType::TXT => clean(value.trim().trim_matches('"')),
+        _ => normal(value),
+    }
 }
 
 /// Asks `server`, for at most `patience`.
@@ -115,29 +137,39 @@ pub fn ask(server: SocketAddr, question: &Question, patience: Duration) -> BoxFu
     })
 }
 
-/// A datagram may be lost: the question is put again after `again`.
+/// A datagram may be lost: the question is put again after `again`, and then without EDNS. An answer to either of them counts.
 async fn over_udp(server: SocketAddr, question: &Question, again: Duration) -> Result<Message, String> {
     let told = |error: std::io::Error| format!("{server}: {}", error.kind());
     let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any).await.map_err(told)?;
     socket.connect(server).await.map_err(told)?;
-    let request = question.message();
-    let bytes = request.to_vec().map_err(|error| error.to_string())?;
+    let mut sent = Vec::new();
+    let mut with_edns = true;
     loop {
+        let request = question.message(with_edns);
+        let bytes = request.to_vec().map_err(|error| error.to_string())?;
         socket.send(&bytes).await.map_err(told)?;
-        if let Ok(received) = timeout(again, matching(&socket, question, &request)).await {
-            return received.map_err(told);
+        sent.push(request);
+        match timeout(again, matching(&socket, question, &sent)).await {
+            Ok(Ok(reply)) if with_edns && is_taken_aback(&reply) => with_edns = false,
+            Ok(received) => return received.map_err(told),
+            Err(_) => with_edns = !with_edns,
         }
     }
 }
 
-async fn matching(socket: &UdpSocket, question: &Question, request: &Message) -> std::io::Result<Message> {
+/// What servers answer that do not know EDNS, or not this version of it.
+fn is_taken_aback(reply: &Message) -> bool {
+    matches!(reply.metadata.response_code, ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS)
+}
+
+async fn matching(socket: &UdpSocket, question: &Question, sent: &[Message]) -> std::io::Result<Message> {
     let mut buffer = vec![0; usize::from(u16::MAX)];
     loop {
         let length = socket.recv(&mut buffer).await?;
         // What cannot be read is not the answer that is waited for.
         match Message::from_vec(&buffer[..length]) {
-            Ok(reply) if question.is_answered_by(request, &reply) => return Ok(reply),
+            Ok(reply) if sent.iter().any(|request| question.is_answered_by(request, &reply)) => return Ok(reply),
             _ => {}
         }
     }
@@ -146,7 +178,7 @@ async fn matching(socket: &UdpSocket, question: &Question, request: &Message) ->
 async fn over_tcp(server: SocketAddr, question: &Question) -> Result<Message, String> {
     let told = |error: std::io::Error| format!("{server} over TCP: {}", error.kind());
     let mut stream = TcpStream::connect(server).await.map_err(told)?;
-    let request = question.message();
+    let request = question.message(false);
     let bytes = request.to_vec().map_err(|error| error.to_string())?;
     let length = u16::try_from(bytes.len()).map_err(|error| error.to_string())?;
     stream.write_all(&[&length.to_be_bytes()[..], &bytes].concat()).await.map_err(told)?;
@@ -155,5 +187,70 @@ async fn over_tcp(server: SocketAddr, question: &Question) -> Result<Message, St
     match Message::from_vec(&answer) {
         Ok(reply) if question.is_answered_by(&request, &reply) => Ok(reply),
         _ => Err(format!("{server} does not speak DNS")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server on loopback that answers each datagram as `answer` says.
+    async fn server(answer: impl Fn(&Message) -> Option<Message> + Send + 'static) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 2048];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+                let Ok(asked) = Message::from_vec(&buffer[..length]) else { continue };
+                if let Some(reply) = answer(&asked) {
+                    let _ = socket.send_to(&reply.to_vec().unwrap(), from).await;
+                }
+            }
+        });
+        address
+    }
+
+    fn reply(asked: &Message, code: ResponseCode) -> Message {
+        let mut reply = Message::response(asked.metadata.id, asked.metadata.op_code);
+        reply.metadata.response_code = code;
+        reply.add_queries(asked.queries.iter().cloned());
+        reply
+    }
+
+    #[tokio::test]
+    async fn a_server_that_knows_no_edns_is_asked_without() {
+        let question = Question::new("app.example", "a", true).unwrap();
+        let patience = Duration::from_secs(4);
+        let taken_aback = server(|asked| {
+            let code = if asked.edns.is_some() { ResponseCode::FormErr } else { ResponseCode::NXDomain };
+            Some(reply(asked, code))
+        });
+        assert_eq!(ask(taken_aback.await, &question, patience).await.unwrap().code, ResponseCode::NXDomain);
+        let deaf = server(|asked| asked.edns.is_none().then(|| reply(asked, ResponseCode::NXDomain)));
+        assert_eq!(ask(deaf.await, &question, patience / 4).await.unwrap().code, ResponseCode::NXDomain);
+        let broken = server(|asked| Some(reply(asked, ResponseCode::FormErr)));
+        assert_eq!(ask(broken.await, &question, patience).await.unwrap().code, ResponseCode::FormErr);
+    }
+
+    #[test]
+    fn values_are_compared_in_one_form() {
+        let rows = [
+            (RecordType::AAAA, "0:0:0:0:0:0:0:1", "::1"),
+            (RecordType::AAAA, "2001:DB8:0::1", "2001:db8::1"),
+            (RecordType::A, "192.0.2.1", "192.0.2.1"),
+            (RecordType::CNAME, "LB.Example.", "lb.example"),
+            (RecordType::TXT, "\"region=East\"", "region=East"),
+        ];
+        for (kind, given, wanted) in rows {
+            assert_eq!(value_of(kind, given), wanted);
+        }
+    }
+
+    #[test]
+    fn names_outside_of_ascii_are_asked_for_as_idna_says() {
+        let asked = |name: &str| Question::new(name, "A", true).map(|question| question.name.to_ascii());
+        assert_eq!(asked("bücher.example").unwrap(), "xn--bcher-kva.example.");
+        assert_eq!(asked("_app._tcp.my_app.example").unwrap(), "_app._tcp.my_app.example.");
+        assert!(asked("a..b").is_err() && Question::new("a", "ADDRESS", true).is_err());
     }
 }

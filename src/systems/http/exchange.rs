@@ -1,49 +1,63 @@
-//! One request as a client makes it: resolved by whom the plan says, followed nowhere, read up to a bound.
+//! One request as a client makes it: resolved by whom the plan says, followed only where that was asked for, its answer read as far as
+//! it is needed.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use reqwest::{Client, Method, RequestBuilder, Url};
+use http::header::{HeaderMap, LOCATION};
+use http::{Method, StatusCode};
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{Instant as Moment, timeout};
+use url::Url;
 
+use crate::domain::params::Params;
 use crate::domain::text::clean;
-use crate::domain::time::At;
-use crate::outbound::http::{Way, certificate_ends, client, make, root};
-use crate::systems::dns::addresses;
-use crate::systems::dns::ask::{Question, ask};
+use crate::outbound::wire::Silence;
+use crate::outbound::wire::body::{End, MARGIN, Reach as Bounds, read};
+use crate::outbound::wire::talk::{Call, Heard, Speech, send};
+use crate::outbound::wire::tls::{Shown, Tls};
+use crate::systems::reach::Reach;
 
-/// More of a body is not read.
-const LONGEST: usize = 256 * 1024;
+/// More of a body is not read where something is looked for in it.
+pub const LONGEST: usize = 4 * 1024 * 1024;
+/// The beginning of a body, for people, where nothing is looked for in it.
+const BEGINNING: usize = 64 * 1024;
+/// The share of the patience that a body without a length gets, where nothing is looked for in it.
+const SHARE: f64 = 0.4;
 
-/// What the words begin with when this host itself could not ask: of the target nothing is known then.
-pub const UNASKED: &str = "nobody could be asked: ";
+/// The share of the patience that what this host needs for asking may take: beyond it the target was not asked.
+const OURS: f64 = 0.7;
 
-fn unasked(why: impl std::fmt::Display) -> String {
-    format!("{UNASKED}{why}")
+/// What is looked for in a body.
+#[derive(Clone, Copy, Debug)]
+pub enum Want<'w> {
+    /// Nothing: its beginning is read, for people.
+    Nothing,
+    Part(&'w str),
+    /// All of it.
+    All,
 }
-
-/// `EMFILE` and `ENFILE`, as Rust words them: no descriptor is left here.
-const EXHAUSTED: [&str; 2] = ["(os error 24)", "(os error 23)"];
-
-/// Why there is no answer; that this host has nothing left to ask with is no word on the target.
-fn silence(error: &(dyn std::error::Error + 'static)) -> String {
-    let why = root(error);
-    if EXHAUSTED.iter().any(|code| why.contains(code)) { unasked(why) } else { why }
-}
-
-/// The word for this host's own resolver.
-pub const HOST: &str = "host";
 
 /// What came back.
 pub struct Reply {
     pub status: u16,
     pub body: String,
+    /// How reading the body ended.
+    pub end: End,
+    /// What the server calls a way of writing text that is not known here.
+    pub foreign: Option<String>,
+    /// How long the body is by the server's word, and how much of it there is.
+    pub length: (Option<u64>, usize),
     pub took: Duration,
-    /// Until when the server's certificate is good; `None` without TLS.
-    pub certificate_ends: Option<At>,
+    /// Until when the server's certificates are good; `None` without TLS.
+    pub shown: Option<Shown>,
+    /// Where it leads, as far as people need to know: without what may be a secret of a session.
+    pub leads: Option<String>,
+    /// Addresses of the same name that did not take the connection.
+    pub dead: Vec<String>,
+    is_binary: bool,
+    streams: bool,
 }
 
 impl Reply {
@@ -55,10 +69,63 @@ impl Reply {
         serde_json::from_str(&self.body).ok()
     }
 
-    /// The status and the beginning of the body, for people.
+    /// The status, where it leads or the beginning of the body, for people.
     pub fn words(&self) -> String {
-        let body: String = clean(&self.body).chars().take(160).collect();
-        if body.is_empty() { self.status.to_string() } else { format!("{} {body}", self.status) }
+        let status = match StatusCode::from_u16(self.status).ok().and_then(|it| it.canonical_reason()) {
+            Some(reason) if self.leads.is_some() => format!("{} {reason}", self.status),
+            _ => self.status.to_string(),
+        };
+        if let Some(leads) = &self.leads {
+            return format!("{status}, and leads to {leads}");
+        }
+        match (&self.end, self.is_binary) {
+            (End::Unreadable(why), _) => format!("{status}; of the body nothing can be told: {why}"),
+            (_, true) => format!("{status}, and {} bytes that are no text", self.length.1),
+            _ => {
+                let body: String = clean(&self.body).chars().take(160).collect();
+                if body.is_empty() { status } else { format!("{status} {body}") }
+            }
+        }
+    }
+
+    /// Why a client would not have got all of the answer; `None` where it did, or where there need not be an end.
+    pub fn broken(&self) -> Option<String> {
+        match (&self.end, self.length) {
+            (End::Cut(why), (Some(all), read)) => Some(format!("only {read} of {all} bytes came: {}", why.words())),
+            (End::Cut(why), (None, read)) => Some(format!("it broke off after {read} bytes: {}", why.words())),
+            (End::Time, (Some(all), read)) => Some(format!("only {read} of {all} bytes came in time")),
+            _ => None,
+        }
+    }
+
+    /// Nothing of a body came that was begun, and is no stream of events.
+    pub fn is_hollow(&self) -> bool {
+        self.end == End::Time && self.length.1 == 0 && !self.streams
+    }
+}
+
+/// What is asked for, beside where.
+pub struct Order<'o> {
+    pub method: Method,
+    pub headers: HeaderMap,
+    /// Headers that prove who asks: they are sent to nobody but the host that was named.
+    pub proof: HeaderMap,
+    pub body: String,
+    /// So many redirects are followed.
+    pub follow: u64,
+    pub want: Want<'o>,
+}
+
+impl Order<'_> {
+    pub fn new(method: Method) -> Self {
+        Self {
+            method,
+            headers: HeaderMap::new(),
+            proof: HeaderMap::new(),
+            body: String::new(),
+            follow: 0,
+            want: Want::All,
+        }
     }
 }
 
@@ -66,144 +133,166 @@ impl Reply {
 #[derive(Clone, Debug)]
 pub struct Target {
     pub url: Url,
-    /// `host:port` of a DNS server; `None` is this host's own resolver.
-    resolver: Option<String>,
-    /// A PEM file with the authorities that are trusted; `None`: those of this host.
-    authority: Option<String>,
-    kept: Kept,
-}
-
-/// The client that was made last. Each new one reads all of the host's trusted certificates, so it is kept for as long as the host is
-/// at the same address and the same authorities are trusted.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Option<(Known, Client)>>>);
-
-/// Where the host is, if a resolver was asked, and the authorities that are trusted, in PEM.
-type Known = (Option<(String, SocketAddr)>, Option<Vec<u8>>);
-
-impl Kept {
-    fn get(&self, known: Known, make: impl FnOnce(&Known) -> Result<Client, String>) -> Result<Client, String> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            Some((before, client)) if *before == known => Ok(client.clone()),
-            _ => {
-                let client = make(&known)?;
-                *kept = Some((known, client.clone()));
-                Ok(client)
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for Kept {
-    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        to.write_str("Kept")
-    }
+    reach: Reach,
 }
 
 impl Target {
     /// # Errors
     /// When the URL is none, in a few words.
-    pub fn new(url: &str, resolver: Option<&str>) -> Result<Self, String> {
+    pub fn new(url: &str, params: &Params) -> Result<Self, String> {
         let url = Url::parse(url).map_err(|error| format!("`{}` is not a URL: {error}", clean(url)))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(format!("`{}` is not an http or https URL", clean(url.as_str())));
         }
-        let resolver = resolver.filter(|resolver| *resolver != HOST).map(str::to_owned);
-        Ok(Self { url, resolver, authority: None, kept: Kept::default() })
+        Ok(Self { url, reach: Reach::of(params) })
     }
 
-    pub fn trusting(mut self, authority: Option<&str>) -> Self {
-        self.authority = authority.map(str::to_owned);
-        self
-    }
-
-    /// Asks once. `patience` bounds all of it, name resolution included.
+    /// Asks once, and reads all of the answer. `patience` bounds all of it, name resolution included.
     ///
     /// # Errors
     /// Why there is no answer, in a few words; never the URL, which may hold a secret.
-    pub fn ask(&self, method: Method, patience: Duration) -> BoxFuture<'_, Result<Reply, String>> {
-        Box::pin(async move { self.send(method, patience, |request| request).await })
+    pub fn ask(&self, method: Method, patience: Duration) -> BoxFuture<'_, Result<Reply, Silence>> {
+        Box::pin(async move { self.send(&Order::new(method), patience).await })
     }
 
-    /// The same, with what `with` adds to the request.
+    /// The same, as `order` says.
     ///
     /// # Errors
     /// As for [`ask`](Self::ask).
-    pub fn send<'a>(
-        &'a self,
-        method: Method,
-        patience: Duration,
-        with: impl FnOnce(RequestBuilder) -> RequestBuilder + Send + 'a,
-    ) -> BoxFuture<'a, Result<Reply, String>> {
+    pub fn send<'a>(&'a self, order: &'a Order<'a>, patience: Duration) -> BoxFuture<'a, Result<Reply, Silence>> {
         Box::pin(async move {
-            let started = Instant::now();
-            let asking = async {
-                let client = self.client(patience).await?;
-                let sent = with(client.request(method, self.url.clone())).send().await;
-                let response = sent.map_err(|error| silence(&error.without_url()))?;
-                let (status, certificate_ends) = (response.status().as_u16(), certificate_ends(&response));
-                Ok(Reply { status, body: body(response).await?, took: started.elapsed(), certificate_ends })
+            let late = || Silence::Dead(format!("no answer within {:.1} s", patience.as_secs_f64()));
+            timeout(patience, self.follow(order, patience)).await.unwrap_or_else(|_| Err(late()))
+        })
+    }
+
+    async fn follow(&self, order: &Order<'_>, patience: Duration) -> Result<Reply, Silence> {
+        let (started, until) = (Instant::now(), Moment::now() + patience.saturating_sub(MARGIN));
+        let tls = match self.url.scheme() {
+            "https" => Some(self.tls(patience.mul_f64(OURS)).await?),
+            _ => None,
+        };
+        let mut call = Call::new(order.method.clone(), self.url.clone());
+        call.body = order.body.clone().into();
+        for hop in 0..=order.follow {
+            call.headers = order.headers.clone();
+            if is_same_host(&call.url, &self.url) {
+                call.headers.extend(order.proof.clone());
+            }
+            let mut heard = self.hop(&call, tls.as_ref(), hop > 0, patience).await?;
+            let took = started.elapsed();
+            let next = heard.header(LOCATION).filter(|_| heard.status.is_redirection()).map(str::to_owned);
+            let Some(next) = next.as_deref() else {
+                return Ok(whole(&mut heard, order.want, until, patience, (started, took), None).await);
             };
-            timeout(patience, asking)
-                .await
-                .unwrap_or_else(|_| Err(format!("no answer within {:.1} s", patience.as_secs_f64())))
-        })
+            let next =
+                call.url.join(next).map_err(|_| Silence::Dead(format!("{} leads nowhere", heard.status.as_u16())))?;
+            let shown = without_secrets(&next);
+            if hop == order.follow {
+                return Ok(whole(&mut heard, Want::Nothing, until, patience, (started, took), Some(shown)).await);
+            }
+            if next.scheme() != self.url.scheme() {
+                return Err(Silence::Refused(format!(
+                    "it leads from {} to {shown}, and another scheme is never followed: ask that address",
+                    self.url.scheme()
+                )));
+            }
+            if matches!(heard.status, StatusCode::SEE_OTHER | StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND)
+                && call.method != Method::HEAD
+            {
+                (call.method, call.body) = (Method::GET, Default::default());
+            }
+            call.url = next;
+        }
+        Err(Silence::Dead("it leads in a circle".into()))
     }
 
-    async fn client(&self, patience: Duration) -> Result<Client, String> {
-        if self.resolver.is_none() && self.authority.is_none() {
-            return client().map_err(unasked);
-        }
-        let authorities = match &self.authority {
-            Some(path) => {
-                let unread = |error| unasked(format!("the authorities in {} cannot be read: {error}", clean(path)));
-                Some(tokio::fs::read(path).await.map_err(unread)?)
-            }
-            None => None,
-        };
-        let host = self.url.host_str().unwrap_or_default();
-        let pinned = match &self.resolver {
-            Some(resolver) => Some((host, self.resolved(resolver, patience).await?)),
-            None => None,
-        };
-        let way = (pinned.map(|(host, at)| (host.to_owned(), at)), authorities);
-        self.kept.get(way, |(pinned, authorities)| {
-            let pinned = pinned.as_ref().map(|(host, at)| (host.as_str(), *at));
-            make(&Way { pinned, authorities: authorities.as_deref() }).map_err(unasked)
-        })
+    async fn tls(&self, patience: Duration) -> Result<Tls, Silence> {
+        let late = || Silence::unasked("the certificates and the key that Mayday needs cannot be read in time");
+        timeout(patience, self.reach.tls()).await.unwrap_or_else(|_| Err(late()))
     }
 
-    async fn resolved(&self, resolver: &str, patience: Duration) -> Result<SocketAddr, String> {
-        let host = self.url.host_str().unwrap_or_default();
-        let port = self.url.port_or_known_default().unwrap_or(80);
-        let mut why = format!("the resolver {} has no address", clean(resolver));
-        for kind in ["A", "AAAA"] {
-            let question = Question::new(host, kind, true).map_err(unasked)?;
-            for server in addresses(resolver).await.map_err(unasked)? {
-                match ask(server, &question, patience / 2).await {
-                    Ok(reply) => match reply.values.iter().find_map(|value| value.parse().ok()) {
-                        Some(ip) => return Ok(SocketAddr::new(ip, port)),
-                        None => why = format!("{server} answers for {host}: {}", reply.words()),
-                    },
-                    Err(silence) => why = silence,
-                }
+    /// One request. Where a server leads, it may not lead into this host's own surroundings: a link-local address (RFC 3927) is where
+    /// clouds keep the credentials of a machine.
+    async fn hop(&self, call: &Call, tls: Option<&Tls>, led: bool, patience: Duration) -> Result<Heard, Silence> {
+        let host = call.url.host_str().unwrap_or_default();
+        let port = call.url.port_or_known_default().unwrap_or(80);
+        let mut addresses = self.reach.find(host, port, patience.mul_f64(OURS)).await?;
+        if led && addresses.iter().any(|address| is_link_local(address.ip())) {
+            addresses.retain(|address| !is_link_local(address.ip()));
+            if addresses.is_empty() {
+                let leads = without_secrets(&call.url);
+                return Err(Silence::Refused(format!(
+                    "it leads to {leads}, a link-local address, which is never followed"
+                )));
             }
         }
-        Err(why)
+        send(call, addresses, tls, Speech::Agreed).await
     }
 }
 
-async fn body(mut response: reqwest::Response) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| root(&error.without_url()))? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > LONGEST {
-            bytes.truncate(LONGEST);
-            break;
-        }
+/// Reads the body as far as `want` needs it.
+async fn whole(
+    heard: &mut Heard,
+    want: Want<'_>,
+    until: Moment,
+    patience: Duration,
+    (started, took): (Instant, Duration),
+    leads: Option<String>,
+) -> Reply {
+    let (most, endless) = match want {
+        Want::Nothing => (BEGINNING, until.min(Moment::now() + patience.mul_f64(SHARE))),
+        _ => (LONGEST, until),
+    };
+    let body = read(heard, Bounds { most, until, endless }, |bytes, seen| match want {
+        Want::Part(part) => has(&bytes[seen.saturating_sub(part.len())..], part),
+        _ => false,
+    })
+    .await;
+    let ended = matches!(body.end, End::Whole | End::Enough);
+    let streams = heard.header(http::header::CONTENT_TYPE).is_some_and(|it| it.starts_with("text/event-stream"));
+    let length = (heard.length(), body.bytes.len());
+    Reply {
+        status: heard.status.as_u16(),
+        foreign: body.foreign().map(str::to_owned),
+        is_binary: body.is_binary(),
+        took: if ended { started.elapsed() } else { took },
+        shown: heard.shown,
+        dead: std::mem::take(&mut heard.dead),
+        body: body.text(),
+        end: body.end,
+        length,
+        leads,
+        streams,
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn has(bytes: &[u8], part: &str) -> bool {
+    String::from_utf8_lossy(bytes).contains(part)
+}
+
+fn is_same_host(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
+}
+
+/// A query may hold the state of a session.
+fn without_secrets(url: &Url) -> String {
+    let mut shown = url.clone();
+    shown.set_query(None);
+    shown.set_fragment(None);
+    // Fails for URLs that have no host: these have no credentials either.
+    let _ = (shown.set_username(""), shown.set_password(None));
+    clean(shown.as_str())
+}
+
+/// `169.254.0.0/16` and `fe80::/10`, and what clouds answer at beside them (`fd00:ec2::254`).
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.segments()[..2] == [0xfd00, 0x0ec2],
+    }
 }
 
 #[cfg(test)]
@@ -211,17 +300,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_this_host_lacks_says_nothing_of_the_target() {
-        let of = |code| silence(&std::io::Error::from_raw_os_error(code));
-        for (code, here) in [(24, true), (23, true), (111, false), (110, false)] {
-            assert_eq!(of(code).starts_with(UNASKED), here, "{}", of(code));
+    fn where_a_machine_keeps_its_credentials_nobody_is_led() {
+        for (ip, local) in [
+            ("169.254.169.254", true),
+            ("fe80::1", true),
+            ("::ffff:169.254.169.254", true),
+            ("fd00:ec2::254", true),
+            ("127.0.0.1", false),
+            ("10.0.0.1", false),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(is_link_local(ip.parse().unwrap()), local, "{ip}");
         }
+    }
+
+    #[test]
+    fn of_where_an_answer_leads_no_secret_is_told() {
+        let url = Url::parse("https://me:hunter2@login.example/start?state=hunter2#hunter2").unwrap();
+        assert_eq!(without_secrets(&url), "https://login.example/start");
     }
 
     #[tokio::test]
     async fn authorities_that_cannot_be_read_are_no_target_that_is_down() {
-        let target = Target::new("https://127.0.0.1:9/", None).unwrap().trusting(Some("/nonexistent/authorities.pem"));
+        let params =
+            serde_json::from_value(serde_json::json!({ "certificate_authority": "/nonexistent/a.pem" })).unwrap();
+        let target = Target::new("https://127.0.0.1:9/", &params).unwrap();
         let why = target.ask(Method::GET, Duration::from_secs(2)).await.err().unwrap();
-        assert!(why.starts_with(UNASKED) && why.contains("/nonexistent/authorities.pem"), "{why}");
+        assert!(why.is_unknown() && why.words().contains("/nonexistent/a.pem"), "{why:?}");
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reqwest::Method;
+use http::Method;
 use serde_json::Value;
 
 use super::KIND;
-use super::exchange::{Target, UNASKED};
+use super::exchange::Target;
 use crate::domain::checklist::{Sum, Tally};
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
@@ -25,15 +25,18 @@ pub const INTEGRITY: &str = "http.integrity";
 pub async fn tally(spec: &ProbeSpec, until: Option<At>, patience: Duration) -> Result<Tally, Fault> {
     let params = &spec.params;
     let unsound = |why: String| Fault::permanent(KIND.name, why).next("run `mayday check`");
-    let mut target = Target::new(params.text("url")?, params.opt_text("resolver")).map_err(unsound)?;
+    let mut target = Target::new(params.text("url")?, params).map_err(unsound)?;
     if let Some(until) = until {
         target.url.query_pairs_mut().append_pair(params.text("until")?, &until.to_string());
     }
     let lost = |why: String| Fault::transient(KIND.name, format!("what the stores hold cannot be counted: {why}"));
-    let reply = target.ask(Method::GET, patience).await.map_err(|why| match why.starts_with(UNASKED) {
-        true => Fault::permanent(KIND.name, why).means("what the stores hold is not known"),
-        false => lost(why),
+    let reply = target.ask(Method::GET, patience).await.map_err(|why| match why.is_unknown() {
+        true => Fault::permanent(KIND.name, why.words()).means("what the stores hold is not known"),
+        false => lost(why.words()),
     })?;
+    if let Some(why) = reply.broken() {
+        return Err(lost(why));
+    }
     if matches!(reply.status, 401 | 403 | 407 | 429) {
         return Err(Fault::permanent(KIND.name, format!("Mayday is refused: {}", reply.words()))
             .means("what the stores hold is not known")

@@ -1,10 +1,11 @@
 //! Signing in as a user does: the credentials are taken, and the session that they open is good for something.
 
-use reqwest::{Method, RequestBuilder, header};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::KIND;
-use super::exchange::{Reply, Target, UNASKED};
+use super::exchange::{Order, Reply, Target};
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
 use crate::domain::text::clean;
@@ -23,18 +24,20 @@ pub async fn probe(spec: &ProbeSpec) -> Reading {
 async fn sign_in(spec: &ProbeSpec) -> Result<Reading, Reading> {
     let params = &spec.params;
     let text = |name| params.text(name).map_err(|fault| Reading::unknown(fault.to_string()));
-    let target = |name| Target::new(text(name)?, params.opt_text("resolver")).map_err(Reading::unknown);
+    let target = |name| Target::new(text(name)?, params).map_err(Reading::unknown);
     let username = text("username")?;
     let place = params.secret("password").ok_or_else(|| Reading::unknown("no place of a password is known"))?;
     let password = secret::read(&place, KIND.name).await.map_err(|fault| Reading::unknown(fault.to_string()))?;
     let patience = spec.timeout.0.mul_f64(0.45);
-    let body = json!({ "username": username, "password": password.expose() }).to_string();
-    let with = |it: RequestBuilder| it.header(header::CONTENT_TYPE, "application/json").body(body);
-    let silent = |why: String| if why.starts_with(UNASKED) { Reading::unknown(why) } else { Reading::down(why) };
-    let opened = target("url")?.send(Method::POST, patience, with).await.map_err(silent)?;
+    let mut order = Order::new(Method::POST);
+    order.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    order.body = json!({ "username": username, "password": password.expose() }).to_string();
+    let opened = target("url")?.send(&order, patience).await.map_err(|silence| silence.reading())?;
     let token = found(&opened, text("token_pointer")?, "nobody can sign in", &[password.expose()])?;
-    let with = |it: RequestBuilder| it.bearer_auth(&token);
-    let asked = target("session_url")?.send(Method::GET, patience, with).await.map_err(silent)?;
+    let mut order = Order::new(Method::GET);
+    let bearer = HeaderValue::try_from(format!("Bearer {token}"));
+    order.proof.insert(AUTHORIZATION, bearer.map_err(|_| Reading::down("the token that was given cannot be sent"))?);
+    let asked = target("session_url")?.send(&order, patience).await.map_err(|silence| silence.reading())?;
     let secrets = [password.expose(), &token];
     let who = found(&asked, text("user_pointer")?, "the session that was opened is not known", &secrets)?;
     if who != username {
@@ -56,6 +59,9 @@ fn shown(text: &str, secrets: &[&str]) -> String {
 fn found(reply: &Reply, pointer: &str, otherwise: &str, secrets: &[&str]) -> Result<String, Reading> {
     if reply.status == 429 {
         return Err(Reading::unknown(format!("Mayday is held back: {}", reply.status)));
+    }
+    if let Some(leads) = &reply.leads {
+        return Err(Reading::down(format!("{otherwise}: {}, and leads to {leads}", reply.status)));
     }
     if !reply.is_success() {
         let body = shown(&reply.body, secrets).chars().take(SHOWN).collect::<String>();

@@ -1,6 +1,26 @@
 //! HTTP as clients see it: is it there, does it serve, and how new is what it serves.
+//!
+//! # What an installation can look like
+//!
+//! | | |
+//! |---|---|
+//! | several addresses of one name, IPv4 and IPv6, some dead | the first that answers, as RFC 8305 says; the dead are named in the words |
+//! | HTTP/1.0, 1.1, and 2 where TLS agrees on it (ALPN) | spoken; HTTP/3 is not |
+//! | TLS 1.2 with forward secrecy, 1.3; `tls_minimum` | spoken; a server without either is unknown: "it has no TLS in common with Mayday" |
+//! | a private authority, a self-signed certificate named as it | `certificate_authority`; the certificate is then trusted as it is, for its names and its time |
+//! | a server that wants a client certificate | unknown, "Mayday is refused", until `client_certificate` and `client_key` are given |
+//! | a connection closed without TLS's farewell | borne where nothing else ends the body (RFC 9112, section 6.3); broken off where a length was told |
+//! | gzip and deflate, asked for or not; UTF-8 and Latin-1 | read; other codings and charsets make unknown what was looked for in them, never "is not in the answer" |
+//! | a body that is large or has no end | read until what is looked for is there, up to 4 MiB and the timeout; beyond that unknown |
+//! | a body with a length that does not come | down: a client waits for it |
+//! | redirects | not followed, and where they lead is said; `follow` allows some: never to another scheme or a link-local address, and what proves who asks goes to the same host alone |
+//! | basic authentication, bearer, keys | `username` and `password`, `bearer_token`, `api_key`: from where secrets are kept; refused in `headers` by `mayday check` |
+//! | 401, 403, 407, 429 | unknown, "Mayday is refused", unless `expect_status` says that they are right |
+//! | this host has no name server, route, descriptor, file | unknown, "nobody could be asked" |
+//! | a forward proxy | probes go directly; `[[system]]`s of others and channels have their own |
 
-mod exchange;
+pub mod exchange;
+mod get;
 mod integrity;
 mod login;
 mod steps;
@@ -8,29 +28,21 @@ mod steps;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use reqwest::Method;
 
-use self::exchange::{HOST, Reply, Target, UNASKED};
+use self::get::Wallet;
 use self::steps::{Measure, Transaction};
 use super::looking::Looking;
-use crate::domain::backup::rough;
+use super::reach::{CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, RESOLVER, Reach};
 use crate::domain::checklist::Tally;
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
 use crate::domain::kinds::{Param, ParamType, ProbeKind, StepKind, StepRole, SystemKind, Undo};
-use crate::domain::params::Params;
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
-use crate::domain::time::{At, Span, seconds_between};
+use crate::domain::time::At;
 
 const URL: Param = Param::required("url", ParamType::Url, "what is asked for");
-const RESOLVER: Param = Param::default(
-    "resolver",
-    ParamType::Text,
-    HOST,
-    "the DNS server that says where the URL's host is, as host:port; `host` is this host's own resolver, with its cache",
-);
 
 pub static KIND: SystemKind = SystemKind {
     name: "http",
@@ -39,32 +51,7 @@ pub static KIND: SystemKind = SystemKind {
     ways: &[],
     params: &[],
     probes: &[
-        ProbeKind {
-            name: "http.get",
-            title: "A URL answers as it should",
-            params: &[
-                URL,
-                Param::optional(
-                    "expect_status",
-                    ParamType::Integer,
-                    "the status that is right; 200 to 299 when left out",
-                ),
-                Param::optional("body_contains", ParamType::Text, "what has to stand in the body"),
-                Param::optional("slow", ParamType::Span, "an answer that takes longer is degraded"),
-                Param::default(
-                    "certificate",
-                    ParamType::Span,
-                    "14d",
-                    "with https: a certificate that ends sooner than this from now is degraded",
-                ),
-                Param::optional(
-                    "certificate_authority",
-                    ParamType::Text,
-                    "a PEM file with the only authorities to trust; those of this host when left out",
-                ),
-                RESOLVER,
-            ],
-        },
+        ProbeKind { name: "http.get", title: "A URL answers as it should", params: get::PARAMS },
         ProbeKind {
             name: integrity::INTEGRITY,
             title: "The application counts and sums up what its stores hold: compared with the time before an incident",
@@ -74,6 +61,9 @@ pub static KIND: SystemKind = SystemKind {
                     ParamType::Url,
                     "what answers with a count, and a checksum if it can, for each store",
                 ),
+                CERTIFICATE_AUTHORITY,
+                CLIENT_CERTIFICATE,
+                CLIENT_KEY,
                 RESOLVER,
                 Param::default(
                     "until",
@@ -103,6 +93,9 @@ pub static KIND: SystemKind = SystemKind {
                     "what says who is signed in, to the bearer of that token",
                 ),
                 Param::default("user_pointer", ParamType::Text, "/user", "where that answer says who it is"),
+                CERTIFICATE_AUTHORITY,
+                CLIENT_CERTIFICATE,
+                CLIENT_KEY,
                 RESOLVER,
             ],
         },
@@ -116,6 +109,9 @@ pub static KIND: SystemKind = SystemKind {
             instead: "",
             params: &[
                 Param::required("url", ParamType::Url, "what a POST makes the application write and read back"),
+                CERTIFICATE_AUTHORITY,
+                CLIENT_CERTIFICATE,
+                CLIENT_KEY,
                 RESOLVER,
                 Param::default("times", ParamType::Integer, "2", "so many successes in a row, 1 to 5"),
                 Param::default(
@@ -136,6 +132,9 @@ pub static KIND: SystemKind = SystemKind {
             instead: "",
             params: &[
                 URL,
+                CERTIFICATE_AUTHORITY,
+                CLIENT_CERTIFICATE,
+                CLIENT_KEY,
                 RESOLVER,
                 Param::required(
                     "pointer",
@@ -156,35 +155,28 @@ impl Factory for HttpFactory {
         &KIND
     }
     fn connect(&self, _spec: &SystemSpec, _around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
-        Ok(Arc::new(Http))
+        Ok(Arc::new(Http::default()))
     }
 }
 
-struct Http;
+#[derive(Default)]
+struct Http {
+    wallet: Wallet,
+}
 
 #[async_trait]
 impl System for Http {
     async fn probe(&self, spec: &ProbeSpec) -> Reading {
         match spec.kind.as_str() {
-            integrity::INTEGRITY => return integrity::probe(spec).await,
-            login::LOGIN => return login::probe(spec).await,
-            _ => {}
+            integrity::INTEGRITY => integrity::probe(spec).await,
+            login::LOGIN => login::probe(spec).await,
+            _ => get::probe(spec, &self.wallet).await,
         }
-        let params = &spec.params;
-        let target = match params.text("url").map_err(|fault| fault.what) {
-            Ok(url) => Target::new(url, params.opt_text("resolver"))
-                .map(|target| target.trusting(params.opt_text("certificate_authority"))),
-            Err(why) => Err(why),
-        };
-        match target {
-            // A little sooner than the caller, so that the reading can say what happened.
-            Ok(target) => match target.ask(Method::GET, spec.timeout.0.mul_f64(0.9)).await {
-                Ok(reply) => judge(&reply, params, At::now()),
-                Err(why) if why.starts_with(UNASKED) => Reading::unknown(why),
-                Err(why) => Reading::down(why),
-            },
-            Err(why) => Reading::unknown(why),
-        }
+    }
+
+    fn refuses(&self, spec: &ProbeSpec) -> Option<Fault> {
+        let vetted = if spec.kind == "http.get" { get::vet(spec) } else { Reach::of(&spec.params).vet() };
+        vetted.err().map(|why| Fault::permanent(KIND.name, why))
     }
 
     async fn survey(&self) -> Result<Survey, Fault> {
@@ -207,37 +199,4 @@ impl System for Http {
             other => Err(Fault::permanent(KIND.name, format!("there is no step `{other}`")).next("run `mayday kinds`")),
         }
     }
-}
-
-/// Whoever is refused or held back has learnt nothing about the service.
-fn judge(reply: &Reply, params: &Params, now: At) -> Reading {
-    let (expected, contains) = (params.opt_integer("expect_status"), params.opt_text("body_contains"));
-    let right = expected.map_or_else(|| reply.is_success(), |status| u64::from(reply.status) == status);
-    let reading = match (right, contains) {
-        (true, Some(part)) if !reply.body.contains(part) => {
-            Reading::down(format!("`{part}` is not in the answer: {}", reply.words()))
-        }
-        (true, _) => match late(reply, params).or_else(|| ending(reply, params, now)) {
-            Some(why) => Reading::degraded(format!("{} {why}", reply.status)),
-            None => Reading::healthy(format!("{} in {} ms", reply.status, reply.took.as_millis())),
-        },
-        (false, _) if matches!(reply.status, 401 | 403 | 429) => {
-            Reading::unknown(format!("Mayday is refused: {}", reply.words()))
-        }
-        (false, _) => Reading::down(reply.words()),
-    };
-    reading.took(reply.took)
-}
-
-fn late(reply: &Reply, params: &Params) -> Option<String> {
-    let slow = params.opt_span("slow").filter(|slow| reply.took > *slow)?;
-    Some(format!("in {} ms; up to {} is well", reply.took.as_millis(), Span(slow)))
-}
-
-/// Of a certificate that is about to end. One that has ended, or that nobody here trusts, gets no answer in the first place.
-fn ending(reply: &Reply, params: &Params, now: At) -> Option<String> {
-    let (ends, least) = (reply.certificate_ends?, params.opt_span("certificate")?);
-    let left = seconds_between(now, ends);
-    let soon = left < least.as_secs_f64();
-    soon.then(|| format!("and its certificate ends in {}; {} is well", rough(left), Span(least)))
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Method;
+use http::Method;
 use serde_json::Value;
 
 use super::KIND;
-use super::exchange::{Reply, Target, UNASKED};
+use super::exchange::{Reply, Target};
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
 use crate::domain::recovery::RecoveryPoint;
@@ -22,7 +22,7 @@ use crate::systems::shell::quoted;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn target(spec: &StepSpec) -> Result<Target, Fault> {
-    Target::new(spec.params.text("url")?, spec.params.opt_text("resolver"))
+    Target::new(spec.params.text("url")?, &spec.params)
         .map_err(|why| Fault::permanent(KIND.name, why).next("run `mayday check`"))
 }
 
@@ -34,7 +34,7 @@ async fn reach(target: &Target, method: Method) -> Result<Guard, Fault> {
             .means("whether clients can use the application is not known")
             .next("look at the address, the way to it and the credentials")
     };
-    let reply = target.ask(method, PATIENCE).await.map_err(unknown)?;
+    let reply = target.ask(method, PATIENCE).await.map_err(|why| unknown(why.words()))?;
     match reply.status {
         _ if refuses(reply.status) => Err(unknown(format!("Mayday is refused: {}", reply.words()))),
         500.. => Err(unknown(reply.words())),
@@ -125,9 +125,9 @@ impl Look for Transaction {
         for _ in 0..self.times {
             let outcome = match self.target.ask(Method::POST, PATIENCE).await {
                 Ok(reply) if refuses(reply.status) => return Err(refused(&self.target, &reply)),
-                Err(why) if why.starts_with(UNASKED) => return Err(Fault::transient(KIND.name, why)),
+                Err(why) if why.is_unknown() => return Err(Fault::transient(KIND.name, why.words())),
                 Ok(reply) => self.proven(&reply).map(|written| (written, reply.took)),
-                Err(why) => Err(why),
+                Err(why) => Err(why.words()),
             };
             match outcome {
                 Ok((written, took)) => {
@@ -188,7 +188,8 @@ impl Look for Measure {
             Ok(reply) if reply.is_success() => reply,
             Ok(reply) if refuses(reply.status) => return Err(refused(&self.target, &reply)),
             Ok(reply) => return Ok(Verified::Pending { detail: reply.words() }),
-            Err(detail) => return Ok(Verified::Pending { detail }),
+            Err(why) if why.is_unknown() => return Err(Fault::transient(KIND.name, why.words())),
+            Err(why) => return Ok(Verified::Pending { detail: why.words() }),
         };
         let body = reply.json().unwrap_or_default();
         // Nothing is unknown, and never "no loss".

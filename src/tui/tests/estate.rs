@@ -60,6 +60,7 @@ pub fn estate() -> Estate {
         checklist: checklist(),
         channels: Vec::new(),
         comms: Default::default(),
+        alerts: Default::default(),
         objectives: Objectives {
             rto: [(Tier::Critical, 300), (Tier::Standard, 900), (Tier::Platform, 1800)]
                 .map(|(tier, secs)| (tier, Span::secs(secs)))

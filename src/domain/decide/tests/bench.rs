@@ -70,6 +70,7 @@ pub fn estate() -> Estate {
         checklist: Vec::new(),
         channels: Vec::new(),
         comms: Default::default(),
+        alerts: Default::default(),
         objectives: Objectives {
             rto: [(Tier::Critical, Span::secs(300))].into(),
             rpo: [(DataClass::Database, Span::secs(3600))].into(),

@@ -1,5 +1,6 @@
 //! The safety rules, each with its own test, and properties over random histories.
 
+mod alerts;
 mod arrival;
 pub mod bench;
 mod checklist;
