@@ -8,7 +8,7 @@ use super::actor::{Actor, Origin};
 use super::backup::Worth;
 use super::checklist::{Baseline, Evidence};
 use super::clock::{Anchor, Drift};
-use super::comms::{Answers, Audience, Found, HandOver, Parcel, Purpose, Text};
+use super::comms::{Answers, Audience, Found, HandOver, Handed, Parcel, Purpose, Text};
 use super::drill::DrillResult;
 use super::health::{Status, Trouble};
 use super::ids::{BackupId, ChannelId, IncidentId, ItemId, MessageId, PlanId, ProbeId, RunId, StepId};
@@ -179,6 +179,13 @@ pub enum Ask {
         #[serde(default)]
         reason: String,
     },
+    /// Say whether what is not known has arrived, after somebody has looked where Mayday cannot.
+    SettleDelivery {
+        message: MessageId,
+        channel: ChannelId,
+        arrived: bool,
+        reason: String,
+    },
     /// Work on it: the page needs nobody else.
     Acknowledge {},
     /// Become the one who speaks for the incident.
@@ -302,7 +309,7 @@ pub enum Report {
         channel: ChannelId,
         part: u32,
         attempt: u32,
-        outcome: Result<Receipt, Fault>,
+        outcome: Result<Handed, Fault>,
     },
     /// Whether a part is with the vendor already.
     Looked {

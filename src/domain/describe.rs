@@ -110,6 +110,17 @@ pub fn describe(record: &Record) -> Said {
         E::DeliveryUnknown { message, channel, part, fault } => {
             (Warn, to(message, channel, *part, format!("may have been sent: {}", fault.what)))
         }
+        E::DeliverySplit { message, channel, part, rest } => {
+            let (count, why) = (rest.iter().map(|it| it.only.len()).sum::<usize>(), rest.first().map(|it| &*it.why));
+            let words = format!("{count} of it not taken yet: {}", why.unwrap_or_default());
+            (Quiet, to(message, channel, *part, words))
+        }
+        E::DeliverySettled { message, channel, arrived: true, reason } => {
+            (Good, with(to(message, channel, 0, "has arrived, by the word of a person"), reason))
+        }
+        E::DeliverySettled { message, channel, arrived: false, reason } => {
+            (Bad, with(to(message, channel, 0, "has NOT arrived, by the word of a person"), reason))
+        }
         E::DeliveryRetried { message, channel, reason } => {
             (Plain, with(to(message, channel, 0, "asked to be sent again"), reason))
         }

@@ -9,7 +9,7 @@ use super::actor::Actor;
 use super::backup::Worth;
 use super::checklist::{Baseline, Evidence, Item};
 use super::clock::{Anchor, Drift};
-use super::comms::Message;
+use super::comms::{Message, Split};
 use super::drill::DrillResult;
 use super::estate::words;
 use super::health::{Status, Trouble};
@@ -153,6 +153,20 @@ pub enum Event {
         channel: ChannelId,
         part: u32,
         fault: Fault,
+    },
+    /// Of a part only some were taken: the others become parts of their own.
+    DeliverySplit {
+        message: MessageId,
+        channel: ChannelId,
+        part: u32,
+        rest: Vec<Split>,
+    },
+    /// A human has looked where Mayday cannot, and says whether what is not known has arrived.
+    DeliverySettled {
+        message: MessageId,
+        channel: ChannelId,
+        arrived: bool,
+        reason: String,
     },
     /// A human has looked, and asked for another try of what failed or is not known.
     DeliveryRetried {

@@ -310,6 +310,7 @@ fn messages(review: &Review) -> Section {
     }
     let row = |(message, it): (&MessageReview, &DeliveryReview)| {
         let tone = match it.state {
+            Delivered::Sent if !it.caveats.is_empty() => Tone::Warn,
             Delivered::Sent => Tone::Good,
             Delivered::Waiting | Delivered::Recalled => Tone::Warn,
             Delivered::Failed => Tone::Bad,
@@ -324,7 +325,7 @@ fn messages(review: &Review) -> Section {
             it.at.map_or_else(String::new, time).into(),
             it.attempts.to_string().into(),
             Cell::code(receipt),
-            it.fault.as_deref().unwrap_or_default().into(),
+            it.fault.iter().chain(&it.caveats).cloned().collect::<Vec<_>>().join("; ").into(),
         ]
     };
     let all = review.messages.iter().flat_map(|message| message.deliveries.iter().map(move |it| (message, it)));

@@ -196,6 +196,9 @@ pub struct DeliveryReview {
     /// What the vendor gave for the last part: its id, a link.
     pub receipt: Receipt,
     pub fault: Option<String>,
+    /// What did not go as it should although it was sent: recipients who were refused, components that the page does not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caveats: Vec<String>,
 }
 
 words! {

@@ -68,8 +68,11 @@ async fn with_places(
         Some(Command::Config(ConfigCommand::Edit)) => edit::run(&places).await,
         Some(Command::Check(args)) => {
             let loaded = check_all(&places);
-            let warnings =
+            let mut warnings =
                 loaded.as_ref().map(|config| super::warnings::warnings(config, &kinds())).unwrap_or_default();
+            if let Ok(config) = &loaded {
+                warnings.extend(super::inspect(&config.estate).await);
+            }
             match format {
                 Format::Json => check::check_json(&loaded, &warnings, &mut out())?,
                 Format::Text => check::check(&loaded, &warnings, args.verbose, &mut out())?,

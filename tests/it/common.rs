@@ -125,6 +125,7 @@ pub fn channel_spec(row: &ChannelKind, audience: Audience, params: Params) -> Ch
         escalation: false,
         carries: row.carries.to_vec(),
         doubles: row.doubles,
+        components: Vec::new(),
         params,
     }
 }

@@ -367,6 +367,7 @@ pub fn channels() -> Vec<ChannelSpec> {
         escalation: false,
         carries: carries.to_vec(),
         doubles,
+        components: Vec::new(),
         params: Params::default(),
     };
     rows.into_iter().map(spec).collect()

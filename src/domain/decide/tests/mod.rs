@@ -10,6 +10,7 @@ mod drills;
 mod gates;
 mod health;
 mod histories;
+mod mail;
 mod outlook;
 mod people;
 mod reload;
