@@ -17,7 +17,7 @@ use crate::domain::system::Fault;
 use crate::domain::text::clean;
 use crate::outbound::http::root;
 use crate::outbound::redact;
-use crate::outbound::secret::Secret;
+use crate::outbound::secret::{Keep, Secret};
 
 /// How long one request may take: longer than a connection may take to open, so that running out of it means that the request may
 /// have arrived.
@@ -304,6 +304,33 @@ pub fn base(params: &Params, voice: &Voice) -> Result<String, Fault> {
     }
     Ok(url.trim_end_matches('/').to_owned())
 }
+
+/// A URL that is a secret itself, as those of incoming webhooks are.
+///
+/// # Errors
+/// When there is none, or it would cross the network in the open.
+pub async fn secret_url(keep: &Keep, voice: &Voice) -> Result<(Url, Secret), Fault> {
+    let secret = keep.read(voice.channel.as_str()).await?.ok_or_else(|| voice.unfit("there is no URL"))?;
+    let url = Url::parse(secret.expose()).map_err(|_| voice.broken("what the secret holds is no URL"))?;
+    match url.scheme() {
+        "https" => Ok((url, secret)),
+        "http" if is_local(&url) => Ok((url, secret)),
+        _ => Err(voice.broken("its URL has to be https: whoever knows it can write there")),
+    }
+}
+
+/// As much of a text as fits, and whether that is less than all of it.
+pub fn fitted(text: &str, longest: usize) -> (String, bool) {
+    if text.chars().count() <= longest {
+        return (text.to_owned(), false);
+    }
+    let mut kept: String = text.chars().take(longest.saturating_sub(1)).collect();
+    kept.push('…');
+    (kept, true)
+}
+
+/// The receipt's word for a text that was cut, which people are shown.
+pub const CUT: &str = "cut";
 
 /// Whether it is on this host.
 pub fn is_local(url: &Url) -> bool {

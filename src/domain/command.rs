@@ -261,6 +261,14 @@ pub enum Report {
         step: StepId,
         outcome: Result<Box<Preparation>, Fault>,
     },
+    /// What a command of the operator's printed while a step was applied or reverted.
+    Printed {
+        run: RunId,
+        step: StepId,
+        attempt: u32,
+        lines: Vec<String>,
+        file: Option<String>,
+    },
     /// The process that will do a step's work stands ready, and has done nothing yet.
     RunsAs {
         run: RunId,

@@ -177,6 +177,11 @@ pub fn describe(record: &Record) -> Said {
         E::StepApplying { step, attempt: 1, .. } => on(step, Busy, "applying"),
         E::StepApplying { step, attempt, .. } => on(step, Busy, format!("applying, attempt {attempt}")),
         E::StepRunsAs { step, process, .. } => on(step, Quiet, format!("runs as process {}", process.pid)),
+        E::StepPrinted { step, lines, file, .. } => {
+            let last = lines.last().map(String::as_str).unwrap_or_default();
+            let kept = file.as_ref().map(|file| format!(" (all of it: {file})")).unwrap_or_default();
+            on(step, Quiet, format!("printed: {last}{kept}"))
+        }
         E::StepApplied { step, .. } => on(step, Busy, "applied; waiting for the effect"),
         E::StepUncertain { step, fault, .. } => on(step, Warn, format!("may have happened: {}", fault.what)),
         E::StepNotDone { step, detail, .. } => on(step, Plain, format!("had not happened: {detail}")),
@@ -208,7 +213,8 @@ pub fn is_passing(event: &Event) -> bool {
         Event::CockpitArmed { .. } | Event::CockpitDisarmed { .. } | Event::ReadinessAssessed { .. } => true,
         Event::BaselineTaken { .. } | Event::ChecklistFixed { .. } => true,
         Event::StepLookedAgain { .. } => true,
-        Event::StepPreparing { .. } | Event::StepRunsAs { .. } | Event::DeliveryTrying { .. } => true,
+        Event::StepPreparing { .. } | Event::StepRunsAs { .. } | Event::StepPrinted { .. } => true,
+        Event::DeliveryTrying { .. } | Event::DeliverySplit { .. } => true,
         Event::StepPrepared { verdict, .. } => *verdict == Prepared::Clear,
         _ => false,
     }

@@ -295,6 +295,15 @@ pub enum Event {
         step: StepId,
         process: Process,
     },
+    /// What a command of the operator's printed: its last lines, and the file that has more of it.
+    StepPrinted {
+        run: RunId,
+        step: StepId,
+        attempt: u32,
+        lines: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+    },
     StepApplied {
         run: RunId,
         step: StepId,
@@ -401,6 +410,7 @@ impl Event {
             | Self::SecondAwaited { run, step, .. }
             | Self::StepApplying { run, step, .. }
             | Self::StepRunsAs { run, step, .. }
+            | Self::StepPrinted { run, step, .. }
             | Self::StepApplied { run, step, .. }
             | Self::StepUncertain { run, step, .. }
             | Self::StepNotDone { run, step, .. }

@@ -237,6 +237,12 @@ fn steps(review: &Review, run: &RunReview) -> Section {
     if !receipts.is_empty() {
         blocks.push(table(&["step", "receipt", "value"], receipts));
     }
+    blocks.extend(run.steps.iter().filter_map(|step| {
+        let printed = step.printed.as_ref().filter(|it| !it.lines.is_empty())?;
+        let file = printed.file.as_ref().map(|file| format!(", all of it in {file}")).unwrap_or_default();
+        let lines = printed.lines.clone();
+        Some(Block::Quote { of: format!("What `{}` printed last{file}", step.id), lines })
+    }));
     let several = review.runs.len() > 1;
     let title = if several { format!("Run {}", run.id) } else { "The run, step by step".into() };
     Section { title, blocks }

@@ -203,6 +203,8 @@ pub fn spec(kind: &str, region: &str, given: Value) -> StepSpec {
         undo: row.undo,
         params: params(row.params, given),
         ways: Vec::new(),
+        own_role: false,
+        optional: false,
     }
 }
 

@@ -23,6 +23,9 @@ mod connector;
 mod talk;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

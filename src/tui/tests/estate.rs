@@ -320,6 +320,8 @@ fn spec((id, kind, system, needs, gate, role, undo): &Row) -> StepSpec {
         undo: *undo,
         params: Params(BTreeMap::new()),
         ways: Vec::new(),
+        own_role: false,
+        optional: false,
     }
 }
 
