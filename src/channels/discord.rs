@@ -48,7 +48,11 @@ pub static KIND: ChannelKind = ChannelKind {
     carries: &[Purpose::Investigating, Purpose::Identified, Purpose::Monitoring, Purpose::Resolved],
     doubles: Doubles::Undetectable,
     params: &[
-        Param::required("webhook", ParamType::Secret, "the URL of the channel's webhook; whoever knows it can write there"),
+        Param::required(
+            "webhook",
+            ParamType::Secret,
+            "the URL of the channel's webhook; whoever knows it can write there",
+        ),
         CA,
         PROXY,
     ],

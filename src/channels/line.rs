@@ -52,7 +52,8 @@ impl Line {
     /// # Errors
     /// When the proxy can never be one.
     pub fn new(params: &Params, voice: &Voice) -> Result<Self, Fault> {
-        let proxy = params.opt_text(PROXY.name).map(|text| checked(text).map_err(|why| voice.unfit(why))).transpose()?;
+        let proxy =
+            params.opt_text(PROXY.name).map(|text| checked(text).map_err(|why| voice.unfit(why))).transpose()?;
         Ok(Self { ca: params.opt_text(CA.name).map(str::to_owned), proxy, ..Self::default() })
     }
 
@@ -103,10 +104,10 @@ fn checked(text: &str) -> Result<String, String> {
     match () {
         () if !matches!(url.scheme(), "http" | "https") => Err("`proxy` has to begin with http:// or https://".into()),
         () if url.host().is_none() => Err("`proxy` names no host".into()),
-        () if !url.username().is_empty() || url.password().is_some() => {
-            Err("`proxy`: a login for the proxy does not belong in a config file; put it into HTTPS_PROXY of the engine"
-                .into())
-        }
+        () if !url.username().is_empty() || url.password().is_some() => Err(
+            "`proxy`: a login for the proxy does not belong in a config file; put it into HTTPS_PROXY of the engine"
+                .into(),
+        ),
         () => Ok(text.to_owned()),
     }
 }

@@ -59,7 +59,12 @@ pub static KIND: ChannelKind = ChannelKind {
             "",
             "stands before the incident's id in the alias: for estates that share one integration",
         ),
-        Param::default("url", ParamType::Url, "https://api.opsgenie.com", "the API; https://api.eu.opsgenie.com in Europe"),
+        Param::default(
+            "url",
+            ParamType::Url,
+            "https://api.opsgenie.com",
+            "the API; https://api.eu.opsgenie.com in Europe",
+        ),
         CA,
         PROXY,
     ],
@@ -140,7 +145,8 @@ impl Channel for Opsgenie {
         let (path, body) = match parcel.purpose {
             Purpose::Page => {
                 let (message, _) = fitted(&parcel.text.subject, LONGEST_MESSAGE);
-                let details = json!({ "incident": parcel.incident, "message": parcel.message, "journal": parcel.journal() });
+                let details =
+                    json!({ "incident": parcel.incident, "message": parcel.message, "journal": parcel.journal() });
                 let alert = json!({
                     "message": message, "alias": alias, "description": text, "details": details,
                     "priority": priority(parcel.severity), "source": "Mayday",
@@ -180,7 +186,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_alert_is_opened_acknowledged_and_closed_by_its_alias() {
-        let vendor = Vendor::start(|_| says(202, json!({ "result": "Request will be processed", "requestId": "r1" }))).await;
+        let vendor =
+            Vendor::start(|_| says(202, json!({ "result": "Request will be processed", "requestId": "r1" }))).await;
         let given = json!({ "api_key": bench::secret("hush"), "url": vendor.url, "prefix": "a/" });
         let channel = OpsgenieFactory.connect(&bench::spec(&KIND, Audience::Internal, given)).unwrap();
         channel.reach().await.unwrap();
@@ -202,7 +209,9 @@ mod tests {
 
     #[tokio::test]
     async fn opsgenie_says_why_not() {
-        for (status, class) in [(401, FaultClass::Permanent), (422, FaultClass::Permanent), (429, FaultClass::Transient)] {
+        for (status, class) in
+            [(401, FaultClass::Permanent), (422, FaultClass::Permanent), (429, FaultClass::Transient)]
+        {
             let vendor = Vendor::start(move |_| says(status, json!({ "message": "Key hush is wrong" }))).await;
             let given = json!({ "api_key": bench::secret("hush"), "url": vendor.url });
             let channel = OpsgenieFactory.connect(&bench::spec(&KIND, Audience::Internal, given)).unwrap();

@@ -63,7 +63,11 @@ pub static KIND: ChannelKind = ChannelKind {
         Param::required("account", ParamType::Text, "the id of the account (AC…)"),
         Param::optional("user", ParamType::Text, "the id of an API key (SK…); the account's own when left out"),
         Param::required("password", ParamType::Secret, "the account's token, or the secret of the API key"),
-        Param::required("from", ParamType::Text, "the sender: a number like +4915112345, a name, or the id of a messaging service (MG…)"),
+        Param::required(
+            "from",
+            ParamType::Text,
+            "the sender: a number like +4915112345, a name, or the id of a messaging service (MG…)",
+        ),
         Param::required("to", ParamType::List, "the numbers, each like +4915112345"),
         Param::default(CONNECTIONS, ParamType::Integer, "5", "the most messages that are handed over at once"),
         Param::default("url", ParamType::Url, "https://api.twilio.com", "where the API is"),
@@ -168,7 +172,12 @@ impl Sms {
         number.map(String::as_str).ok_or_else(|| self.voice.broken("there is no such recipient"))
     }
 
-    async fn request(&self, url: Url, form: Option<&[(&str, &str)]>, password: &Secret) -> Result<RequestBuilder, Fault> {
+    async fn request(
+        &self,
+        url: Url,
+        form: Option<&[(&str, &str)]>,
+        password: &Secret,
+    ) -> Result<RequestBuilder, Fault> {
         let client = self.voice.client(&self.line, url.as_str()).await?;
         let request = match form {
             None => client.get(url),
@@ -224,7 +233,9 @@ impl Channel for Sms {
         match listed.messages.iter().find(|it| it.body.contains(&mark)) {
             Some(message) => Ok(Found::There(receipt(message))),
             // The newest come first, and ours would be the newest but for those of a busy minute.
-            None if count >= LISTED => Ok(Found::Untold("so much was sent there since that it was not all looked through".into())),
+            None if count >= LISTED => {
+                Ok(Found::Untold("so much was sent there since that it was not all looked through".into()))
+            }
             None => Ok(Found::NotThere),
         }
     }
@@ -264,7 +275,9 @@ mod tests {
             let to = asked.form("To").unwrap_or_default();
             match asked.method.as_str() {
                 "GET" => ok(json!({ "messages": kept.iter().filter(|it| it["to"] == to).collect::<Vec<_>>() })),
-                _ if to.ends_with("999") => says(400, json!({ "code": 21211, "message": format!("{to} is not a phone number") })),
+                _ if to.ends_with("999") => {
+                    says(400, json!({ "code": 21211, "message": format!("{to} is not a phone number") }))
+                }
                 _ => {
                     let made = json!({ "sid": format!("SM{}", kept.len()), "to": to, "body": asked.form("Body") });
                     kept.push(made.clone());

@@ -45,7 +45,11 @@ pub static KIND: ChannelKind = ChannelKind {
     carries: &[Purpose::Investigating, Purpose::Identified, Purpose::Monitoring, Purpose::Resolved, Purpose::Handoff],
     doubles: Doubles::Undetectable,
     params: &[
-        Param::required("webhook", ParamType::Secret, "the URL that the channel's workflow gave; whoever knows it can write there"),
+        Param::required(
+            "webhook",
+            ParamType::Secret,
+            "the URL that the channel's workflow gave; whoever knows it can write there",
+        ),
         CA,
         PROXY,
     ],
@@ -92,7 +96,8 @@ fn card(parcel: &Parcel) -> (Value, bool) {
     });
     let head = json!({ "type": "RichTextBlock", "inlines": [head] });
     let lines = body.lines().filter(|line| !line.trim().is_empty()).map(plain);
-    let foot = json!({ "type": "TextRun", "text": format!("{} · {}", parcel.incident, parcel.message), "isSubtle": true });
+    let foot =
+        json!({ "type": "TextRun", "text": format!("{} · {}", parcel.incident, parcel.message), "isSubtle": true });
     let foot = json!({ "type": "RichTextBlock", "inlines": [foot] });
     let all: Vec<Value> = [head].into_iter().chain(lines).chain([foot]).collect();
     let card = json!({
@@ -179,8 +184,14 @@ mod tests {
             (says(404, json!("hush is gone")), FaultClass::Permanent),
             (says(429, json!("slow down")), FaultClass::Transient),
             (says(502, json!("")), FaultClass::Ambiguous),
-            (ok(json!("Webhook message delivery failed with error: ... returned HTTP error 429")), FaultClass::Transient),
-            (ok(json!("Webhook message delivery failed with error: ... returned HTTP error 403")), FaultClass::Ambiguous),
+            (
+                ok(json!("Webhook message delivery failed with error: ... returned HTTP error 429")),
+                FaultClass::Transient,
+            ),
+            (
+                ok(json!("Webhook message delivery failed with error: ... returned HTTP error 403")),
+                FaultClass::Ambiguous,
+            ),
         ] {
             let vendor = Vendor::start(move |_| answer.clone()).await;
             let fault = connect(&vendor.url).deliver(&bench::parcel(Purpose::Resolved)).await.unwrap_err();

@@ -5,8 +5,8 @@
 //! journalled before it is tried and after; a part whose outcome is not known is looked for before it is sent again, and where nobody
 //! can look, it is not sent again by itself.
 
-mod due;
 mod caveats;
+mod due;
 mod facts;
 mod outbox;
 mod outside;

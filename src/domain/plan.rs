@@ -194,8 +194,16 @@ impl Plan {
                 say("moves clients, and does not say where to: give it `region`".into());
             }
             if step.optional && !step.may_be_optional() {
-                let why = if step.recovers.is_empty() { step.role.word() } else { "recovers a tier" };
-                say(format!("cannot be optional: it {why}, and what comes after it relies on that"));
+                let why = match step.role {
+                    StepRole::Promotes => "makes a copy the writer",
+                    StepRole::Fences => "stops the writers",
+                    StepRole::Capacity => "gives the standby room",
+                    StepRole::Traffic => "moves clients",
+                    StepRole::Measures => "measures what was lost",
+                    StepRole::Guided => "is done by hand",
+                    _ => "recovers a tier",
+                };
+                say(format!("cannot be optional: it {why}, and the recovery hangs on that"));
             }
             if step.role == StepRole::Traffic {
                 let first = |role| matches!(role, StepRole::Promotes | StepRole::Capacity | StepRole::Measures);

@@ -477,7 +477,8 @@ impl State {
     fn note_proof(&mut self, id: &StepId, at: At) {
         let Some(run) = self.run.as_ref().filter(|run| run.mode.acts()) else { return };
         let Some(spec) = run.plan.step(id) else { return };
-        let Some(region) = spec.region.as_ref().filter(|_| spec.role == StepRole::Synthetic && !spec.recovers.is_empty())
+        let Some(region) =
+            spec.region.as_ref().filter(|_| spec.role == StepRole::Synthetic && !spec.recovers.is_empty())
         else {
             return;
         };

@@ -224,7 +224,8 @@ mod tests {
         ] {
             assert_eq!(told(&bytes), (wanted.clone(), vec![]), "{how}");
         }
-        let latin = b"J\xfcrgen M\xfcller <jm@x.example>\nbob@x.example\ninfo@m\xfcller.example\n\x93Ann\x94 <ann@x.example>\n";
+        let latin =
+            b"J\xfcrgen M\xfcller <jm@x.example>\nbob@x.example\ninfo@m\xfcller.example\n\x93Ann\x94 <ann@x.example>\n";
         let wanted = ["jm@x.example", "bob@x.example", "info@xn--mller-kva.example", "ann@x.example"];
         assert_eq!(told(latin).0, wanted, "Latin-1 and Windows-1252");
         assert_eq!(told(latin).1, Vec::<usize>::new());
@@ -239,9 +240,17 @@ mod tests {
             ("no heading", "a@x.example,Alice\nBob,b@x.example\n", vec!["a@x.example", "b@x.example"]),
             ("whose account it is", "owner_email,email\nsales@us.example,a@x.example\n", vec!["a@x.example"]),
             ("several in a cell", "email,n\n\"a@x.example; b@x.example\",2\n", vec!["a@x.example", "b@x.example"]),
-            ("several in a line", "a@x.example, b@x.example; c@x.example", vec!["a@x.example", "b@x.example", "c@x.example"]),
+            (
+                "several in a line",
+                "a@x.example, b@x.example; c@x.example",
+                vec!["a@x.example", "b@x.example", "c@x.example"],
+            ),
             ("two quotes", "name,email\n\"Bob \"\"B\"\" Ray\",b@x.example\n", vec!["b@x.example"]),
-            ("a link, and blanks that are none", "mailto:a@x.example\u{200b}\n\u{a0}'b@x.example'\n", vec!["a@x.example", "b@x.example"]),
+            (
+                "a link, and blanks that are none",
+                "mailto:a@x.example\u{200b}\n\u{a0}'b@x.example'\n",
+                vec!["a@x.example", "b@x.example"],
+            ),
             ("no table at all", "# us\n\n Ada <a@x.example> \n<b@x.example>\n", vec!["a@x.example", "b@x.example"]),
         ] {
             let (addresses, bad) = told(text.as_bytes());
@@ -252,7 +261,10 @@ mod tests {
     #[test]
     fn who_cannot_be_read_is_named_by_the_line() {
         let text = "email,name\na@x.example,A\n,B\nc@@x.example,C\né@x.example,D\ne@x.example f@x.example,E\n";
-        assert_eq!(told(text.as_bytes()), (["a", "e", "f"].map(|it| format!("{it}@x.example")).to_vec(), vec![3, 4, 5]));
+        assert_eq!(
+            told(text.as_bytes()),
+            (["a", "e", "f"].map(|it| format!("{it}@x.example")).to_vec(), vec![3, 4, 5])
+        );
         assert_eq!(told(b"nobody\na@x.example\n").1, [1], "one word alone is no heading of a table");
         let both = told(b"a@x.example, b@@x.example\n");
         assert_eq!(both, (vec!["a@x.example".to_owned()], vec![1]), "one is told, and the line is named");

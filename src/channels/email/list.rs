@@ -245,7 +245,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_wrong_is_named_by_its_place_alone() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "# customers\n\n ada@x.example \nAda <ADA@x.example>\nno one\né@x.example\n").unwrap();
+        std::fs::write(file.path(), "# customers\n\n ada@x.example \nAda <ADA@x.example>\nno one\né@x.example\n")
+            .unwrap();
         let given = serde_json::json!({ "to_file": file.path(), "batch": 50 });
         let voice = Voice::new(&"mail".into(), crate::domain::comms::Audience::Customers, "r", super::super::CALM);
         let list = List::new(&serde_json::from_value(given).unwrap(), voice).unwrap();

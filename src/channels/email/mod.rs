@@ -104,7 +104,11 @@ pub static KIND: ChannelKind = ChannelKind {
         Param::required("from", ParamType::Text, "who it is from: status@example.com, or Example <status@example.com>"),
         Param::optional("reply_to", ParamType::Text, "where answers go, if not there"),
         Param::default("to", ParamType::List, "[]", "the recipients; customers do not see each other"),
-        Param::optional("to_file", ParamType::Path, "a file with further recipients: one a line, or a table with a column of addresses, as spreadsheets write it; an absolute path"),
+        Param::optional(
+            "to_file",
+            ParamType::Path,
+            "a file with further recipients: one a line, or a table with a column of addresses, as spreadsheets write it; an absolute path",
+        ),
         Param::default("batch", ParamType::Integer, "50", "the most recipients of one letter, 1 to 50"),
         Param::default(
             CONNECTIONS,
@@ -248,7 +252,8 @@ impl Channel for Email {
         if wrong.is_empty() {
             return Ok(all);
         }
-        let lines: Vec<String> = wrong.iter().take(SHOWN).map(|bad| format!("line {}: {}", bad.line, bad.why)).collect();
+        let lines: Vec<String> =
+            wrong.iter().take(SHOWN).map(|bad| format!("line {}: {}", bad.line, bad.why)).collect();
         let more = if wrong.len() > SHOWN { format!("; and {} more", wrong.len() - SHOWN) } else { String::new() };
         let what = format!("{} of `to_file` are no addresses ({}{more}); {all}", wrong.len(), lines.join("; "));
         let fault = Fault::permanent(self.voice.channel.as_str(), what);

@@ -12,7 +12,8 @@ const BEFORE: &[&str] = &["in", "after", "for", "within", "wait", "least"];
 /// The pause that is asked for, and a second, so that it is over there too.
 pub fn asked(said: &str) -> Option<Duration> {
     let lower = said.to_lowercase();
-    let words: Vec<&str> = lower.split(|c: char| !(c.is_alphanumeric() || c == ':')).filter(|it| !it.is_empty()).collect();
+    let words: Vec<&str> =
+        lower.split(|c: char| !(c.is_alphanumeric() || c == ':')).filter(|it| !it.is_empty()).collect();
     let seconds = words.iter().enumerate().find_map(|(at, word)| {
         let announced = at > 0 && BEFORE.contains(&words[at - 1]);
         clock(word).filter(|_| announced).or_else(|| {

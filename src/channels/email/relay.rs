@@ -182,12 +182,7 @@ impl Relay {
     }
 
     /// Says who it is from and to. Nothing is sent by that.
-    async fn name(
-        &self,
-        connection: &mut AsyncSmtpConnection,
-        from: &Address,
-        to: &[Address],
-    ) -> Result<Taken, Fault> {
+    async fn name(&self, connection: &mut AsyncSmtpConnection, from: &Address, to: &[Address]) -> Result<Taken, Fault> {
         self.command(connection, Mail::new(Some(from.clone()), Vec::new()))
             .await
             .map_err(|error| self.early(&error))?;

@@ -125,7 +125,9 @@ async fn send(channel: &dyn Channel, abreast: usize) -> Vec<Duration> {
         (0..parts).map(|part| Parcel { part, parts, ..bench::parcel(Purpose::Investigating) }).collect();
     let (mut next, mut waits, mut running) = (parts, Vec::new(), FuturesUnordered::new());
     loop {
-        while running.len() < abreast && let Some(parcel) = open.pop() {
+        while running.len() < abreast
+            && let Some(parcel) = open.pop()
+        {
             running.push(async move { (channel.hand_over(&parcel).await.unwrap(), parcel) });
         }
         let Some((handed, parcel)) = running.next().await else { return waits };

@@ -97,7 +97,8 @@ impl Rota for PagerDuty {
 fn once(mut people: Vec<OnCall>) -> Vec<OnCall> {
     people.sort_by(|a, b| (a.level, &a.policy, &a.name).cmp(&(b.level, &b.policy, &b.name)));
     people.dedup_by(|next, kept| {
-        let same = (next.level, &next.policy, &next.name, &next.link) == (kept.level, &kept.policy, &kept.name, &kept.link);
+        let same =
+            (next.level, &next.policy, &next.name, &next.link) == (kept.level, &kept.policy, &kept.name, &kept.link);
         if same {
             kept.until = kept.until.zip(next.until).map(|(a, b)| a.max(b));
             kept.phone = kept.phone.take().or_else(|| next.phone.take());

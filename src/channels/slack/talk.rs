@@ -167,9 +167,7 @@ impl Talk<'_> {
                 refused(self.voice, &error.code, error.errors.as_deref().unwrap_or_default(), tells)
             }
             SlackClientError::RateLimitError(error) => self.voice.throttled(error.retry_after),
-            SlackClientError::HttpError(error) => {
-                self.voice.refused(&Reply::of(error.status_code), purport)
-            }
+            SlackClientError::HttpError(error) => self.voice.refused(&Reply::of(error.status_code), purport),
             SlackClientError::SystemError(error) => {
                 match error.cause.as_ref().and_then(|cause| cause.downcast_ref::<Silence>()) {
                     Some(silence) => self.voice.silent(silence, purport),
@@ -272,13 +270,11 @@ impl Talk<'_> {
             let made: ClientResult<One> =
                 self.session.http_session_api.http_post("conversations.create", &wanted, None).await;
             match made {
-                Err(SlackClientError::ApiError(error)) if error.code == "name_taken" => {
-                    match self.named(name).await? {
-                        Named::Here(id) => Ok(id),
-                        Named::Archived => Err(self.voice.broken(format!("#{name} is archived"))),
-                        _ => Err(self.voice.broken(format!("#{name} is taken, and the app cannot see it"))),
-                    }
-                }
+                Err(SlackClientError::ApiError(error)) if error.code == "name_taken" => match self.named(name).await? {
+                    Named::Here(id) => Ok(id),
+                    Named::Archived => Err(self.voice.broken(format!("#{name} is archived"))),
+                    _ => Err(self.voice.broken(format!("#{name} is taken, and the app cannot see it"))),
+                },
                 made => self.told(made, Purport::Asks).map(|made| clean(&made.channel.id)),
             }
         })
@@ -323,7 +319,10 @@ impl Talk<'_> {
                 Named::Archived => Err(archived(self.voice, &format!("#{channel}"))),
                 Named::Nowhere => {
                     let what = format!("there is no channel #{channel} that the app can see");
-                    let next = format!("give [[channel]] {} the channel's id: a private one has no other name", self.voice.channel);
+                    let next = format!(
+                        "give [[channel]] {} the channel's id: a private one has no other name",
+                        self.voice.channel
+                    );
                     Err(self.voice.broken(what).next(format!("{next}; then `mayday outbox retry`")))
                 }
             }

@@ -92,10 +92,8 @@ async fn an_archived_channel_is_known_before_and_said_in_words() {
 async fn a_long_text_is_said_whole_and_the_first_message_is_kept_up_to_date_all_the_same() {
     let vendor = Vendor::start(answer).await;
     let team = connect(&vendor.url, "COPS");
-    let long = |body: String| Parcel {
-        text: Text { subject: "east".into(), body },
-        ..bench::parcel(Purpose::Investigating)
-    };
+    let long =
+        |body: String| Parcel { text: Text { subject: "east".into(), body }, ..bench::parcel(Purpose::Investigating) };
     let first = team.deliver(&long("x".repeat(30_000))).await.unwrap();
     assert!(!first.contains_key(CUT), "{first:?}");
     assert!(said(&vendor, "chat.postMessage")[0]["text"].as_str().unwrap().len() > 30_000);

@@ -75,9 +75,10 @@ pub fn refused(voice: &Voice, word: &str, more: &[String], tells: bool) -> Fault
         "missing_scope" => with(&format!("give the app the scope it needs ({})", more.join(", "))),
         "is_archived" => archived(voice, &format!("the channel of [[channel]] {}", voice.channel)),
         "msg_too_long" | "no_text" => with("write a shorter text that says something"),
-        "restricted_action" | "restricted_action_read_only_channel" | "ekm_access_denied" => {
-            with(&format!("let the app write to the channel of [[channel]] {}: its owners keep others from that", voice.channel))
-        }
+        "restricted_action" | "restricted_action_read_only_channel" | "ekm_access_denied" => with(&format!(
+            "let the app write to the channel of [[channel]] {}: its owners keep others from that",
+            voice.channel
+        )),
         "channel_not_found" | "not_in_channel" => {
             with(&format!("invite the app to the channel of [[channel]] {} (/invite)", voice.channel))
         }

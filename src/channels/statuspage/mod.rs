@@ -323,7 +323,8 @@ impl Statuspage {
                 }
                 status if status.is_success() => {
                     let incident = serde_json::from_str(&reply.body).map_err(|error| {
-                        self.voice.doubtful(format!("Statuspage answers what cannot be read ({error}): {}", reply.words()))
+                        self.voice
+                            .doubtful(format!("Statuspage answers what cannot be read ({error}): {}", reply.words()))
                     })?;
                     return Ok(Told { incident, notes });
                 }

@@ -21,18 +21,14 @@ pub(super) fn taken(draft: &mut Draft<'_>, message: &MessageId, channel: &Channe
             .means("these were not told")
             .next("`mayday outbox retry` tries them once more")
     };
-    let failed = |part, fault, at| Event::DeliveryFailed {
-        message: message.clone(),
-        channel: channel.clone(),
-        part,
-        fault,
-        at,
-    };
+    let failed =
+        |part, fault, at| Event::DeliveryFailed { message: message.clone(), channel: channel.clone(), part, fault, at };
     if let (false, [rest]) = (handed.taken, &handed.rest[..]) {
         let at = lasts.then(|| after(now, rest.wait));
         return draft.event(failed(part, over(&rest.why), at));
     }
-    let first = draft.state().outbox.get(message).and_then(|it| it.deliveries.get(channel)).map_or(0, |it| it.parts.len());
+    let first =
+        draft.state().outbox.get(message).and_then(|it| it.deliveries.get(channel)).map_or(0, |it| it.parts.len());
     let waits = |rest: &Rest| !rest.wait.is_zero();
     let split = |rest: &Rest| Split {
         only: rest.only.clone(),

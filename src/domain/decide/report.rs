@@ -118,7 +118,11 @@ fn go_on_without(draft: &mut Draft<'_>) {
     };
     let words = |step: &StepRun| {
         let blocks: Vec<&str> = step.card.iter().flat_map(|card| card.blocks()).map(|guard| &*guard.detail).collect();
-        let why = if step.phase == StepPhase::Blocked && !blocks.is_empty() { blocks.join("; ") } else { step.detail.clone() };
+        let why = if step.phase == StepPhase::Blocked && !blocks.is_empty() {
+            blocks.join("; ")
+        } else {
+            step.detail.clone()
+        };
         format!("it is optional, and it did not work: {why}")
     };
     let left: Vec<(StepId, String)> =

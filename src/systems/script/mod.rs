@@ -60,8 +60,10 @@ const ENV: Param = Param::optional(
     ParamType::List,
     "the names of variables of the engine that the command gets, besides PATH, and nothing else; PATH, HOME, LANG and the like when left out",
 );
-const CWD: Param = Param::optional("cwd", ParamType::Path, "the folder that it is run in; the engine's own when left out");
-const SECRET: Param = Param::optional("secret", ParamType::Secret, "what the command is handed; taken out of what it prints");
+const CWD: Param =
+    Param::optional("cwd", ParamType::Path, "the folder that it is run in; the engine's own when left out");
+const SECRET: Param =
+    Param::optional("secret", ParamType::Secret, "what the command is handed; taken out of what it prints");
 const SECRET_BY: Param = Param::default(
     "secret_by",
     ParamType::Choice(&["stdin", "descriptor"]),
@@ -158,7 +160,11 @@ impl System for Scripts {
             }
         };
         let command = spec.params.list("command");
-        let around = Around { only: named(&spec.params), cwd: spec.params.opt_text(CWD.name).map(str::to_owned), ..Around::default() };
+        let around = Around {
+            only: named(&spec.params),
+            cwd: spec.params.opt_text(CWD.name).map(str::to_owned),
+            ..Around::default()
+        };
         let ended = match run(&command, &around, spec.timeout.0.mul_f64(0.9), &keep).await {
             Ok(ended) => ended,
             Err(why) => return Reading::unknown(why),

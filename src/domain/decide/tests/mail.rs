@@ -34,7 +34,7 @@ fn accepted(count: usize) -> Receipt {
 }
 
 fn delivery(bench: &Bench) -> Delivery {
-    bench.state.outbox.messages.last().unwrap().deliveries[&"mail".into()].clone()
+    bench.state.outbox.messages.last().unwrap().deliveries["mail"].clone()
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod outlook;
 mod people;
 mod reload;
 mod rules;
+mod scripts;
 mod twice;
 mod undo;
 mod unseen;
