@@ -228,14 +228,9 @@ pub const GIVEN_ROLES: &[&str] = &["traffic"];
 
 /// The role that the plan gives to a step: a command that moves clients is known by nothing else.
 fn read_role(table: &Table<'_>, kind: &StepKind) -> Option<StepRole> {
-    let field = table.get("role")?;
-    let word: String = field.word(GIVEN_ROLES)?;
-    if kind.role != StepRole::Changes {
-        let what = format!("a step of kind `{}` has a role of its own: it {}", kind.name, kind.role);
-        field.say(what, "leave `role` out");
-        return None;
-    }
-    word.parse().ok()
+    // One that has a role of its own knows no such key.
+    let field = (kind.role == StepRole::Changes).then(|| table.get("role")).flatten()?;
+    field.word::<String>(GIVEN_ROLES)?.parse().ok()
 }
 
 pub(super) fn read_kind(table: &Table<'_>, known: &Known<'_>) -> Option<(&'static SystemKind, &'static StepKind)> {

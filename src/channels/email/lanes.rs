@@ -1,6 +1,7 @@
 //! How many connections a relay takes: as many as the config allows, until it turns one back. Then as many as it let in.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,13 +23,16 @@ const AGAIN: Duration = Duration::from_secs(60);
 pub struct Lanes {
     count: Mutex<Count>,
     free: Notify,
+    /// Somebody was let in, or not, or has gone.
+    settled: Notify,
     kept: tokio::sync::Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
 }
 
 struct Count {
     /// Those who have leave.
     used: usize,
-    /// Of these, those whom the relay has let in.
+    /// Of these, those who ask to be let in, and those whom the relay has let in.
+    entering: usize,
     inside: usize,
     most: usize,
     /// As many as the config allows, and when the relay turned one back last.
@@ -39,13 +43,18 @@ struct Count {
 /// The leave to use one connection.
 pub struct Lane<'l> {
     lanes: &'l Lanes,
-    inside: AtomicBool,
+    place: AtomicU8,
 }
+
+/// Where the connection of a lane is.
+const OUTSIDE: u8 = 0;
+const ENTERING: u8 = 1;
+const INSIDE: u8 = 2;
 
 impl Lanes {
     pub fn new(most: usize) -> Self {
-        let count = Count { used: 0, inside: 0, most, allowed: most, turned: None };
-        Self { count: Mutex::new(count), free: Notify::new(), kept: Default::default() }
+        let count = Count { used: 0, entering: 0, inside: 0, most, allowed: most, turned: None };
+        Self { count: Mutex::new(count), free: Notify::new(), settled: Notify::new(), kept: Default::default() }
     }
 
     fn count(&self) -> std::sync::MutexGuard<'_, Count> {
@@ -58,7 +67,7 @@ impl Lanes {
     /// When it does not come.
     pub async fn enter(&self) -> Result<Lane<'_>, String> {
         match timeout(TURN, self.turn()).await {
-            Ok(()) => Ok(Lane { lanes: self, inside: AtomicBool::new(false) }),
+            Ok(()) => Ok(Lane { lanes: self, place: AtomicU8::new(OUTSIDE) }),
             Err(_) => Err(format!("the relay takes no more connections, and none was free for {} s", TURN.as_secs())),
         }
     }
@@ -106,31 +115,54 @@ impl Lanes {
 }
 
 impl Lane<'_> {
+    /// This one asks to be let in.
+    pub fn enters(&self) {
+        if self.place.swap(ENTERING, Ordering::Relaxed) != ENTERING {
+            self.lanes.count().entering += 1;
+        }
+    }
+
     /// The relay has let this one in.
     pub fn is_in(&self) {
-        if !self.inside.swap(true, Ordering::Relaxed) {
-            self.lanes.count().inside += 1;
-        }
+        self.leave();
+        self.place.store(INSIDE, Ordering::Relaxed);
+        self.lanes.count().inside += 1;
+        self.lanes.settled.notify_waiters();
     }
 
-    fn is_out(&self) {
-        if self.inside.swap(false, Ordering::Relaxed) {
-            let mut count = self.lanes.count();
-            count.inside = count.inside.saturating_sub(1);
-        }
-    }
-
-    /// This one was not let in. If others of ours are, there are no more than those from now on, and this waits until one of them is
-    /// through; else the relay lets nobody in.
-    pub async fn turn_back(&self) -> bool {
-        self.is_out();
+    fn leave(&self) {
+        let place = self.place.swap(OUTSIDE, Ordering::Relaxed);
         {
             let mut count = self.lanes.count();
-            if count.inside == 0 {
-                return false;
+            match place {
+                ENTERING => count.entering = count.entering.saturating_sub(1),
+                INSIDE => count.inside = count.inside.saturating_sub(1),
+                _ => {}
             }
-            count.used = count.used.saturating_sub(1);
-            (count.most, count.turned) = (count.inside, Some(Instant::now()));
+        }
+        self.lanes.settled.notify_waiters();
+    }
+
+    /// This one was not let in. If others of ours are, or will be, there are no more than those from now on, and this waits until one of
+    /// them is through; else the relay lets nobody in.
+    pub async fn turn_back(&self) -> bool {
+        self.leave();
+        loop {
+            let mut settled = pin!(self.lanes.settled.notified());
+            // From here on it hears of everything.
+            settled.as_mut().enable();
+            {
+                let mut count = self.lanes.count();
+                if count.inside > 0 {
+                    count.used = count.used.saturating_sub(1);
+                    (count.most, count.turned) = (count.inside + count.entering, Some(Instant::now()));
+                    break;
+                }
+                if count.entering == 0 {
+                    return false;
+                }
+            }
+            settled.await;
         }
         let came = timeout(TURN, self.lanes.turn()).await.is_ok();
         if !came {
@@ -143,10 +175,11 @@ impl Lane<'_> {
 
 impl Drop for Lane<'_> {
     fn drop(&mut self) {
-        self.is_out();
-        let mut count = self.lanes.count();
-        count.used = count.used.saturating_sub(1);
-        drop(count);
+        self.leave();
+        {
+            let mut count = self.lanes.count();
+            count.used = count.used.saturating_sub(1);
+        }
         self.lanes.free.notify_one();
     }
 }
@@ -170,9 +203,37 @@ mod tests {
         assert!(waits.as_mut().now_or_never().is_none(), "it waits");
         drop(first);
         assert!(waits.await, "and has its turn");
-        let of = |lanes: &Lanes| (lanes.count().used, lanes.count().most);
-        assert_eq!(of(&lanes), (2, 2), "there are fewer from now on");
+        let of = || {
+            let count = lanes.count();
+            (count.used, count.inside, count.most)
+        };
+        assert_eq!(of(), (2, 1, 2), "there are fewer from now on");
+        third.enters();
+        third.is_in();
+        assert_eq!(of(), (2, 2, 2));
         drop((second, third));
-        assert_eq!((lanes.count().used, lanes.count().inside), (0, 0));
+        assert_eq!(of(), (0, 0, 2));
+    }
+
+    #[tokio::test]
+    async fn who_is_turned_back_while_others_still_ask_waits_for_what_they_hear() {
+        for (let_in, wanted) in [(true, true), (false, false)] {
+            let lanes = Lanes::new(2);
+            let (first, second) = (lanes.enter().await.unwrap(), lanes.enter().await.unwrap());
+            first.enters();
+            second.enters();
+            let mut waits = Box::pin(second.turn_back());
+            assert!(waits.as_mut().now_or_never().is_none(), "the first may be let in yet");
+            if let_in {
+                first.is_in();
+            } else {
+                assert!(!first.turn_back().await, "nobody is");
+            }
+            if let_in {
+                assert!(waits.as_mut().now_or_never().is_none(), "it waits for its turn");
+                drop(first);
+            }
+            assert_eq!(waits.await, wanted);
+        }
     }
 }

@@ -147,7 +147,7 @@ impl Recipients {
         let needed = self.count().div_ceil(self.batch.max(1)).max(1) as u64;
         let mut parts = needed;
         while parts < needed * SPREAD && self.largest(parts) > self.batch {
-            parts += (parts / 20).max(1);
+            parts = (parts + (parts / 20).max(1)).min(needed * SPREAD);
         }
         u32::try_from(parts).unwrap_or(u32::MAX)
     }

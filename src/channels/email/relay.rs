@@ -308,6 +308,7 @@ impl Relay {
     /// Opens a connection. Where the relay lets others of ours in and this one not, it takes no more of us: this one waits for its turn.
     async fn open(&self, lane: &Lane<'_>) -> Result<AsyncSmtpConnection, Fault> {
         loop {
+            lane.enters();
             let fault = match timeout(ENTRY, self.enter()).await {
                 Ok(Ok(connection)) => {
                     lane.is_in();

@@ -106,7 +106,7 @@ impl Relay {
 }
 
 fn connect(server: &str, more: serde_json::Value) -> Arc<dyn Channel> {
-    let mut given = serde_json::json!({ "server": server, "tls": "none", "from": "s@x.example" });
+    let mut given = serde_json::json!({ "server": server, "tls": "none", "from": "s@relay.test" });
     given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     EmailFactory.connect(&bench::spec(&KIND, Audience::Customers, given)).unwrap()
 }
