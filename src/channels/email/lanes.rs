@@ -117,9 +117,9 @@ impl Lanes {
 impl Lane<'_> {
     /// This one asks to be let in.
     pub fn enters(&self) {
-        if self.place.swap(ENTERING, Ordering::Relaxed) != ENTERING {
-            self.lanes.count().entering += 1;
-        }
+        self.leave();
+        self.place.store(ENTERING, Ordering::Relaxed);
+        self.lanes.count().entering += 1;
     }
 
     /// The relay has let this one in.
