@@ -166,7 +166,7 @@ async fn look(engine: &Handle, errand: &Errand) -> Result<Found, Fault> {
         if begun.elapsed() >= LOOKING {
             return Err(Fault::ambiguous(errand.channel.as_str(), format!("it cannot be looked for: {}", fault.what))
                 .means("it may have been sent; it is not sent again by itself")
-                .next("look whether it has arrived, then retry it with what you saw, or leave it"));
+                .next("look whether it has arrived, then `mayday outbox settle` says what you saw"));
         }
         sleep(fault.retry_after.map_or(pause, |asked| asked.0.max(pause))).await;
         pause = (pause * 2).min(PAUSE.1);
