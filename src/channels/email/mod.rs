@@ -61,7 +61,7 @@ const CALM: Duration = Duration::from_secs(60);
 const MOST: u64 = 50;
 
 /// So many lines of a list are named on the screen; `mayday check` names all.
-const SHOWN: usize = 5;
+const SHOWN: usize = 20;
 
 /// Why some of a part go by another letter.
 const FULL: &str = "a letter has no room for them: they get the next one";
