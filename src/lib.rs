@@ -30,7 +30,8 @@
 //! - [`config`]: TOML to a validated estate and its plans; every mistake at once, in its place.
 //! - [`outbound`]: what every way out needs: secrets, and one HTTP client.
 //! - [`systems`]: one room per system that can be watched or failed over. A row in a table each.
-//! - [`channels`]: one room per way to reach people: Slack, e-mail, Statuspage, PagerDuty (which says who is on call, too), webhooks.
+//! - [`channels`]: one room per way to reach people: Slack, Teams, Discord, e-mail, text messages, Statuspage, PagerDuty (which says who
+//!   is on call, too), Opsgenie, webhooks.
 //! - [`journal`]: the durable, hash-chained event log, with the anchor that tells when it was cut, and snapshots of its fold.
 //! - [`engine`]: the single writer, the runner of steps, the monitor, the courier of messages. It is handed trait objects and never names a vendor.
 //! - [`api`]: HTTP and JSON over a Unix socket: protocol, server, client.

@@ -4,10 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{RequestBuilder, Response, StatusCode};
+use jiff::Timestamp;
+use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
+use super::line::Line;
 use crate::domain::comms::{Audience, Parcel};
 use crate::domain::ids::ChannelId;
 use crate::domain::params::Params;
@@ -15,7 +17,7 @@ use crate::domain::system::Fault;
 use crate::domain::text::clean;
 use crate::outbound::http::root;
 use crate::outbound::redact;
-use crate::outbound::secret::Secret;
+use crate::outbound::secret::{Keep, Secret};
 
 /// How long one request may take: longer than a connection may take to open, so that running out of it means that the request may
 /// have arrived.
@@ -64,10 +66,17 @@ pub struct Reply {
     pub status: StatusCode,
     /// How long the vendor asks to be left alone.
     pub pause: Option<Duration>,
+    /// The host that it sends us on to. Nobody follows: it was not asked for, and the secret would go with it.
+    pub leads: Option<String>,
     pub body: String,
 }
 
 impl Reply {
+    /// Only a status: of an answer that was read by somebody else.
+    pub fn of(status: StatusCode) -> Self {
+        Self { status, pause: None, leads: None, body: String::new() }
+    }
+
     /// The same without another secret that the vendor may have repeated.
     pub fn without(self, secret: &Secret) -> Self {
         let body = redact::answer(&self.body, secret.expose());
@@ -77,7 +86,8 @@ impl Reply {
     /// The status and the beginning of the body, for people.
     pub fn words(&self) -> String {
         let body: String = clean(&self.body).chars().take(SHOWN).collect();
-        if body.is_empty() { self.status.to_string() } else { format!("{}: {body}", self.status) }
+        let leads = self.leads.as_ref().map(|host| format!(" (it leads to {host})")).unwrap_or_default();
+        if body.is_empty() { format!("{}{leads}", self.status) } else { format!("{}{leads}: {body}", self.status) }
     }
 }
 
@@ -88,10 +98,10 @@ impl Reply {
 pub fn send(request: RequestBuilder, secret: Option<&Secret>) -> BoxFuture<'_, Result<Reply, Silence>> {
     Box::pin(async move {
         let answer = request.timeout(PATIENCE).send().await.map_err(silence)?;
-        let (status, pause) = (answer.status(), pause(answer.headers()));
+        let (status, pause, leads) = (answer.status(), pause(answer.headers()), leads(&answer));
         let body = read(answer).await?;
         let body = secret.map_or_else(|| body.clone(), |secret| redact::answer(&body, secret.expose()));
-        Ok(Reply { status, pause, body })
+        Ok(Reply { status, pause, leads, body })
     })
 }
 
@@ -116,12 +126,28 @@ fn silence(error: reqwest::Error) -> Silence {
     if early { Silence::Unsent(why) } else { Silence::Lost(why) }
 }
 
-/// `Retry-After` in seconds, or PagerDuty's `ratelimit-reset`:
-/// <https://developer.pagerduty.com/docs/rest-api-rate-limits>.
+/// Where an answer sends us on to: scheme and host, for the rest may hold a secret.
+fn leads(answer: &Response) -> Option<String> {
+    let to = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection())?.to_str().ok()?;
+    let to = answer.url().join(to).ok()?;
+    Some(clean(&format!("{}://{}", to.scheme(), to.host_str()?)))
+}
+
+/// `Retry-After` in seconds, which may have a fraction (Discord's have), or as a date (RFC 9110, 10.2.3), counted from the server's own
+/// `Date`; or PagerDuty's `ratelimit-reset`: <https://developer.pagerduty.com/docs/rest-api-rate-limits>.
 fn pause(headers: &HeaderMap) -> Option<Duration> {
-    let named = headers.get(RETRY_AFTER).or_else(|| headers.get("ratelimit-reset"))?;
-    let seconds = named.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
+    let named = headers.get(RETRY_AFTER).or_else(|| headers.get("ratelimit-reset"))?.to_str().ok()?.trim();
+    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|it| it.timestamp());
+    let seconds = match (named.parse::<f64>(), date(named)) {
+        (Ok(seconds), _) => seconds,
+        (Err(_), Some(until)) => {
+            let now = headers.get(DATE).and_then(|it| date(it.to_str().ok()?)).unwrap_or_else(Timestamp::now);
+            // One that is over says "now"; that is asked again soon, and not at once.
+            until.duration_since(now).as_secs_f64().max(1.0)
+        }
+        (Err(_), None) => return None,
+    };
+    Duration::try_from_secs_f64(seconds).ok().map(|pause| pause.min(LONGEST_PAUSE))
 }
 
 /// How a channel speaks of what fails.
@@ -132,11 +158,26 @@ pub struct Voice {
     vendor: &'static str,
     /// How long it is left alone when it says "too many" and not for how long.
     calm: Duration,
+    /// The proxy on the way, if there is one.
+    via: String,
 }
 
 impl Voice {
     pub fn new(channel: &ChannelId, audience: Audience, vendor: &'static str, calm: Duration) -> Self {
-        Self { channel: channel.clone(), audience, vendor, calm }
+        Self { channel: channel.clone(), audience, vendor, calm, via: String::new() }
+    }
+
+    /// The same, which names the proxy on the way.
+    pub fn by(self, line: &Line) -> Self {
+        Self { via: line.words(), ..self }
+    }
+
+    /// The client for a URL.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn client(&self, line: &Line, url: &str) -> Result<Client, Fault> {
+        line.client(url).await.map_err(|why| self.broken(why))
     }
 
     fn id(&self) -> &str {
@@ -178,7 +219,7 @@ impl Voice {
     }
 
     pub fn silent(&self, silence: &Silence, purport: Purport) -> Fault {
-        let what = format!("{} does not answer: {silence}", self.vendor);
+        let what = format!("{} does not answer{}: {silence}", self.vendor, self.via);
         match (silence, purport) {
             (Silence::Lost(_), Purport::Tells) => self.doubtful(what),
             _ => self.later(what),
@@ -255,19 +296,50 @@ impl Voice {
 /// When the parameter is not there, or a secret would cross the network in the open.
 pub fn base(params: &Params, voice: &Voice) -> Result<String, Fault> {
     let url = params.text("url")?;
-    let parsed = reqwest::Url::parse(url).map_err(|error| voice.unfit(format!("`url` is no URL: {error}")))?;
-    let local = match parsed.host() {
+    let parsed = Url::parse(url).map_err(|error| voice.unfit(format!("`url` is no URL: {error}")))?;
+    match parsed.scheme() {
+        "https" => {}
+        "http" if is_local(&parsed) => {}
+        _ => return Err(voice.unfit("`url` has to be https: the secret goes with every request")),
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// A URL that is a secret itself, as those of incoming webhooks are.
+///
+/// # Errors
+/// When there is none, or it would cross the network in the open.
+pub async fn secret_url(keep: &Keep, voice: &Voice) -> Result<(Url, Secret), Fault> {
+    let secret = keep.read(voice.channel.as_str()).await?.ok_or_else(|| voice.unfit("there is no URL"))?;
+    let url = Url::parse(secret.expose()).map_err(|_| voice.broken("what the secret holds is no URL"))?;
+    match url.scheme() {
+        "https" => Ok((url, secret)),
+        "http" if is_local(&url) => Ok((url, secret)),
+        _ => Err(voice.broken("its URL has to be https: whoever knows it can write there")),
+    }
+}
+
+/// As much of a text as fits, and whether that is less than all of it.
+pub fn fitted(text: &str, longest: usize) -> (String, bool) {
+    if text.chars().count() <= longest {
+        return (text.to_owned(), false);
+    }
+    let mut kept: String = text.chars().take(longest.saturating_sub(1)).collect();
+    kept.push('…');
+    (kept, true)
+}
+
+/// The receipt's word for a text that was cut, which people are shown.
+pub const CUT: &str = "cut";
+
+/// Whether it is on this host.
+pub fn is_local(url: &Url) -> bool {
+    match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
         Some(url::Host::Domain(name)) => name == "localhost",
         None => false,
-    };
-    match parsed.scheme() {
-        "https" => {}
-        "http" if local => {}
-        _ => return Err(voice.unfit("`url` has to be https: the secret goes with every request")),
     }
-    Ok(url.trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]
@@ -284,7 +356,7 @@ mod tests {
         let voice = voice(Audience::Public);
         let class = |status: u16, purport| {
             let status = StatusCode::from_u16(status).unwrap();
-            voice.refused(&Reply { status, pause: None, body: String::new() }, purport).class
+            voice.refused(&Reply::of(status), purport).class
         };
         for (status, asked, told) in [
             (400, FaultClass::Permanent, FaultClass::Permanent),
@@ -312,6 +384,13 @@ mod tests {
         assert_eq!(pause(&headers), Some(LONGEST_PAUSE));
         headers.insert(RETRY_AFTER, "soon".parse().unwrap());
         assert_eq!(pause(&headers), None);
+        headers.insert(RETRY_AFTER, "0.25".parse().unwrap());
+        assert_eq!(pause(&headers), Some(Duration::from_millis(250)));
+        headers.insert(DATE, "Sun, 29 Nov 2026 03:00:00 GMT".parse().unwrap());
+        for (until, seconds) in [("Sun, 29 Nov 2026 03:00:40 GMT", 40), ("Sun, 29 Nov 2026 02:00:00 GMT", 1)] {
+            headers.insert(RETRY_AFTER, until.parse().unwrap());
+            assert_eq!(pause(&headers), Some(Duration::from_secs(seconds)), "{until}");
+        }
         assert_eq!(voice(Audience::Public).throttled(None).retry_after.map(|it| it.0), Some(Duration::from_secs(60)));
     }
 

@@ -13,6 +13,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 
 use super::exchange::{Purport, Reply, Voice, send};
+use super::line::{CA, Line, PROXY};
 use crate::domain::comms::{
     Audience, Channel, ChannelFactory, ChannelKind, ChannelSpec, ComponentStatus, Doubles, Found, Parcel, Purpose, Text,
 };
@@ -21,7 +22,6 @@ use crate::domain::kinds::{Param, ParamType};
 use crate::domain::params::Params;
 use crate::domain::system::{Fault, Receipt};
 use crate::domain::text::clean;
-use crate::outbound::http::client;
 use crate::outbound::secret::{Keep, Secret};
 
 const VENDOR: &str = "the webhook";
@@ -86,6 +86,8 @@ pub static KIND: ChannelKind = ChannelKind {
             ParamType::Text,
             "the header by which the receiver drops a double: then a lost answer is no doubt",
         ),
+        CA,
+        PROXY,
     ],
 };
 
@@ -103,6 +105,7 @@ impl ChannelFactory for WebhookFactory {
             (None, Some(place)) => Target::Secret(Keep::new(Some(place))),
             _ => return Err(voice.unfit("it needs `url` or `secret_url`, and not both")),
         };
+        let line = Line::new(params, &voice)?;
         let idempotency = params.opt_text("idempotency_header").map(|name| header_name(name, &voice)).transpose()?;
         let webhook = Webhook {
             first: Way { method: method(params.text("method")?), body: params.text("body")?.to_owned() },
@@ -119,7 +122,8 @@ impl ChannelFactory for WebhookFactory {
             expected: expected(params, &voice)?,
             target,
             idempotency,
-            voice,
+            voice: voice.by(&line),
+            line,
         };
         webhook.try_out()?;
         Ok(Arc::new(webhook))
@@ -170,6 +174,7 @@ struct Webhook {
     id_pointer: Option<String>,
     expected: Option<StatusCode>,
     idempotency: Option<HeaderName>,
+    line: Line,
     voice: Voice,
 }
 
@@ -218,6 +223,7 @@ impl Webhook {
             components: BTreeMap::new(),
             part: 0,
             parts: 1,
+            only: Vec::new(),
             thread: [(MADE.to_owned(), "1".to_owned())].into(),
         };
         let later = self.later.iter().map(|later| ("update_body", &later.way.body));
@@ -321,7 +327,7 @@ impl Channel for Webhook {
         };
         let body = self.body(&way.body, parcel).map_err(|why| self.voice.broken(format!("the body: {why}")))?;
         let (place, url, secret) = (url.clone(), self.parse(&url)?, self.secret().await?);
-        let client = client().map_err(|why| self.voice.broken(why))?;
+        let client = self.voice.client(&self.line, url.as_str()).await?;
         let request = client.request(way.method.clone(), url).headers(self.headers(&secret, parcel)?).body(body);
         // A URL that is a secret may be repeated, too.
         let place = matches!(self.target, Target::Secret(_)).then(|| Secret::new(place));
@@ -348,7 +354,7 @@ impl Channel for Webhook {
     /// HEAD changes nothing anywhere (RFC 9110), and whatever answers it is there.
     async fn reach(&self) -> Result<String, Fault> {
         let url = self.parse(&self.first_url().await?)?;
-        let client = client().map_err(|why| self.voice.broken(why))?;
+        let client = self.voice.client(&self.line, url.as_str()).await?;
         let reply = send(client.head(url), None).await;
         let reply = reply.map_err(|silence| self.voice.silent(&silence, Purport::Asks))?;
         let status = reply.status.as_u16();

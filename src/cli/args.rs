@@ -523,6 +523,19 @@ pub enum OutboxCommand {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// Say what became of what is UNKNOWN, after you have looked where Mayday cannot: it has arrived, or it has not
+    Settle {
+        message: String,
+        /// arrived: it counts as sent; not: it counts as failed, and can be tried again
+        #[arg(value_parser = ["arrived", "not"])]
+        fate: String,
+        /// This channel only; all that are unknown when left out
+        #[arg(long)]
+        channel: Option<String>,
+        /// What you saw, and where
+        #[arg(long)]
+        reason: String,
+    },
     /// Take a message back before it goes out
     Recall { message: String },
 }

@@ -41,6 +41,10 @@ pub fn words(ask: &Ask) -> String {
         Ask::Tell { purpose, .. } => format!("`{purpose}` goes out"),
         Ask::Recall { message } => format!("{message} is taken back: nothing of it was sent"),
         Ask::RetryDelivery { message, channel, .. } => format!("{message}: sent to {channel} again"),
+        Ask::SettleDelivery { message, channel, arrived: true, .. } => format!("{message}: {channel} has it"),
+        Ask::SettleDelivery { message, channel, arrived: false, .. } => {
+            format!("{message}: it has not reached {channel} → mayday outbox retry {message}")
+        }
     }
 }
 

@@ -37,6 +37,7 @@ pub fn json(view: &Snapshot) -> Value {
             "link": it.receipt("link"),
             "next_try_at": it.next(),
             "fault": it.trouble(),
+            "caveats": it.caveats(),
         })
     };
     let message = |it: &Posted| {

@@ -60,6 +60,7 @@ fn read_one(
         escalation,
         carries: kind.carries.to_vec(),
         doubles: kind.doubles,
+        components: Vec::new(),
         params,
     })
 }
@@ -149,6 +150,14 @@ pub fn read_comms(root: &Table<'_>, services: &[Service], dir: &Path) -> (Comms,
     let templates = folder.map(|it| read_templates(&table, &dir.join(it.into_inner()))).unwrap_or_default();
     table.close();
     (comms, templates)
+}
+
+/// Who shows components is told which there are, so that a name that means none is known before an incident.
+pub fn shown(channels: &mut [ChannelSpec], comms: &Comms) {
+    let names: BTreeSet<&String> = comms.components.values().collect();
+    for spec in channels.iter_mut().filter(|spec| spec.audience == Audience::Public) {
+        spec.components = names.iter().map(|name| (*name).clone()).collect();
+    }
 }
 
 fn read_templates(table: &Table<'_>, dir: &Path) -> Templates {

@@ -158,8 +158,9 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
     let dependencies = contacts::read_dependencies(root, &known.params());
     let checklist = checklist::read(root, &known);
     checklist::unique(doc, &checklist);
-    let channels = channels::read(root, kinds, &known.params());
+    let mut channels = channels::read(root, kinds, &known.params());
     let (comms, templates) = channels::read_comms(root, &services, dir);
+    channels::shown(&mut channels, &comms);
     known.templates = templates;
     let alerts = alerts::read(root, &known.params());
     (

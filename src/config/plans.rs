@@ -17,7 +17,7 @@ use super::suggest::one_of;
 use super::ways::Others;
 use crate::domain::estate::{DataClass, Estate, Tier};
 use crate::domain::ids::{PlanId, StepId};
-use crate::domain::kinds::{StepKind, SystemKind};
+use crate::domain::kinds::{StepKind, StepRole, SystemKind};
 use crate::domain::plan::{Gate, Plan, StepSpec};
 use crate::domain::text::clean;
 
@@ -187,6 +187,9 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
         known.system_named(&table);
         return None;
     };
+    let own_role = read_role(&table, kind);
+    let optional = table.get("optional").and_then(|it| it.flag()).unwrap_or(false);
+    let role = own_role.unwrap_or(kind.role);
     let others = Others::read(&table, kind.role);
     let system = known.system_for(&table, system_kind, region.as_ref());
     let params = params::read(&table, &format!("a step of kind `{}`", kind.name), kind.params, &known.params());
@@ -194,7 +197,7 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
     table.close();
     let gate = match gate {
         Some(given) => given?,
-        None if kind.role.mutates() => Gate::Confirm,
+        None if role.mutates() => Gate::Confirm,
         None => Gate::Auto,
     };
     let system = system?;
@@ -211,12 +214,24 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
         class: class.or_else(|| estate.system(&system).and_then(|it| it.class)),
         system,
         region,
-        role: kind.role,
+        role,
         undo: kind.undo,
         params,
         ways: Vec::new(),
+        own_role: own_role.is_some(),
+        optional,
     };
     others.of(step, &at?, known)
+}
+
+/// The roles that a plan may give to a step whose kind has none of its own.
+pub const GIVEN_ROLES: &[&str] = &["traffic"];
+
+/// The role that the plan gives to a step: a command that moves clients is known by nothing else.
+fn read_role(table: &Table<'_>, kind: &StepKind) -> Option<StepRole> {
+    // One that has a role of its own knows no such key.
+    let field = (kind.role == StepRole::Changes).then(|| table.get("role")).flatten()?;
+    field.word::<String>(GIVEN_ROLES)?.parse().ok()
 }
 
 pub(super) fn read_kind(table: &Table<'_>, known: &Known<'_>) -> Option<(&'static SystemKind, &'static StepKind)> {

@@ -9,7 +9,7 @@ use super::alert::Alert;
 use super::backup::Worth;
 use super::checklist::{Baseline, Evidence};
 use super::clock::{Anchor, Drift};
-use super::comms::{Answers, Audience, Found, HandOver, Parcel, Purpose, Text};
+use super::comms::{Answers, Audience, Found, HandOver, Handed, Parcel, Purpose, Text};
 use super::drill::DrillResult;
 use super::health::{Status, Trouble};
 use super::ids::{BackupId, ChannelId, IncidentId, ItemId, MessageId, PlanId, ProbeId, RunId, StepId};
@@ -185,6 +185,13 @@ pub enum Ask {
         #[serde(default)]
         reason: String,
     },
+    /// Say whether what is not known has arrived, after somebody has looked where Mayday cannot.
+    SettleDelivery {
+        message: MessageId,
+        channel: ChannelId,
+        arrived: bool,
+        reason: String,
+    },
     /// Work on it: the page needs nobody else.
     Acknowledge {},
     /// Become the one who speaks for the incident.
@@ -260,6 +267,14 @@ pub enum Report {
         step: StepId,
         outcome: Result<Box<Preparation>, Fault>,
     },
+    /// What a command of the operator's printed while a step was applied or reverted.
+    Printed {
+        run: RunId,
+        step: StepId,
+        attempt: u32,
+        lines: Vec<String>,
+        file: Option<String>,
+    },
     /// The process that will do a step's work stands ready, and has done nothing yet.
     RunsAs {
         run: RunId,
@@ -308,7 +323,7 @@ pub enum Report {
         channel: ChannelId,
         part: u32,
         attempt: u32,
-        outcome: Result<Receipt, Fault>,
+        outcome: Result<Handed, Fault>,
     },
     /// Whether a part is with the vendor already.
     Looked {

@@ -5,6 +5,7 @@
 //! journalled before it is tried and after; a part whose outcome is not known is looked for before it is sent again, and where nobody
 //! can look, it is not sent again by itself.
 
+mod caveats;
 mod due;
 mod facts;
 mod outbox;
@@ -29,12 +30,13 @@ use super::params::Params;
 use super::system::{Fault, Receipt};
 use super::time::At;
 
+pub use caveats::caveats;
 pub use due::{Proposal, audiences, due};
 pub use facts::{
     Bare, Beside, Clock, Component, Duty, Facts, HandOver, LossFacts, RunFacts, Wording, components, facts, length,
     moment,
 };
-pub use outbox::{Acknowledged, Delivery, Outbox, Part, PartPhase, Posted};
+pub use outbox::{Acknowledged, Delivery, Outbox, Part, PartPhase, Posted, Split};
 pub use outside::{LastWord, Outside, Undelivered, Unreached, left_open, open_pages, outside, unreached};
 pub use page::{PageStanding, escalations, is_pager, page_standing};
 pub use policy::Comms;
@@ -130,10 +132,29 @@ pub struct ChannelSpec {
     pub carries: Vec<Purpose>,
     /// What can be done about an attempt whose outcome is not known.
     pub doubles: Doubles,
+    /// The components of the status page that the estate's services are shown as.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<String>,
     pub params: Params,
 }
 
+/// The parameter of a channel kind that takes several parts at once: how many at most.
+pub const CONNECTIONS: &str = "connections";
+
+/// So many parts are worth another connection: every one that is open is one more whose letters nobody knows the fate of, should this
+/// host fail.
+const A_CONNECTION: usize = 10;
+
+/// What a fault means where people are told, and not all of what there is.
+pub const IN_PART: &str = "people are told all the same, and not all of it is shown";
+
 impl ChannelSpec {
+    /// How many of so many parts may be under way at once. One, where a vendor has its messages in an order.
+    pub fn abreast(&self, parts: usize) -> usize {
+        let most = self.params.opt_integer(CONNECTIONS).and_then(|most| usize::try_from(most).ok()).unwrap_or(1);
+        parts.div_ceil(A_CONNECTION).clamp(1, most.max(1))
+    }
+
     /// Whether it is there at all. In a drill only what was marked for drills is, and never what reaches the public or customers,
     /// however it was marked.
     pub fn exists_in(&self, drill: bool) -> bool {
@@ -206,7 +227,10 @@ pub struct Parcel {
     pub components: BTreeMap<String, ComponentStatus>,
     /// Counts from 0.
     pub part: u32,
+    /// Into how many parts it was split when it was composed.
     pub parts: u32,
+    /// Of a part that is what was left of another: whom it is for, by the marks that the channel gave. Empty for all of the part.
+    pub only: Vec<String>,
     /// Everything that earlier deliveries on this channel for this incident left, the newest of each name: the vendor's id of the
     /// incident, the message to thread under.
     pub thread: Receipt,
@@ -222,6 +246,33 @@ pub enum Found {
     Harmless,
     /// It cannot be told from outside.
     Untold(String),
+}
+
+/// What came of an attempt that a vendor may take in part.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Handed {
+    pub receipt: Receipt,
+    /// Whether the part is done with, but for the rest. If not, the rest is all of it, and it is tried again as it is.
+    pub taken: bool,
+    /// Those who were not told and may be, each to be tried as a part of its own.
+    pub rest: Vec<Rest>,
+}
+
+impl Handed {
+    pub fn whole(receipt: Receipt) -> Self {
+        Self { receipt, taken: true, rest: Vec::new() }
+    }
+}
+
+/// Some of a part, who were not told yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rest {
+    /// Who, by marks that tell nobody else anything.
+    pub only: Vec<String>,
+    /// How long the vendor asks to wait with them; nothing is put off for the others.
+    pub wait: std::time::Duration,
+    /// In the vendor's words.
+    pub why: String,
 }
 
 /// Makes the channels of one kind. Connecting is lazy: a factory fails only for parameters that can never work.
@@ -245,6 +296,19 @@ pub trait Channel: Send + Sync {
     /// `id` and `link` are shown. A fault's class counts: *transient* means that nothing was sent, *ambiguous* that it may have been.
     /// Where the vendor said how long to wait, [`Fault::retry_after`](super::system::Fault) says it.
     async fn deliver(&self, parcel: &Parcel) -> Result<Receipt, Fault>;
+
+    /// The same, for channels whose vendor may take a part of it.
+    ///
+    /// # Errors
+    /// As [`deliver`](Self::deliver).
+    async fn hand_over(&self, parcel: &Parcel) -> Result<Handed, Fault> {
+        self.deliver(parcel).await.map(Handed::whole)
+    }
+
+    /// What is wrong with what this host holds for it, a list of recipients for one. Nobody is asked over the network.
+    async fn inspect(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Whether a part has arrived, after an attempt whose outcome is not known.
     async fn find(&self, parcel: &Parcel) -> Result<Found, Fault>;

@@ -111,6 +111,17 @@ pub fn describe(record: &Record) -> Said {
         E::DeliveryUnknown { message, channel, part, fault } => {
             (Warn, to(message, channel, *part, format!("may have been sent: {}", fault.what)))
         }
+        E::DeliverySplit { message, channel, part, rest } => {
+            let (count, why) = (rest.iter().map(|it| it.only.len()).sum::<usize>(), rest.first().map(|it| &*it.why));
+            let words = format!("{count} of it not taken yet: {}", why.unwrap_or_default());
+            (Quiet, to(message, channel, *part, words))
+        }
+        E::DeliverySettled { message, channel, arrived: true, reason } => {
+            (Good, with(to(message, channel, 0, "has arrived, by the word of a person"), reason))
+        }
+        E::DeliverySettled { message, channel, arrived: false, reason } => {
+            (Bad, with(to(message, channel, 0, "has NOT arrived, by the word of a person"), reason))
+        }
         E::DeliveryRetried { message, channel, reason } => {
             (Plain, with(to(message, channel, 0, "asked to be sent again"), reason))
         }
@@ -175,6 +186,11 @@ pub fn describe(record: &Record) -> Said {
         E::StepApplying { step, attempt: 1, .. } => on(step, Busy, "applying"),
         E::StepApplying { step, attempt, .. } => on(step, Busy, format!("applying, attempt {attempt}")),
         E::StepRunsAs { step, process, .. } => on(step, Quiet, format!("runs as process {}", process.pid)),
+        E::StepPrinted { step, lines, file, .. } => {
+            let last = lines.last().map(String::as_str).unwrap_or_default();
+            let kept = file.as_ref().map(|file| format!(" (all of it: {file})")).unwrap_or_default();
+            on(step, Quiet, format!("printed: {last}{kept}"))
+        }
         E::StepApplied { step, .. } => on(step, Busy, "applied; waiting for the effect"),
         E::StepUncertain { step, fault, .. } => on(step, Warn, format!("may have happened: {}", fault.what)),
         E::StepNotDone { step, detail, .. } => on(step, Plain, format!("had not happened: {detail}")),
@@ -206,7 +222,8 @@ pub fn is_passing(event: &Event) -> bool {
         Event::CockpitArmed { .. } | Event::CockpitDisarmed { .. } | Event::ReadinessAssessed { .. } => true,
         Event::BaselineTaken { .. } | Event::ChecklistFixed { .. } => true,
         Event::StepLookedAgain { .. } => true,
-        Event::StepPreparing { .. } | Event::StepRunsAs { .. } | Event::DeliveryTrying { .. } => true,
+        Event::StepPreparing { .. } | Event::StepRunsAs { .. } | Event::StepPrinted { .. } => true,
+        Event::DeliveryTrying { .. } | Event::DeliverySplit { .. } => true,
         Event::StepPrepared { verdict, .. } => *verdict == Prepared::Clear,
         _ => false,
     }

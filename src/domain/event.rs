@@ -10,7 +10,7 @@ use super::alert::Alert;
 use super::backup::Worth;
 use super::checklist::{Baseline, Evidence, Item};
 use super::clock::{Anchor, Drift};
-use super::comms::Message;
+use super::comms::{Message, Split};
 use super::drill::DrillResult;
 use super::estate::words;
 use super::health::{Status, Trouble};
@@ -159,6 +159,20 @@ pub enum Event {
         part: u32,
         fault: Fault,
     },
+    /// Of a part only some were taken: the others become parts of their own.
+    DeliverySplit {
+        message: MessageId,
+        channel: ChannelId,
+        part: u32,
+        rest: Vec<Split>,
+    },
+    /// A human has looked where Mayday cannot, and says whether what is not known has arrived.
+    DeliverySettled {
+        message: MessageId,
+        channel: ChannelId,
+        arrived: bool,
+        reason: String,
+    },
     /// A human has looked, and asked for another try of what failed or is not known.
     DeliveryRetried {
         message: MessageId,
@@ -286,6 +300,15 @@ pub enum Event {
         step: StepId,
         process: Process,
     },
+    /// What a command of the operator's printed: its last lines, and the file that has more of it.
+    StepPrinted {
+        run: RunId,
+        step: StepId,
+        attempt: u32,
+        lines: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+    },
     StepApplied {
         run: RunId,
         step: StepId,
@@ -392,6 +415,7 @@ impl Event {
             | Self::SecondAwaited { run, step, .. }
             | Self::StepApplying { run, step, .. }
             | Self::StepRunsAs { run, step, .. }
+            | Self::StepPrinted { run, step, .. }
             | Self::StepApplied { run, step, .. }
             | Self::StepUncertain { run, step, .. }
             | Self::StepNotDone { run, step, .. }

@@ -81,9 +81,21 @@ pub struct StepSpec {
     /// The ways to its effect, the preferred one first; kind, system and parameters are those of the first. Empty where there is one only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
+    /// Its role is the plan's word, and not its kind's: what its mirror image would be, nobody but its writer knows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_role: bool,
+    /// A failure of it is told, and the run goes on without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 impl StepSpec {
+    /// Whether a run can do without it: nothing of data, clients or capacity hangs on it.
+    pub fn may_be_optional(&self) -> bool {
+        let plain = matches!(self.role, StepRole::Changes | StepRole::Checks | StepRole::Synthetic | StepRole::Records);
+        plain && self.recovers.is_empty()
+    }
+
     /// This step by one of its ways alone.
     pub fn by(&self, way: &Way) -> Self {
         let Way { kind, system, params, .. } = way.clone();
@@ -188,6 +200,21 @@ impl Plan {
             }
             if matches!(step.role, StepRole::Promotes | StepRole::Measures) && step.class.is_none() {
                 say(format!("a step that {} needs `class`, the data class it is about", step.role));
+            }
+            if step.own_role && step.role == StepRole::Traffic && step.region.is_none() {
+                say("moves clients, and does not say where to: give it `region`".into());
+            }
+            if step.optional && !step.may_be_optional() {
+                let why = match step.role {
+                    StepRole::Promotes => "makes a copy the writer",
+                    StepRole::Fences => "stops the writers",
+                    StepRole::Capacity => "gives the standby room",
+                    StepRole::Traffic => "moves clients",
+                    StepRole::Measures => "measures what was lost",
+                    StepRole::Guided => "is done by hand",
+                    _ => "recovers a tier",
+                };
+                say(format!("cannot be optional: it {why}, and the recovery hangs on that"));
             }
             if step.role == StepRole::Traffic {
                 let first = |role| matches!(role, StepRole::Promotes | StepRole::Capacity | StepRole::Measures);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::backup::Worth;
-use super::comms::{Purpose, escalations};
+use super::comms::{IN_PART, Purpose, escalations};
 use super::estate::{Estate, words};
 use super::ids::{ChannelId, PlanId, RegionId, StepId};
 use super::kinds::StepRole;
@@ -301,6 +301,7 @@ fn promotion_ready(
 fn channel((channel, reached): &(ChannelId, Result<String, Fault>)) -> Finding {
     let (finds, detail) = match reached {
         Ok(words) => (Finds::Pass, format!("{channel}: {words}")),
+        Err(fault) if fault.means.starts_with(IN_PART) => (Finds::Warn, format!("{channel}: {fault}")),
         Err(fault) => (Finds::Warn, format!("nobody would be reached by {channel}: {fault}")),
     };
     Finding { step: None, name: "channel".into(), finds, detail }

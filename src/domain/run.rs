@@ -203,6 +203,17 @@ pub struct StepRun {
     /// What the evidence of its open gate says otherwise than it did at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<Changed>,
+    /// What a command of the operator's printed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub printed: Option<Printed>,
+}
+
+/// The end of what a command printed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Printed {
+    pub lines: Vec<String>,
+    /// The file on the engine's host that has more of it.
+    pub file: Option<String>,
 }
 
 /// An answer to a gate that waits for a look.
@@ -263,6 +274,7 @@ impl Default for StepRun {
             was_open: false,
             answered: None,
             changed: None,
+            printed: None,
         }
     }
 }

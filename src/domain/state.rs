@@ -17,7 +17,9 @@ use super::ids::{BackupId, DrillId, IncidentId, PlanId, ProbeId, RegionId, Sessi
 use super::incident::{Incident, Phase, Severity};
 use super::kinds::StepRole;
 use super::readiness::Brief;
-use super::run::{Answered, Changed, Instead, LastTime, Mode, Outcome, Reverting, Run, StepPhase, StepRun, Wanted};
+use super::run::{
+    Answered, Changed, Instead, LastTime, Mode, Outcome, Printed, Reverting, Run, StepPhase, StepRun, Wanted,
+};
 use super::schedule::Drill;
 use super::system::Begun;
 use super::time::{At, seconds_between};
@@ -424,6 +426,14 @@ impl State {
     }
 
     fn end_run(&mut self, outcome: Outcome, at: At) {
+        // Clients who were moved by what is no step of traffic are back when all of the run is: nothing else says so.
+        let silent = |run: &Run| run.plan.steps.iter().all(|step| step.role != StepRole::Traffic);
+        if outcome == Outcome::Reverted
+            && let Some(run) = self.run.as_ref().filter(|run| silent(run))
+            && let Some(moved) = self.moved.take_if(|moved| moved.run == run.id)
+        {
+            self.serving = Some(moved.from);
+        }
         if let Some(run) = &mut self.run {
             run.ended_at = Some(at);
             run.outcome = Some(outcome);
@@ -450,6 +460,7 @@ impl State {
                     let last = LastTime { at, mode: run.mode, seconds: seconds_between(begun, at) };
                     self.history.entry(run.plan.id.clone()).or_default().insert(id.clone(), last);
                 }
+                self.note_proof(id, at);
                 self.note_recovery(id, at);
             }
             Event::StepDoneByHand { .. } => self.note_recovery(id, at),
@@ -464,6 +475,22 @@ impl State {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A client has used the region that a step names: whatever moved clients there, they are served there now.
+    fn note_proof(&mut self, id: &StepId, at: At) {
+        let Some(run) = self.run.as_ref().filter(|run| run.mode.acts()) else { return };
+        let Some(spec) = run.plan.step(id) else { return };
+        let Some(region) =
+            spec.region.as_ref().filter(|_| spec.role == StepRole::Synthetic && !spec.recovers.is_empty())
+        else {
+            return;
+        };
+        let from = self.serving.clone().or_else(|| self.incident.as_ref().map(|incident| incident.region.clone()));
+        if let Some(from) = from.filter(|from| from != region) {
+            self.moved = Some(moved(run, from, region.clone(), at));
+            self.serving = Some(region.clone());
         }
     }
 
@@ -618,6 +645,9 @@ impl StepRun {
             }
             Event::StepSkipped { reason, .. } => self.end(StepPhase::Skipped, reason, at),
             Event::StepDoneByHand { reason, .. } => self.end(StepPhase::ByHand, reason, at),
+            Event::StepPrinted { lines, file, .. } => {
+                self.printed = Some(Printed { lines: lines.clone(), file: file.clone() });
+            }
             Event::StepReverting { reason, .. } => {
                 self.reverts += 1;
                 self.to(StepPhase::Reverting, reason);

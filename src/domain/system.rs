@@ -313,6 +313,11 @@ pub enum Verified {
 pub trait StepLog: Send + Sync {
     fn line(&self, text: &str);
 
+    /// A line that a command of the operator's printed: kept beside the journal, its end in it.
+    fn printed(&self, text: &str) {
+        self.line(text);
+    }
+
     /// Makes durable in which process the work will be done. Returns before any of it may begin.
     ///
     /// # Errors

@@ -71,6 +71,12 @@ impl Told {
             Event::DeliverySent { message, channel, .. } => self.note(message, channel, Delivered::Sent),
             Event::DeliveryFailed { message, channel, at: None, .. } => self.note(message, channel, Delivered::Failed),
             Event::DeliveryUnknown { message, channel, .. } => self.note(message, channel, Delivered::Unknown),
+            Event::DeliverySettled { message, channel, arrived, .. } => {
+                if let Some(known) = self.update.as_mut().filter(|known| known.message == *message) {
+                    let what = if *arrived { Delivered::Sent } else { Delivered::Failed };
+                    known.channels.insert(channel.clone(), what);
+                }
+            }
             Event::DeliveryRetried { message, channel, .. } => {
                 if let Some(known) = self.update.as_mut().filter(|known| known.message == *message) {
                     known.channels.insert(channel.clone(), Delivered::Waiting);

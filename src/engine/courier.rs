@@ -10,15 +10,16 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Handle, monitor};
 use crate::domain::command::{Errand, Report};
-use crate::domain::comms::{Channel, ChannelSpec, Found};
+use crate::domain::comms::{Channel, ChannelSpec, Found, Handed};
 use crate::domain::estate::Estate;
 use crate::domain::ids::ChannelId;
 use crate::domain::live::{ChannelLive, LiveChange};
-use crate::domain::system::{Fault, Receipt};
+use crate::domain::system::Fault;
 use crate::domain::time::seconds_between;
 
-/// The longest that one attempt may take: a batch of mail is up to fifty recipients.
-const ATTEMPT: Duration = Duration::from_secs(60);
+/// The longest that one attempt may take. Every channel has limits of its own, which know what was sent by then; this one, which does
+/// not, is above them all: a relay may take two minutes for its last word on a letter.
+const ATTEMPT: Duration = Duration::from_secs(300);
 
 /// The longest that one look may take, and for how long it is tried to look before a human has to.
 const LOOK: Duration = Duration::from_secs(20);
@@ -137,13 +138,13 @@ pub(super) async fn deliver(engine: &Handle, errand: Errand) -> Report {
     Report::Delivered { message: parcel.message, channel, part: parcel.part, attempt, outcome }
 }
 
-async fn attempt(engine: &Handle, errand: &Errand) -> Result<Receipt, Fault> {
+async fn attempt(engine: &Handle, errand: &Errand) -> Result<Handed, Fault> {
     let channel = engine.shared.channels.get(&errand.channel, errand.parcel.drill).ok_or_else(|| absent(errand))?;
     let late = || {
         Fault::ambiguous(errand.channel.as_str(), format!("no answer within {} s", ATTEMPT.as_secs()))
             .means("it may have been sent")
     };
-    timeout(ATTEMPT, channel.deliver(&errand.parcel)).await.unwrap_or_else(|_| Err(late()))
+    timeout(ATTEMPT, channel.hand_over(&errand.parcel)).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Looks until there is an answer, or until it has been tried for so long that a human has to look.
@@ -165,7 +166,7 @@ async fn look(engine: &Handle, errand: &Errand) -> Result<Found, Fault> {
         if begun.elapsed() >= LOOKING {
             return Err(Fault::ambiguous(errand.channel.as_str(), format!("it cannot be looked for: {}", fault.what))
                 .means("it may have been sent; it is not sent again by itself")
-                .next("look whether it has arrived, then retry it with what you saw, or leave it"));
+                .next("look whether it has arrived, then `mayday outbox settle` says what you saw"));
         }
         sleep(fault.retry_after.map_or(pause, |asked| asked.0.max(pause))).await;
         pause = (pause * 2).min(PAUSE.1);

@@ -15,6 +15,7 @@ mod drills;
 mod evidence;
 mod herald;
 mod monitor;
+mod output;
 mod readiness;
 mod runner;
 mod shared;

@@ -1,13 +1,14 @@
 //! Effects: what is done to the outside world once the intent is durable. Each ends in a report, and whatever is not certain is
 //! reported as uncertain.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::border::Carried;
+use super::output::Output;
 use super::shared::Shared;
 use super::ways::{Way, Ways};
 use super::{Handle, builtin, clock, courier, no_system, way_back};
@@ -57,12 +58,26 @@ pub(super) struct Log {
     attempt: u32,
     /// How long the journal is waited for: what is to be done has to fit into the step's time, too.
     patience: Duration,
+    printed: Mutex<Output>,
 }
 
 impl Log {
     pub fn new(engine: &Handle, job: &Job) -> Self {
         let (run, step, attempt) = (job.run.clone(), job.step.id.clone(), job.attempt);
-        Self { engine: engine.clone(), run, step, attempt, patience: job.step.timeout.0 / 2 }
+        let patience = job.step.timeout.0 / 2;
+        Self { engine: engine.clone(), run, step, attempt, patience, printed: Mutex::default() }
+    }
+
+    /// Keeps what a command printed: beside the reviews, and its end in the journal.
+    pub async fn keep(&self) {
+        let output = std::mem::take(&mut *self.printed.lock().unwrap_or_else(PoisonError::into_inner));
+        if output.is_empty() {
+            return;
+        }
+        let (run, step, attempt) = (self.run.clone(), self.step.clone(), self.attempt);
+        let lines = output.tail();
+        let file = output.write(&self.engine.shared.archive.folder, &run, &step, attempt).await;
+        self.engine.report(Report::Printed { run, step, attempt, lines, file }).await;
     }
 }
 
@@ -71,6 +86,11 @@ impl StepLog for Log {
     fn line(&self, text: &str) {
         let line = LogLine { at: self.engine.shared.now(), text: clean(text) };
         self.engine.shared.live(LiveChange::Log { step: self.step.clone(), line });
+    }
+
+    fn printed(&self, text: &str) {
+        self.line(text);
+        self.printed.lock().unwrap_or_else(PoisonError::into_inner).take(&clean(text));
     }
 
     async fn runs_as(&self, process: &Process) -> Result<(), Fault> {
@@ -161,13 +181,15 @@ pub(super) fn by_hand(shared: &Shared, spec: &StepSpec) -> StepByHand {
 }
 
 async fn apply(engine: &Handle, job: Job) -> Option<Report> {
-    let outcome = apply_once(engine, &job).await;
+    let log = Log::new(engine, &job);
+    let outcome = apply_once(engine, &job, &log).await;
+    log.keep().await;
     Some(Report::Applied { run: job.run, step: job.step.id, attempt: job.attempt, outcome })
 }
 
 /// Looks once more, then makes the change at most once.
-async fn apply_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
-    let (spec, log) = (&job.step, Log::new(engine, job));
+async fn apply_once(engine: &Handle, job: &Job, log: &Log) -> Result<Receipt, Fault> {
+    let spec = &job.step;
     let step = driver(&engine.shared, spec)?;
     let ran = step_still_runs(&*step, job);
     match look(spec, step.observe(job.begun.as_ref())).await.map_err(nothing_happened)? {
@@ -196,7 +218,7 @@ async fn apply_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
             .means("the change may or may not have been made")
             .next("nothing: it is being observed")
     };
-    let outcome = timeout(spec.timeout.0, step.apply(&pre_image, &log)).await.unwrap_or_else(|_| Err(late()));
+    let outcome = timeout(spec.timeout.0, step.apply(&pre_image, log)).await.unwrap_or_else(|_| Err(late()));
     match &outcome {
         Ok(_) => log.line("applied"),
         Err(fault) => log.line(&fault.to_string()),

@@ -10,13 +10,15 @@ use crate::domain::run::FOUND;
 use crate::domain::system::{Begun, Fault, FaultClass, Observed, Receipt, Step, StepLog};
 
 pub(super) async fn revert(engine: &Handle, job: Job) -> Report {
-    let outcome = revert_once(engine, &job).await;
+    let log = Log::new(engine, &job);
+    let outcome = revert_once(engine, &job, &log).await;
+    log.keep().await;
     Report::Reverted { run: job.run, step: job.step.id, outcome }
 }
 
 /// Restores the pre-image, unless it is restored, and waits until reality no longer shows the step as done.
-async fn revert_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
-    let (spec, log) = (&job.step, Log::new(engine, job));
+async fn revert_once(engine: &Handle, job: &Job, log: &Log) -> Result<Receipt, Fault> {
+    let spec = &job.step;
     let step = driver(&engine.shared, spec)?;
     let Some(begun) = &job.begun else {
         return Err(Fault::permanent(
@@ -24,7 +26,7 @@ async fn revert_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
             "was never applied in this run, so there is nothing to restore",
         ));
     };
-    if let Some(found) = settled_before(engine, job, &*step, begun, &log).await? {
+    if let Some(found) = settled_before(engine, job, &*step, begun, log).await? {
         log.line(&format!("taken back already: {found}"));
         return Ok(Receipt::from([(FOUND.to_owned(), found)]));
     }
@@ -33,7 +35,7 @@ async fn revert_once(engine: &Handle, job: &Job) -> Result<Receipt, Fault> {
         Fault::ambiguous(spec.system.as_str(), format!("no answer within {}", spec.timeout))
             .next("look by hand, then retry the revert")
     };
-    let receipt = timeout(spec.timeout.0, step.revert(begun, &log)).await.unwrap_or_else(|_| Err(late()))?;
+    let receipt = timeout(spec.timeout.0, step.revert(begun, log)).await.unwrap_or_else(|_| Err(late()))?;
     let (policy, start) = (&engine.shared.estate.policy, Instant::now());
     while start.elapsed() < spec.timeout.0 {
         match look(spec, step.observe(Some(begun))).await {

@@ -5,7 +5,7 @@ use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 use reqwest::tls::TlsInfo;
-use reqwest::{Certificate, Client, Response};
+use reqwest::{Certificate, Client, Proxy, Response};
 use x509_cert::der::Decode;
 
 use crate::domain::text::clean;
@@ -32,6 +32,18 @@ pub fn client() -> Result<Client, String> {
     }
 }
 
+/// Which proxy is on the way.
+#[derive(Clone, Copy, Default)]
+pub enum Via<'w> {
+    /// None, whatever the environment says: a probe sees what clients see.
+    #[default]
+    Direct,
+    /// What `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say, in either case.
+    Environment,
+    /// This one, for everything.
+    By(&'w str),
+}
+
 /// How a client differs from others.
 #[derive(Default)]
 pub struct Way<'w> {
@@ -46,14 +58,26 @@ pub struct Way<'w> {
 /// # Errors
 /// When the trusted certificates cannot be read.
 pub fn make(way: &Way<'_>) -> Result<Client, String> {
+    make_by(Via::Direct, way)
+}
+
+/// The same by a proxy.
+///
+/// # Errors
+/// As [`make`], or when the proxy is none.
+pub fn make_by(via: Via<'_>, way: &Way<'_>) -> Result<Client, String> {
     install_tls();
     let unusable = |error| format!("no client can be made: {}", root(&error));
     let mut builder = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
         .connect_timeout(CONNECT)
         .tls_info(true)
         .pool_max_idle_per_host(0);
+    builder = match via {
+        Via::Direct => builder.no_proxy(),
+        Via::Environment => builder,
+        Via::By(proxy) => builder.no_proxy().proxy(Proxy::all(proxy).map_err(unusable)?),
+    };
     if let Some((name, address)) = way.pinned {
         builder = builder.resolve(name, address);
     }

@@ -237,6 +237,12 @@ fn steps(review: &Review, run: &RunReview) -> Section {
     if !receipts.is_empty() {
         blocks.push(table(&["step", "receipt", "value"], receipts));
     }
+    blocks.extend(run.steps.iter().filter_map(|step| {
+        let printed = step.printed.as_ref().filter(|it| !it.lines.is_empty())?;
+        let file = printed.file.as_ref().map(|file| format!(", all of it in {file}")).unwrap_or_default();
+        let lines = printed.lines.clone();
+        Some(Block::Quote { of: format!("What `{}` printed last{file}", step.id), lines })
+    }));
     let several = review.runs.len() > 1;
     let title = if several { format!("Run {}", run.id) } else { "The run, step by step".into() };
     Section { title, blocks }
@@ -310,6 +316,7 @@ fn messages(review: &Review) -> Section {
     }
     let row = |(message, it): (&MessageReview, &DeliveryReview)| {
         let tone = match it.state {
+            Delivered::Sent if !it.caveats.is_empty() => Tone::Warn,
             Delivered::Sent => Tone::Good,
             Delivered::Waiting | Delivered::Recalled => Tone::Warn,
             Delivered::Failed => Tone::Bad,
@@ -324,7 +331,7 @@ fn messages(review: &Review) -> Section {
             it.at.map_or_else(String::new, time).into(),
             it.attempts.to_string().into(),
             Cell::code(receipt),
-            it.fault.as_deref().unwrap_or_default().into(),
+            it.fault.iter().chain(&it.caveats).cloned().collect::<Vec<_>>().join("; ").into(),
         ]
     };
     let all = review.messages.iter().flat_map(|message| message.deliveries.iter().map(move |it| (message, it)));

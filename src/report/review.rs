@@ -14,7 +14,7 @@ use crate::domain::incident::{Clocks, Phase, Severity};
 use crate::domain::kinds::{StepRole, Undo};
 use crate::domain::plan::Gate;
 use crate::domain::recovery::Loss;
-use crate::domain::run::{Mode, Outcome, StepPhase};
+use crate::domain::run::{Mode, Outcome, Printed, StepPhase};
 use crate::domain::system::Receipt;
 use crate::domain::time::At;
 use crate::domain::verdict::{Promise, RpoVerdict, RtoVerdict};
@@ -136,6 +136,9 @@ pub struct StepReview {
     /// The run has gone over a point of no return here, or may have.
     #[serde(default)]
     pub no_return: bool,
+    /// The end of what a command of the operator's printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub printed: Option<Printed>,
     /// How long it took before this run, and where that was.
     pub before: Option<Before>,
 }
@@ -196,6 +199,9 @@ pub struct DeliveryReview {
     /// What the vendor gave for the last part: its id, a link.
     pub receipt: Receipt,
     pub fault: Option<String>,
+    /// What did not go as it should although it was sent: recipients who were refused, components that the page does not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caveats: Vec<String>,
 }
 
 words! {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::domain::command::{Ask, RefusalReason};
 use crate::domain::comms::{Affected, Broken, Data, Duty, Message, PartPhase, Purpose as Status, due};
+use crate::domain::ids::{ChannelId, MessageId};
 
 use super::app::{App, Request};
 use super::keymap::{self, Action};
-use super::layers::form::SEVERITIES;
+use super::layers::form::{FATES, SEVERITIES};
 use super::layers::{Field, Form, Layer, Purpose, Question, Tell};
 use super::theme::Role;
 
@@ -161,21 +162,30 @@ impl App {
             self.say(Role::Good, "everything that was said has arrived");
             return;
         };
-        let unknown = delivery.phase() == PartPhase::Unknown;
-        let field = if unknown { Field::text("you saw", "") } else { Field::optional("reason", "") };
-        let about = if unknown {
-            "It may have been sent. Look whether it has arrived, and say what you saw."
-        } else {
-            "Nothing of it was sent."
-        };
+        if delivery.phase() == PartPhase::Unknown {
+            return self.settle_delivery(message, channel);
+        }
         let form = Form::new(
             format!("send {message} to {channel} again"),
             Purpose::RetryDelivery(message.clone(), channel.clone()),
-            vec![field],
+            vec![Field::optional("reason", "")],
         )
-        .about([about.to_owned()])
+        .about(["Nothing of it was sent.".to_owned()])
         .said("on its way again");
         let ask = Ask::RetryDelivery { message, channel, reason: "-".into() };
+        self.push_if(&ask, Layer::Form(Box::new(form)));
+    }
+
+    /// Nobody but a person can look whether it has arrived.
+    fn settle_delivery(&mut self, message: MessageId, channel: ChannelId) {
+        let form = Form::new(
+            format!("what became of {message} to {channel}"),
+            Purpose::SettleDelivery(message.clone(), channel.clone()),
+            vec![Field::choice("it has", FATES, 0), Field::text("you saw", "")],
+        )
+        .about(["It may have been sent. Look whether it has arrived, and say what you saw.".to_owned()])
+        .said("noted");
+        let ask = Ask::SettleDelivery { message, channel, arrived: true, reason: "-".into() };
         self.push_if(&ask, Layer::Form(Box::new(form)));
     }
 }

@@ -35,8 +35,10 @@ mod watch;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 use crate::channels::{self, pagerduty::PagerDuty};
 use crate::config::Config;
@@ -127,6 +129,25 @@ fn reach(estate: &Estate) -> BTreeMap<ChannelId, Arc<dyn Channel>> {
     };
     estate.channels.iter().map(|spec| (spec.id.clone(), connect(spec))).collect()
 }
+
+/// What is wrong with what this host holds for the channels, lists of recipients above all, and with channels that can never work. Nobody
+/// is asked over the network.
+pub async fn inspect(estate: &Estate) -> Vec<String> {
+    let mut found = Vec::new();
+    for spec in &estate.channels {
+        let wrong = match try_channel(spec) {
+            Ok(channel) => timeout(INSPECTION, channel.inspect())
+                .await
+                .unwrap_or_else(|_| vec![format!("its list could not be read within {} s", INSPECTION.as_secs())]),
+            Err(fault) => vec![format!("{} — {} → {}", fault.what, fault.means, fault.next)],
+        };
+        found.extend(wrong.into_iter().map(|why| format!("`{}`: {why}", spec.id)));
+    }
+    found
+}
+
+/// The longest that a file on a mount that hangs is waited for.
+const INSPECTION: Duration = Duration::from_secs(5);
 
 fn try_channel(spec: &ChannelSpec) -> Result<Arc<dyn Channel>, Fault> {
     let unknown = || Fault::permanent(spec.id.as_str(), format!("there is no channel kind `{}`", spec.kind));

@@ -13,7 +13,7 @@ use crate::cli::args::{Format, NotifyArgs, OutboxCommand};
 use crate::cli::exit::Exit;
 use crate::cli::outbox;
 use crate::domain::command::Ask;
-use crate::domain::comms::{Message, PartPhase, Posted, Purpose, due};
+use crate::domain::comms::{Delivery, Message, PartPhase, Posted, Purpose, due};
 use crate::domain::ids::{ChannelId, IncidentId, MessageId};
 
 /// How often it is looked whether all has been sent, and for how long.
@@ -82,13 +82,18 @@ pub async fn outbox(client: &Client, command: OutboxCommand, format: Format) -> 
         OutboxCommand::Recall { message } => ask(client, Ask::Recall { message: message.into() }, format).await,
         OutboxCommand::Retry { message, channel, reason } => {
             let message = MessageId::from(message);
-            let channels = match channel {
-                Some(channel) => vec![ChannelId::from(channel)],
-                None => open(client, &message).await?,
-            };
-            for channel in channels {
+            for channel in named(client, &message, channel, STUCK).await? {
                 let asked = Ask::RetryDelivery { message: message.clone(), channel, reason: reason.clone() };
                 client.ask(&asked).await?;
+            }
+            let view = client.snapshot().await?;
+            say(format, &outbox::json(&view), outbox::text(&view))
+        }
+        OutboxCommand::Settle { message, fate, channel, reason } => {
+            let (message, arrived) = (MessageId::from(message), fate == "arrived");
+            for channel in named(client, &message, channel, &[PartPhase::Unknown]).await? {
+                let (message, reason) = (message.clone(), reason.clone());
+                client.ask(&Ask::SettleDelivery { message, channel, arrived, reason }).await?;
             }
             let view = client.snapshot().await?;
             say(format, &outbox::json(&view), outbox::text(&view))
@@ -96,16 +101,27 @@ pub async fn outbox(client: &Client, command: OutboxCommand, format: Format) -> 
     }
 }
 
-/// The channels by which a message did not go out.
-async fn open(client: &Client, message: &MessageId) -> Result<Vec<ChannelId>, Failure> {
+/// What can be tried once more.
+const STUCK: &[PartPhase] = &[PartPhase::Failed, PartPhase::Unknown, PartPhase::Retrying];
+
+/// The channel that was named, or all that have a part of the message in one of these phases.
+async fn named(
+    client: &Client,
+    message: &MessageId,
+    channel: Option<String>,
+    phases: &[PartPhase],
+) -> Result<Vec<ChannelId>, Failure> {
+    if let Some(channel) = channel {
+        return Ok(vec![ChannelId::from(channel)]);
+    }
     let view = client.snapshot().await?;
     let missing = || Failure::new(Exit::Refused, format!("there is no message {message} → see `mayday outbox list`"));
     let posted = view.state.outbox.get(message).ok_or_else(missing)?;
-    let stuck = |phase| matches!(phase, PartPhase::Failed | PartPhase::Unknown | PartPhase::Retrying);
-    let open: Vec<ChannelId> =
-        posted.deliveries.iter().filter(|(_, it)| stuck(it.phase())).map(|(id, _)| id.clone()).collect();
+    let is = |it: &Delivery| it.parts.iter().any(|part| phases.contains(&part.phase)) || phases.contains(&it.phase());
+    let open: Vec<ChannelId> = posted.deliveries.iter().filter(|(_, it)| is(it)).map(|(id, _)| id.clone()).collect();
     if open.is_empty() {
-        return Err(Failure::new(Exit::Refused, format!("nothing of {message} has failed")));
+        let words: Vec<&str> = phases.iter().map(|phase| phase.word()).collect();
+        return Err(Failure::new(Exit::Refused, format!("nothing of {message} is {}", words.join(" or "))));
     }
     Ok(open)
 }

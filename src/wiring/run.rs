@@ -70,12 +70,15 @@ async fn with_places(
         Some(Command::Config(ConfigCommand::Edit)) => edit::run(&places).await,
         Some(Command::Check(args)) => {
             let loaded = check_all(&places);
-            let warnings =
+            let mut warnings =
                 loaded.as_ref().map(|config| super::warnings::warnings(config, &kinds())).unwrap_or_default();
             let tried = match &loaded {
                 Ok(config) if args.connect => Some(super::connect::all(config).await),
                 _ => None,
             };
+            if let Ok(config) = &loaded {
+                warnings.extend(super::inspect(&config.estate).await);
+            }
             match format {
                 Format::Json => writeln!(out(), "{:#}", check::answer(&loaded, &warnings, tried.as_deref()))?,
                 Format::Text => {

@@ -126,6 +126,7 @@ pub fn channel_spec(row: &ChannelKind, audience: Audience, params: Params) -> Ch
         escalation: false,
         carries: row.carries.to_vec(),
         doubles: row.doubles,
+        components: Vec::new(),
         params,
     }
 }
@@ -203,6 +204,8 @@ pub fn spec(kind: &str, region: &str, given: Value) -> StepSpec {
         undo: row.undo,
         params: params(row.params, given),
         ways: Vec::new(),
+        own_role: false,
+        optional: false,
     }
 }
 

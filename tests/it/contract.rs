@@ -14,8 +14,10 @@ use crate::common::channel_spec;
 const SYSTEM_KEYS: &[&str] = &["id", "kind", "title", "probe"];
 const PROBE_KEYS: &[&str] = &["id", "kind", "system", "every", "timeout", "fall", "rise"];
 const CHANNEL_KEYS: &[&str] = &["id", "kind", "title", "audience", "drills", "escalation"];
-const STEP_KEYS: &[&str] =
-    &["id", "title", "kind", "system", "needs", "gate", "yes", "timeout", "phrase", "recovers", "way", "other"];
+const STEP_KEYS: &[&str] = &[
+    "id", "title", "kind", "system", "needs", "gate", "yes", "timeout", "phrase", "recovers", "way", "other", "role",
+    "optional",
+];
 
 #[test]
 fn every_row_keeps_the_contract() {

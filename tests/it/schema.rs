@@ -51,7 +51,7 @@ async fn what_is_shipped_is_valid() {
     let (config, plan) = (validator("config"), validator("plan"));
     valid(&config, &toml(EXAMPLE), "config.example.toml");
     let with_channels = toml(&example_with_channels());
-    assert_eq!(with_channels["channel"].as_array().unwrap().len(), 9);
+    assert_eq!(with_channels["channel"].as_array().unwrap().len(), 12);
     valid(&config, &with_channels, "the channels of config.example.toml");
     valid(&config, &toml(EMPTY), "a small config");
     let lab = Lab::start(Pace(200.0)).await.unwrap();

@@ -72,6 +72,39 @@ async fn a_step_converges_by_its_own_commands() {
     assert!(matches!(step.observe(Some(&begun)).await.unwrap(), Observed::NotDone { .. }));
 }
 
+/// A password is no argument, no variable, and nothing that is printed.
+#[tokio::test]
+async fn a_secret_is_handed_over_and_taken_out_of_what_is_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    let secret = json!({ "command": ["printf", "hunter2-and-more"] });
+    for (by, read) in [("stdin", "got=$(cat)"), ("descriptor", "got=$(cat \"$MAYDAY_SECRET\")")] {
+        let script_text = format!("{read}; echo \"$got\" > {by}; pwd; echo \"it is $got\"; env");
+        let given = json!({ "command": sh(&script_text), "secret": secret, "secret_by": by, "cwd": dir.path(), "env": ["LANG"] });
+        let log = Log::default();
+        script("script.run", given).apply(&Value::Null, &log).await.unwrap();
+        let lines = log.0.lock().unwrap().clone();
+        assert_eq!(std::fs::read_to_string(dir.path().join(by)).unwrap(), "hunter2-and-more\n", "{by}");
+        assert!(lines.contains(&"it is …".into()) && !lines.concat().contains("hunter2"), "{by}: {lines:?}");
+        assert!(
+            lines.iter().any(|line| line.ends_with(dir.path().file_name().unwrap().to_str().unwrap())),
+            "{lines:?}"
+        );
+        let names = |line: &&String| line.starts_with("HOME=") || line.starts_with("USER=");
+        assert!(!lines.iter().any(|line| names(&line)), "by its names, and nothing else: {lines:?}");
+    }
+    let without = script("script.run", json!({ "command": sh("cat; echo end; test -z \"$MAYDAY_SECRET\"") }));
+    without.apply(&Value::Null, &Log::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_known_before() {
+    let step = script("script.run", json!({ "command": ["true"], "cwd": "/nowhere", "env": ["MAYDAY_NO_SUCH_NAME"] }));
+    let guards = step.check().await.unwrap().guards;
+    let of = |name: &str| guards.iter().find(|guard| guard.name == name).unwrap();
+    assert_eq!((of("folder").verdict, of("variables").verdict), (GuardVerdict::Block, GuardVerdict::Warn));
+    assert_eq!(step.apply(&Value::Null, &Log::default()).await.unwrap_err().class, FaultClass::Permanent);
+}
+
 #[tokio::test]
 async fn without_observe_nobody_guesses() {
     let step = script("script.run", json!({ "command": ["true"] }));

@@ -1,4 +1,5 @@
-"""A real mail server, aiosmtpd: STARTTLS and a login are required, and the mailbox `bounce` does not exist.
+"""A real mail server, aiosmtpd: STARTTLS and a login are required, the mailbox `bounce` does not exist, `full` is full, `grey` is put off
+for a second, and a letter may have three recipients.
 
 Reads CERTIFICATE, KEY and PASSWORD from its environment. Prints its ports (STARTTLS, TLS from the first byte, neither), and then every
 letter as a line of JSON, as Python's own parser reads it.
@@ -12,6 +13,7 @@ import json
 import os
 import ssl
 import sys
+import time
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
@@ -20,12 +22,20 @@ def say(value):
     print(json.dumps(value), flush=True)
 
 
+MOST = 3
+SEEN = {}
+
+
 class Handler:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("bounce@"):
             return f"550 5.1.1 <{address}>: no such mailbox"
         if address.startswith("full@"):
             return "452 4.2.2 the mailbox is full"
+        if address.startswith("grey@") and time.monotonic() - SEEN.setdefault(address, time.monotonic()) < 1:
+            return f"451 4.7.1 <{address}>: Greylisted, try again in 1 second"
+        if len(envelope.rcpt_tos) >= MOST:
+            return "452 4.5.3 Too many recipients"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 

@@ -34,6 +34,7 @@ pub fn parcel(number: u32, purpose: Purpose) -> Parcel {
         components: Default::default(),
         part: 0,
         parts: 1,
+        only: Vec::new(),
         thread: Default::default(),
     }
 }

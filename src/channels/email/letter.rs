@@ -86,6 +86,7 @@ mod tests {
             components: Default::default(),
             part: 2,
             parts: 3,
+            only: Vec::new(),
             thread: Default::default(),
         };
         let from = "Status <status@gennet.example>".parse().unwrap();

@@ -2,23 +2,51 @@
 //!
 //! Nobody can look into a mailbox, so a letter whose fate is not known is not sent again by itself. All that can be made sure of is made
 //! sure of before the one line that ends a letter: until then nothing was sent.
+//!
+//! | what a relay or a list can be like | Mayday |
+//! |---|---|
+//! | submission with STARTTLS (587), implicit TLS (465), or in the open on this host | supported; in the open to anywhere else is refused by `mayday check` |
+//! | an authority of its own | `ca` |
+//! | PLAIN and LOGIN | supported; OAuth is not: a relay's own password, or a relay on this host |
+//! | greylisting (4xx to a recipient) | the others are told at once; who is put off is tried alone after the time that the relay names, or a minute, until `give_up` |
+//! | a dead mailbox (5xx) | the others are told; how many were refused stands in the outbox, on the screen and in the report |
+//! | 452 in the middle of the recipients | who was taken gets the letter, the others get letters of that size, at once |
+//! | a relay that takes a second for every recipient | the letter goes to those who were named within 20 s, the others get the next one |
+//! | a limit of letters a connection, a connection that was dropped | the next letter opens another one |
+//! | a limit of connections | as many as it lets in; tried with more again after a minute |
+//! | a relay that puts off everything (421, 4xx to the sender) | left alone for the time that it names |
+//! | an answer to a letter that was lost | UNKNOWN: `mayday outbox settle` says whether it has arrived |
+//! | a list in UTF-8, UTF-16, Windows-1252 or Latin-1, with any ends of lines | read |
+//! | a table with commas, semicolons or tabs, quotes, a heading | read by its column of addresses; without a heading every address counts |
+//! | a line without an address | named by `mayday check` and `mayday ready` with its number; the others are told |
+//! | a name of a host in other letters | written as resolvers know it; a mailbox in other letters is named as a bad line |
+//! | a proxy on the way out | not for mail: name a relay that this host can reach |
 
+mod lanes;
 mod letter;
+mod lines;
 mod list;
+mod pause;
 mod relay;
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lettre::Address;
 use lettre::message::Mailbox;
 
 use self::letter::Letter;
-use self::list::List;
+use self::list::{List, mark};
 use self::relay::{Relay, Taken, Tls};
 use super::exchange::Voice;
 use crate::domain::comms::{
-    Audience, Channel, ChannelFactory, ChannelKind, ChannelSpec, Doubles, Found, Parcel, Purpose,
+    Audience, CONNECTIONS, Channel, ChannelFactory, ChannelKind, ChannelSpec, Doubles, Found, Handed, IN_PART, Parcel,
+    Purpose, Rest,
 };
 use crate::domain::kinds::{Param, ParamType};
 use crate::domain::params::Params;
@@ -31,6 +59,13 @@ const CALM: Duration = Duration::from_secs(60);
 
 /// The most recipients of one letter; Amazon SES takes 50: <https://docs.aws.amazon.com/ses/latest/dg/quotas.html>.
 const MOST: u64 = 50;
+
+/// So many lines of a list are named on the screen; `mayday check` names all.
+const SHOWN: usize = 20;
+
+/// Why some of a part go by another letter.
+const FULL: &str = "a letter has no room for them: they get the next one";
+const NO_MORE: &str = "the relay takes no more recipients in one letter: they get the next one";
 
 const TLS: &[&str] = &["starttls", "implicit", "none"];
 
@@ -69,8 +104,18 @@ pub static KIND: ChannelKind = ChannelKind {
         Param::required("from", ParamType::Text, "who it is from: status@example.com, or Example <status@example.com>"),
         Param::optional("reply_to", ParamType::Text, "where answers go, if not there"),
         Param::default("to", ParamType::List, "[]", "the recipients; customers do not see each other"),
-        Param::optional("to_file", ParamType::Path, "a file with further recipients, one a line; an absolute path"),
+        Param::optional(
+            "to_file",
+            ParamType::Path,
+            "a file with further recipients: one a line, or a table with a column of addresses, as spreadsheets write it; an absolute path",
+        ),
         Param::default("batch", ParamType::Integer, "50", "the most recipients of one letter, 1 to 50"),
+        Param::default(
+            CONNECTIONS,
+            ParamType::Integer,
+            "20",
+            "the most connections at once, 1 to 50; fewer as soon as the relay turns one back",
+        ),
     ],
 };
 
@@ -130,6 +175,21 @@ fn receipt(id: String, taken: &Taken, invalid: usize) -> Receipt {
     receipt
 }
 
+/// Those who were not named: letters of their own, as large as this one could be.
+fn left_over(left: &[String], taken: &Taken, batch: usize) -> Vec<Rest> {
+    let (size, why) = if taken.left.is_empty() { (batch, FULL) } else { (taken.accepted.max(1), NO_MORE) };
+    left.chunks(size).map(|only| Rest { only: only.to_vec(), wait: Duration::ZERO, why: why.into() }).collect()
+}
+
+/// Those who are put off, by how long, each with the relay's words for the first of them.
+fn put_off(taken: &Taken) -> BTreeMap<Duration, (Vec<usize>, &str)> {
+    let mut by_pause: BTreeMap<Duration, (Vec<usize>, &str)> = BTreeMap::new();
+    for (at, wait, why) in &taken.put_off {
+        by_pause.entry(*wait).or_insert_with(|| (Vec::new(), why)).0.push(*at);
+    }
+    by_pause
+}
+
 #[async_trait]
 impl Channel for Email {
     async fn parts(&self) -> Result<u32, Fault> {
@@ -137,20 +197,47 @@ impl Channel for Email {
     }
 
     async fn deliver(&self, parcel: &Parcel) -> Result<Receipt, Fault> {
+        let handed = self.hand_over(parcel).await?;
+        match handed.rest.first().filter(|_| !handed.taken) {
+            Some(rest) => Err(self.voice.later(rest.why.clone()).retry_after(rest.wait)),
+            None => Ok(handed.receipt),
+        }
+    }
+
+    async fn hand_over(&self, parcel: &Parcel) -> Result<Handed, Fault> {
         self.voice.allow(parcel)?;
         let read = self.list.read().await?;
-        let to = read.part(parcel.part, parcel.parts);
+        let mut to = read.part(&parcel.message, (parcel.part, parcel.parts), &parcel.only);
         let id = self.letter.id(parcel);
         if to.is_empty() {
-            // Everybody of this batch was taken off the list since.
-            return Ok(receipt(id, &Taken::default(), 0));
+            // There is nobody in this batch, or everybody was taken off the list since.
+            return Ok(Handed::whole(receipt(id, &Taken::default(), 0)));
         }
+        // More than a letter may have: the list has grown, or many fell into one part.
+        let over = to.split_off(to.len().min(read.batch()));
         let letter = self.letter.write(parcel, &to).map_err(|why| self.voice.broken(why))?;
-        let batch = format!("{}.{}", parcel.message, parcel.part);
-        let taken = self.relay.send(&batch, &self.letter.from.email, &to, &letter).await?;
+        let taken = self.relay.send(&self.letter.from.email, &to, &letter).await?;
+        let mark = |address: &Address| mark(&parcel.message, &address.to_string());
+        let left: Vec<String> = taken.left.iter().map(|at| mark(&to[*at])).chain(over.iter().map(mark)).collect();
+        let mut rest = left_over(&left, &taken, read.batch());
+        let by_pause = put_off(&taken);
+        let of = to.len();
+        rest.extend(by_pause.into_iter().map(|(wait, (places, why))| Rest {
+            only: places.iter().map(|at| mark(&to[*at])).collect(),
+            wait,
+            why: format!("{} of {of} recipients are put off: {why}", places.len()),
+        }));
+        let all_wait = taken.accepted + taken.refused == 0 && over.is_empty() && rest.len() == 1;
+        if taken.accepted == 0 && rest.is_empty() {
+            return Err(self.relay.nobody(&taken));
+        }
         // Said once, not with every batch.
-        let invalid = if parcel.part == 0 { read.invalid.len() } else { 0 };
-        Ok(receipt(id, &taken, invalid))
+        let invalid = if parcel.part == 0 && parcel.only.is_empty() { read.invalid.len() } else { 0 };
+        Ok(Handed { receipt: receipt(id, &taken, invalid), taken: !all_wait, rest })
+    }
+
+    async fn inspect(&self) -> Vec<String> {
+        self.list.wrong().await
     }
 
     async fn find(&self, parcel: &Parcel) -> Result<Found, Fault> {
@@ -160,10 +247,16 @@ impl Channel for Email {
     async fn reach(&self) -> Result<String, Fault> {
         let read = self.list.read().await?;
         let how = self.relay.greet().await?;
-        let wrong = match read.invalid.first() {
-            Some(first) => format!("; {} of the list are no addresses, the first in {first}", read.invalid.len()),
-            None => String::new(),
-        };
-        Ok(format!("{how}; {} recipients in {} letters{wrong}", read.count(), read.parts()))
+        let all = format!("{how}; {} recipients in {} letters", read.count(), read.parts());
+        let wrong = &read.invalid[..];
+        if wrong.is_empty() {
+            return Ok(all);
+        }
+        let lines: Vec<String> =
+            wrong.iter().take(SHOWN).map(|bad| format!("line {}: {}", bad.line, bad.why)).collect();
+        let more = if wrong.len() > SHOWN { format!("; and {} more", wrong.len() - SHOWN) } else { String::new() };
+        let what = format!("{} of `to_file` are no addresses ({}{more}); {all}", wrong.len(), lines.join("; "));
+        let fault = Fault::permanent(self.voice.channel.as_str(), what);
+        Err(fault.means(format!("{IN_PART}: whoever stands there is not told")).next("`mayday check` names every line"))
     }
 }

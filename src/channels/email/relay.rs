@@ -1,10 +1,10 @@
-//! The relay that takes letters, by RFC 5321: connections that are kept for the next batch, and one transaction a letter.
+//! The relay that takes letters, by RFC 5321: one transaction a letter, and what the relay says of each recipient.
 //!
 //! lettre's own transport gives a letter up at the first recipient who is refused, so that one dead mailbox would keep it from
 //! forty-nine customers. Its connection and commands are used here, and the transaction is our own.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -16,12 +16,15 @@ use lettre::transport::smtp::client::{
 };
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 
 use super::super::exchange::Voice;
+use super::lanes::{Lane, Lanes};
+use super::pause::asked;
+use crate::domain::comms::CONNECTIONS;
 use crate::domain::params::Params;
-use crate::domain::system::Fault;
+use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
 use crate::outbound::http::install_tls;
 use crate::outbound::secret::Keep;
@@ -34,12 +37,15 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// here it makes a doubt.
 const VERDICT: Duration = Duration::from_secs(120);
 
-/// So many connections are kept, for so long.
-const KEPT: usize = 4;
-const FRESH: Duration = Duration::from_secs(30);
+/// No relay that is shared takes more from one host.
+const MOST_CONNECTIONS: usize = 50;
 
-/// For how long a batch waits for recipients who are put off, before those who are not are told without them.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// So long recipients are named, as soon as there is one who is taken: a relay that looks each of them up would else take longer than
+/// anybody waits.
+const NAMING: Duration = Duration::from_secs(20);
+
+/// Whom the relay puts off without a word of when is tried again after this: most greylists let through who comes back after a minute.
+const PUT_OFF: Duration = Duration::from_secs(61);
 
 /// How the way to the relay is kept private.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,13 +55,17 @@ pub enum Tls {
     None,
 }
 
-/// What became of a letter.
+/// What became of a letter. Whoever is named is named by the place in the list of recipients.
 #[derive(Default)]
 pub struct Taken {
     pub accepted: usize,
+    /// Refused for good: how many, and the relay's words for the first.
     pub refused: usize,
-    /// The relay's words for the first refusal.
     pub why_refused: Option<String>,
+    /// Put off, for how long and why.
+    pub put_off: Vec<(usize, Duration, String)>,
+    /// Not named: the relay takes no more in one letter, or takes its time.
+    pub left: Vec<usize>,
 }
 
 /// `host:port`, without the brackets of an IPv6 address.
@@ -79,18 +89,9 @@ pub struct Relay {
     voice: Voice,
     /// Made once: it reads all of the host's trusted certificates.
     trust: OnceCell<TlsParameters>,
-    kept: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
-    /// When a recipient of each batch was put off first.
-    put_off: Mutex<BTreeMap<String, Instant>>,
-}
-
-/// What the relay said to the recipients of one letter.
-#[derive(Default)]
-struct Roll {
-    accepted: usize,
-    /// Refused for good, and for now.
-    refused: Vec<String>,
-    put_off: Vec<String>,
+    lanes: Lanes,
+    /// The most recipients of one letter, once it has said so.
+    most: AtomicUsize,
 }
 
 impl Relay {
@@ -102,12 +103,16 @@ impl Relay {
         if user.is_some() != password.is_some() {
             return Err(voice.unfit("`user` and `password` belong together"));
         }
+        let connections = params.opt_integer(CONNECTIONS).and_then(|most| usize::try_from(most).ok()).unwrap_or(1);
+        if !(1..=MOST_CONNECTIONS).contains(&connections) {
+            return Err(voice.unfit(format!("`{CONNECTIONS}` has to be 1 to {MOST_CONNECTIONS}")));
+        }
         Ok(Self {
             ca: params.opt_text("ca").map(str::to_owned),
             password: Keep::new(password),
             trust: OnceCell::new(),
-            kept: Mutex::default(),
-            put_off: Mutex::default(),
+            lanes: Lanes::new(connections),
+            most: AtomicUsize::new(usize::MAX),
             host,
             port,
             tls,
@@ -119,7 +124,8 @@ impl Relay {
     /// Logs in and out again; says how.
     pub fn greet(&self) -> BoxFuture<'_, Result<String, Fault>> {
         Box::pin(async move {
-            let mut connection = self.open().await?;
+            let lane = self.lanes.enter().await.map_err(|why| self.voice.later(why))?;
+            let mut connection = self.open(&lane).await?;
             let private = if connection.is_encrypted() { "over TLS" } else { "in the open, on this host" };
             let _ = timeout(ANSWER, connection.quit()).await;
             let who = self.user.as_ref().map_or_else(|| "without a login".into(), |user| format!("as {}", clean(user)));
@@ -127,92 +133,113 @@ impl Relay {
         })
     }
 
-    /// Sends one letter once. `batch` names it for as long as recipients of it are put off.
+    /// Sends one letter once, to those of `to` whom the relay takes.
     pub fn send<'a>(
         &'a self,
-        batch: &'a str,
         from: &'a Address,
         to: &'a [Address],
         letter: &'a [u8],
     ) -> BoxFuture<'a, Result<Taken, Fault>> {
         Box::pin(async move {
-            let mut connection = self.connection().await?;
-            let roll = match self.address(&mut connection, from, to).await.and_then(|roll| self.judge(roll)) {
-                Ok(roll) if roll.put_off.is_empty() || self.waited(batch).await => roll,
-                Ok(roll) => {
-                    give_up(connection).await;
-                    let (count, of) = (roll.put_off.len(), to.len());
-                    let what = format!("{count} of {of} recipients are put off: {}", roll.put_off[0]);
-                    return Err(self.voice.later(what).retry_after(super::CALM));
+            let lane = self.lanes.enter().await.map_err(|why| self.voice.later(why).retry_after(super::CALM))?;
+            let (mut connection, mut was_kept) = self.connection(&lane).await?;
+            let named = loop {
+                match self.name(&mut connection, from, to).await {
+                    // Relays take so many letters, or minutes, by one connection. Nothing was sent by it.
+                    Err(fault) if was_kept && fault.class == FaultClass::Transient => {
+                        give_up(connection).await;
+                        (connection, was_kept) = (self.open(&lane).await?, false);
+                    }
+                    named => break named,
                 }
+            };
+            let taken = match named {
+                Ok(taken) => taken,
                 Err(fault) => {
                     give_up(connection).await;
                     return Err(fault);
                 }
             };
+            if taken.accepted == 0 {
+                // Ends the transaction; what is left of it goes with the connection.
+                give_up(connection).await;
+                return Ok(taken);
+            }
             match self.hand_over(&mut connection, letter).await {
-                Ok(()) => self.keep(connection).await,
+                Ok(None) => self.lanes.keep(connection).await,
+                Ok(Some((pause, why))) => {
+                    give_up(connection).await;
+                    let all = (0..to.len()).map(|at| (at, pause, why.clone())).collect();
+                    return Ok(Taken { put_off: all, ..Taken::default() });
+                }
                 Err(fault) => {
                     give_up(connection).await;
                     return Err(fault);
                 }
             }
-            self.put_off.lock().await.remove(batch);
-            let left_out: Vec<String> = roll.refused.into_iter().chain(roll.put_off).collect();
-            Ok(Taken { accepted: roll.accepted, refused: left_out.len(), why_refused: left_out.into_iter().next() })
+            Ok(taken)
         })
     }
 
-    /// Whether a batch has waited long enough for those who are put off.
-    async fn waited(&self, batch: &str) -> bool {
-        let mut put_off = self.put_off.lock().await;
-        let since = *put_off.entry(batch.to_owned()).or_insert_with(Instant::now);
-        since.elapsed() >= PATIENCE
-    }
-
     /// Says who it is from and to. Nothing is sent by that.
-    async fn address(
-        &self,
-        connection: &mut AsyncSmtpConnection,
-        from: &Address,
-        to: &[Address],
-    ) -> Result<Roll, Fault> {
+    async fn name(&self, connection: &mut AsyncSmtpConnection, from: &Address, to: &[Address]) -> Result<Taken, Fault> {
         self.command(connection, Mail::new(Some(from.clone()), Vec::new()))
             .await
             .map_err(|error| self.early(&error))?;
-        let mut roll = Roll::default();
-        for address in to {
+        let (mut taken, begun, most) = (Taken::default(), Instant::now(), self.most.load(Ordering::Relaxed));
+        for (at, address) in to.iter().enumerate() {
+            if taken.accepted >= most || (taken.accepted > 0 && begun.elapsed() > NAMING) {
+                taken.left.extend(at..to.len());
+                break;
+            }
             match self.command(connection, Rcpt::new(address.clone(), Vec::new())).await {
-                Ok(()) => roll.accepted += 1,
-                Err(Unsaid::Answered(error)) if error.is_permanent() => roll.refused.push(words(&error, address)),
-                Err(Unsaid::Answered(error)) if error.is_transient() => roll.put_off.push(words(&error, address)),
+                Ok(()) => taken.accepted += 1,
+                Err(Unsaid::Answered(error)) if taken.accepted > 0 && is_too_many(&error) => {
+                    self.most.fetch_min(taken.accepted, Ordering::Relaxed);
+                    taken.left.extend(at..to.len());
+                    break;
+                }
+                Err(Unsaid::Answered(error)) if ends(&error) => return Err(self.refused(&error)),
+                Err(Unsaid::Answered(error)) if error.is_permanent() => {
+                    taken.refused += 1;
+                    taken.why_refused.get_or_insert_with(|| words(&error, address));
+                }
+                Err(Unsaid::Answered(error)) if error.is_transient() => {
+                    let why = words(&error, address);
+                    taken.put_off.push((at, asked(&why).unwrap_or(PUT_OFF), why));
+                }
                 Err(other) => return Err(self.early(&other)),
             }
         }
-        Ok(roll)
+        Ok(taken)
     }
 
-    /// Whether there is anybody to send it to.
-    fn judge(&self, roll: Roll) -> Result<Roll, Fault> {
-        match (roll.accepted, roll.put_off.first(), roll.refused.first()) {
-            (0, Some(why), _) => {
-                Err(self.voice.later(format!("all recipients are put off: {why}")).retry_after(super::CALM))
-            }
-            (0, None, why) => {
-                let why = why.map(String::as_str).unwrap_or_default();
-                let what = format!("all {} recipients of a letter are refused: {why}", roll.refused.len());
-                Err(self.voice.broken(what).next("look at the list of recipients and at what the relay says"))
-            }
-            _ => Ok(roll),
+    /// What it means that there is nobody to send it to, now or later.
+    pub fn nobody(&self, taken: &Taken) -> Fault {
+        let why = taken.why_refused.as_deref().unwrap_or_default();
+        let what = match taken.refused {
+            1 => format!("the recipient of a letter is refused: {why}"),
+            all => format!("all {all} recipients of a letter are refused: {why}"),
+        };
+        self.voice.broken(what).next("look at the list of recipients and at what the relay says")
+    }
+
+    /// Hands the letter over. Until its last line the relay does nothing with it. It may put off the letter itself: for how long, and why.
+    async fn hand_over(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        letter: &[u8],
+    ) -> Result<Option<(Duration, String)>, Fault> {
+        let put_off = |error: &Error| (asked(&plain(error)).unwrap_or(PUT_OFF), plain(error));
+        match self.command(connection, Data).await {
+            Ok(()) => {}
+            Err(Unsaid::Answered(error)) if error.is_transient() && !ends(&error) => return Ok(Some(put_off(&error))),
+            Err(other) => return Err(self.early(&other)),
         }
-    }
-
-    /// Hands the letter over. Until its last line the relay does nothing with it.
-    async fn hand_over(&self, connection: &mut AsyncSmtpConnection, letter: &[u8]) -> Result<(), Fault> {
-        self.command(connection, Data).await.map_err(|error| self.early(&error))?;
         match timeout(VERDICT, connection.message(letter)).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(_)) => Ok(None),
             // Whoever refuses a letter has not taken it (RFC 5321, 4.2.5).
+            Ok(Err(error)) if error.is_transient() && !ends(&error) => Ok(Some(put_off(&error))),
             Ok(Err(error)) if error.is_transient() || error.is_permanent() => Err(self.refused(&error)),
             Ok(Err(error)) => {
                 Err(self.voice.doubtful(format!("the relay's answer to the letter was lost: {}", plain(&error))))
@@ -253,8 +280,11 @@ impl Relay {
                 );
                 self.voice.broken(what).next(next)
             }
-            // More recipients than it takes (RFC 5321, 4.5.3.1.10), or more of everything.
-            Some(_) if error.is_transient() => self.voice.later(what).retry_after(super::CALM),
+            // It takes no more of anybody for now.
+            Some(_) if error.is_transient() => {
+                let pause = asked(&what).unwrap_or(super::CALM);
+                self.voice.later(what).retry_after(pause)
+            }
             Some(_) => self.voice.broken(what),
             None if is_distrusted(error) => {
                 self.voice.broken(what).next("look at the relay's certificate, and at `ca` of the channel")
@@ -263,34 +293,42 @@ impl Relay {
         }
     }
 
-    /// One that is still good, or a new one.
-    async fn connection(&self) -> Result<AsyncSmtpConnection, Fault> {
+    /// One that is still good, or a new one; and whether it was used before.
+    async fn connection(&self, lane: &Lane<'_>) -> Result<(AsyncSmtpConnection, bool), Fault> {
         loop {
-            // The lock ends with the statement: the others need not wait for the relay's answer.
-            let Some((mut connection, since)) = self.kept.lock().await.pop() else { return self.open().await };
-            if since.elapsed() < FRESH && timeout(ANSWER, connection.test_connected()).await.unwrap_or(false) {
-                return Ok(connection);
+            let Some(mut connection) = self.lanes.kept().await else { return Ok((self.open(lane).await?, false)) };
+            if timeout(ANSWER, connection.test_connected()).await.unwrap_or(false) {
+                lane.is_in();
+                return Ok((connection, true));
             }
             give_up(connection).await;
         }
     }
 
-    async fn keep(&self, connection: AsyncSmtpConnection) {
-        let mut kept = self.kept.lock().await;
-        kept.push((connection, Instant::now()));
-        if kept.len() > KEPT {
-            let (oldest, _) = kept.remove(0);
-            drop(kept);
-            give_up(oldest).await;
-        }
-    }
-
-    async fn open(&self) -> Result<AsyncSmtpConnection, Fault> {
-        match timeout(ENTRY, self.enter()).await {
-            Ok(entered) => entered,
-            Err(_) => {
-                let what = format!("the relay {}:{} let nobody in within {} s", self.host, self.port, ENTRY.as_secs());
-                Err(self.voice.later(what))
+    /// Opens a connection. Where the relay lets others of ours in and this one not, it takes no more of us: this one waits for its turn.
+    async fn open(&self, lane: &Lane<'_>) -> Result<AsyncSmtpConnection, Fault> {
+        loop {
+            lane.enters();
+            let fault = match timeout(ENTRY, self.enter()).await {
+                Ok(Ok(connection)) => {
+                    lane.is_in();
+                    return Ok(connection);
+                }
+                Ok(Err(fault)) => fault,
+                Err(_) => {
+                    let (host, port) = (&self.host, self.port);
+                    let what = format!("the relay {host}:{port} let nobody in within {} s", ENTRY.as_secs());
+                    self.voice.later(what)
+                }
+            };
+            if fault.class != FaultClass::Transient || !lane.turn_back().await {
+                return Err(fault);
+            }
+            if let Some(mut connection) = self.lanes.kept().await
+                && timeout(ANSWER, connection.test_connected()).await.unwrap_or(false)
+            {
+                lane.is_in();
+                return Ok(connection);
             }
         }
     }
@@ -344,8 +382,28 @@ enum Unsaid {
     Late,
 }
 
+/// Whether the relay takes no more recipients in one letter (RFC 5321, 4.5.3.1.10, which has 552 count as 452). A full mailbox and a full
+/// disk have the same number, and another code behind it (RFC 3463).
+fn is_too_many(error: &Error) -> bool {
+    let said = plain(error);
+    let code = said.split(|c: char| c.is_whitespace() || c == '(' || c == ':').find(|word| is_code(word));
+    matches!(error.status().map(u16::from), Some(452 | 552))
+        && code.map_or_else(|| error.is_transient(), |code| code.ends_with(".5.3"))
+}
+
+/// `4.5.3`
+fn is_code(word: &str) -> bool {
+    let parts: Vec<&str> = word.split('.').collect();
+    parts.len() == 3 && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether it is said of the connection, and not of a recipient or a letter: the relay hangs up (RFC 5321, 3.8), or wants a login.
+fn ends(error: &Error) -> bool {
+    matches!(error.status().map(u16::from), Some(421 | 503 | 530 | 535 | 538))
+}
+
 /// Ends a connection that is of no more use; its transaction ends with it.
-async fn give_up(mut connection: AsyncSmtpConnection) {
+pub async fn give_up(mut connection: AsyncSmtpConnection) {
     let _ = timeout(ANSWER, connection.abort()).await;
 }
 

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::exchange::{Purport, Voice, base};
+use super::super::line::{CA, Line, PROXY};
 use super::{PREFIX, VENDOR, key};
 use crate::domain::comms::{
     Audience, Channel, ChannelFactory, ChannelKind, ChannelSpec, Doubles, Found, Parcel, Purpose,
@@ -20,7 +21,6 @@ use crate::domain::incident::Severity;
 use crate::domain::kinds::{Param, ParamType};
 use crate::domain::system::{Fault, Receipt};
 use crate::domain::text::clean;
-use crate::outbound::http::client;
 use crate::outbound::secret::{Keep, Secret};
 
 /// How long to wait after 429, which says nothing of it.
@@ -43,6 +43,8 @@ pub static KIND: ChannelKind = ChannelKind {
         Param::default("source", ParamType::Text, "mayday", "what PagerDuty shows as the source of the alert"),
         PREFIX,
         Param::default("url", ParamType::Url, "https://events.pagerduty.com", "where the Events API is"),
+        CA,
+        PROXY,
     ],
 };
 
@@ -55,12 +57,14 @@ impl ChannelFactory for PagesFactory {
 
     fn connect(&self, spec: &ChannelSpec) -> Result<Arc<dyn Channel>, Fault> {
         let (voice, params) = (Voice::new(&spec.id, spec.audience, VENDOR, CALM), &spec.params);
+        let line = Line::new(params, &voice)?;
         Ok(Arc::new(Pages {
             url: format!("{}/v2/enqueue", base(params, &voice)?),
             routing_key: Keep::new(params.secret("routing_key")),
             source: params.text("source")?.to_owned(),
             prefix: params.text("prefix")?.to_owned(),
-            voice,
+            voice: voice.by(&line),
+            line,
         }))
     }
 }
@@ -70,6 +74,7 @@ struct Pages {
     routing_key: Keep,
     source: String,
     prefix: String,
+    line: Line,
     voice: Voice,
 }
 
@@ -115,9 +120,9 @@ impl Pages {
         Ok(event)
     }
 
-    fn request(&self, mut event: Value, secret: &Secret) -> Result<RequestBuilder, Fault> {
+    async fn request(&self, mut event: Value, secret: &Secret) -> Result<RequestBuilder, Fault> {
         event["routing_key"] = secret.expose().into();
-        Ok(client().map_err(|why| self.voice.broken(why))?.post(&self.url).json(&event))
+        Ok(self.voice.client(&self.line, &self.url).await?.post(&self.url).json(&event))
     }
 }
 
@@ -127,7 +132,7 @@ impl Channel for Pages {
         self.voice.allow(parcel)?;
         let event = self.event(parcel)?;
         let secret = self.secret().await?;
-        let request = self.request(event, &secret)?;
+        let request = self.request(event, &secret).await?;
         let accepted: Accepted = self.voice.read(request, Some(&secret), Purport::Tells).await?;
         Ok([("id".to_owned(), clean(&accepted.dedup_key))].into())
     }
@@ -140,7 +145,7 @@ impl Channel for Pages {
     async fn reach(&self) -> Result<String, Fault> {
         let secret = self.secret().await?;
         let event = json!({ "event_action": "resolve", "dedup_key": format!("{}{NOBODY}", self.prefix) });
-        self.voice.ask(self.request(event, &secret)?, Some(&secret), Purport::Asks).await?;
+        self.voice.ask(self.request(event, &secret).await?, Some(&secret), Purport::Asks).await?;
         Ok("the Events API takes events of this key".into())
     }
 }

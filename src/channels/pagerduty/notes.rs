@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::exchange::{Purport, Voice, base};
+use super::super::line::{CA, Line, PROXY};
 use super::{PREFIX, VENDOR, key};
 use crate::domain::comms::{
     Audience, Channel, ChannelFactory, ChannelKind, ChannelSpec, Doubles, Found, Parcel, Purpose,
@@ -19,7 +20,6 @@ use crate::domain::comms::{
 use crate::domain::kinds::{Param, ParamType};
 use crate::domain::system::{Fault, Receipt};
 use crate::domain::text::clean;
-use crate::outbound::http::client;
 use crate::outbound::secret::{Keep, Secret};
 
 /// Its limit is counted by the minute: <https://developer.pagerduty.com/docs/rest-api-rate-limits>.
@@ -43,6 +43,8 @@ pub static KIND: ChannelKind = ChannelKind {
         ),
         PREFIX,
         Param::default("url", ParamType::Url, "https://api.pagerduty.com", "where the REST API is"),
+        CA,
+        PROXY,
     ],
 };
 
@@ -59,12 +61,14 @@ impl ChannelFactory for NotesFactory {
         if !from.contains('@') || reqwest::header::HeaderValue::from_str(&from).is_err() {
             return Err(voice.unfit("`from` is no e-mail address"));
         }
+        let line = Line::new(params, &voice)?;
         Ok(Arc::new(Notes {
             url: base(params, &voice)?,
             token: Keep::new(params.secret("token")),
             prefix: params.text("prefix")?.to_owned(),
             from,
-            voice,
+            voice: voice.by(&line),
+            line,
         }))
     }
 }
@@ -74,6 +78,7 @@ struct Notes {
     token: Keep,
     from: String,
     prefix: String,
+    line: Line,
     voice: Voice,
 }
 
@@ -122,10 +127,11 @@ impl Notes {
         token.ok_or_else(|| self.voice.unfit("there is no token"))
     }
 
-    fn request(&self, method: Method, path: &str, token: &Secret) -> Result<RequestBuilder, Fault> {
-        let client = client().map_err(|why| self.voice.broken(why))?;
+    async fn request(&self, method: Method, path: &str, token: &Secret) -> Result<RequestBuilder, Fault> {
+        let url = format!("{}/{path}", self.url);
+        let client = self.voice.client(&self.line, &url).await?;
         Ok(client
-            .request(method, format!("{}/{path}", self.url))
+            .request(method, url)
             .header("Accept", "application/vnd.pagerduty+json;version=2")
             .header("Authorization", format!("Token token={}", token.expose()))
             .header("From", &self.from))
@@ -139,7 +145,7 @@ impl Notes {
         let url = Url::parse_with_params(&format!("{}/incidents", self.url), query);
         let url = url.map_err(|error| self.voice.unfit(format!("`url` is no URL: {error}")))?;
         let query = url.query().unwrap_or_default();
-        let request = self.request(Method::GET, &format!("incidents?{query}"), token)?;
+        let request = self.request(Method::GET, &format!("incidents?{query}"), token).await?;
         let found: Incidents = self.voice.read(request, Some(token), Purport::Asks).await?;
         Ok(found.incidents.into_iter().next())
     }
@@ -155,7 +161,7 @@ impl Channel for Notes {
             return Err(self.voice.later(what).retry_after(OPENING));
         };
         let content = format!("{}\n\n{}\n\n{}", parcel.text.subject, parcel.text.body, mark(parcel));
-        let request = self.request(Method::POST, &format!("incidents/{}/notes", incident.id), &token)?;
+        let request = self.request(Method::POST, &format!("incidents/{}/notes", incident.id), &token).await?;
         let request = request.json(&json!({ "note": { "content": content } }));
         let noted: Noted = self.voice.read(request, Some(&token), Purport::Tells).await?;
         Ok(receipt(&noted.note, &incident))
@@ -164,7 +170,7 @@ impl Channel for Notes {
     async fn find(&self, parcel: &Parcel) -> Result<Found, Fault> {
         let token = self.token().await?;
         let Some(incident) = self.incident(parcel, &token).await? else { return Ok(Found::NotThere) };
-        let request = self.request(Method::GET, &format!("incidents/{}/notes", incident.id), &token)?;
+        let request = self.request(Method::GET, &format!("incidents/{}/notes", incident.id), &token).await?;
         let listed: Listed = self.voice.read(request, Some(&token), Purport::Asks).await?;
         let note = listed.notes.into_iter().find(|note| note.content.contains(&mark(parcel)));
         Ok(note.map_or(Found::NotThere, |note| Found::There(receipt(&note, &incident))))
@@ -172,7 +178,7 @@ impl Channel for Notes {
 
     async fn reach(&self) -> Result<String, Fault> {
         let token = self.token().await?;
-        let request = self.request(Method::GET, "incidents?limit=1", &token)?;
+        let request = self.request(Method::GET, "incidents?limit=1", &token).await?;
         self.voice.ask(request, Some(&token), Purport::Asks).await?;
         Ok(format!("the REST API answers; notes are written as {}", clean(&self.from)))
     }

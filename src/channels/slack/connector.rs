@@ -4,12 +4,17 @@
 //! says of a failure does not tell whether anything was sent. A connector of one's own is the library's way to change that, and it
 //! takes the API's address from the config as well.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use slack_morphism::errors::{
     SlackClientApiError, SlackClientError, SlackClientHttpError, SlackClientProtocolError, SlackClientSystemError,
     SlackRateLimitError,
@@ -21,13 +26,32 @@ use slack_morphism::{
 use url::Url;
 
 use super::super::exchange::{Reply, Silence, send};
+use super::super::line::Line;
 use crate::domain::text::clean;
-use crate::outbound::http::client;
 use crate::outbound::secret::Secret;
 
 pub struct Connector {
     /// `https://slack.com/api`, without a slash at its end.
     pub url: String,
+    pub line: Line,
+}
+
+/// Until when Slack asked for no more, by workspace and method: its limits are those of an app in a workspace, whichever of its channels
+/// is meant. <https://docs.slack.dev/apis/web-api/rate-limits/>
+static CALM: Mutex<BTreeMap<[u8; 32], Instant>> = Mutex::new(BTreeMap::new());
+
+/// What a limit is of: a method, asked with a token. The token itself is kept nowhere.
+fn limit(url: &Url, token: Option<&SlackApiToken>) -> [u8; 32] {
+    let token = token.map(|token| token.token_value.0.as_str()).unwrap_or_default();
+    Sha256::digest(format!("{token}\n{url}").as_bytes()).into()
+}
+
+/// For how long nobody asks.
+fn still_calm(limit: &[u8; 32]) -> Option<Duration> {
+    let mut calm = CALM.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    calm.retain(|_, until| *until > now);
+    calm.get(limit).map(|until| *until - now)
 }
 
 fn system(silence: Silence) -> SlackClientError {
@@ -43,15 +67,16 @@ fn unused<'a, T: Send + 'a>(what: &str) -> BoxFuture<'a, ClientResult<T>> {
 impl Connector {
     /// What the library puts into a query goes as a form: every method takes that, and what is asked for stays out of the logs on the
     /// way. <https://docs.slack.dev/apis/web-api/#post_bodies>
-    fn form(mut url: Url, token: Option<&SlackApiToken>) -> ClientResult<RequestBuilder> {
+    async fn form(&self, mut url: Url, token: Option<&SlackApiToken>) -> ClientResult<RequestBuilder> {
         let form = url.query().unwrap_or_default().to_owned();
         url.set_query(None);
-        let request = Self::request(url, token)?.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = self.request(url, token).await?.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         Ok(request.body(form))
     }
 
-    fn request(url: Url, token: Option<&SlackApiToken>) -> ClientResult<RequestBuilder> {
-        let request = client().map_err(|why| system(Silence::Unsent(why)))?.post(url);
+    async fn request(&self, url: Url, token: Option<&SlackApiToken>) -> ClientResult<RequestBuilder> {
+        let client = self.line.client(url.as_str()).await.map_err(|why| system(Silence::Unsent(why)))?;
+        let request = client.post(url);
         Ok(match token {
             Some(token) => request.bearer_auth(&token.token_value.0),
             None => request,
@@ -60,10 +85,18 @@ impl Connector {
 
     async fn ask<T: DeserializeOwned>(
         request: ClientResult<RequestBuilder>,
+        limit: [u8; 32],
         token: Option<&SlackApiToken>,
     ) -> ClientResult<T> {
+        if let Some(left) = still_calm(&limit) {
+            return Err(SlackClientError::RateLimitError(SlackRateLimitError::new().with_retry_after(left)));
+        }
         let secret = token.map(|token| Secret::new(token.token_value.0.as_str()));
-        read(&send(request?, secret.as_ref()).await.map_err(system)?)
+        let reply = send(request?, secret.as_ref()).await.map_err(system)?;
+        if let Some(pause) = reply.pause.filter(|_| reply.status == StatusCode::TOO_MANY_REQUESTS) {
+            CALM.lock().unwrap_or_else(PoisonError::into_inner).insert(limit, Instant::now() + pause);
+        }
+        read(&reply)
     }
 }
 
@@ -100,7 +133,10 @@ impl SlackClientHttpConnector for Connector {
     where
         RS: for<'de> serde::Deserialize<'de> + Send + 'a,
     {
-        Self::ask(Self::form(full_uri, context.token), context.token).boxed()
+        let mut method = full_uri.clone();
+        method.set_query(None);
+        let limit = limit(&method, context.token);
+        async move { Self::ask(self.form(full_uri, context.token).await, limit, context.token).await }.boxed()
     }
 
     fn http_post_uri<'a, RQ, RS>(
@@ -113,7 +149,12 @@ impl SlackClientHttpConnector for Connector {
         RQ: serde::Serialize + Send + Sync,
         RS: for<'de> serde::Deserialize<'de> + Send + 'a,
     {
-        Self::ask(Self::request(full_uri, context.token).map(|it| it.json(request_body)), context.token).boxed()
+        let limit = limit(&full_uri, context.token);
+        async move {
+            let request = self.request(full_uri, context.token).await.map(|it| it.json(request_body));
+            Self::ask(request, limit, context.token).await
+        }
+        .boxed()
     }
 
     fn http_get_with_client_secret<'a, RS>(

@@ -12,7 +12,7 @@ use slack_morphism::errors::SlackClientError;
 use slack_morphism::{ClientResult, SlackClientSession, SlackMessageContent, SlackMessageMetadata};
 
 use super::connector::Connector;
-use super::words::refused;
+use super::words::{archived, refused};
 use crate::channels::exchange::{Purport, Reply, Silence, Voice};
 use crate::domain::comms::Parcel;
 use crate::domain::system::Fault;
@@ -21,10 +21,13 @@ use crate::domain::text::clean;
 /// What our messages are marked as.
 const EVENT: &str = "mayday_message";
 
-/// How much one page holds, and how many are looked through: 1,000 messages, 2,000 channels.
+/// How much one page of messages holds, and how many are looked through: 1,000 messages.
 const PAGE: &str = "200";
 const PAGES: usize = 5;
-const CHANNEL_PAGES: usize = 10;
+
+/// The same of channels, whose pages may be larger: 20,000 of them. <https://docs.slack.dev/reference/methods/conversations.list>
+const CHANNEL_PAGE: &str = "1000";
+const CHANNEL_PAGES: usize = 20;
 
 /// Where a message is.
 pub struct Place {
@@ -76,6 +79,27 @@ struct Conversation {
     name: String,
     #[serde(default)]
     is_member: bool,
+    #[serde(default)]
+    is_archived: bool,
+    /// What it was called before.
+    #[serde(default)]
+    previous_names: Vec<String>,
+}
+
+/// Which channel a name means.
+pub enum Named {
+    Here(String),
+    /// Its id, and what it is called now.
+    Renamed(String, String),
+    Archived,
+    Nowhere,
+}
+
+/// A channel, by its id.
+pub struct Standing {
+    pub name: String,
+    pub is_member: bool,
+    pub is_archived: bool,
 }
 
 /// One page of a list.
@@ -114,6 +138,12 @@ impl Page {
     }
 }
 
+/// Whether it is an id and no name, which has no capitals.
+pub fn is_id(channel: &str) -> bool {
+    let id = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    channel.starts_with(['C', 'G']) && channel.chars().all(id)
+}
+
 fn content(text: &str, parcel: Option<&Parcel>) -> SlackMessageContent {
     let content = SlackMessageContent::new().with_text(text.to_owned());
     match parcel {
@@ -137,10 +167,7 @@ impl Talk<'_> {
                 refused(self.voice, &error.code, error.errors.as_deref().unwrap_or_default(), tells)
             }
             SlackClientError::RateLimitError(error) => self.voice.throttled(error.retry_after),
-            SlackClientError::HttpError(error) => {
-                let reply = Reply { status: error.status_code, pause: None, body: String::new() };
-                self.voice.refused(&reply, purport)
-            }
+            SlackClientError::HttpError(error) => self.voice.refused(&Reply::of(error.status_code), purport),
             SlackClientError::SystemError(error) => {
                 match error.cause.as_ref().and_then(|cause| cause.downcast_ref::<Silence>()) {
                     Some(silence) => self.voice.silent(silence, purport),
@@ -172,6 +199,20 @@ impl Talk<'_> {
         parcel: &'a Parcel,
     ) -> BoxFuture<'a, Result<Place, Fault>> {
         Box::pin(async move { self.told(self.try_post(channel, thread, text, parcel).await, Purport::Tells) })
+    }
+
+    /// The same where the channel was given by a name that it has no more: by its id, if there is one. Slack has refused it before, so
+    /// nothing was said yet.
+    pub async fn post_to(&self, channel: &str, text: &str, parcel: &Parcel) -> Result<(Place, Option<String>), Fault> {
+        let first = self.try_post(channel, None, text, parcel).await;
+        let lost = matches!(&first, Err(SlackClientError::ApiError(error)) if error.code == "channel_not_found");
+        if lost
+            && !is_id(channel)
+            && let Named::Renamed(id, now) = self.named(channel).await?
+        {
+            return Ok((self.post(&id, None, text, parcel).await?, Some(now)));
+        }
+        Ok((self.told(first, Purport::Tells)?, None))
     }
 
     async fn try_post(&self, channel: &str, thread: Option<&str>, text: &str, parcel: &Parcel) -> ClientResult<Place> {
@@ -229,28 +270,37 @@ impl Talk<'_> {
             let made: ClientResult<One> =
                 self.session.http_session_api.http_post("conversations.create", &wanted, None).await;
             match made {
-                Err(SlackClientError::ApiError(error)) if error.code == "name_taken" => {
-                    let found = self.named(name).await?;
-                    found.ok_or_else(|| self.voice.broken(format!("#{name} is taken, and the app cannot see it")))
-                }
+                Err(SlackClientError::ApiError(error)) if error.code == "name_taken" => match self.named(name).await? {
+                    Named::Here(id) => Ok(id),
+                    Named::Archived => Err(self.voice.broken(format!("#{name} is archived"))),
+                    _ => Err(self.voice.broken(format!("#{name} is taken, and the app cannot see it"))),
+                },
                 made => self.told(made, Purport::Asks).map(|made| clean(&made.channel.id)),
             }
         })
     }
 
-    /// The id of the public channel of a name.
-    pub fn named<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, Fault>> {
+    /// The public channel that a name means: the one that has it, else the one that had it.
+    pub fn named<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Named, Fault>> {
         Box::pin(async move {
-            let mut cursor = String::new();
+            let (mut cursor, mut found) = (String::new(), Named::Nowhere);
             for _ in 0..CHANNEL_PAGES {
-                let query = [("limit", PAGE), ("exclude_archived", "true"), ("cursor", cursor.as_str())];
+                let query = [("limit", CHANNEL_PAGE), ("exclude_archived", "false"), ("cursor", cursor.as_str())];
                 let page: Page = self.get("conversations.list", &query).await?;
-                if let Some(found) = page.channels.iter().find(|it| it.name == name) {
-                    return Ok(Some(clean(&found.id)));
+                for it in &page.channels {
+                    let had = it.previous_names.iter().any(|old| old == name);
+                    match it.is_archived {
+                        false if it.name == name => return Ok(Named::Here(clean(&it.id))),
+                        true if it.name == name => found = Named::Archived,
+                        false if had && matches!(found, Named::Nowhere) => {
+                            found = Named::Renamed(clean(&it.id), clean(&it.name));
+                        }
+                        _ => {}
+                    }
                 }
                 match page.next() {
                     Some(next) => cursor = next,
-                    None => return Ok(None),
+                    None => return Ok(found),
                 }
             }
             let what = format!("#{name} is not among the first {CHANNEL_PAGES} pages of channels, and there are more");
@@ -261,13 +311,21 @@ impl Talk<'_> {
     /// The id of a channel that the config names, by either.
     pub fn id_of<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<String, Fault>> {
         Box::pin(async move {
-            let id = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
-            if channel.starts_with(['C', 'G']) && channel.chars().all(id) {
+            if is_id(channel) {
                 return Ok(channel.to_owned());
             }
-            let found = self.named(channel).await?;
-            let invisible = || self.voice.broken(format!("there is no channel #{channel} that the app can see"));
-            found.ok_or_else(invisible)
+            match self.named(channel).await? {
+                Named::Here(id) | Named::Renamed(id, _) => Ok(id),
+                Named::Archived => Err(archived(self.voice, &format!("#{channel}"))),
+                Named::Nowhere => {
+                    let what = format!("there is no channel #{channel} that the app can see");
+                    let next = format!(
+                        "give [[channel]] {} the channel's id: a private one has no other name",
+                        self.voice.channel
+                    );
+                    Err(self.voice.broken(what).next(format!("{next}; then `mayday outbox retry`")))
+                }
+            }
         })
     }
 
@@ -278,10 +336,11 @@ impl Talk<'_> {
         })
     }
 
-    pub fn is_member<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<bool, Fault>> {
+    pub fn standing<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Standing, Fault>> {
         Box::pin(async move {
-            let one: One = self.get("conversations.info", &[("channel", channel)]).await?;
-            Ok(one.channel.is_member)
+            let One { channel } = self.get("conversations.info", &[("channel", channel)]).await?;
+            let Conversation { name, is_member, is_archived, .. } = channel;
+            Ok(Standing { name: clean(&name), is_member, is_archived })
         })
     }
 

@@ -4,9 +4,10 @@ use crate::channels::exchange::Voice;
 use crate::domain::comms::Parcel;
 use crate::domain::system::Fault;
 
-/// The longest text of an update, which is shorter than that of a post; the two have to be the same here.
-/// <https://docs.slack.dev/reference/methods/chat.update>
-const LONGEST: usize = 4000;
+/// The longest text of a message, which Slack cuts beyond it without a word, and the longest that one can be brought up to date with.
+/// <https://docs.slack.dev/reference/methods/chat.postMessage> and <https://docs.slack.dev/reference/methods/chat.update>
+pub const LONGEST: usize = 40_000;
+pub const LONGEST_UPDATE: usize = 4000;
 
 /// The longest name of a channel: <https://docs.slack.dev/reference/methods/conversations.create>.
 const LONGEST_NAME: usize = 80;
@@ -17,9 +18,8 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// As much of `text` as is left beside `taken`, never with half of an escaped character at its end.
-fn cut(text: &str, taken: usize) -> String {
-    let room = LONGEST.saturating_sub(taken);
+/// As much of `text` as there is room for, never with half of an escaped character at its end.
+fn cut(text: &str, room: usize) -> String {
     if text.chars().count() <= room {
         return text.to_owned();
     }
@@ -31,13 +31,25 @@ fn cut(text: &str, taken: usize) -> String {
     kept
 }
 
-/// The message, with a link to the incident's own channel if there is one.
-pub fn message(parcel: &Parcel, room: Option<&str>) -> String {
+/// The message in so many characters, with a link to the incident's own channel if there is one.
+pub fn message(parcel: &Parcel, room: Option<&str>, longest: usize) -> String {
     // A subject without end must leave room for what is said.
-    let head = format!("*{}*\n", cut(&escaped(&parcel.text.subject), LONGEST / 2));
+    let head = format!("*{}*\n", cut(&escaped(&parcel.text.subject), longest / 2));
     let tail = room.map(|id| format!("\nWe work in <#{id}>")).unwrap_or_default();
     let taken = head.chars().count() + tail.chars().count();
-    format!("{head}{}{tail}", cut(&escaped(&parcel.text.body), taken))
+    format!("{head}{}{tail}", cut(&escaped(&parcel.text.body), longest.saturating_sub(taken)))
+}
+
+/// Whether it is longer than Slack takes.
+pub fn is_too_long(parcel: &Parcel) -> bool {
+    let text = &parcel.text;
+    escaped(&text.subject).chars().count().max(escaped(&text.body).chars().count()) + LONGEST_NAME > LONGEST
+}
+
+/// Nobody reads a channel that is archived, and nobody can write to it.
+pub fn archived(voice: &Voice, channel: &str) -> Fault {
+    let next = format!("unarchive it, or give [[channel]] {} another one; then `mayday outbox retry`", voice.channel);
+    voice.broken(format!("{channel} is archived")).next(next)
 }
 
 /// The name of the incident's own channel.
@@ -61,7 +73,13 @@ pub fn refused(voice: &Voice, word: &str, more: &[String], tells: bool) -> Fault
             with(&format!("give [[channel]] {} a new token", voice.channel))
         }
         "missing_scope" => with(&format!("give the app the scope it needs ({})", more.join(", "))),
-        "channel_not_found" | "not_in_channel" | "is_archived" => {
+        "is_archived" => archived(voice, &format!("the channel of [[channel]] {}", voice.channel)),
+        "msg_too_long" | "no_text" => with("write a shorter text that says something"),
+        "restricted_action" | "restricted_action_read_only_channel" | "ekm_access_denied" => with(&format!(
+            "let the app write to the channel of [[channel]] {}: its owners keep others from that",
+            voice.channel
+        )),
+        "channel_not_found" | "not_in_channel" => {
             with(&format!("invite the app to the channel of [[channel]] {} (/invite)", voice.channel))
         }
         _ if more.is_empty() => voice.broken(what),
@@ -91,25 +109,29 @@ mod tests {
             components: Default::default(),
             part: 0,
             parts: 1,
+            only: Vec::new(),
             thread: Default::default(),
         }
     }
 
     #[test]
     fn only_what_controls_slack_is_escaped() {
-        let said = message(&parcel("<!channel> R&D", "`a` > *b*"), Some("C1"));
+        let said = message(&parcel("<!channel> R&D", "`a` > *b*"), Some("C1"), LONGEST);
         assert_eq!(said, "*&lt;!channel&gt; R&amp;D*\n`a` &gt; *b*\nWe work in <#C1>");
         assert_eq!(room(&parcel("", "")), "inc-20261123-1");
     }
 
     #[test]
     fn a_long_text_is_cut_between_characters_and_keeps_its_link() {
-        for extra in 0..8 {
-            let said = message(&parcel("s", &format!("{}{}", "x".repeat(extra), "&".repeat(5000))), Some("C1"));
-            assert!(said.chars().count() <= LONGEST, "{extra}");
+        for (extra, longest) in (0..8).flat_map(|extra| [(extra, LONGEST), (extra, LONGEST_UPDATE)]) {
+            let long = parcel("s", &format!("{}{}", "x".repeat(extra), "&".repeat(50_000)));
+            let said = message(&long, Some("C1"), longest);
+            assert!(said.chars().count() <= longest && said.chars().count() > longest - 8, "{extra}");
+            assert!(is_too_long(&long));
             assert!(said.ends_with("&amp;…\nWe work in <#C1>"), "{extra}: {}", &said[said.len() - 40..]);
         }
-        assert!(message(&parcel(&"é".repeat(9000), "b"), None).chars().count() <= LONGEST);
+        assert!(message(&parcel(&"é".repeat(90_000), "b"), None, LONGEST).chars().count() <= LONGEST);
+        assert!(!is_too_long(&parcel("s", &"x".repeat(30_000))), "thirty thousand are no trouble");
     }
 
     #[test]
@@ -120,6 +142,8 @@ mod tests {
         assert_eq!(class("fatal_error", false), FaultClass::Transient);
         assert_eq!(class("ratelimited", true), FaultClass::Transient);
         assert_eq!(class("not_in_channel", true), FaultClass::Permanent);
+        let archived = refused(&voice, "is_archived", &[], true);
+        assert!(archived.what.contains("is archived") && archived.next.starts_with("unarchive it"), "{archived}");
         let stranger = refused(&voice, "invalid_auth", &[], true);
         assert!(stranger.class == FaultClass::Permanent && stranger.next.contains("token"), "{stranger}");
         assert!(refused(&voice, "missing_scope", &["chat:write".into()], true).next.contains("chat:write"));

@@ -7,6 +7,7 @@ mod shape;
 use serde_json::{Map, Value, json};
 
 use super::cockpit::FLAGS;
+use super::plans::GIVEN_ROLES;
 use super::{alerts, channels, contacts, drills, estate, include, probes, ways};
 use crate::domain::checklist::Sight;
 use crate::domain::comms::{ChannelKind, Comms};
@@ -85,8 +86,10 @@ pub fn plan(kinds: &Kinds) -> Value {
             StepRole::Traffic => shape
                 .with("way", choice(WayName::WORDS), "what this way is called, where there are others")
                 .with("other", list_of("way"), "other ways to the same effect, for estates that have them"),
+            StepRole::Changes => shape.with("role", choice(GIVEN_ROLES), "what it does, where only the plan knows"),
             _ => shape,
         };
+        let shape = shape.with("optional", flag(), "a failure of it is told, and the run goes on");
         of_kind(shape, system, step.name, step.params).closed(step.title)
     };
     let senders = kinds.0.iter().flat_map(|system| system.steps.iter().map(move |step| (*system, step)));

@@ -13,6 +13,10 @@ use super::super::system::{Fault, Receipt};
 use super::super::time::{At, seconds_between};
 use super::{Message, Parcel, Purpose};
 
+/// By which a receipt says how many recipients were told, and that none was.
+const ACCEPTED: &str = "accepted";
+const NOBODY: &str = "0";
+
 words! {
     /// How a part fares.
     PartPhase {
@@ -43,6 +47,32 @@ pub struct Part {
     pub next: Option<At>,
     pub receipt: Receipt,
     pub fault: Option<Fault>,
+    /// Of one that is what was left of another: whom it is for, by the marks that the channel gave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+}
+
+/// What is left of a part: a part of its own from now on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Split {
+    /// Whom it is for, by marks that tell nobody else anything.
+    pub only: Vec<String>,
+    /// When it is tried; at once when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<At>,
+    /// In the vendor's words.
+    pub why: String,
+}
+
+impl Part {
+    /// What is left of this one.
+    fn left(&self, split: &Split, channel: &ChannelId) -> Self {
+        let fault = Fault::transient(channel.as_str(), split.why.clone()).means("these were not told yet");
+        let phase = if split.next.is_some() { PartPhase::Retrying } else { PartPhase::Waiting };
+        // How long it is tried counts from the first try of the whole.
+        let (began, next) = (self.began, split.next);
+        Self { phase, began, next, fault: Some(fault), only: split.only.clone(), ..Self::default() }
+    }
 }
 
 impl Default for Part {
@@ -55,11 +85,17 @@ impl Default for Part {
             next: None,
             receipt: Receipt::new(),
             fault: None,
+            only: Vec::new(),
         }
     }
 }
 
 impl Part {
+    /// It is done with, and nobody was told by it: there was nobody in it, or all of it became parts of their own.
+    pub fn was_empty(&self) -> bool {
+        self.phase == PartPhase::Sent && self.receipt.get(ACCEPTED).is_some_and(|count| count == NOBODY)
+    }
+
     /// Nothing more happens to it by itself.
     pub fn is_settled(&self) -> bool {
         matches!(self.phase, PartPhase::Sent | PartPhase::Failed | PartPhase::Unknown)
@@ -88,8 +124,14 @@ impl Delivery {
         worst.unwrap_or(if self.parts.is_empty() { Failed } else { Sent })
     }
 
+    /// How many parts somebody was told by.
     pub fn sent(&self) -> usize {
-        self.parts.iter().filter(|part| part.phase == PartPhase::Sent).count()
+        self.parts.iter().filter(|part| part.phase == PartPhase::Sent && !part.was_empty()).count()
+    }
+
+    /// How many parts there is somebody in, as far as that is known.
+    pub fn filled(&self) -> usize {
+        self.parts.iter().filter(|part| !part.was_empty()).count()
     }
 
     /// Why it is not all sent.
@@ -112,6 +154,11 @@ impl Delivery {
     /// When something of it is tried again by itself.
     pub fn next(&self) -> Option<At> {
         self.parts.iter().filter_map(|part| part.next).min()
+    }
+
+    /// What did not go as it should although it was sent.
+    pub fn caveats(&self) -> Vec<String> {
+        super::caveats(self.parts.iter().map(|part| &part.receipt))
     }
 
     /// The newest value that the vendor gave for a name.
@@ -226,7 +273,8 @@ impl Outbox {
             chain: message.chain.clone(),
             components: message.components.clone(),
             part,
-            parts: u32::try_from(posted.deliveries.get(channel)?.parts.len()).unwrap_or(u32::MAX),
+            parts: message.deliveries.get(channel).copied()?,
+            only: self.part(id, channel, part)?.only.clone(),
             thread,
         })
     }
@@ -264,6 +312,27 @@ impl Outbox {
             | Event::DeliveryFailed { message, channel, part, .. }
             | Event::DeliveryUnknown { message, channel, part, .. } => {
                 self.apply_to_part(message, channel, *part, record);
+            }
+            Event::DeliverySplit { message, channel, part, rest } => {
+                if let Some(delivery) = self.delivery(message, channel)
+                    && let Some(whole) = delivery.parts.get(*part as usize).cloned()
+                {
+                    delivery.parts.extend(rest.iter().map(|split| whole.left(split, channel)));
+                }
+            }
+            Event::DeliverySettled { message, channel, arrived, reason } => {
+                let (by, way) = (record.actor.to_string(), channel.as_str());
+                let parts = self.delivery(message, channel).into_iter().flat_map(|it| &mut it.parts);
+                for part in parts.filter(|part| part.phase == PartPhase::Unknown) {
+                    part.ended = Some(at);
+                    if *arrived {
+                        (part.phase, part.fault) = (PartPhase::Sent, None);
+                    } else {
+                        let fault = Fault::permanent(way, format!("{by} has looked, and it has not arrived: {reason}"));
+                        let fault = fault.means("nobody is told by it").next("mayday outbox retry");
+                        (part.phase, part.fault) = (PartPhase::Failed, Some(fault));
+                    }
+                }
             }
             Event::DeliveryRetried { message, channel, .. } => {
                 let parts = self.delivery(message, channel).into_iter().flat_map(|it| &mut it.parts);

@@ -9,12 +9,15 @@ const SLOW: f64 = 10.0;
 
 /// In a line, as of `now`.
 pub fn standing(it: &Delivery, now: At) -> Said {
-    let of = if it.parts.len() > 1 { format!(" {} of {} parts", it.sent(), it.parts.len()) } else { String::new() };
+    let of = if it.parts.len() > 1 { format!(" {} of {} parts", it.sent(), it.filled()) } else { String::new() };
     let why = it.trouble().map(|fault| format!(": {}", fault.what)).unwrap_or_default();
     match it.phase() {
         PartPhase::Sent => {
             let took = it.took().map(|took| format!(" in {took:.1} s")).unwrap_or_default();
-            (Tone::Good, format!("sent{of}{took}"))
+            let caveats = it.caveats();
+            let tone = if caveats.is_empty() { Tone::Good } else { Tone::Warn };
+            let but = if caveats.is_empty() { String::new() } else { format!(", but {}", caveats.join("; ")) };
+            (tone, format!("sent{of}{took}{but}"))
         }
         PartPhase::Waiting => (Tone::Plain, format!("waits{of}")),
         PartPhase::Trying => {
@@ -29,7 +32,21 @@ pub fn standing(it: &Delivery, now: At) -> Said {
             let again = it.next().map(|at| length(seconds_between(now, at))).unwrap_or_default();
             (Tone::Warn, format!("not sent{of}, tried again in {again}{why}"))
         }
-        PartPhase::Failed => (Tone::Bad, format!("FAILED{of}{why}")),
-        PartPhase::Unknown => (Tone::Unknown, format!("UNKNOWN{of}, look before sending it again{why}")),
+        PartPhase::Failed => {
+            let failed = it.parts.iter().filter(|part| part.phase == PartPhase::Failed).count();
+            (Tone::Bad, format!("FAILED{}{why}", some(failed, it)))
+        }
+        PartPhase::Unknown => {
+            let unknown = it.parts.iter().filter(|part| part.phase == PartPhase::Unknown).count();
+            (Tone::Unknown, format!("UNKNOWN{}, look before sending it again{why}", some(unknown, it)))
+        }
+    }
+}
+
+/// How many of several parts it is that this is said of, and how many are sent.
+fn some(count: usize, it: &Delivery) -> String {
+    match it.filled() {
+        0 | 1 => String::new(),
+        all => format!(" {count} of {all} parts, {} sent", it.sent()),
     }
 }

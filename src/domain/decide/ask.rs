@@ -18,7 +18,7 @@ use super::super::verdict::Promise;
 use super::super::wayback;
 use super::advance::prepare;
 use super::comms::{self, Wish};
-use super::{Context, Draft, checklist, closing, gate, people, refuse, session, undo};
+use super::{Context, Draft, checklist, closing, gate, parts, people, refuse, session, undo};
 
 /// What a command needs of its sender.
 #[derive(PartialEq)]
@@ -59,6 +59,7 @@ fn needs(ask: &Ask) -> Needs {
         | Ask::Revert { .. }
         | Ask::Tell { .. }
         | Ask::RetryDelivery { .. }
+        | Ask::SettleDelivery { .. }
         | Ask::RevertRun { .. }
         | Ask::Abandon { .. } => Needs::Armed,
 
@@ -129,6 +130,9 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
         }
         Ask::Recall { message } => comms::recall(draft, message)?,
         Ask::RetryDelivery { message, channel, reason } => comms::retry(draft, message, channel, reason)?,
+        Ask::SettleDelivery { message, channel, arrived, reason } => {
+            parts::settle(draft, (message, channel), *arrived, reason)?;
+        }
         Ask::Acknowledge {} => comms::acknowledge(draft)?,
         Ask::TakeCommunications {} => {
             open_incident(draft)?;

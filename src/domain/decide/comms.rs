@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::super::command::{Effect, Errand, Refusal, RefusalReason as Why};
 use super::super::comms::{
-    self, Answers, Audience, Beside, ChannelSpec, Found, HandOver, Message, PageStanding, PartPhase, Posted, Purpose,
-    Text, facts,
+    self, Answers, Audience, Beside, ChannelSpec, Found, HandOver, Handed, Message, PageStanding, PartPhase, Posted,
+    Purpose, Text, facts,
 };
 use super::super::estate::Estate;
 use super::super::event::Event;
@@ -19,7 +19,7 @@ use super::super::text::clean_lines;
 use super::super::time::{At, after, seconds_between};
 use super::ask::need_reason;
 use super::closing::subject;
-use super::{Draft, refuse};
+use super::{Draft, parts, refuse};
 
 /// What somebody asks to be told.
 #[derive(Default)]
@@ -248,10 +248,7 @@ pub(super) fn advance(draft: &mut Draft<'_>) {
     for channel in ids {
         while let Some(next) = next_of(draft, &channel) {
             match next {
-                Next::Begin(message, part) => {
-                    begin(draft, &message, &channel, part);
-                    break;
-                }
+                Next::Begin(message, part) => begin(draft, &message, &channel, part),
                 Next::Supersede(message, by) => supersede(draft, &message, &channel, &by),
             }
         }
@@ -273,8 +270,8 @@ enum Next {
     Supersede(MessageId, MessageId),
 }
 
-/// Messages go out by a channel one after the other and part by part, so that threads stay in order, no channel has more than one part
-/// whose outcome is open, and one that fails delays no other.
+/// Messages go out by a channel one after the other and part by part, so that threads stay in order, no channel has more parts whose
+/// outcome is open than it takes at once, and one that fails delays no other.
 fn next_of(draft: &Draft<'_>, channel: &ChannelId) -> Option<Next> {
     let (state, now) = (draft.state(), draft.cx.now);
     let held = state.hold.as_ref().map(|hold| hold.at);
@@ -285,13 +282,15 @@ fn next_of(draft: &Draft<'_>, channel: &ChannelId) -> Option<Next> {
         may && open && posted.recalled.is_none() && posted.message.send_at <= now
     };
     // What was begun before a HOLD is still awaited.
-    let mut parts = state.outbox.messages.iter().filter_map(|it| it.deliveries.get(channel)).flat_map(|it| &it.parts);
-    if parts.any(|part| part.phase == PartPhase::Trying) {
-        return None;
-    }
+    let parts = state.outbox.messages.iter().filter_map(|it| it.deliveries.get(channel)).flat_map(|it| &it.parts);
+    let trying = parts.filter(|part| part.phase == PartPhase::Trying).count();
     let mut queue = state.outbox.messages.iter().filter(goes);
     let head = queue.next()?;
     let delivery = head.deliveries.get(channel)?;
+    let most = draft.cx.estate.channel(channel).map_or(1, |spec| spec.abreast(delivery.parts.len()));
+    if trying >= most {
+        return None;
+    }
     let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     let due = |part: &comms::Part| part.next.is_none_or(|next| next <= now);
     // A vendor that asked to be left alone is left alone with the other parts too.
@@ -301,6 +300,9 @@ fn next_of(draft: &Draft<'_>, channel: &ChannelId) -> Option<Next> {
     let next = ready(PartPhase::Waiting).or_else(|| ready(PartPhase::Retrying)).filter(|_| !paused);
     if let Some(at) = next {
         return Some(Next::Begin(head.message.id.clone(), number(at)));
+    }
+    if trying > 0 {
+        return None;
     }
     let newer = queue.find(|it| it.message.is_update() && it.message.incident == head.message.incident)?;
     let stale = head.message.is_update() && delivery.sent() == 0;
@@ -354,14 +356,14 @@ pub(super) fn delivered(
     draft: &mut Draft<'_>,
     (message, channel, part): (&MessageId, &ChannelId, u32),
     attempt: u32,
-    outcome: &Result<Receipt, Fault>,
+    outcome: &Result<Handed, Fault>,
 ) {
     let is_this = draft.state().outbox.part(message, channel, part).is_some_and(|it| it.attempts == attempt);
     if !is_this || !awaited(draft, message, channel, part) {
         return;
     }
     match outcome {
-        Ok(receipt) => sent(draft, message, channel, part, receipt),
+        Ok(handed) => parts::taken(draft, message, channel, part, handed),
         Err(fault) if fault.class == FaultClass::Ambiguous => look(draft, message, channel, part),
         Err(fault) => failed(draft, message, channel, part, fault),
     }
@@ -389,13 +391,13 @@ pub(super) fn found(
         Ok(Found::Untold(why)) => draft.event(unknown(
             Fault::ambiguous(channel.as_str(), why.clone())
                 .means("it may have been sent; it is not sent again by itself")
-                .next("look whether it has arrived, then retry it with what you saw, or leave it"),
+                .next("look whether it has arrived, then `mayday outbox settle` says what you saw"),
         )),
         Err(fault) => draft.event(unknown(fault.clone())),
     }
 }
 
-fn sent(draft: &mut Draft<'_>, message: &MessageId, channel: &ChannelId, part: u32, receipt: &Receipt) {
+pub(super) fn sent(draft: &mut Draft<'_>, message: &MessageId, channel: &ChannelId, part: u32, receipt: &Receipt) {
     let (message, channel, receipt) = (message.clone(), channel.clone(), receipt.clone());
     draft.event(Event::DeliverySent { message, channel, part, receipt });
 }

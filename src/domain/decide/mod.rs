@@ -12,6 +12,7 @@ mod closing;
 mod comms;
 mod drills;
 mod gate;
+mod parts;
 mod people;
 mod report;
 mod safety;

@@ -71,6 +71,12 @@ fn reported_of_step(draft: &mut Draft<'_>, report: &Report) {
             let (run, step, process) = (run.clone(), step.clone(), process.clone());
             draft.event(Event::StepRunsAs { run, step, process });
         }
+        Report::Printed { run, step, attempt, lines, file }
+            if draft.state().run.as_ref().is_some_and(|current| current.id == *run) =>
+        {
+            let (run, step, lines, file) = (run.clone(), step.clone(), lines.clone(), file.clone());
+            draft.event(Event::StepPrinted { run, step, attempt: *attempt, lines, file });
+        }
         Report::Applied { run, step, attempt, outcome }
             if is(draft, run, step, StepPhase::Applying) && attempts(draft, step) == *attempt =>
         {
@@ -98,6 +104,32 @@ fn reported_of_step(draft: &mut Draft<'_>, report: &Report) {
             }
         }
         _ => {}
+    }
+    go_on_without(draft);
+}
+
+/// What the plan can do without is left out when it fails: that is told, and nothing waits for it.
+fn go_on_without(draft: &mut Draft<'_>) {
+    let Some(run) = draft.state().run.as_ref().filter(|run| run.is_open() && run.reverting.is_none()) else { return };
+    let stuck = |(spec, step): &(&StepSpec, &StepRun)| {
+        let phase = matches!(step.phase, StepPhase::Failed | StepPhase::Asking | StepPhase::Blocked);
+        // One that could not be taken back is no failure to go on without.
+        spec.optional && phase && step.reverts == 0
+    };
+    let words = |step: &StepRun| {
+        let blocks: Vec<&str> = step.card.iter().flat_map(|card| card.blocks()).map(|guard| &*guard.detail).collect();
+        let why = if step.phase == StepPhase::Blocked && !blocks.is_empty() {
+            blocks.join("; ")
+        } else {
+            step.detail.clone()
+        };
+        format!("it is optional, and it did not work: {why}")
+    };
+    let left: Vec<(StepId, String)> =
+        run.in_order().filter(stuck).map(|(spec, step)| (spec.id.clone(), words(step))).collect();
+    let run = run.id.clone();
+    for (step, reason) in left {
+        draft.event(Event::StepSkipped { run: run.clone(), step, reason });
     }
 }
 

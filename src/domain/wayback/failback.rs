@@ -73,6 +73,21 @@ fn failback(estate: &Estate, state: &State) -> Result<Plan, String> {
             moved.plan.id
         ));
     }
+    let mut movers = moved.plan.steps.iter().filter(|step| step.role == StepRole::Traffic).peekable();
+    if movers.peek().is_none() {
+        return Err(format!(
+            "clients were moved by what Mayday does not know as a way to move them, so it cannot move them back: take {} \
+             back, or write failback.toml",
+            moved.run
+        ));
+    }
+    if let Some(step) = movers.find(|step| step.own_role) {
+        return Err(format!(
+            "`{}` moves clients by a command, of which nobody can make a mirror image: take {} back, or write \
+             failback.toml",
+            step.id, moved.run
+        ));
+    }
     sound(compose(estate, moved))
 }
 
@@ -155,6 +170,8 @@ fn catch_up(store: &SystemSpec, home: &RegionId, drains: &[StepId]) -> StepSpec 
         undo: Undo::Nothing,
         params: Params(params),
         ways: Vec::new(),
+        own_role: false,
+        optional: false,
     }
 }
 

@@ -54,6 +54,12 @@ pub fn actions(review: &Review, end: Option<&State>) -> Vec<Action> {
             );
         }
     }
+    for message in &review.messages {
+        let sent = message.deliveries.iter().filter(|it| it.state == Delivered::Sent);
+        for (channel, caveat) in sent.flat_map(|it| it.caveats.iter().map(move |caveat| (&it.channel, caveat))) {
+            say(Because::Delivery, format!("{} to {channel}: {caveat}", message.id));
+        }
+    }
     for it in &review.checklist {
         match it.answer {
             Answer::Open => say(Because::Checklist, format!("{} is open: {}", it.title, it.detail)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::doc::tidy;
 use super::super::review::{Delivered, DeliveryReview, MessageReview};
-use crate::domain::comms::{Message, Text};
+use crate::domain::comms::{Message, Text, caveats};
 use crate::domain::event::{Event, Record};
 use crate::domain::ids::{ChannelId, MessageId};
 use crate::domain::system::Receipt;
@@ -25,6 +25,8 @@ struct Channel {
     states: BTreeMap<u32, Delivered>,
     at: Option<At>,
     receipt: Receipt,
+    /// Of each part.
+    receipts: Vec<Receipt>,
     fault: Option<String>,
 }
 
@@ -37,6 +39,8 @@ pub fn of(event: &Event) -> Option<&MessageId> {
         | Event::DeliverySent { message, .. }
         | Event::DeliveryFailed { message, .. }
         | Event::DeliveryUnknown { message, .. }
+        | Event::DeliverySplit { message, .. }
+        | Event::DeliverySettled { message, .. }
         | Event::DeliveryRetried { message, .. } => Some(message),
         _ => None,
     }
@@ -64,7 +68,9 @@ impl Messages {
                 let known = track.channels.entry(channel.clone()).or_default();
                 known.states.insert(*part, Delivered::Sent);
                 known.at = Some(record.at);
-                known.receipt.extend(receipt.iter().map(|(name, value)| (tidy(name), tidy(value))));
+                let receipt: Receipt = receipt.iter().map(|(name, value)| (tidy(name), tidy(value))).collect();
+                known.receipt.extend(receipt.clone());
+                known.receipts.push(receipt);
             }
             Event::DeliveryFailed { channel, part, fault, at, .. } => {
                 let state = if at.is_some() { Delivered::Waiting } else { Delivered::Failed };
@@ -72,6 +78,17 @@ impl Messages {
             }
             Event::DeliveryUnknown { channel, part, fault, .. } => {
                 track.trouble(channel, *part, Delivered::Unknown, fault.to_string());
+            }
+            Event::DeliverySplit { channel, rest, .. } => {
+                let known = track.channels.entry(channel.clone()).or_default();
+                known.parts = known.parts.saturating_add(u32::try_from(rest.len()).unwrap_or(u32::MAX));
+            }
+            Event::DeliverySettled { channel, arrived, reason, .. } => {
+                let known = track.channels.entry(channel.clone()).or_default();
+                let settled = if *arrived { Delivered::Sent } else { Delivered::Failed };
+                let unknown = known.states.values_mut().filter(|state| **state == Delivered::Unknown);
+                unknown.for_each(|state| *state = settled);
+                known.fault = Some(tidy(&format!("{} has looked: {reason}", record.actor)));
             }
             Event::DeliveryRetried { channel, .. } => {
                 let known = track.channels.entry(channel.clone()).or_default();
@@ -124,6 +141,7 @@ impl Track {
             attempts: it.attempts,
             at: it.at,
             fault: it.fault.clone().filter(|_| it.state() != Delivered::Sent),
+            caveats: caveats(it.receipts.iter()),
             receipt: it.receipt,
         };
         MessageReview { deliveries: self.channels.into_iter().map(delivery).collect(), ..self.review }

@@ -309,7 +309,7 @@ fn is_decision(event: &Event) -> bool {
         Event::HoldSet { .. } | Event::HoldReleased { .. } => true,
         Event::IncidentDeclared { .. } | Event::SeverityChanged { .. } | Event::IncidentClosed { .. } => true,
         Event::CommandTaken {} | Event::CommunicationsTaken {} => true,
-        Event::MessageRecalled { .. } | Event::DeliveryRetried { .. } => true,
+        Event::MessageRecalled { .. } | Event::DeliveryRetried { .. } | Event::DeliverySettled { .. } => true,
         Event::ItemSkipped { .. } | Event::ItemReopened { .. } => true,
         Event::RunStarted { .. } | Event::GateConfirmed { .. } => true,
         Event::StepRetried { .. } | Event::StepSkipped { .. } | Event::StepDoneByHand { .. } => true,

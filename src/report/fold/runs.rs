@@ -9,7 +9,7 @@ use crate::domain::drill::DrillResult;
 use crate::domain::event::{Event, Prepared, Record};
 use crate::domain::ids::{DrillId, PlanId, RunId, StepId};
 use crate::domain::plan::StepSpec;
-use crate::domain::run::{Run, StepRun};
+use crate::domain::run::{Printed, Run, StepRun};
 use crate::domain::state::State;
 use crate::domain::time::{At, seconds_between};
 use crate::domain::wayback::{crossed, is_crossed};
@@ -135,6 +135,10 @@ impl Track {
             gate: spec.gate,
             phase: step.phase,
             gated: self.gates.get(&spec.id).copied(),
+            printed: step.printed.as_ref().map(|it| Printed {
+                lines: it.lines.iter().map(|line| tidy(line)).collect(),
+                file: it.file.as_deref().map(tidy),
+            }),
             begun_at,
             ended_at: step.ended_at,
             seconds: begun_at.zip(step.ended_at).map(|(begun, ended)| seconds_between(begun, ended)),

@@ -45,10 +45,16 @@ pub fn pass(names: &[String]) {
     NAMED.lock().unwrap_or_else(PoisonError::into_inner).extend(names.iter().cloned());
 }
 
-/// The variables of this process that a command gets.
-pub fn passed() -> Vec<(OsString, OsString)> {
+/// Without this no program finds another one.
+const PATH: &str = "PATH";
+
+/// The variables of this process that a command gets: by their names, these and nothing else; what all of them get where it names none.
+pub fn passed(only: Option<&[String]>) -> Vec<(OsString, OsString)> {
     let named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
-    let goes = |name: &str| PASSED.contains(&name) || name.starts_with(LOCALE) || named.contains(name);
+    let goes = |name: &str| match only {
+        Some(only) => name == PATH || only.iter().any(|it| it == name),
+        None => PASSED.contains(&name) || name.starts_with(LOCALE) || named.contains(name),
+    };
     vars_os().filter(|(name, _)| name.to_str().is_some_and(goes)).collect()
 }
 
@@ -57,7 +63,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use super::super::process::run;
+    use super::super::process::{Around, run};
     use super::*;
 
     #[tokio::test]
@@ -70,9 +76,15 @@ mod tests {
         let keep = |line: &str| {
             seen.lock().unwrap().insert(line.split('=').next().unwrap_or_default().to_owned());
         };
-        let own = BTreeMap::from([("MAYDAY_STEP", "dns".to_owned())]);
-        run(&["env".to_owned()], &own, Duration::from_secs(10), &keep).await.unwrap();
-        let seen = seen.into_inner().unwrap();
+        let around = Around { own: BTreeMap::from([("MAYDAY_STEP", "dns".to_owned())]), ..Around::default() };
+        run(&["env".to_owned()], &around, Duration::from_secs(10), &keep).await.unwrap();
+        let all = std::mem::take(&mut *seen.lock().unwrap());
+        let around = Around { only: Some(vec![kept.to_owned()]), ..around };
+        run(&["env".to_owned()], &around, Duration::from_secs(10), &keep).await.unwrap();
+        let few = seen.into_inner().unwrap();
+        assert!(["PATH", "MAYDAY_STEP", kept].iter().all(|name| few.contains(*name)), "{few:?}");
+        assert!(!few.contains(named) && !few.contains("HOME"), "by its names, and nothing else: {few:?}");
+        let seen = all;
         assert!(["PATH", "MAYDAY_STEP", named].iter().all(|name| seen.contains(*name)), "{seen:?}");
         assert!(!seen.contains(kept), "{seen:?}");
     }

@@ -4,10 +4,12 @@
 //! - It takes in the orphans of all that the command starts, so that the whole of it can be ended: a session of its own is no way out.
 //! - It outlives the engine, and the command with it, whose output goes on being read. As long as the keeper lives, the command does.
 //!
-//! It shares a socket with the engine as its standard input: in comes one line, which opens the gate, and out goes one, how it ended.
+//! It shares a socket with the engine as its standard input: in comes the word that opens the gate, with a secret for the command if there
+//! is one, and out goes a line, how it ended.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -18,7 +20,9 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, setsid, wait};
+use zeroize::Zeroizing;
 
+use super::process::By;
 use crate::outbound::tree::{MARK, mark};
 
 /// By this name the program knows that it is a keeper.
@@ -29,8 +33,17 @@ pub const GO: &[u8] = b"go\n";
 const UNBEGUN: u8 = 125;
 /// How long output is waited for after the command has ended: what it left running may hold the pipe for ever.
 const GRACE: Duration = Duration::from_secs(1);
-/// Where there is no keeper, a shell stands at the gate.
+/// Where there is no keeper, a shell stands at the gate. What comes after the word is the command's standard input.
 const GATE: &str = r#"read -r go || exit 125; exec "$@" </dev/null"#;
+const GATE_WITH_SECRET: &str = r#"read -r go || exit 125; exec "$@""#;
+/// What stands behind the word: nothing, or a secret by either way, and how long it is.
+const NOTHING: u8 = b'-';
+const STDIN: u8 = b's';
+const DESCRIPTOR: u8 = b'd';
+/// The command's variable with the path that it can read its secret from.
+const SECRET: &str = "MAYDAY_SECRET";
+/// So much a pipe holds that nobody reads yet.
+const LONGEST: usize = 64 * 1024;
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
@@ -46,8 +59,31 @@ pub(super) fn keeps() -> bool {
     PROGRAM.get().is_some()
 }
 
+/// What opens the gate.
+///
+/// # Errors
+/// When the secret cannot be handed over so.
+pub(super) fn word(secret: Option<(&str, By)>) -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut word = Zeroizing::new(GO.to_vec());
+    let (kind, text) = match secret {
+        None => (NOTHING, ""),
+        Some((text, By::Stdin)) => (STDIN, text),
+        Some((_, By::Descriptor)) if !keeps() => return Err("there is nobody who could hand over a descriptor".into()),
+        Some((text, By::Descriptor)) => (DESCRIPTOR, text),
+    };
+    if text.len() > LONGEST {
+        return Err(format!("the secret is longer than {LONGEST} bytes"));
+    }
+    if keeps() {
+        word.push(kind);
+        word.extend(u32::try_from(text.len()).unwrap_or_default().to_be_bytes());
+    }
+    word.extend(text.as_bytes());
+    Ok(word)
+}
+
 /// What starts `words` behind the gate.
-pub(super) fn command(words: &[String]) -> tokio::process::Command {
+pub(super) fn command(words: &[String], secret: bool) -> tokio::process::Command {
     let mut command = match PROGRAM.get() {
         Some(program) => {
             let mut command = Command::new(program);
@@ -56,7 +92,7 @@ pub(super) fn command(words: &[String]) -> tokio::process::Command {
         }
         None => {
             let mut command = Command::new("sh");
-            command.args(["-c", GATE, NAME]).process_group(0);
+            command.args(["-c", if secret { GATE_WITH_SECRET } else { GATE }, NAME]).process_group(0);
             command
         }
     };
@@ -80,9 +116,13 @@ fn keep(words: Vec<OsString>) -> u8 {
         return UNBEGUN;
     }
     let Some((program, arguments)) = words.split_first() else { return UNBEGUN };
+    let Some((stdin, descriptor)) = handed() else { return UNBEGUN };
     let mut command = Command::new(program);
+    if let Some(descriptor) = &descriptor {
+        command.env(SECRET, format!("/dev/fd/{}", descriptor.as_raw_fd()));
+    }
     command.envs(mark(getpid().as_raw_nonzero().get()).map(|mark| (MARK, mark)));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command.args(arguments).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -90,6 +130,8 @@ fn keep(words: Vec<OsString>) -> u8 {
             return UNBEGUN;
         }
     };
+    // It is the command's alone.
+    drop(descriptor);
     let (done, both) = channel();
     pump(child.stdout.take(), std::io::stdout(), done.clone());
     pump(child.stderr.take(), std::io::stderr(), done);
@@ -106,6 +148,29 @@ fn keep(words: Vec<OsString>) -> u8 {
     }
     tell(&said);
     code
+}
+
+/// The standard input of the command, and the descriptor that it gets besides: `None` where the engine did not say.
+fn handed() -> Option<(Stdio, Option<OwnedFd>)> {
+    let (mut head, mut input) = ([0; 5], std::io::stdin());
+    input.read_exact(&mut head).ok()?;
+    let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+    let mut secret = Zeroizing::new(vec![0; length.min(LONGEST)]);
+    input.read_exact(&mut secret).ok()?;
+    if head[0] == NOTHING {
+        return Some((Stdio::null(), None));
+    }
+    let (reader, mut writer) = std::io::pipe().ok()?;
+    writer.write_all(&secret).ok()?;
+    match head[0] {
+        STDIN => Some((reader.into(), None)),
+        DESCRIPTOR => {
+            // This one, and no other, outlives the start of the command.
+            rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty()).ok()?;
+            Some((Stdio::null(), Some(reader.into())))
+        }
+        _ => None,
+    }
 }
 
 /// Waits until the command has ended, and lays all others to rest that end meanwhile. All children of a keeper are its command's doing.

@@ -11,11 +11,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::Child;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::environment::passed;
-use super::keeper::{self, GO, Told};
+use super::keeper::{self, Told};
 use crate::domain::process::Process;
 use crate::domain::text::clean;
+use crate::outbound::redact;
+use crate::outbound::secret::Secret;
 use crate::outbound::tree::{Tree, identity};
 use crate::systems::shell::quoted;
 
@@ -61,6 +64,37 @@ impl Drop for Lease {
     }
 }
 
+/// How a command gets its secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// As its standard input, to the end.
+    Stdin,
+    /// By a file descriptor: `$MAYDAY_SECRET` is the path that it can be read from, once.
+    Descriptor,
+}
+
+/// What is around a command.
+#[derive(Default)]
+pub struct Around {
+    /// What Mayday itself says.
+    pub own: BTreeMap<&'static str, String>,
+    /// The variables of the engine that it gets by their names, and nothing else.
+    pub only: Option<Vec<String>>,
+    /// Where it is run.
+    pub cwd: Option<String>,
+    pub secret: Option<(Secret, By)>,
+}
+
+impl Around {
+    /// What it printed, without what nobody is to read.
+    pub fn bare(&self, line: &str) -> String {
+        match &self.secret {
+            Some((secret, _)) => redact::text(line, secret.expose()),
+            None => line.to_owned(),
+        }
+    }
+}
+
 /// A command behind a gate: it has done nothing, and never will unless it is let [`go`](Self::go).
 pub struct Waiting {
     /// Dropped first: without its keeper, orphans would get away.
@@ -68,6 +102,8 @@ pub struct Waiting {
     child: Child,
     /// Our end of what its keeper has for its standard input.
     gate: UnixStream,
+    /// What is said to open it.
+    word: Zeroizing<Vec<u8>>,
     program: String,
 }
 
@@ -76,18 +112,23 @@ impl Waiting {
     ///
     /// # Errors
     /// When it cannot be started: then nothing happened.
-    pub fn start(words: &[String], environment: &BTreeMap<&'static str, String>) -> Result<Self, String> {
+    pub fn start(words: &[String], around: &Around) -> Result<Self, String> {
         let program = clean(words.first().ok_or("the command is empty")?);
         let cannot = |error: std::io::Error| format!("`{program}` cannot be started: {}", error.kind());
         let (ours, its) = std::os::unix::net::UnixStream::pair().map_err(cannot)?;
         ours.set_nonblocking(true).map_err(cannot)?;
         let gate = UnixStream::from_std(ours).map_err(cannot)?;
-        let mut command = keeper::command(words);
-        command.env_clear().envs(passed()).envs(environment).kill_on_drop(true);
+        let secret = around.secret.as_ref().map(|(secret, by)| (secret.expose(), *by));
+        let word = keeper::word(secret)?;
+        let mut command = keeper::command(words, secret.is_some());
+        command.env_clear().envs(passed(around.only.as_deref())).envs(&around.own).kill_on_drop(true);
+        if let Some(cwd) = &around.cwd {
+            command.current_dir(cwd);
+        }
         command.stdin(OwnedFd::from(its)).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().map_err(cannot)?;
         let lease = Lease(pid(&child).and_then(Tree::of));
-        Ok(Self { lease, child, gate, program })
+        Ok(Self { lease, child, gate, word, program })
     }
 
     /// By what it can be known again; `None` where the system does not tell.
@@ -102,10 +143,12 @@ impl Waiting {
     pub async fn go(mut self, patience: Duration, line: &(dyn Fn(&str) + Send + Sync)) -> Result<Ended, String> {
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
         let mut reading = pin!(async { tokio::join!(lines(out, line), lines(err, line)) });
-        let (child, gate) = (&mut self.child, &mut self.gate);
+        let (child, gate, word) = (&mut self.child, &mut self.gate, &self.word);
         let running = async {
             // One that has ended already says so by its exit code.
-            let _ = gate.write_all(GO).await;
+            let _ = gate.write_all(word).await;
+            // Where a shell stands at the gate, the secret ends here.
+            let _ = if keeper::keeps() { Ok(()) } else { gate.shutdown().await };
             tokio::select! {
                 status = child.wait() => {
                     let _ = timeout(GRACE, &mut reading).await;
@@ -139,11 +182,11 @@ impl Waiting {
 /// When it cannot be started: then nothing happened.
 pub async fn run(
     words: &[String],
-    environment: &BTreeMap<&'static str, String>,
+    around: &Around,
     patience: Duration,
     line: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Ended, String> {
-    Waiting::start(words, environment)?.go(patience, line).await
+    Waiting::start(words, around)?.go(patience, &|text| line(&around.bare(text))).await
 }
 
 fn pid(child: &Child) -> Option<i32> {

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::KIND;
-use super::process::{Ended, Waiting, run, typed};
+use super::process::{Around, By, Ended, Waiting, run, typed};
+use super::{CWD, KIND, SECRET, SECRET_BY, named};
+use crate::domain::params::SecretRef;
 use crate::domain::plan::StepSpec;
 use crate::domain::process::{Fate, Process};
 use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
 use crate::domain::text::clean;
 use crate::outbound::program::is_found;
+use crate::outbound::secret;
 use crate::outbound::tree::fate;
 
 /// How long `observe` and `verify` may take.
@@ -36,7 +38,11 @@ pub struct Script {
     observe: Vec<String>,
     verify: Vec<String>,
     revert: Vec<String>,
-    environment: BTreeMap<&'static str, String>,
+    own: BTreeMap<&'static str, String>,
+    only: Option<Vec<String>>,
+    cwd: Option<String>,
+    secret: Option<SecretRef>,
+    by: By,
     /// A little less than the engine waits, so that the end can be told.
     patience: Duration,
 }
@@ -50,9 +56,19 @@ impl Script {
             observe: list("observe"),
             verify: list("verify"),
             revert: list("revert"),
-            environment: BTreeMap::from([("MAYDAY_STEP", spec.id.to_string()), ("MAYDAY_REGION", region)]),
+            own: BTreeMap::from([("MAYDAY_STEP", spec.id.to_string()), ("MAYDAY_REGION", region)]),
+            only: named(&spec.params),
+            cwd: spec.params.opt_text(CWD.name).map(str::to_owned),
+            secret: spec.params.secret(SECRET.name),
+            by: if spec.params.opt_text(SECRET_BY.name) == Some("descriptor") { By::Descriptor } else { By::Stdin },
             patience: spec.timeout.0.mul_f64(0.95),
         }
+    }
+
+    /// What is around each of its commands. All of them are handed the secret: who looks may have to log in, too.
+    async fn around(&self) -> Result<Around, Fault> {
+        let secret = secret::read_opt(self.secret.as_ref(), KIND.name).await?.map(|secret| (secret, self.by));
+        Ok(Around { own: self.own.clone(), only: self.only.clone(), cwd: self.cwd.clone(), secret })
     }
 
     /// Runs a command that only looks.
@@ -62,7 +78,8 @@ impl Script {
             log(line);
             line.clone_into(&mut last.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         };
-        let ended = run(words, &self.environment, LOOK, &keep).await.map_err(unstarted)?;
+        let around = self.around().await?;
+        let ended = run(words, &around, LOOK, &keep).await.map_err(unstarted)?;
         let said = match ended {
             Ended::Exited(Ok(0)) => Said::Yes,
             Ended::Exited(Ok(1)) => Said::NotYet,
@@ -82,11 +99,12 @@ impl Script {
     async fn act(&self, words: &[String], log: &dyn StepLog) -> Result<Receipt, Fault> {
         log.line(&typed(words));
         let begun = Instant::now();
-        let waiting = Waiting::start(words, &self.environment).map_err(unstarted)?;
+        let around = self.around().await?;
+        let waiting = Waiting::start(words, &around).map_err(unstarted)?;
         let process = waiting.process().ok_or_else(|| unstarted("it ended before it was begun".into()))?;
         log.runs_as(&process).await?;
         let patience = self.patience.saturating_sub(begun.elapsed());
-        let ended = waiting.go(patience, &|line| log.line(line)).await.map_err(unstarted)?;
+        let ended = waiting.go(patience, &|line| log.printed(&around.bare(line))).await.map_err(unstarted)?;
         let what = format!("`{}` {}", typed(words), ended.words());
         match ended {
             Ended::Exited(Ok(0)) => Ok(Receipt::from([(EXIT.to_owned(), "0".to_owned())])),
@@ -99,6 +117,29 @@ impl Script {
                 .means("it may have done a part of its work")
                 .next("read its output, and look at what it was to change")),
         }
+    }
+}
+
+impl Script {
+    /// Whether the folder is there that it is run in.
+    fn place(&self) -> Option<Guard> {
+        let cwd = self.cwd.as_ref()?;
+        Some(match std::fs::metadata(cwd) {
+            Ok(found) if found.is_dir() => Guard::pass("folder", format!("{} is there", clean(cwd))),
+            Ok(_) => Guard::block("folder", format!("{} is no folder", clean(cwd))),
+            Err(error) => Guard::block("folder", format!("{} cannot be entered: {}", clean(cwd), error.kind())),
+        })
+    }
+
+    /// Whether the variables are set that it gets.
+    fn variables(&self) -> Option<Guard> {
+        let names = self.only.as_ref()?;
+        let missing: Vec<String> =
+            names.iter().filter(|name| std::env::var_os(name).is_none()).map(|name| clean(name)).collect();
+        Some(match missing.is_empty() {
+            true => Guard::pass("variables", format!("all {} variables are set", names.len())),
+            false => Guard::warn("variables", format!("not set where the engine runs: {}", missing.join(", "))),
+        })
     }
 }
 
@@ -173,7 +214,8 @@ impl Step for Script {
             true => Guard::warn("observable", "no `observe` command: after a crash a human has to say whether it ran"),
             false => Guard::pass("observable", "its effect can be observed"),
         };
-        Ok(Checked { guards: vec![program, observed], promotion: None })
+        let guards = [program, observed].into_iter().chain(self.place()).chain(self.variables()).collect();
+        Ok(Checked { guards, promotion: None })
     }
 
     async fn apply(&self, _pre_image: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {

@@ -73,6 +73,8 @@ pub enum Purpose {
     ReopenItem(ItemId),
     HandOver,
     RetryDelivery(MessageId, ChannelId),
+    /// What nobody but a person can look for.
+    SettleDelivery(MessageId, ChannelId),
     RevertRun(RunId),
     /// Only what is shown changes.
     Filter,
@@ -343,10 +345,13 @@ pub fn window(text: &str, cursor: usize, columns: usize) -> (String, usize) {
     (shown, at)
 }
 
+/// What a person can say of a message that may have been sent.
+pub const FATES: &[&str] = &["arrived", "not arrived", "not arrived: send it again"];
+
 impl Purpose {
     /// Whether people are told or paged by it.
     pub fn reaches_people(&self) -> bool {
-        matches!(self, Self::Declare | Self::HandOver | Self::RetryDelivery(..))
+        matches!(self, Self::Declare | Self::HandOver | Self::RetryDelivery(..) | Self::SettleDelivery(..))
     }
 
     /// The command, of what was filled in; `None` for what only changes the view.
@@ -364,6 +369,10 @@ impl Purpose {
                 Ask::HandOver { hand_over, note: value(2) }
             }
             Self::RetryDelivery(message, channel) => Ask::RetryDelivery { message, channel, reason: value(0) },
+            Self::SettleDelivery(message, channel) => match FATES.iter().position(|fate| *fate == value(0))? {
+                2 => Ask::RetryDelivery { message, channel, reason: value(1) },
+                fate => Ask::SettleDelivery { message, channel, arrived: fate == 0, reason: value(1) },
+            },
             Self::Note => Ask::Note { text: value(0) },
             Self::Close { tells: true } => {
                 Ask::CloseIncident { note: value(0), despite: value(2), tell: value(1) == CLOSINGS[0] }

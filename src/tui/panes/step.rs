@@ -24,7 +24,12 @@ fn of_run(look: &Look<'_>, run: &Run, columns: usize, height: usize) -> Body {
     let found = look.app.step().and_then(|id| Some((run.plan.step(&id)?, run.step(&id)?)));
     let Some((spec, step)) = found else { return Body::default() };
     let mut lines = card::lines(look, run, spec, step, columns, height);
-    let log = log(look, spec.id.as_str(), columns);
+    let mut log = log(look, spec.id.as_str(), columns);
+    if let Some(printed) = step.printed.as_ref().filter(|_| log.is_empty()) {
+        // The engine that heard it is gone; this is what the journal kept.
+        let faint = |line: &String| Line::from(look.span(fit(line, columns).into_owned(), Role::Dim));
+        log = printed.lines.iter().map(faint).collect();
+    }
     // The newest of the log is worth more than the end of the card.
     let ends_matter = !log.is_empty() && step.phase.is_in_flight();
     if !log.is_empty() {

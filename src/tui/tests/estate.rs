@@ -321,6 +321,8 @@ fn spec((id, kind, system, needs, gate, role, undo): &Row) -> StepSpec {
         undo: *undo,
         params: Params(BTreeMap::new()),
         ways: Vec::new(),
+        own_role: false,
+        optional: false,
     }
 }
 
@@ -368,6 +370,7 @@ pub fn channels() -> Vec<ChannelSpec> {
         escalation: false,
         carries: carries.to_vec(),
         doubles,
+        components: Vec::new(),
         params: Params::default(),
     };
     rows.into_iter().map(spec).collect()

@@ -9,7 +9,7 @@ use crate::domain::actor::{Actor, Origin};
 use crate::domain::backup::{BackupCopy, BackupLive, BackupLook, CopyState};
 use crate::domain::checklist::{self, Baseline, Evidence, ItemLook, Sight};
 use crate::domain::command::{Ask, Command, Effect, Envelope, Errand, Job, Preparation, Report};
-use crate::domain::comms::{Found, Message, Purpose, Voice};
+use crate::domain::comms::{Found, Handed, Message, Purpose, Voice};
 use crate::domain::contacts::{OnCall, OnCallLive};
 use crate::domain::decide::{Context, decide, preview};
 use crate::domain::estate::Subject;
@@ -181,6 +181,7 @@ impl Scene {
                 }
                 name => Ok(Receipt::from([("link".to_owned(), format!("https://{name}.example/{message}"))])),
             };
+            let outcome = outcome.map(Handed::whole);
             self.report(Report::Delivered { message, channel, part, attempt, outcome });
         }
     }

@@ -1,7 +1,6 @@
 //! A drill from its isolation to its clean-up: what the plan's test procedure asks for, stage by stage. A stage that fails ends the
 //! ones that rest on it, never the clean-up.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -35,7 +34,7 @@ use crate::lab::scenario::{self, Scenario};
 use crate::lab::world::Mutation;
 use crate::lab::{Lab, Pace};
 use crate::systems::script::environment;
-use crate::systems::script::process::{Ended, run as run_command, typed};
+use crate::systems::script::process::{Around, Ended, run as run_command, typed};
 
 /// The longest that a run may take: every step has its own limit, so this is for a plan that hangs.
 const LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
@@ -458,7 +457,7 @@ async fn command(words: &[String]) -> Result<(), String> {
             text.clone_into(&mut last);
         }
     };
-    let ended = run_command(words, &BTreeMap::new(), COMMAND, &line).await?;
+    let ended = run_command(words, &Around::default(), COMMAND, &line).await?;
     if matches!(ended, Ended::Exited(Ok(0))) {
         return Ok(());
     }

@@ -97,6 +97,8 @@ pub fn step(id: &str, role: StepRole, gate: Gate, needs: &[&str]) -> StepSpec {
         undo: if role == StepRole::Promotes { Undo::PointOfNoReturn } else { Undo::Revert },
         params: Params::default(),
         ways: Vec::new(),
+        own_role: false,
+        optional: false,
     }
 }
 

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::super::super::actor::Origin;
 use super::super::super::command::{Ask, Effect, Errand, Refusal, RefusalReason as Why, Report};
 use super::super::super::comms::{
-    Affected, Answers, Audience, Broken, ChannelSpec, Data, Doubles, Duty, Found, HandOver, PartPhase, Purpose, Text,
-    due,
+    Affected, Answers, Audience, Broken, ChannelSpec, Data, Doubles, Duty, Found, HandOver, Handed, PartPhase, Purpose,
+    Text, due,
 };
 use super::super::super::estate::Environment;
 use super::super::super::event::Event;
@@ -33,6 +33,7 @@ fn channel(id: &str, audience: Audience, carries: &[Purpose]) -> ChannelSpec {
         escalation: id == "boss",
         carries: carries.to_vec(),
         doubles: Doubles::Undetectable,
+        components: Vec::new(),
         params: Params::default(),
     }
 }
@@ -72,6 +73,10 @@ fn errands(bench: &Bench) -> Vec<Errand> {
 }
 
 pub(super) fn delivered(bench: &mut Bench, errand: &Errand, outcome: Result<Receipt, Fault>) {
+    handed(bench, errand, outcome.map(Handed::whole));
+}
+
+pub(super) fn handed(bench: &mut Bench, errand: &Errand, outcome: Result<Handed, Fault>) {
     let (message, channel, part) = (errand.parcel.message.clone(), errand.channel.clone(), errand.parcel.part);
     bench.report(Report::Delivered { message, channel, part, attempt: errand.attempt, outcome });
 }
