@@ -34,8 +34,8 @@ def shot(name):
 
 
 def watch(frames, over):
-    """A screen a second, until `over`."""
-    while not over.wait(1):
+    """A screen every two seconds, until `over`."""
+    while not over.wait(2):
         try:
             frames.append((time.time(), tmux("capture-pane", "-e", "-p", "-N", "-t", "0")))
         except subprocess.CalledProcessError:

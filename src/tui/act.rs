@@ -585,6 +585,13 @@ impl App {
         text.extend(found.lines.iter().cloned());
         let done = keymap::key(Action::MarkDone);
         text.extend([String::new(), format!("# done? then {done} marks the step done, with a reason")]);
+        let run = self.shown_run();
+        let open = |known: &&StepByHand| run.is_none_or(|run| !run.phase(&known.step).is_in_effect());
+        let rest = steps.iter().skip_while(|known| &known.step != step).skip(1).filter(open);
+        text.extend(rest.flat_map(|known| {
+            let title = [String::new(), format!("# Later, {}: {}", known.step, known.title)];
+            title.into_iter().chain(known.lines.iter().cloned())
+        }));
         let reader = Reader { title: format!("{step} by hand"), text: Text::Plain(text), scroll: Scroll::default() };
         self.layers.push(Layer::Reader(reader));
     }

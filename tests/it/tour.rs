@@ -93,7 +93,9 @@ async fn the_tour_of_the_readme_goes_as_it_is_told() {
     presses(&cockpit, &rows[5].keys).await;
     cockpit.shows("HOLD").await;
     presses(&cockpit, &rows[6].keys).await;
-    cockpit.shows("aws ").await;
+    cockpit.shows("by hand").await;
+    cockpit.press("G");
+    cockpit.shows("# Later, record").await;
     cockpit.press("\x1b");
     presses(&cockpit, &rows[5].keys).await;
     presses(&cockpit, &["y".to_owned()]).await;

@@ -98,6 +98,7 @@ impl Purpose {
             Self::Tick(_) => "tick",
             Self::ReopenItem(_) => "open again",
             Self::HandOver => "hand over",
+            Self::SettleDelivery(..) => "settle it",
             Self::Filter => "filter",
         }
     }
