@@ -90,7 +90,7 @@ async fn community_is_a_smaller_picture_and_not_a_silent_server() {
     let bed = bed(false).await;
     // A first password lets in, and nothing may be asked until it is changed.
     let fresh = read(&bed.graph("bolt", "neo4j", &json!({})), "neo4j.leader").await;
-    assert!(fresh.status == Status::Unknown && fresh.detail.contains("CredentialsExpired"), "{fresh:?}");
+    assert!(fresh.status == Status::Unknown && fresh.detail.contains("must be changed"), "{fresh:?}");
     let change = format!("ALTER CURRENT USER SET PASSWORD FROM 'neo4j' TO '{PASSWORD}'");
     bed.run("neo4j", "system", &change).await.unwrap();
 
@@ -154,10 +154,10 @@ async fn every_scheme_of_tls_trusts_whom_it_says() {
     let none = json!({});
     // Who is let in hears that the first password has to be changed: that is an answer.
     let rows = [
-        ("bolt+ssc", &none, "CredentialsExpired"),
-        ("neo4j+ssc", &none, "CredentialsExpired"),
-        ("bolt+s", &ca, "CredentialsExpired"),
-        ("neo4j+s", &ca, "CredentialsExpired"),
+        ("bolt+ssc", &none, "must be changed"),
+        ("neo4j+ssc", &none, "must be changed"),
+        ("bolt+s", &ca, "must be changed"),
+        ("neo4j+s", &ca, "must be changed"),
         ("bolt+s", &other, "trusted"),
     ];
     for (scheme, more, words) in rows {
@@ -169,7 +169,7 @@ async fn every_scheme_of_tls_trusts_whom_it_says() {
     assert!(fault.next.contains("bolt+s://"), "{fault}");
     eventually("it goes on answering", async || {
         let reading = read(&bed.graph("bolt+ssc", "neo4j", &none), "neo4j.leader").await;
-        reading.detail.contains("CredentialsExpired").then_some(())
+        reading.detail.contains("must be changed").then_some(())
     })
     .await;
 }

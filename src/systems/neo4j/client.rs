@@ -27,6 +27,8 @@ pub const SYSTEM: &str = "system";
 const MUTATION: Duration = Duration::from_secs(10);
 /// What the code of an error that refuses the user begins with (<https://neo4j.com/docs/status-codes/current/errors/all-errors/>).
 pub const SECURITY: &str = "Neo.ClientError.Security.";
+/// The same of one that will pass.
+const TRANSIENT: &str = "Neo.TransientError.";
 
 pub struct Client {
     system: String,
@@ -142,8 +144,9 @@ impl Client {
                 Ok(session)
             }
             Err(refused @ Broken::LoginRefused { .. }) => {
+                // A server that cannot serve anybody just now says nothing of the password.
                 let is_of_the_user =
-                    matches!(&refused, Broken::LoginRefused { code, .. } if code.starts_with(SECURITY));
+                    !matches!(&refused, Broken::LoginRefused { code, .. } if code.starts_with(TRANSIENT));
                 let fault = fault(&self.system, url, refused, FaultClass::Transient);
                 if is_of_the_user {
                     gate.refused(password, &fault, Instant::now());
@@ -209,7 +212,10 @@ fn fault(system: &str, url: &str, error: Broken, broken: FaultClass) -> Fault {
     let means = if broken == FaultClass::Ambiguous { "the command may have been carried out" } else { "" };
     match error {
         Broken::Said { code, message } => refusal(system, url, &code, &message),
-        Broken::LoginRefused { code, message } => refusal(system, url, &code, &message),
+        Broken::LoginRefused { code, message } => {
+            let fault = refusal(system, url, &code, &message);
+            if fault.next.is_empty() { fault.next("check `username` and `password`") } else { fault }
+        }
         Broken::Version => Fault::permanent(
             system,
             format!("{url} speaks no version of Bolt that Mayday knows (4.1 to 4.4, 5.0 to 5.4)"),
@@ -242,9 +248,7 @@ fn refusal(system: &str, url: &str, code: &str, message: &str) -> Fault {
         "Neo.ClientError.Security.AuthorizationExpired" => {
             Fault::transient(system, what).next("wait a little, then retry")
         }
-        _ if code.starts_with("Neo.TransientError.") => {
-            Fault::transient(system, what).next("wait a little, then retry")
-        }
+        _ if code.starts_with(TRANSIENT) => Fault::transient(system, what).next("wait a little, then retry"),
         _ if code.starts_with(SECURITY) => {
             Fault::permanent(system, what).next("check `username` and `password`, and whether the user may do this")
         }
