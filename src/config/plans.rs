@@ -227,10 +227,15 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
 /// The roles that a plan may give to a step whose kind has none of its own.
 pub const GIVEN_ROLES: &[&str] = &["traffic"];
 
+/// Whether only the plan knows what a step of this kind is for. A kind that means something else by the word is not asked.
+pub fn can_be_given_a_role(kind: &StepKind) -> bool {
+    kind.role == StepRole::Changes && kind.params.iter().all(|param| param.name != "role")
+}
+
 /// The role that the plan gives to a step: a command that moves clients is known by nothing else.
 fn read_role(table: &Table<'_>, kind: &StepKind) -> Option<StepRole> {
     // One that has a role of its own knows no such key.
-    let field = (kind.role == StepRole::Changes).then(|| table.get("role")).flatten()?;
+    let field = can_be_given_a_role(kind).then(|| table.get("role")).flatten()?;
     field.word::<String>(GIVEN_ROLES)?.parse().ok()
 }
 
