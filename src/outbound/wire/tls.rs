@@ -221,6 +221,8 @@ impl Witness {
             | Alert::CertificateUnknown
             | Alert::UnknownCA
             | Alert::AccessDenied
+            | Alert::DecryptError
+            | Alert::HandshakeFailure
                 if asked =>
             {
                 Silence::Refused(format!("it does not take Mayday's client certificate ({alert:?})"))
