@@ -59,7 +59,9 @@ async fn answers_gates(cockpit: &Cockpit, open: &str, confirm: &str) -> usize {
             cockpit.press(confirm);
             let phrase = eventually("it is confirmed, or a name is asked for", async || {
                 let screen = cockpit.screen();
-                let asked = screen.split_once("to go ahead: ").and_then(|(_, rest)| rest.split_whitespace().next().map(str::to_owned));
+                let asked = screen
+                    .split_once("to go ahead: ")
+                    .and_then(|(_, rest)| rest.split_whitespace().next().map(str::to_owned));
                 (asked.is_some() || !screen.contains("guards")).then_some(asked)
             });
             if let Some(phrase) = phrase.await {
@@ -94,9 +96,9 @@ async fn the_tour_of_the_readme_goes_as_it_is_told() {
     for (key, words) in rows[0].keys.iter().zip(["declare an incident", "Enter declare", "INC-"]) {
         until(&cockpit, key, words).await;
     }
-    until(&cockpit, "A", "Enter").await;
+    until(&cockpit, "A", "arm this cockpit?").await;
     until(&cockpit, "y", "ARMED").await;
-    for (key, words) in rows[2].keys.iter().zip(["Enter", "answer the gate of"]) {
+    for (key, words) in rows[2].keys.iter().zip(["rehearse", "answer the gate of"]) {
         until(&cockpit, key, words).await;
     }
     assert!(answers_gates(&cockpit, &rows[3].keys[0], &rows[4].keys[0]).await >= 2);

@@ -222,9 +222,9 @@ fn fault(system: &str, url: &str, error: Broken, broken: FaultClass) -> Fault {
         )
         .next("see which version of Neo4j it is: from 4.1 on they do"),
         Broken::Noise => Fault::new(broken, system, format!("{url} answers, but not as Neo4j does")).means(means),
-        Broken::HungUp => Fault::new(broken, system, format!("{url} ended the connection at once"))
-            .means(means)
-            .next("see whether the network reaches what listens there; if it wants TLS, write bolt+s:// or bolt+ssc://"),
+        Broken::HungUp => Fault::new(broken, system, format!("{url} ended the connection at once")).means(means).next(
+            "see whether the network reaches what listens there; if it wants TLS, write bolt+s:// or bolt+ssc://",
+        ),
         // With TLS 1.3 a client hears only now that its certificate is not taken.
         Broken::Io(error) => stream::refused(system, url, &error).unwrap_or_else(|| {
             let why = match error.kind() {
