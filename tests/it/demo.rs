@@ -9,10 +9,10 @@ use crate::process::{EMPTY, Home, said};
 use crate::terminal::Cockpit;
 
 /// A place in which nobody else's demo is. What lives in it ends with it.
-pub struct Place(Home, tempfile::TempDir);
+struct Place(Home, tempfile::TempDir);
 
 impl Place {
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self(Home::new(EMPTY), tempfile::tempdir().unwrap())
     }
 
@@ -20,7 +20,7 @@ impl Place {
         self.1.path().display().to_string()
     }
 
-    pub fn open(&self, name: &str, words: &str) -> Cockpit {
+    fn open(&self, name: &str, words: &str) -> Cockpit {
         Cockpit::open(&self.0, name, words, &[("TMPDIR", &self.dir())])
     }
 
