@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::text::table;
 use crate::domain::hidden::{HiddenDependency, Without};
 use crate::domain::readiness::{Assessment, Finds, Ready};
+use crate::domain::view::Snapshot;
 
 /// For programs.
 pub fn json(assessments: &[Assessment]) -> Value {
@@ -31,6 +32,21 @@ pub fn text(assessments: &[Assessment], everything: bool) -> String {
         }
     }
     out.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("{line}\n")).collect()
+}
+
+/// Where no plan fits the estate: that nothing was held against reality, and what is wrong with the ways to reach people, which every
+/// estate needs.
+pub fn without_plans(view: &Snapshot) -> String {
+    let mut out = "No plan fits this estate, so there is none to look at → mayday check -v\n".to_owned();
+    for spec in &view.estate.channels {
+        let words = match view.live.channels.get(&spec.id).map(|known| &known.reach) {
+            None => "unknown  it was not asked yet".to_owned(),
+            Some(Ok(words)) => format!("pass     {words}"),
+            Some(Err(fault)) => format!("warn     {fault}"),
+        };
+        out += &format!("  {words}\n");
+    }
+    out
 }
 
 /// For programs: the plans without the region, and what they and Mayday itself depend on there.

@@ -17,7 +17,8 @@ use super::suggest::one_of;
 use super::ways::Others;
 use crate::domain::estate::{DataClass, Estate, Tier};
 use crate::domain::ids::{PlanId, StepId};
-use crate::domain::kinds::{StepKind, StepRole, SystemKind};
+use crate::domain::kinds::{ParamType, StepKind, StepRole, SystemKind};
+use crate::domain::params::{Params, SecretRef};
 use crate::domain::plan::{Gate, Plan, StepSpec};
 use crate::domain::text::clean;
 
@@ -194,6 +195,7 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
     let system = known.system_for(&table, system_kind, region.as_ref());
     let params = params::read(&table, &format!("a step of kind `{}`", kind.name), kind.params, &known.params());
     let at = table.get("kind");
+    refuse_arguments(&table, kind, &params);
     table.close();
     let gate = match gate {
         Some(given) => given?,
@@ -227,10 +229,30 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
 /// The roles that a plan may give to a step whose kind has none of its own.
 pub const GIVEN_ROLES: &[&str] = &["traffic"];
 
+/// A run's plan is journalled, and people put secrets into the arguments of a command that prints one.
+fn refuse_arguments(table: &Table<'_>, kind: &StepKind, params: &Params) {
+    for row in kind.params.iter().filter(|row| row.ty == ParamType::Secret) {
+        if let (Some(SecretRef::Command(words)), Some(field)) = (params.secret(row.name), table.get(row.name))
+            && words.len() > 1
+        {
+            let what = format!(
+                "`{}`: a plan is journalled with each run, and the arguments of this command with it",
+                row.name
+            );
+            field.say(what, "name a program without arguments, a file or a variable");
+        }
+    }
+}
+
+/// Whether only the plan knows what a step of this kind is for. A kind that means something else by the word is not asked.
+pub fn can_be_given_a_role(kind: &StepKind) -> bool {
+    kind.role == StepRole::Changes && kind.params.iter().all(|param| param.name != "role")
+}
+
 /// The role that the plan gives to a step: a command that moves clients is known by nothing else.
 fn read_role(table: &Table<'_>, kind: &StepKind) -> Option<StepRole> {
     // One that has a role of its own knows no such key.
-    let field = (kind.role == StepRole::Changes).then(|| table.get("role")).flatten()?;
+    let field = can_be_given_a_role(kind).then(|| table.get("role")).flatten()?;
     field.word::<String>(GIVEN_ROLES)?.parse().ok()
 }
 

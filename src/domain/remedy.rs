@@ -40,7 +40,11 @@ pub fn trouble(view: &Snapshot, now: At) -> Option<Trouble> {
     let status = |of: &super::estate::Service| view.service(of, &serving, now).status();
     let down: Vec<_> = services.iter().filter(|it| status(it) == Status::Down).collect();
     if view.region(&serving, now).status() == Status::Down || (!down.is_empty() && down.len() == services.len()) {
-        let title = format!("{serving} is down: {} of {} services", down.len(), services.len());
+        let title = match down.len() {
+            // The region's own probes say so, and its services do not say it yet.
+            0 => format!("{serving} is down"),
+            down => format!("{serving} is down: {down} of {} services", services.len()),
+        };
         return Some(Trouble { what: What::Region, title, severity: Severity::Sev1 });
     }
     if !down.is_empty() {

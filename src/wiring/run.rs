@@ -196,7 +196,11 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
                 return Ok(if found.ready() > Ready::AtRisk { Exit::NotReady } else { Exit::Ok });
             }
             let found = client.assess(plan.as_ref()).await?;
-            say(format, &ready::json(&found), ready::text(&found, args.all))?;
+            let text = match found.is_empty() {
+                true => ready::without_plans(&client.snapshot().await?),
+                false => ready::text(&found, args.all),
+            };
+            say(format, &ready::json(&found), text)?;
             Ok(if ready::fails(&found) { Exit::NotReady } else { Exit::Ok })
         }
         Command::Checklist(args) => checks(client, args.command, format).await,

@@ -68,9 +68,9 @@ const SLIPS: [(&str, &str, &str); 14] = [
     ),
     // An address list that does not parse.
     ("sentinels = [", "sentinels = [\"sentinel-0\",", "this is not an address"),
-    // Schemes that cannot be spoken: of the web, and of one server of Neo4j.
+    // Schemes that cannot be spoken: of the web, and of Neo4j.
     ("url = \"https://us-east-1.front", "url = \"ftp://us-east-1.front", "nothing here speaks `ftp`"),
-    ("neo4j-1 = \"bolt://", "neo4j-1 = \"neo4j://", "does not lead to one server"),
+    ("neo4j-1 = \"bolt://", "neo4j-1 = \"http://", "has no scheme that Neo4j's drivers know"),
     // Objectives in the wrong order.
     ("critical = \"5m\"", "critical = \"50m\"", "promises critical in 50m, later than standard in 15m"),
     // Relative paths: of a parameter that is one, whatever it is of.

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// So many labs are played through an incident at once: more of them would starve each other on a small machine, until what only waits
 /// looks broken, and what is slow there has to be so by the lab's doing. Most of their time is waiting.
-const AT_ONCE: u32 = 3;
+const AT_ONCE: u32 = 2;
 
 static CROWDS: Semaphore = Semaphore::const_new(AT_ONCE as usize);
 

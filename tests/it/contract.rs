@@ -11,11 +11,12 @@ use mayday::wiring::kinds;
 use crate::common::channel_spec;
 
 /// Keys of `[[system]]`, `[[….probe]]` and `[[step]]` themselves. A row may declare `region` or `class` too: then both see the value.
+/// One that declares `role` is given none by a plan.
 const SYSTEM_KEYS: &[&str] = &["id", "kind", "title", "probe"];
 const PROBE_KEYS: &[&str] = &["id", "kind", "system", "every", "timeout", "fall", "rise"];
 const CHANNEL_KEYS: &[&str] = &["id", "kind", "title", "audience", "drills", "escalation"];
 const STEP_KEYS: &[&str] = &[
-    "id", "title", "kind", "system", "needs", "gate", "yes", "timeout", "phrase", "recovers", "way", "other", "role",
+    "id", "title", "kind", "system", "needs", "gate", "yes", "timeout", "phrase", "recovers", "way", "other",
     "optional",
 ];
 

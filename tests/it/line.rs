@@ -73,10 +73,9 @@ async fn over_a_bad_line_what_is_typed_is_seen_before_the_engine_hears_of_it() {
     let before = client.snapshot().await.unwrap().state.seq;
     // While nothing comes through at all, what is typed is on the screen.
     stop.send(true).unwrap();
-    cockpit.press(" over a bad line");
+    cockpit.press("\rover a bad line");
     cockpit.shows("over a bad line").await;
     stop.send(false).unwrap();
-    cockpit.press("\r");
     cockpit.press("\r");
     cockpit.shows("INC-").await;
     let state = client.snapshot().await.unwrap().state;

@@ -81,6 +81,10 @@ role = "standby"
 [[service]]
 id = "nothing"
 tier = "standard"
+[[service.probe]]
+kind = "script.run"
+command = ["true"]
+region = "us-west-2"
 [[system]]
 id = "orders"
 kind = "rds"

@@ -219,3 +219,70 @@ async fn nothing_is_believed_of_a_script_that_may_still_run() {
     let Observed::Unknowable { why } = step.observe(Some(&known)).await.unwrap() else { panic!("it was believed") };
     assert!(why.contains("elsewhere"), "{why}");
 }
+
+const ESTATE: &str = r#"
+plans_dir = "plans"
+[estate]
+name = "Field"
+environment = "test"
+[objectives.rto]
+critical = "5m"
+standard = "15m"
+platform = "30m"
+[objectives.rpo]
+database = "1h"
+application-state = "15m"
+user-data = "1h"
+[[region]]
+id = "east"
+role = "primary"
+[[region]]
+id = "west"
+role = "standby"
+[[service]]
+id = "web"
+tier = "critical"
+[[service.probe]]
+kind = "http.get"
+region = "east"
+url = "http://127.0.0.1:1/"
+"#;
+
+/// What `mayday check` says of a plan with one step.
+fn planned(step: &str) -> Result<mayday::config::Config, mayday::config::Mistakes> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("plans")).unwrap();
+    let head = "title = \"Activate\"\nabout = \"x\"\n\n[[step]]\nid = \"dns\"\ntitle = \"Move\"\ntimeout = \"1m\"\n";
+    std::fs::write(dir.path().join("plans/activate.toml"), format!("{head}{step}")).unwrap();
+    let origin = dir.path().join("mayday.toml");
+    std::fs::write(&origin, ESTATE).unwrap();
+    mayday::config::load(&origin, &mayday::wiring::kinds())
+}
+
+#[test]
+fn a_plan_says_what_its_commands_are_for() {
+    let run = "kind = \"script.run\"\ncommand = [\"true\"]\n";
+    let config = planned(&format!("{run}role = \"traffic\"\nregion = \"{{standby}}\"\n")).unwrap();
+    let step = &config.plans.iter().find(|plan| plan.id.as_str() == "activate").unwrap().steps[0];
+    assert_eq!(step.role, mayday::domain::kinds::StepRole::Traffic);
+    assert!(step.own_role && step.region.as_ref().is_some_and(|region| region.as_str() == "west"));
+    assert!(
+        planned(&format!("{run}optional = true\nsecret = {{ env = \"X\" }}\n"))
+            .unwrap()
+            .plans
+            .iter()
+            .any(|plan| { plan.steps.iter().any(|step| step.optional) })
+    );
+    for (more, words) in [
+        ("role = \"traffic\"\n", "does not say where to"),
+        ("role = \"promotes\"\n", "`role` cannot be `promotes`"),
+        ("role = \"traffic\"\nregion = \"west\"\noptional = true\n", "cannot be optional: it moves clients"),
+        ("secret = { command = [\"vault\", \"-token=hunter2\"] }\n", "is journalled with each run"),
+        ("secret = \"hunter2\"\n", "does not belong in a config file"),
+    ] {
+        let why = planned(&format!("{run}{more}")).unwrap_err().to_string();
+        assert!(why.contains(words), "{more}: {why}");
+    }
+    let own = "kind = \"http.transaction\"\nurl = \"http://127.0.0.1:1/\"\nrole = \"traffic\"\n";
+    assert!(planned(own).unwrap_err().to_string().contains("role"), "a kind that has a role keeps it");
+}

@@ -142,9 +142,10 @@ async fn a_region_is_left_on_purpose_and_come_back_to_without_a_lost_write() {
         let losses = losses(&view);
         assert!(losses.iter().all(|it| it.loss == Loss::Measured { seconds: 0.0 }), "{plan}: {losses:?}");
         served_by(region).await;
-        let truth = lab.world.truth();
-        assert_eq!(truth.client.lost_writes, 0, "{plan}: {:?}", truth.client.lost_by_store);
-        drop(truth);
+        {
+            let truth = lab.world.truth();
+            assert_eq!(truth.client.lost_writes, 0, "{plan}: {:?}", truth.client.lost_by_store);
+        }
         if region == STANDBY {
             assert!(view.state.moved.as_ref().unwrap().fenced, "its writers were stopped while they lived");
             run(&home, REPROTECT).await;

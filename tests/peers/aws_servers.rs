@@ -25,6 +25,8 @@ struct Emulator {
     tells_versioning: bool,
     /// Whether record sets can be listed from an identifier on.
     pages: bool,
+    /// Whether a batch that is refused has changed nothing.
+    whole_batches: bool,
     /// Whether CloudWatch speaks as the SDK for Rust does: CBOR, each operation at a path of its own.
     tells_lag: bool,
     /// Whether GetHealthCheckStatus is there.
@@ -39,6 +41,7 @@ const MOTO: Emulator = Emulator {
     program: "moto_server",
     tells_versioning: false,
     pages: false,
+    whole_batches: false,
     tells_lag: false,
     tells_health: true,
     backs_up: true,
@@ -48,6 +51,7 @@ const MINISTACK: Emulator = Emulator {
     program: "ministack",
     tells_versioning: true,
     pages: true,
+    whole_batches: true,
     tells_lag: true,
     tells_health: false,
     backs_up: false,
@@ -345,7 +349,9 @@ async fn is_read_as_aws(emulator: Emulator) {
     let mut bed = Bed::of(emulator).await;
     route53_is_read(&bed).await;
     route53_is_compared_and_swapped(&bed).await;
-    two_zones_move_in_one_step(&bed).await;
+    if bed.emulator.whole_batches {
+        two_zones_move_in_one_step(&bed).await;
+    }
     rds_is_read(&bed).await;
     aurora_is_known_as_aurora(&bed).await;
     rds_backups_are_read(&bed).await;

@@ -353,7 +353,8 @@ async fn every_page_of_the_backups_is_read(bed: &Bed) {
         "spec": { "config": { "region": "us-west-2" } }, "status": { "phase": "Available" },
     });
     bed.make(&format!("{group}/backupstoragelocations"), location).await;
-    let all = (0..BACKUPS).map(|nth| bed.make(&format!("{group}/backups"), backup(nth)));
+    let list = format!("{group}/backups");
+    let all = (0..BACKUPS).map(|nth| bed.make(&list, backup(nth)));
     stream::iter(all).buffer_unordered(16).collect::<()>().await;
     let look = looked_at(&bed.system(&json!({}), json!({})), "kubernetes.velero", json!({})).await.unwrap();
     let newest = look.restorable().expect("there are good ones");

@@ -125,12 +125,12 @@ async fn the_server_is_believed_when_it_refuses() {
 #[ignore = "needs aiosmtpd: .ci/run installs it"]
 async fn who_is_put_off_is_tried_alone_and_a_letter_has_no_more_recipients_than_the_server_takes() {
     let mut mail = Mail::start();
-    let to = ["grey@a.example", "bounce@b.example", "c1@x.example", "c2@x.example", "c3@x.example", "c4@x.example"];
+    let to = ["grey@a.example", "bounce@b.example", "x1@x.example", "x2@x.example", "x3@x.example", "x4@x.example"];
     let channel = mail.channel(0, Audience::Customers, json!({ "to": to }));
     let first = update(1, "update");
     let handed = channel.hand_over(&first).await.unwrap();
     assert_eq!((&*handed.receipt["accepted"], handed.receipt["refused"].split(' ').next()), ("3", Some("1")));
-    assert_eq!(mail.letter()["to"], json!(["c1@x.example", "c2@x.example", "c3@x.example"]));
+    assert_eq!(mail.letter()["to"], json!(["x1@x.example", "x2@x.example", "x3@x.example"]));
     assert_eq!(handed.rest.iter().map(|rest| rest.only.len()).collect::<Vec<_>>(), [1, 1], "{handed:?}");
     for (part, rest) in (1..).zip(handed.rest) {
         tokio::time::sleep(rest.wait).await;
@@ -138,5 +138,5 @@ async fn who_is_put_off_is_tried_alone_and_a_letter_has_no_more_recipients_than_
         assert_eq!(channel.hand_over(&alone).await.unwrap().receipt["accepted"], "1");
     }
     let (one, two) = (mail.letter()["to"].clone(), mail.letter()["to"].clone());
-    assert_eq!([one, two], [json!(["c4@x.example"]), json!(["grey@a.example"])]);
+    assert_eq!([one, two], [json!(["x4@x.example"]), json!(["grey@a.example"])]);
 }

@@ -44,6 +44,8 @@ fn prometheus(dir: &TempDir, alertmanager: u16) -> Server {
     command
         .arg(format!("--config.file={}", config.display()))
         .arg(format!("--storage.tsdb.path={}", dir.path().join("tsdb").display()))
+        // An Alertmanager that was not there yet is told again soon.
+        .arg("--rules.alert.resend-delay=1s")
         .arg(format!("--web.listen-address=127.0.0.1:{port}"));
     Server::start(&mut command, port)
 }

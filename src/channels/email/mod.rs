@@ -217,7 +217,7 @@ impl Channel for Email {
         let over = to.split_off(to.len().min(read.batch()));
         let letter = self.letter.write(parcel, &to).map_err(|why| self.voice.broken(why))?;
         let taken = self.relay.send(&self.letter.from.email, &to, &letter).await?;
-        let mark = |address: &Address| mark(&parcel.message, &address.to_string());
+        let mark = |address: &Address| mark(&parcel.message, address.as_ref());
         let left: Vec<String> = taken.left.iter().map(|at| mark(&to[*at])).chain(over.iter().map(mark)).collect();
         let mut rest = left_over(&left, &taken, read.batch());
         let by_pause = put_off(&taken);

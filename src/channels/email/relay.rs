@@ -125,7 +125,7 @@ impl Relay {
     pub fn greet(&self) -> BoxFuture<'_, Result<String, Fault>> {
         Box::pin(async move {
             let lane = self.lanes.enter().await.map_err(|why| self.voice.later(why))?;
-            let mut connection = self.open(&lane).await?;
+            let (mut connection, _) = self.open(&lane).await?;
             let private = if connection.is_encrypted() { "over TLS" } else { "in the open, on this host" };
             let _ = timeout(ANSWER, connection.quit()).await;
             let who = self.user.as_ref().map_or_else(|| "without a login".into(), |user| format!("as {}", clean(user)));
@@ -148,7 +148,7 @@ impl Relay {
                     // Relays take so many letters, or minutes, by one connection. Nothing was sent by it.
                     Err(fault) if was_kept && fault.class == FaultClass::Transient => {
                         give_up(connection).await;
-                        (connection, was_kept) = (self.open(&lane).await?, false);
+                        (connection, was_kept) = self.open(&lane).await?;
                     }
                     named => break named,
                 }
@@ -296,7 +296,7 @@ impl Relay {
     /// One that is still good, or a new one; and whether it was used before.
     async fn connection(&self, lane: &Lane<'_>) -> Result<(AsyncSmtpConnection, bool), Fault> {
         loop {
-            let Some(mut connection) = self.lanes.kept().await else { return Ok((self.open(lane).await?, false)) };
+            let Some(mut connection) = self.lanes.kept().await else { return self.open(lane).await };
             if timeout(ANSWER, connection.test_connected()).await.unwrap_or(false) {
                 lane.is_in();
                 return Ok((connection, true));
@@ -305,14 +305,15 @@ impl Relay {
         }
     }
 
-    /// Opens a connection. Where the relay lets others of ours in and this one not, it takes no more of us: this one waits for its turn.
-    async fn open(&self, lane: &Lane<'_>) -> Result<AsyncSmtpConnection, Fault> {
+    /// Opens a connection, or takes one that another letter was sent by: that is said. Where the relay lets others of ours in and this one
+    /// not, it takes no more of us: this one waits for its turn.
+    async fn open(&self, lane: &Lane<'_>) -> Result<(AsyncSmtpConnection, bool), Fault> {
         loop {
             lane.enters();
             let fault = match timeout(ENTRY, self.enter()).await {
                 Ok(Ok(connection)) => {
                     lane.is_in();
-                    return Ok(connection);
+                    return Ok((connection, false));
                 }
                 Ok(Err(fault)) => fault,
                 Err(_) => {
@@ -328,7 +329,7 @@ impl Relay {
                 && timeout(ANSWER, connection.test_connected()).await.unwrap_or(false)
             {
                 lane.is_in();
-                return Ok(connection);
+                return Ok((connection, true));
             }
         }
     }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use crate::cli::connect::Tried;
 use crate::config::{LeftOut, Mistake};
 use crate::domain::actor::Actor;
+use crate::domain::alert::Alert;
 use crate::domain::backup::{BackupCopy, Worth};
 use crate::domain::checklist::{Answer, Evidence, ItemLook, Reopened, Seen, Standing};
 use crate::domain::comms::{Acknowledged, Message, Outside, PartPhase, Proposal};
@@ -31,6 +32,19 @@ use crate::domain::trigger::Trigger;
 use crate::domain::verdict::{RpoVerdict, RtoVerdict};
 use crate::domain::wayback::Unprotected;
 
+/// An alert of other monitoring.
+#[derive(JsonSchema)]
+pub struct AlertNow {
+    pub alert: Alert,
+    /// When Mayday first heard that it is so, and when for the last time.
+    pub since: At,
+    pub last: At,
+    /// It was not repeated for longer than it may be.
+    pub old: bool,
+    /// It counts for a trigger.
+    pub counts: bool,
+}
+
 /// How things stand, as of the engine's clock.
 #[derive(JsonSchema)]
 pub struct StatusAnswer {
@@ -45,6 +59,8 @@ pub struct StatusAnswer {
     pub run: Option<RunNow>,
     /// The rules of the plan whose condition holds.
     pub triggers: Vec<Trigger>,
+    /// What other monitoring says, and is not resolved.
+    pub alerts: Vec<AlertNow>,
     pub rto: Vec<RtoVerdict>,
     pub rpo: Vec<RpoVerdict>,
     pub regions: Vec<RegionNow>,

@@ -7,7 +7,7 @@ mod shape;
 use serde_json::{Map, Value, json};
 
 use super::cockpit::FLAGS;
-use super::plans::GIVEN_ROLES;
+use super::plans::{GIVEN_ROLES, can_be_given_a_role};
 use super::{alerts, channels, contacts, drills, estate, include, probes, ways};
 use crate::domain::checklist::Sight;
 use crate::domain::comms::{ChannelKind, Comms};
@@ -86,7 +86,9 @@ pub fn plan(kinds: &Kinds) -> Value {
             StepRole::Traffic => shape
                 .with("way", choice(WayName::WORDS), "what this way is called, where there are others")
                 .with("other", list_of("way"), "other ways to the same effect, for estates that have them"),
-            StepRole::Changes => shape.with("role", choice(GIVEN_ROLES), "what it does, where only the plan knows"),
+            _ if can_be_given_a_role(step) => {
+                shape.with("role", choice(GIVEN_ROLES), "what it does, where only the plan knows")
+            }
             _ => shape,
         };
         let shape = shape.with("optional", flag(), "a failure of it is told, and the run goes on");

@@ -118,10 +118,11 @@ fn go_on_without(draft: &mut Draft<'_>) {
     };
     let words = |step: &StepRun| {
         let blocks: Vec<&str> = step.card.iter().flat_map(|card| card.blocks()).map(|guard| &*guard.detail).collect();
-        let why = if step.phase == StepPhase::Blocked && !blocks.is_empty() {
-            blocks.join("; ")
-        } else {
-            step.detail.clone()
+        let why = match (step.phase, &step.fault) {
+            (StepPhase::Blocked, _) if !blocks.is_empty() => blocks.join("; "),
+            // Why it was uncertain says more than that nobody can tell.
+            (StepPhase::Asking, Some(fault)) => format!("{}; {}", fault.what, step.detail),
+            _ => step.detail.clone(),
         };
         format!("it is optional, and it did not work: {why}")
     };

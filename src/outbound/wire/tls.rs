@@ -92,6 +92,9 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
+/// A connection, and what was shown while it was made.
+pub type Secured = (TlsStream<TcpStream>, Arc<Witness>);
+
 impl Tls {
     /// # Errors
     /// What is wrong with what was given, without any of it.
@@ -143,7 +146,7 @@ impl Tls {
         stream: TcpStream,
         host: &'s str,
         http: bool,
-    ) -> BoxFuture<'s, Result<(TlsStream<TcpStream>, Arc<Witness>), Silence>> {
+    ) -> BoxFuture<'s, Result<Secured, Silence>> {
         Box::pin(async move {
             let name = ServerName::try_from(host.trim_end_matches('.').to_owned())
                 .map_err(|_| Silence::Unasked(format!("no certificate can be for `{}`", clean(host))))?;
@@ -221,6 +224,8 @@ impl Witness {
             | Alert::CertificateUnknown
             | Alert::UnknownCA
             | Alert::AccessDenied
+            | Alert::DecryptError
+            | Alert::HandshakeFailure
                 if asked =>
             {
                 Silence::Refused(format!("it does not take Mayday's client certificate ({alert:?})"))

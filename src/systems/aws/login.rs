@@ -67,10 +67,13 @@ impl Why {
     }
 }
 
+/// A profile, if one is named, and a region.
+type Whose = (Option<String>, String);
+
 impl Login {
     /// What `spec` names, for calls into `region`. Chains are shared: a program that hands out credentials is not begun by everybody.
     pub fn of(spec: &SystemSpec, region: &str) -> Self {
-        static CHAINS: Mutex<BTreeMap<(Option<String>, String), Arc<Chain>>> = Mutex::new(BTreeMap::new());
+        static CHAINS: Mutex<BTreeMap<Whose, Arc<Chain>>> = Mutex::new(BTreeMap::new());
         let params = &spec.params;
         if let (Some(id), Some(place)) = (params.opt_text(ACCESS_KEY_ID.name), params.secret(SECRET_ACCESS_KEY.name)) {
             return Self::Key { id: id.to_owned(), secret: secret::Keep::new(Some(place)), made: Mutex::default() };

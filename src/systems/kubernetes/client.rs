@@ -104,10 +104,11 @@ impl Client {
         match &self.source {
             Source::Kubeconfig { files, context } => {
                 let files = files.join(":");
-                let several =
-                    files.contains(':').then(|| format!("KUBECONFIG={} ", quoted(&files))).unwrap_or_default();
-                let one = !files.is_empty() && several.is_empty();
-                let one = one.then(|| format!(" --kubeconfig {}", quoted(&files))).unwrap_or_default();
+                let (several, one) = match (files.is_empty(), files.contains(':')) {
+                    (true, _) => (String::new(), String::new()),
+                    (false, true) => (format!("KUBECONFIG={} ", quoted(&files)), String::new()),
+                    (false, false) => (String::new(), format!(" --kubeconfig {}", quoted(&files))),
+                };
                 let context = context.iter().map(|it| format!(" --context {}", quoted(it))).collect::<String>();
                 format!("{several}kubectl{one}{context}")
             }

@@ -25,6 +25,8 @@ pub type Answers<const N: usize> = [Result<Vec<Row>, Fault>; N];
 pub const SYSTEM: &str = "system";
 /// How long a query that changes something may take.
 const MUTATION: Duration = Duration::from_secs(10);
+/// What the code of an error begins with that will pass.
+const TRANSIENT: &str = "Neo.TransientError.";
 
 pub struct Client {
     system: String,
@@ -136,15 +138,17 @@ impl Client {
                 gate.admitted();
                 Ok(session)
             }
-            Err(refused) => {
+            Err(refused @ Broken::LoginRefused { .. }) => {
+                // A server that cannot serve anybody just now says nothing of the password.
                 let is_of_the_user =
-                    matches!(&refused, Broken::LoginRefused { code, .. } if code.starts_with(SECURITY));
+                    !matches!(&refused, Broken::LoginRefused { code, .. } if code.starts_with(TRANSIENT));
                 let fault = fault(&self.system, url, refused, FaultClass::Transient);
                 if is_of_the_user {
                     gate.refused(password, &fault, Instant::now());
                 }
                 Err(fault)
             }
+            Err(other) => Err(fault(&self.system, url, other, FaultClass::Transient)),
         }
     }
 
@@ -203,15 +207,18 @@ fn fault(system: &str, url: &str, error: Broken, broken: FaultClass) -> Fault {
     let means = if broken == FaultClass::Ambiguous { "the command may have been carried out" } else { "" };
     match error {
         Broken::Said { code, message } => refusal(system, url, &code, &message),
-        Broken::LoginRefused { code, message } => refusal(system, url, &code, &message),
+        Broken::LoginRefused { code, message } => {
+            let fault = refusal(system, url, &code, &message);
+            if fault.next.is_empty() { fault.next("check `username` and `password`") } else { fault }
+        }
         Broken::Version => {
             Fault::permanent(system, format!("{url} speaks no version of Bolt that Mayday knows (4.0 and 4.1)"))
                 .next("see which version of Neo4j it is: from 4.0 on they do")
         }
         Broken::Noise => Fault::new(broken, system, format!("{url} answers, but not as Neo4j does")).means(means),
-        Broken::HungUp => Fault::new(broken, system, format!("{url} ended the connection at once"))
-            .means(means)
-            .next("it may want TLS: write bolt+s:// or bolt+ssc://"),
+        Broken::HungUp => Fault::new(broken, system, format!("{url} ended the connection at once")).means(means).next(
+            "see whether the network reaches what listens there; if it wants TLS, write bolt+s:// or bolt+ssc://",
+        ),
         // With TLS 1.3 a client hears only now that its certificate is not taken.
         Broken::Io(error) => stream::refused(system, url, &error).unwrap_or_else(|| {
             let why = match error.kind() {
@@ -235,9 +242,7 @@ fn refusal(system: &str, url: &str, code: &str, message: &str) -> Fault {
         "Neo.ClientError.Security.AuthorizationExpired" => {
             Fault::transient(system, what).next("wait a little, then retry")
         }
-        _ if code.starts_with("Neo.TransientError.") => {
-            Fault::transient(system, what).next("wait a little, then retry")
-        }
+        _ if code.starts_with(TRANSIENT) => Fault::transient(system, what).next("wait a little, then retry"),
         _ if code.starts_with(SECURITY) => {
             Fault::permanent(system, what).next("check `username` and `password`, and whether the user may do this")
         }

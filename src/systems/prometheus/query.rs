@@ -98,7 +98,8 @@ impl Server {
             Err(fault) => return Answer::unknown(fault.what),
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let limit = format!("{:.1}s", patience.as_secs_f64());
+        // Prometheus takes no fractions in a length of time.
+        let limit = format!("{}ms", patience.as_millis());
         let body = form_urlencoded::Serializer::new(String::new())
             .append_pair("query", &ask.query)
             .append_pair("timeout", &limit)

@@ -52,6 +52,12 @@ impl Redis {
                 Err(fault) => look.guards.push(warn(format!("what {name} has on disk is not known: {}", fault.what))),
             }
         }
+        // Nobody has shown one, and not everybody has told: that is not the same as none.
+        if copies.is_empty() && look.partial {
+            let why = look.guards.iter().map(|guard| guard.detail.as_str()).collect::<Vec<_>>().join("; ");
+            return Err(Fault::transient(&self.id, format!("whether anything is on disk is not known: {why}"))
+                .next("let the user read INFO, and CONFIG GET save where that is there"));
+        }
         Ok(BackupLook { copies: BackupLook::of(copies).copies, ..look })
     }
 

@@ -190,7 +190,7 @@ impl Redis {
         const NAME: &str = "nodes";
         let strangers = self.strangers(addresses);
         match &strangers[..] {
-            [] => Guard::pass(NAME, "every server that the Sentinels know belongs to a region of the config"),
+            [] => Guard::pass(NAME, "every server that is known belongs to a region of the config"),
             _ => Guard::block(
                 NAME,
                 format!(

@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn what_speaks_against_writes_is_seen_without_trying() {
-        let rows: [(&str, &[(&str, &str)], Option<&str>); 8] = [
+        type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
+        let rows: [Row<'_>; 8] = [
             ("nothing", &[("maxmemory", "0"), ("used_memory", "9")], None),
             ("it loads", &[("loading", "1")], Some("LOADING")),
             ("full", &[("maxmemory", "5"), ("used_memory", "9"), ("maxmemory_policy", "noeviction")], Some("OOM")),

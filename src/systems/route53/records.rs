@@ -261,18 +261,6 @@ impl Division {
             }
         }
     }
-
-    /// Whose value a record set has: its own identifier, or for a simple one the region whose value it holds.
-    pub fn identifier_of(&self, set: &RecordSet) -> String {
-        if !set.is_simple() {
-            return set.identifier().to_owned();
-        }
-        let holds = |region: &&String| {
-            let of = Self { to: (*region).clone(), ..self.clone() };
-            of.of_simple(set).is_ok_and(|it| it.value() == set.value())
-        };
-        self.values.keys().find(holds).cloned().unwrap_or_default()
-    }
 }
 
 /// Whether two groups hold the same, in whatever order.
@@ -423,10 +411,6 @@ mod tests {
         assert_eq!(to("east").of(&east).unwrap(), east, "the order of values means nothing");
         let west = to("west").of(&east).unwrap();
         assert_eq!(summary(&east, &west), "app.example: 192.0.2.1,192.0.2.2 → 198.51.100.1");
-        assert_eq!(
-            (to("east").identifier_of(&east[0]).as_str(), to("east").identifier_of(&west[0]).as_str()),
-            ("east", "west")
-        );
         assert!(to("north").of(&east).unwrap_err().contains("say in `values`"));
 
         let target = |name: &str, zone: &str| Alias {

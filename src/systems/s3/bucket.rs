@@ -56,6 +56,9 @@ pub fn age(at: At) -> String {
     crate::domain::time::Span(Duration::from_secs(seconds as u64)).to_string()
 }
 
+/// Objects, and the last name when there are more.
+pub type Page = (Vec<Found>, Option<String>);
+
 impl Bucket {
     pub fn new(system: &str, name: &str, region: RegionId, aws: Aws, by_path: bool) -> Self {
         let client = Arc::new(OnceCell::new());
@@ -147,11 +150,7 @@ impl Bucket {
     }
 
     /// One page of names under `prefix`, after one of them; and the last name, when there are more.
-    pub fn page<'a>(
-        &'a self,
-        prefix: &'a str,
-        after: Option<String>,
-    ) -> BoxFuture<'a, Result<(Vec<Found>, Option<String>), Fault>> {
+    pub fn page<'a>(&'a self, prefix: &'a str, after: Option<String>) -> BoxFuture<'a, Result<Page, Fault>> {
         Box::pin(async move {
             let ask = self.client().await?.list_objects_v2().bucket(&self.name).prefix(prefix).set_start_after(after);
             let page = self.aws.ask(Call::Read, "ListObjectsV2", ask.send()).await?;

@@ -10,8 +10,7 @@ import org.neo4j.harness.Neo4jBuilder;
 import org.neo4j.harness.Neo4jBuilders;
 
 /**
- * Neo4j Community in this process: FOLDER PORT [CERTIFICATES]. With a folder of private.key and public.crt it wants TLS. It prints a line
- * once it takes logins, and ends with its input.
+ * Neo4j Community in this process: FOLDER PORT [tls]. It prints a line once it takes logins, and ends with its input.
  */
 public class Graph {
     public static void main(String[] args) throws Exception {
@@ -20,13 +19,11 @@ public class Graph {
             .withConfig(GraphDatabaseSettings.auth_enabled, true)
             .withConfig(BoltConnector.listen_address, new SocketAddress("127.0.0.1", Integer.parseInt(args[1])));
         if (args.length > 2) {
+            // The harness makes a certificate of its own, in a folder `certificates`.
             SslPolicyConfig policy = SslPolicyConfig.forScope(SslPolicyScope.BOLT);
             builder = builder
                 .withConfig(BoltConnector.encryption_level, BoltConnector.EncryptionLevel.REQUIRED)
                 .withConfig(policy.enabled, true)
-                .withConfig(policy.base_directory, Path.of(args[2]))
-                .withConfig(policy.private_key, Path.of("private.key"))
-                .withConfig(policy.public_certificate, Path.of("public.crt"))
                 .withConfig(policy.client_auth, ClientAuth.NONE);
         }
         Neo4j graph = builder.build();

@@ -33,10 +33,13 @@ pub enum Source {
     Pod,
 }
 
+/// What an environment variable holds.
+type Variables = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// What there is around Mayday: a test has its own.
 #[derive(Clone)]
 pub struct Host {
-    variables: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    variables: Arc<Variables>,
     home: Option<PathBuf>,
     /// Where a pod finds its account.
     account: PathBuf,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::super::client::{Peer, is_refusal};
 use super::Cluster;
@@ -19,6 +20,9 @@ use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
     Verified,
 };
+
+/// So long a replica tries (`CLUSTER_MF_TIMEOUT` in Redis 7.0's `cluster.h`), and a moment.
+const ATTEMPT: Duration = Duration::from_millis(5500);
 
 pub struct Failover {
     pub cluster: Arc<Cluster>,
@@ -133,6 +137,7 @@ impl Step for Failover {
             let words: Vec<&str> = ["CLUSTER", "FAILOVER", how].into_iter().filter(|word| !word.is_empty()).collect();
             link.change(&words).await?;
             receipt.insert(shard.master.id.clone(), target.to_owned());
+            self.wait_for(target).await;
         }
         Ok(receipt)
     }
@@ -192,6 +197,17 @@ impl Failover {
             return Err(refusal.unwrap_or_else(nobody).means("who holds which slots cannot be told"));
         }
         Ok((sight, shards))
+    }
+
+    /// Waits until `target` is a master, or its attempt is over. Replicas that ask for votes at the same time take them from each other.
+    async fn wait_for(&self, target: &str) {
+        let begun = Instant::now();
+        while begun.elapsed() < ATTEMPT {
+            if matches!(self.cluster.redis.server(target).await, Ok(server) if server.master) {
+                return;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
     }
 
     fn addresses(&self, shards: &[Shard]) -> Vec<String> {

@@ -72,12 +72,15 @@ impl Cluster {
         if shard.master.moving {
             weak.push(format!("slots are being moved at {place}"));
         }
-        for replica in shard.replicas.iter().filter(|replica| sight.view(&replica.id).is_none()) {
-            weak.push(format!(
-                "a replica of {}, {}, does not answer",
-                shard.words(),
-                self.redis.placed(&self.address(replica))
-            ));
+        for replica in &shard.replicas {
+            let place = self.redis.placed(&self.address(replica));
+            match sight.view(&replica.id) {
+                None => weak.push(format!("a replica of {}, {place}, does not answer", shard.words())),
+                Some(view) if !view.server.link_up => {
+                    weak.push(format!("a replica of {}, {place}, is not linked", shard.words()));
+                }
+                Some(_) => {}
+            }
         }
     }
 

@@ -34,7 +34,9 @@ impl Step for Failover {
         if sight.views.is_empty() {
             return Err(self.nobody(&sight));
         }
-        if sight.failover_runs() {
+        // Once they name a master there, they are still pointing replicas at it for some seconds: what was begun is done all the same.
+        let is_there = sight.agreed().is_some_and(|master| self.redis.region(master) == Some(&self.region));
+        if sight.failover_runs() && !(begun.is_some() && is_there) {
             return Ok(Observed::InProgress { detail: "a Sentinel leads a failover".into() });
         }
         if !sight.majority_answers() && sight.refuses() {

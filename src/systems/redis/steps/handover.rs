@@ -30,7 +30,7 @@ impl Redis {
                 Ok(May::Yes) => true,
                 Ok(May::No(_)) | Err(_) => false,
                 // Before 7 nobody can ask; 6.2 brought the pause of writes alone.
-                Ok(May::Untold(why)) => !why.contains("NOPERM") && self.version(address).await >= Some((6, 2)),
+                Ok(May::Untold(why)) => !why.contains("no permissions") && self.version(address).await >= Some((6, 2)),
             };
             if !may {
                 return false;

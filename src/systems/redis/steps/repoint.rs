@@ -51,6 +51,11 @@ impl Rest {
     }
 }
 
+/// Whether it holds the same history of writes: that of one master.
+fn is_of(server: &Server, target: &Server) -> bool {
+    !server.history.is_empty() && server.history == target.history
+}
+
 impl Redis {
     /// Looks at all servers but `target`, which is the master now. Those that are gone are none of its replicas, and no hindrance.
     pub async fn rest_of(&self, target: &Server, addresses: impl Iterator<Item = String>) -> Rest {
@@ -63,7 +68,7 @@ impl Redis {
                 Ok(server) if server.master => rest.masters.push(self.placed(&address)),
                 // Where it cannot be told by the address, one history is one master's.
                 Ok(server) if server.follows.as_deref() == Some(&target.address) => {}
-                Ok(server) if server.link_up && !server.history.is_empty() && server.history == target.history => {}
+                Ok(server) if target.master && server.link_up && is_of(&server, target) => {}
                 Ok(server) => rest.astray.push(server),
                 Err(fault) if is_refusal(&fault) => rest.refused.push(self.placed(&address)),
                 Err(_) => {}
