@@ -63,7 +63,7 @@ impl Bed {
         connect("neo4j", Some(DataClass::Database), given)
     }
 
-    /// As somebody else would ask it, by another driver.
+    /// As somebody else would ask it.
     async fn run(&self, password: &str, database: &str, text: &str) -> Result<(), neo4rs::Error> {
         let graph = neo4rs::Graph::new(format!("bolt://127.0.0.1:{}", self.port), "neo4j", password).await?;
         let mut txn = graph.start_txn_on(database).await?;

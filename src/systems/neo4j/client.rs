@@ -8,9 +8,9 @@ use futures::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
-use super::bolt::{Broken, HANDSHAKE, Query, Row, Session};
-use super::login::Gates;
+use super::login::{Gates, SECURITY};
 use super::place::{Place, Security};
+use super::session::{Broken, HANDSHAKE, Query, Row, Session};
 use crate::domain::estate::SystemSpec;
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
@@ -25,9 +25,7 @@ pub type Answers<const N: usize> = [Result<Vec<Row>, Fault>; N];
 pub const SYSTEM: &str = "system";
 /// How long a query that changes something may take.
 const MUTATION: Duration = Duration::from_secs(10);
-/// What the code of an error that refuses the user begins with (<https://neo4j.com/docs/status-codes/current/errors/all-errors/>).
-pub const SECURITY: &str = "Neo.ClientError.Security.";
-/// The same of one that will pass.
+/// What the code of an error begins with that will pass.
 const TRANSIENT: &str = "Neo.TransientError.";
 
 pub struct Client {
@@ -65,20 +63,19 @@ impl Client {
     ) -> BoxFuture<'a, Result<Answers<N>, Fault>> {
         Box::pin(async move {
             let asking = async {
-                let mut session = self.connect(url).await?;
+                let mut session = self.connect(url, queries.first().map_or(SYSTEM, |it| it.0)).await?;
                 let mut answers = Vec::with_capacity(N);
                 for (database, query) in queries {
                     answers.push(match fetch(&mut session, database, &query).await {
                         Ok(rows) => Ok(rows),
                         Err(Broken::Said { code, message }) => {
-                            let broken = |error| fault(&self.system, url, error, FaultClass::Transient);
-                            session.reset().await.map_err(broken)?;
+                            session.reset();
                             Err(refusal(&self.system, url, &code, &message))
                         }
                         Err(broken) => return Err(fault(&self.system, url, broken, FaultClass::Transient)),
                     });
                 }
-                session.close().await;
+                session.close();
                 Ok(answers)
             };
             let answers = match self.bounded(url, self.timeout, asking).await {
@@ -106,7 +103,7 @@ impl Client {
     pub fn change<'a>(&'a self, url: &'a str, database: &'a str, query: Query) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             let begun = async {
-                let mut session = self.connect(url).await?;
+                let mut session = self.connect(url, database).await?;
                 let begun = session.begin(database).await;
                 begun.map_err(|broken| fault(&self.system, url, broken, FaultClass::Transient))?;
                 Ok::<_, Fault>(session)
@@ -128,18 +125,16 @@ impl Client {
         })
     }
 
-    /// A connection with somebody logged in.
-    async fn connect(&self, url: &str) -> Result<Session, Fault> {
+    /// A connection with somebody logged in, whose first transaction is at `database`.
+    async fn connect(&self, url: &str, database: &str) -> Result<Session, Fault> {
         let password = self.password.read(&self.system).await?.unwrap_or_else(|| Secret::new(""));
         // Whoever would be turned away does not even knock.
         self.gates.turn(url).await.admits(&password, Instant::now())?;
         let wire = self.wire(url).await?;
-        let broken = |broken| fault(&self.system, url, broken, FaultClass::Transient);
-        let mut session = Session::open(wire).await.map_err(broken)?;
         let mut gate = self.gates.turn(url).await;
         gate.admits(&password, Instant::now())?;
-        match session.log_in(&self.username, password.expose()).await {
-            Ok(()) => {
+        match Session::log_in(wire, &self.username, password.expose(), database).await {
+            Ok(session) => {
                 gate.admitted();
                 Ok(session)
             }
@@ -216,11 +211,10 @@ fn fault(system: &str, url: &str, error: Broken, broken: FaultClass) -> Fault {
             let fault = refusal(system, url, &code, &message);
             if fault.next.is_empty() { fault.next("check `username` and `password`") } else { fault }
         }
-        Broken::Version => Fault::permanent(
-            system,
-            format!("{url} speaks no version of Bolt that Mayday knows (4.1 to 4.4, 5.0 to 5.4)"),
-        )
-        .next("see which version of Neo4j it is: from 4.1 on they do"),
+        Broken::Version => {
+            Fault::permanent(system, format!("{url} speaks no version of Bolt that Mayday knows (4.0 and 4.1)"))
+                .next("see which version of Neo4j it is: from 4.0 on they do")
+        }
         Broken::Noise => Fault::new(broken, system, format!("{url} answers, but not as Neo4j does")).means(means),
         Broken::HungUp => Fault::new(broken, system, format!("{url} ended the connection at once")).means(means).next(
             "see whether the network reaches what listens there; if it wants TLS, write bolt+s:// or bolt+ssc://",

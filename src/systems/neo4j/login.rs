@@ -13,6 +13,11 @@ use tokio::time::Instant;
 use crate::domain::system::Fault;
 use crate::outbound::secret::Secret;
 
+/// What the code of an error that refuses the user begins with (<https://neo4j.com/docs/status-codes/current/errors/all-errors/>).
+pub const SECURITY: &str = "Neo.ClientError.Security.";
+/// The code of a login that is refused and does not say why.
+pub const UNAUTHORIZED: &str = "Neo.ClientError.Security.Unauthorized";
+
 /// How long a refused password is not tried; each refusal doubles it.
 const FIRST: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(600);

@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Neo4j;
-use super::bolt::{Row, query};
-use super::client::{SECURITY, SYSTEM};
+use super::client::SYSTEM;
+use super::login::SECURITY;
 use super::place::Place;
+use super::session::{Row, query};
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
 use crate::domain::time::At;

@@ -19,14 +19,16 @@
 //! | a stale password                 | unknown "refused"; tried again after 60 s, 2, 4, 8, 10 min, or when the secret changes: the user is not locked for others |
 //! | SSO, Kerberos, bearer tokens     | not spoken: a native user with a password is needed                                               |
 
-mod bolt;
 mod client;
 mod login;
 mod look;
 mod place;
 mod probes;
+mod relay;
+mod session;
 mod steps;
 mod survey;
+mod values;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::Neo4j;
-use super::bolt::query;
+use super::session::query;
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
 use crate::domain::system::FaultClass;

@@ -82,7 +82,8 @@ impl Neo4j {
     }
 }
 
-/// Neo4j counts downwards from zero.
+/// Neo4j counts downwards from zero, and the driver (neo4rs 0.8) reads -16 to -1 as 240 to 255: their byte without its sign.
 fn lag(row: &DatabaseRow) -> Option<Lag> {
-    row.replication_lag.map(|lag| Lag::Transactions(lag.unsigned_abs()))
+    let behind = |lag: i64| if (240..=255).contains(&lag) { lag - 256 } else { lag };
+    row.replication_lag.map(|lag| Lag::Transactions(behind(lag).unsigned_abs()))
 }

@@ -8,9 +8,9 @@ mod start;
 use std::sync::Arc;
 
 use super::Neo4j;
-use super::bolt::{Query, query};
 use super::client::SYSTEM;
 use super::look::Sight;
+use super::session::{Query, query};
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
 use crate::domain::system::{Fault, Fitness, Guard, Receipt, Step, StepLog};

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::super::Neo4j;
-use super::super::bolt::{Query, query};
 use super::super::client::SYSTEM;
 use super::super::look::{DatabaseRow, Sight};
+use super::super::session::{Query, query};
 use super::cypher_text;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::system::{

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::super::Neo4j;
-use super::super::bolt::query;
 use super::super::client::SYSTEM;
 use super::super::look::{ServerRow, Sight};
+use super::super::session::query;
 use super::cypher_text;
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::super::Neo4j;
-use super::super::bolt::query;
 use super::super::client::SYSTEM;
 use super::super::look::Sight;
+use super::super::session::query;
 use crate::domain::system::{Begun, Checked, Fault, Fitness, Observed, Preview, Receipt, Step, StepLog, Verified};
 use crate::systems::shell::quoted;
 
