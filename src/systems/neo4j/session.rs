@@ -347,7 +347,8 @@ mod tests {
     #[tokio::test]
     async fn who_breaks_off_is_told_from_who_speaks_otherwise() {
         let cut = Err(Broken::Io(io::ErrorKind::UnexpectedEof.into()));
-        let rows: [(&[u8], Vec<Vec<u8>>, Result<(), Broken>); 7] = [
+        type Row<'a> = (&'a [u8], Vec<Vec<u8>>, Result<(), Broken>);
+        let rows: [Row<'_>; 7] = [
             (b"", vec![], Err(Broken::HungUp)),
             (&[0, 0], vec![], Err(Broken::HungUp)),
             (&[0; 4], vec![], Err(Broken::Version)),
