@@ -73,11 +73,17 @@ async fn over_a_bad_line_what_is_typed_is_seen_before_the_engine_hears_of_it() {
     let before = client.snapshot().await.unwrap().state.seq;
     // While nothing comes through at all, what is typed is on the screen.
     stop.send(true).unwrap();
-    cockpit.press("\rover a bad line");
+    cockpit.press("\r");
+    cockpit.shows("Enter declare").await;
+    cockpit.press("over a bad line");
     cockpit.shows("over a bad line").await;
     stop.send(false).unwrap();
-    cockpit.press("\r");
-    cockpit.shows("INC-").await;
+    // What reaches people counts only by itself, and is pressed again when it was not taken.
+    while !cockpit.screen().contains("INC-") {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        cockpit.press("\r");
+        tokio::time::sleep(DELAY * 3).await;
+    }
     let state = client.snapshot().await.unwrap().state;
     assert!(state.seq > before && state.incident.is_some_and(|it| it.title.contains("over a bad line")));
 
