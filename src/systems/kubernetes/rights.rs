@@ -11,6 +11,7 @@ use super::sorts::{Knob, Sort};
 use super::{Cluster, Spot};
 use crate::domain::readiness::access;
 use crate::domain::system::{Fault, Fitness};
+use crate::domain::text::clean;
 
 /// The API group, the resource with its subresource, and the verb.
 pub type Action = (String, String, &'static str);
@@ -58,7 +59,13 @@ impl Spot {
             let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
             let asked = review(&self.namespace, group, resource, verb);
             let answer = self.client.question("ask for access", path, &asked).await?;
-            let allowed = answer["status"]["allowed"].as_bool() == Some(true);
+            let status = &answer["status"];
+            let allowed = status["allowed"].as_bool() == Some(true);
+            // An authorizer that failed has not refused.
+            if let Some(why) = status["evaluationError"].as_str().filter(|why| !allowed && !why.is_empty()) {
+                let what = format!("whether {verb} {resource} is allowed in {} is not told: {why}", self.namespace);
+                return Err(Fault::transient(self.client.system(), clean(&what)).next("wait a little, then retry"));
+            }
             Ok((!allowed).then(|| format!("{verb} {resource} in {}", self.namespace)))
         })
     }
