@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use kube::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 
 use super::access::{Proxy, unusable};
@@ -21,7 +21,7 @@ const LATE: Duration = Duration::from_secs(8);
 const SLOW: Duration = Duration::from_secs(30);
 /// For so long it is believed that a whole wait brought nothing.
 const MUTE: Duration = Duration::from_secs(15);
-/// How long a proxy may take to be there.
+/// How long a proxy may take to be there, and a resolver to say again what it was asked a moment ago.
 const NEAR: Duration = Duration::from_secs(1);
 /// How long it may take to say why it connects nobody.
 const TOLD: Duration = Duration::from_secs(4);
@@ -169,9 +169,17 @@ async fn ask(system: &str, made: &Made) -> Result<Answer, Fault> {
     }
 }
 
-/// A proxy that is not there hides whether the server is.
+/// What hides whether the server is there: a proxy that is not, or a resolver that does not answer.
 async fn near(system: &str, made: &Made) -> Result<(), Fault> {
-    let Some(proxy) = &made.proxy else { return Ok(()) };
+    let Some(proxy) = &made.proxy else {
+        let host = made.server.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        return match timeout(NEAR, lookup_host((host, made.server.port_u16().unwrap_or(443)))).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Fault::transient(system, "this host's resolver does not answer")
+                .means("the cluster was not asked, so nothing is known of it")
+                .next("look at /etc/resolv.conf, then retry")),
+        };
+    };
     match timeout(NEAR, TcpStream::connect(proxy.address())).await {
         Ok(Ok(_)) => Ok(()),
         _ => Err(hidden(system, &format!("the proxy {proxy} does not answer"))),

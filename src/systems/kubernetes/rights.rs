@@ -61,12 +61,10 @@ impl Spot {
             let answer = self.client.question("ask for access", path, &asked).await?;
             let status = &answer["status"];
             let allowed = status["allowed"].as_bool() == Some(true);
-            // An authorizer that failed has not refused.
-            if let Some(why) = status["evaluationError"].as_str().filter(|why| !allowed && !why.is_empty()) {
-                let what = format!("whether {verb} {resource} is allowed in {} is not told: {why}", self.namespace);
-                return Err(Fault::transient(self.client.system(), clean(&what)).next("wait a little, then retry"));
-            }
-            Ok((!allowed).then(|| format!("{verb} {resource} in {}", self.namespace)))
+            // An authorizer that failed may be why.
+            let why = status["evaluationError"].as_str().filter(|why| !why.is_empty());
+            let why = why.map(|why| clean(&format!(" ({why})"))).unwrap_or_default();
+            Ok((!allowed).then(|| format!("{verb} {resource} in {}{why}", self.namespace)))
         })
     }
 }

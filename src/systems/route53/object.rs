@@ -22,7 +22,7 @@ use crate::domain::system::{
 };
 use crate::domain::text::clean;
 use crate::domain::time::{At, Span, seconds_between};
-use crate::systems::aws::{Aws, is_silence};
+use crate::systems::aws::{Aws, is_unheard};
 use crate::systems::permits::{Need, On};
 use crate::systems::s3::bucket::{Bucket, age};
 use crate::systems::shell::quoted;
@@ -126,7 +126,7 @@ impl Object {
                 *self.switch.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((At::now(), guards.clone()));
                 return guards;
             }
-            Ok(Err(fault)) if !is_silence(&fault) => fault.what,
+            Ok(Err(fault)) if !is_unheard(&fault) => fault.what,
             _ => "the API of Route 53 does not answer".to_owned(),
         };
         let seen = self.switch.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -18,7 +18,7 @@ use crate::domain::plan::StepSpec;
 use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
-use crate::systems::aws::is_silence;
+use crate::systems::aws::is_unheard;
 use crate::systems::permits::{Need, On};
 
 /// So many changes make a batch at most
@@ -243,7 +243,7 @@ impl Shift {
                     false => Verified::Broken { why: format!("clients went away again; {}", other.words()) },
                 });
             }
-            Err(fault) if is_silence(&fault) => {
+            Err(fault) if is_unheard(&fault) => {
                 let detail = self.by_name_servers(fault).await?.words().to_owned();
                 return Ok(Verified::HoldsForNow { detail });
             }
@@ -337,7 +337,7 @@ impl Others {
 impl Step for Shift {
     async fn observe(&self, _begun: Option<&Begun>) -> Result<Observed, Fault> {
         match self.by_api().await {
-            Err(fault) if is_silence(&fault) => self.by_name_servers(fault).await,
+            Err(fault) if is_unheard(&fault) => self.by_name_servers(fault).await,
             told => told,
         }
     }

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::super::Rds;
-use super::{aws_rds, describe, no_way_back, on};
+use super::{Met, aws_rds, describe, met, no_way_back, on};
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
     Verified,
 };
+use crate::systems::permits::{Need, On};
 
 pub struct Failover(pub Arc<Rds>);
 
@@ -80,10 +81,11 @@ impl Step for Failover {
         if !seen.serves() || !self.is_over(&seen.zone, begun).await? {
             return Ok(Verified::Pending { detail });
         }
-        Ok(match database.answers(Some(&seen)).await {
-            Some(Err(no)) => Verified::Pending { detail: format!("{detail}, but {}", no.words()) },
-            Some(Ok(())) => Verified::Holds { detail: format!("{detail} and answers clients"), recovery_point: None },
-            None => Verified::Holds { detail, recovery_point: None },
+        Ok(match met(database, &seen).await {
+            Met::Waits(words) => Verified::Pending { detail: format!("{detail}{words}") },
+            Met::Served(words) | Met::Unseen(words) => {
+                Verified::Holds { detail: format!("{detail}{words}"), recovery_point: None }
+            }
         })
     }
 
@@ -92,7 +94,10 @@ impl Step for Failover {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.0.permits.fitness(&on(&self.0.primary, &["rds:RebootDBInstance", "rds:DescribeDBInstances"])).await
+        // Its events have no resources of their own.
+        let mut needs = on(&self.0.primary, &["rds:RebootDBInstance", "rds:DescribeDBInstances"]);
+        needs.push(Need::new("rds:DescribeEvents", On::Any));
+        self.0.permits.fitness(&needs).await
     }
 
     fn by_hand(&self) -> Vec<String> {
