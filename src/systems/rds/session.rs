@@ -80,7 +80,9 @@ const NOBODY: [&str; 4] = ["53300", "57P03", "57P01", "57P02"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Says {
     TakesWrites,
-    /// Why it takes none, in words that follow its name.
+    /// It follows another one.
+    Follows,
+    /// Why it takes none, in words that follow its name; it may follow somebody or be held.
     ReadOnly(String),
 }
 
@@ -89,6 +91,7 @@ impl Says {
     pub fn words(&self) -> &str {
         match self {
             Self::TakesWrites => "takes writes",
+            Self::Follows => "replays another's log and takes no writes",
             Self::ReadOnly(why) => why,
         }
     }
@@ -236,7 +239,7 @@ fn of_postgres(recovery: &str, read_only: &str, source: &str) -> Says {
         ("false", "on") => {
             Says::ReadOnly(format!("takes no writes: default_transaction_read_only is on ({})", clean(source)))
         }
-        ("true", _) => Says::ReadOnly("replays another's log and takes no writes".to_owned()),
+        ("true", _) => Says::Follows,
         (other, _) => Says::ReadOnly(format!("says what nobody understands of itself: {}", clean(other))),
     }
 }

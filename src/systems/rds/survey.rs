@@ -39,7 +39,7 @@ impl Sight {
             (Some(Err(No::Silent(_) | No::Full(_))), ..) | (_, Some(Err(No::Silent(_) | No::Full(_))), _) => Status::Down,
             (Some(Err(No::Refused(_) | No::Unasked(_))), _, Err(_)) => Status::Unknown,
             // Its API calls it a writer, and it is none.
-            (_, Some(Ok(Says::ReadOnly(_))), Ok(seen)) if !seen.follows() && seen.serves() => Status::Degraded,
+            (_, Some(Ok(Says::Follows | Says::ReadOnly(_))), Ok(seen)) if !seen.follows() && seen.serves() => Status::Degraded,
             (.., Ok(seen)) => seen.health(),
             (Some(Ok(())), _, Err(_)) => Status::Healthy,
             (None, _, Err(_)) => Status::Unknown,
@@ -64,7 +64,7 @@ impl Sight {
     fn follows(&self) -> bool {
         match &self.seen {
             Ok(seen) => seen.follows(),
-            Err(_) => matches!(self.says, Some(Ok(Says::ReadOnly(_)))),
+            Err(_) => matches!(self.says, Some(Ok(Says::Follows))),
         }
     }
 }
@@ -112,7 +112,7 @@ fn role(sight: &Sight, silent: Role) -> Role {
         Ok(_) => Role::Other,
         Err(_) => match &sight.says {
             Some(Ok(Says::TakesWrites)) => Role::Writer,
-            Some(Ok(Says::ReadOnly(_))) => Role::Replica,
+            Some(Ok(Says::Follows)) => Role::Replica,
             _ => silent,
         },
     }

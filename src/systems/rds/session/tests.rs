@@ -93,7 +93,7 @@ async fn postgresql_says_itself_whether_it_takes_writes() {
         (["false", "off", "default"], Says::TakesWrites),
         (["false", "on", "user"], Says::TakesWrites),
         (["false", "on", "configuration file"], Says::ReadOnly("takes no writes: default_transaction_read_only is on (configuration file)".into())),
-        (["true", "off", "default"], Says::ReadOnly("replays another's log and takes no writes".into())),
+        (["true", "off", "default"], Says::Follows),
     ] {
         let address = server(move |stream| postgres(stream, row, None)).await;
         assert_eq!(asked(Engine::Postgres, &address, json!({})).await, Ok(says), "{row:?}");

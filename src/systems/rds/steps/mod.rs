@@ -61,7 +61,7 @@ async fn met(database: &Database, seen: &Seen) -> Met {
     match database.says(Some(seen)).await {
         None => Met::Served(" and answers clients".to_owned()),
         Some(Ok(Says::TakesWrites)) => Met::Served(", answers clients and takes writes".to_owned()),
-        Some(Ok(Says::ReadOnly(why))) => Met::Waits(format!(" and answers clients, but {why}")),
+        Some(Ok(says)) => Met::Waits(format!(" and answers clients, but {}", says.words())),
         Some(Err(No::Refused(why) | No::Unasked(why))) => {
             Met::Unseen(format!(" and answers clients; whether it takes writes was not seen: {why}"))
         }

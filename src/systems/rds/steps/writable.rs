@@ -85,7 +85,7 @@ impl Look for Writable {
             "# what it says of itself, with RDS's authorities (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem):".to_owned(),
             match database.engine() {
                 Some(Engine::MySql) => {
-                    "mysql --host \"$ADDRESS\" --user \"$ROLE\" -p --ssl-ca global-bundle.pem --ssl-verify-server-cert -e 'select @@global.read_only, @@global.innodb_read_only'".to_owned()
+                    "mysql --host \"$ADDRESS\" --user \"$ROLE\" -p --ssl-mode=VERIFY_IDENTITY --ssl-ca=global-bundle.pem -e 'select @@global.read_only, @@global.innodb_read_only'".to_owned()
                 }
                 Some(Engine::SqlServer | Engine::Oracle) => "# write something, by a client of its own".to_owned(),
                 Some(Engine::Postgres) | None => {
