@@ -15,6 +15,7 @@ mod mail_server;
 mod mariadb;
 mod neo4j_python;
 mod neo4j_server;
+mod postgres;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/process.rs"]
 mod process;

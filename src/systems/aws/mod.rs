@@ -404,6 +404,11 @@ pub fn is_silence(fault: &Fault) -> bool {
     fault.class == FaultClass::Transient && !others.iter().any(|it| fault.what.contains(it))
 }
 
+/// What could not even be asked from here, and why: that says nothing of it.
+pub fn unasked(system: &str, what: &str, why: &str) -> Fault {
+    Fault::transient(system, format!("{what} {HERE}{why}")).next("see whether this host resolves names, then retry")
+}
+
 /// Whether nothing was heard, for whatever reason: then others are to be asked what they see.
 pub fn is_unheard(fault: &Fault) -> bool {
     is_silence(fault) || fault.class == FaultClass::Transient && fault.what.contains(HERE)

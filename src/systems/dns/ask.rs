@@ -115,8 +115,47 @@ pub fn normal(value: &str) -> String {
 pub fn value_of(kind: RecordType, value: &str) -> String {
     match kind {
         RecordType::TXT => clean(value.trim().trim_matches('"')),
+        RecordType::HTTPS | RecordType::SVCB => service(value),
         _ => normal(value),
     }
+}
+
+/// A service binding (RFC 9460), which has many ways of being written, in one: `1 . alpn=h2,h3 ipv4hint=192.0.2.1`. Its parameters and what
+/// they list are in order; of a parameter that is not known here only the key counts.
+fn service(value: &str) -> String {
+    let mut words = unquoted(value).into_iter();
+    let (priority, target) = (words.next().unwrap_or_default(), normal(&words.next().unwrap_or_default()));
+    let listed = |text: &str| {
+        let mut all: Vec<String> = text.split(',').map(normal).filter(|it| !it.is_empty()).collect();
+        all.sort();
+        all.join(",")
+    };
+    let parameter = |word: String| {
+        let (key, value) = word.split_once('=').unwrap_or((&word, ""));
+        match key.to_ascii_lowercase().as_str() {
+            key @ ("alpn" | "mandatory" | "ipv4hint" | "ipv6hint") => format!("{key}={}", listed(value)),
+            key @ ("port" | "ech") => format!("{key}={}", clean(value)),
+            // How keys without a name are told is the reader's own affair.
+            key => clean(key).replace("unknown", "key"),
+        }
+    };
+    let mut parameters: Vec<String> = words.map(parameter).collect();
+    parameters.sort();
+    [vec![priority, target], parameters].concat().join(" ")
+}
+
+/// Words parted by white space; what stands in quotes is one of them, without the quotes.
+fn unquoted(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for letter in text.chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            blank if blank.is_whitespace() && !quoted => words.extend(Some(std::mem::take(&mut word)).filter(|it| !it.is_empty())),
+            other => word.push(other),
+        }
+    }
+    words.extend(Some(word).filter(|it| !it.is_empty()));
+    words
 }
 
 /// Asks `server`, for at most `patience`.
@@ -240,6 +279,11 @@ mod tests {
             (RecordType::A, "192.0.2.1", "192.0.2.1"),
             (RecordType::CNAME, "LB.Example.", "lb.example"),
             (RecordType::TXT, "\"region=East\"", "region=East"),
+            (RecordType::HTTPS, "1 . alpn=\"h3,h2\" ipv4hint=192.0.2.2,192.0.2.1", "1 . alpn=h2,h3 ipv4hint=192.0.2.1,192.0.2.2"),
+            (RecordType::HTTPS, "1 . ipv4hint=192.0.2.1,192.0.2.2, alpn=h3,h2,", "1 . alpn=h2,h3 ipv4hint=192.0.2.1,192.0.2.2"),
+            (RecordType::HTTPS, "0  LB-west.Example. ", "0 lb-west.example"),
+            (RecordType::HTTPS, "1 . key65400=\"a b\" ech=\"AB==\"", "1 . ech=AB== key65400"),
+            (RecordType::HTTPS, "1 . ech=AB== unknown65400=\"a\",", "1 . ech=AB== key65400"),
         ];
         for (kind, given, wanted) in rows {
             assert_eq!(value_of(kind, given), wanted);

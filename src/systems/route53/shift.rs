@@ -18,7 +18,7 @@ use crate::domain::plan::StepSpec;
 use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
-use crate::systems::aws::is_unheard;
+use crate::systems::aws::{is_unheard, told};
 use crate::systems::permits::{Need, On};
 
 /// So many changes make a batch at most
@@ -104,6 +104,15 @@ impl Shift {
             }
         }
         Ok(Ok(all))
+    }
+
+    /// The health checks that are looked at; some that are not known when nobody tells.
+    async fn checks(&self) -> Vec<Option<String>> {
+        let Ok(Ok(held)) = self.held().await else { return vec![None] };
+        let mut ids: Vec<_> = held.into_iter().flat_map(|it| it.moved).filter_map(|set| set.health_check_id).collect();
+        ids.sort();
+        ids.dedup();
+        ids.into_iter().map(Some).collect()
     }
 
     /// All record sets that are moved, name by name.
@@ -368,7 +377,12 @@ impl Step for Shift {
                 .iter()
                 .find(|set| set.identifier() == self.division.to)
                 .or(group.first().filter(|_| group.len() == 1));
-            guards.push(health_guard(&self.target_of(&group[0]).zone, &self.division.to, chosen, None).await?);
+            let looked = health_guard(&self.target_of(&group[0]).zone, &self.division.to, chosen, None).await;
+            // Who may not ask, or is put off, has seen nothing that would keep clients where they are.
+            guards.push(looked.unwrap_or_else(|fault| {
+                let what = format!("the health check of {} is not known: {}", self.division.to, told(&fault));
+                Guard::warn("target-health", format!("{what}; if it is red, clients do not move"))
+            }));
         }
         guards.push(ttl_guard(&target));
         guards.push(control_plane_guard(&self.zone, &self.estate, self.region.as_ref()).await);
@@ -432,7 +446,12 @@ impl Step for Shift {
         };
         let mut needs: Vec<Need> = ids.iter().flat_map(on_zone).collect();
         needs.push(Need::new("route53:GetChange", On::Changes));
-        needs.push(Need::new("route53:GetHealthCheckStatus", On::HealthChecks));
+        let lists = self.targets.iter().filter(|target| target.zone.asks_for_servers());
+        needs.extend(lists.map(|it| Need::new("route53:GetHostedZone", On::Zone(it.zone.id.clone()))));
+        for check in self.checks().await {
+            let on = On::HealthCheck(check);
+            needs.extend(["route53:GetHealthCheck", "route53:GetHealthCheckStatus"].map(|it| Need::new(it, on.clone())));
+        }
         self.zone.permits.fitness(&needs).await
     }
 
