@@ -296,7 +296,7 @@ pub async fn login_guard(aws: &Aws, system: &str) -> Result<Option<Guard>, Fault
     let Some(standing) = aws.login().standing(system).await? else { return Ok(None) };
     let (now, next) = (At::now(), standing.next());
     let words = standing.words(now);
-    Ok(Some(match standing.ends() {
+    Ok(Some(match standing.ends(now) {
         Some(end) if seconds_between(now, end) < SOON => {
             Guard::warn(NAME, format!("{words}: too short for an incident → {next}"))
         }

@@ -32,6 +32,7 @@ mod neo4j;
 mod odd;
 mod peacetime;
 mod process;
+mod proxied;
 mod rds;
 mod redis;
 mod reload;

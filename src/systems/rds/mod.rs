@@ -220,10 +220,10 @@ impl Factory for RdsFactory {
         };
         let replica = database("replica", &replica_region, "replica_")?;
         let cloudwatch = Aws::new(spec, replica_region.as_str(), params.opt_text("cloudwatch_endpoint_url"));
-        let lag = LagMetric::new(&replica.name, cloudwatch);
+        let lag = LagMetric::new(spec.id.as_str(), &replica.name, cloudwatch);
         let primary = database("instance", &region, "")?;
         let cloudwatch = Aws::new(spec, region.as_str(), params.opt_text("primary_cloudwatch_endpoint_url"));
-        let primary_lag = LagMetric::new(&primary.name, cloudwatch);
+        let primary_lag = LagMetric::new(spec.id.as_str(), &primary.name, cloudwatch);
         // Asked of the region that survives.
         let permits = Permits::new(spec, replica_region.as_str());
         Ok(Arc::new(Connected(Arc::new(Rds { id: spec.id.to_string(), primary, replica, lag, primary_lag, permits }))))
