@@ -271,6 +271,27 @@ mod tests {
         assert_eq!(ask(broken.await, &question, patience).await.unwrap().code, ResponseCode::FormErr);
     }
 
+    #[tokio::test]
+    async fn a_service_binding_is_told_over_the_wire_as_the_zone_has_it() {
+        use hickory_proto::rr::rdata::svcb::{Alpn, IpHint, SVCB, SvcParamKey, SvcParamValue};
+        use hickory_proto::rr::rdata::{A, HTTPS};
+        use hickory_proto::rr::{RData, Record};
+
+        let alpn = SvcParamValue::Alpn(Alpn(vec!["h3".into(), "h2".into()]));
+        let hint = SvcParamValue::Ipv4Hint(IpHint(vec![A::new(198, 51, 100, 1)]));
+        let bound = SVCB::new(1, Name::root(), vec![(SvcParamKey::Alpn, alpn), (SvcParamKey::Ipv4Hint, hint)]);
+        let server = server(move |asked| {
+            let mut told = reply(asked, ResponseCode::NoError);
+            let name = asked.queries[0].name().clone();
+            told.add_answer(Record::from_rdata(name, 60, RData::HTTPS(HTTPS(bound.clone()))));
+            Some(told)
+        });
+        let question = Question::new("app.example", "HTTPS", false).unwrap();
+        let said = ask(server.await, &question, Duration::from_secs(4)).await.unwrap();
+        let kept = value_of(RecordType::HTTPS, "1 . alpn=\"h2,h3\" ipv4hint=\"198.51.100.1\"");
+        assert_eq!((said.values, said.ttl), (vec![kept], Some(60)));
+    }
+
     #[test]
     fn values_are_compared_in_one_form() {
         let rows = [

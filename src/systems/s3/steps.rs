@@ -11,9 +11,11 @@ use super::bucket::Bucket;
 use super::listing::today;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::system::{
-    Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
 use crate::domain::time::At;
+use crate::systems::aws::is_silence;
+use crate::systems::permits::{Need, On};
 use crate::systems::shell::quoted;
 
 const ON: &str = "versioning and replication are on";
@@ -115,7 +117,7 @@ impl Replication {
         }
         match self.source().await {
             Ok(more) => wrong.extend(more),
-            Err(fault) if self.source_may_be_lost && wrong.is_empty() && fault.class == FaultClass::Transient => {
+            Err(fault) if self.source_may_be_lost && wrong.is_empty() && is_silence(&fault) => {
                 let arrived = match self.pair.standby_point().await? {
                     Some((_, object)) => format!("the newest object that arrived is {object}"),
                     None => self.pair.nothing_there(standby),
@@ -198,6 +200,21 @@ impl Step for Replication {
             Setup::SourceLost(detail) => detail,
         };
         Ok(Verified::Holds { detail, recovery_point: None })
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        let Pair { primary, standby, prefix, permits } = &*self.pair;
+        let on = |bucket: &Bucket| On::Bucket { name: bucket.name.clone(), key: None };
+        let mut needs: Vec<Need> =
+            [primary, standby].map(|bucket| Need::new("s3:GetBucketVersioning", on(bucket))).into();
+        needs.push(Need::new("s3:GetReplicationConfiguration", on(primary)));
+        if self.canary {
+            let key = format!("{}mayday-canary/0", today(prefix, At::now()));
+            let object = |bucket: &Bucket| On::Bucket { name: bucket.name.clone(), key: Some(key.clone()) };
+            needs.push(Need::new("s3:PutObject", object(primary)));
+            needs.extend([primary, standby].map(|bucket| Need::new("s3:GetObject", object(bucket))));
+        }
+        permits.fitness(&needs).await
     }
 
     async fn revert(&self, _begun: &Begun, _log: &dyn StepLog) -> Result<Receipt, Fault> {
