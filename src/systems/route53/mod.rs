@@ -24,6 +24,7 @@ mod guards;
 mod health;
 mod names;
 mod object;
+mod others;
 mod records;
 pub(in crate::systems) mod served;
 mod shift;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::by_hand;
 use super::guards::{control_plane_guard, health_guard, name_server_guard, ttl_guard};
 use super::names::{is_in, plain};
+use super::others::Others;
 use super::records::{Division, Group, RecordSet, diff, present, same, summary};
 use super::target::{Held, Target};
 use super::zone::{CHANGE_ID, Zone};
@@ -16,7 +17,7 @@ use crate::domain::estate::Estate;
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
 use crate::domain::system::{
-    Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
 use crate::systems::aws::{is_unheard, told};
 use crate::systems::permits::{Need, On};
@@ -307,41 +308,6 @@ fn groups(all: &[RecordSet]) -> impl Iterator<Item = &[RecordSet]> {
     all.chunk_by(|a, b| a.name == b.name && a.r#type == b.r#type)
 }
 
-/// The zones before the one at hand.
-#[derive(Default)]
-struct Others {
-    /// Their changes were sent just now.
-    sent: Vec<String>,
-    /// They were found changed, by an earlier attempt or by somebody else.
-    already: Vec<String>,
-}
-
-impl Others {
-    /// A failure after other zones were changed: it is not so that nothing happened.
-    fn after(&self, fault: Fault) -> Fault {
-        let already = self.already.join(", ");
-        match (self.sent.is_empty(), self.already.is_empty()) {
-            (true, true) => fault,
-            (true, false) => Fault {
-                means: format!("{already} is changed already, and this zone is not: clients are divided"),
-                ..fault
-            },
-            (false, _) => {
-                let sent = self.sent.join(", ");
-                let means = format!(
-                    "the change of {sent} was sent before that; Mayday looks at each zone before anything is sent again"
-                );
-                Fault {
-                    class: FaultClass::Ambiguous,
-                    means,
-                    next: "look at the step again, then retry".into(),
-                    ..fault
-                }
-            }
-        }
-    }
-}
-
 #[async_trait]
 impl Step for Shift {
     async fn observe(&self, _begun: Option<&Begun>) -> Result<Observed, Fault> {
@@ -490,24 +456,5 @@ mod tests {
         {
             assert_eq!(zones.of(name).id, id, "{name}");
         }
-    }
-
-    #[test]
-    fn after_one_zone_was_changed_nobody_says_that_nothing_was() {
-        let refused = || {
-            Fault::permanent("zone", "ChangeResourceRecordSets was refused (403)").means("nothing was changed by it")
-        };
-        let (none, mut some) = (Others::default(), Others::default());
-        assert_eq!(none.after(refused()), refused());
-        some.already.push("Z0".into());
-        let fault = some.after(refused());
-        assert!(fault.class == FaultClass::Permanent && fault.means.starts_with("Z0 is changed already"), "{fault}");
-        some.sent.push("Z1".into());
-        let fault = some.after(refused());
-        assert!(
-            fault.class == FaultClass::Ambiguous && fault.means.starts_with("the change of Z1 was sent"),
-            "{fault}"
-        );
-        assert!(!fault.to_string().contains("nothing was changed"), "{fault}");
     }
 }
