@@ -310,3 +310,19 @@ async fn a_login_that_is_refused_is_unknown_and_stops_who_wants_to_see() {
     assert!(unwatched.refuses(&probe("rds.login", json!({}))).is_some());
     assert!(unwatched.refuses(&probe("rds.connect", json!({}))).is_none());
 }
+
+#[tokio::test]
+async fn a_replica_that_was_promoted_long_ago_is_no_copy_that_a_failover_could_take() {
+    let lab = lab().await;
+    let rds = database(&lab, json!({}));
+    let promote = step(&*rds, "rds.promote-replica", STANDBY, json!({}));
+    let preview = promote.preview().await.unwrap();
+    let begun = begun(preview.pre_image.clone(), Receipt::new());
+    promote.apply(&preview.pre_image, &Log::default()).await.unwrap();
+    holds(&*promote, &begun).await;
+    assert!(matches!(promote.observe(Some(&begun)).await.unwrap(), Observed::Done { .. }), "this run did it");
+    let Observed::Impossible { why } = promote.observe(None).await.unwrap() else { panic!("the old writer goes on") };
+    assert!(why.contains("two histories") && why.contains("gennet-db in us-east-1"), "{why}");
+    set(&lab, "rds@us-east-1", Condition::Dark);
+    assert!(matches!(promote.observe(None).await.unwrap(), Observed::Done { .. }), "nobody else is seen");
+}

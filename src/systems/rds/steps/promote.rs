@@ -27,10 +27,15 @@ pub struct Promote {
 
 #[async_trait]
 impl Step for Promote {
-    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+    async fn observe(&self, begun: Option<&Begun>) -> Result<Observed, Fault> {
         let name = &self.replica().name;
         let seen = self.replica().look().await?;
         if let Some(why) = seen.clustered(name) {
+            return Ok(Observed::Impossible { why });
+        }
+        if begun.is_none()
+            && let Some(why) = self.two_histories(&seen).await
+        {
             return Ok(Observed::Impossible { why });
         }
         Ok(match &seen {
@@ -176,6 +181,21 @@ impl Promote {
             Some(region) => self.rds.of_region(Some(region)),
             None => &self.rds.replica,
         }
+    }
+
+    /// A replica that was promoted before, by whomever, while its source goes on: what is written there never comes here, and nobody may
+    /// take this one for the copy that a failover needs.
+    async fn two_histories(&self, seen: &Seen) -> Option<String> {
+        if seen.follows() || !seen.serves() {
+            return None;
+        }
+        let (replica, source) = (self.replica(), self.rds.other(self.replica()));
+        let other = source.look().await.ok().filter(|other| !other.follows() && other.serves())?;
+        Some(format!(
+            "{} follows nobody, and {} in {} is {} and follows nobody, either: they have two histories, and nothing is left to promote. If {} \
+             is out of date, set it aside and make a new replica; if clients write to it already, mark this step as done",
+            replica.name, source.name, source.region, other.status, replica.name
+        ))
     }
 
     /// The writer is gone only when neither its API nor its port answers: either alone may be cut off.
