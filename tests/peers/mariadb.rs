@@ -110,8 +110,10 @@ async fn mariadb_says_by_tls_whether_it_takes_writes() {
     })
     .await;
     assert_eq!(seen.detail, "orders takes writes");
-    let options = MySqlConnectOptions::new().host("127.0.0.1").port(address.rsplit_once(':').unwrap().1.parse().unwrap());
-    let mut root = MySqlConnection::connect_with(&options.username("root").ssl_mode(MySqlSslMode::Disabled)).await.unwrap();
+    let options =
+        MySqlConnectOptions::new().host("127.0.0.1").port(address.rsplit_once(':').unwrap().1.parse().unwrap());
+    let mut root =
+        MySqlConnection::connect_with(&options.username("root").ssl_mode(MySqlSslMode::Disabled)).await.unwrap();
     root.execute("set global read_only = 1").await.unwrap();
     let held = look().await;
     assert!(held.status == Status::Down && held.detail.contains("read_only is on"), "{held:?}");

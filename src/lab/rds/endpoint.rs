@@ -40,4 +40,3 @@ pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
     }
     Ok(())
 }
-

@@ -113,7 +113,9 @@ async fn refuse(stream: &mut GatedStream, code: &str, words: &str) -> io::Result
 fn answer(statement: &str, recovery: bool) -> Vec<u8> {
     let person = if recovery { "t" } else { "f" };
     let row = match (statement.contains("pg_is_in_recovery"), statement.contains("pg_settings")) {
-        (false, _) => return [error("0A000", "the lab knows no other question than pg_is_in_recovery()"), ready()].concat(),
+        (false, _) => {
+            return [error("0A000", "the lab knows no other question than pg_is_in_recovery()"), ready()].concat();
+        }
         (true, false) => vec![("pg_is_in_recovery", person)],
         (true, true) => {
             let recovery = if recovery { "true" } else { "false" };

@@ -203,7 +203,8 @@ impl Standing {
         let name = self.source.name();
         match (&self.source.way, self.login, self.until) {
             (Way::Sso { .. }, Some(login), until) if login.until < now => {
-                let rest = until.map(|until| format!("; what was got by it is good {}", left(until))).unwrap_or_default();
+                let rest =
+                    until.map(|until| format!("; what was got by it is good {}", left(until))).unwrap_or_default();
                 format!("the login of {name} ended at {}{rest}", login.until.strftime("%F %H:%MZ"))
             }
             (Way::Sso { .. }, Some(login), _) if login.renewed => {
@@ -428,7 +429,11 @@ mod tests {
         let cases = [
             (standing(sso(), at("2026-11-23T13:00:00Z"), login(false)), at("2026-11-23T15:30:00Z"), "(3h30m)"),
             (standing(sso(), at("2026-11-23T13:00:00Z"), login(true)), None, "renewed by itself"),
-            (standing(sso(), at("2026-11-23T13:00:00Z"), over), at("2026-11-23T13:00:00Z"), "ended at 2026-11-23 10:00Z"),
+            (
+                standing(sso(), at("2026-11-23T13:00:00Z"), over),
+                at("2026-11-23T13:00:00Z"),
+                "ended at 2026-11-23 10:00Z",
+            ),
             (standing(Way::Place, at("2026-11-23T13:00:00Z"), None), None, "renewed by themselves"),
             (standing(Way::Environment, at("2026-11-23T13:00:00Z"), None), at("2026-11-23T13:00:00Z"), "(1h)"),
             (standing(Way::Environment, None, None), None, "is not told"),

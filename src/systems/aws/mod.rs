@@ -301,7 +301,10 @@ impl Aws {
                 return None;
             }
             let what = format!("{operation} {HERE}its resolver does not answer");
-            Some(Fault::transient(&self.system, what).next("look at this host's resolver (/etc/resolv.conf), then retry"))
+            Some(
+                Fault::transient(&self.system, what)
+                    .next("look at this host's resolver (/etc/resolv.conf), then retry"),
+            )
         })
     }
 
@@ -329,11 +332,14 @@ impl Aws {
                     .means("the call could not be made")
                     .next("run `mayday check`, and see whether there are credentials")
             }
-            SdkError::DispatchFailure(_) if is_ours(&error) => {
-                Fault::transient(&self.system, format!("{operation}{} {HERE}{}", self.way(), root(&error)))
-                    .means(format!("{}; of AWS in {} nothing is known", call.untouched(), self.region))
-                    .next("see whether this host resolves names, trusts the endpoint's certificate and has room for connections")
-            }
+            SdkError::DispatchFailure(_) if is_ours(&error) => Fault::transient(
+                &self.system,
+                format!("{operation}{} {HERE}{}", self.way(), root(&error)),
+            )
+            .means(format!("{}; of AWS in {} nothing is known", call.untouched(), self.region))
+            .next(
+                "see whether this host resolves names, trusts the endpoint's certificate and has room for connections",
+            ),
             SdkError::DispatchFailure(failure) if failure.is_user() || never_sent(&error) => Fault::transient(
                 &self.system,
                 format!("{operation} did not reach AWS in {}{}: {}", self.region, self.way(), root(&error)),
@@ -473,7 +479,8 @@ mod tests {
         let params = serde_json::json!({ "access_key_id": "A", "secret_access_key": { "command": ["printf", "s"] } });
         let params = params.as_object().cloned().unwrap_or_default().into_iter().collect();
         let (id, kind, title) = ("db".into(), "rds".into(), "db".into());
-        let spec = SystemSpec { id, kind, title, region: None, class: None, params: crate::domain::params::Params(params) };
+        let spec =
+            SystemSpec { id, kind, title, region: None, class: None, params: crate::domain::params::Params(params) };
         let aws = Aws::new(&spec, "us-east-1", Some(endpoint));
         let client = aws_sdk_rds::Client::new(&aws.config().await.unwrap());
         aws.ask(Call::Read, "DescribeDBInstances", client.describe_db_instances().send()).await.unwrap_err()

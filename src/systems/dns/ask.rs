@@ -150,7 +150,9 @@ fn unquoted(text: &str) -> Vec<String> {
     for letter in text.chars() {
         match letter {
             '"' => quoted = !quoted,
-            blank if blank.is_whitespace() && !quoted => words.extend(Some(std::mem::take(&mut word)).filter(|it| !it.is_empty())),
+            blank if blank.is_whitespace() && !quoted => {
+                words.extend(Some(std::mem::take(&mut word)).filter(|it| !it.is_empty()))
+            }
             other => word.push(other),
         }
     }
@@ -300,8 +302,16 @@ mod tests {
             (RecordType::A, "192.0.2.1", "192.0.2.1"),
             (RecordType::CNAME, "LB.Example.", "lb.example"),
             (RecordType::TXT, "\"region=East\"", "region=East"),
-            (RecordType::HTTPS, "1 . alpn=\"h3,h2\" ipv4hint=192.0.2.2,192.0.2.1", "1 . alpn=h2,h3 ipv4hint=192.0.2.1,192.0.2.2"),
-            (RecordType::HTTPS, "1 . ipv4hint=192.0.2.1,192.0.2.2, alpn=h3,h2,", "1 . alpn=h2,h3 ipv4hint=192.0.2.1,192.0.2.2"),
+            (
+                RecordType::HTTPS,
+                "1 . alpn=\"h3,h2\" ipv4hint=192.0.2.2,192.0.2.1",
+                "1 . alpn=h2,h3 ipv4hint=192.0.2.1,192.0.2.2",
+            ),
+            (
+                RecordType::HTTPS,
+                "1 . ipv4hint=192.0.2.1,192.0.2.2, alpn=h3,h2,",
+                "1 . alpn=h2,h3 ipv4hint=192.0.2.1,192.0.2.2",
+            ),
             (RecordType::HTTPS, "0  LB-west.Example. ", "0 lb-west.example"),
             (RecordType::HTTPS, "1 . key65400=\"a b\" ech=\"AB==\"", "1 . ech=AB== key65400"),
             (RecordType::HTTPS, "1 . ech=AB== unknown65400=\"a\",", "1 . ech=AB== key65400"),

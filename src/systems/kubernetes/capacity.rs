@@ -170,10 +170,7 @@ pub fn left(nodes: &[Value], pods: &[Value]) -> Vec<Room> {
         Room { left, labels: labels(node), taints }
     };
     let mut rooms: Vec<Room> = usable.map(room).collect();
-    let waiting: Vec<Asked> = living()
-        .filter(|pod| on(pod).is_empty())
-        .map(Asked::by)
-        .collect();
+    let waiting: Vec<Asked> = living().filter(|pod| on(pod).is_empty()).map(Asked::by).collect();
     fitting(&mut rooms, waiting.iter());
     rooms
 }

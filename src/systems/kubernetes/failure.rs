@@ -35,9 +35,9 @@ pub fn fault(system: &str, what: &str, unsure: FaultClass, error: &Error) -> Fau
                 .means(untouched)
                 .next("see whether this host reaches it, then retry")
         }
-        Error::Auth(_) => Fault::permanent(system, format!("{what}: {}", root(error)))
-            .means(untouched)
-            .next("log in, then retry"),
+        Error::Auth(_) => {
+            Fault::permanent(system, format!("{what}: {}", root(error))).means(untouched).next("log in, then retry")
+        }
         _ => broken(unsure, system, format!("{what} broke: {}", root(error))),
     }
 }

@@ -200,8 +200,12 @@ async fn behind(system: &str, proxy: &Proxy, made: &Made) -> Result<(), Fault> {
         Some((502 | 504, _)) => Ok(()),
         // Squid has one code for all, and says in a header of its own which it was.
         Some((503, head)) if head.contains("err_connect_fail") || head.contains("err_read_timeout") => Ok(()),
-        Some((code, _)) => Err(hidden(system, &format!("the proxy {proxy} connects nobody to the API server: it says {code}"))),
-        None => Err(hidden(system, &format!("the proxy {proxy} does not say why it connects nobody to the API server"))),
+        Some((code, _)) => {
+            Err(hidden(system, &format!("the proxy {proxy} connects nobody to the API server: it says {code}")))
+        }
+        None => {
+            Err(hidden(system, &format!("the proxy {proxy} does not say why it connects nobody to the API server")))
+        }
     }
 }
 
@@ -231,24 +235,26 @@ async fn said_by(proxy: &Proxy, made: &Made) -> Option<(u16, String)> {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    /// So long ago.
+    fn ago(long: Duration) -> Instant {
+        Instant::now().checked_sub(long).expect("this host runs for longer")
+    }
+
+    #[tokio::test]
     async fn who_answers_late_is_slow_and_nobody_after_a_whole_wait() {
         let ear = Ear::default();
-        let begun = Instant::now();
-        tokio::time::advance(READ + Duration::from_millis(500)).await;
+        let begun = ago(READ + Duration::from_millis(500));
         ear.learnt(true, begun);
         assert!(ear.is_slow() && ear.since(begun) && !ear.is_mute());
-        tokio::time::advance(SLOW).await;
+        ear.known().late = Some(ago(SLOW));
         assert!(!ear.is_slow(), "that was long ago");
-        let begun = Instant::now();
-        tokio::time::advance(LATE).await;
-        ear.learnt(false, begun);
+        ear.learnt(false, ago(LATE));
         assert!(ear.is_mute());
         ear.heard();
         assert!(!ear.is_mute(), "it has spoken since");
-        let begun = Instant::now();
-        tokio::time::advance(Duration::from_secs(1)).await;
-        ear.learnt(false, begun);
+        ear.learnt(false, ago(Duration::from_secs(1)));
         assert!(!ear.is_mute(), "a connection that broke is no silence");
+        ear.learnt(true, ago(Duration::from_secs(1)));
+        assert!(!ear.is_slow(), "it was within the time that everybody waits");
     }
 }

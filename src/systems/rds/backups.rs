@@ -109,9 +109,11 @@ impl Rds {
     fn of_cluster(&self, seen: &Seen, name: &str) -> Option<Fault> {
         let cluster = seen.cluster.as_ref()?.words();
         let what = format!("{name} is a member of {cluster}, whose backups `kind = \"rds\"` does not read");
-        Some(Fault::permanent(&self.id, what)
-            .means("how fresh its backups are is not known")
-            .next("take this [[system.backup]] out; `aws rds describe-db-cluster-snapshots` tells by hand"))
+        Some(
+            Fault::permanent(&self.id, what)
+                .means("how fresh its backups are is not known")
+                .next("take this [[system.backup]] out; `aws rds describe-db-cluster-snapshots` tells by hand"),
+        )
     }
 
     /// The database whose backups count: the promoted replica once it stands on its own, unless the old writer is the one that is written to.

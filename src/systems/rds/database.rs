@@ -128,9 +128,11 @@ impl Database {
                 Err(_) => {
                     let what = format!("RDS in {} did not answer {}", self.region, wait.words());
                     let silent = Fault::transient(&self.system, what);
-                    Err(self.aws.deaf("DescribeDBInstances").await.unwrap_or_else(|| {
-                        silent.next("see whether this host reaches the endpoint, then retry")
-                    }))
+                    Err(self
+                        .aws
+                        .deaf("DescribeDBInstances")
+                        .await
+                        .unwrap_or_else(|| silent.next("see whether this host reaches the endpoint, then retry")))
                 }
             };
             patience.learn(wait, answer.as_ref().err().is_none_or(|fault| !is_silence(fault)));
@@ -298,9 +300,12 @@ impl Database {
                 other => other?,
             };
             let backups = answer.db_instance_automated_backups();
-            let elsewhere = backups.iter().filter(|it| it.region().is_some_and(|region| region != self.region.as_str()));
+            let elsewhere =
+                backups.iter().filter(|it| it.region().is_some_and(|region| region != self.region.as_str()));
             // What is kept of one that had the name before is told beside what goes on.
-            let until = |it: &&DbInstanceAutomatedBackup| it.restore_window().and_then(|it| it.latest_time()).map(|at| at.secs());
+            let until = |it: &&DbInstanceAutomatedBackup| {
+                it.restore_window().and_then(|it| it.latest_time()).map(|at| at.secs())
+            };
             let elsewhere = elsewhere.max_by_key(|it| (it.status() == Some("replicating"), until(it)));
             Ok(elsewhere.map(|it| {
                 let window = it.restore_window();

@@ -127,7 +127,9 @@ pub async fn answers(engine: Engine, address: &str, patience: Duration) -> Resul
 async fn found(address: &str, patience: Duration) -> Result<Vec<SocketAddr>, No> {
     let unasked = |why: String| No::Unasked(format!("{} cannot be resolved from this host{why}", clean(address)));
     match timeout(patience, lookup_host(address)).await {
-        Ok(Ok(found)) => Some(found.collect::<Vec<_>>()).filter(|it| !it.is_empty()).ok_or_else(|| unasked(String::new())),
+        Ok(Ok(found)) => {
+            Some(found.collect::<Vec<_>>()).filter(|it| !it.is_empty()).ok_or_else(|| unasked(String::new()))
+        }
         Ok(Err(error)) => Err(unasked(format!(": {}", clean(&error.to_string())))),
         Err(_) => Err(unasked(format!(" within {:.1} s", patience.as_secs_f64()))),
     }

@@ -98,9 +98,10 @@ impl LagMetric {
         let answer = self.aws.ask(Call::Read, "GetMetricData", asked.send()).await?;
         let results = answer.metric_data_results();
         // A metric that nobody may see, or that could not be read, comes as one without values.
-        let untold = results.iter().filter_map(|it| it.status_code()).find(|it| {
-            matches!(it, StatusCode::Forbidden | StatusCode::InternalError)
-        });
+        let untold = results
+            .iter()
+            .filter_map(|it| it.status_code())
+            .find(|it| matches!(it, StatusCode::Forbidden | StatusCode::InternalError));
         if let Some(code) = untold {
             let what = format!("CloudWatch does not tell ReplicaLag of {}: {}", self.replica, code.as_str());
             return Err(Fault::permanent(&self.system, what));

@@ -70,7 +70,9 @@ async fn told_by_itself(database: &Database, expected: &str) -> Reading {
         Some(Err(No::Unasked(why))) => Reading::unknown(why),
         Some(Err(No::Silent(why) | No::Full(why))) => Reading::down(why),
         Some(Ok(says)) => match (expected, &says) {
-            ("writes", Says::Follows | Says::ReadOnly(_)) => Reading::down(format!("{name} {}, and should take them", says.words())),
+            ("writes", Says::Follows | Says::ReadOnly(_)) => {
+                Reading::down(format!("{name} {}, and should take them", says.words()))
+            }
             ("reads", Says::TakesWrites) => Reading::down(format!("{name} takes writes, and should only read")),
             _ => Reading::healthy(format!("{name} {}", says.words())),
         },

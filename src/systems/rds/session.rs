@@ -67,7 +67,8 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST: usize = 4 * 1024 * 1024;
 
 /// One row: whether it replays another's log; whether sessions may write unless they say otherwise, and who decided that.
-const POSTGRES: &str = "select pg_is_in_recovery()::text, setting, source from pg_settings where name = 'default_transaction_read_only'";
+const POSTGRES: &str =
+    "select pg_is_in_recovery()::text, setting, source from pg_settings where name = 'default_transaction_read_only'";
 /// Where a setting comes from that is this login's own and nobody else's (`pg_settings.source`).
 const OWN: [&str; 5] = ["user", "database user", "client", "session", "override"];
 /// One row of two settings.
@@ -176,14 +177,14 @@ impl Login {
             .password(secret.expose())
             .database(database)
             .application_name("mayday")
-            .extra_float_digits(None)
+            .extra_float_digits(None::<i8>)
             .statement_cache_capacity(0)
             .ssl_mode(mode)
             .disable_statement_logging();
         if let Some(pem) = authorities {
             options = options.ssl_root_cert_from_pem(pem.to_vec());
         }
-        let told = |error| no(Engine::Postgres, address, &error);
+        let told = |error: sqlx::Error| no(Engine::Postgres, address, &error);
         let mut session = PgConnection::connect_with(&options).await.map_err(told)?;
         let row = sqlx::raw_sql(POSTGRES).fetch_one(&mut session).await.map_err(told)?;
         let column = |nth: usize| row.try_get_unchecked::<String, _>(nth).map_err(told);
@@ -211,7 +212,7 @@ impl Login {
             .enable_cleartext_plugin(self.tls != "off")
             .pipes_as_concat(false)
             .no_engine_substitution(false)
-            .timezone(None)
+            .timezone(None::<String>)
             .set_names(false)
             .statement_cache_capacity(0)
             .ssl_mode(mode)
@@ -222,7 +223,7 @@ impl Login {
         if let Some(pem) = authorities {
             options = options.ssl_ca_from_pem(pem.to_vec());
         }
-        let told = |error| no(Engine::MySql, address, &error);
+        let told = |error: sqlx::Error| no(Engine::MySql, address, &error);
         let mut session = MySqlConnection::connect_with(&options).await.map_err(told)?;
         let row = sqlx::raw_sql(MYSQL).fetch_one(&mut session).await.map_err(told)?;
         let column = |nth: usize| row.try_get_unchecked::<String, _>(nth).map_err(told);
@@ -256,7 +257,8 @@ fn of_mysql(read_only: &str, innodb: &str) -> Says {
 
 /// `host:port`; an address of IPv6 stands in brackets.
 fn parted(address: &str) -> Result<(&str, u16), No> {
-    let parts = address.rsplit_once(':').and_then(|(host, port)| Some((host.trim_matches(['[', ']']), port.parse().ok()?)));
+    let parts =
+        address.rsplit_once(':').and_then(|(host, port)| Some((host.trim_matches(['[', ']']), port.parse().ok()?)));
     parts.ok_or_else(|| No::Unasked(format!("{} is no address of a server", clean(address))))
 }
 
@@ -279,7 +281,7 @@ fn no(engine: Engine, address: &str, error: &sqlx::Error) -> No {
 }
 
 /// What a server says instead of an answer.
-fn complaint(address: &str, said: &dyn DatabaseError) -> No {
+fn complaint(address: &str, said: &(dyn DatabaseError + 'static)) -> No {
     let number = said.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number);
     let code = said.code().unwrap_or_default();
     let shown = number.map_or_else(|| code.to_string(), |number| number.to_string());

@@ -36,10 +36,14 @@ impl Sight {
 
     fn status(&self) -> Status {
         match (&self.answers, &self.says, &self.seen) {
-            (Some(Err(No::Silent(_) | No::Full(_))), ..) | (_, Some(Err(No::Silent(_) | No::Full(_))), _) => Status::Down,
+            (Some(Err(No::Silent(_) | No::Full(_))), ..) | (_, Some(Err(No::Silent(_) | No::Full(_))), _) => {
+                Status::Down
+            }
             (Some(Err(No::Refused(_) | No::Unasked(_))), _, Err(_)) => Status::Unknown,
             // Its API calls it a writer, and it is none.
-            (_, Some(Ok(Says::Follows | Says::ReadOnly(_))), Ok(seen)) if !seen.follows() && seen.serves() => Status::Degraded,
+            (_, Some(Ok(Says::Follows | Says::ReadOnly(_))), Ok(seen)) if !seen.follows() && seen.serves() => {
+                Status::Degraded
+            }
             (.., Ok(seen)) => seen.health(),
             (Some(Ok(())), _, Err(_)) => Status::Healthy,
             (None, _, Err(_)) => Status::Unknown,

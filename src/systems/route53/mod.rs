@@ -313,7 +313,9 @@ impl Route53 {
         for set in sets {
             let health = match &set.health_check_id {
                 // The API answered just before: that it says nothing of a check is nothing about the check.
-                Some(check) => Some(self.zone.health(check).await.unwrap_or_else(|fault| Health::Unknown(told(&fault)))),
+                Some(check) => {
+                    Some(self.zone.health(check).await.unwrap_or_else(|fault| Health::Unknown(told(&fault))))
+                }
                 None => None,
             };
             seen.push((set, health));

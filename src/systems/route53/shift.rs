@@ -416,7 +416,8 @@ impl Step for Shift {
         needs.extend(lists.map(|it| Need::new("route53:GetHostedZone", On::Zone(it.zone.id.clone()))));
         for check in self.checks().await {
             let on = On::HealthCheck(check);
-            needs.extend(["route53:GetHealthCheck", "route53:GetHealthCheckStatus"].map(|it| Need::new(it, on.clone())));
+            needs
+                .extend(["route53:GetHealthCheck", "route53:GetHealthCheckStatus"].map(|it| Need::new(it, on.clone())));
         }
         self.zone.permits.fitness(&needs).await
     }

@@ -130,7 +130,9 @@ impl Target {
                     recovery_point: None,
                 },
                 false => Verified::Pending {
-                    detail: format!("{name} {kind} is changed; answers of this type are not compared, and Route 53 does not say that it is in sync"),
+                    detail: format!(
+                        "{name} {kind} is changed; answers of this type are not compared, and Route 53 does not say that it is in sync"
+                    ),
                 },
             });
         }

@@ -122,9 +122,10 @@ impl Step for Replicate {
     async fn fitness(&self) -> Result<Fitness, Fault> {
         let (from, to) = self.sides();
         let on = |bucket: &Bucket| On::Bucket { name: bucket.name.clone(), key: None };
-        let mut needs: Vec<Need> = ["s3:PutReplicationConfiguration", "s3:GetReplicationConfiguration", "s3:GetBucketVersioning"]
-            .map(|action| Need::new(action, on(from)))
-            .into();
+        let mut needs: Vec<Need> =
+            ["s3:PutReplicationConfiguration", "s3:GetReplicationConfiguration", "s3:GetBucketVersioning"]
+                .map(|action| Need::new(action, on(from)))
+                .into();
         needs.extend(["s3:GetReplicationConfiguration", "s3:GetBucketVersioning"].map(|it| Need::new(it, on(to))));
         // S3 acts as this role; that it exists and may replicate is told by nobody before it does.
         needs.extend(self.role().await.ok().map(|role| Need::new("iam:PassRole", On::Arn(role))));

@@ -76,7 +76,8 @@ fn lost(all: &Writers) -> Option<String> {
 /// What would lose its data by being stopped
 /// (<https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention>).
 fn claims_guard<'a>(all: impl IntoIterator<Item = &'a Writer>) -> Option<Guard> {
-    let losing: Vec<String> = all.into_iter().map(|it| &it.it).filter(|it| it.drops_claims).map(Workload::called).collect();
+    let losing: Vec<String> =
+        all.into_iter().map(|it| &it.it).filter(|it| it.drops_claims).map(Workload::called).collect();
     let why = "scaled to zero it loses its volumes (`persistentVolumeClaimRetentionPolicy.whenScaled` is Delete), and nothing brings \
                them back: set that to Retain first, or name it in the step's `except`";
     (!losing.is_empty()).then(|| Guard::block("claims", format!("{}: {why}", losing.join(", "))))

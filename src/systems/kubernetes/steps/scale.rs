@@ -62,7 +62,8 @@ impl Scale {
         let opaque = targets.iter().filter(|(it, full)| it.all < *full && it.template["spec"].is_null());
         let opaque: Vec<String> = opaque.map(|(it, _)| it.called()).collect();
         if !opaque.is_empty() {
-            let what = format!("what the pods of {} ask for is not known: their template is elsewhere", opaque.join(", "));
+            let what =
+                format!("what the pods of {} ask for is not known: their template is elsewhere", opaque.join(", "));
             return Guard::warn("room", what);
         }
         let (mut fit, mut all) = (0, 0);

@@ -269,7 +269,9 @@ async fn of_two_clusters_the_one_that_answers_is_stopped_whatever_the_other_does
     assert!(guards.iter().any(|it| it.name == "reachable" && it.detail.contains("e1: ")), "{guards:?}");
     let begun = applied(&*fence).await;
     assert_eq!(server.get(&format!("{APPS}/deployments"), "api")["spec"]["replicas"], 0);
-    let Verified::Holds { detail: words, .. } = fence.verify(&begun, &Deaf).await.unwrap() else { panic!("it is stopped") };
+    let Verified::Holds { detail: words, .. } = fence.verify(&begun, &Deaf).await.unwrap() else {
+        panic!("it is stopped")
+    };
     assert!(words.contains("every pod is gone") && words.contains("e1: the API server cannot be reached"), "{words}");
     let none = of_contexts(dir.path(), &[("e1", format!("http://{gone}"))]);
     let words = detail(made(&none, "kubernetes.fence", json!({})).observe(None).await.unwrap());

@@ -181,10 +181,14 @@ async fn our_own_trouble_is_nobodys_silence() {
     let silent = silence(&behind).await.unwrap();
     assert!(silent.is_some(), "the proxy says that nobody is there");
     for said in ["403 Forbidden", "503 Service Unavailable"] {
-        let way = json!({ "server": format!("https://{free}"), "proxy-url": format!("http://{}", forbidding(said).await) });
+        let way =
+            json!({ "server": format!("https://{free}"), "proxy-url": format!("http://{}", forbidding(said).await) });
         let behind = cluster(&json!({ "kubeconfig": kubeconfig(dir.path(), &way) })).unwrap();
         let fault = silence(&behind).await.unwrap_err();
-        assert!(fault.what.contains(&said[..3]), "a proxy that lets nobody through hides whether the server is: {fault}");
+        assert!(
+            fault.what.contains(&said[..3]),
+            "a proxy that lets nobody through hides whether the server is: {fault}"
+        );
     }
 }
 

@@ -22,7 +22,7 @@ async fn asked(engine: Engine, address: &str, more: Value) -> Result<Says, No> {
 }
 
 /// Serves sessions by `serve`, one after the other.
-async fn server<F: Future<Output = std::io::Result<()>> + Send>(
+async fn server<F: Future<Output = std::io::Result<()>> + Send + 'static>(
     serve: impl Fn(TcpStream) -> F + Send + 'static,
 ) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -92,7 +92,10 @@ async fn postgresql_says_itself_whether_it_takes_writes() {
     for (row, says) in [
         (["false", "off", "default"], Says::TakesWrites),
         (["false", "on", "user"], Says::TakesWrites),
-        (["false", "on", "configuration file"], Says::ReadOnly("takes no writes: default_transaction_read_only is on (configuration file)".into())),
+        (
+            ["false", "on", "configuration file"],
+            Says::ReadOnly("takes no writes: default_transaction_read_only is on (configuration file)".into()),
+        ),
         (["true", "off", "default"], Says::Follows),
     ] {
         let address = server(move |stream| postgres(stream, row, None)).await;
@@ -105,7 +108,10 @@ async fn a_login_that_is_refused_is_not_a_database_that_is_down() {
     let address = server(|stream| postgres(stream, ["false", "off", "default"], None)).await;
     let wrong = json!({ "password": { "command": ["printf", "HUSH-yesterday"] } });
     let refused = asked(Engine::Postgres, &address, wrong).await.unwrap_err();
-    assert!(matches!(&refused, No::Refused(why) if why.contains("28P01 password authentication failed")), "{refused:?}");
+    assert!(
+        matches!(&refused, No::Refused(why) if why.contains("28P01 password authentication failed")),
+        "{refused:?}"
+    );
     assert!(!refused.words().contains("HUSH"), "{refused:?}");
     for (code, full) in [("57P03", true), ("53300", true), ("3D000", false)] {
         let address = server(move |stream| postgres(stream, ["", "", ""], Some(code))).await;
@@ -161,11 +167,9 @@ async fn mysql(mut stream: TcpStream, row: [&'static str; 2], error: Option<u16>
     stream.write_all(&packet(2, &[0, 0, 0, 2, 0, 0, 0])).await?;
     let statement = packet_of(&mut stream).await?;
     assert!(String::from_utf8_lossy(&statement).contains("@@global.innodb_read_only"));
-    let column = [
-        ["def", "", "", "", "c", ""].map(counted).concat(),
-        vec![12, 45, 0, 20, 0, 0, 0, 0xfd, 0, 0, 0, 0, 0],
-    ]
-    .concat();
+    let column =
+        [["def", "", "", "", "c", ""].map(counted).concat(), vec![12, 45, 0, 20, 0, 0, 0, 0xfd, 0, 0, 0, 0, 0]]
+            .concat();
     let end = [0xfe, 0, 0, 2, 0];
     let values = row.map(counted).concat();
     let answer: Vec<u8> = [&[2][..], &column, &column, &end, &values, &end]

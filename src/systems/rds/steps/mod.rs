@@ -74,7 +74,9 @@ async fn login_guard(database: &Database) -> Option<Guard> {
     const NAME: &str = "login";
     Some(match database.says(database.look().await.as_ref().ok()).await? {
         Ok(says) => Guard::pass(NAME, format!("{} says that it {}", database.name, says.words())),
-        Err(no) => Guard::warn(NAME, format!("whether {} takes writes could not be seen: {}", database.name, no.words())),
+        Err(no) => {
+            Guard::warn(NAME, format!("whether {} takes writes could not be seen: {}", database.name, no.words()))
+        }
     })
 }
 
