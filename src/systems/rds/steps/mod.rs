@@ -35,7 +35,7 @@ pub fn step(rds: &Arc<Rds>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
             let key = spec.params.text("kms_key")?.to_owned();
             Ok(Arc::new(CreateReplica { rds, region: spec.region.clone(), key }))
         }
-        "rds.failover-az" => Ok(Arc::new(Failover(rds))),
+        "rds.failover-az" => Ok(Arc::new(Failover { rds, region: spec.region.clone() })),
         "rds.writable" => Ok(Arc::new(Looking(Writable { rds, region: spec.region.clone() }))),
         other => Err(Fault::permanent(&rds.id, format!("there is no step `{other}`")).next("run `mayday kinds`")),
     }
