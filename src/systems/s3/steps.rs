@@ -145,7 +145,7 @@ impl Replication {
 
     /// Looks for the canary of this attempt on both sides, and writes it if it is nowhere: asked again, it finds what it wrote.
     async fn canary(&self, begun: &Begun) -> Result<Verified, Fault> {
-        let Pair { primary, standby, prefix } = &*self.pair;
+        let Pair { primary, standby, prefix, .. } = &*self.pair;
         let key = format!("{}mayday-canary/{}", today(prefix, begun.at), begun.at.as_millisecond());
         if standby.look(&key).await?.is_some_and(|status| status == "REPLICA") {
             let detail = format!("the canary {key} reached {}", standby.name);
@@ -222,7 +222,7 @@ impl Step for Replication {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        let Pair { primary, standby, prefix } = &*self.pair;
+        let Pair { primary, standby, prefix, .. } = &*self.pair;
         let at = |bucket: &Bucket| format!("--region {} --bucket {}", bucket.region, quoted(&bucket.name));
         let (from, to) = (at(primary), at(standby));
         let mut lines = vec![
