@@ -2,7 +2,8 @@
 //! written, and a role that may do nothing but log in will do.
 //!
 //! - PostgreSQL: `pg_is_in_recovery()`, and `default_transaction_read_only` where it counts for everybody
-//!   (<https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-RECOVERY-CONTROL>).
+//!   (<https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-RECOVERY-CONTROL>). A role that has that setting of its own
+//!   does not see what others have.
 //! - MySQL, MariaDB: `read_only`, which RDS sets on a replica, and `innodb_read_only`, which Aurora sets on a reader
 //!   (<https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_read_only>).
 //!
@@ -286,7 +287,9 @@ fn complaint(address: &str, said: &(dyn DatabaseError + 'static)) -> No {
     let code = said.code().unwrap_or_default();
     let shown = number.map_or_else(|| code.to_string(), |number| number.to_string());
     let words = clean(&format!("{address}: {shown} {}", said.message()));
-    match number.map_or_else(|| NOBODY.contains(&&*code), |number| FULL.contains(&number)) {
+    // A role or a database may have a limit of its own, which says nothing of others.
+    let is_own = [" for role ", " for database "].iter().any(|it| words.contains(it));
+    match number.map_or_else(|| NOBODY.contains(&&*code) && !is_own, |number| FULL.contains(&number)) {
         true => No::Full(words),
         false => No::Refused(words),
     }
