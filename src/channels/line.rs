@@ -93,6 +93,21 @@ impl Line {
     }
 }
 
+impl Voice {
+    /// The same, which names the proxy on the way.
+    pub fn by(self, line: &Line) -> Self {
+        Self { via: line.words(), ..self }
+    }
+
+    /// The client for a URL.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn client(&self, line: &Line, url: &str) -> Result<Client, Fault> {
+        line.client(url).await.map_err(|why| self.broken(why))
+    }
+}
+
 /// The variables that name a proxy.
 const ENVIRONMENT: &[&str] = &["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 

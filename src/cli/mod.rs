@@ -24,6 +24,7 @@ pub mod ready;
 pub mod report;
 pub mod schema;
 pub mod status;
+mod steps;
 pub mod text;
 pub mod watch;
 pub mod wayback;

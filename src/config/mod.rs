@@ -9,11 +9,13 @@ mod channels;
 mod checklist;
 pub mod cockpit;
 mod contacts;
+mod disk;
 mod drills;
 mod estate;
 mod files;
 mod fill;
 mod include;
+mod known;
 mod mistake;
 pub mod params;
 mod plans;
@@ -26,7 +28,8 @@ mod ways;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-pub use files::{Files, Glance, read_file, read_text};
+pub use disk::{read_file, read_text};
+pub use files::{Files, Glance};
 pub use mistake::{Mistake, Mistakes, Place, Warning};
 pub use plans::{BUILT_IN, LeftOut};
 

@@ -7,8 +7,8 @@ use std::{fs, io};
 
 use sha2::{Digest, Sha256};
 
-use super::estate::Known;
-use super::files::{hidden, read_text};
+use super::disk::{hidden, read_text};
+use super::known::{Known, read_kind};
 use super::mistake::{Mistake, Mistakes, Source};
 use super::params;
 use super::read::{Doc, Field, NAME_HELP, Table, Text, is_name};
@@ -17,7 +17,7 @@ use super::suggest::one_of;
 use super::ways::Others;
 use crate::domain::estate::{DataClass, Estate, Tier};
 use crate::domain::ids::{PlanId, StepId};
-use crate::domain::kinds::{ParamType, StepKind, StepRole, SystemKind};
+use crate::domain::kinds::{ParamType, StepKind, StepRole};
 use crate::domain::params::{Params, SecretRef};
 use crate::domain::plan::{Gate, Plan, StepSpec};
 use crate::domain::text::clean;
@@ -254,17 +254,6 @@ fn read_role(table: &Table<'_>, kind: &StepKind) -> Option<StepRole> {
     // One that has a role of its own knows no such key.
     let field = can_be_given_a_role(kind).then(|| table.get("role")).flatten()?;
     field.word::<String>(GIVEN_ROLES)?.parse().ok()
-}
-
-pub(super) fn read_kind(table: &Table<'_>, known: &Known<'_>) -> Option<(&'static SystemKind, &'static StepKind)> {
-    let field = table.need("kind", "`mayday kinds` lists them")?;
-    let name = field.text()?.into_inner();
-    let found = known.kinds.step(&name);
-    if found.is_none() {
-        let names: Vec<&str> = known.kinds.0.iter().flat_map(|it| it.steps).map(|it| it.name).collect();
-        field.say(format!("there is no kind of step `{}`", clean(&name)), one_of(&name, &names));
-    }
-    found
 }
 
 /// The steps that a step waits for; unknown ones are said here, where their position is known.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::archive::{Archive, ArchiveFault};
 use super::clock::Timeline;
-use super::shared::Seen;
+use super::published::Seen;
 use super::stores::{Wanted, Watch};
 use crate::domain::estate::{Estate, ProbeSpec, Service, Tier};
 use crate::domain::health::{Reading, Status};

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::clock::Beats;
+use super::driver::driver_of;
 use super::{Handle, builtin, runner};
 use crate::domain::command::{Refusal, RefusalReason, Report};
 use crate::domain::comms::Channel;
@@ -243,7 +244,7 @@ async fn fitness(engine: &Handle, through: Through<'_>, spec: &StepSpec) -> Resu
     if spec.role == StepRole::Fences && through.gone.is_some() && there.as_ref() == through.gone {
         return Ok(Fitness::default());
     }
-    let step = runner::driver_of(&engine.shared, through.systems, spec)?;
+    let step = driver_of(&engine.shared, through.systems, spec)?;
     let late = || Fault::transient(spec.system.as_str(), format!("no answer within {} s", ASK.as_secs()));
     timeout(ASK, step.fitness()).await.unwrap_or_else(|_| Err(late()))
 }

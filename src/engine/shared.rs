@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::archive::Archive;
 use super::clock::Timeline;
+use super::published::{Published, Seen};
 use super::{Accepted, Channels, Parts, builtin};
 use crate::domain::actor::Actor;
 use crate::domain::checklist::Baseline;
@@ -23,7 +24,6 @@ use crate::domain::journal::Journal;
 use crate::domain::live::{Attached, Live, LiveChange};
 use crate::domain::plan::Plan;
 use crate::domain::recovery::RecoveryPoint;
-use crate::domain::rollup::Readings;
 use crate::domain::schedule::Driller;
 use crate::domain::state::{Hold, State};
 use crate::domain::system::{Fault, System};
@@ -56,23 +56,6 @@ pub(super) struct Shared {
     published: Arc<Mutex<Published>>,
     states: watch::Sender<Arc<State>>,
     updates: broadcast::Sender<Update>,
-}
-
-/// Changed and announced under one lock, so that a snapshot and the updates after it never miss or double anything.
-struct Published {
-    live: Live,
-    /// How things were while they were well.
-    baseline: Baseline,
-}
-
-/// What the probes say, for the steps that wait for it.
-#[derive(Clone)]
-pub(super) struct Seen(Arc<Mutex<Published>>);
-
-impl Seen {
-    pub fn with<T>(&self, then: impl FnOnce(&Readings) -> T) -> T {
-        then(&self.0.lock().unwrap_or_else(PoisonError::into_inner).live.probes)
-    }
 }
 
 /// What is true now, is not journalled, and is not learnt anew by looking: an engine hands it to the one that takes its place.

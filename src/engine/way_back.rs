@@ -3,7 +3,7 @@
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Handle;
-use super::runner::{Log, driver, look, poll_pause, step_still_runs};
+use super::driver::{Log, driver, look, poll_pause, step_still_runs};
 use crate::domain::command::{Job, Report, WayBack};
 use crate::domain::plan::StepSpec;
 use crate::domain::run::FOUND;

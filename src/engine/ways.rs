@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::runner::Silent;
 use crate::domain::plan::WayName;
 use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Fitness, Guard, GuardVerdict, Observed, Preview, Receipt, Step, StepLog,
@@ -329,6 +328,13 @@ impl Step for Ways {
         }
         lines
     }
+}
+
+/// A log that nobody reads: a look outside a run has no place in the log of a step.
+pub(super) struct Silent;
+
+impl StepLog for Silent {
+    fn line(&self, _text: &str) {}
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 
 use serde_json::{Value, json};
 
-use super::doc::{Block, Cell, Doc, Section, Tile, table};
+use super::doc::{Block, Doc, Section, Tile, table};
 use super::figure;
+use super::text::Cell;
 use super::trend::{is_slower, trend};
 use super::words::{count, length, length_or_unknown, met, moment, target};
 use crate::domain::describe::Tone;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::html::escape;
+use super::text::escape;
 use super::words::{length, target};
 
 /// A picture. `svg` is made here alone, and every text in it is escaped.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::drill::{Figure, figures};
-use super::html::escape;
+use super::text::escape;
 use super::words::{length, target};
 use crate::domain::drill::{Check, DrillEvidence};
 use crate::domain::time::seconds_between;

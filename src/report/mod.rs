@@ -15,6 +15,7 @@ mod markdown;
 mod page;
 pub mod reports;
 pub mod review;
+mod text;
 mod trend;
 mod words;
 

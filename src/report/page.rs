@@ -1,11 +1,12 @@
 //! A review as a document: what one wants to know first comes first.
 
 use super::course;
-use super::doc::{Block, Cell, Doc, Section, Tile, table};
+use super::doc::{Block, Doc, Section, Tile, table};
 use super::figure::{self, Bar};
 use super::review::{
     Answer, Delivered, DeliveryReview, Entry, ItemReview, MessageReview, Review, RunReview, StepReview, Verified,
 };
+use super::text::Cell;
 use super::words::{length, length_or_unknown, loss, met, moment, target, time};
 use crate::domain::checklist::Evidence;
 use crate::domain::describe::{self, Tone};

@@ -1,6 +1,6 @@
 //! How lengths, moments and verdicts are written in documents: to the second, and in UTC.
 
-use super::doc::Cell;
+use super::text::Cell;
 use crate::domain::describe::Tone;
 use crate::domain::recovery::Loss;
 use crate::domain::time::At;

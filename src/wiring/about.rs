@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::run::say;
+use super::say::say;
 use super::settings;
 use crate::cli::args::{Cli, Format};
 use crate::cli::exit::Exit;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::engine;
 use super::failure::Failure;
 use super::places::Places;
-use super::run::say;
+use super::say::say;
 use crate::api::client::{Client, Fed};
 use crate::api::user::account;
 use crate::cli::args::{Format, JournalCommand};

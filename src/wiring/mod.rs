@@ -23,6 +23,7 @@ mod reload;
 mod reports;
 mod revert;
 mod run;
+mod say;
 mod settings;
 mod stage;
 mod sweep;

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::failure::Failure;
 use super::journals::Source;
 use super::places::Places;
-use super::run::say;
+use super::say::say;
 use crate::cli;
 use crate::cli::args::{Format, ReportArgs, ReportFormat};
 use crate::cli::exit::Exit;

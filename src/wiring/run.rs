@@ -3,10 +3,9 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::failure::Failure;
 use super::places::Places;
+use super::say::{ask, say};
 use super::{
     about, alerts, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, watch,
 };
@@ -214,22 +213,6 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
             say(format, &status::json(&view), if verbose { status::verbose(&view) } else { status::text(&view) })
         }
     }
-}
-
-/// Prints one of the two.
-pub fn say(format: Format, json: &impl Serialize, text: String) -> Result<Exit, Failure> {
-    let text = match format {
-        Format::Json => serde_json::to_string_pretty(json).map_err(io::Error::other)?,
-        Format::Text => text,
-    };
-    writeln!(out(), "{}", text.trim_end())?;
-    Ok(Exit::Ok)
-}
-
-pub(super) async fn ask(client: &Client, ask: Ask, format: Format) -> Result<Exit, Failure> {
-    let mut accepted = client.ask(&ask).await?;
-    let note = accepted.note.get_or_insert_with(|| cli::done::words(&ask)).clone();
-    say(format, &accepted, note)
 }
 
 fn find(view: &Snapshot, name: &str) -> Result<Arc<Plan>, Failure> {

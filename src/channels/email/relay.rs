@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 
 use super::super::exchange::Voice;
-use super::lanes::{Lane, Lanes};
+use super::lanes::{ANSWER, Lane, Lanes, give_up};
 use super::pause::asked;
 use crate::domain::comms::CONNECTIONS;
 use crate::domain::params::Params;
@@ -29,9 +29,8 @@ use crate::domain::text::clean;
 use crate::outbound::http::install_tls;
 use crate::outbound::secret::Keep;
 
-/// How long it may take to be let in, and to be answered to a command.
+/// How long it may take to be let in.
 const ENTRY: Duration = Duration::from_secs(20);
-const ANSWER: Duration = Duration::from_secs(30);
 
 /// How long the answer to a whole letter may take. RFC 5321 (4.5.3.2.6) would wait ten minutes, because giving up early makes doubles:
 /// here it makes a doubt.
@@ -401,11 +400,6 @@ fn is_code(word: &str) -> bool {
 /// Whether it is said of the connection, and not of a recipient or a letter: the relay hangs up (RFC 5321, 3.8), or wants a login.
 fn ends(error: &Error) -> bool {
     matches!(error.status().map(u16::from), Some(421 | 503 | 530 | 535 | 538))
-}
-
-/// Ends a connection that is of no more use; its transaction ends with it.
-pub async fn give_up(mut connection: AsyncSmtpConnection) {
-    let _ = timeout(ANSWER, connection.abort()).await;
 }
 
 /// Whether the relay showed a certificate that is not trusted. lettre calls a handshake that fails a failed connection, and what it

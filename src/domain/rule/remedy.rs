@@ -11,6 +11,7 @@ use crate::domain::spec::classes::Tier;
 use crate::domain::spec::estate::{Estate, RegionRole, SystemSpec};
 use crate::domain::spec::kinds::StepRole;
 use crate::domain::spec::plan::Plan;
+use crate::domain::spec::probe::Subject;
 use crate::domain::spec::severity::Severity;
 use crate::domain::time::At;
 
@@ -100,7 +101,7 @@ fn probe_down(view: &Snapshot, store: &SystemSpec, now: At) -> Option<String> {
 /// The probes of a system, where it serves, that find it down.
 pub fn probes_down<'v>(view: &'v Snapshot, system: &SystemId, now: At) -> Vec<Said<'v>> {
     let serving = view.state.serving(&view.estate);
-    let subject = crate::domain::spec::probe::System(system.clone());
+    let subject = Subject::System(system.clone());
     let here = |region: &Option<RegionId>| region.as_ref().is_none_or(|region| *region == serving);
     let probes = view.estate.probes.iter().filter(|it| it.subject == subject && here(&it.region));
     probes.map(|it| said(it, &view.live.probes, now)).filter(|it| it.status == Status::Down).collect()

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::environment::passed;
-use super::keeper::{self, Told};
+use super::keeper::{self, By, Told};
 use crate::domain::process::Process;
 use crate::domain::text::clean;
 use crate::outbound::redact;
@@ -62,15 +62,6 @@ impl Drop for Lease {
             tree.end();
         }
     }
-}
-
-/// How a command gets its secret.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum By {
-    /// As its standard input, to the end.
-    Stdin,
-    /// By a file descriptor: `$MAYDAY_SECRET` is the path that it can be read from, once.
-    Descriptor,
 }
 
 /// What is around a command.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::process::{Around, By, Ended, Waiting, run, typed};
+use super::keeper::By;
+use super::process::{Around, Ended, Waiting, run, typed};
 use super::{CWD, KIND, SECRET, SECRET_BY, named};
 use crate::domain::params::SecretRef;
 use crate::domain::plan::StepSpec;

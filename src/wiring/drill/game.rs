@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::cockpit;
 use super::super::failure::Failure;
-use super::super::run::say;
+use super::super::say::say;
 use super::super::stage::{Stage, called_for, of_its_pace, until_well};
 use crate::api::client::Client;
 use crate::cli::args::{Format, GameArgs};

@@ -193,7 +193,8 @@ mod tests {
             bench.estate.services.push(second_service);
             bench.estate.probes.truncate(1);
             let mut probe = bench.estate.probes[0].clone();
-            (probe.id, probe.subject) = ("web@us-east-1".into(), crate::domain::spec::probe::Service("web".into()));
+            (probe.id, probe.subject) =
+                ("web@us-east-1".into(), crate::domain::spec::probe::Subject::Service("web".into()));
             bench.estate.probes.push(probe);
             bench.estate.comms.components =
                 ["api", "web"].map(|id| (ServiceId::from(id), "App".to_owned())).into_iter().collect();

@@ -40,7 +40,7 @@ pub fn decide_reports(cx: &Context<'_>, state: &State, reports: &[Report]) -> De
 
 /// The message that would be composed for a purpose now; `None` when there is no incident to tell that of.
 pub fn preview(cx: &Context<'_>, state: &State, purpose: Purpose, note: &str) -> Option<Message> {
-    let command = Command::Report(crate::domain::fact::command::CommsDue {});
+    let command = Command::Report(Report::CommsDue {});
     let envelope = Envelope { actor: Actor::engine(), origin: Origin::Engine, command };
     let take_back = cx.estate.comms.take_back.0;
     // Where none is open, the end of the last one can still be told.

@@ -10,6 +10,7 @@ use crate::domain::fact::system::Observed;
 use crate::domain::fault::Fault;
 use crate::domain::ids::{RunId, StepId};
 use crate::domain::rule::outlook::outlook;
+use crate::domain::spec::kinds::StepRole;
 use crate::domain::spec::plan::{Gate, StepSpec};
 
 /// What a look by itself found.
@@ -75,7 +76,7 @@ pub(super) fn card(draft: &Draft<'_>, run: &Run, spec: &StepSpec, found: &Prepar
         GuardVerdict::Warn => 1,
         GuardVerdict::Pass => 2,
     });
-    let promotes = spec.role == crate::domain::spec::kinds::Promotes;
+    let promotes = spec.role == StepRole::Promotes;
     let loss =
         spec.class.filter(|_| promotes).map(|class| (class, safety::expected_loss(state, run, spec, facts, cx.now)));
     let history = state.history.get(&run.plan.id);

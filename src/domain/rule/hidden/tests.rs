@@ -31,7 +31,7 @@ fn estate(params: serde_json::Value) -> Estate {
         "name": "test", "environment": "test", "services": [], "probes": [],
         "regions": [region("us-east-1", "primary"), region("us-west-2", "standby")],
         "systems": [{ "id": "store", "kind": "store", "title": "store", "params": params }],
-        "objectives": { "rto": {}, "rpo": {} }, "policy": crate::domain::spec::estate::default(),
+        "objectives": { "rto": {}, "rpo": {} }, "policy": crate::domain::spec::estate::Policy::default(),
     }))
     .unwrap()
 }
@@ -107,7 +107,7 @@ fn secrets_and_what_is_not_set_are_told_each_with_a_way_out() {
 
 #[test]
 fn only_what_was_well_before_is_broken_by_it() {
-    let at = crate::domain::time::UNIX_EPOCH;
+    let at = crate::domain::time::At::UNIX_EPOCH;
     let way = Finding { step: None, name: CONTROL_PLANE_GUARD.into(), finds: Finds::Fail, detail: "x".into() };
     let mut blind = Assessment { plan: "leave".into(), at, findings: Vec::new() };
     let seen = Assessment { findings: vec![way], ..blind.clone() };
@@ -118,7 +118,7 @@ fn only_what_was_well_before_is_broken_by_it() {
     let finding =
         |name: &str, finds| Finding { step: Some("dns".into()), name: name.into(), finds, detail: "x".into() };
     let of =
-        |findings: Vec<Finding>| Assessment { plan: "leave".into(), at: crate::domain::time::UNIX_EPOCH, findings };
+        |findings: Vec<Finding>| Assessment { plan: "leave".into(), at: crate::domain::time::At::UNIX_EPOCH, findings };
     let before = of(vec![finding("target", Finds::Pass), finding("ttl", Finds::Warn)]);
     let after = of(vec![finding("target", Finds::Unknown), finding("ttl", Finds::Warn), finding("way", Finds::Pass)]);
     let found = broken(&before, &after, &"us-east-1".into());
@@ -144,7 +144,7 @@ fn whom_a_cluster_would_elect_is_not_known_and_nothing_worse() {
         finds,
         detail: "nobody leads".into(),
     };
-    let at = crate::domain::time::UNIX_EPOCH;
+    let at = crate::domain::time::At::UNIX_EPOCH;
     let findings = vec![finding("lead", Finds::Fail), finding("look", Finds::Fail), finding("lead", Finds::Pass)];
     let mut after = Assessment { plan: "leave".into(), at, findings };
     not_played(&mut after, &plan, &of);

@@ -31,7 +31,7 @@ fn estate() -> Estate {
     let of_regions = both.map(|region| probe(Subject::Region(region.into()), region));
     Estate {
         name: "test".into(),
-        environment: crate::domain::spec::estate::Production,
+        environment: crate::domain::spec::estate::Environment::Production,
         runs_in: None,
         regions: vec![region(EAST, RegionRole::Primary), region(WEST, RegionRole::Standby)],
         services: names.map(|name| Service { id: name.into(), title: name.into(), tier: Tier::Critical }).into(),

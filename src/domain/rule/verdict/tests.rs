@@ -156,7 +156,7 @@ fn a_failure_that_nobody_saw_has_no_t0_but_its_declaration() {
     let mut bench = Bench::new();
     bench.probe(EAST, Status::Healthy);
     let title = "on purpose".into();
-    bench.ask(crate::domain::fact::command::Declare { title, severity: Severity::Sev3, drill: false }).unwrap();
+    bench.ask(crate::domain::fact::command::Ask::Declare { title, severity: Severity::Sev3, drill: false }).unwrap();
     let incident = bench.state.incident.clone().unwrap();
     assert_eq!(incident.clocks.disruption().unwrap().1, Onset::Declaration);
     assert!(!rto(&bench.estate, &incident, bench.now)[0].at_least);

@@ -93,7 +93,7 @@ fn a_backup_that_was_never_looked_at_protects_nothing() {
         system: "db".into(),
         class: None,
         region: None,
-        every: crate::domain::time::secs(60),
+        every: crate::domain::time::Span::secs(60),
         max_age: None,
         retention: None,
         params: Default::default(),
@@ -250,7 +250,7 @@ fn clients_come_home_only_to_what_is_whole_and_has_settled() {
     let refused = bench.ask(start()).unwrap_err();
     assert!(refused.why.contains("nothing probes"), "{refused}");
     let of_region = &mut bench.estate.probes[0];
-    of_region.subject = crate::domain::spec::probe::Region(HOME.into());
+    of_region.subject = crate::domain::spec::probe::Subject::Region(HOME.into());
     assert!(bench.ask(start()).unwrap_err().why.contains("down"));
     bench.probe(HOME, Status::Healthy);
     bench.pass(5);

@@ -10,6 +10,7 @@ use crate::domain::rule::state::State;
 use crate::domain::spec::estate::{Estate, Policy};
 use crate::domain::spec::kinds::{StepRole, Undo};
 use crate::domain::spec::plan::StepSpec;
+use crate::domain::spec::probe::Subject;
 use crate::domain::time::At;
 
 /// What taking a run back comes to.
@@ -93,7 +94,7 @@ pub fn back_to(run: &Run, plan: &Undoing, moved: Option<&Moved>) -> Option<Regio
 
 /// What is wrong with a region that clients would be sent to: that it is down. `None` is no proof that it is well.
 pub fn is_down(estate: &Estate, readings: &Readings, region: &RegionId, now: At) -> Option<String> {
-    let subject = crate::domain::spec::probe::Region(region.clone());
+    let subject = Subject::Region(region.clone());
     let itself = roll_up(estate, readings, &subject, Some(region), now).status() == Status::Down;
     let down = |service: &&crate::domain::spec::estate::Service| {
         of_service(estate, readings, service, Some(region), now).status() == Status::Down

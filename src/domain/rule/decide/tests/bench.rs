@@ -51,7 +51,7 @@ pub fn estate() -> Estate {
     };
     Estate {
         name: "Test".into(),
-        environment: crate::domain::spec::estate::Production,
+        environment: crate::domain::spec::estate::Environment::Production,
         runs_in: None,
         regions: vec![region("us-east-1", RegionRole::Primary), region(STANDBY, RegionRole::Standby)],
         services: vec![Service { id: "api".into(), title: "API".into(), tier: Tier::Critical }],

@@ -32,7 +32,7 @@ fn declared() -> Bench {
 /// A declared incident whose live run is complete.
 fn complete() -> Bench {
     let mut bench = declared();
-    bench.probe(super::bench::STANDBY, crate::domain::fact::health::Healthy);
+    bench.probe(super::bench::STANDBY, crate::domain::fact::health::Status::Healthy);
     run(&mut bench, Mode::Live);
     bench
 }
@@ -171,7 +171,7 @@ fn what_no_live_run_was_needed_for_is_closed_freely() {
     let mut bench = declared();
     close(&mut bench, "").unwrap();
     let mut minor = listed(Bench::new());
-    minor.probe(super::bench::STANDBY, crate::domain::fact::health::Healthy);
+    minor.probe(super::bench::STANDBY, crate::domain::fact::health::Status::Healthy);
     minor.ask(Ask::Declare { title: "x".into(), severity: Severity::Sev3, drill: false }).unwrap();
     run(&mut minor, Mode::Live);
     close(&mut minor, "").unwrap();
@@ -181,7 +181,7 @@ fn what_no_live_run_was_needed_for_is_closed_freely() {
 fn a_drill_has_its_checklist_too_and_ends_without_being_asked() {
     let mut bench = listed(Bench::new());
     bench.estate.environment = Environment::Test;
-    bench.probe(super::bench::STANDBY, crate::domain::fact::health::Healthy);
+    bench.probe(super::bench::STANDBY, crate::domain::fact::health::Status::Healthy);
     bench.ask(Ask::Declare { title: "practice".into(), severity: Severity::Sev1, drill: true }).unwrap();
     run(&mut bench, Mode::Drill);
     sees(&mut bench, Evidence::Fail, "auth is down");
@@ -225,7 +225,7 @@ fn looking_is_enough_to_answer_for_an_item_and_read_only_is_not() {
 #[test]
 fn clients_that_nobody_sent_over_are_an_open_item_until_they_are_pinned() {
     let mut bench = declared();
-    bench.probe(super::bench::STANDBY, crate::domain::fact::health::Healthy);
+    bench.probe(super::bench::STANDBY, crate::domain::fact::health::Status::Healthy);
     bench.start(Mode::Live, false).unwrap();
     for (step, phrase) in [("fence", ""), ("scale", ""), ("promote", "db"), ("measure", "")] {
         bench.finish(step, phrase);

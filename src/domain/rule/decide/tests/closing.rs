@@ -131,7 +131,7 @@ fn resolved_with_open_checks_is_asked_about_once_and_proposed_without_them_only(
     };
     close(&mut bench, false);
     bench.estate.checklist = vec![ItemSpec { item, checks: Vec::new() }];
-    bench.probe(STANDBY, crate::domain::fact::health::Healthy);
+    bench.probe(STANDBY, crate::domain::fact::health::Status::Healthy);
     bench.ask(Ask::Declare { title: "again".into(), severity: Severity::Sev1, drill: false }).unwrap();
     bench.start(Mode::Live, false).unwrap();
     let proposed = |bench: &Bench| due(&bench.estate, &bench.state).unwrap().purpose;

@@ -64,7 +64,7 @@ fn a_card_of_an_earlier_life_is_made_again_and_by_what_this_life_sees() {
     assert_eq!(bench.phase("dns"), StepPhase::Gated);
     let confirm = |bench: &mut Bench, uid| {
         let ask = Ask::Confirm { run: bench.run(), step: "dns".into(), phrase: String::new(), seen: None };
-        let origin = crate::domain::actor::CommandLine;
+        let origin = crate::domain::actor::Origin::CommandLine;
         bench.ask_as(super::bench::operator(if uid == 1 { "ann" } else { "bob" }, uid), origin, ask)
     };
     bench.restart();

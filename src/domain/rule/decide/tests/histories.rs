@@ -149,7 +149,7 @@ proptest! {
     fn the_rules_hold_in_every_history(moves in vec((0u8..20, 0usize..6, 0u8..24), 1..160)) {
         let mut bench = Bench::new();
         bench.probe(STANDBY, Status::Healthy);
-        bench.ask(Ask::Declare { title: "x".into(), severity: crate::domain::spec::severity::Sev1, drill: false }).unwrap();
+        bench.ask(Ask::Declare { title: "x".into(), severity: crate::domain::spec::severity::Severity::Sev1, drill: false }).unwrap();
         for step in moves {
             let before = bench.state.clone();
             if let Some(decision) = play(&mut bench, step) {

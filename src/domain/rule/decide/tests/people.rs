@@ -99,7 +99,7 @@ fn an_override_for_two_goes_past_no_guard_that_the_first_has_not_seen() {
     assert_eq!(asked(&mut bench, &bob, &over), Err(Why::SecondPerson));
     // Seen by the second, and not by the first.
     let mut more = bench.sound(2);
-    more.checked.guards.push(crate::domain::fact::guard::block("quota", "the quota is used up"));
+    more.checked.guards.push(crate::domain::fact::guard::Guard::block("quota", "the quota is used up"));
     assert_eq!(asked(&mut bench, &ann, &refresh), Ok(()));
     bench.prepared("dns", more);
     assert_eq!(asked(&mut bench, &ann, &over), Ok(()));

@@ -19,13 +19,13 @@ fn running(steps: Vec<StepSpec>) -> Bench {
     let made = Plan { steps, ..plan() };
     assert_eq!(made.mistakes(), []);
     bench.plans = vec![Arc::new(made)];
-    bench.probe(STANDBY, crate::domain::fact::health::Healthy);
+    bench.probe(STANDBY, crate::domain::fact::health::Status::Healthy);
     bench.pass(60);
-    bench.probe("us-east-1", crate::domain::fact::health::Down);
+    bench.probe("us-east-1", crate::domain::fact::health::Status::Down);
     bench.pass(10);
-    let severity = crate::domain::spec::severity::Sev1;
+    let severity = crate::domain::spec::severity::Severity::Sev1;
     bench.ask(Ask::Declare { title: "east is dark".into(), severity, drill: false }).unwrap();
-    bench.start(crate::domain::fact::run::Live, false).unwrap();
+    bench.start(crate::domain::fact::run::Mode::Live, false).unwrap();
     bench
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::bench::{Bench, STANDBY, step};
-use crate::domain::fact::guard::{Block, GuardVerdict, Pass, Warn};
+use crate::domain::fact::guard::GuardVerdict::{self, Block, Pass, Warn};
 use crate::domain::fact::recovery::{Loss, RecoveryPoint};
 use crate::domain::fact::run::{FOUND, Mode, StepPhase, StepRun};
 use crate::domain::fact::system::OldWriter;
@@ -109,7 +109,7 @@ fn every_fence_that_comes_before_has_to_hold_and_no_other_counts() {
         for id in skipped {
             bench.prepared(id, bench.sound(2));
             let (run, reason) = (bench.run(), "no time".to_owned());
-            bench.ask(crate::domain::fact::command::Skip { run, step: (*id).into(), reason }).unwrap();
+            bench.ask(crate::domain::fact::command::Ask::Skip { run, step: (*id).into(), reason }).unwrap();
         }
         let mut found = bench.sound(2);
         found.checked.promotion.as_mut().unwrap().old_writer = OldWriter::Reachable;
