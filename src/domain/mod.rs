@@ -9,6 +9,42 @@
 //! Beside them is what every floor speaks of: who acts ([`actor`]), [`ids`], [`time`] and [`clock`], [`text`], [`fault`], the
 //! [`chain`], and the macro of [`words`]. No file imports another one in a circle. `tests/it/architecture.rs` holds both.
 //!
+//! # Words
+//!
+//! Where the field has a word, it is used: failover, failback, fencing, quorum, runbook step, on-call, RTO and RPO. These are our own:
+//!
+//! | word | what it stands for |
+//! |---|---|
+//! | estate | all that is protected, as configured: regions, services, systems, channels |
+//! | class | a class of data: what one RPO is promised for |
+//! | subject | what a probe speaks for: a service, a system or a region |
+//! | reading, trouble, bout | what one look of a probe saw; a stretch of readings that are not healthy; a time in which it was down |
+//! | survey | one look at a datastore: its members, their roles and lags, and the point that its copies have reached |
+//! | worth | what a backup is worth: fresh, weak, unknown, stale, missing |
+//! | tally | how much a store holds, and a digest of it, to hold against another time or another store |
+//! | sight, finding | what Mayday can look at by itself for the checklist; what one look at it found |
+//! | pin | to make it certain that clients stay where they are found |
+//! | guard | something that was looked at before a change, and whether it stands against it |
+//! | card | what a gate shows: what will change, what would be lost, what stands against it |
+//! | cleared, vouched | the gate needs no further answer; it is certain that an attempt changed nothing |
+//! | found, found done | seen to be done already, and not by this run: nothing was changed |
+//! | way | one of several ways to the same effect, as a switch or a record that moves clients |
+//! | moved | the run that sent clients to where they are now |
+//! | undoing | what of a run can be taken back, and what stays |
+//! | outlook | the longest chain of a run that is left, and how long it took the last time |
+//! | promise, verdict | what was promised when an incident was declared; how its clocks stand against that |
+//! | onset | what is known of the moment that t0 stands for |
+//! | brief, assessment | how ready a plan is, as the journal keeps it; the same with every finding |
+//! | leaning, door | what a plan needs of the region that it leaves; the address that leads there |
+//! | message, delivery, part | what is said once; its way by one channel; one batch of recipients of that |
+//! | outbox, outside | all that was said of an incident; what of it is still open with people |
+//! | wish, voice, wording | what somebody asks to be told; how an engine speaks; who writes the texts |
+//! | errand, job | all it takes to deliver a part; all it takes to act on a step |
+//! | draft | a decision in the making, and the state as it will be then |
+//! | anchor, drift | where an engine's time stood when it began; how far it is ahead of the wall clock |
+//! | live | what is true now and in no journal |
+//! | outdated | seen in an earlier life of the engine, which proves nothing now |
+//!
 //! The rest of the house asks for a thing by its subject (`domain::backup::Worth`), whatever floor it is on: that table is below.
 
 pub mod actor;

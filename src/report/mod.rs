@@ -15,7 +15,7 @@ mod markdown;
 mod page;
 pub mod reports;
 pub mod review;
-mod text;
+pub mod text;
 mod trend;
 mod words;
 

@@ -49,8 +49,11 @@ const FLOORS: &[(&str, &[&str])] = &[
 ];
 
 /// What may have circles, and why.
-const KNOTS: &[(&str, &str)] =
-    &[("tui/", "the cockpit's model holds its layers and panes, which draw it and change it")];
+const KNOTS: &[(&str, &str)] = &[
+    ("tui/", "the cockpit's model holds its layers and panes, which draw it and change it"),
+    ("lab/", "the simulated world holds the truth of every server, and every server acts on the world"),
+    ("journal/", "the file, its anchor and its verification vouch for each other"),
+];
 
 /// These know everything.
 const HALLS: &[&str] = &["main.rs", "lib.rs"];
@@ -141,6 +144,18 @@ fn first_names(path: &str) -> Vec<String> {
     }
     names.retain(|name| !name.is_empty());
     names
+}
+
+#[test]
+fn every_rule_has_a_number_of_its_own() {
+    let decides = sources().into_iter().filter(|(path, _)| path.starts_with("domain/rule/decide/"));
+    let numbers = |text: &str| -> Vec<usize> {
+        text.split("**Rule ").skip(1).map(|rest| rest.split('.').next().unwrap().parse().unwrap()).collect()
+    };
+    let mut found: Vec<usize> = decides.flat_map(|(_, text)| numbers(&text)).collect();
+    found.sort_unstable();
+    assert!(found.len() > 40, "{found:?}");
+    assert_eq!(found, (1..=found.len()).collect::<Vec<_>>());
 }
 
 /// Every file of `src/`, by its path there.

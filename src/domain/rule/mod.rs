@@ -5,6 +5,7 @@ pub mod decide;
 pub mod describe;
 pub mod hidden;
 pub mod journal;
+mod moves;
 pub mod outlook;
 pub mod readiness;
 pub mod reload;

@@ -1,18 +1,21 @@
 //! The fold of a step of a run: what each event makes of it.
 
+use super::moves::step_to;
 use crate::domain::actor::Actor;
 use crate::domain::fact::event::{Event, Prepared, Record};
-use crate::domain::fact::run::{Answered, Changed, Instead, Printed, StepPhase, StepRun, Wanted};
+use crate::domain::fact::run::{Answered, Changed, GateCard, Instead, Printed, StepPhase, StepRun, Wanted};
 use crate::domain::fact::system::Begun;
+use crate::domain::fault::Fault;
 use crate::domain::time::At;
 
 impl StepRun {
+    /// Folds in what was heard of it. What cannot have happened in its phase leaves nobody knowing what has: a human has to look.
     pub(super) fn apply(&mut self, record: &Record) {
+        let Some(to) = step_to(self.phase, &record.event) else { return self.cannot_be(record) };
         let at = record.at;
         match &record.event {
             Event::StepPreparing { .. } => {
                 self.was_open = self.phase == StepPhase::Gated;
-                self.phase = StepPhase::Preparing;
                 self.ready_at.get_or_insert(at);
             }
             Event::StepPrepared { card, verdict, differs, .. } => {
@@ -43,7 +46,7 @@ impl StepRun {
                 self.attempts = *attempt;
                 (self.reverts, self.vouched) = (0, false);
                 self.begin(at);
-                self.to(StepPhase::Applying, "");
+                self.say("");
             }
             Event::StepRunsAs { process, .. } => {
                 if let Some(begun) = &mut self.begun {
@@ -56,19 +59,19 @@ impl StepRun {
                     // Its end was heard of.
                     begun.process = None;
                 }
-                self.to(StepPhase::Verifying, "applied; waiting for the effect");
+                self.say("applied; waiting for the effect");
             }
             Event::StepUncertain { fault, .. } => {
                 self.fault = Some(fault.clone());
-                self.to(StepPhase::Observing, &fault.what);
+                self.say(&fault.what);
             }
-            Event::StepNotDone { detail, .. } => self.to(StepPhase::Ready, detail),
-            Event::StepFound { detail, .. } => self.to(StepPhase::Verifying, detail),
-            Event::StepUnknowable { why, .. } => self.to(StepPhase::Asking, why),
+            Event::StepNotDone { detail, .. } => self.say(detail),
+            Event::StepFound { detail, .. } => self.say(detail),
+            Event::StepUnknowable { why, .. } => self.say(why),
             Event::StepVerified { detail, point, .. } => {
                 self.point.clone_from(point);
                 self.fault = None;
-                self.end(StepPhase::Done, detail, at);
+                self.end(detail, at);
             }
             Event::StepRetrying { fault, at: due, .. } => {
                 self.fault = Some(fault.clone());
@@ -76,36 +79,46 @@ impl StepRun {
                 self.retries += 1;
                 // What failed like this has changed nothing.
                 self.vouched |= self.phase == StepPhase::Applying;
-                self.to(StepPhase::Retrying, &fault.what);
+                self.say(&fault.what);
             }
             Event::StepFailed { fault, .. } => {
                 self.fault = Some(fault.clone());
-                self.to(StepPhase::Failed, &fault.what);
+                self.say(&fault.what);
             }
             Event::StepRetried { reason, .. } => {
                 let vouched = matches!(self.phase, StepPhase::Asking | StepPhase::Reverted);
                 self.begin_anew();
                 self.vouched = vouched;
-                self.to(StepPhase::Waiting, reason);
+                self.say(reason);
             }
-            Event::StepSkipped { reason, .. } => self.end(StepPhase::Skipped, reason, at),
-            Event::StepDoneByHand { reason, .. } => self.end(StepPhase::ByHand, reason, at),
+            Event::StepSkipped { reason, .. } => self.end(reason, at),
+            Event::StepDoneByHand { reason, .. } => self.end(reason, at),
             Event::StepPrinted { lines, file, .. } => {
                 self.printed = Some(Printed { lines: lines.clone(), file: file.clone() });
             }
             Event::StepReverting { reason, .. } => {
                 self.reverts += 1;
-                self.to(StepPhase::Reverting, reason);
+                self.say(reason);
             }
             Event::StepReverted { .. } => {
                 self.reverts = 0;
                 if let Some(begun) = &mut self.begun {
                     begun.process = None;
                 }
-                self.end(StepPhase::Reverted, "reverted", at);
+                self.end("reverted", at);
             }
             _ => {}
         }
+        self.phase = to;
+    }
+
+    fn cannot_be(&mut self, record: &Record) {
+        let what =
+            format!("record {} cannot be of a step that is {}: what became of it is not known", record.seq, self.phase);
+        self.say(&what);
+        let next = "look by hand, then retry, mark it done, skip it or revert it";
+        self.fault = Some(Fault::ambiguous("mayday", what).next(next));
+        (self.phase, self.ended_at, self.wanted) = (StepPhase::Asking, None, None);
     }
 
     /// A look has ended. Whoever confirmed what is otherwise now has confirmed nothing.
@@ -129,16 +142,15 @@ impl StepRun {
         self.wanted = None;
     }
 
-    fn to(&mut self, phase: StepPhase, detail: &str) {
-        self.phase = phase;
+    fn say(&mut self, detail: &str) {
         if !detail.is_empty() {
             detail.clone_into(&mut self.detail);
         }
     }
 
-    fn end(&mut self, phase: StepPhase, detail: &str, at: At) {
+    fn end(&mut self, detail: &str, at: At) {
         self.wanted = None;
-        self.to(phase, detail);
+        self.say(detail);
         self.ended_at = Some(at);
     }
 
@@ -147,7 +159,7 @@ impl StepRun {
         self.begun.get_or_insert_with(|| Begun { at, pre_image, receipt: Default::default(), process: None });
     }
 
-    fn prepared(&mut self, card: &crate::domain::fact::run::GateCard, verdict: Prepared, at: At) {
+    fn prepared(&mut self, card: &GateCard, verdict: Prepared, at: At) {
         self.card = Some(card.clone());
         self.outdated = false;
         if verdict != Prepared::Blocked {
@@ -158,15 +170,15 @@ impl StepRun {
         match verdict {
             Prepared::AlreadyDone | Prepared::InProgress => {
                 self.begin(at);
-                self.to(StepPhase::Verifying, card.observed.words());
+                self.say(card.observed.words());
             }
             Prepared::Blocked => {
                 let why = card.blocks().next().map_or(card.observed.words(), |guard| guard.detail.as_str());
-                self.to(StepPhase::Blocked, why);
+                self.say(why);
             }
-            Prepared::Gate => self.to(StepPhase::Gated, words),
-            Prepared::Clear => self.to(StepPhase::Ready, words),
-            Prepared::Rehearsed => self.end(StepPhase::Rehearsed, words, at),
+            Prepared::Gate => self.say(words),
+            Prepared::Clear => self.say(words),
+            Prepared::Rehearsed => self.end(words, at),
         }
     }
 
@@ -177,7 +189,6 @@ impl StepRun {
         if cleared {
             self.changed = None;
             self.cleared = true;
-            self.phase = StepPhase::Ready;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is left to do: everything that the incident has shown not to be as it should.
 
-use super::super::doc::tidy;
 use super::super::review::{Action, Answer, Because, Delivered, Review, RunReview, StepReview};
+use super::super::text::tidy;
 use super::super::words::{length, target};
 use crate::domain::backup::Worth;
 use crate::domain::describe;

@@ -13,8 +13,8 @@ mod summary;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::doc::tidy;
 use super::review::{Brief, Entry, FORMAT, JournalRange, Review, SeverityChange};
+use super::text::tidy;
 use crate::domain::actor::Actor;
 use crate::domain::describe::{describe, is_passing};
 use crate::domain::drill::DrillResult;

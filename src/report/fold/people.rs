@@ -1,7 +1,7 @@
 //! Who took part, and in what.
 
-use super::super::doc::tidy;
 use super::super::review::Person;
+use super::super::text::tidy;
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
 use crate::domain::time::At;

@@ -16,6 +16,8 @@ enum Next {
 }
 
 /// Starts all that may start, and ends a run that has nothing left.
+///
+/// **Rule 10.** Nothing begins under HOLD.
 pub(super) fn advance(draft: &mut Draft<'_>) {
     let Some(run) = draft.state().run.as_ref().filter(|run| run.is_open()) else { return };
     let id = run.id.clone();
@@ -38,6 +40,7 @@ pub(super) fn advance(draft: &mut Draft<'_>) {
     }
 }
 
+/// **Rule 11.** A step begins when all that it needs is over well, and not before.
 fn next(cx: &Context<'_>, run: &Run, id: &StepId, step: &StepRun) -> Option<Next> {
     let spec = run.plan.step(id)?;
     match step.phase {
@@ -52,6 +55,8 @@ fn next(cx: &Context<'_>, run: &Run, id: &StepId, step: &StepRun) -> Option<Next
 }
 
 /// Whether the evidence on a step's card is too old to act on.
+///
+/// **Rule 12.** Nothing acts, and nobody answers, on evidence that is too old or of an earlier life of the engine.
 pub(super) fn is_stale(cx: &Context<'_>, step: &StepRun) -> bool {
     if step.outdated {
         return true;

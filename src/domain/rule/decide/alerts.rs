@@ -4,6 +4,7 @@ use super::Draft;
 use crate::domain::fact::alert::{Alert, MOST};
 use crate::domain::fact::event::Event;
 
+/// **Rule 41.** Other monitoring is heard and shown; by itself it changes nothing.
 pub(super) fn take(draft: &mut Draft<'_>, alerts: &[Alert]) {
     let (mut news, mut left) = (0, 0);
     for alert in alerts.iter().cloned().map(Alert::cleaned) {

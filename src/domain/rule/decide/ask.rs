@@ -75,6 +75,8 @@ fn needs(ask: &Ask) -> Needs {
 }
 
 /// Whether the sender may ask for this at all.
+///
+/// **Rule 1.** Nothing is changed from a cockpit that only looks, that was armed too long ago, or that is somebody else's.
 pub(super) fn permit(cx: &Context<'_>, state: &State, envelope: &Envelope, ask: &Ask) -> Result<(), Refusal> {
     let Origin::Cockpit { session, read_only } = &envelope.origin else { return Ok(()) };
     if *read_only {
@@ -173,6 +175,7 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// **Rule 2.** One incident is open at a time, and a drill's is declared on a test estate only.
 fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) -> Result<(), Refusal> {
     let (cx, state) = (draft.cx, draft.state());
     if let Some(open) = &state.incident {
@@ -203,6 +206,9 @@ fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) 
 
 /// Declares by itself what a rule of the plan says, where the policy wants that: not while the engine is held, and not again for
 /// trouble that a human has looked at and closed.
+///
+/// **Rule 3.** A rule of the plan that is met proposes; it declares by itself only where the policy says so, never under HOLD, and
+/// never again for trouble that a person has closed.
 pub(super) fn declare_met(draft: &mut Draft<'_>) {
     let (cx, state) = (draft.cx, draft.state());
     if cx.estate.policy.on_trigger != OnTrigger::Declare || state.hold.is_some() || state.incident.is_some() {
@@ -259,6 +265,7 @@ fn clocks(estate: &Estate, state: &State, now: At) -> Clocks {
     }
 }
 
+/// **Rule 4.** One run is open at a time, and one that acts is part of an open incident.
 fn start(draft: &mut Draft<'_>, plan: &PlanId, mode: Mode, reason: &str, unattended: bool) -> Result<(), Refusal> {
     let cx = draft.cx;
     let found = wayback::plan(cx.estate, draft.state(), cx.plans, plan);
@@ -288,6 +295,8 @@ fn start(draft: &mut Draft<'_>, plan: &PlanId, mode: Mode, reason: &str, unatten
 }
 
 /// Clients are brought home only when home is whole: nothing unprotected, and the region well for a while.
+///
+/// **Rule 6.** Clients come home by a run that somebody starts, and only to a home that is whole.
 fn may_come_home(cx: &Context<'_>, state: &State, plan: &Plan) -> Result<(), Refusal> {
     if plan.id.as_str() != wayback::FAILBACK {
         return Ok(());
@@ -298,6 +307,8 @@ fn may_come_home(cx: &Context<'_>, state: &State, plan: &Plan) -> Result<(), Ref
 }
 
 /// A drill's incident is met by drills, and a real one by live runs.
+///
+/// **Rule 5.** A drill never acts in earnest, and a real incident is never met by a drill.
 fn as_declared(state: &State, mode: Mode) -> Result<(), Refusal> {
     let drill = state.incident.as_ref().is_some_and(|incident| incident.drill);
     match (drill, mode) {
@@ -317,6 +328,7 @@ fn the_run<'d>(draft: &'d Draft<'_>, id: &RunId) -> Result<&'d Run, Refusal> {
     }
 }
 
+/// **Rule 7.** A run is not abandoned while something of it is being changed.
 fn abandon(draft: &mut Draft<'_>, run: &RunId, reason: &str) -> Result<(), Refusal> {
     let current = the_run(draft, run)?;
     if !current.is_open() {
@@ -392,6 +404,8 @@ fn on_step(draft: &mut Draft<'_>, ask: &Ask, run: &RunId, step: &StepId) -> Resu
 }
 
 /// A human's word ends a step, unless something is happening to it.
+///
+/// **Rule 8.** A person's word ends a step, with a reason, and never while the step is changing something.
 fn settle(known: &StepRun, reason: &str) -> Result<(), Refusal> {
     need_reason(reason)?;
     if known.phase.is_over() {
@@ -403,6 +417,7 @@ fn settle(known: &StepRun, reason: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// **Rule 9.** Only what was applied here and has a way back is taken back, and what rests on it goes first.
 fn revert(draft: &mut Draft<'_>, run: &Run, spec: &StepSpec, known: &StepRun, reason: &str) -> Result<(), Refusal> {
     need_reason(reason)?;
     must_be(known, &[StepPhase::Done, StepPhase::Failed, StepPhase::Asking], "only what was applied can be reverted")?;

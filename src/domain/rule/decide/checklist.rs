@@ -99,6 +99,8 @@ pub(super) fn reopen(draft: &mut Draft<'_>, id: &ItemId, reason: &str) -> Result
 }
 
 /// What Mayday sees now; only a change is worth a record.
+///
+/// **Rule 37.** A tick is never taken back in silence: evidence that turns to fail opens the item again.
 pub(super) fn seen(draft: &mut Draft<'_>, id: &ItemId, evidence: Evidence, detail: &str) {
     let Ok(item) = found(draft, id) else { return };
     let before = item.seen.as_ref().map(|seen| seen.evidence);
@@ -127,6 +129,8 @@ pub(super) fn unpinned(draft: &mut Draft<'_>, region: Option<&RegionId>) {
 }
 
 /// Leaves open items out, each with the reason; refuses where the list has to be walked and none is given.
+///
+/// **Rule 38.** After a major recovery the checklist is walked, or whoever closes says why not.
 pub(super) fn leave_open(draft: &mut Draft<'_>, despite: &str) -> Result<(), Refusal> {
     let despite = clean(despite);
     let open: Vec<ItemId> = incident(draft)?.checklist.open().map(|it| it.item.id.clone()).collect();

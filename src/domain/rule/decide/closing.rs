@@ -57,6 +57,8 @@ pub(super) fn tell(
 }
 
 /// Of a closed incident only its end is told; and while another is open, nobody outside reads that all is well.
+///
+/// **Rule 34.** Nobody outside reads that all is well while an incident is open.
 fn may_tell_of_closed(
     state: &State,
     incident: &Incident,
@@ -81,6 +83,7 @@ pub fn open_checks(incident: &Incident, run: Option<&Run>) -> usize {
     if acted && !incident.drill { incident.checklist.open().count() } else { 0 }
 }
 
+/// **Rule 35.** That all is over is told with open checks only by whoever says why.
 fn asked_once(draft: &mut Draft<'_>, named: Option<&IncidentId>, despite: &str) -> Result<(), Refusal> {
     let state = draft.state();
     let Some(incident) = subject(state, named).filter(|it| it.closed_at.is_none()) else { return Ok(()) };
@@ -100,6 +103,8 @@ fn asked_once(draft: &mut Draft<'_>, named: Option<&IncidentId>, despite: &str) 
 
 /// Closes the open incident. What is told with it goes out like any update, and can be taken back as long; a page that is open is
 /// resolved in any case.
+///
+/// **Rule 36.** An incident is not closed over an open run, and a page that is open is resolved with it.
 pub(super) fn close(draft: &mut Draft<'_>, note: &str, despite: &str, tells: bool) -> Result<(), Refusal> {
     super::open_incident(draft)?;
     if let Some(run) = draft.state().run.as_ref().filter(|run| run.is_open() && run.mode.acts()) {

@@ -39,6 +39,8 @@ pub(super) struct Wish<'w> {
 }
 
 /// The channels that a message goes out by. In a drill, those that are not for drills are not there.
+///
+/// **Rule 42.** A drill never reaches customers or the public: those channels are not there.
 fn channels<'d>(draft: &'d Draft<'_>, purpose: Purpose, wish: &Wish<'_>) -> Vec<&'d ChannelSpec> {
     let state = draft.state();
     let Some(incident) = subject(state, wish.incident) else { return Vec::new() };
@@ -121,6 +123,8 @@ fn label(text: Text, drill: bool) -> Text {
 }
 
 /// Fixes a message. Nothing is sent before it is durable and its time has come.
+///
+/// **Rule 43.** What is said is durable before it is sent, and can be taken back until then.
 pub(super) fn compose(draft: &mut Draft<'_>, purpose: Purpose, wish: &Wish<'_>) -> Result<MessageId, Refusal> {
     if subject(draft.state(), wish.incident).is_none() {
         super::open_incident(draft)?;
@@ -271,6 +275,8 @@ enum Next {
 
 /// Messages go out by a channel one after the other and part by part, so that threads stay in order, no channel has more parts whose
 /// outcome is open than it takes at once, and one that fails delays no other.
+///
+/// **Rule 44.** A channel tells one thing after the other, and one that fails delays no other.
 fn next_of(draft: &Draft<'_>, channel: &ChannelId) -> Option<Next> {
     let (state, now) = (draft.state(), draft.cx.now);
     let held = state.hold.as_ref().map(|hold| hold.at);
@@ -368,6 +374,8 @@ pub(super) fn delivered(
     }
 }
 
+/// **Rule 45.** A message that may have arrived is looked for before it is sent again; where nobody can look, it is not sent again by
+/// itself.
 pub(super) fn found(
     draft: &mut Draft<'_>,
     (message, channel, part): (&MessageId, &ChannelId, u32),
@@ -410,6 +418,8 @@ fn look(draft: &mut Draft<'_>, message: &MessageId, channel: &ChannelId, part: u
 }
 
 /// Nothing was sent: tried again after a pause that grows, or as long as the vendor asked for; then a human decides.
+///
+/// **Rule 46.** A delivery that fails is tried again for as long as the policy says; then it is a person's.
 fn failed(draft: &mut Draft<'_>, message: &MessageId, channel: &ChannelId, part: u32, fault: &Fault) {
     let (policy, comms, now) = (&draft.cx.estate.policy, &draft.cx.estate.comms, draft.cx.now);
     let known = draft.state().outbox.part(message, channel, part);

@@ -13,6 +13,8 @@ use crate::domain::rule::state::State;
 use crate::domain::rule::trigger::triggers;
 
 /// Takes the result of a drill down: what the schedule, the trend and the forecast rest on. A cockpit cannot say that a drill passed.
+///
+/// **Rule 39.** A drill passes when every stage passed and nothing was left behind, and no cockpit can say that it did.
 pub(super) fn record(draft: &mut Draft<'_>, result: &DrillResult) -> Result<(), Refusal> {
     if matches!(draft.envelope.origin, Origin::Cockpit { .. }) {
         return refuse(Why::Unsafe, "a cockpit takes down no results of drills", "play it: mayday drill run NAME");
@@ -42,6 +44,8 @@ pub(super) fn record(draft: &mut Draft<'_>, result: &DrillResult) -> Result<(), 
 }
 
 /// Begins an automatic drill that is due: once for every time that it falls due, one at a time, and never while anything is the matter.
+///
+/// **Rule 40.** A drill begins by itself once for each time that it is due, alone, and never while anything is the matter.
 pub(super) fn begin_due(draft: &mut Draft<'_>) {
     let (cx, state) = (draft.cx, draft.state());
     let busy = state.hold.is_some()

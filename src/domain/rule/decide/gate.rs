@@ -18,6 +18,7 @@ use crate::domain::time::{At, seconds_between};
 /// Evidence on an open gate is taken anew when it has reached this part of its age.
 const RIPE: f64 = 2.0 / 3.0;
 
+/// **Rule 13.** A gate is answered by whoever has seen what is so now; a typed one by the name of its target.
 pub(super) fn confirm(
     draft: &mut Draft<'_>,
     run: &RunId,
@@ -68,6 +69,7 @@ pub(super) fn differs(known: &StepRun, card: &GateCard, verdict: Prepared) -> Ve
     before.map(|before| before.differs(card)).unwrap_or_default()
 }
 
+/// **Rule 14.** A guard is overridden by a typed phrase with a reason, and only by whoever has seen it as it is now.
 pub(super) fn override_guards(
     draft: &mut Draft<'_>,
     run: &RunId,
@@ -116,6 +118,8 @@ pub fn ripe(estate: &Estate, state: &State, now: At) -> Vec<Job> {
 
 /// A look by itself may open a gate and close it, and never starts anything: what was answered for already, or answers by itself, is
 /// looked at when it is its turn.
+///
+/// **Rule 15.** A look by itself begins nothing.
 pub(super) fn is_open_to_looks(run: &Run, spec: &StepSpec, step: &StepRun) -> bool {
     let waits = match step.phase {
         StepPhase::Gated => true,

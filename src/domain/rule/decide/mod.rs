@@ -3,6 +3,8 @@
 //! A command is either refused as a whole, with the reason, or it becomes events; effects are what the shell does once those events
 //! are durable. What may start by itself is worked out anew after every command ([`advance`]), so that hold, release, crash and
 //! resume need no cases of their own.
+//!
+//! Every rule has a number, and is said in a sentence where it is held.
 
 mod advance;
 mod alerts;
@@ -25,6 +27,7 @@ mod undo;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::moves;
 use super::rollup::Readings;
 use super::state::State;
 use crate::domain::actor::{Actor, Origin};
@@ -109,6 +112,7 @@ impl<'a> Draft<'a> {
 
     fn event_by(&mut self, actor: Actor, event: Event) {
         let after = self.after.get_or_insert_with(|| Box::new(self.before.clone()));
+        debug_assert!(moves::fits(after.run.as_ref(), &event), "a rule decides what its step cannot do: {event:?}");
         let record = Record { seq: after.seq + 1, at: self.cx.now, actor: actor.clone(), event: event.clone() };
         after.apply(&record);
         self.decision.events.push((actor, event));

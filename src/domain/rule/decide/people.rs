@@ -11,6 +11,8 @@ use crate::domain::spec::plan::{Gate, StepSpec};
 use crate::domain::text::clean;
 
 /// Whether the sender can be one of the two at all.
+///
+/// **Rule 16.** A gate for two is answered by two people: neither root, nor the engine, nor a number without a name.
 fn counts(draft: &Draft<'_>) -> Result<(), Refusal> {
     let actor = &draft.envelope.actor;
     let (why, next) = match actor.is_somebody() {
@@ -29,6 +31,8 @@ fn counts(draft: &Draft<'_>) -> Result<(), Refusal> {
 }
 
 /// Whether the sender may confirm a gate for two.
+///
+/// **Rule 17.** Whoever has become another user is still one person.
 pub(super) fn may_confirm(draft: &Draft<'_>, known: &StepRun) -> Result<(), Refusal> {
     counts(draft)?;
     let actor = &draft.envelope.actor;
@@ -54,6 +58,8 @@ pub(super) fn another_confirmed(actor: &Actor, known: &StepRun) -> bool {
 
 /// Whether what is asked for may happen now. For two people the first one's wish is noted instead, and the second has to want the same;
 /// of an override, past no guard that the first has not seen.
+///
+/// **Rule 18.** What takes the place of a gate for two, a skip, a word that it is done, an override, takes two as well.
 pub(super) fn agree(
     draft: &mut Draft<'_>,
     run: &RunId,

@@ -27,6 +27,7 @@ pub(super) fn looked_again(draft: &mut Draft<'_>, run: &RunId, step: &StepId, fo
     prepared(draft, run, step, found);
 }
 
+/// **Rule 24.** What may have happened and cannot be looked at is asked of a person, and never begun again by itself.
 pub(super) fn prepared(draft: &mut Draft<'_>, run: &RunId, step: &StepId, found: &Preparation) {
     let Some(current) = draft.state().run.clone() else { return };
     let (Some(spec), Some(known)) = (current.plan.step(step), current.step(step)) else { return };
@@ -94,6 +95,7 @@ pub(super) fn card(draft: &Draft<'_>, run: &Run, spec: &StepSpec, found: &Prepar
     }
 }
 
+/// **Rule 25.** A rehearsal ends before anything is changed; what is done already is not done again.
 fn judge(run: &Run, spec: &StepSpec, known: &StepRun, card: &GateCard) -> Prepared {
     if run.mode == Mode::Rehearsal {
         return Prepared::Rehearsed;

@@ -57,6 +57,7 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
     }
 }
 
+/// **Rule 26.** An outcome that does not fit where its step stands is late news, and changes nothing.
 fn reported_of_step(draft: &mut Draft<'_>, report: &Report) {
     match report {
         Report::Prepared { run, step, outcome } if is(draft, run, step, StepPhase::Preparing) => match outcome {
@@ -110,6 +111,8 @@ fn reported_of_step(draft: &mut Draft<'_>, report: &Report) {
 }
 
 /// What the plan can do without is left out when it fails: that is told, and nothing waits for it.
+///
+/// **Rule 27.** What a plan can do without holds nothing up.
 fn go_on_without(draft: &mut Draft<'_>) {
     let Some(run) = draft.state().run.as_ref().filter(|run| run.is_open() && run.reverting.is_none()) else { return };
     let stuck = |(spec, step): &(&StepSpec, &StepRun)| {
@@ -136,6 +139,8 @@ fn go_on_without(draft: &mut Draft<'_>) {
 }
 
 /// One that cannot be taken back stops the way back of the whole run.
+///
+/// **Rule 28.** A step that cannot be taken back stops the way back of the whole run.
 fn not_reverted(draft: &mut Draft<'_>, run: RunId, step: StepId, fault: &Fault) {
     draft.event(Event::StepFailed { run: run.clone(), step: step.clone(), fault: fault.clone() });
     if draft.state().run.as_ref().is_some_and(Run::goes_back) {
@@ -152,6 +157,8 @@ fn attempts(draft: &Draft<'_>, step: &StepId) -> u32 {
 }
 
 /// After a replay: whatever was under way is looked at again; nothing is assumed to have happened or not.
+///
+/// **Rule 29.** After a crash whatever was under way is observed before anything else.
 fn started(draft: &mut Draft<'_>) {
     comms::started(draft);
     let Some(run) = draft.state().run.clone() else { return };
@@ -238,6 +245,9 @@ fn verified(draft: &mut Draft<'_>, run: &RunId, step: &StepId, outcome: &Result<
 }
 
 /// Meets a failure by its class.
+///
+/// **Rule 30.** What failed for a moment is tried again so often; what may have happened is observed, and never tried blindly; the
+/// rest is a person's.
 fn failed(draft: &mut Draft<'_>, run: &RunId, step: &StepId, fault: &Fault) {
     let (run, id, fault) = (run.clone(), step.clone(), fault.clone());
     let policy = &draft.cx.estate.policy;

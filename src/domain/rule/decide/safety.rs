@@ -71,6 +71,7 @@ pub(super) fn guards(
     }
 }
 
+/// **Rule 20.** Nothing is promoted on a guess, or without a quorum where there is one to ask.
 fn promotion(
     cx: &Context<'_>,
     state: &State,
@@ -117,6 +118,7 @@ fn fence<'r>(run: &'r Run, spec: &StepSpec) -> Fence<'r> {
     fence
 }
 
+/// **Rule 19.** No copy is promoted while the old writer may live and is not fenced.
 fn old_writer(run: &Run, spec: &StepSpec, facts: &PromotionFacts) -> Guard {
     const NAME: &str = "old-writer";
     const LIVES: &str = "the old writer still answers and is not fenced: promoting now makes two writers";
@@ -149,6 +151,7 @@ fn old_writer(run: &Run, spec: &StepSpec, facts: &PromotionFacts) -> Guard {
     }
 }
 
+/// **Rule 21.** No copy is promoted when more would be lost than the RPO allows, or nobody knows how much.
 fn loss(estate: &Estate, class: DataClass, loss: Loss) -> Guard {
     let target = estate.rpo(class);
     match (loss.seconds(), target) {
@@ -170,6 +173,8 @@ fn loss(estate: &Estate, class: DataClass, loss: Loss) -> Guard {
 }
 
 /// Traffic moves last: only to stores that accept writes, and to a region whose services are healthy and at capacity.
+///
+/// **Rule 22.** Clients are moved last: to stores that accept writes, with the capacity that the plan prepares.
 fn traffic(cx: &Context<'_>, run: &Run, spec: &StepSpec) -> Vec<Guard> {
     let mut guards = prepared(run, spec);
     guards.push(match &spec.region {
@@ -219,6 +224,7 @@ fn critical(estate: &Estate) -> impl Iterator<Item = &Service> {
     estate.services.iter().filter(|service| service.tier == Tier::Critical)
 }
 
+/// **Rule 23.** Clients are moved only to a region whose critical services are seen to be healthy; unknown is not healthy.
 fn healthy(cx: &Context<'_>, region: &RegionId) -> Guard {
     const NAME: &str = "standby-healthy";
     let seen: Vec<_> = critical(cx.estate)

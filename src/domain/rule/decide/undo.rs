@@ -14,6 +14,8 @@ pub fn phrase(run: &Run) -> String {
 }
 
 /// Begins to take a run back.
+///
+/// **Rule 31.** A run is taken back by a typed phrase, and not while something of it is under way.
 pub(super) fn begin(draft: &mut Draft<'_>, run: &Run, typed: &str, reason: &str) -> Result<(), Refusal> {
     let phrase = phrase(run);
     if !run.mode.acts() {
@@ -54,6 +56,9 @@ fn stays(plan: &Undoing) -> String {
 }
 
 /// Whether a run may still be taken back: until so long after it had moved clients.
+///
+/// **Rule 32.** A run is taken back no later than the commit window: after it, what clients wrote in the new region would be left
+/// behind.
 pub(super) fn window(draft: &Draft<'_>, run: &Run) -> Result<(), Refusal> {
     let moved = draft.state().moved.as_ref().filter(|moved| moved.run == run.id);
     let Some(why) = moved.and_then(|moved| closed(moved, &draft.cx.estate.policy, draft.cx.now)) else { return Ok(()) };
@@ -61,6 +66,8 @@ pub(super) fn window(draft: &Draft<'_>, run: &Run) -> Result<(), Refusal> {
 }
 
 /// Takes the next step back, or ends the run when none is left. One at a time, and nothing under HOLD.
+///
+/// **Rule 33.** Steps go back one at a time, the last first, and none under HOLD.
 pub(super) fn go_on(draft: &mut Draft<'_>, id: &RunId) {
     let held = draft.state().hold.is_some();
     let Some(run) = draft.state().run.as_ref().filter(|run| run.goes_back()) else { return };

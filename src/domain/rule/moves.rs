@@ -1,0 +1,128 @@
+//! How a step gets from phase to phase: one table. The fold of a step goes by it, and so does what is decided.
+
+use crate::domain::fact::event::{Event, Prepared};
+use crate::domain::fact::run::{Run, StepPhase};
+use crate::domain::ids::{RunId, StepId};
+use StepPhase::{
+    Applying, Asking, Blocked, ByHand, Done, Failed, Gated, Observing, Preparing, Ready, Rehearsed, Retrying, Reverted,
+    Reverting, Skipped, Verifying, Waiting,
+};
+
+/// What an event says of a step, as far as its phase goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    Preparing,
+    Prepared(Prepared),
+    LookedAgain,
+    Answered,
+    /// Whether the gate needs no further answer.
+    Confirmed(bool),
+    Overridden(bool),
+    SecondAwaited,
+    Applying,
+    RunsAs,
+    Printed,
+    Applied,
+    Uncertain,
+    NotDone,
+    Found,
+    Unknowable,
+    Verified,
+    Retrying,
+    Failed,
+    Retried,
+    Skipped,
+    DoneByHand,
+    Reverting,
+    Reverted,
+}
+
+/// What a look may find at a step: it was begun for it, or its gate is open meanwhile.
+const LOOKED_AT: &[StepPhase] = &[Preparing, Gated, Blocked];
+
+/// Where a person's word may end a step: it is not over, and nothing is being changed.
+const SETTLED: &[StepPhase] = &[Waiting, Preparing, Gated, Blocked, Ready, Verifying, Retrying, Asking, Failed];
+
+/// What can happen to a step: the phases in which it can, and the one that it leads to; `None` where it stays.
+const MOVES: &[(Says, &[StepPhase], Option<StepPhase>)] = &[
+    (Says::Preparing, &[Waiting, Ready, Retrying, Gated, Blocked], Some(Preparing)),
+    (Says::Prepared(Prepared::AlreadyDone), LOOKED_AT, Some(Verifying)),
+    (Says::Prepared(Prepared::InProgress), LOOKED_AT, Some(Verifying)),
+    (Says::Prepared(Prepared::Blocked), LOOKED_AT, Some(Blocked)),
+    (Says::Prepared(Prepared::Gate), LOOKED_AT, Some(Gated)),
+    (Says::Prepared(Prepared::Clear), LOOKED_AT, Some(Ready)),
+    (Says::Prepared(Prepared::Rehearsed), LOOKED_AT, Some(Rehearsed)),
+    (Says::LookedAgain, &[Gated, Blocked], None),
+    (Says::Answered, &[Gated], None),
+    (Says::Confirmed(false), &[Gated], None),
+    (Says::Confirmed(true), &[Gated], Some(Ready)),
+    (Says::Overridden(false), &[Blocked], None),
+    (Says::Overridden(true), &[Blocked], Some(Ready)),
+    (Says::SecondAwaited, SETTLED, None),
+    (Says::Applying, &[Ready], Some(Applying)),
+    (Says::RunsAs, &[Applying, Reverting], None),
+    // What a command printed may arrive when all is over.
+    (Says::Printed, StepPhase::ALL, None),
+    (Says::Applied, &[Applying], Some(Verifying)),
+    (Says::Uncertain, &[Preparing, Applying, Observing, Verifying], Some(Observing)),
+    (Says::NotDone, &[Observing], Some(Ready)),
+    // One that changes nothing itself is looked for when its turn comes.
+    (Says::Found, &[Observing, Ready], Some(Verifying)),
+    (Says::Unknowable, &[Preparing, Gated, Blocked, Observing], Some(Asking)),
+    (Says::Verified, &[Verifying], Some(Done)),
+    (Says::Retrying, &[Preparing, Applying, Observing], Some(Retrying)),
+    (Says::Failed, &[Preparing, Applying, Observing, Verifying, Reverting], Some(Failed)),
+    (Says::Retried, &[Failed, Blocked, Asking, Retrying, Reverted], Some(Waiting)),
+    (Says::Skipped, SETTLED, Some(Skipped)),
+    (Says::DoneByHand, SETTLED, Some(ByHand)),
+    // A run that goes back takes with it whatever was tried.
+    (
+        Says::Reverting,
+        &[Waiting, Preparing, Gated, Blocked, Ready, Observing, Verifying, Retrying, Asking, Failed, Done],
+        Some(Reverting),
+    ),
+    (Says::Reverted, &[Reverting], Some(Reverted)),
+];
+
+/// Where a step in `phase` gets by an event: where it is, for one that is not about its phase; `None` when that cannot happen in this
+/// phase.
+pub(super) fn step_to(phase: StepPhase, event: &Event) -> Option<StepPhase> {
+    let Some(says) = says(event) else { return Some(phase) };
+    let row = MOVES.iter().find(|(it, from, _)| *it == says && from.contains(&phase));
+    row.map(|(.., to)| to.unwrap_or(phase))
+}
+
+/// Whether what is about to be journalled of a step of this run can happen to it.
+pub(super) fn fits(run: Option<&Run>, event: &Event) -> bool {
+    let of = |(id, step): (&RunId, &StepId)| run.filter(|run| run.id == *id)?.step(step);
+    event.step().and_then(of).is_none_or(|step| step_to(step.phase, event).is_some())
+}
+
+fn says(event: &Event) -> Option<Says> {
+    Some(match event {
+        Event::StepPreparing { .. } => Says::Preparing,
+        Event::StepPrepared { verdict, .. } => Says::Prepared(*verdict),
+        Event::StepLookedAgain { .. } => Says::LookedAgain,
+        Event::GateAnswered { .. } => Says::Answered,
+        Event::GateConfirmed { cleared, .. } => Says::Confirmed(*cleared),
+        Event::GuardsOverridden { cleared, .. } => Says::Overridden(*cleared),
+        Event::SecondAwaited { .. } => Says::SecondAwaited,
+        Event::StepApplying { .. } => Says::Applying,
+        Event::StepRunsAs { .. } => Says::RunsAs,
+        Event::StepPrinted { .. } => Says::Printed,
+        Event::StepApplied { .. } => Says::Applied,
+        Event::StepUncertain { .. } => Says::Uncertain,
+        Event::StepNotDone { .. } => Says::NotDone,
+        Event::StepFound { .. } => Says::Found,
+        Event::StepUnknowable { .. } => Says::Unknowable,
+        Event::StepVerified { .. } => Says::Verified,
+        Event::StepRetrying { .. } => Says::Retrying,
+        Event::StepFailed { .. } => Says::Failed,
+        Event::StepRetried { .. } => Says::Retried,
+        Event::StepSkipped { .. } => Says::Skipped,
+        Event::StepDoneByHand { .. } => Says::DoneByHand,
+        Event::StepReverting { .. } => Says::Reverting,
+        Event::StepReverted { .. } => Says::Reverted,
+        _ => return None,
+    })
+}
