@@ -405,38 +405,6 @@ pub enum Event {
     },
 }
 
-impl Event {
-    /// The run and the step it is about.
-    pub fn step(&self) -> Option<(&RunId, &StepId)> {
-        match self {
-            Self::StepPreparing { run, step }
-            | Self::StepPrepared { run, step, .. }
-            | Self::StepLookedAgain { run, step }
-            | Self::GateAnswered { run, step }
-            | Self::GateConfirmed { run, step, .. }
-            | Self::GuardsOverridden { run, step, .. }
-            | Self::SecondAwaited { run, step, .. }
-            | Self::StepApplying { run, step, .. }
-            | Self::StepRunsAs { run, step, .. }
-            | Self::StepPrinted { run, step, .. }
-            | Self::StepApplied { run, step, .. }
-            | Self::StepUncertain { run, step, .. }
-            | Self::StepNotDone { run, step, .. }
-            | Self::StepFound { run, step, .. }
-            | Self::StepUnknowable { run, step, .. }
-            | Self::StepVerified { run, step, .. }
-            | Self::StepRetrying { run, step, .. }
-            | Self::StepFailed { run, step, .. }
-            | Self::StepRetried { run, step, .. }
-            | Self::StepSkipped { run, step, .. }
-            | Self::StepDoneByHand { run, step, .. }
-            | Self::StepReverting { run, step, .. }
-            | Self::StepReverted { run, step, .. } => Some((run, step)),
-            _ => None,
-        }
-    }
-}
-
 words! {
     /// What a preparation led to.
     Prepared {

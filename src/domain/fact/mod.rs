@@ -1,5 +1,6 @@
 //! The first floor: what happened, what was seen, and what people asked for. A fact says nothing of what follows from it.
 
+pub mod about;
 pub mod alert;
 pub mod backup;
 pub mod bout;

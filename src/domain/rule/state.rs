@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::clock::ClockState;
+use crate::domain::fact::about::About;
 use crate::domain::fact::alert::Alerts;
 use crate::domain::fact::backup::Worth;
 use crate::domain::fact::bout::ProbeState;
@@ -141,7 +142,25 @@ impl State {
         self.seq = record.seq;
         self.at = Some(record.at);
         self.began.get_or_insert(record.at);
-        let at = record.at;
+        match record.event.about() {
+            About::Nothing => {}
+            About::Engine => self.apply_to_engine(record),
+            About::World => self.apply_to_world(record),
+            About::Cockpit => self.apply_to_cockpits(record),
+            About::Drill => self.apply_to_drills(record),
+            About::Incident => {
+                if matches!(record.event, Event::IncidentDeclared { .. }) {
+                    let closed = &self.closed;
+                    self.outbox.forget(|incident| closed.iter().any(|it| it.id == *incident));
+                }
+                self.outbox.apply(record);
+                self.apply_to_incident(record);
+            }
+            About::Run | About::Step => self.apply_to_run(record),
+        }
+    }
+
+    fn apply_to_engine(&mut self, record: &Record) {
         match &record.event {
             Event::EngineStarted { anchor, drift, .. } => {
                 self.armed.clear();
@@ -156,8 +175,15 @@ impl State {
                 }
             }
             Event::ClockStepped { by, drift } => {
-                (self.clock.drift, self.clock.stepped) = (*drift, Some((at, *by)));
+                (self.clock.drift, self.clock.stepped) = (*drift, Some((record.at, *by)));
             }
+            _ => {}
+        }
+    }
+
+    fn apply_to_world(&mut self, record: &Record) {
+        let at = record.at;
+        match &record.event {
             Event::ProbeChanged { probe, to, detail, last_healthy, trouble } => {
                 let known = ProbeState::changed(self.probes.remove(probe), *to, at, *last_healthy, *trouble);
                 self.probes.insert(probe.clone(), ProbeState { detail: detail.clone(), ..known });
@@ -172,34 +198,37 @@ impl State {
                     self.readiness.pop_front();
                 }
             }
+            Event::BaselineTaken { baseline } => self.baseline = Baseline::clone(baseline),
+            _ => {}
+        }
+    }
+
+    fn apply_to_cockpits(&mut self, record: &Record) {
+        let (by, at) = (record.actor.clone(), record.at);
+        match &record.event {
             Event::CockpitArmed { session } => {
-                self.armed.insert(session.clone(), Armed { by: record.actor.clone(), at });
+                self.armed.insert(session.clone(), Armed { by, at });
             }
             Event::CockpitDisarmed { session } => {
                 self.armed.remove(session);
             }
-            Event::HoldSet { reason } => {
-                self.hold = Some(Hold { by: record.actor.clone(), at, reason: reason.clone() });
-            }
+            Event::HoldSet { reason } => self.hold = Some(Hold { by, at, reason: reason.clone() }),
             Event::HoldReleased { .. } => self.hold = None,
+            _ => {}
+        }
+    }
+
+    fn apply_to_drills(&mut self, record: &Record) {
+        match &record.event {
             Event::DrillBegun { name } => {
-                self.drills_begun.insert(name.clone(), at);
+                self.drills_begun.insert(name.clone(), record.at);
                 self.drilling = Some(name.clone());
             }
             Event::DrillLost { name, .. } => {
                 self.drilling.take_if(|known| known == name);
             }
-            Event::DrillEnded { drill, result } => self.end_drill(drill, result, at),
-            Event::BaselineTaken { baseline } => self.baseline = Baseline::clone(baseline),
-            _ => {
-                if matches!(record.event, Event::IncidentDeclared { .. }) {
-                    let closed = &self.closed;
-                    self.outbox.forget(|incident| closed.iter().any(|it| it.id == *incident));
-                }
-                self.outbox.apply(record);
-                self.apply_to_incident(record);
-                self.apply_to_run(record);
-            }
+            Event::DrillEnded { drill, result } => self.end_drill(drill, result, record.at),
+            _ => {}
         }
     }
 
