@@ -23,9 +23,10 @@
 //!
 //! # The house
 //!
-//! In the order of dependency; `tests/it/architecture.rs` enforces who may import whom.
+//! In the order of dependency; `tests/it/architecture.rs` enforces who may import whom, and that no file needs itself by way of others.
 //!
-//! - [`domain`]: the words, the rules and the decisions. No I/O, no clock, no randomness.
+//! - [`domain`]: the words, the rules and the decisions. No I/O, no clock, no randomness. It has three floors: what was configured
+//!   ([`domain::spec`]), what happened ([`domain::fact`]), and what follows ([`domain::rule`]).
 //! - [`messages`]: the texts of messages, by template. It reads templates and nothing else.
 //! - [`config`]: TOML to a validated estate and its plans; every mistake at once, in its place.
 //! - [`outbound`]: what every way out needs: secrets, and one HTTP client.

@@ -84,12 +84,15 @@ const MOVES: &[(Says, &[StepPhase], Option<StepPhase>)] = &[
     (Says::Reverted, &[Reverting], Some(Reverted)),
 ];
 
+fn row_of(phase: StepPhase, says: Says) -> Option<usize> {
+    MOVES.iter().position(|(it, from, _)| *it == says && from.contains(&phase))
+}
+
 /// Where a step in `phase` gets by an event: where it is, for one that is not about its phase; `None` when that cannot happen in this
 /// phase.
 pub(super) fn step_to(phase: StepPhase, event: &Event) -> Option<StepPhase> {
     let Some(says) = says(event) else { return Some(phase) };
-    let row = MOVES.iter().find(|(it, from, _)| *it == says && from.contains(&phase));
-    row.map(|(.., to)| to.unwrap_or(phase))
+    row_of(phase, says).map(|row| MOVES[row].2.unwrap_or(phase))
 }
 
 /// Whether what is about to be journalled of a step of this run can happen to it.
@@ -125,4 +128,66 @@ fn says(event: &Event) -> Option<Says> {
         Event::StepReverted { .. } => Says::Reverted,
         _ => return None,
     })
+}
+
+/// The rows by number, for tests of what walks them.
+#[cfg(test)]
+pub(super) fn rows() -> std::collections::BTreeSet<usize> {
+    (0..MOVES.len()).collect()
+}
+
+#[cfg(test)]
+pub(super) fn row(phase: StepPhase, event: &Event) -> Option<usize> {
+    row_of(phase, says(event)?)
+}
+
+#[cfg(test)]
+pub(super) fn words(row: usize) -> String {
+    format!("{:?} from {:?}", MOVES[row].0, MOVES[row].1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::actor::Actor;
+    use crate::domain::fact::event::Record;
+    use crate::domain::fact::run::StepRun;
+    use crate::domain::time::At;
+
+    #[test]
+    fn what_cannot_have_happened_leaves_a_step_to_a_person() {
+        let (run, step) = (RunId::from("INC.1"), StepId::from("promote"));
+        let verified = Event::StepVerified { run, step, detail: "healthy".into(), point: None };
+        let told = |phase| {
+            let mut known = StepRun { phase, ..StepRun::default() };
+            let (actor, at) = (Actor::engine(), At::UNIX_EPOCH);
+            known.apply(&Record { seq: 7, at, actor, event: verified.clone() });
+            known
+        };
+        assert_eq!(told(Verifying).phase, Done);
+        for phase in StepPhase::ALL.iter().copied().filter(|phase| *phase != Verifying) {
+            let known = told(phase);
+            assert_eq!((known.phase, known.ended_at), (Asking, None), "{phase}");
+            assert!(known.detail.contains("record 7") && known.fault.is_some(), "{}", known.detail);
+        }
+    }
+
+    #[test]
+    fn every_phase_can_be_come_to_and_all_that_are_not_over_can_be_left() {
+        for phase in StepPhase::ALL {
+            let comes = MOVES.iter().any(|(.., to)| to.is_some_and(|to| to == *phase));
+            let leaves = MOVES.iter().any(|(_, from, to)| from.contains(phase) && to.is_some_and(|to| to != *phase));
+            assert!(comes, "{phase}");
+            assert!(leaves || phase.is_over(), "{phase}");
+        }
+    }
+
+    #[test]
+    fn no_event_has_two_ways_out_of_a_phase() {
+        for (at, (says, from, _)) in MOVES.iter().enumerate() {
+            let again =
+                MOVES[at + 1..].iter().find(|(it, phases, _)| it == says && phases.iter().any(|it| from.contains(it)));
+            assert!(again.is_none(), "{says:?}");
+        }
+    }
 }
