@@ -95,8 +95,9 @@ impl Line {
 
 impl Voice {
     /// The same, which names the proxy on the way.
-    pub fn by(self, line: &Line) -> Self {
-        Self { via: line.words(), ..self }
+    pub fn by(mut self, line: &Line) -> Self {
+        self.via = line.words();
+        self
     }
 
     /// The client for a URL.

@@ -1,9 +1,5 @@
 //! Words that are written in config, journal and JSON in one form.
 
-use std::fmt;
-
-pub(crate) use words;
-
 /// Words that are written in config, journal and JSON in one form. One table gives serde, `Display`, `FromStr` and help.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ }) => {
@@ -29,3 +25,5 @@ macro_rules! words {
         }
     };
 }
+
+pub(crate) use words;

@@ -9,7 +9,7 @@ use super::{Handle, builtin, clock, courier, way_back};
 use crate::domain::command::{Effect, Job, Preparation, Report};
 use crate::domain::plan::StepSpec;
 use crate::domain::run::{FOUND, StepPhase};
-use crate::domain::system::{Begun, Checked, Fault, FaultClass, Observed, Preview, Receipt, Verified};
+use crate::domain::system::{Begun, Checked, Fault, FaultClass, Observed, Preview, Receipt, StepLog, Verified};
 use crate::domain::view::{StepByHand, StepPreview};
 
 /// Begins an effect; its report comes by itself.

@@ -4,8 +4,6 @@
 //! skips it. A tick is never taken back in silence: when evidence turns to fail after it, the item is open again, with the tick and the
 //! reason beside it, and somebody has to answer once more.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Record};
@@ -13,8 +11,6 @@ use super::findings::{Baseline, Evidence};
 use crate::domain::actor::Actor;
 use crate::domain::ids::ItemId;
 use crate::domain::spec::checklist::Item;
-use crate::domain::spec::probe::ProbeSpec;
-use crate::domain::text::clean;
 use crate::domain::time::At;
 use crate::domain::words::words;
 

@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
     use crate::domain::spec::params::SecretRef;
-    use crate::domain::time::before;
+    use crate::domain::time::{Span, before};
 
     #[test]
     fn who_is_on_call_is_known_only_from_an_answer_of_now() {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::ToSpan;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::chain::Chain;

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::actor::Actor;
 use crate::domain::ids::ProbeId;
-use crate::domain::spec::probe::ProbeSpec;
 use crate::domain::text::clean;
 use crate::domain::time::At;
 use crate::domain::words::words;

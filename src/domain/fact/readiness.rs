@@ -2,13 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::backup::Worth;
 use super::guard::{Guard, GuardVerdict};
-use super::recovery::Loss;
 use crate::domain::ids::{PlanId, RegionId, StepId};
-use crate::domain::rule::comms::escalations;
-use crate::domain::spec::comms::{IN_PART, Purpose};
-use crate::domain::time::{At, Span};
+use crate::domain::time::At;
 use crate::domain::words::words;
 
 words! {

@@ -17,7 +17,6 @@ use crate::domain::spec::estate::Estate;
 use crate::domain::spec::kinds::StepRole;
 use crate::domain::spec::plan::{Plan, StepSpec};
 use crate::domain::time::{At, Span};
-use crate::domain::words::words;
 
 /// Facts that differ between regions, or that only one side has.
 pub fn parity(facts: &[Fact], regions: &[RegionId]) -> Vec<Finding> {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use jiff::ToSpan;
 use serde::Serialize;
 
 use super::state::State;

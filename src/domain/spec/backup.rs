@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::classes::DataClass;
 use super::params::Params;
-use crate::domain::clock::STEP;
 use crate::domain::ids::{BackupId, RegionId, SystemId};
 use crate::domain::time::Span;
 

@@ -1,14 +1,9 @@
 //! The items of the checklist, as configured: what each is about, and what Mayday can look at of it.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::probe::ProbeSpec;
-use crate::domain::actor::Actor;
 use crate::domain::ids::{ItemId, ProbeId, RegionId};
-use crate::domain::text::clean;
-use crate::domain::time::At;
 use crate::domain::words::words;
 
 words! {

@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::time::Instant;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::prepared::{looked_again, prepared};
-use super::{Draft, checklist, comms, gate};
+use super::{Draft, checklist, comms};
 use crate::domain::clock;
 use crate::domain::fact::command::{Effect, Job, Report, WayBack};
 use crate::domain::fact::event::Event;

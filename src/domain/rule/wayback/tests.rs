@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use super::failback::{FAILBACK, REPROTECT, caught_up, plan, protected_in};
 use super::protection::{Gap, unprotected};
-use super::*;
 use crate::domain::fact::health::Status;
 use crate::domain::fact::live::SurveyLive;
 use crate::domain::fact::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
