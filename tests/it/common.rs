@@ -227,8 +227,16 @@ impl StepLog for Log {
 /// Every probe has seen its subject healthy, and it is known how far every store has come.
 pub fn is_ready(view: &Snapshot) -> bool {
     let seen = |id| view.live.probes.get(id).is_some_and(|it| it.status == Status::Healthy);
+    view.estate.probes.iter().all(|it| seen(&it.id)) && is_steady(view)
+}
+
+/// Every datastore was looked at, and nothing was down lately: what a machine with too much to do let go down for a moment belongs, by the
+/// rules of the clocks, to an incident that is declared right after it.
+pub fn is_steady(view: &Snapshot) -> bool {
+    let quiet = view.estate.policy.region_down.as_secs_f64();
     let known = |id| view.live.surveys.get(id).is_some_and(|it| it.survey.standby_point.is_some());
-    view.estate.probes.iter().all(|it| seen(&it.id)) && view.estate.datastores().all(|store| known(&store.id))
+    view.estate.datastores().all(|it| known(&it.id))
+        && view.state.probes.values().all(|it| it.trouble_at(view.now, quiet, None).is_none())
 }
 
 /// Follows a feed until the engine is held, and counts how often everything came. No record may be missing or come twice.

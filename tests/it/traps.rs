@@ -28,7 +28,7 @@ use mayday::lab::{Lab, Pace, estate};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::common::{eventually, one_crowd};
+use crate::common::{eventually, is_steady, one_crowd};
 use crate::process::{Engine, Home, unhurried};
 
 /// So much of the journal is shown of what went wrong.
@@ -207,8 +207,7 @@ impl Stage {
             .sees_with("everything well", |view| {
                 let healthy = view.live.probes.iter().filter(|(_, it)| it.status == Status::Healthy);
                 well.extend(healthy.map(|(id, _)| id.clone()));
-                let known = |id| view.live.surveys.get(id).is_some_and(|it| it.survey.standby_point.is_some());
-                well.len() == view.estate.probes.len() && view.estate.datastores().all(|it| known(&it.id))
+                well.len() == view.estate.probes.len() && is_steady(view)
             })
             .await;
         stage
