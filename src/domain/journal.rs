@@ -141,6 +141,23 @@ pub trait Journal: Records {
     /// # Errors
     /// When it cannot be written: nothing is lost but time.
     async fn keep(&self, state: &State) -> Result<(), JournalFault>;
+    /// Where engines that share it leave what they ask of the leader; `None` where nobody shares it.
+    fn post(&self) -> Option<&dyn Post> {
+        None
+    }
     /// Ends in order.
     async fn close(&self);
+}
+
+/// What engines that share a journal hand one another. It is no record: what comes of it is.
+#[async_trait]
+pub trait Post: Send + Sync {
+    /// Leaves something for the leader, under a name that nothing else has.
+    async fn leave(&self, id: &str, text: &str) -> Result<(), JournalFault>;
+    /// What was left and nobody has taken, the oldest first.
+    async fn left(&self) -> Result<Vec<(String, String)>, JournalFault>;
+    /// Takes it; `false` if it is taken already. Whoever left it takes it back so.
+    async fn take(&self, id: &str) -> Result<bool, JournalFault>;
+    async fn answer(&self, id: &str, text: &str) -> Result<(), JournalFault>;
+    async fn answered(&self, id: &str) -> Result<Option<String>, JournalFault>;
 }

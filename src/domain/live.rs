@@ -9,6 +9,7 @@ use super::checklist::ItemLook;
 use super::contacts::OnCallLive;
 use super::health::{Reading, Status};
 use super::ids::{BackupId, ChannelId, ItemId, PlanId, ProbeId, SessionId, StepId, SystemId};
+use super::lead::Engines;
 use super::readiness::Assessment;
 use super::recovery::{RecoveryPoint, Survey};
 use super::state::Hold;
@@ -131,6 +132,9 @@ pub struct Live {
     /// The files of the config that are not what they were when it was loaded, by name; empty while it is what is on disk.
     #[serde(default)]
     pub config_changed: Vec<String>,
+    /// The engines that share the journal; `None` where this is the only one.
+    #[serde(default)]
+    pub engines: Option<Box<Engines>>,
     /// How often something was asked for and refused since this engine began: nothing happened then, so no journal tells it.
     #[serde(default)]
     pub refused: u32,
@@ -257,6 +261,7 @@ impl Live {
             }
             LiveChange::Journal { fault } => self.journal_fault = fault,
             LiveChange::Config { changed } => self.config_changed = changed,
+            LiveChange::Engines { seen } => self.engines = seen,
             // It is a part of the state, where the record of it will find it.
             LiveChange::Held { .. } => {}
             LiveChange::Refused {} => self.refused += 1,

@@ -21,6 +21,7 @@ pub mod ids;
 pub mod incident;
 pub mod journal;
 pub mod kinds;
+pub mod lead;
 pub mod live;
 pub mod outlook;
 pub mod params;

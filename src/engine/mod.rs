@@ -13,9 +13,13 @@ mod core;
 mod courier;
 mod drills;
 mod evidence;
+mod follower;
 mod herald;
+mod lead;
 mod monitor;
 mod output;
+mod pen;
+mod post;
 mod readiness;
 mod runner;
 mod shared;
@@ -45,6 +49,7 @@ use crate::domain::estate::Estate;
 use crate::domain::hidden::Apart;
 use crate::domain::ids::{IncidentId, PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
+use crate::domain::lead::Engines;
 use crate::domain::live::{Attached, Gaze, LiveChange};
 use crate::domain::plan::Plan;
 use crate::domain::review::{Documents, Reporter};
@@ -57,6 +62,8 @@ use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
 use crate::domain::wayback;
 
 pub use self::courier::Channels;
+pub use self::lead::{campaign, reign, resign};
+pub use self::pen::{Lease, Pen};
 pub use self::shared::Kept;
 
 use self::core::{Input, Turn};
@@ -67,6 +74,8 @@ pub struct Parts {
     pub estate: Arc<Estate>,
     pub plans: Vec<Arc<Plan>>,
     pub journal: Arc<dyn Journal>,
+    /// What is written with, where engines share the journal; `None` where this is the only one.
+    pub pen: Option<Arc<Pen>>,
     /// The fold of that journal.
     pub state: State,
     /// By id; ambient systems by the name of their kind. The built-in ones are added by the engine.
@@ -153,33 +162,61 @@ impl Handle {
         Self::begin(parts, kept, Some(Report::CommsDue {})).await
     }
 
+    /// Takes the place of an engine in this process that followed, and leads; or follows in the place of one that led. Whoever is attached
+    /// stays so.
+    ///
+    /// # Errors
+    /// When the journal does not take the first event.
+    pub async fn change(parts: Parts, kept: Kept) -> Result<Self, JournalFault> {
+        Self::begin(parts, kept, None).await
+    }
+
     /// `first` is what is journalled before anything else; that an engine began, where nothing is given.
     async fn begin(parts: Parts, kept: Kept, first: Option<Report>) -> Result<Self, JournalFault> {
-        let shared = Arc::new(Shared::new(parts, kept));
+        let pen = match kept.pen(&parts) {
+            Some(pen) => pen,
+            None => Arc::new(Pen::alone(parts.journal.clone()).await?),
+        };
+        let leads = pen.leads();
+        let shared = Arc::new(Shared::new(parts, kept, pen));
         let (people, asks) = mpsc::channel(BACKLOG);
         let (machines, reports) = mpsc::channel(BACKLOG);
         let (gates, asked) = mpsc::channel(GATES);
         let (stop, broken) = (CancellationToken::new(), CancellationToken::new());
         let handle = Self { shared, people, machines, stop, broken, tasks: TaskTracker::new() };
-        let mut writer = core::Writer::new(handle.clone(), gates);
-        let (time, version) = (&handle.shared.time, env!("CARGO_PKG_VERSION").into());
-        let began = Report::Started { version, anchor: time.anchor(), drift: time.drift() };
-        writer.report(&[first.unwrap_or(began)]).await?;
-        handle.spawn(writer.run(asks, reports));
+        if leads {
+            let mut writer = core::Writer::new(handle.clone(), gates);
+            writer.report(&[first.unwrap_or_else(|| handle.began())]).await?;
+            handle.spawn(writer.run(asks, reports));
+            handle.begin_to_lead();
+        } else {
+            handle.spawn(follower::idle(handle.clone(), asks, reports));
+            handle.spawn(follower::read(handle.clone()));
+        }
         clock::start(&handle);
         monitor::start(&handle);
         archive::start(&handle);
         backups::start(&handle);
         contacts::start(&handle);
-        herald::start(&handle);
-        baseline::start(&handle);
-        checklist::start(&handle);
         courier::start(&handle);
         readiness::start(&handle, asked);
-        drills::start(&handle);
-        evidence::start(&handle);
         watchman::start(&handle);
         Ok(handle)
+    }
+
+    fn began(&self) -> Report {
+        let (time, version) = (&self.shared.time, env!("CARGO_PKG_VERSION").into());
+        Report::Started { version, anchor: time.anchor(), drift: time.drift() }
+    }
+
+    /// What only the leader does.
+    fn begin_to_lead(&self) {
+        herald::start(self);
+        baseline::start(self);
+        checklist::start(self);
+        drills::start(self);
+        evidence::start(self);
+        self.spawn(post::serve(self.clone()));
     }
 
     /// Asks for something in a person's name.
@@ -187,6 +224,9 @@ impl Handle {
     /// # Errors
     /// When it is refused, or cannot be made durable. Nothing happened then.
     pub async fn ask(&self, actor: Actor, origin: Origin, ask: Ask) -> Result<Accepted, Denied> {
+        if !self.shared.pen.leads() {
+            return self.pass_on(actor, origin, ask).await;
+        }
         // Nobody answers for what was true a while ago.
         if let Ask::TickItem { item, .. } | Ask::LookAtItem { item } = &ask {
             self.look_at_item(item.clone()).await;
@@ -370,6 +410,20 @@ impl Handle {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
+    /// Tells everybody who leads and who is there.
+    pub fn engines_seen(&self, seen: Engines) {
+        if self.shared.engines().as_ref() != Some(&seen) {
+            self.shared.live(LiveChange::Engines { seen: Some(Box::new(seen)) });
+        }
+    }
+
+    /// Ends without another word to the journal, which is another engine's by now, or cannot be reached: what was in flight is looked at by
+    /// whoever leads next. What the next one in this process needs is handed out.
+    pub async fn halt(&self) -> Kept {
+        self.end().await;
+        self.shared.kept()
+    }
+
     /// Tells everybody which files of the config are not what was loaded.
     pub fn config_changed(&self, changed: Vec<String>) {
         if self.shared.snapshot().live.config_changed != changed {
@@ -381,6 +435,7 @@ impl Handle {
     pub async fn stop(&self) {
         self.end().await;
         let journal = &self.shared.journal;
+        resign(&self.shared.pen).await;
         if let Err(fault) = journal.keep(&self.shared.state()).await {
             tracing::warn!(%fault, "the next start reads the journal from its first record");
         }
@@ -444,6 +499,10 @@ impl Handle {
 
     /// Hands the outcome of an effect to the writer.
     async fn report(&self, report: Report) {
+        // The leader looks for itself.
+        if !self.shared.pen.leads() {
+            return;
+        }
         // Fails only when the engine is stopping: the next one looks for itself.
         let _ = self.machines.send(Input::Report(report)).await;
     }

@@ -1,6 +1,7 @@
 //! What the parts of an engine share: the published state, what is true now, and who listens.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 
 use super::archive::Archive;
 use super::clock::Timeline;
-use super::{Accepted, Channels, Parts, builtin};
+use super::{Accepted, Channels, Parts, Pen, builtin};
 use crate::domain::actor::Actor;
 use crate::domain::checklist::Baseline;
 use crate::domain::comms::{Counts, Message, Purpose, Voice, Wording};
@@ -20,6 +21,7 @@ use crate::domain::event::{Event, Record};
 use crate::domain::hidden::Apart;
 use crate::domain::ids::{ChannelId, ProbeId, SessionId, SystemId};
 use crate::domain::journal::Journal;
+use crate::domain::lead::Engines;
 use crate::domain::live::{Attached, Live, LiveChange};
 use crate::domain::plan::Plan;
 use crate::domain::recovery::RecoveryPoint;
@@ -40,6 +42,8 @@ pub(super) struct Shared {
     shown: Arc<Estate>,
     pub plans: Vec<Arc<Plan>>,
     pub journal: Arc<dyn Journal>,
+    /// What it is written with.
+    pub pen: Arc<Pen>,
     pub systems: BTreeMap<SystemId, Arc<dyn System>>,
     pub apart: Option<Arc<dyn Apart>>,
     pub rota: Option<Arc<dyn Rota>>,
@@ -51,6 +55,8 @@ pub(super) struct Shared {
     counts: Mutex<Counts>,
     /// A HOLD that is not in the journal yet: it holds all the same.
     held: Mutex<Option<Hold>>,
+    /// What was passed on to the leader so far.
+    letters: AtomicU64,
     /// Since when the journal is at an append.
     appending: Mutex<Option<Instant>>,
     published: Arc<Mutex<Published>>,
@@ -82,22 +88,34 @@ pub struct Kept {
     /// One process, one time.
     time: Option<Arc<Timeline>>,
     baseline: Option<Baseline>,
+    /// One process, one pen.
+    pen: Option<Arc<Pen>>,
+    /// A HOLD that is not in the journal yet.
+    held: Option<Hold>,
+}
+
+impl Kept {
+    /// What the engine of these parts writes with, if that is known.
+    pub(super) fn pen(&self, parts: &Parts) -> Option<Arc<Pen>> {
+        self.pen.clone().or_else(|| parts.pen.clone())
+    }
 }
 
 impl Shared {
     /// For the engine that takes the place of this one. Readings are not among it: of another estate they may mean something else.
     pub fn kept(&self) -> Kept {
         let published = self.published();
-        let Live { attached, logs, checklist, refused, points, .. } = published.live.clone();
-        let live = Live { attached, logs, checklist, refused, points, ..Live::default() };
-        Kept { live, time: Some(self.time.clone()), baseline: Some(published.baseline.clone()) }
+        let Live { attached, logs, checklist, refused, points, engines, .. } = published.live.clone();
+        let live = Live { attached, logs, checklist, refused, points, engines, ..Live::default() };
+        let (time, pen, held) = (Some(self.time.clone()), Some(self.pen.clone()), self.unwritten_hold());
+        Kept { live, time, baseline: Some(published.baseline.clone()), pen, held }
     }
 
-    pub fn new(parts: Parts, kept: Kept) -> Self {
+    pub fn new(parts: Parts, kept: Kept, pen: Arc<Pen>) -> Self {
         let Parts { estate, plans, journal, state, mut systems, .. } = parts;
         let Parts { rota, driller, reporter, channels, wording, records, clock, apart, .. } = parts;
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
-        let Kept { mut live, time, baseline } = kept;
+        let Kept { mut live, time, baseline, held, .. } = kept;
         let time = time.unwrap_or_else(|| Arc::new(Timeline::begin(clock, &state)));
         live.points.retain(|id, _| estate.system(id).is_some());
         let baseline = baseline.unwrap_or_else(|| state.baseline.clone());
@@ -114,6 +132,7 @@ impl Shared {
             shown,
             plans,
             journal,
+            pen,
             systems,
             rota,
             driller,
@@ -123,7 +142,8 @@ impl Shared {
             wording,
             apart,
             counts,
-            held: Mutex::default(),
+            held: Mutex::new(held),
+            letters: AtomicU64::default(),
             appending: Mutex::default(),
             published,
             states,
@@ -191,6 +211,22 @@ impl Shared {
         Accepted { seq: self.state().seq, note: Some(note) }
     }
 
+    /// The answer to who has set a HOLD on an engine that follows, and whose leader did not hear of it.
+    pub fn held_here(&self, why: &str) -> Accepted {
+        let note = format!("held ON THIS ENGINE ALONE: it begins nothing if it takes the lead; whoever leads was not told: {why}");
+        Accepted { seq: self.state().seq, note: Some(note) }
+    }
+
+    /// A name for what is passed on to the leader, that this engine has given nothing else.
+    pub fn letter(&self) -> String {
+        format!("{} {}", self.now(), self.letters.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Who leads and who is there, where engines share the journal.
+    pub fn engines(&self) -> Option<Engines> {
+        self.published().live.engines.as_deref().cloned()
+    }
+
     /// An append begins now.
     pub fn appends(&self) -> Instant {
         let now = Instant::now();
@@ -237,7 +273,7 @@ impl Shared {
     ) -> T {
         let counts = self.counts().clone();
         let voice = Voice { wording: &*self.wording, counts: Some(&counts) };
-        let (estate, plans, now, chain) = (&self.estate, &self.plans, self.now(), &self.journal.tail());
+        let (estate, plans, now, chain) = (&self.estate, &self.plans, self.now(), &self.pen.tail());
         // Not copied: with thousands of probes that would cost more than the decision.
         let published = self.published();
         let (surveys, readings) = (&published.live.surveys, &published.live.probes);
@@ -296,7 +332,7 @@ impl Shared {
             plans: self.plans.clone(),
             state,
             live: published.live.clone(),
-            chain: Some(self.journal.tail()),
+            chain: Some(self.pen.tail()),
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::chain::{Hash, Page, Pages, Row, unhex};
 use super::file::identity;
 use super::store::{Put, Store};
-use crate::domain::journal::{Chain, JournalFault, Lead, Presence, Term, Who};
+use crate::domain::journal::{Chain, JournalFault, Lead, Post, Presence, Term, Who};
 use crate::domain::time::At;
 
 /// The form of the tables; newer ones are not touched.
@@ -37,11 +37,13 @@ CREATE TABLE IF NOT EXISTS mayday_lead (one boolean PRIMARY KEY DEFAULT true CHE
     engine text NOT NULL, name text NOT NULL, version text NOT NULL, since timestamptz NOT NULL, resigned boolean NOT NULL);
 CREATE TABLE IF NOT EXISTS mayday_engine (engine text PRIMARY KEY, name text NOT NULL, version text NOT NULL, seq bigint NOT NULL,
     seen timestamptz NOT NULL);
+CREATE TABLE IF NOT EXISTS mayday_ask (id text PRIMARY KEY, text text NOT NULL, taken boolean NOT NULL DEFAULT false, answer text,
+    at timestamptz NOT NULL DEFAULT clock_timestamp());
 COMMIT;";
 
 /// Whether it is ours, and keeps what it calls durable: `fsync` and `synchronous_commit` may be off for a whole server, a database or a
 /// role (https://www.postgresql.org/docs/current/runtime-config-wal.html); other servers do not know the settings.
-const ASKED: &str = "SELECT to_regclass('mayday_journal') IS NOT NULL AND to_regclass('mayday_engine') IS NOT NULL,
+const ASKED: &str = "SELECT to_regclass('mayday_journal') IS NOT NULL AND to_regclass('mayday_ask') IS NOT NULL,
     coalesce(current_setting('fsync', true), 'on'), coalesce(current_setting('synchronous_commit', true), 'on'),
     coalesce(current_setting('server_encoding', true), 'UTF8')";
 
@@ -361,5 +363,36 @@ impl PostgresStore {
     /// Nothing was put, because it ends elsewhere.
     async fn moved(&self) -> Put {
         self.tail().await.map_or_else(Put::NotWritten, |(seq, _)| Put::Moved(seq))
+    }
+}
+
+#[async_trait]
+impl Post for PostgresStore {
+    async fn leave(&self, id: &str, text: &str) -> Result<(), JournalFault> {
+        let old = "DELETE FROM mayday_ask WHERE at < clock_timestamp() - interval '1 hour'";
+        self.all(sqlx::query(old), ANSWER).await?;
+        let asked = sqlx::query("INSERT INTO mayday_ask (id, text) VALUES ($1, $2)");
+        Ok(self.all(asked.bind(id.to_owned()).bind(text.to_owned()), ANSWER).await.map(drop)?)
+    }
+
+    async fn left(&self) -> Result<Vec<(String, String)>, JournalFault> {
+        let rows = self.all(sqlx::query("SELECT id, text FROM mayday_ask WHERE NOT taken ORDER BY at"), ANSWER).await?;
+        self.read(rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect())
+    }
+
+    async fn take(&self, id: &str) -> Result<bool, JournalFault> {
+        let asked = sqlx::query("UPDATE mayday_ask SET taken = true WHERE id = $1 AND NOT taken RETURNING id");
+        Ok(self.some(asked.bind(id.to_owned())).await?.is_some())
+    }
+
+    async fn answer(&self, id: &str, text: &str) -> Result<(), JournalFault> {
+        let asked = sqlx::query("UPDATE mayday_ask SET answer = $2 WHERE id = $1");
+        Ok(self.all(asked.bind(id.to_owned()).bind(text.to_owned()), ANSWER).await.map(drop)?)
+    }
+
+    async fn answered(&self, id: &str) -> Result<Option<String>, JournalFault> {
+        let asked = sqlx::query("SELECT answer FROM mayday_ask WHERE id = $1");
+        let row = self.some(asked.bind(id.to_owned())).await?;
+        Ok(row.map(|row| self.read(row.try_get(0))).transpose()?.flatten())
     }
 }

@@ -19,7 +19,7 @@ use super::snapshot;
 use super::store::{Put, Store};
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
-use crate::domain::journal::{Appended, Chain, Journal, JournalFault, Lead, Presence, Records, Term, Who};
+use crate::domain::journal::{Appended, Chain, Journal, JournalFault, Lead, Post, Presence, Records, Term, Who};
 use crate::domain::state::State;
 use crate::domain::time::At;
 
@@ -245,6 +245,10 @@ impl Journal for SharedJournal {
             what: format!("{}: {error}", self.dir.display()),
             next: "make the state directory writable, and see whether its disk has room".into(),
         })
+    }
+
+    fn post(&self) -> Option<&dyn Post> {
+        Some(&*self.store)
     }
 
     async fn close(&self) {

@@ -14,18 +14,20 @@ use super::chain::{Hash, Page, Pages, Row};
 use super::file::{chain_of, connect, put, tail};
 use super::reader::{Reader, explain};
 use super::store::{Put, Store};
-use crate::domain::journal::{Chain, JournalFault, Lead, Presence, Records, Term, Who};
+use crate::domain::journal::{Chain, JournalFault, Lead, Post, Presence, Records, Term, Who};
 use crate::domain::time::At;
 
 /// How often it is looked whether there is something new, and after how many looks without it is said that there is nothing.
 const LOOK: Duration = Duration::from_millis(50);
 const LOOKS: usize = 20;
 
-const TABLES: [&str; 2] = [
+const TABLES: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS lead (one INTEGER PRIMARY KEY CHECK (one = 1), term INTEGER NOT NULL, beat INTEGER NOT NULL,
         engine TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, since REAL NOT NULL, resigned INTEGER NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS engine (engine TEXT PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL, seq INTEGER NOT NULL,
         seen REAL NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS ask (id TEXT PRIMARY KEY, text TEXT NOT NULL, taken INTEGER NOT NULL DEFAULT 0, answer TEXT,
+        at REAL NOT NULL DEFAULT (unixepoch('subsec'))) STRICT",
 ];
 
 const LEAD_FIRST: &str = "INSERT INTO lead VALUES (1, 1, 0, ?1, ?2, ?3, unixepoch('subsec'), 0) ON CONFLICT DO NOTHING RETURNING term";
@@ -250,5 +252,34 @@ impl Store for SharedFile {
         {
             tracing::error!(%error, "the journal's file could not be closed in order");
         }
+    }
+}
+
+#[async_trait]
+impl Post for SharedFile {
+    async fn leave(&self, id: &str, text: &str) -> Result<(), JournalFault> {
+        self.all(sqlx::query("DELETE FROM ask WHERE at < unixepoch() - 3600")).await?;
+        let asked = sqlx::query("INSERT INTO ask (id, text) VALUES (?, ?)");
+        self.all(asked.bind(id.to_owned()).bind(text.to_owned())).await.map(drop)
+    }
+
+    async fn left(&self) -> Result<Vec<(String, String)>, JournalFault> {
+        let rows = self.all(sqlx::query("SELECT id, text FROM ask WHERE taken = 0 ORDER BY at")).await?;
+        self.read(rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect())
+    }
+
+    async fn take(&self, id: &str) -> Result<bool, JournalFault> {
+        let asked = sqlx::query("UPDATE ask SET taken = 1 WHERE id = ? AND taken = 0 RETURNING id");
+        Ok(self.some(asked.bind(id.to_owned())).await?.is_some())
+    }
+
+    async fn answer(&self, id: &str, text: &str) -> Result<(), JournalFault> {
+        let asked = sqlx::query("UPDATE ask SET answer = ?2 WHERE id = ?1");
+        self.all(asked.bind(id.to_owned()).bind(text.to_owned())).await.map(drop)
+    }
+
+    async fn answered(&self, id: &str) -> Result<Option<String>, JournalFault> {
+        let row = self.some(sqlx::query("SELECT answer FROM ask WHERE id = ?").bind(id.to_owned())).await?;
+        Ok(row.map(|row| self.read(row.try_get(0))).transpose()?.flatten())
     }
 }

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::chain::{Hash, Pages, Row};
-use crate::domain::journal::{Chain, JournalFault, Lead, Presence, Term, Who};
+use crate::domain::journal::{Chain, JournalFault, Lead, Post, Presence, Term, Who};
 
 /// What became of rows.
 pub(super) enum Put {
@@ -20,7 +20,7 @@ pub(super) enum Put {
 }
 
 #[async_trait]
-pub(super) trait Store: Pages {
+pub(super) trait Store: Pages + Post {
     /// Where it is, in words without a secret.
     fn name(&self) -> String;
     async fn tail(&self) -> Result<(u64, Hash), JournalFault>;
