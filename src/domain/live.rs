@@ -200,6 +200,12 @@ pub enum LiveChange {
     Config {
         changed: Vec<String>,
     },
+    /// The engines that share the journal.
+    Engines {
+        seen: Option<Box<Engines>>,
+    },
+    /// What was held without being in the journal is so no longer.
+    Unheld {},
     /// Everything is held, and that is not in the journal yet.
     Held {
         hold: Hold,
@@ -263,7 +269,7 @@ impl Live {
             LiveChange::Config { changed } => self.config_changed = changed,
             LiveChange::Engines { seen } => self.engines = seen,
             // It is a part of the state, where the record of it will find it.
-            LiveChange::Held { .. } => {}
+            LiveChange::Held { .. } | LiveChange::Unheld {} => {}
             LiveChange::Refused {} => self.refused += 1,
         }
     }

@@ -20,6 +20,7 @@ mod monitor;
 mod output;
 mod pen;
 mod post;
+mod presence;
 mod readiness;
 mod runner;
 mod shared;
@@ -49,7 +50,6 @@ use crate::domain::estate::Estate;
 use crate::domain::hidden::Apart;
 use crate::domain::ids::{IncidentId, PlanId, SessionId, StepId, SystemId};
 use crate::domain::journal::{Journal, JournalFault};
-use crate::domain::lead::Engines;
 use crate::domain::live::{Attached, Gaze, LiveChange};
 use crate::domain::plan::Plan;
 use crate::domain::review::{Documents, Reporter};
@@ -64,6 +64,7 @@ use crate::domain::wayback;
 pub use self::courier::Channels;
 pub use self::lead::{campaign, reign, resign};
 pub use self::pen::{Lease, Pen};
+pub use self::presence::attend;
 pub use self::shared::Kept;
 
 use self::core::{Input, Turn};
@@ -110,6 +111,8 @@ pub struct Handle {
     /// Cancelled when a part of the engine has died.
     broken: CancellationToken,
     tasks: TaskTracker,
+    /// Whether this is the engine of a leader. A lead that is lost leaves nothing of it that may go on.
+    leads: bool,
 }
 
 /// What became of a command.
@@ -183,10 +186,10 @@ impl Handle {
         let (machines, reports) = mpsc::channel(BACKLOG);
         let (gates, asked) = mpsc::channel(GATES);
         let (stop, broken) = (CancellationToken::new(), CancellationToken::new());
-        let handle = Self { shared, people, machines, stop, broken, tasks: TaskTracker::new() };
+        let handle = Self { shared, people, machines, stop, broken, tasks: TaskTracker::new(), leads };
         if leads {
             let mut writer = core::Writer::new(handle.clone(), gates);
-            writer.report(&[first.unwrap_or_else(|| handle.began())]).await?;
+            writer.report(&first.map_or_else(|| handle.began(), |first| vec![first])).await?;
             handle.spawn(writer.run(asks, reports));
             handle.begin_to_lead();
         } else {
@@ -204,9 +207,13 @@ impl Handle {
         Ok(handle)
     }
 
-    fn began(&self) -> Report {
+    fn began(&self) -> Vec<Report> {
         let (time, version) = (&self.shared.time, env!("CARGO_PKG_VERSION").into());
-        Report::Started { version, anchor: time.anchor(), drift: time.drift() }
+        let began = Report::Started { version, anchor: time.anchor(), drift: time.drift() };
+        // Where there are others it is told which one it is.
+        let pen = self.shared.pen.lease.as_ref().and(self.shared.pen.term());
+        let leads = pen.map(|term| Report::Leads { engine: self.shared.pen.who().name.clone(), term: term.0 });
+        std::iter::once(began).chain(leads).collect()
     }
 
     /// What only the leader does.
@@ -224,7 +231,7 @@ impl Handle {
     /// # Errors
     /// When it is refused, or cannot be made durable. Nothing happened then.
     pub async fn ask(&self, actor: Actor, origin: Origin, ask: Ask) -> Result<Accepted, Denied> {
-        if !self.shared.pen.leads() {
+        if !self.leads || !self.shared.pen.leads() {
             return self.pass_on(actor, origin, ask).await;
         }
         // Nobody answers for what was true a while ago.
@@ -410,20 +417,6 @@ impl Handle {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    /// Tells everybody who leads and who is there.
-    pub fn engines_seen(&self, seen: Engines) {
-        if self.shared.engines().as_ref() != Some(&seen) {
-            self.shared.live(LiveChange::Engines { seen: Some(Box::new(seen)) });
-        }
-    }
-
-    /// Ends without another word to the journal, which is another engine's by now, or cannot be reached: what was in flight is looked at by
-    /// whoever leads next. What the next one in this process needs is handed out.
-    pub async fn halt(&self) -> Kept {
-        self.end().await;
-        self.shared.kept()
-    }
-
     /// Tells everybody which files of the config are not what was loaded.
     pub fn config_changed(&self, changed: Vec<String>) {
         if self.shared.snapshot().live.config_changed != changed {
@@ -500,7 +493,7 @@ impl Handle {
     /// Hands the outcome of an effect to the writer.
     async fn report(&self, report: Report) {
         // The leader looks for itself.
-        if !self.shared.pen.leads() {
+        if !self.leads {
             return;
         }
         // Fails only when the engine is stopping: the next one looks for itself.

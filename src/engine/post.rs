@@ -93,19 +93,25 @@ impl Handle {
     /// Passes on what was asked of a follower. A HOLD holds here at once, whatever becomes of it elsewhere.
     pub(super) async fn pass_on(&self, actor: Actor, origin: Origin, ask: Ask) -> Result<Accepted, Denied> {
         let looks_only = matches!(&origin, Origin::Cockpit { read_only: true, .. });
-        let holds = match &ask {
-            Ask::Hold { reason } if !looks_only => {
-                self.shared.hold(&actor, reason);
-                true
-            }
-            _ => false,
-        };
+        let holds = matches!(ask, Ask::Hold { .. }) && !looks_only;
+        if let (Ask::Hold { reason }, true) = (&ask, holds) {
+            self.shared.hold(&actor, reason);
+        }
+        if self.leads || self.shared.pen.leads() {
+            // It has just begun to lead, or has ceased to: the engine that takes the place of this one answers.
+            return Err(Denied::Stopped);
+        }
+        let released = matches!(ask, Ask::Release { .. }) && !looks_only && self.shared.unhold_here();
         let answer = match self.leader_by_name() {
             Ok(leader) => self.write_to(&leader, actor, origin, ask).await,
             Err(refusal) => Err(Denied::Refused(refusal)),
         };
         match answer {
             Err(denied) if holds && !matches!(denied, Denied::Stopped) => Ok(self.shared.held_here(&denied.to_string())),
+            Err(_) if released => {
+                let note = "released on this engine, which alone held it; the one that leads holds nothing, or was not told";
+                Ok(Accepted { seq: self.shared.state().seq, note: Some(note.into()) })
+            }
             Ok(accepted) => {
                 self.has_read(accepted.seq, READ).await;
                 Ok(accepted)

@@ -205,6 +205,17 @@ impl Shared {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Releases what is held by this engine alone; says whether anything was.
+    pub fn unhold_here(&self) -> bool {
+        let _published = self.published();
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
+        if held && self.states.borrow().hold.is_none() {
+            // Nobody listening is no error.
+            let _ = self.updates.send(Update::Live { change: Arc::new(LiveChange::Unheld {}) });
+        }
+        held
+    }
+
     /// The answer to who has set a HOLD that the journal has not taken.
     pub fn held_unwritten(&self, why: &str) -> Accepted {
         let note = format!("held; not journalled yet: {why}; an engine that starts before it is does not know of it");

@@ -87,6 +87,15 @@ pub trait Pages: Send + Sync {
     async fn identity(&self) -> Result<Option<String>, JournalFault>;
 }
 
+/// Every record's text, as it was written, with its number.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn texts(journal: &dyn Pages, after: u64, limit: usize) -> Result<Vec<(u64, String)>, JournalFault> {
+    let rows = journal.rows(after, limit).await?;
+    Ok(rows.into_iter().map(|row| (row.seq, String::from_utf8_lossy(&row.body).into_owned())).collect())
+}
+
 /// Records that are to be written after `tail`, and what the store keeps of them.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ mod sqlite;
 mod store;
 mod verify;
 
-pub use chain::Pages;
+pub use chain::{Pages, texts};
 pub use copy::{Target, copy};
 pub use doubt::{accept, doubts, is_fresh};
 pub use lock::{Lock, LockFault, folder, own_file};

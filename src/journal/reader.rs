@@ -59,15 +59,6 @@ impl Reader {
         &self.path
     }
 
-    /// Every record's text, as it was written.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn texts(&self, after: u64, limit: usize) -> Result<Vec<(u64, String)>, JournalFault> {
-        let rows = self.rows(after, limit).await?;
-        Ok(rows.into_iter().map(|row| (row.seq, String::from_utf8_lossy(&row.body).into_owned())).collect())
-    }
-
     /// The number and the hash of the last record.
     pub(super) async fn tail(&self) -> Result<(u64, Hash), JournalFault> {
         let fault = |error: sqlx::Error| explain(&self.path, &error);

@@ -1,0 +1,101 @@
+//! Which journal an engine of a config has, and what it writes it with.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::failure::Failure;
+use super::places::Places;
+use crate::cli::exit::Exit;
+use crate::config::journal::{Journal as Spec, Kept};
+use crate::domain::journal::{Chain, Journal, Records, Who};
+use crate::domain::state::State;
+use crate::engine::clock::Machine;
+use crate::engine::{Lease, Pen};
+use crate::journal::{SharedJournal, SqliteJournal, random_name, resume};
+use crate::outbound::secret;
+
+/// What makes this engine another one than all others, beside the journal.
+const NAME: &str = "engine.id";
+
+/// A journal that is open.
+pub struct Opened {
+    pub journal: Arc<dyn Journal>,
+    /// The fold of it.
+    pub state: State,
+    /// `None`: this is the only engine.
+    pub pen: Option<Arc<Pen>>,
+}
+
+/// Opens the journal that a config names. `name` is what this engine is called by the others.
+///
+/// # Errors
+/// When it cannot be opened, was altered, or has records that this build does not understand.
+pub async fn open(spec: &Spec, places: &Places, name: Option<&str>) -> Result<Opened, Failure> {
+    let Some(journal) = shared(spec, places).await? else {
+        let journal = SqliteJournal::open(&places.state).await?;
+        let state = resume(journal.reader()).await?;
+        return Ok(Opened { journal: Arc::new(journal), state, pen: None });
+    };
+    let who = who(&places.state, name)?;
+    let state = journal.resume().await?;
+    let head = journal.hash(state.seq).await?.unwrap_or_default();
+    let tail = Chain { records: state.seq, head };
+    let journal: Arc<dyn Journal> = Arc::new(journal);
+    #[cfg(debug_assertions)]
+    let journal = super::crash::armed(journal);
+    let lease = Lease { length: spec.lease, clock: Arc::new(Machine::new()) };
+    let pen = Arc::new(Pen::shared(journal.clone(), who, lease, tail));
+    Ok(Opened { journal, state, pen: Some(pen) })
+}
+
+/// The journal that engines share; `None` where none is.
+///
+/// # Errors
+/// When it cannot be reached, or is another one than was seen from here before.
+pub async fn shared(spec: &Spec, places: &Places) -> Result<Option<SharedJournal>, Failure> {
+    Ok(match &spec.kept {
+        Kept::Beside => None,
+        Kept::File(path) => Some(SharedJournal::file(path, &places.state).await?),
+        Kept::Postgres(url) => {
+            let url = secret::read(url, "journal").await.map_err(|fault| Failure::new(Exit::Journal, fault.to_string()))?;
+            Some(SharedJournal::postgres(url.expose(), &places.state).await?)
+        }
+    })
+}
+
+/// This engine, as the others know it.
+///
+/// # Errors
+/// When the state directory cannot be written.
+pub fn who(dir: &Path, name: Option<&str>) -> Result<Who, Failure> {
+    let kept = own_name(dir).map_err(|error| Failure::new(Exit::Journal, format!("{}: {error}", dir.join(NAME).display())))?;
+    // A copy of the directory on another host, or elsewhere on this one, is another engine.
+    let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let place = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
+    let digest = Sha256::digest(format!("{kept}\n{}\n{host}\n{}", machine.trim(), place.display()));
+    let engine = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let name = crate::domain::text::clean(name.unwrap_or(&host));
+    Ok(Who { engine, name, version: env!("CARGO_PKG_VERSION").into() })
+}
+
+fn own_name(dir: &Path) -> std::io::Result<String> {
+    let path = dir.join(NAME);
+    match fs::read_to_string(&path) {
+        Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let name = random_name()?;
+    let draft = dir.join("engine.id.draft");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    writeln!(file, "{name}")?;
+    file.sync_all()?;
+    fs::rename(draft, path)?;
+    Ok(name)
+}
