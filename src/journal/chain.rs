@@ -126,6 +126,18 @@ pub fn head_of(seq: u64, hash: &Hash) -> String {
     if seq == 0 { String::new() } else { hex(hash) }
 }
 
+/// What a store has after a point that was read before, proven to follow it.
+///
+/// # Errors
+/// Also when it has never been there: it is another history, or an older copy.
+pub async fn pages(journal: &dyn Pages, after: &Chain, limit: usize) -> Result<(Vec<Record>, Chain), JournalFault> {
+    let rows = journal.rows(after.records, limit).await?;
+    if rows.is_empty() && journal.stored(after.records).await?.unwrap_or_default() != after.head {
+        return Err(corrupt(after.records, "is not the one that was read before, or is gone"));
+    }
+    follow(after, &rows)
+}
+
 /// What follows `after`, proven record by record.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use super::chain::{self, Pages, Row};
 use super::shared::SharedJournal;
 use super::sqlite::SqliteJournal;
-use super::store::Put;
+use super::store::{Put, moved_on, outdated};
 use crate::domain::journal::{Chain, Journal, JournalFault, Term, Who};
 
 /// Records that are copied at once.
@@ -36,8 +36,8 @@ impl Target<'_> {
             Self::Shared(journal) => match journal.store().put(term, expected, rows).await {
                 Put::Durable => Ok(()),
                 Put::NotWritten(fault) | Put::Unknown(fault) => Err(fault),
-                Put::Outdated => Err(super::file::outdated(term)),
-                Put::Moved(found) => Err(super::file::moved_on(expected, found)),
+                Put::Outdated => Err(outdated(term)),
+                Put::Moved(found) => Err(moved_on(expected, found)),
             },
         }
     }

@@ -13,7 +13,7 @@ use super::chain::{self, Hash, Row, head_of, hex};
 use super::reader::explain;
 use crate::domain::actor::Actor;
 use crate::domain::event::Event;
-use crate::domain::journal::{Chain, JournalFault, Term};
+use crate::domain::journal::{Chain, JournalFault};
 use crate::domain::time::At;
 
 /// "MYDY": marks the file as a journal of Mayday's.
@@ -147,24 +147,4 @@ pub(super) async fn put(connection: &mut SqliteConnection, rows: &[Row]) -> Resu
         insert.bind(row.seq as i64).bind(body).bind(&row.hash[..]).execute(&mut *connection).await?;
     }
     Ok(())
-}
-
-/// Somebody else has written.
-pub(super) fn moved_on(expected: &Chain, found: u64) -> JournalFault {
-    JournalFault {
-        what: format!(
-            "it ends at record {found}, and this engine takes it to end at {} {}: another one has written",
-            expected.records,
-            expected.head.get(..8).unwrap_or_default()
-        ),
-        next: "nothing: what this engine had begun is looked at by the one that leads; `mayday engines` tells which".into(),
-    }
-}
-
-/// Somebody else leads.
-pub(super) fn outdated(term: Term) -> JournalFault {
-    JournalFault {
-        what: format!("another engine has taken the lead since term {}", term.0),
-        next: "nothing: this one follows it from now on; `mayday engines` tells which".into(),
-    }
 }

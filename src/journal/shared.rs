@@ -11,12 +11,12 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::chain::{self, Pages};
-use super::file::{chain_of, moved_on, outdated};
+use super::file::chain_of;
 use super::postgres::PostgresStore;
 use super::replay::broken;
 use super::shared_file::SharedFile;
 use super::snapshot;
-use super::store::{Put, Store};
+use super::store::{Put, Store, moved_on, outdated};
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
 use crate::domain::journal::{Appended, Chain, Journal, JournalFault, Lead, Post, Presence, Records, Term, Who};
@@ -173,12 +173,7 @@ impl Journal for SharedJournal {
     }
 
     async fn pages(&self, after: &Chain, limit: usize) -> Result<(Vec<Record>, Chain), JournalFault> {
-        let rows = self.store.rows(after.records, limit).await?;
-        if rows.is_empty() && self.store.stored(after.records).await?.unwrap_or_default() != after.head {
-            let found = self.store.tail().await?.0;
-            return Err(moved_on(after, found));
-        }
-        let (records, chain) = chain::follow(after, &rows)?;
+        let (records, chain) = chain::pages(&*self.store, after, limit).await?;
         self.saw(&chain);
         Ok((records, chain))
     }

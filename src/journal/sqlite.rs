@@ -12,9 +12,10 @@ use tokio::sync::{Mutex, oneshot};
 use super::anchor::{self, Keeper, Mark, Place, settled};
 use super::chain::{self, Hash, Pages, Row};
 use super::doubt::Standing;
-use super::file::{chain_of, connect, insert, known_identity, moved_on, options, outdated, tail};
+use super::file::{chain_of, connect, insert, known_identity, options, tail};
 use super::reader::{Reader, explain, place};
 use super::replay::broken;
+use super::store::{moved_on, outdated};
 use super::{snapshot, verify};
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
@@ -214,7 +215,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn pages(&self, after: &Chain, limit: usize) -> Result<(Vec<Record>, Chain), JournalFault> {
-        chain::follow(after, &self.reader.rows(after.records, limit).await?)
+        chain::pages(&self.reader, after, limit).await
     }
 
     async fn leader(&self) -> Result<Option<Lead>, JournalFault> {

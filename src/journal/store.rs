@@ -37,3 +37,23 @@ pub(super) trait Store: Pages + Post {
     async fn meet(&self, who: &Who, seq: u64) -> Result<Vec<Presence>, JournalFault>;
     async fn close(&self);
 }
+
+/// Somebody else has written.
+pub(super) fn moved_on(expected: &Chain, found: u64) -> JournalFault {
+    JournalFault {
+        what: format!(
+            "it ends at record {found}, and this engine takes it to end at {} {}: another one has written",
+            expected.records,
+            expected.head.get(..8).unwrap_or_default()
+        ),
+        next: "nothing: what this engine had begun is looked at by the one that leads; `mayday engines` tells which".into(),
+    }
+}
+
+/// Somebody else leads.
+pub(super) fn outdated(term: Term) -> JournalFault {
+    JournalFault {
+        what: format!("another engine has taken the lead since term {}", term.0),
+        next: "nothing: this one follows it from now on; `mayday engines` tells which".into(),
+    }
+}

@@ -22,7 +22,7 @@ const AT_ONCE: usize = 4;
 const SPEED: Pace = Pace(200.0);
 
 /// Accepted changes by place, action and target.
-type Changes = BTreeMap<(String, String, String), usize>;
+pub type Changes = BTreeMap<(String, String, String), usize>;
 
 /// How one failover went.
 struct Played {
@@ -31,9 +31,33 @@ struct Played {
 }
 
 /// What is journalled of peacetime has been: no append of it comes by chance in the middle of the failover.
-fn is_known(view: &Snapshot) -> bool {
+pub fn is_known(view: &Snapshot) -> bool {
     view.estate.backups.iter().all(|it| view.live.backups.contains_key(&it.id))
         && view.plans.iter().all(|plan| is_for_afterwards(&plan.id) || view.live.readiness.contains_key(&plan.id))
+}
+
+/// What was changed, and how often, but for what comes by chance.
+pub fn changes(lab: &Lab) -> Changes {
+    let mut changes = Changes::new();
+    // A verification may write its canary as often as it looks. An autoscaler whose minimum was raised scales its deployment by itself,
+    // and whether our own patch comes before that is chance.
+    let by_chance = |change: &Mutation| {
+        change.action == "PATCH deployments/scale"
+            && change.place.ends_with(STANDBY)
+            && ["api-gateway", "grn-engine"].contains(&change.target.as_str())
+    };
+    // Writes that are held back go on by themselves, and whether we or the Sentinels make the old master a replica first is chance, too.
+    let hands_over = |change: &Mutation| {
+        ["CLIENT PAUSE", "CLIENT UNPAUSE", "REPLICAOF"].contains(&change.action.as_str())
+            && change.place.starts_with("redis@")
+    };
+    let counts = |change: &&Mutation| {
+        change.accepted && change.target != "mayday:canary" && !by_chance(change) && !hands_over(change)
+    };
+    for change in lab.world.truth().ledger.iter().filter(counts) {
+        *changes.entry((change.place.clone(), change.action.clone(), change.target.clone())).or_default() += 1;
+    }
+    changes
 }
 
 /// The region is left on purpose, so that every store has to be moved by hand; only the graph's leader is lost, since nothing can
@@ -87,26 +111,7 @@ async fn play(crash: Option<&str>) -> Played {
     assert!(chain.records as usize <= journal.len(), "{what}");
     assert!(journal.iter().zip(1..).all(|(record, seq)| record.seq == seq), "{what}: a number is missing");
     assert!(seen.iter().all(|record| journal.contains(record)), "{what}: an event that was shown is lost");
-    let mut changes = Changes::new();
-    // A verification may write its canary as often as it looks. An autoscaler whose minimum was raised scales its deployment by itself,
-    // and whether our own patch comes before that is chance.
-    let by_chance = |change: &Mutation| {
-        change.action == "PATCH deployments/scale"
-            && change.place.ends_with(STANDBY)
-            && ["api-gateway", "grn-engine"].contains(&change.target.as_str())
-    };
-    // Writes that are held back go on by themselves, and whether we or the Sentinels make the old master a replica first is chance, too.
-    let hands_over = |change: &Mutation| {
-        ["CLIENT PAUSE", "CLIENT UNPAUSE", "REPLICAOF"].contains(&change.action.as_str())
-            && change.place.starts_with("redis@")
-    };
-    let counts = |change: &&Mutation| {
-        change.accepted && change.target != "mayday:canary" && !by_chance(change) && !hands_over(change)
-    };
-    for change in lab.world.truth().ledger.iter().filter(counts) {
-        *changes.entry((change.place.clone(), change.action.clone(), change.target.clone())).or_default() += 1;
-    }
-    Played { crashed, changes }
+    Played { crashed, changes: changes(&lab) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
