@@ -12,7 +12,9 @@ use crate::domain::view::Snapshot;
 /// For programs.
 pub fn json(view: &Snapshot) -> Value {
     match view.live.engines.as_deref() {
-        Some(engines) => json!({ "now": view.now, "shared": true, "part": engines.words(), "trouble": engines.trouble(), "engines": engines }),
+        Some(engines) => {
+            json!({ "now": view.now, "shared": true, "part": engines.words(), "trouble": engines.trouble(), "engines": engines })
+        }
         None => json!({ "now": view.now, "shared": false, "part": "leads", "trouble": null, "engines": null }),
     }
 }
@@ -45,7 +47,11 @@ fn compose(out: &mut String, view: &Snapshot, engines: &Engines) -> std::fmt::Re
             length(seconds_between(leader.since, view.now).max(0.0)),
             leader.term
         )?,
-        Some(leader) => writeln!(out, "{} led last, term {}; it has given the lead up, or its lease has run out", leader.name, leader.term)?,
+        Some(leader) => writeln!(
+            out,
+            "{} led last, term {}; it has given the lead up, or its lease has run out",
+            leader.name, leader.term
+        )?,
         None => writeln!(out, "nobody has led yet")?,
     }
     let rows: Vec<Vec<String>> = engines.all.iter().map(row).collect();

@@ -205,7 +205,12 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     }
     if let Some(engines) = &view.live.engines {
         let trouble = engines.trouble().map_or_else(String::new, |trouble| format!(": {trouble} → mayday engines"));
-        writeln!(out, "{}  this one {}{trouble}", if trouble.is_empty() { "engines" } else { "ENGINES" }, engines.words())?;
+        writeln!(
+            out,
+            "{}  this one {}{trouble}",
+            if trouble.is_empty() { "engines" } else { "ENGINES" },
+            engines.words()
+        )?;
     }
     if let Some(words) = view.state.clock.words() {
         writeln!(out, "CLOCK    {words}")?;

@@ -81,7 +81,10 @@ pub fn read(root: &Table<'_>, context: &Context<'_>) -> Journal {
             None
         }
         (None, None) => {
-            field.say("it says where the journal is kept, and names no place", "name `postgres` or `sqlite`, or leave it out");
+            field.say(
+                "it says where the journal is kept, and names no place",
+                "name `postgres` or `sqlite`, or leave it out",
+            );
             None
         }
         (postgres, file) => postgres.or(file).flatten(),

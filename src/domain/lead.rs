@@ -77,7 +77,9 @@ impl Engines {
             return Some(format!("this engine follows no longer: {why}"));
         }
         if let Some(fault) = &self.fault {
-            return Some(format!("the shared journal cannot be reached from here: {fault}; what is shown is as it was"));
+            return Some(format!(
+                "the shared journal cannot be reached from here: {fault}; what is shown is as it was"
+            ));
         }
         if !self.leads && self.living_leader().is_none() {
             return Some("no engine leads: nothing is done by itself until one does".into());

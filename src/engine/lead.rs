@@ -5,6 +5,8 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::pen::{Lease, Pen};
+use super::{Handle, baseline, checklist, drills, evidence, herald, post};
+use crate::domain::command::Report;
 use crate::domain::journal::{JournalFault, Lead, Term};
 
 /// A leader renews so often within a lease, ...
@@ -84,5 +86,27 @@ fn taken() -> JournalFault {
     JournalFault {
         what: "another engine leads".into(),
         next: "nothing: this one follows it from now on; `mayday engines` tells which".into(),
+    }
+}
+
+impl Handle {
+    /// What is journalled before anything else.
+    pub(super) fn began(&self) -> Vec<Report> {
+        let (time, version) = (&self.shared.time, env!("CARGO_PKG_VERSION").into());
+        let began = Report::Started { version, anchor: time.anchor(), drift: time.drift() };
+        // Where there are others it is told which one it is.
+        let pen = self.shared.pen.lease.as_ref().and(self.shared.pen.term());
+        let leads = pen.map(|term| Report::Leads { engine: self.shared.pen.who().name.clone(), term: term.0 });
+        std::iter::once(began).chain(leads).collect()
+    }
+
+    /// What only the leader does.
+    pub(super) fn begin_to_lead(&self) {
+        herald::start(self);
+        baseline::start(self);
+        checklist::start(self);
+        drills::start(self);
+        evidence::start(self);
+        self.spawn(post::serve(self.clone()));
     }
 }

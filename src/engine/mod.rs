@@ -207,25 +207,6 @@ impl Handle {
         Ok(handle)
     }
 
-    fn began(&self) -> Vec<Report> {
-        let (time, version) = (&self.shared.time, env!("CARGO_PKG_VERSION").into());
-        let began = Report::Started { version, anchor: time.anchor(), drift: time.drift() };
-        // Where there are others it is told which one it is.
-        let pen = self.shared.pen.lease.as_ref().and(self.shared.pen.term());
-        let leads = pen.map(|term| Report::Leads { engine: self.shared.pen.who().name.clone(), term: term.0 });
-        std::iter::once(began).chain(leads).collect()
-    }
-
-    /// What only the leader does.
-    fn begin_to_lead(&self) {
-        herald::start(self);
-        baseline::start(self);
-        checklist::start(self);
-        drills::start(self);
-        evidence::start(self);
-        self.spawn(post::serve(self.clone()));
-    }
-
     /// Asks for something in a person's name.
     ///
     /// # Errors

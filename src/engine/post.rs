@@ -59,7 +59,9 @@ async fn answer(engine: &Handle, id: &str, text: &str) {
     let answer = match serde_json::from_str::<Letter>(text) {
         Ok(Letter { actor, origin, ask }) => {
             let origin = match origin {
-                Passed::Cockpit { session, read_only } => Origin::Cockpit { session: session.as_str().into(), read_only },
+                Passed::Cockpit { session, read_only } => {
+                    Origin::Cockpit { session: session.as_str().into(), read_only }
+                }
                 Passed::CommandLine => Origin::CommandLine,
             };
             match engine.ask(actor, origin, ask).await {
@@ -107,9 +109,12 @@ impl Handle {
             Err(refusal) => Err(Denied::Refused(refusal)),
         };
         match answer {
-            Err(denied) if holds && !matches!(denied, Denied::Stopped) => Ok(self.shared.held_here(&denied.to_string())),
+            Err(denied) if holds && !matches!(denied, Denied::Stopped) => {
+                Ok(self.shared.held_here(&denied.to_string()))
+            }
             Err(_) if released => {
-                let note = "released on this engine, which alone held it; the one that leads holds nothing, or was not told";
+                let note =
+                    "released on this engine, which alone held it; the one that leads holds nothing, or was not told";
                 Ok(Accepted { seq: self.shared.state().seq, note: Some(note.into()) })
             }
             Ok(accepted) => {
@@ -124,9 +129,13 @@ impl Handle {
     fn leader_by_name(&self) -> Result<String, Refusal> {
         let engines = self.shared.engines().unwrap_or_default();
         if let Some(why) = engines.trouble().filter(|_| engines.stopped.is_some() || engines.fault.is_some()) {
-            return Err(conflict(format!("{why}; nothing was done"), "mayday engines; `mayday by-hand` goes on without"));
+            return Err(conflict(
+                format!("{why}; nothing was done"),
+                "mayday engines; `mayday by-hand` goes on without",
+            ));
         }
-        let none = || conflict("no engine leads; nothing was done".into(), "in some seconds one takes the lead: ask again");
+        let none =
+            || conflict("no engine leads; nothing was done".into(), "in some seconds one takes the lead: ask again");
         engines.living_leader().map(|leader| leader.name.clone()).ok_or_else(none)
     }
 
@@ -136,8 +145,10 @@ impl Handle {
             Origin::CommandLine | Origin::Engine => Passed::CommandLine,
         };
         let Some(post) = self.shared.journal.post() else { return Err(Denied::Stopped) };
-        let unwritten = |what: String| Denied::Journal(JournalFault { what, next: "mayday engines, mayday status".into() });
-        let text = serde_json::to_string(&Letter { actor, origin, ask }).map_err(|error| unwritten(error.to_string()))?;
+        let unwritten =
+            |what: String| Denied::Journal(JournalFault { what, next: "mayday engines, mayday status".into() });
+        let text =
+            serde_json::to_string(&Letter { actor, origin, ask }).map_err(|error| unwritten(error.to_string()))?;
         let id = format!("{} {}", self.shared.pen.who().engine, self.shared.letter());
         post.leave(&id, &text).await.map_err(Denied::Journal)?;
         let begun = Instant::now();
@@ -160,7 +171,9 @@ impl Handle {
 async fn unanswered(post: &dyn Post, id: &str, leader: &str) -> Denied {
     let seconds = PATIENCE.as_secs();
     let (what, next) = match post.take(id).await {
-        Ok(true) => (format!("{leader}, which leads, has not taken it within {seconds} s; nothing was done"), "ask again"),
+        Ok(true) => {
+            (format!("{leader}, which leads, has not taken it within {seconds} s; nothing was done"), "ask again")
+        }
         _ => (
             format!("{leader}, which leads, has not answered within {seconds} s: it is not known whether it was done"),
             "look at `mayday status` before you ask again",

@@ -224,7 +224,9 @@ impl Shared {
 
     /// The answer to who has set a HOLD on an engine that follows, and whose leader did not hear of it.
     pub fn held_here(&self, why: &str) -> Accepted {
-        let note = format!("held ON THIS ENGINE ALONE: it begins nothing if it takes the lead; whoever leads was not told: {why}");
+        let note = format!(
+            "held ON THIS ENGINE ALONE: it begins nothing if it takes the lead; whoever leads was not told: {why}"
+        );
         Accepted { seq: self.state().seq, note: Some(note) }
     }
 

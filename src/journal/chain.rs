@@ -107,7 +107,8 @@ pub fn draft(tail: &Chain, at: At, events: Vec<(Actor, Event)>) -> Result<(Writt
     for (actor, event) in events {
         seq += 1;
         let record = Record { seq, at, actor, event };
-        let body = serde_json::to_vec(&record).map_err(|error| unfit(format!("an event cannot be written: {error}")))?;
+        let body =
+            serde_json::to_vec(&record).map_err(|error| unfit(format!("an event cannot be written: {error}")))?;
         head = hash(&head, &body);
         rows.push(Row { seq, body, hash: head.to_vec() });
         records.push(record);

@@ -54,19 +54,23 @@ const PUT: &str = "WITH led AS (SELECT term FROM mayday_lead WHERE term = $1 AND
         FROM unnest($4::bigint[], $5::text[], $6::bytea[]) AS new (seq, body, hash), led, fit RETURNING seq)
     SELECT (SELECT count(*) FROM led), (SELECT count(*) FROM put)";
 
-const LEADER: &str = "SELECT term, beat, engine, name, version, extract(epoch FROM since)::float8, resigned FROM mayday_lead";
+const LEADER: &str =
+    "SELECT term, beat, engine, name, version, extract(epoch FROM since)::float8, resigned FROM mayday_lead";
 
 const LEAD_FIRST: &str = "INSERT INTO mayday_lead (term, beat, engine, name, version, since, resigned)
     VALUES (1, 0, $1, $2, $3, clock_timestamp(), false) ON CONFLICT DO NOTHING RETURNING term";
 
-const LEAD_NEXT: &str = "UPDATE mayday_lead SET term = term + 1, beat = 0, name = $2, version = $3, resigned = false, engine = $1,
+const LEAD_NEXT: &str =
+    "UPDATE mayday_lead SET term = term + 1, beat = 0, name = $2, version = $3, resigned = false, engine = $1,
     since = CASE WHEN engine = $1 AND NOT resigned THEN since ELSE clock_timestamp() END
     WHERE term = $4 AND beat = $5 RETURNING term";
 
-const MEET: &str = "INSERT INTO mayday_engine (engine, name, version, seq, seen) VALUES ($1, $2, $3, $4, clock_timestamp())
+const MEET: &str =
+    "INSERT INTO mayday_engine (engine, name, version, seq, seen) VALUES ($1, $2, $3, $4, clock_timestamp())
     ON CONFLICT (engine) DO UPDATE SET name = $2, version = $3, seq = $4, seen = clock_timestamp()";
 
-const MET: &str = "SELECT engine, name, version, seq, extract(epoch FROM clock_timestamp() - seen)::float8 FROM mayday_engine
+const MET: &str =
+    "SELECT engine, name, version, seq, extract(epoch FROM clock_timestamp() - seen)::float8 FROM mayday_engine
     WHERE seen > clock_timestamp() - interval '30 days' ORDER BY name, engine";
 
 pub(super) struct PostgresStore {
@@ -126,7 +130,8 @@ impl PostgresStore {
             row.try_get(2).map_err(read)?,
             row.try_get(3).map_err(read)?,
         );
-        let unfit = |what: String, next: &str| JournalFault { what: format!("{}: {what}", self.name), next: next.into() };
+        let unfit =
+            |what: String, next: &str| JournalFault { what: format!("{}: {what}", self.name), next: next.into() };
         if fsync == "off" || commit == "off" {
             let what = "it calls written what a crash may lose (fsync or synchronous_commit is off)".into();
             return Err(unfit(what, "set both on, for this role at least: ALTER ROLE … SET synchronous_commit = on"));

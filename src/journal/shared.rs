@@ -90,7 +90,9 @@ impl SharedJournal {
         match stored {
             _ if had == 0 => Ok(()),
             Some(hash) if hash == mark.seen.head => Ok(()),
-            Some(_) => Err(unfit(format!("its record {had} is not the one that this host has seen: the history was rewritten"))),
+            Some(_) => Err(unfit(format!(
+                "its record {had} is not the one that this host has seen: the history was rewritten"
+            ))),
             None => {
                 let have = self.store.tail().await?.0;
                 let lost = had.saturating_sub(have);
@@ -222,9 +224,10 @@ impl Journal for SharedJournal {
     }
 
     async fn check(&self, whole: bool) -> Result<(), JournalFault> {
-        let mark = Mark { journal: self.store.identity().await?.unwrap_or_default(), seen: {
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
-        } };
+        let mark = Mark {
+            journal: self.store.identity().await?.unwrap_or_default(),
+            seen: { self.seen.lock().unwrap_or_else(PoisonError::into_inner).0.clone() },
+        };
         self.fits(&mark).await?;
         if whole {
             self.verify().await?;

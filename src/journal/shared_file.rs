@@ -30,7 +30,8 @@ const TABLES: [&str; 3] = [
         at REAL NOT NULL DEFAULT (unixepoch('subsec'))) STRICT",
 ];
 
-const LEAD_FIRST: &str = "INSERT INTO lead VALUES (1, 1, 0, ?1, ?2, ?3, unixepoch('subsec'), 0) ON CONFLICT DO NOTHING RETURNING term";
+const LEAD_FIRST: &str =
+    "INSERT INTO lead VALUES (1, 1, 0, ?1, ?2, ?3, unixepoch('subsec'), 0) ON CONFLICT DO NOTHING RETURNING term";
 
 const LEAD_NEXT: &str = "UPDATE lead SET term = term + 1, beat = 0, engine = ?1, name = ?2, version = ?3, resigned = 0,
     since = CASE WHEN engine = ?1 AND resigned = 0 THEN since ELSE unixepoch('subsec') END

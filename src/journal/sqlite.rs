@@ -88,7 +88,13 @@ impl SqliteJournal {
         let (connection, anchoring, severed) = (Some(connection), None, None);
         let mark = found.at(place);
         let writer = Writer { options, connection, tail, mark, anchoring, keeper: keeper.clone(), severed };
-        Ok(Self { writer: Mutex::new(writer), reader: Reader::open(dir).await?, keeper, tail: shared, lead: Shared::default() })
+        Ok(Self {
+            writer: Mutex::new(writer),
+            reader: Reader::open(dir).await?,
+            keeper,
+            tail: shared,
+            lead: Shared::default(),
+        })
     }
 
     pub fn reader(&self) -> &Reader {

@@ -46,7 +46,8 @@ pub(super) fn moved_on(expected: &Chain, found: u64) -> JournalFault {
             expected.records,
             expected.head.get(..8).unwrap_or_default()
         ),
-        next: "nothing: what this engine had begun is looked at by the one that leads; `mayday engines` tells which".into(),
+        next: "nothing: what this engine had begun is looked at by the one that leads; `mayday engines` tells which"
+            .into(),
     }
 }
 

@@ -7,9 +7,7 @@ use async_trait::async_trait;
 
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
-use crate::domain::journal::{
-    Appended, Chain, Journal, JournalFault, Lead, Post, Presence, Records, Term, Who,
-};
+use crate::domain::journal::{Appended, Chain, Journal, JournalFault, Lead, Post, Presence, Records, Term, Who};
 use crate::domain::state::State;
 use crate::domain::time::At;
 

@@ -75,7 +75,8 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let engines = Engines::new(engines, reloader.clone());
     tokio::spawn(reloader.clone().watch());
     if let Some(pen) = pen {
-        let (steering, showing) = (helm::steer(reloader.clone(), pen.clone()), helm::show(reloader.clone(), pen, wanted));
+        let (steering, showing) =
+            (helm::steer(reloader.clone(), pen.clone()), helm::show(reloader.clone(), pen, wanted));
         let stop = stop.clone();
         tokio::spawn(async move { stop.run_until_cancelled(async { tokio::join!(steering, showing) }).await });
     }

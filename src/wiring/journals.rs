@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use super::failure::Failure;
-use super::{engine, kinds, ledger, moving};
 use super::places::Places;
 use super::run::say;
+use super::{engine, kinds, ledger, moving};
 use crate::api::client::{Client, Fed};
 use crate::api::user::account;
 use crate::cli::args::{Format, JournalCommand};
@@ -103,17 +103,20 @@ impl Source {
     pub async fn of(places: &Places) -> Result<Self, Failure> {
         let client = places.client();
         match client.snapshot().await {
-            Ok(_) => Ok(Self::Engine(client)),
-            Err(error) if places.foreign => Err(error.into()),
-            Err(_) if let Some(journal) = shared(places).await? => Ok(Self::Shared(Box::new(journal))),
-            Err(_) if is_fresh(&places.state) => {
-                let dir = places.state.display();
-                // A mistyped directory must not pass for one in which nothing has happened.
-                let _ = writeln!(io::stderr(), "nothing was recorded in {dir} yet; another one: --state-dir DIR");
-                Ok(Self::Fresh)
-            }
-            Err(_) => Ok(Self::File(Reader::open(&places.state).await?)),
+            Ok(_) => return Ok(Self::Engine(client)),
+            Err(error) if places.foreign => return Err(error.into()),
+            Err(_) => {}
         }
+        if let Some(journal) = shared(places).await? {
+            return Ok(Self::Shared(Box::new(journal)));
+        }
+        if is_fresh(&places.state) {
+            let dir = places.state.display();
+            // A mistyped directory must not pass for one in which nothing has happened.
+            let _ = writeln!(io::stderr(), "nothing was recorded in {dir} yet; another one: --state-dir DIR");
+            return Ok(Self::Fresh);
+        }
+        Ok(Self::File(Reader::open(&places.state).await?))
     }
 
     async fn verify(&self) -> Result<Chain, Failure> {

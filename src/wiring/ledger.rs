@@ -62,7 +62,8 @@ pub async fn shared(spec: &Spec, places: &Places) -> Result<Option<SharedJournal
         Kept::Beside => None,
         Kept::File(path) => Some(SharedJournal::file(path, &places.state).await?),
         Kept::Postgres(url) => {
-            let url = secret::read(url, "journal").await.map_err(|fault| Failure::new(Exit::Journal, fault.to_string()))?;
+            let url =
+                secret::read(url, "journal").await.map_err(|fault| Failure::new(Exit::Journal, fault.to_string()))?;
             Some(SharedJournal::postgres(url.expose(), &places.state).await?)
         }
     })
@@ -73,7 +74,8 @@ pub async fn shared(spec: &Spec, places: &Places) -> Result<Option<SharedJournal
 /// # Errors
 /// When the state directory cannot be written.
 pub fn who(dir: &Path, name: Option<&str>) -> Result<Who, Failure> {
-    let kept = own_name(dir).map_err(|error| Failure::new(Exit::Journal, format!("{}: {error}", dir.join(NAME).display())))?;
+    let kept =
+        own_name(dir).map_err(|error| Failure::new(Exit::Journal, format!("{}: {error}", dir.join(NAME).display())))?;
     // A copy of the directory on another host, or elsewhere on this one, is another engine.
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();

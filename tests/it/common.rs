@@ -74,11 +74,7 @@ pub async fn write(journal: &dyn Journal, events: Vec<(Actor, Event)>) -> Result
     write_at(journal, At::now(), events).await
 }
 
-pub async fn write_at(
-    journal: &dyn Journal,
-    at: At,
-    events: Vec<(Actor, Event)>,
-) -> Result<Vec<Record>, JournalFault> {
+pub async fn write_at(journal: &dyn Journal, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
     let who = Who { engine: "the test".into(), name: "here".into(), version: "0".into() };
     let led = journal.leader().await?;
     let term = journal.lead(&who, led.as_ref()).await?.expect("nobody else leads");

@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use mayday::domain::actor::Actor;
 use mayday::domain::event::{Event, Record};
-use mayday::domain::journal::{
-    Appended, Chain, Journal, JournalFault, Lead, Post, Presence, Records, Term, Who,
-};
+use mayday::domain::journal::{Appended, Chain, Journal, JournalFault, Lead, Post, Presence, Records, Term, Who};
 use mayday::domain::state::State;
 use mayday::domain::time::At;
 use mayday::engine::clock::Machine;

@@ -32,6 +32,7 @@ mod line;
 mod logged_out;
 mod neo4j;
 mod odd;
+mod pair;
 mod peacetime;
 mod process;
 mod rds;
