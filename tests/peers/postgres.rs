@@ -119,10 +119,10 @@ fn url(port: u16) -> String {
     format!("postgres://mayday@127.0.0.1:{port}/postgres?sslmode=disable")
 }
 
-/// Where engines find it.
-struct At1(u16);
+/// Where engines find it, by its port.
+struct Served(u16);
 
-impl Store for At1 {
+impl Store for Served {
     fn toml(&self) -> String {
         format!("postgres = {{ url = {{ command = [\"printf\", {:?}] }} }}", url(self.0))
     }
@@ -288,7 +288,7 @@ async fn a_leader_that_is_cut_off_stops_and_says_so_and_the_other_leads() {
     let bed = Bed::start().await;
     for fault in [CUT, SILENT] {
         let line = Line::to(bed.port).await;
-        let pair = Pair::new(&At1(bed.port), "3s", || Home::new(EMPTY));
+        let pair = Pair::new(&Served(bed.port), "3s", || Home::new(EMPTY));
         // The first finds the store behind the line.
         let config = pair.homes[0].dir().join("config.toml");
         let text = fs::read_to_string(&config).unwrap().replace(&bed.port.to_string(), &line.port.to_string());
@@ -330,7 +330,7 @@ async fn a_leader_that_is_cut_off_stops_and_says_so_and_the_other_leads() {
 #[ignore = "needs PostgreSQL: .ci/run installs it"]
 async fn a_server_that_is_restarted_costs_nothing_but_time() {
     let mut bed = Bed::start().await;
-    let pair = Pair::new(&At1(bed.port), "10s", || Home::new(EMPTY));
+    let pair = Pair::new(&Served(bed.port), "10s", || Home::new(EMPTY));
     let _engines = pair.both().await;
     pair.client(0).ask(&Ask::Note { text: "before".into() }).await.unwrap();
     bed.restart().await;
@@ -359,7 +359,7 @@ struct Own(Bed);
 
 impl Store for Own {
     fn toml(&self) -> String {
-        At1(self.0.port).toml()
+        Served(self.0.port).toml()
     }
 }
 
