@@ -47,13 +47,19 @@ pub(super) async fn idle(engine: Handle, mut people: mpsc::Receiver<Input>, mut 
 /// Reads what is written, for as long as it fits what was read before and makes sense to this build.
 pub(super) async fn read(engine: Handle) {
     let (pen, journal) = (&engine.shared.pen, &engine.shared.journal);
-    let mut told = false;
+    let (mut told, mut limit) = (false, PAGE);
     loop {
         let tail = pen.tail();
-        match journal.pages(&tail, PAGE).await {
+        match journal.pages(&tail, limit).await {
             Ok((records, chain)) => {
-                if let Some(newer) = records.iter().position(|it| matches!(it.event, Event::Newer { .. })) {
-                    return stop(&engine, &records[newer]).await;
+                match records.iter().position(|it| matches!(it.event, Event::Newer { .. })) {
+                    Some(0) => return stop(&engine, &records[0]).await,
+                    // What comes before it is still understood.
+                    Some(known) => {
+                        limit = known;
+                        continue;
+                    }
+                    None => limit = PAGE,
                 }
                 pen.bar(None);
                 if std::mem::take(&mut told) {

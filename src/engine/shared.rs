@@ -116,6 +116,8 @@ impl Shared {
         let Parts { rota, driller, reporter, channels, wording, records, clock, apart, .. } = parts;
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
         let Kept { mut live, time, baseline, held, .. } = kept;
+        // What is in the journal needs no other place.
+        let held = held.filter(|_| state.hold.is_none());
         let time = time.unwrap_or_else(|| Arc::new(Timeline::begin(clock, &state)));
         live.points.retain(|id, _| estate.system(id).is_some());
         let baseline = baseline.unwrap_or_else(|| state.baseline.clone());

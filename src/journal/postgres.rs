@@ -140,9 +140,7 @@ impl PostgresStore {
             return Err(unfit(format!("its texts are in {encoding}"), "make a database for it with ENCODING 'UTF8'"));
         }
         if !made {
-            let making = self.pool.acquire();
-            let mut connection = making.await.map_err(|error| self.explain(&error))?;
-            sqlx::raw_sql(SCHEMA).execute(&mut *connection).await.map_err(|error| self.explain(&error))?;
+            self.make().await?;
         }
         let named = identity().map_err(|error| unfit(error.to_string(), "see whether /dev/urandom can be read"))?;
         let mine = "INSERT INTO mayday_journal (identity, form) VALUES ($1, $2) ON CONFLICT DO NOTHING";
@@ -153,6 +151,17 @@ impl PostgresStore {
             return Err(unfit(what, "use the newer program"));
         }
         Ok(())
+    }
+
+    async fn make(&self) -> Result<(), JournalFault> {
+        let mut connection = self.pool.acquire().await.map_err(|error| self.explain(&error))?;
+        let made = timeout(PATIENCE, sqlx::raw_sql(SCHEMA).execute(&mut *connection)).await;
+        // One that failed in the middle is still in its transaction.
+        drop(connection.detach());
+        match made {
+            Ok(made) => made.map(drop).map_err(|error| self.explain(&error)),
+            Err(_) => Err(self.silent(PATIENCE)),
+        }
     }
 
     /// Every row that a statement answers. A connection that did not answer is used no more.

@@ -21,6 +21,10 @@ use crate::domain::time::At;
 const LOOK: Duration = Duration::from_millis(50);
 const LOOKS: usize = 20;
 
+/// How often it is tried to make the file, and how soon again.
+const TRIES: usize = 3;
+const AGAIN: Duration = Duration::from_millis(200);
+
 const TABLES: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS lead (one INTEGER PRIMARY KEY CHECK (one = 1), term INTEGER NOT NULL, beat INTEGER NOT NULL,
         engine TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, since REAL NOT NULL, resigned INTEGER NOT NULL) STRICT",
@@ -56,12 +60,30 @@ impl SharedFile {
     /// # Errors
     /// When it cannot be read and written, is not a journal, or is of a newer Mayday.
     pub async fn open(path: &Path) -> Result<Self, JournalFault> {
-        let mut connection = connect(path).await?;
-        for table in TABLES {
-            sqlx::query(table).execute(&mut connection).await.map_err(|error| explain(path, &error))?;
-        }
+        let mut tries = 0;
+        let connection = loop {
+            match Self::prepared(path).await {
+                Ok(connection) => break connection,
+                // Another engine may be making it at this moment.
+                Err(_) if tries < TRIES => tries += 1,
+                Err(fault) => return Err(fault),
+            }
+            sleep(AGAIN).await;
+        };
         let reader = Reader::at(path.to_path_buf()).await?;
         Ok(Self { path: path.into(), writer: Mutex::new(Some(connection)), reader })
+    }
+
+    async fn prepared(path: &Path) -> Result<SqliteConnection, JournalFault> {
+        let mut connection = connect(path).await?;
+        for table in TABLES {
+            if let Err(error) = sqlx::query(table).execute(&mut connection).await {
+                // It has failed already.
+                let _ = connection.close().await;
+                return Err(explain(path, &error));
+            }
+        }
+        Ok(connection)
     }
 
     fn fault(&self, error: &sqlx::Error) -> JournalFault {
