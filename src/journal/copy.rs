@@ -58,7 +58,7 @@ pub async fn copy(from: &dyn Pages, to: &Target<'_>, who: &Who) -> Result<Chain,
     }
     let term = match to {
         Target::Own(_) => Term(0),
-        Target::Shared(journal) => lead(journal, who).await?,
+        Target::Shared(journal) => journal.lead_alone(who).await?,
     };
     let copied = async {
         while tail.records < whole.records {
@@ -80,17 +80,4 @@ pub async fn copy(from: &dyn Pages, to: &Target<'_>, who: &Who) -> Result<Chain,
             next: "copy it once more; if it stays, keep both".into(),
         }),
     }
-}
-
-/// Nobody may write meanwhile.
-async fn lead(journal: &SharedJournal, who: &Who) -> Result<Term, JournalFault> {
-    let led = journal.leader().await?;
-    let busy = |name: &str| JournalFault {
-        what: format!("{}: the engine {name} leads there", journal.name()),
-        next: "stop the engines first: mayday engine stop, on every host".into(),
-    };
-    if let Some(lead) = led.as_ref().filter(|lead| !lead.resigned && lead.who.engine != who.engine) {
-        return Err(busy(&lead.who.name));
-    }
-    journal.lead(who, led.as_ref()).await?.ok_or_else(|| busy("that has just begun"))
 }

@@ -24,7 +24,7 @@ pub use doubt::{accept, doubts, is_fresh};
 pub use lock::{Lock, LockFault, folder, own_file};
 pub use reader::Reader;
 pub use replay::replay;
-pub use shared::SharedJournal;
+pub use shared::{Place, SharedJournal};
 pub use snapshot::resume;
 pub use sqlite::SqliteJournal;
 

@@ -32,6 +32,22 @@ struct Mark {
     seen: Chain,
 }
 
+/// Where a journal is that engines share.
+pub enum Place<'p> {
+    /// A file, for engines of one host.
+    File(&'p Path),
+    /// The PostgreSQL of this URL.
+    Postgres(&'p str),
+}
+
+/// What does not fit what was seen from here.
+struct Doubt {
+    /// What a person types to go on.
+    phrase: String,
+    what: String,
+    seen: Chain,
+}
+
 /// A journal that several engines share.
 pub struct SharedJournal {
     store: Box<dyn Store>,
@@ -48,7 +64,7 @@ impl SharedJournal {
     /// # Errors
     /// When it cannot be reached, or is not the one that was seen from here before.
     pub async fn postgres(url: &str, dir: &Path) -> Result<Self, JournalFault> {
-        Self::over(Box::new(PostgresStore::open(url).await?), dir).await
+        Self::open(&Place::Postgres(url), dir).await
     }
 
     /// In a file that engines of one host share; it is made if there is none.
@@ -56,49 +72,122 @@ impl SharedJournal {
     /// # Errors
     /// When it cannot be read and written, or is not the one that was seen from here before.
     pub async fn file(path: &Path, dir: &Path) -> Result<Self, JournalFault> {
-        Self::over(Box::new(SharedFile::open(path).await?), dir).await
+        Self::open(&Place::File(path), dir).await
     }
 
-    async fn over(store: Box<dyn Store>, dir: &Path) -> Result<Self, JournalFault> {
-        let identity = store.identity().await?.unwrap_or_default();
-        let unreadable = |error: io::Error| JournalFault {
-            what: format!("{}: {error}", dir.join(MARK).display()),
-            next: "make the state directory readable and writable".into(),
+    /// # Errors
+    /// As of each place.
+    pub async fn open(place: &Place<'_>, dir: &Path) -> Result<Self, JournalFault> {
+        let (journal, doubt) = Self::find(place, dir).await?;
+        match doubt {
+            Some(doubt) => Err(journal.fault(&doubt)),
+            None => Ok(journal),
+        }
+    }
+
+    /// The journal, and what does not fit what was seen of it from here.
+    async fn find(place: &Place<'_>, dir: &Path) -> Result<(Self, Option<Doubt>), JournalFault> {
+        let store: Box<dyn Store> = match place {
+            Place::Postgres(url) => Box::new(PostgresStore::open(url).await?),
+            Place::File(path) => Box::new(SharedFile::open(path).await?),
         };
-        let mark = load(dir).map_err(unreadable)?;
+        let identity = store.identity().await?.unwrap_or_default();
+        let mark = load(dir).map_err(|error| unkept(dir, &error))?;
         let seen = mark.as_ref().map(|mark| mark.seen.clone()).unwrap_or_default();
         let journal = Self { store, dir: dir.into(), identity, seen: Mutex::new((seen.clone(), seen)) };
-        if let Some(mark) = mark {
-            journal.fits(&mark).await?;
-        }
-        Ok(journal)
+        let doubt = match mark {
+            Some(mark) => journal.doubt(&mark).await?,
+            None => None,
+        };
+        Ok((journal, doubt))
     }
 
     /// Whether it is the journal that was seen from here, and has all that was.
-    async fn fits(&self, mark: &Mark) -> Result<(), JournalFault> {
-        let unfit = |what: String| JournalFault {
-            what: format!("{}: {what}", self.store.name()),
-            next: format!(
-                "put back what belongs there; or, if you know what is lost: remove {} on this host, and this engine takes it as it is",
-                self.dir.join(MARK).display()
-            ),
+    async fn doubt(&self, mark: &Mark) -> Result<Option<Doubt>, JournalFault> {
+        let doubt = |phrase: String, what: String| {
+            let seen = mark.seen.clone();
+            Ok(Some(Doubt { phrase, what, seen }))
         };
         if mark.journal != self.identity {
-            return Err(unfit("it is another journal than the one that this host has seen there".into()));
+            let what = "it is another journal than the one that this host has seen there";
+            return doubt("another journal".into(), what.into());
         }
-        let (had, stored) = (mark.seen.records, self.store.stored(mark.seen.records).await?);
-        match stored {
-            _ if had == 0 => Ok(()),
-            Some(hash) if hash == mark.seen.head => Ok(()),
-            Some(_) => Err(unfit(format!(
-                "its record {had} is not the one that this host has seen: the history was rewritten"
-            ))),
+        let had = mark.seen.records;
+        if had == 0 {
+            return Ok(None);
+        }
+        match self.store.stored(had).await? {
+            Some(hash) if hash == mark.seen.head => Ok(None),
+            Some(_) => doubt(
+                format!("another history up to record {had}"),
+                format!("its record {had} is not the one that this host has seen: the history was rewritten"),
+            ),
             None => {
                 let have = self.store.tail().await?.0;
                 let lost = had.saturating_sub(have);
-                Err(unfit(format!("it ends at record {have}, and this host has seen {had}: {lost} are lost")))
+                let records = if lost == 1 { "1 record".to_owned() } else { format!("{lost} records") };
+                let what = format!("it ends at record {have}, and this host has seen {had}: {lost} are lost");
+                doubt(format!("shorter by {records}"), what)
             }
         }
+    }
+
+    /// What an engine says that does not start.
+    fn fault(&self, doubt: &Doubt) -> JournalFault {
+        let next = format!(
+            "put back what belongs there; or, if you know what is lost: mayday journal accept '{}'",
+            doubt.phrase
+        );
+        JournalFault { what: format!("{}: {}", self.store.name(), doubt.what), next }
+    }
+
+    /// Takes the journal as it is, which is written into it. `None` if there is nothing to accept.
+    ///
+    /// # Errors
+    /// When the phrase is not the one that names what is lost, an engine leads, or the journal cannot be written.
+    pub async fn accept(
+        place: &Place<'_>,
+        dir: &Path,
+        phrase: Option<&str>,
+        by: (Actor, &Who),
+        at: At,
+    ) -> Result<Option<String>, JournalFault> {
+        let (journal, doubt) = Self::find(place, dir).await?;
+        let Some(doubt) = doubt else { return Ok(None) };
+        if phrase != Some(doubt.phrase.as_str()) {
+            return Err(journal.fault(&doubt));
+        }
+        let (actor, who) = by;
+        let term = journal.lead_alone(who).await?;
+        let Doubt { phrase, what, seen } = doubt;
+        let event = Event::JournalAccepted { phrase, what: what.clone(), records: seen.records, head: seen.head };
+        let tail = journal.tail().await?;
+        let appended = journal.append(term, &tail, at, vec![(actor, event)]).await;
+        journal.resign(term).await?;
+        match appended {
+            Appended::Durable(written) => {
+                let mark = Mark { journal: journal.identity.clone(), seen: written.chain };
+                store(dir, &mark).map_err(|error| unkept(dir, &error))?;
+                Ok(Some(what))
+            }
+            Appended::NotWritten(fault) | Appended::Unknown(_, fault) | Appended::Fenced(fault) => Err(fault),
+        }
+    }
+
+    /// Takes the lead where no engine has it: nobody writes meanwhile.
+    ///
+    /// # Errors
+    /// When one has it.
+    pub(super) async fn lead_alone(&self, who: &Who) -> Result<Term, JournalFault> {
+        let led = self.leader().await?;
+        let busy = |name: &str| JournalFault {
+            what: format!("{}: the engine {name} leads there", self.name()),
+            next: "stop the engines first: mayday engine stop, on every host".into(),
+        };
+        if let Some(lead) = led.as_ref().filter(|lead| !lead.resigned && lead.who.engine != who.engine) {
+            return Err(busy(&lead.who.name));
+        }
+        self.lead(who, led.as_ref()).await?.ok_or_else(|| busy("that has just begun"))
     }
 
     /// As the chain is read from it.
@@ -141,12 +230,16 @@ impl SharedJournal {
         };
         let (dir, mark) = (self.dir.clone(), Mark { journal: self.identity.clone(), seen: seen.clone() });
         let kept = tokio::task::spawn_blocking(move || store(&dir, &mark)).await.map_err(broken)?;
-        kept.map_err(|error| JournalFault {
-            what: format!("{}: {error}", self.dir.join(MARK).display()),
-            next: "make the state directory writable, and see whether its disk has room".into(),
-        })?;
+        kept.map_err(|error| unkept(&self.dir, &error))?;
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).1 = seen;
         Ok(())
+    }
+}
+
+fn unkept(dir: &Path, error: &io::Error) -> JournalFault {
+    JournalFault {
+        what: format!("{}: {error}", dir.join(MARK).display()),
+        next: "make the state directory readable and writable, and see whether its disk has room".into(),
     }
 }
 
@@ -224,11 +317,11 @@ impl Journal for SharedJournal {
     }
 
     async fn check(&self, whole: bool) -> Result<(), JournalFault> {
-        let mark = Mark {
-            journal: self.store.identity().await?.unwrap_or_default(),
-            seen: { self.seen.lock().unwrap_or_else(PoisonError::into_inner).0.clone() },
-        };
-        self.fits(&mark).await?;
+        let journal = self.store.identity().await?.unwrap_or_default();
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
+        if let Some(doubt) = self.doubt(&Mark { journal, seen }).await? {
+            return Err(self.fault(&doubt));
+        }
         if whole {
             self.verify().await?;
         }

@@ -13,6 +13,7 @@ use crate::cli::exit::Exit;
 use crate::cli::journal;
 use crate::cli::out::out;
 use crate::config;
+use crate::config::journal::Kept;
 use crate::domain::actor::Actor;
 use crate::domain::event::Record;
 use crate::domain::journal::{Chain, Journal, JournalFault, Records};
@@ -79,14 +80,23 @@ fn myself() -> Actor {
 async fn accept(places: &Places, phrase: Option<&str>, format: Format) -> Result<Exit, Failure> {
     // No engine may work on it meanwhile.
     let _lock = Lock::take(&places.state)?;
-    let Some(fault) = doubts(&places.state).await? else {
-        let nothing = "the journal fits its anchor: there is nothing to accept";
+    let config = config::load(&places.config, &kinds()).ok().filter(|it| it.journal.kept != Kept::Beside);
+    let accepted = match config {
+        Some(config) => ledger::accept(&config.journal, places, phrase, myself()).await?,
+        None => accept_own(places, phrase).await?,
+    };
+    let Some(accepted) = accepted else {
+        let nothing = "the journal fits what was seen of it: there is nothing to accept";
         return say(format, &serde_json::json!({ "accepted": null }), nothing.into());
     };
-    let Some(phrase) = phrase else { return Err(fault.into()) };
-    let accepted = journal_accept(&places.state, phrase, myself(), At::now()).await?;
-    let text = format!("accepted, and written into the journal: {}", accepted.as_deref().unwrap_or_default());
+    let text = format!("accepted, and written into the journal: {accepted}");
     say(format, &serde_json::json!({ "accepted": accepted }), text)
+}
+
+async fn accept_own(places: &Places, phrase: Option<&str>) -> Result<Option<String>, Failure> {
+    let Some(fault) = doubts(&places.state).await? else { return Ok(None) };
+    let Some(phrase) = phrase else { return Err(fault.into()) };
+    Ok(journal_accept(&places.state, phrase, myself(), At::now()).await?)
 }
 
 /// Where the journal is read from.

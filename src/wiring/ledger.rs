@@ -12,12 +12,15 @@ use super::failure::Failure;
 use super::places::Places;
 use crate::cli::exit::Exit;
 use crate::config::journal::{Journal as Spec, Kept};
+use crate::domain::actor::Actor;
 use crate::domain::journal::{Chain, Journal, Records, Who};
+use crate::domain::params::SecretRef;
 use crate::domain::state::State;
+use crate::domain::time::At;
 use crate::engine::clock::Machine;
 use crate::engine::{Lease, Pen};
-use crate::journal::{SharedJournal, SqliteJournal, random_name, resume};
-use crate::outbound::secret;
+use crate::journal::{Place, SharedJournal, SqliteJournal, random_name, resume};
+use crate::outbound::secret::{self, Secret};
 
 /// What makes this engine another one than all others, beside the journal.
 const NAME: &str = "engine.id";
@@ -61,10 +64,32 @@ pub async fn shared(spec: &Spec, places: &Places) -> Result<Option<SharedJournal
     Ok(match &spec.kept {
         Kept::Beside => None,
         Kept::File(path) => Some(SharedJournal::file(path, &places.state).await?),
+        Kept::Postgres(url) => Some(SharedJournal::postgres(read(url).await?.expose(), &places.state).await?),
+    })
+}
+
+async fn read(url: &SecretRef) -> Result<Secret, Failure> {
+    secret::read(url, "journal").await.map_err(|fault| Failure::new(Exit::Journal, fault.to_string()))
+}
+
+/// Takes a shared journal as it is, though it is not as it was seen from here. `None` if there is nothing to accept.
+///
+/// # Errors
+/// When the phrase is not the one that names what is lost: the fault tells which one does.
+pub async fn accept(
+    spec: &Spec,
+    places: &Places,
+    phrase: Option<&str>,
+    actor: Actor,
+) -> Result<Option<String>, Failure> {
+    let who = who(&places.state, None)?;
+    let (dir, by, at) = (&places.state, (actor, &who), At::now());
+    Ok(match &spec.kept {
+        Kept::Beside => None,
+        Kept::File(path) => SharedJournal::accept(&Place::File(path), dir, phrase, by, at).await?,
         Kept::Postgres(url) => {
-            let url =
-                secret::read(url, "journal").await.map_err(|fault| Failure::new(Exit::Journal, fault.to_string()))?;
-            Some(SharedJournal::postgres(url.expose(), &places.state).await?)
+            let url = read(url).await?;
+            SharedJournal::accept(&Place::Postgres(url.expose()), dir, phrase, by, at).await?
         }
     })
 }

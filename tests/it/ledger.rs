@@ -14,7 +14,7 @@ use mayday::domain::state::State;
 use mayday::domain::time::At;
 use mayday::engine::clock::Machine;
 use mayday::engine::{Lease, Pen, campaign};
-use mayday::journal::{SharedJournal, SqliteJournal};
+use mayday::journal::{Place, SharedJournal, SqliteJournal};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -97,7 +97,20 @@ async fn a_shared_journal_that_is_older_than_what_was_seen_of_it_is_not_taken_fo
     let refused = opened().await.err().unwrap();
     assert!(refused.what.contains("another journal"), "{refused}");
     put(&new);
-    opened().await.unwrap();
+    opened().await.unwrap().close().await;
+    // A person says that it is to go on all the same; that is journalled.
+    put(&old);
+    let (place, person, at) = (Place::File(&file), Actor::named("ada", Some(1000)), At::now());
+    let accept = async |phrase| SharedJournal::accept(&place, &own, phrase, (person.clone(), &who("one")), at).await;
+    let told = accept(Some("yes")).await.unwrap_err();
+    assert!(told.next.contains("mayday journal accept 'shorter by 2 records'"), "{told}");
+    assert!(accept(Some("shorter by 2 records")).await.unwrap().is_some());
+    assert!(accept(None).await.unwrap().is_none(), "once is enough");
+    let journal = opened().await.unwrap();
+    let last = journal.read(1, 10).await.unwrap();
+    assert!(
+        matches!(&last[..], [it] if matches!(it.event, Event::JournalAccepted { records: 3, .. }) && it.actor == person)
+    );
 }
 
 /// What becomes of an append of which nobody hears.
