@@ -106,22 +106,27 @@ impl Handle {
         let released = matches!(ask, Ask::Release { .. }) && !looks_only && self.shared.unhold_here();
         let answer = match self.leader_by_name() {
             Ok(leader) => self.write_to(&leader, actor, origin, ask).await,
+            Err(refusal) if holds => return Ok(self.shared.held_here(&refusal.to_string())),
             Err(refusal) => Err(Denied::Refused(refusal)),
         };
         match answer {
-            Err(denied) if holds && !matches!(denied, Denied::Stopped) => {
-                Ok(self.shared.held_here(&denied.to_string()))
-            }
+            Err(Denied::Journal(fault)) if holds => Ok(self.shared.held_here(&fault.to_string())),
             Err(_) if released => {
                 let note =
                     "released on this engine, which alone held it; the one that leads holds nothing, or was not told";
                 Ok(Accepted { seq: self.shared.state().seq, note: Some(note.into()) })
             }
+            Err(denied) => {
+                if holds {
+                    // The leader's word.
+                    self.shared.unhold_here();
+                }
+                Err(denied)
+            }
             Ok(accepted) => {
                 self.has_read(accepted.seq, READ).await;
                 Ok(accepted)
             }
-            answer => answer,
         }
     }
 
@@ -150,7 +155,14 @@ impl Handle {
         let text =
             serde_json::to_string(&Letter { actor, origin, ask }).map_err(|error| unwritten(error.to_string()))?;
         let id = format!("{} {}", self.shared.pen.who().engine, self.shared.letter());
-        post.leave(&id, &text).await.map_err(Denied::Journal)?;
+        if let Err(fault) = post.leave(&id, &text).await {
+            return Err(unanswered(
+                post,
+                &id,
+                format!("it could not be passed on to {leader}, which leads: {}", fault.what),
+            )
+            .await);
+        }
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             sleep(LOOK).await;
@@ -163,21 +175,16 @@ impl Handle {
                 };
             }
         }
-        Err(unanswered(post, &id, leader).await)
+        let why = format!("{leader}, which leads, has not answered within {} s", PATIENCE.as_secs());
+        Err(unanswered(post, &id, why).await)
     }
 }
 
 /// Takes the question back, where nobody has taken it.
-async fn unanswered(post: &dyn Post, id: &str, leader: &str) -> Denied {
-    let seconds = PATIENCE.as_secs();
+async fn unanswered(post: &dyn Post, id: &str, why: String) -> Denied {
     let (what, next) = match post.take(id).await {
-        Ok(true) => {
-            (format!("{leader}, which leads, has not taken it within {seconds} s; nothing was done"), "ask again")
-        }
-        _ => (
-            format!("{leader}, which leads, has not answered within {seconds} s: it is not known whether it was done"),
-            "look at `mayday status` before you ask again",
-        ),
+        Ok(true) => (format!("{why}; nothing was done"), "ask again"),
+        _ => (format!("{why}: it is not known whether it was done"), "look at `mayday status` before you ask again"),
     };
     Denied::Journal(JournalFault { what, next: next.into() })
 }

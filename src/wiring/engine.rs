@@ -48,7 +48,11 @@ const START: Duration = Duration::from_secs(20);
 /// When the config is wrong, another engine holds the state directory, or the journal or the socket cannot be used.
 pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let signals = Signals::catch()?;
-    let config = config::load(&places.config, &kinds())?;
+    let mut config = config::load(&places.config, &kinds())?;
+    if args.until_stdin_closes {
+        // What a drill plays on an estate is its own, and no part of the estate's journal.
+        config.journal = config::journal::Journal::default();
+    }
     let loaded = config.clone();
     let _lock = Lock::take(&places.state)?;
     log::bound(&places.log());
@@ -74,12 +78,7 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let (reloader, engines) = Reloader::new(places, journal, engine, loaded, stop.clone());
     let engines = Engines::new(engines, reloader.clone());
     tokio::spawn(reloader.clone().watch());
-    if let Some(pen) = pen {
-        let (steering, showing) =
-            (helm::steer(reloader.clone(), pen.clone()), helm::show(reloader.clone(), pen, wanted));
-        let stop = stop.clone();
-        tokio::spawn(async move { stop.run_until_cancelled(async { tokio::join!(steering, showing) }).await });
-    }
+    let mut helm = pin!(helm::hold(reloader.clone(), pen, wanted, stop.clone()));
     if let Some(listener) = metrics {
         tokio::spawn(scrape::serve(listener, args.metrics_host.clone(), engines.clone(), door, stop.clone()));
     }
@@ -93,6 +92,7 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
         () = signals.end(&reloader) => false,
         () = closed(), if until_stdin_closes => false,
         () = reloader.broken() => true,
+        () = &mut helm => true,
     };
     stop.cancel();
     end_at_last(places.socket.clone());

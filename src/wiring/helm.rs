@@ -1,12 +1,34 @@
 //! Who leads, in the life of one process: it follows until nobody else leads, leads for as long as it can renew that, and follows again.
 
+use std::future::pending;
 use std::sync::Arc;
+
+use futures::future::select_all;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::reload::Reloader;
 use crate::engine::{Pen, attend, campaign, reign, resign};
 
-/// Steers until the process ends.
-pub async fn steer(reloader: Arc<Reloader>, pen: Arc<Pen>) {
+/// Steers, and shows who leads and who is there, until the process ends. Returns before that only when a part of it has died.
+pub async fn hold(reloader: Arc<Reloader>, pen: Option<Arc<Pen>>, wanted: u64, stop: CancellationToken) {
+    let Some(pen) = pen else { return pending().await };
+    let (steering, shown) = (steer(reloader.clone(), pen.clone()), {
+        let pen = pen.clone();
+        async move { attend(pen, wanted, |seen| reloader.now().engines_seen(seen)).await }
+    });
+    // Each in a task of its own: the lead is renewed whatever else hangs.
+    let both = [tokio::spawn(steering), tokio::spawn(shown)];
+    let ends = both.each_ref().map(JoinHandle::abort_handle);
+    let died = async { select_all(both).await };
+    let stopped = stop.run_until_cancelled(died).await.is_none();
+    ends.iter().for_each(AbortHandle::abort);
+    if stopped {
+        pending().await
+    }
+}
+
+async fn steer(reloader: Arc<Reloader>, pen: Arc<Pen>) {
     loop {
         campaign(&pen).await;
         // Renewed from the first moment on: to catch up takes time.
@@ -26,9 +48,4 @@ pub async fn steer(reloader: Arc<Reloader>, pen: Arc<Pen>) {
         tracing::warn!(engine = pen.who().name, "this engine leads no longer, and follows");
         reloader.demote().await;
     }
-}
-
-/// Shows who leads and who is there until the process ends.
-pub async fn show(reloader: Arc<Reloader>, pen: Arc<Pen>, wanted: u64) {
-    attend(pen, wanted, |seen| reloader.now().engines_seen(seen)).await;
 }
