@@ -4,7 +4,6 @@ use std::future::pending;
 use std::sync::Arc;
 
 use futures::future::select_all;
-use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::reload::Reloader;
@@ -13,17 +12,16 @@ use crate::engine::{Pen, attend, campaign, reign, resign};
 /// Steers, and shows who leads and who is there, until the process ends. Returns before that only when a part of it has died.
 pub async fn hold(reloader: Arc<Reloader>, pen: Option<Arc<Pen>>, wanted: u64, stop: CancellationToken) {
     let Some(pen) = pen else { return pending().await };
-    let (steering, shown) = (steer(reloader.clone(), pen.clone()), {
-        let pen = pen.clone();
-        async move { attend(pen, wanted, |seen| reloader.now().engines_seen(seen)).await }
-    });
-    // Each in a task of its own: the lead is renewed whatever else hangs.
-    let both = [tokio::spawn(steering), tokio::spawn(shown)];
-    let ends = both.each_ref().map(JoinHandle::abort_handle);
-    let died = async { select_all(both).await };
-    let stopped = stop.run_until_cancelled(died).await.is_none();
-    ends.iter().for_each(AbortHandle::abort);
-    if stopped {
+    let steering = steer(reloader.clone(), pen.clone());
+    let shown = async move { attend(pen, wanted, |seen| reloader.now().engines_seen(seen)).await };
+    // Each in a task of its own: the lead is renewed whatever else hangs. Neither goes on in a process that ends.
+    let (until, till) = (stop.clone(), stop.clone());
+    let both = [
+        tokio::spawn(async move { until.run_until_cancelled(steering).await }),
+        tokio::spawn(async move { till.run_until_cancelled(shown).await }),
+    ];
+    let _ = select_all(both).await;
+    if stop.is_cancelled() {
         pending().await
     }
 }
