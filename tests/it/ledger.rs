@@ -80,6 +80,8 @@ async fn a_shared_journal_that_is_older_than_what_was_seen_of_it_is_not_taken_fo
         for suffix in ["-wal", "-shm"] {
             let _ = fs::remove_file(format!("{}{suffix}", file.display()));
         }
+        // Another file: what still has the old one open keeps that.
+        let _ = fs::remove_file(&file);
         fs::write(&file, bytes).unwrap();
     };
     put(&old);
@@ -101,7 +103,9 @@ async fn a_shared_journal_that_is_older_than_what_was_seen_of_it_is_not_taken_fo
     // A person says that it is to go on all the same; that is journalled.
     put(&old);
     let (place, person, at) = (Place::File(&file), Actor::named("ada", Some(1000)), At::now());
-    let accept = async |phrase| SharedJournal::accept(&place, &own, phrase, (person.clone(), &who("one")), at).await;
+    let accept = async |phrase: Option<&'static str>| {
+        SharedJournal::accept(&place, &own, phrase, (person.clone(), &who("one")), at).await
+    };
     let told = accept(Some("yes")).await.unwrap_err();
     assert!(told.next.contains("mayday journal accept 'shorter by 2 records'"), "{told}");
     assert!(accept(Some("shorter by 2 records")).await.unwrap().is_some());

@@ -137,7 +137,8 @@ async fn an_engine_does_not_follow_a_record_that_it_does_not_know_and_takes_no_l
     let why = view.live.engines.unwrap().stopped.unwrap();
     assert!(why.contains("of a newer Mayday (tide-turned)") && why.contains("start version"), "{why}");
     pair.homes[0].says("engines").await.is(NOT_READY, &["follows no longer", "tide-turned"]);
-    // The other one finds that somebody has written, stops acting, and does not know the record either.
+    // The other one finds that somebody has written when it writes, stops acting, and does not know the record either.
+    pair.client(1).ask(&note("no more")).await.unwrap_err();
     pair.sees(1, "stops, too", |it| it.stopped.is_some() && !it.leads).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     for which in 0..2 {
