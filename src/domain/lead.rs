@@ -88,3 +88,45 @@ impl Engines {
         (present < self.wanted).then(|| format!("{present} of {} engines are there", self.wanted))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engines(leads: bool, lives: bool, silent: Option<u64>) -> Engines {
+        let leader = Leader { name: "b1".into(), version: "1".into(), since: At::UNIX_EPOCH, term: 3, lives };
+        let engine =
+            |name: &str, silent| Engine { name: name.into(), version: "1".into(), leads: false, behind: 0, silent };
+        let all = vec![engine("b1", silent), engine("b2", None)];
+        Engines { me: "b2".into(), leads, leader: Some(leader), all, wanted: 2, fault: None, stopped: None }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_and_unknown_is_not_well() {
+        let rows: [(&str, Engines, &str, Option<&str>); 6] = [
+            ("all is well", engines(false, true, None), "follows b1", None),
+            ("it leads", engines(true, true, None), "leads as b2", None),
+            ("one is gone", engines(true, true, Some(60)), "leads as b2", Some("1 of 2 engines are there")),
+            ("nobody leads", engines(false, false, None), "nobody leads", Some("no engine leads")),
+            (
+                "the store is gone",
+                Engines { fault: Some("refused".into()), ..engines(false, true, None) },
+                "the journal does not answer; nobody is led from here",
+                Some("cannot be reached from here: refused"),
+            ),
+            (
+                "it is too old",
+                Engines { stopped: Some("record 9".into()), ..engines(false, true, None) },
+                "follows no longer",
+                Some("follows no longer: record 9"),
+            ),
+        ];
+        for (what, engines, words, trouble) in rows {
+            assert_eq!(engines.words(), words, "{what}");
+            match (engines.trouble(), trouble) {
+                (Some(said), Some(wanted)) => assert!(said.contains(wanted), "{what}: {said}"),
+                (said, wanted) => assert_eq!(said.as_deref(), wanted, "{what}"),
+            }
+        }
+    }
+}
