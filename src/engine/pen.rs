@@ -82,6 +82,11 @@ impl Pen {
         &self.who
     }
 
+    /// Whether other engines may have the journal, too.
+    pub fn is_shared(&self) -> bool {
+        self.lease.is_some()
+    }
+
     /// How far this engine has read, or written.
     pub fn tail(&self) -> Chain {
         self.held().tail.clone()
@@ -157,7 +162,7 @@ impl Pen {
 
     /// Somebody else leads, or nobody knows: nothing is begun from here any more.
     pub(super) fn lose(&self, why: JournalFault) -> JournalFault {
-        if self.lease.is_none() {
+        if !self.is_shared() {
             // There is nobody to follow: what does not go in is told, as of a disk that fails.
             return why;
         }
@@ -199,7 +204,7 @@ impl Pen {
     async fn resolve(&self, meant: Written, fault: JournalFault) -> Result<Vec<Record>, JournalFault> {
         tracing::warn!(%fault, "whether records were written is not known; it is looked for");
         loop {
-            if self.lease.is_some() && !self.may_act() {
+            if self.is_shared() && !self.may_act() {
                 return Err(self.lose(fault));
             }
             match self.look_for(&meant).await {
@@ -213,7 +218,7 @@ impl Pen {
     }
 
     async fn look_for(&self, meant: &Written) -> Result<Found, JournalFault> {
-        if self.lease.is_some() && !self.fence_off().await? {
+        if self.is_shared() && !self.fence_off().await? {
             return Ok(Found::Anothers);
         }
         let next = self.tail().records + 1;

@@ -105,6 +105,16 @@ impl PostgresStore {
     /// # Errors
     /// When the URL is none, the server does not answer or lets nobody in, keeps nothing durably, or the tables are of a newer Mayday.
     pub async fn open(url: &str) -> Result<Self, JournalFault> {
+        let store = Self::unasked(url)?;
+        store.prepare().await?;
+        Ok(store)
+    }
+
+    /// The same without a word to the server, which may be gone: its tables are there from before.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn unasked(url: &str) -> Result<Self, JournalFault> {
         // What was given holds a password: nothing of it is told.
         let options = PgConnectOptions::from_str(url).map_err(|_| JournalFault {
             what: "what was given as the URL of the journal is none".into(),
@@ -116,9 +126,7 @@ impl PostgresStore {
         // A connection that has died is found out by the statement that it was to carry, and what that means is dealt with there: looking
         // first would cost every append a round trip.
         let pool = PgPoolOptions::new().max_connections(6).acquire_timeout(ANSWER).test_before_acquire(false);
-        let store = Self { pool: pool.connect_lazy_with(options), name };
-        store.prepare().await?;
-        Ok(store)
+        Ok(Self { pool: pool.connect_lazy_with(options), name })
     }
 
     async fn prepare(&self) -> Result<(), JournalFault> {

@@ -85,6 +85,31 @@ impl SharedJournal {
         }
     }
 
+    /// Whether the PostgreSQL of this URL answers at all.
+    pub async fn answers(url: &str) -> bool {
+        match PostgresStore::unasked(url) {
+            Ok(store) => store.identity().await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    /// The journal as it was last known here, of a store that does not answer: nothing is written there before it does, and what it says
+    /// then has to follow from what is known. `None` where nothing is known.
+    ///
+    /// # Errors
+    /// When the place is none.
+    pub fn last_known(place: &Place<'_>, dir: &Path) -> Result<Option<(Self, State, Chain)>, JournalFault> {
+        // A file of this host that cannot be opened is no store that comes back by itself.
+        let Place::Postgres(url) = place else { return Ok(None) };
+        let Some(mark) = load(dir).map_err(|error| unkept(dir, &error))? else { return Ok(None) };
+        let Some((state, chain)) = snapshot::last_known(&dir.join(snapshot::SHARED), &mark.journal) else {
+            return Ok(None);
+        };
+        let store = Box::new(PostgresStore::unasked(url)?);
+        let seen = Mutex::new((mark.seen.clone(), mark.seen));
+        Ok(Some((Self { store, dir: dir.into(), identity: mark.journal, seen }, state, chain)))
+    }
+
     /// The journal, and what does not fit what was seen of it from here.
     async fn find(place: &Place<'_>, dir: &Path) -> Result<(Self, Option<Doubt>), JournalFault> {
         let store: Box<dyn Store> = match place {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::chain::{Pages, hex, unhex};
 use super::reader::Reader;
 use super::replay::fold;
-use crate::domain::journal::JournalFault;
+use crate::domain::journal::{Chain, JournalFault};
 use crate::domain::state::State;
 
 /// Of a journal in the state directory, and of one that engines share: neither says anything of the other.
@@ -77,6 +77,12 @@ fn load(file: &Path, journal: &str) -> Option<(Title, State)> {
     }
     let state: State = ciborium::from_reader(body).ok()?;
     (state.seq == title.seq).then_some((title, state))
+}
+
+/// What was kept of a journal that cannot be asked now, and the chain up to there.
+pub(super) fn last_known(file: &Path, journal: &str) -> Option<(State, Chain)> {
+    let (title, state) = load(file, journal)?;
+    Some((state, Chain { records: title.seq, head: title.head }))
 }
 
 /// The state that follows from the journal: from its snapshot and what came after, or from every record. What came before a snapshot is

@@ -39,21 +39,45 @@ pub struct Opened {
 /// # Errors
 /// When it cannot be opened, was altered, or has records that this build does not understand.
 pub async fn open(spec: &Spec, places: &Places, name: Option<&str>) -> Result<Opened, Failure> {
-    let Some(journal) = shared(spec, places).await? else {
-        let journal = SqliteJournal::open(&places.state).await?;
-        let state = resume(journal.reader()).await?;
-        return Ok(Opened { journal: Arc::new(journal), state, pen: None });
+    let (journal, state, tail) = match shared(spec, places).await {
+        Ok(None) => {
+            let journal = SqliteJournal::open(&places.state).await?;
+            let state = resume(journal.reader()).await?;
+            return Ok(Opened { journal: Arc::new(journal), state, pen: None });
+        }
+        Ok(Some(journal)) => {
+            let state = journal.resume().await?;
+            let head = journal.hash(state.seq).await?.unwrap_or_default();
+            let tail = Chain { records: state.seq, head };
+            (journal, state, tail)
+        }
+        // It may be back soon; until then what is known here is better than nothing.
+        Err(failure) => match last_known(spec, places).await {
+            Some(known) => {
+                tracing::error!(why = failure.text, "the shared journal cannot be opened; what is shown is as it was");
+                known
+            }
+            None => return Err(failure),
+        },
     };
     let who = who(&places.state, name)?;
-    let state = journal.resume().await?;
-    let head = journal.hash(state.seq).await?.unwrap_or_default();
-    let tail = Chain { records: state.seq, head };
     let journal: Arc<dyn Journal> = Arc::new(journal);
     #[cfg(debug_assertions)]
     let journal = super::crash::armed(journal);
     let lease = Lease { length: spec.lease, clock: Arc::new(Machine::new()) };
     let pen = Arc::new(Pen::shared(journal.clone(), who, lease, tail));
     Ok(Opened { journal, state, pen: Some(pen) })
+}
+
+/// What was last known here of a store that does not answer.
+async fn last_known(spec: &Spec, places: &Places) -> Option<(SharedJournal, State, Chain)> {
+    let Kept::Postgres(url) = &spec.kept else { return None };
+    let url = read(url).await.ok()?;
+    // One that answers, and says what does not fit, is not passed over.
+    if SharedJournal::answers(url.expose()).await {
+        return None;
+    }
+    SharedJournal::last_known(&Place::Postgres(url.expose()), &places.state).ok()?
 }
 
 /// The journal that engines share; `None` where none is.

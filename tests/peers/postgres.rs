@@ -328,6 +328,31 @@ async fn a_leader_that_is_cut_off_stops_and_says_so_and_the_other_leads() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: .ci/run installs it"]
+async fn an_engine_that_starts_while_the_store_is_gone_shows_what_was_known_and_follows_when_it_is_back() {
+    let bed = Bed::start().await;
+    let line = Line::to(bed.port).await;
+    let pair = Pair::new(&Served(line.port), "3s", || Home::new(EMPTY));
+    let mut first = pair.start(0, None);
+    pair.sees(0, "leads", |it| it.leads).await;
+    let noted = pair.client(0).ask(&Ask::Note { text: "known".into() }).await.unwrap();
+    // An orderly end keeps what is known.
+    pair.client(0).stop().await.unwrap();
+    first.end().await;
+    line.set(CUT);
+    // One that has never seen the journal has nothing to show.
+    pair.homes[1].says("engine").await.is(8, &["reachable from this host"]);
+    let _first = pair.start(0, None);
+    let view = pair.sees(0, "shows what was known", |it| it.fault.is_some() && !it.leads).await;
+    assert_eq!(view.state.seq, noted.seq);
+    pair.homes[0].says("status").await.is(0, &["the shared journal cannot be reached from here"]);
+    line.set(THROUGH);
+    pair.sees(0, "leads", |it| it.leads).await;
+    pair.client(0).ask(&Ask::Note { text: "back".into() }).await.unwrap();
+    pair.client(0).verify().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: .ci/run installs it"]
 async fn a_server_that_is_restarted_costs_nothing_but_time() {
     let mut bed = Bed::start().await;
     let pair = Pair::new(&Served(bed.port), "10s", || Home::new(EMPTY));
