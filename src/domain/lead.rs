@@ -59,7 +59,7 @@ impl Engines {
         self.leader.as_ref().filter(|leader| leader.lives && self.fault.is_none())
     }
 
-    /// This engine's part in a few words: what heads every screen.
+    /// This engine's part in a few words.
     pub fn words(&self) -> String {
         match (&self.stopped, &self.fault, self.leads, self.living_leader()) {
             (Some(_), ..) => "follows no longer".into(),
@@ -68,6 +68,20 @@ impl Engines {
             (None, None, true, _) => format!("leads as {}", self.me),
             (None, None, false, Some(leader)) => format!("follows {}", leader.name),
             (None, None, false, None) => "nobody leads".into(),
+        }
+    }
+
+    /// The same as short as it can be: what heads every screen.
+    pub fn badge(&self) -> String {
+        match (&self.stopped, &self.fault, self.leads, self.living_leader()) {
+            (Some(_), ..) => "FOLLOWS NO LONGER".into(),
+            (None, Some(_), ..) => "JOURNAL OUT OF REACH".into(),
+            (None, None, true, _) if self.present() < self.wanted => {
+                format!("leads, {} of {} engines", self.present(), self.wanted)
+            }
+            (None, None, true, _) => "leads".into(),
+            (None, None, false, Some(leader)) => format!("follows {}", leader.name),
+            (None, None, false, None) => "NOBODY LEADS".into(),
         }
     }
 

@@ -112,7 +112,7 @@ fn status(app: &App, bar: ratatui::style::Style, wide: bool) -> Vec<Piece> {
             Some(_) => (theme.of(Role::BadgeWarn), rank::ALARM),
             None => (bar.patch(theme.of(Role::Dim)), rank::OTHERS),
         };
-        out.push(piece(format!(" {} ", engines.words()), style, rank));
+        out.push(piece(format!(" {} ", engines.badge()), style, rank));
     }
     let here = app.mirror.as_ref().map_or(0, |mirror| mirror.live.attached.len());
     if here > 1 {
