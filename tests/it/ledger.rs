@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use mayday::config::{self, journal::Kept};
 use mayday::domain::actor::Actor;
 use mayday::domain::event::{Event, Record};
 use mayday::domain::journal::{Appended, Chain, Journal, JournalFault, Lead, Post, Presence, Records, Term, Who};
+use mayday::domain::params::SecretRef;
 use mayday::domain::state::State;
 use mayday::domain::time::At;
 use mayday::engine::clock::Machine;
 use mayday::engine::{Lease, Pen, campaign};
 use mayday::journal::{Place, SharedJournal, SqliteJournal};
+use mayday::wiring::kinds;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -314,4 +317,31 @@ async fn a_journal_moves_with_its_chain_and_back() {
     drop(engine);
     home.says("journal copy own shared").await.is(8, &["there is another journal already"]);
     assert_eq!(SqliteJournal::open(&there).await.unwrap().verify().await.unwrap(), chain);
+}
+
+#[test]
+fn where_the_journal_is_kept_is_read_and_mistakes_are_said() {
+    let read = |text: &str| config::parse(&format!("{text}\n{EMPTY}"), Path::new("config.toml"), &kinds());
+    let postgres = read("journal = { postgres = { url = { env = \"JOURNAL\" } } }").unwrap().journal;
+    assert_eq!(
+        (postgres.kept, postgres.lease.as_secs(), postgres.engines),
+        (Kept::Postgres(SecretRef::Env("JOURNAL".into())), 10, 2)
+    );
+    let file = read("journal = { sqlite = { path = \"/srv/j.db\" }, lease = \"4s\", engines = 3 }").unwrap().journal;
+    assert_eq!((file.kept, file.lease.as_secs(), file.engines), (Kept::File("/srv/j.db".into()), 4, 3));
+    assert_eq!(read("").unwrap().journal.kept, Kept::Beside);
+    for (text, words) in [
+        ("journal = {}", "names no place"),
+        ("journal = { lease = \"4s\" }", "names no place"),
+        ("journal = { sqlite = { path = \"j.db\" } }", "path"),
+        ("journal = { sqlite = {} }", "needs `path`"),
+        ("journal = { postgres = { url = \"postgres://me:secret@db/x\" } }", "name where it is kept"),
+        ("journal = { sqlite = { path = \"/j\" }, postgres = { url = { env = \"J\" } } }", "two places"),
+        ("journal = { sqlite = { path = \"/j\" }, lease = \"1s\" }", "between 2 s and 300 s"),
+        ("journal = { sqlite = { path = \"/j\" }, engines = 0 }", "between 1 and 9"),
+        ("journal = { sqlit = { path = \"/j\" } }", "sqlite"),
+    ] {
+        let told = read(text).unwrap_err().to_string();
+        assert!(told.contains(words) && !told.contains("secret"), "{text}: {told}");
+    }
 }
