@@ -6,6 +6,7 @@ mod anchor;
 mod chain;
 mod copy;
 mod doubt;
+mod ears;
 mod file;
 mod lock;
 mod postgres;

@@ -8,9 +8,11 @@ use async_trait::async_trait;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{PgPool, Postgres, Row as _};
-use tokio::time::{sleep, timeout};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 use super::chain::{Hash, Page, Pages, Row, unhex};
+use super::ears::{Ears, tell};
 use super::file::identity;
 use super::store::{Put, Store};
 use crate::domain::journal::{Chain, JournalFault, Lead, Post, Presence, Term, Who};
@@ -24,9 +26,8 @@ const ANSWER: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Records fetched at once.
 const PAGE: usize = 4000;
-/// How often it is looked whether there is something new, and after how many looks without it is said that there is nothing.
-const LOOK: Duration = Duration::from_millis(100);
-const LOOKS: usize = 10;
+/// For how long it is watched before it is said that there is nothing new.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// The tables, made by whoever comes first. The lock keeps two engines that start together from making them twice.
 const SCHEMA: &str = "BEGIN;
@@ -77,6 +78,7 @@ pub(super) struct PostgresStore {
     pool: PgPool,
     /// Host, port and database.
     name: String,
+    ears: Mutex<Ears>,
 }
 
 /// Why a statement has no answer.
@@ -126,7 +128,7 @@ impl PostgresStore {
         // A connection that has died is found out by the statement that it was to carry, and what that means is dealt with there: looking
         // first would cost every append a round trip.
         let pool = PgPoolOptions::new().max_connections(6).acquire_timeout(ANSWER).test_before_acquire(false);
-        Ok(Self { pool: pool.connect_lazy_with(options), name })
+        Ok(Self { pool: pool.connect_lazy_with(options), name, ears: Mutex::default() })
     }
 
     async fn prepare(&self) -> Result<(), JournalFault> {
@@ -341,7 +343,10 @@ impl Store for PostgresStore {
         let answer = self.all(asked.bind(seqs).bind(bodies).bind(hashes), ANSWER).await;
         let counts = |row: &PgRow| Some((row.try_get::<i64, _>(0).ok()?, row.try_get::<i64, _>(1).ok()?));
         match answer.map(|found| found.first().and_then(counts)) {
-            Ok(Some((1, put))) if put == number(rows.len() as u64) => Put::Durable,
+            Ok(Some((1, put))) if put == number(rows.len() as u64) => {
+                tell(&self.pool);
+                Put::Durable
+            }
             Ok(Some((0, _))) => Put::Outdated,
             Ok(Some(_)) => self.moved().await,
             Ok(None) => Put::Unknown(self.explain(&sqlx::Error::RowNotFound)),
@@ -354,8 +359,10 @@ impl Store for PostgresStore {
     }
 
     async fn watch(&self, seq: u64) {
-        for _ in 0..LOOKS {
-            sleep(LOOK).await;
+        let begun = Instant::now();
+        let mut ears = self.ears.lock().await;
+        while begun.elapsed() < WATCH {
+            ears.wait(&self.pool).await;
             let asked = sqlx::query("SELECT 1 FROM mayday_record WHERE seq > $1 LIMIT 1").bind(number(seq));
             // Whoever watches reads next, and hears of a fault there.
             if self.some(asked).await.map_or(true, |found| found.is_some()) {
