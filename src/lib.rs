@@ -33,8 +33,9 @@
 //! - [`systems`]: one room per system that can be watched or failed over. A row in a table each.
 //! - [`channels`]: one room per way to reach people: Slack, Teams, Discord, e-mail, text messages, Statuspage, PagerDuty (which says who
 //!   is on call, too), Opsgenie, webhooks.
-//! - [`journal`]: the durable, hash-chained event log, with the anchor that tells when it was cut, and snapshots of its fold.
-//! - [`engine`]: the single writer, the runner of steps, the monitor, the courier of messages. It is handed trait objects and never names a vendor.
+//! - [`journal`]: the durable, hash-chained event log: the chain, which knows no storage, and a file for each store: SQLite, with the anchor
+//!   that tells when it was cut, and PostgreSQL, for engines that share one. Snapshots of its fold.
+//! - [`engine`]: the single writer (of several engines one leads, and the others follow: `engine/pen.rs` has the contract), the runner of steps, the monitor, the courier of messages. It is handed trait objects and never names a vendor.
 //! - [`api`]: HTTP and JSON over a Unix socket: protocol, server, client.
 //! - [`report`]: the review of an incident and the evidence of a drill, from the journal alone: Markdown, HTML, JSON, JUnit.
 //! - [`tui`]: the cockpit. It holds no truth, only a mirror of the engine's.

@@ -78,6 +78,8 @@ pub enum Command {
     Lab(LabArgs),
     /// Run the engine, or stop the one that runs
     Engine(EngineArgs),
+    /// Who leads and who follows, where several engines share a journal; the exit code is for cron
+    Engines,
     /// How things stand
     Status(StatusArgs),
     /// The backups: how old the newest copies are, where they lie, what is wrong with them
@@ -375,6 +377,9 @@ pub struct EngineArgs {
     /// Another name that the metrics may be asked for by, besides localhost and loopback addresses; may be repeated
     #[arg(long, value_name = "NAME")]
     pub metrics_host: Vec<String>,
+    /// What the other engines call this one, where several share a journal; the host's name when left out
+    #[arg(long, env = "MAYDAY_ENGINE_NAME", value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -581,6 +586,16 @@ pub enum JournalCommand {
     },
     /// Every record, a JSON object a line
     Export,
+    /// Copy a journal to another place, as it was written: heads that were noted are found there, too
+    ///
+    /// A place is `own` (the file in the state directory), `shared` (what [journal] of the config names), or the state directory of another
+    /// engine. No engine may be running on either. A copy that broke off goes on where it ended.
+    Copy {
+        /// own, shared, or a state directory
+        from: String,
+        /// own, shared, or a state directory
+        to: String,
+    },
 }
 
 #[derive(Clone, Debug, Args)]

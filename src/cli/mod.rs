@@ -9,6 +9,7 @@ pub mod connect;
 pub mod contacts;
 pub mod done;
 pub mod drill;
+pub mod engines;
 pub mod exit;
 pub mod failover;
 pub mod faults;

@@ -68,6 +68,7 @@ pub fn json(view: &Snapshot) -> Value {
         "checklist": super::checklist::json(view),
         "way_back": super::wayback::json(view),
         "journal_fault": view.live.journal_fault,
+        "engines": view.live.engines,
         "clock": { "ahead_of_wall_seconds": view.state.clock.drift, "words": view.state.clock.words() },
         "journal": view.chain,
         "config_changed": view.live.config_changed,
@@ -202,6 +203,15 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     } else if let Some(chain) = &view.chain {
         // As much of it as nobody else's begins with.
         writeln!(out, "journal  {} records, head {}", chain.records, chain.head.get(..16).unwrap_or_default())?;
+    }
+    if let Some(engines) = &view.live.engines {
+        let trouble = engines.trouble().map_or_else(String::new, |trouble| format!(": {trouble} → mayday engines"));
+        writeln!(
+            out,
+            "{}  this one {}{trouble}",
+            if trouble.is_empty() { "engines" } else { "ENGINES" },
+            engines.words()
+        )?;
     }
     if let Some(words) = view.state.clock.words() {
         writeln!(out, "CLOCK    {words}")?;

@@ -15,6 +15,7 @@ mod estate;
 mod files;
 mod fill;
 mod include;
+pub mod journal;
 mod known;
 mod mistake;
 pub mod params;
@@ -49,6 +50,8 @@ pub struct Config {
     pub left_out: Vec<LeftOut>,
     /// The texts of messages.
     pub templates: Templates,
+    /// Where the journal is kept.
+    pub journal: journal::Journal,
     /// The file it was read from.
     pub origin: PathBuf,
     /// That file and all others that it was read from, as they were then.
@@ -93,6 +96,7 @@ pub fn parse(text: &str, origin: &Path, kinds: &Kinds) -> Result<Config, Mistake
     }
     let folders = folders(dir, plans_dir.as_ref(), &root);
     let drills = drills::read(&root, &known.params());
+    let journal = journal::read(&root, &known.params());
     root.close();
     let read = plans::read(&estate, &known, plans_dir.map(|dir| (dir, &doc)));
     if read.mistakes.is_empty() {
@@ -105,7 +109,7 @@ pub fn parse(text: &str, origin: &Path, kinds: &Kinds) -> Result<Config, Mistake
     }
     let (plans, left_out, templates) = (read.plans, read.left_out, known.templates);
     let files = Files::of_read(origin, folders, &gathered.read);
-    Ok(Config { estate, plans, left_out, templates, origin: origin.into(), files, warnings })
+    Ok(Config { estate, plans, left_out, templates, journal, origin: origin.into(), files, warnings })
 }
 
 /// The folders that a config leads to: its plans and its templates.

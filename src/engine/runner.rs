@@ -3,7 +3,7 @@
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::driver::{Log, driver, driver_of, look, poll_pause, step_still_runs};
+use super::driver::{Log, driver, driver_of, lead_lost, look, poll_pause, step_still_runs};
 use super::shared::Shared;
 use super::{Handle, builtin, clock, courier, way_back};
 use crate::domain::command::{Effect, Job, Preparation, Report};
@@ -26,7 +26,7 @@ pub(super) fn perform(engine: &Handle, effect: Effect) {
                 clock::until(&handle.shared.time, at).await;
                 Some(Report::RetryDue { run: job.run, step: job.step.id })
             }
-            Effect::Drill(name) => Some(super::drills::play(&handle, name).await),
+            Effect::Drill(name) => handle.shared.pen.while_it_may(super::drills::play(&handle, name)).await,
             Effect::Deliver(errand) => Some(courier::deliver(&handle, errand).await),
             Effect::Find(errand) => Some(courier::find(&handle, errand).await),
         };
@@ -113,7 +113,9 @@ async fn apply_once(engine: &Handle, job: &Job, log: &Log) -> Result<Receipt, Fa
             .means("the change may or may not have been made")
             .next("nothing: it is being observed")
     };
-    let outcome = timeout(spec.timeout.0, step.apply(&pre_image, log)).await.unwrap_or_else(|_| Err(late()));
+    let applying = timeout(spec.timeout.0, step.apply(&pre_image, log));
+    let applied = engine.shared.pen.while_it_may(applying).await;
+    let outcome = applied.map_or_else(|| Err(lead_lost()), |in_time| in_time.unwrap_or_else(|_| Err(late())));
     match &outcome {
         Ok(_) => log.line("applied"),
         Err(fault) => log.line(&fault.to_string()),

@@ -12,10 +12,13 @@ mod edit;
 mod engine;
 mod failure;
 mod follow;
+mod helm;
 mod init;
 mod journals;
 mod lab;
+mod ledger;
 pub mod log;
+mod moving;
 mod notices;
 mod places;
 mod refuse;
@@ -99,7 +102,24 @@ pub fn assemble(
     let clock = wall::set_by_file(clock);
     let place = records.parent().unwrap_or(&records).display().to_string();
     let apart: Option<Arc<dyn Apart>> = Some(Arc::new(WithoutRegion { estate: estate.clone(), place }));
-    Parts { estate, plans, journal, state, systems, rota, driller, reporter, channels, wording, records, clock, apart }
+    // Whoever shares the journal with others puts one in.
+    let pen = None;
+    Parts {
+        estate,
+        plans,
+        journal,
+        pen,
+        state,
+        systems,
+        rota,
+        driller,
+        reporter,
+        channels,
+        wording,
+        records,
+        clock,
+        apart,
+    }
 }
 
 /// Takes a region away from the estate.

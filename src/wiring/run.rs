@@ -16,7 +16,7 @@ use crate::cli::args::{
 };
 use crate::cli::exit::Exit;
 use crate::cli::out::out;
-use crate::cli::{self, backups, check, checklist, contacts, plan, ready, status, wayback};
+use crate::cli::{self, backups, check, checklist, contacts, engines, plan, ready, status, wayback};
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::comms::{Answers, Duty, HandOver};
@@ -203,6 +203,11 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
             Ok(if ready::fails(&found) { Exit::NotReady } else { Exit::Ok })
         }
         Command::Checklist(args) => checks(client, args.command, format).await,
+        Command::Engines => {
+            let view = client.snapshot().await?;
+            say(format, &engines::json(&view), engines::text(&view))?;
+            Ok(if engines::fails(&view) { Exit::NotReady } else { Exit::Ok })
+        }
         Command::Contacts => {
             let view = client.snapshot().await?;
             say(format, &contacts::json(&view), contacts::text(&view))

@@ -79,6 +79,7 @@ impl Site {
             estate: estate(),
             plans: vec![Arc::new(plan)],
             journal: Arc::new(journal),
+            pen: None,
             state,
             systems: BTreeMap::new(),
             reporter: Arc::new(mayday::report::Reports),

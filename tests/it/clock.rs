@@ -215,6 +215,7 @@ impl Site {
             estate: Arc::new(estate),
             plans: vec![Arc::new(plan)],
             journal: Arc::new(journal),
+            pen: None,
             state,
             systems: [("script".into(), store)].into(),
             reporter: Arc::new(mayday::report::Reports),

@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mayday::api::client::{Fed, Feed};
+use mayday::domain::actor::Actor;
 use mayday::domain::backup::{BackupLook, BackupSpec};
 use mayday::domain::comms::{Audience, Channel, ChannelKind, ChannelSpec};
 use mayday::domain::estate::{
     DataClass, Environment, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Subject, SystemSpec,
 };
-use mayday::domain::event::Event;
+use mayday::domain::event::{Event, Record};
 use mayday::domain::health::Status;
+use mayday::domain::journal::{Appended, Journal, JournalFault, Who};
 use mayday::domain::kinds::{Need, Param};
 use mayday::domain::params::Params;
 use mayday::domain::plan::{Gate, StepSpec};
@@ -64,6 +66,21 @@ pub async fn eventually<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>
         assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
         tokio::time::sleep(pause).await;
         pause = longest.min(pause * 5 / 4);
+    }
+}
+
+/// Writes as the one engine that a journal has.
+pub async fn write(journal: &dyn Journal, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
+    write_at(journal, At::now(), events).await
+}
+
+pub async fn write_at(journal: &dyn Journal, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
+    let who = Who { engine: "the test".into(), name: "here".into(), version: "0".into() };
+    let led = journal.leader().await?;
+    let term = journal.lead(&who, led.as_ref()).await?.expect("nobody else leads");
+    match journal.append(term, &journal.tail().await?, at, events).await {
+        Appended::Durable(written) => Ok(written.records),
+        Appended::NotWritten(fault) | Appended::Unknown(_, fault) | Appended::Fenced(fault) => Err(fault),
     }
 }
 

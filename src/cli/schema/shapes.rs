@@ -21,6 +21,7 @@ use crate::domain::ids::{
 };
 use crate::domain::incident::Incident;
 use crate::domain::journal::Chain;
+use crate::domain::lead::Engines;
 use crate::domain::live::SurveyLive;
 use crate::domain::readiness::{Brief, Finding, Ready};
 use crate::domain::run::{Mode, Outcome, StepPhase};
@@ -79,6 +80,8 @@ pub struct StatusAnswer {
     pub way_back: WayBackAnswer,
     /// Why the journal cannot be written, while it cannot.
     pub journal_fault: Option<String>,
+    /// The engines that share the journal; nothing where this is the only one.
+    pub engines: Option<Engines>,
     pub clock: ClockNow,
     pub journal: Option<Chain>,
     /// The files of the config that are not what was loaded, by name.
@@ -192,6 +195,19 @@ pub struct Exposure {
     /// How old the data would be after a restore.
     pub restored_seconds: Option<f64>,
     pub rpo: Option<Span>,
+}
+
+/// Who leads and who follows.
+#[derive(JsonSchema)]
+pub struct EnginesAnswer {
+    pub now: At,
+    /// Whether several engines share the journal.
+    pub shared: bool,
+    /// The part of the engine that answers.
+    pub part: String,
+    /// What is wrong; nothing if nothing is.
+    pub trouble: Option<String>,
+    pub engines: Option<Engines>,
 }
 
 /// The backups, and what each is worth.

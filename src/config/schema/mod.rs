@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::cockpit::FLAGS;
 use super::plans::{GIVEN_ROLES, can_be_given_a_role};
-use super::{alerts, channels, contacts, drills, estate, include, probes, ways};
+use super::{alerts, channels, contacts, drills, estate, include, journal, probes, ways};
 use crate::domain::checklist::Sight;
 use crate::domain::comms::{ChannelKind, Comms};
 use crate::domain::estate::{DataClass, Environment, OnTrigger, Policy, RegionRole, Tier};
@@ -55,6 +55,7 @@ pub fn config(kinds: &Kinds) -> Value {
         .needs("service", list_of("service"), "what users need")
         .with("channel", list_of("channel"), "the ways to reach people")
         .with("alerts", alerting(), "what is done with the alerts of other monitoring")
+        .with("journal", ledger(), "where the journal is kept, when several engines share it")
         .with("contacts", people(), "whom to call")
         .with("dependency", list_of("dependency"), "what sits in one region, and people need")
         .with("drill", list_of("drill"), "what is rehearsed, and how often")
@@ -273,6 +274,18 @@ fn comms() -> Value {
     told.field(told.field(shape, "page", flag()), "components", components)
         .with("templates", text(), "a folder with texts of your own")
         .closed("[comms]")
+}
+
+fn ledger() -> Value {
+    let postgres = Shape::new().rows(journal::POSTGRES).closed("[journal.postgres]");
+    let sqlite = Shape::new().rows(journal::SQLITE).closed("[journal.sqlite]");
+    let mut either = Shape::new()
+        .rows(journal::JOURNAL)
+        .with("postgres", postgres, "in PostgreSQL, or a server that speaks its wire")
+        .with("sqlite", sqlite, "in a file, for engines of one host")
+        .closed("[journal]");
+    either["oneOf"] = json!([{ "required": ["postgres"] }, { "required": ["sqlite"] }]);
+    either
 }
 
 fn alerting() -> Value {

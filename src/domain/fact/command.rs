@@ -228,6 +228,11 @@ pub enum Report {
         anchor: Option<Anchor>,
         drift: Drift,
     },
+    /// One of several engines has taken the lead.
+    Leads {
+        engine: String,
+        term: u64,
+    },
     /// The wall clock has jumped against the engine's time, by so many seconds.
     ClockStepped {
         by: f64,

@@ -60,6 +60,12 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "crate::domain::clock::agrees")]
         drift: Drift,
     },
+    /// One of several engines that share the journal leads from here on.
+    LeadTaken {
+        engine: String,
+        /// Raised by every lead.
+        term: u64,
+    },
     /// The wall clock has jumped, by so many seconds: negative is back. Nothing was stopped or rushed by it.
     ClockStepped {
         by: f64,

@@ -9,6 +9,7 @@ use super::contacts::OnCallLive;
 use super::findings::ItemLook;
 use super::health::{Reading, Status};
 use super::hold::Hold;
+use super::lead::Engines;
 use super::readiness::Assessment;
 use super::recovery::{RecoveryPoint, Survey};
 use crate::domain::fault::Fault;
@@ -133,6 +134,9 @@ pub struct Live {
     /// The files of the config that are not what they were when it was loaded, by name; empty while it is what is on disk.
     #[serde(default)]
     pub config_changed: Vec<String>,
+    /// The engines that share the journal; `None` where this is the only one.
+    #[serde(default)]
+    pub engines: Option<Box<Engines>>,
     /// How often something was asked for and refused since this engine began: nothing happened then, so no journal tells it.
     #[serde(default)]
     pub refused: u32,
@@ -198,6 +202,12 @@ pub enum LiveChange {
     Config {
         changed: Vec<String>,
     },
+    /// The engines that share the journal.
+    Engines {
+        seen: Option<Box<Engines>>,
+    },
+    /// What was held without being in the journal is so no longer.
+    Unheld {},
     /// Everything is held, and that is not in the journal yet.
     Held {
         hold: Hold,
@@ -259,8 +269,9 @@ impl Live {
             }
             LiveChange::Journal { fault } => self.journal_fault = fault,
             LiveChange::Config { changed } => self.config_changed = changed,
+            LiveChange::Engines { seen } => self.engines = seen,
             // It is a part of the state, where the record of it will find it.
-            LiveChange::Held { .. } => {}
+            LiveChange::Held { .. } | LiveChange::Unheld {} => {}
             LiveChange::Refused {} => self.refused += 1,
         }
     }

@@ -17,6 +17,7 @@ pub mod guard;
 pub mod health;
 pub mod hold;
 pub mod incident;
+pub mod lead;
 pub mod live;
 pub mod moved;
 pub mod process;

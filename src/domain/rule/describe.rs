@@ -68,6 +68,7 @@ pub fn describe(record: &Record) -> Said {
     use Tone::{Accent, Bad, Busy, Good, Plain, Quiet, Strong, Warn};
     match &record.event {
         E::EngineStarted { version, .. } => (Quiet, format!("engine {version} started")),
+        E::LeadTaken { engine, .. } => (Plain, format!("the engine on {engine} leads from here on")),
         E::ClockStepped { by, drift } if drift.is_none() => {
             (Warn, format!("the wall clock {}, and is right again by the engine's time", clock::jumped(*by)))
         }

@@ -146,8 +146,10 @@ impl Snapshot {
             }
             Update::Record { .. } => Err(Gap),
             Update::Live { change } => {
-                if let LiveChange::Held { hold } = &**change {
-                    self.state.hold.get_or_insert_with(|| hold.clone());
+                match &**change {
+                    LiveChange::Held { hold } => drop(self.state.hold.get_or_insert_with(|| hold.clone())),
+                    LiveChange::Unheld {} => self.state.hold = None,
+                    _ => {}
                 }
                 self.live.apply(LiveChange::clone(change));
                 Ok(())

@@ -28,6 +28,7 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &Report) {
             }
             started(draft);
         }
+        Report::Leads { engine, term } => draft.event(Event::LeadTaken { engine: engine.clone(), term: *term }),
         Report::ClockStepped { by, drift } => draft.event(Event::ClockStepped { by: *by, drift: *drift }),
         Report::Probe { probe, to, detail, last_healthy, trouble } => {
             // The first look of a life may only confirm what the last one left: steps wait for it all the same.
