@@ -57,8 +57,8 @@ pub enum On {
     Zone(String),
     /// Any change of Route 53: its id is not known before.
     Changes,
-    /// A health check; any when its id is not known.
-    HealthChecks,
+    /// A health check, by its id; any when that is not known.
+    HealthCheck(Option<String>),
     /// A bucket, or the object of it with this key.
     Bucket { name: String, key: Option<String> },
     /// By its own ARN.
@@ -84,7 +84,9 @@ impl On {
             Self::Database { region, name } => format!("arn:{aws}:rds:{region}:{account}:db:{name}"),
             Self::Zone(id) => format!("arn:{aws}:route53:::hostedzone/{id}"),
             Self::Changes => format!("arn:{aws}:route53:::change/mayday"),
-            Self::HealthChecks => format!("arn:{aws}:route53:::healthcheck/mayday"),
+            Self::HealthCheck(id) => {
+                format!("arn:{aws}:route53:::healthcheck/{}", id.as_deref().unwrap_or("mayday"))
+            }
             Self::Bucket { name, key: None } => format!("arn:{aws}:s3:::{name}"),
             Self::Bucket { name, key: Some(key) } => format!("arn:{aws}:s3:::{name}/{key}"),
             Self::Arn(arn) => arn.clone(),
@@ -294,7 +296,7 @@ pub async fn login_guard(aws: &Aws, system: &str) -> Result<Option<Guard>, Fault
     let Some(standing) = aws.login().standing(system).await? else { return Ok(None) };
     let (now, next) = (At::now(), standing.next());
     let words = standing.words(now);
-    Ok(Some(match standing.ends() {
+    Ok(Some(match standing.ends(now) {
         Some(end) if seconds_between(now, end) < SOON => {
             Guard::warn(NAME, format!("{words}: too short for an incident → {next}"))
         }
@@ -432,6 +434,8 @@ mod tests {
         let database = On::database("us-gov-west-1", "orders-dr");
         assert_eq!(database.arn(gov, "7"), "arn:aws-us-gov:rds:us-gov-west-1:7:db:orders-dr");
         assert_eq!(On::Zone("Z1".into()).arn(partition::of("us-east-1"), "7"), "arn:aws:route53:::hostedzone/Z1");
+        let check = On::HealthCheck(Some("hc-1".into()));
+        assert_eq!(check.arn(gov, "7"), "arn:aws-us-gov:route53:::healthcheck/hc-1");
         let text = question("arn:aws:iam::1:role/r", "arn:aws:s3:::b", "us-west-2", &["s3:PutObject"]);
         for part in
             ["ResourceArns.member.1=arn%3Aaws%3As3%3A%3A%3Ab", "aws%3ARequestedRegion", "=us-west-2", "s3%3APutObject"]

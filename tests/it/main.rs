@@ -35,6 +35,7 @@ mod odd;
 mod pair;
 mod peacetime;
 mod process;
+mod proxied;
 mod rds;
 mod redis;
 mod reload;

@@ -20,6 +20,7 @@ mod neo4j_server;
 #[path = "../it/pair.rs"]
 mod pair;
 mod postgres;
+mod postgres_login;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/process.rs"]
 mod process;

@@ -7,6 +7,7 @@ mod describe;
 mod endpoint;
 mod iam;
 mod query;
+pub mod session;
 mod sts;
 
 use std::collections::VecDeque;

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::domain::estate::SystemSpec;
 use crate::domain::ids::RegionId;
 use crate::domain::system::{Fault, FaultClass};
-use crate::systems::aws::{Aws, Call, is_silence};
+use crate::systems::aws::{Aws, Call, is_unheard};
 
 /// How long one endpoint may take: five of them have to fit into a look.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -131,7 +131,7 @@ impl Cluster {
         for endpoint in self.in_turn() {
             match self.told_by(endpoint).await {
                 Ok(told) => return Ok(told),
-                Err(fault) if is_silence(&fault) => silent.push(endpoint.region.as_str()),
+                Err(fault) if is_unheard(&fault) => silent.push(endpoint.region.as_str()),
                 Err(fault) => return Err(Fault { system: self.system.clone(), ..fault }),
             }
         }

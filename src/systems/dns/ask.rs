@@ -115,8 +115,49 @@ pub fn normal(value: &str) -> String {
 pub fn value_of(kind: RecordType, value: &str) -> String {
     match kind {
         RecordType::TXT => clean(value.trim().trim_matches('"')),
+        RecordType::HTTPS | RecordType::SVCB => service(value),
         _ => normal(value),
     }
+}
+
+/// A service binding (RFC 9460), which has many ways of being written, in one: `1 . alpn=h2,h3 ipv4hint=192.0.2.1`. Its parameters and what
+/// they list are in order; of a parameter that is not known here only the key counts.
+fn service(value: &str) -> String {
+    let mut words = unquoted(value).into_iter();
+    let (priority, target) = (words.next().unwrap_or_default(), normal(&words.next().unwrap_or_default()));
+    let listed = |text: &str| {
+        let mut all: Vec<String> = text.split(',').map(normal).filter(|it| !it.is_empty()).collect();
+        all.sort();
+        all.join(",")
+    };
+    let parameter = |word: String| {
+        let (key, value) = word.split_once('=').unwrap_or((&word, ""));
+        match key.to_ascii_lowercase().as_str() {
+            key @ ("alpn" | "mandatory" | "ipv4hint" | "ipv6hint") => format!("{key}={}", listed(value)),
+            key @ ("port" | "ech") => format!("{key}={}", clean(value)),
+            // How keys without a name are told is the reader's own affair.
+            key => clean(key).replace("unknown", "key"),
+        }
+    };
+    let mut parameters: Vec<String> = words.map(parameter).collect();
+    parameters.sort();
+    [vec![priority, target], parameters].concat().join(" ")
+}
+
+/// Words parted by white space; what stands in quotes is one of them, without the quotes.
+fn unquoted(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for letter in text.chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            blank if blank.is_whitespace() && !quoted => {
+                words.extend(Some(std::mem::take(&mut word)).filter(|it| !it.is_empty()))
+            }
+            other => word.push(other),
+        }
+    }
+    words.extend(Some(word).filter(|it| !it.is_empty()));
+    words
 }
 
 /// Asks `server`, for at most `patience`.
@@ -232,6 +273,27 @@ mod tests {
         assert_eq!(ask(broken.await, &question, patience).await.unwrap().code, ResponseCode::FormErr);
     }
 
+    #[tokio::test]
+    async fn a_service_binding_is_told_over_the_wire_as_the_zone_has_it() {
+        use hickory_proto::rr::rdata::svcb::{Alpn, IpHint, SVCB, SvcParamKey, SvcParamValue};
+        use hickory_proto::rr::rdata::{A, HTTPS};
+        use hickory_proto::rr::{RData, Record};
+
+        let alpn = SvcParamValue::Alpn(Alpn(vec!["h3".into(), "h2".into()]));
+        let hint = SvcParamValue::Ipv4Hint(IpHint(vec![A::new(198, 51, 100, 1)]));
+        let bound = SVCB::new(1, Name::root(), vec![(SvcParamKey::Alpn, alpn), (SvcParamKey::Ipv4Hint, hint)]);
+        let server = server(move |asked| {
+            let mut told = reply(asked, ResponseCode::NoError);
+            let name = asked.queries[0].name().clone();
+            told.add_answer(Record::from_rdata(name, 60, RData::HTTPS(HTTPS(bound.clone()))));
+            Some(told)
+        });
+        let question = Question::new("app.example", "HTTPS", false).unwrap();
+        let said = ask(server.await, &question, Duration::from_secs(4)).await.unwrap();
+        let kept = value_of(RecordType::HTTPS, "1 . alpn=\"h2,h3\" ipv4hint=\"198.51.100.1\"");
+        assert_eq!((said.values, said.ttl), (vec![kept], Some(60)));
+    }
+
     #[test]
     fn values_are_compared_in_one_form() {
         let rows = [
@@ -240,6 +302,19 @@ mod tests {
             (RecordType::A, "192.0.2.1", "192.0.2.1"),
             (RecordType::CNAME, "LB.Example.", "lb.example"),
             (RecordType::TXT, "\"region=East\"", "region=East"),
+            (
+                RecordType::HTTPS,
+                "1 . alpn=\"h3,h2\" ipv4hint=192.0.2.2,192.0.2.1",
+                "1 . alpn=h2,h3 ipv4hint=192.0.2.1,192.0.2.2",
+            ),
+            (
+                RecordType::HTTPS,
+                "1 . ipv4hint=192.0.2.1,192.0.2.2, alpn=h3,h2,",
+                "1 . alpn=h2,h3 ipv4hint=192.0.2.1,192.0.2.2",
+            ),
+            (RecordType::HTTPS, "0  LB-west.Example. ", "0 lb-west.example"),
+            (RecordType::HTTPS, "1 . key65400=\"a b\" ech=\"AB==\"", "1 . ech=AB== key65400"),
+            (RecordType::HTTPS, "1 . ech=AB== unknown65400=\"a\",", "1 . ech=AB== key65400"),
         ];
         for (kind, given, wanted) in rows {
             assert_eq!(value_of(kind, given), wanted);
