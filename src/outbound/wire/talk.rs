@@ -22,6 +22,10 @@ use crate::domain::text::clean;
 /// Who asks, for those who look into the server's log.
 const AGENT: &str = concat!("mayday/", env!("CARGO_PKG_VERSION"));
 
+/// The largest head of an answer, in bytes, and the most headers in it: as much as curl takes.
+const LARGEST_HEAD: u32 = 300 * 1024;
+const MOST_HEADERS: usize = 5000;
+
 /// What is sent.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -149,13 +153,26 @@ where
     let lost = |error: hyper::Error| why(&error, witness.map(|it| &**it));
     let io = TokioIo::new(stream);
     if second {
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.map_err(lost)?;
+        let mut terms = http2::Builder::new(TokioExecutor::new());
+        terms.max_header_list_size(LARGEST_HEAD);
+        let (mut sender, connection) = terms.handshake(io).await.map_err(lost)?;
         let line = Line(tokio::spawn(async move { drop(connection.await) }));
         return Ok((sender.send_request(request).await.map_err(lost)?, line));
     }
-    let (mut sender, connection) = http1::handshake(io).await.map_err(lost)?;
+    let (mut sender, connection) = lenient().handshake(io).await.map_err(lost)?;
     let line = Line(tokio::spawn(async move { drop(connection.await) }));
     Ok((sender.send_request(request).await.map_err(lost)?, line))
+}
+
+/// Reads a head as clients do, which bear what old servers and appliances write: a server that every client understands is not down.
+fn lenient() -> http1::Builder {
+    let mut terms = http1::Builder::new();
+    terms
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
+        .max_headers(MOST_HEADERS);
+    terms
 }
 
 fn request(call: &Call, second: bool) -> Result<Request<Full<Bytes>>, Silence> {

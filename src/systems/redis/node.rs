@@ -118,7 +118,12 @@ impl Redis {
             let Some(role) = lines.get("role") else {
                 return Err(Fault::transient(&self.id, format!("{address} does not say what role it plays")));
             };
-            let master = *role == "master";
+            let master = match *role {
+                "master" => true,
+                "slave" => false,
+                // KeyDB's active replicas follow a master and take writes; who counts them as either counts wrong.
+                other => return Err(self.stranger(address, other)),
+            };
             let (heartbeat, heartbeat_untold) = match &self.heartbeat_key {
                 Some(key) => heartbeat(&mut link, key).await?,
                 None => (None, None),
@@ -152,6 +157,16 @@ impl Redis {
                 now: At::now(),
             })
         })
+    }
+}
+
+impl Redis {
+    /// Of one that answers, and is nothing that Redis knows.
+    fn stranger(&self, address: &str, role: &str) -> Fault {
+        let what = format!("{address} plays the role `{}`, which is none of Redis or Valkey", clean(role));
+        Fault::permanent(&self.id, what)
+            .means("whether it takes writes is not known")
+            .next("watch it by `tcp.connect`, and move it by a step of kind script.run")
     }
 }
 

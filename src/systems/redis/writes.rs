@@ -13,6 +13,9 @@ pub const NOTHING: &str = "mayday:nothing";
 pub const FENCE: u64 = 1_000_000;
 /// Redis before 5 calls it `min-slaves-to-write`, and later ones know both.
 pub const FENCED_BY: &str = "min-replicas-to-write";
+/// How many seconds a replica may be behind that counts; with 0 `min-replicas-to-write` is not looked at (`refreshGoodSlavesCount` in Redis
+/// 7.0's `replication.c`).
+pub const COUNTED_BY: &str = "min-replicas-max-lag";
 
 /// What a server does with a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +67,18 @@ pub async fn tried(link: &mut Link, key: &str, info: &BTreeMap<&str, &str>) -> W
 
 /// How many replicas a write needs; `None` where CONFIG is denied.
 pub async fn fence(link: &mut Link) -> Option<u64> {
-    let answer = link.ask(&["CONFIG", "GET", FENCED_BY]).await.ok()?;
-    fields(&answer).get(FENCED_BY)?.parse().ok()
+    configured(link, FENCED_BY).await
+}
+
+/// Whether replicas are counted at all: a server that lets them be behind for ever (0) counts none, and refuses nothing for it. `None`
+/// where CONFIG is denied.
+pub async fn counts_replicas(link: &mut Link) -> Option<bool> {
+    configured(link, COUNTED_BY).await.map(|seconds| seconds > 0)
+}
+
+async fn configured(link: &mut Link, name: &str) -> Option<u64> {
+    let answer = link.ask(&["CONFIG", "GET", name]).await.ok()?;
+    fields(&answer).get(name)?.parse().ok()
 }
 
 fn words(code: &str) -> &'static str {
