@@ -20,6 +20,7 @@ mod crash;
 mod demo;
 mod drills;
 mod engine;
+mod heads;
 mod http;
 mod hung;
 mod init;
