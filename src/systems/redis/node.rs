@@ -192,7 +192,7 @@ fn follower(key: &str, value: &str) -> Option<(String, Follower)> {
 
 /// The moment under `key`; `None` if there is none that can be read. Beside it why the
 /// server did not tell it, if it answered so: the user may not read the key, the data are still loaded, a replica serves nothing stale.
-async fn heartbeat(link: &mut Link, key: &str) -> Result<(Option<At>, Option<String>), Fault> {
+pub async fn heartbeat(link: &mut Link, key: &str) -> Result<(Option<At>, Option<String>), Fault> {
     match link.tell(&["GET", key]).await {
         Ok(value) => Ok((text(&value).and_then(|value| written(&value)), None)),
         Err(Refusal { code: Some(_), fault }) => Ok((None, Some(fault.what))),

@@ -5,10 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use super::client::{Link, fields};
+use super::client::{Link, fields, text};
+use crate::domain::time::At;
 
 /// The key that is never set. An ACL that lets Mayday write its canary covers it.
 pub const NOTHING: &str = "mayday:nothing";
+/// The key that is written and read back, and for how many seconds it stays.
+pub const CANARY: &str = "mayday:canary";
+pub const CANARY_LIVES: &str = "60";
 /// What `redis.fence` adds to `min-replicas-to-write`: nobody has so many replicas, and what was there before can be told from it.
 pub const FENCE: u64 = 1_000_000;
 /// Redis before 5 calls it `min-slaves-to-write`, and later ones know both.
@@ -62,6 +66,19 @@ pub async fn tried(link: &mut Link, key: &str, info: &BTreeMap<&str, &str>) -> W
         Some("NOPERM") => by_info(info, "the user may not try one"),
         Some(_) => by_info(info, &refusal.fault.what),
         None => Writes::Refuses(format!("it did not answer one in time ({})", refusal.fault.what)),
+    }
+}
+
+/// Writes a key with a short life, and reads it back.
+///
+/// # Errors
+/// Why that did not come about, in words.
+pub async fn canary(link: &mut Link) -> Result<(), String> {
+    let value = At::now().to_string();
+    link.change(&["SET", CANARY, &value, "EX", CANARY_LIVES]).await.map_err(|fault| fault.what)?;
+    match text(&link.ask(&["GET", CANARY]).await.map_err(|fault| fault.what)?) {
+        Some(read) if read == value => Ok(()),
+        _ => Err("it took a write and did not give it back".into()),
     }
 }
 
