@@ -19,6 +19,7 @@ mod contract;
 mod crash;
 mod demo;
 mod drills;
+mod elasticache;
 mod engine;
 mod heads;
 mod http;
