@@ -1,12 +1,13 @@
 //! What all regions say, asked at once, and what the servers themselves say.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use tokio::time::{Instant, timeout};
 
-use super::ElastiCache;
+use super::{ElastiCache, Group};
 use super::api::{Endpoint, Told};
 use crate::domain::health::Status;
 use crate::domain::ids::RegionId;
@@ -69,7 +70,6 @@ impl Sight {
 
 /// What a group's own server says.
 pub struct Served {
-    pub address: String,
     pub writes: Writes,
     pub heartbeat: Option<At>,
     /// Why the heartbeat is not known.
@@ -80,8 +80,21 @@ pub struct Served {
 impl ElastiCache {
     /// Asks the API of every region.
     pub fn look(&self) -> BoxFuture<'_, Sight> {
+        self.look_within(Duration::MAX)
+    }
+
+    /// The same, for one that has not much time: who has not answered by then is silent.
+    pub fn look_within(&self, patience: Duration) -> BoxFuture<'_, Sight> {
         Box::pin(async move {
-            let asked = self.groups.values().map(|group| group.datastore(&self.datastore, &self.id));
+            let late = |region: &RegionId| {
+                let what = format!("the API of {region} did not answer within {:.1} s", patience.as_secs_f64());
+                Err(Fault::transient(&self.id, what))
+            };
+            let ask = async |group: &Group| {
+                let asked = group.datastore(&self.datastore, &self.id);
+                timeout(patience, asked).await.unwrap_or_else(|_| late(&group.region))
+            };
+            let asked = self.groups.values().map(ask);
             let (mut told, mut silent) = (BTreeMap::new(), BTreeMap::new());
             for (name, answer) in self.groups.keys().zip(join_all(asked).await) {
                 match answer {
@@ -96,13 +109,23 @@ impl ElastiCache {
     /// Where a group takes connections.
     ///
     /// # Errors
-    /// When the API has to be asked and does not say: that tells nothing of the servers, so it is permanent.
+    /// When the API has to be asked and never said: that tells nothing of the servers, so it is permanent.
     pub async fn endpoint(&self, group: &str) -> Result<Endpoint, Fault> {
-        let unknown = |fault: Fault| Fault { class: FaultClass::Permanent, ..fault };
-        match self.groups.get(group) {
-            Some(it) => it.endpoint(group, &self.id).await.map_err(unknown),
-            None => Err(Fault::permanent(&self.id, format!("`{}` is in no region of the config", clean(group)))
-                .next("name it in `regions`")),
+        let Some(it) = self.groups.get(group) else {
+            return Err(Fault::permanent(&self.id, format!("`{}` is in no region of the config", clean(group)))
+                .next("name it in `regions`"));
+        };
+        let known = || self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        match it.endpoint(group, &self.id).await {
+            Ok(endpoint) => {
+                known().insert(group.to_owned(), endpoint.clone());
+                Ok(endpoint)
+            }
+            // It does not move, and the API that said so may be gone with its region.
+            Err(fault) => {
+                let last = known().get(group).cloned();
+                last.ok_or(Fault { class: FaultClass::Permanent, ..fault })
+            }
         }
     }
 
@@ -135,7 +158,7 @@ impl ElastiCache {
                 None => (None, Some("no `heartbeat_key` is set".into())),
             };
             let writes = writes::tried(&mut link, writes::NOTHING, &lines(&info)).await;
-            Ok(Served { address: link.address.clone(), writes, heartbeat: at, untold, took })
+            Ok(Served { writes, heartbeat: at, untold, took })
         })
     }
 

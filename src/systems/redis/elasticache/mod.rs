@@ -9,7 +9,7 @@
 //! | users, a password (AUTH), TLS             | `username`, `password`, `tls`, as with `redis`                                      |
 //! | no `heartbeat_key`                        | how new the copy is, is unknown: Amazon's replication is asynchronous, and a failover waits for nothing |
 //! | servers that this host does not reach     | the API is believed about roles; whether writes are taken is unknown                |
-//! | the primary's region is dark              | the other regions' API is asked; one that is silent never counts as agreement       |
+//! | the primary's region is dark              | the other regions' API is asked; one that is silent never counts as agreement. Where its servers are is known by `endpoints`, or from before |
 //! | regions that name different primaries     | told; nothing is failed over                                                        |
 //! | a datastore that is `modifying` or `primary-only` | refused by a guard: Amazon takes no failover then                            |
 //! | a replication group without a Global Datastore | Amazon fails over within the region by itself; watch it with `kind = "redis"`; there is nothing in another region to go to |
@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use self::api::Endpoint;
 use self::failover::Failover;
 use self::steps::{Point, Writable};
 use super::client::Client;
@@ -164,6 +165,7 @@ impl Factory for ElastiCacheFactory {
             heartbeat_key: params.opt_text("heartbeat_key").map(str::to_owned),
             client: Client::new(spec)?,
             permits,
+            endpoints: Mutex::default(),
             promoted: Mutex::default(),
         }))))
     }
@@ -186,6 +188,8 @@ struct ElastiCache {
     heartbeat_key: Option<String>,
     client: Client,
     permits: Permits,
+    /// Where each group takes connections, as its API said last.
+    endpoints: Mutex<BTreeMap<String, Endpoint>>,
     /// When this engine had which group promoted.
     promoted: Mutex<BTreeMap<String, At>>,
 }

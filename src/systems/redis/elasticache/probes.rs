@@ -12,7 +12,7 @@ use crate::systems::redis::writes::Writes;
 impl ElastiCache {
     pub async fn probe(&self, spec: &ProbeSpec) -> Reading {
         match spec.kind.as_str() {
-            "elasticache.datastore" => self.datastore().await,
+            "elasticache.datastore" => self.datastore(spec).await,
             "elasticache.primary" => self.primary(spec).await,
             "elasticache.ping" => self.ping(spec).await,
             other => Reading::unknown(format!("elasticache has no probe `{other}`")),
@@ -20,8 +20,8 @@ impl ElastiCache {
     }
 
     /// An API that is silent says nothing of what clients get, so this is never down.
-    async fn datastore(&self) -> Reading {
-        let sight = self.look().await;
+    async fn datastore(&self, spec: &ProbeSpec) -> Reading {
+        let sight = self.look_within(spec.timeout.0.mul_f64(0.9)).await;
         let primary = match sight.primary() {
             Ok(primary) => primary,
             Err(why) if sight.told.is_empty() => return Reading::unknown(why),
@@ -40,13 +40,14 @@ impl ElastiCache {
     }
 
     async fn primary(&self, spec: &ProbeSpec) -> Reading {
-        let sight = self.look().await;
+        let patience = spec.timeout.0.mul_f64(0.45);
+        let sight = self.look_within(patience).await;
         let group = match sight.primary() {
             Ok(group) => group,
             Err(why) => return Reading::unknown(why),
         };
         let place = self.placed(group);
-        match self.server_within(group, spec.timeout.0.mul_f64(0.45)).await {
+        match self.server_within(group, patience).await {
             Err(fault) => silence(&fault),
             Ok(server) => match &server.writes {
                 Writes::Takes => Reading::healthy(format!("{place} takes writes")).took(server.took),
