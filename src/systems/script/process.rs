@@ -136,7 +136,7 @@ impl Waiting {
     pub async fn go(mut self, patience: Duration, line: &(dyn Fn(&str) + Send + Sync)) -> Result<Ended, String> {
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
         let secret = self.secret.take();
-        let mut reading = pin!(async { tokio::join!(lines(out, &secret, line), lines(err, &secret, line)) });
+        let mut reading = pin!(async { tokio::join!(lines(out, secret.as_ref(), line), lines(err, secret.as_ref(), line)) });
         let (child, gate, word) = (&mut self.child, &mut self.gate, &self.word);
         let running = async {
             // One that has ended already says so by its exit code.
@@ -204,11 +204,11 @@ const WIDEST: usize = 3;
 /// Hands on what comes, line by line. A long line is cut, but not through a secret: that has to be seen as a whole to be known.
 async fn lines(
     from: Option<impl AsyncRead + Unpin>,
-    secret: &Option<Secret>,
+    secret: Option<&Secret>,
     line: &(dyn Fn(&str) + Send + Sync),
 ) {
     let Some(mut from) = from else { return };
-    let whole = secret.as_ref().map_or(0, |secret| secret.expose().len() * WIDEST);
+    let whole = secret.map_or(0, |secret| secret.expose().len() * WIDEST);
     let bare = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         match secret {
