@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn a_secret_of_several_lines_is_gone_line_by_line() {
-        let key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n  n0tH1ng+/abc==\n}\n-----END PRIVATE KEY-----\n";
+        let key =
+            "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n  n0tH1ng+/abc==\n}\n-----END PRIVATE KEY-----\n";
         for line in key.lines() {
             let said = text(&format!("+ echo {line} done"), key);
             let gone = line.len() < LEAST || !said.contains(line.trim());

@@ -106,7 +106,18 @@ mod tests {
             assert_eq!(written(text), Some(at), "{text}");
         }
         assert_eq!(written("1795428000.25"), Some(at + Duration::from_millis(250)));
-        for text in ["", "yesterday", "0", "-5", "-1795428000.5", "1e9", "1795428000.", ".5", "1795428000.2x", "99999999999999999999"] {
+        for text in [
+            "",
+            "yesterday",
+            "0",
+            "-5",
+            "-1795428000.5",
+            "1e9",
+            "1795428000.",
+            ".5",
+            "1795428000.2x",
+            "99999999999999999999",
+        ] {
             assert_eq!(written(text), None, "{text}");
         }
     }

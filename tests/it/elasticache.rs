@@ -54,7 +54,10 @@ fn told(truth: &Truth, group: &str) -> String {
 
 fn answered(truth: &mut Truth, group: &str, server: &str, form: &BTreeMap<String, String>) -> (u16, String) {
     if let Some((status, code)) = truth.refuses {
-        return (status, format!("<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"));
+        return (
+            status,
+            format!("<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"),
+        );
     }
     match form["Action"].as_str() {
         "DescribeGlobalReplicationGroups" => (200, told(truth, group)),
@@ -68,7 +71,10 @@ fn answered(truth: &mut Truth, group: &str, server: &str, form: &BTreeMap<String
             truth.failovers.push(format!("{} at {group}", form["PrimaryRegion"]));
             (200, told(truth, group))
         }
-        other => (400, format!("<E><Error><Code>InvalidGlobalReplicationGroupState</Code><Message>{other}</Message></Error></E>")),
+        other => (
+            400,
+            format!("<E><Error><Code>InvalidGlobalReplicationGroupState</Code><Message>{other}</Message></Error></E>"),
+        ),
     }
 }
 
@@ -80,7 +86,8 @@ async fn api(mut stream: TcpStream, truth: &Shared, group: &str, server: &str) -
         read.extend_from_slice(&buffer[..count]);
         let text = String::from_utf8_lossy(&read).into_owned();
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let length =
+            head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
         if body.len() >= length.unwrap_or(0usize) {
             assert!(head.contains("/elasticache/aws4_request"), "it is not signed for the service: {head}");
             break body.to_owned();
@@ -138,14 +145,12 @@ struct Bed {
 
 async fn bed() -> Bed {
     let lab = Lab::start(Pace(50.0)).await.unwrap();
-    let truth: Shared = Arc::new(Mutex::new(Truth {
-        primary: "orders-use1".into(),
-        status: "available".into(),
-        ..Truth::default()
-    }));
+    let truth: Shared =
+        Arc::new(Mutex::new(Truth { primary: "orders-use1".into(), status: "available".into(), ..Truth::default() }));
     let mut urls = serde_json::Map::new();
     for (group, region) in GROUPS {
-        let (door, servers) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let (door, servers) =
+            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         urls.insert(group.into(), format!("http://{}/", door.local_addr().unwrap()).into());
         let server = servers.local_addr().unwrap().to_string();
         let of_api = truth.clone();
@@ -282,7 +287,9 @@ async fn what_amazon_does_not_say_is_unknown_and_what_it_would_refuse_is_not_ask
     assert!(matches!(failover.observe(None).await.unwrap(), Observed::Unknowable { .. }), "the regions differ");
     assert_eq!(bed.statuses().await, [Status::Degraded, Status::Unknown, Status::Healthy]);
     assert!(bed.cache.survey().await.unwrap().standby_point.is_none());
-    for refusal in [(403, "AccessDenied"), (404, "GlobalReplicationGroupNotFoundFault"), (400, "Throttling"), (503, "x")] {
+    for refusal in
+        [(403, "AccessDenied"), (404, "GlobalReplicationGroupNotFoundFault"), (400, "Throttling"), (503, "x")]
+    {
         bed.set(|truth| truth.refuses = Some(refusal));
         let seen = bed.look("elasticache.datastore").await;
         assert!(seen.status == Status::Unknown && seen.detail.contains(refusal.1), "{seen:?}");

@@ -19,10 +19,7 @@ async fn a_head_as_old_servers_write_it_is_read_as_curl_does() {
         ("a line that is no header", "this is none\r\ncontent-length: 2\r\n\r\nok".into()),
         ("many headers", format!("{}content-length: 2\r\n\r\nok", "set-cookie: a=b\r\n".repeat(1500))),
         ("a large head", format!("x-big: {}\r\ncontent-length: 2\r\n\r\nok", "x".repeat(100_000))),
-        (
-            "trailers",
-            "transfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n2\r\nok\r\n0\r\nx-sum: 1\r\n\r\n".into(),
-        ),
+        ("trailers", "transfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n2\r\nok\r\n0\r\nx-sum: 1\r\n\r\n".into()),
         ("no length at all", "connection: close\r\n\r\nok".into()),
     ];
     for (what, answer) in answers {

@@ -102,7 +102,11 @@ pub static KIND: ChannelKind = ChannelKind {
             "a PEM file with the only authority that is trusted; this host's own when left out",
         ),
         Param::optional("user", ParamType::Text, "whom to log in as"),
-        Param::optional("password", ParamType::Secret, "the password of that user, or with `login = \"oauth\"` an access token"),
+        Param::optional(
+            "password",
+            ParamType::Secret,
+            "the password of that user, or with `login = \"oauth\"` an access token",
+        ),
         Param::default("login", ParamType::Choice(LOGINS), "password", "how: oauth is XOAUTH2, with an access token"),
         Param::required("from", ParamType::Text, "who it is from: status@example.com, or Example <status@example.com>"),
         Param::optional("reply_to", ParamType::Text, "where answers go, if not there"),

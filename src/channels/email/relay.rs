@@ -367,8 +367,7 @@ impl Relay {
     }
 
     async fn log_in(&self, connection: &mut AsyncSmtpConnection, credentials: &Credentials) -> Result<(), Fault> {
-        let ways: &[Mechanism] =
-            if self.oauth { &[Mechanism::Xoauth2] } else { &[Mechanism::Plain, Mechanism::Login] };
+        let ways: &[Mechanism] = if self.oauth { &[Mechanism::Xoauth2] } else { &[Mechanism::Plain, Mechanism::Login] };
         let place = format!("the relay {}:{}", self.host, self.port);
         if connection.server_info().get_auth_mechanism(ways).is_none() {
             let names: Vec<String> = ways.iter().map(ToString::to_string).collect();

@@ -309,7 +309,8 @@ pub fn of_another(why: &CertificateError) -> String {
     };
     let names: Vec<String> = presented.iter().take(NAMED).map(bare).collect();
     match presented.len() {
-        0 => "its certificate has no alternative names (subjectAltName), and a common name alone is no name to clients".into(),
+        0 => "its certificate has no alternative names (subjectAltName), and a common name alone is no name to clients"
+            .into(),
         all if all > NAMED => format!("{ANOTHER}: {} and {} more", names.join(", "), all - NAMED),
         _ => format!("{ANOTHER}: {}", names.join(", ")),
     }

@@ -71,7 +71,8 @@ impl Aws {
         Box::pin(async move {
             let unsent = |error: &(dyn std::error::Error + 'static)| Unanswered::unsent(root(error));
             let config = self.config().await.map_err(|fault| Unanswered::unsent(fault.what))?;
-            let provider = config.credentials_provider().ok_or_else(|| Unanswered::unsent("there are no credentials"))?;
+            let provider =
+                config.credentials_provider().ok_or_else(|| Unanswered::unsent("there are no credentials"))?;
             let identity = provider.provide_credentials().await.map_err(|error| unsent(&error))?.into();
             let params = v4::SigningParams::builder()
                 .identity(&identity)
@@ -125,10 +126,11 @@ impl Aws {
                     let said = |name: &str| document.as_ref().and_then(|it| first(it.root(), name));
                     Err(self.refused(call, operation, status, said("Code").as_deref(), said("Message").as_deref()))
                 }
-                Err(lost) if lost.sent => Err(self.unsure(call, format!("{operation} broke{}: {}", self.way(), lost.why))),
+                Err(lost) if lost.sent => {
+                    Err(self.unsure(call, format!("{operation} broke{}: {}", self.way(), lost.why)))
+                }
                 Err(lost) => {
-                    let what =
-                        format!("{operation} did not reach AWS in {}{}: {}", self.region, self.way(), lost.why);
+                    let what = format!("{operation} did not reach AWS in {}{}: {}", self.region, self.way(), lost.why);
                     Err(Fault::transient(&self.system, what)
                         .means(call.untouched())
                         .next("see whether this host reaches the endpoint"))

@@ -151,7 +151,10 @@ impl Sight {
         let rows = || self.views.values().flat_map(|view| &view.databases);
         let of = |row: &&DatabaseRow| row.aliases.iter().flatten().any(|alias| alias == name);
         let own = rows().find(of).filter(|_| rows().all(|row| row.name != name))?;
-        Some(format!("`{name}` is another name of the database `{own}`: set `database` to that", own = clean(&own.name)))
+        Some(format!(
+            "`{name}` is another name of the database `{own}`: set `database` to that",
+            own = clean(&own.name)
+        ))
     }
 
     /// Whether any server tells which databases there are.

@@ -169,7 +169,8 @@ mod tests {
         }
         let done = framed(&[0xb1, 0x70, 0xa0]);
         // The same in two pieces, with a heartbeat of the server's between the messages.
-        let split = [&[0, 8][..], &given[..8], &[0, u8::try_from(given.len() - 8).unwrap()], &given[8..], &[0, 0]].concat();
+        let split =
+            [&[0, 8][..], &given[..8], &[0, u8::try_from(given.len() - 8).unwrap()], &given[8..], &[0, 0]].concat();
         for version in VERSIONS {
             let stream = [&version[..], &framed(&given), &[0, 0], &split, &done].concat();
             let whole = [&version[..], &framed(&wanted), &[0, 0], &framed(&wanted), &done].concat();

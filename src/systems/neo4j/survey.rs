@@ -57,9 +57,11 @@ impl Neo4j {
             }
             (Some(fault), _) => (Role::Unknown, Status::Down, format!("{standing}; {}", fault.what)),
             (None, _) if leader == Some(name) => (Role::Writer, Status::Healthy, standing),
-            (None, None) if faceless => {
-                (Role::Unknown, Status::Unknown, format!("{standing}; which copy of `{}` is its own is not told", self.database))
-            }
+            (None, None) if faceless => (
+                Role::Unknown,
+                Status::Unknown,
+                format!("{standing}; which copy of `{}` is its own is not told", self.database),
+            ),
             (None, None) => (Role::Other, Status::Degraded, format!("{standing}; does not host `{}`", self.database)),
             (None, Some(row)) => {
                 let status = if row.current_status == "online" { Status::Healthy } else { Status::Degraded };

@@ -98,7 +98,9 @@ fn newest(info: &str, rules: Option<&str>, name: &str, now: At) -> Saved {
         // One that was just turned on holds nothing until it was written for the first time.
         return match (is("aof_current_size", "0"), held_until(&lines, now)) {
             (true, _) | (_, None) => Saved::Untold,
-            (false, Some(until)) => Saved::Copy(copy(until, CopyState::Good, &format!("{name}, append-only file"), None)),
+            (false, Some(until)) => {
+                Saved::Copy(copy(until, CopyState::Good, &format!("{name}, append-only file"), None))
+            }
         };
     }
     let saved = number("rdb_last_save_time").filter(|at| match number("rdb_saves") {

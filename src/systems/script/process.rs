@@ -136,7 +136,8 @@ impl Waiting {
     pub async fn go(mut self, patience: Duration, line: &(dyn Fn(&str) + Send + Sync)) -> Result<Ended, String> {
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
         let secret = self.secret.take();
-        let mut reading = pin!(async { tokio::join!(lines(out, secret.as_ref(), line), lines(err, secret.as_ref(), line)) });
+        let mut reading =
+            pin!(async { tokio::join!(lines(out, secret.as_ref(), line), lines(err, secret.as_ref(), line)) });
         let (child, gate, word) = (&mut self.child, &mut self.gate, &self.word);
         let running = async {
             // One that has ended already says so by its exit code.
@@ -202,11 +203,7 @@ fn code(status: ExitStatus) -> Result<i32, i32> {
 const WIDEST: usize = 3;
 
 /// Hands on what comes, line by line. A long line is cut, but not through a secret: that has to be seen as a whole to be known.
-async fn lines(
-    from: Option<impl AsyncRead + Unpin>,
-    secret: Option<&Secret>,
-    line: &(dyn Fn(&str) + Send + Sync),
-) {
+async fn lines(from: Option<impl AsyncRead + Unpin>, secret: Option<&Secret>, line: &(dyn Fn(&str) + Send + Sync)) {
     let Some(mut from) = from else { return };
     let whole = secret.map_or(0, |secret| secret.expose().len() * WIDEST);
     let bare = |bytes: &[u8]| {
@@ -262,7 +259,9 @@ mod tests {
     async fn a_secret_does_not_come_back_in_pieces() {
         let secret = "first-line-of-it\nsecond-line-of-it";
         for before in [0, 4080, 4090, 8180, 20_000] {
-            let script = format!("read -r a; head -c {before} /dev/zero | tr '\\0' x; printf '%s and on\\n' \"$a\"; cat; echo; echo end");
+            let script = format!(
+                "read -r a; head -c {before} /dev/zero | tr '\\0' x; printf '%s and on\\n' \"$a\"; cat; echo; echo end"
+            );
             let all = printed(&script, secret).await;
             let text = all.concat();
             assert!(all.last().is_some_and(|line| line == "end"), "{before}: {all:?}");

@@ -93,12 +93,7 @@ fn a_server_that_knows_no_show_servers_is_read_by_what_it_knows() {
         ("4.4, the leader", "n1", View { own_role: Some("LEADER".into()), ..view(old()) }, true),
         ("4.4, of unknown role", "n1", view(old()), false),
         ("nobody may ask whether it replicates", "n2", View { unchecked: unchecked.clone(), ..view(two()) }, false),
-        (
-            "one primary needs no check",
-            "n1",
-            View { unchecked, ..view(vec![row("primary", Some(true), "x:1")]) },
-            true,
-        ),
+        ("one primary needs no check", "n1", View { unchecked, ..view(vec![row("primary", Some(true), "x:1")]) }, true),
     ];
     for (what, name, view, leads) in rows {
         let refuses = view.unchecked.is_some();

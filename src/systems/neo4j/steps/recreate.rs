@@ -146,8 +146,7 @@ impl Recreate {
 
     /// `analytics on neo4j-2 (secondary, online, transaction 42)`
     fn holds(&self, sight: &Sight, row: &DatabaseRow) -> String {
-        let txn =
-            row.newest_txn().map_or("an unknown transaction".to_owned(), |txn| format!("transaction {txn}"));
+        let txn = row.newest_txn().map_or("an unknown transaction".to_owned(), |txn| format!("transaction {txn}"));
         let role = row.role.as_deref().unwrap_or("host");
         format!("{} on {} ({role}, {}, {txn})", self.database, self.name_of(sight, row), row.current_status)
     }

@@ -269,8 +269,7 @@ mod tests {
         assert_eq!((all.len(), Sight::covered(&all)), (2, SLOTS));
         // The old master of the first half was cut off, and claims a part that was moved on since.
         let stale = claims(&[("old", 1, &[(0, 8191)]), ("new", 3, &[(0, 8000)]), ("b", 2, &[(8200, SLOTS - 1)])]);
-        let words: Vec<(String, String)> =
-            stale.iter().map(|shard| (shard.master.id.clone(), shard.words())).collect();
+        let words: Vec<(String, String)> = stale.iter().map(|shard| (shard.master.id.clone(), shard.words())).collect();
         let wanted = [("new", "slots 0-8000"), ("old", "slots 8001-8191"), ("b", "slots 8200-16383")];
         assert_eq!(words, wanted.map(|(id, slots)| (id.to_owned(), slots.to_owned())));
         assert_eq!(Sight::covered(&stale), SLOTS - 8, "eight slots are nobody's");

@@ -41,7 +41,9 @@ impl Step for Failover {
         let place = self.cache.placed(primary);
         if primary != target {
             return Ok(match begun.is_some() && !sight.is_available() {
-                true => Observed::InProgress { detail: format!("the datastore is {}, primary {place}", sight.status()) },
+                true => {
+                    Observed::InProgress { detail: format!("the datastore is {}, primary {place}", sight.status()) }
+                }
                 false => Observed::NotDone { detail: format!("the primary is {place}") },
             });
         }
@@ -57,7 +59,9 @@ impl Step for Failover {
             Err(fault) if is_refusal(&fault) => {
                 Observed::Done { detail: format!("{place} is the primary, as the API says: {}", fault.what) }
             }
-            Err(fault) => Observed::InProgress { detail: format!("{place} is the primary, and silent: {}", fault.what) },
+            Err(fault) => {
+                Observed::InProgress { detail: format!("{place} is the primary, and silent: {}", fault.what) }
+            }
         })
     }
 

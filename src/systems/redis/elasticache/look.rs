@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures::future::{BoxFuture, join_all};
 use tokio::time::{Instant, timeout};
 
-use super::{ElastiCache, Group};
 use super::api::{Endpoint, Told};
+use super::{ElastiCache, Group};
 use crate::domain::health::Status;
 use crate::domain::ids::RegionId;
 use crate::domain::recovery::{Member, RecoveryPoint, Role, Survey};
@@ -64,7 +64,9 @@ impl Sight {
     /// Why nothing is known, where no region answers.
     pub fn nobody(&self, system: &str) -> Fault {
         let next = self.silent.values().map(|fault| fault.next.as_str()).find(|next| !next.is_empty());
-        Fault::transient(system, self.summary()).means("who the primary is cannot be told").next(next.unwrap_or_default())
+        Fault::transient(system, self.summary())
+            .means("who the primary is cannot be told")
+            .next(next.unwrap_or_default())
     }
 }
 
@@ -136,10 +138,11 @@ impl ElastiCache {
     pub async fn link(&self, group: &str) -> Result<Link, Fault> {
         match self.endpoint(group).await? {
             Endpoint::Node(address) => self.client.connect(Peer::Server, &address).await,
-            Endpoint::Cluster(address) => {
-                Err(Fault::permanent(&self.id, format!("{address} has shards (cluster mode): a key belongs to one of them"))
-                    .means("no write is tried there, and no heartbeat read"))
-            }
+            Endpoint::Cluster(address) => Err(Fault::permanent(
+                &self.id,
+                format!("{address} has shards (cluster mode): a key belongs to one of them"),
+            )
+            .means("no write is tried there, and no heartbeat read")),
         }
     }
 
@@ -167,9 +170,8 @@ impl ElastiCache {
     /// # Errors
     /// As [`server`](Self::server), or when it takes too long.
     pub async fn server_within(&self, group: &str, patience: Duration) -> Result<Served, Fault> {
-        let late = |_| {
-            Fault::transient(&self.id, format!("{group} did not answer within {:.1} s", patience.as_secs_f64()))
-        };
+        let late =
+            |_| Fault::transient(&self.id, format!("{group} did not answer within {:.1} s", patience.as_secs_f64()));
         timeout(patience, self.server(group)).await.map_err(late)?
     }
 
@@ -197,7 +199,8 @@ impl ElastiCache {
         };
         let writer = primary.as_deref().ok();
         let servers = join_all(self.groups.keys().map(|group| self.server(group))).await;
-        let members = self.groups.keys().zip(&servers).map(|(group, server)| self.member(group, &sight, server, writer));
+        let members =
+            self.groups.keys().zip(&servers).map(|(group, server)| self.member(group, &sight, server, writer));
         let members = members.collect();
         let mut notes: Vec<String> = primary.as_ref().err().cloned().into_iter().collect();
         if !sight.silent.is_empty() {
@@ -208,7 +211,9 @@ impl ElastiCache {
         }
         let strangers = sight.told.values().flat_map(|told| &told.members).map(|member| &member.group);
         let strangers: BTreeSet<&String> = strangers.filter(|group| !self.groups.contains_key(*group)).collect();
-        notes.extend(strangers.into_iter().map(|group| clean(&format!("`{group}` is a member, and is not in `regions`"))));
+        notes.extend(
+            strangers.into_iter().map(|group| clean(&format!("`{group}` is a member, and is not in `regions`"))),
+        );
         if let Some(why) = servers.iter().flatten().find_map(|server| server.untold.as_ref()) {
             notes.push(clean(&format!("how new the copies are is not told: {why}")));
         }
@@ -234,7 +239,9 @@ impl ElastiCache {
         let (status, words) = match server {
             Ok(server) => match (role, server.writes.against()) {
                 (Role::Writer, Some(why)) => (Status::Degraded, why),
-                (Role::Replica, None) if server.writes == Writes::Takes => (Status::Degraded, "takes writes, too".into()),
+                (Role::Replica, None) if server.writes == Writes::Takes => {
+                    (Status::Degraded, "takes writes, too".into())
+                }
                 _ if standing.is_some_and(|member| !member.is_associated()) => (Status::Degraded, "answers".into()),
                 _ => (Status::Healthy, "answers".into()),
             },

@@ -67,7 +67,11 @@ pub static KIND: SystemKind = SystemKind {
             ParamType::Map,
             "the host:port of each group's primary endpoint, by its id; what the API says when left out",
         ),
-        Param::optional("api_urls", ParamType::Map, "an endpoint of ElastiCache other than AWS's own, by the group's id"),
+        Param::optional(
+            "api_urls",
+            ParamType::Map,
+            "an endpoint of ElastiCache other than AWS's own, by the group's id",
+        ),
         USERNAME,
         PASSWORD,
         TLS,
@@ -146,7 +150,8 @@ impl Factory for ElastiCacheFactory {
             .into_iter()
             .map(|(name, region)| {
                 let api = Aws::new(spec, &region, urls.get(&name).map(String::as_str));
-                let group = Group { region: RegionId::from(region.as_str()), api, endpoint: endpoints.get(&name).cloned() };
+                let group =
+                    Group { region: RegionId::from(region.as_str()), api, endpoint: endpoints.get(&name).cloned() };
                 (name, group)
             })
             .collect();

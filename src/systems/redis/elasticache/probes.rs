@@ -1,7 +1,7 @@
 //! Readings. What the API says and what the servers say are two things: the API of a region may be down while its servers serve.
 
-use super::api::Endpoint;
 use super::ElastiCache;
+use super::api::Endpoint;
 use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
 use crate::domain::system::Fault;
@@ -54,7 +54,9 @@ impl ElastiCache {
                 Writes::Refuses(_) | Writes::Fenced(_) => {
                     Reading::down(format!("{place} {}", server.writes.against().unwrap_or_default())).took(server.took)
                 }
-                Writes::Doubtful(why) => Reading::degraded(format!("{place} may refuse writes: {why}")).took(server.took),
+                Writes::Doubtful(why) => {
+                    Reading::degraded(format!("{place} may refuse writes: {why}")).took(server.took)
+                }
                 Writes::Untried(why) => {
                     Reading::healthy(format!("{place} answers; a write was not tried: {why}")).took(server.took)
                 }

@@ -44,7 +44,9 @@ impl Look for Point {
 
     async fn look(&self, log: &dyn StepLog) -> Result<Verified, Fault> {
         if self.cache.heartbeat_key.is_none() {
-            return Ok(Verified::Broken { why: "no `heartbeat_key` is set, so what was lost cannot be measured".into() });
+            return Ok(Verified::Broken {
+                why: "no `heartbeat_key` is set, so what was lost cannot be measured".into(),
+            });
         }
         let sight = self.cache.look().await;
         let group = match serving(&self.cache, &sight, self.region.as_ref()) {
@@ -58,7 +60,8 @@ impl Look for Point {
         };
         // An application that writes again hides what was lost; only this engine knows when it had it promoted.
         if at > self.cache.promoted_when(group).unwrap_or(At::MIN) {
-            let detail = format!("the heartbeat {at} on {place} may be newer than its promotion: it cannot tell what was lost");
+            let detail =
+                format!("the heartbeat {at} on {place} may be newer than its promotion: it cannot tell what was lost");
             log.line(&detail);
             return Ok(Verified::Holds { detail, recovery_point: None });
         }
@@ -114,10 +117,9 @@ impl Look for Writable {
             Err(fault) => return Ok(Verified::Pending { detail: fault.what }),
         };
         Ok(match writes::canary(&mut link).await {
-            Ok(()) => Verified::Holds {
-                detail: format!("{place} took a write and gave it back"),
-                recovery_point: None,
-            },
+            Ok(()) => {
+                Verified::Holds { detail: format!("{place} took a write and gave it back"), recovery_point: None }
+            }
             Err(why) => {
                 log.line(&why);
                 Verified::Pending { detail: format!("{place}: {why}") }
@@ -139,7 +141,8 @@ impl Look for Writable {
 
 /// A command at each group's primary node: one of them is the primary.
 fn by_hand(cache: &ElastiCache, words: &[&str]) -> Vec<String> {
-    let mut lines = vec!["# At the group that is PRIMARY (describe-global-replication-groups --show-member-info):".to_owned()];
+    let mut lines =
+        vec!["# At the group that is PRIMARY (describe-global-replication-groups --show-member-info):".to_owned()];
     lines.extend(cache.groups.iter().map(|(name, group)| {
         let address = group.endpoint.clone().unwrap_or_else(|| format!("PRIMARY-ENDPOINT-OF-{name}:6379"));
         cache.client.by_hand(super::super::client::Peer::Server, &address, words)
