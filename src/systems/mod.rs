@@ -48,6 +48,7 @@ pub const FACTORIES: &[&dyn Factory] = &[
     &rds::RdsFactory,
     &redis::RedisFactory,
     &redis::ClusterFactory,
+    &redis::ElastiCacheFactory,
     &route53::Route53Factory,
     &s3::S3Factory,
     &script::ScriptFactory,

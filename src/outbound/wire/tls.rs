@@ -294,6 +294,28 @@ fn moment(since_1970: Duration) -> Option<At> {
     At::from_second(i64::try_from(since_1970.as_secs()).ok()?).ok()
 }
 
+/// So many names of a certificate are told.
+const NAMED: usize = 3;
+
+/// That a certificate is for others: for whom, as far as it says so. Clients look at its alternative names alone; what old tools write into
+/// the subject is no name to them (RFC 9525, section 2).
+pub fn of_another(why: &CertificateError) -> String {
+    const ANOTHER: &str = "its certificate is for another name";
+    let CertificateError::NotValidForNameContext { presented, .. } = why else { return ANOTHER.into() };
+    // They come as `DnsName("app.example")`.
+    let bare = |text: &String| {
+        let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(text);
+        clean(inner.trim_matches('"'))
+    };
+    let names: Vec<String> = presented.iter().take(NAMED).map(bare).collect();
+    match presented.len() {
+        0 => "its certificate has no alternative names (subjectAltName), and a common name alone is no name to clients"
+            .into(),
+        all if all > NAMED => format!("{ANOTHER}: {} and {} more", names.join(", "), all - NAMED),
+        _ => format!("{ANOTHER}: {}", names.join(", ")),
+    }
+}
+
 /// What a browser would say of it.
 fn of_certificate(why: &CertificateError) -> String {
     match why {
@@ -303,9 +325,7 @@ fn of_certificate(why: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet".into()
         }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for another name".into()
-        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => of_another(why),
         CertificateError::UnknownIssuer => {
             "its certificate is of an authority that is not trusted here, or the server leaves out a part of its chain: \
              `certificate_authority` names one to trust"
@@ -380,5 +400,23 @@ impl ResolvesClientCert for Witness {
 
     fn has_certs(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn for_whom_a_certificate_is_is_told_where_it_says_so() {
+        let of = |names: &[&str]| {
+            let expected = ServerName::try_from("app.example").unwrap();
+            let presented = names.iter().map(|name| format!("DnsName(\"{name}\")")).collect();
+            of_certificate(&CertificateError::NotValidForNameContext { expected, presented })
+        };
+        assert!(of(&[]).contains("no alternative names"));
+        assert_eq!(of(&["a.example"]), "its certificate is for another name: a.example");
+        assert!(of(&["a", "b", "c", "d", "e"]).ends_with("a, b, c and 2 more"));
+        assert_eq!(of_certificate(&CertificateError::NotValidForName), "its certificate is for another name");
     }
 }

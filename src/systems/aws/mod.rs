@@ -24,6 +24,7 @@ mod pace;
 pub mod partition;
 mod process;
 pub mod proxy;
+pub mod signed;
 mod source;
 
 use std::error::Error;

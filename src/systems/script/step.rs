@@ -105,7 +105,7 @@ impl Script {
         let process = waiting.process().ok_or_else(|| unstarted("it ended before it was begun".into()))?;
         log.runs_as(&process).await?;
         let patience = self.patience.saturating_sub(begun.elapsed());
-        let ended = waiting.go(patience, &|line| log.printed(&around.bare(line))).await.map_err(unstarted)?;
+        let ended = waiting.go(patience, &|line| log.printed(line)).await.map_err(unstarted)?;
         let what = format!("`{}` {}", typed(words), ended.words());
         match ended {
             Ended::Exited(Ok(0)) => Ok(Receipt::from([(EXIT.to_owned(), "0".to_owned())])),

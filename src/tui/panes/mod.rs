@@ -4,6 +4,7 @@
 //! [`panes!`] below. The row gives it its name, its key and its place on the screen; keymap, help, palette, layout, scrolling, filter
 //! and zoom follow from it.
 
+mod alerts;
 pub mod backups;
 pub mod checklist;
 pub mod communications;

@@ -13,7 +13,7 @@ use super::super::mark;
 use super::super::theme::Role;
 use super::super::widgets::row::{Piece, Row};
 use super::super::widgets::sparkline::sparkline;
-use super::{Body, Room};
+use super::{Body, Room, alerts};
 
 /// Glyph and word of a status, and a blank.
 const CELL: usize = 12;
@@ -44,7 +44,10 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
         }
     }
     lines.extend(clients_path(look, name, columns.saturating_sub(name)));
+    lines.extend(alerts::lines(look, columns));
     let (aside, short) = summary(look);
+    let firing = alerts::firing(look).map(|words| format!(" · {words}")).unwrap_or_default();
+    let aside = format!("{aside}{firing}");
     Body { head: head(look, name, cell), lines, aside, short, ..Body::default() }
 }
 

@@ -1,5 +1,6 @@
 //! The cockpit under test: scenes that `decide` made, looked at through a terminal in memory.
 
+mod alerts;
 mod closing;
 mod drills;
 pub mod estate;

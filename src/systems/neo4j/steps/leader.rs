@@ -141,7 +141,9 @@ impl Leads {
         }
         match (!sight.tells_databases(), sight.rows(database).is_empty()) {
             (true, _) => format!("whether anybody leads `{database}` is not known: {}", sight.summary()),
-            (false, true) => format!("`{database}` has vanished: no living server hosts it"),
+            (false, true) => {
+                sight.alias(database).unwrap_or_else(|| format!("`{database}` has vanished: no living server hosts it"))
+            }
             (false, false) => format!("nobody leads `{database}` and can replicate; {}", sight.summary()),
         }
     }
