@@ -21,6 +21,7 @@ mod probes;
 mod read;
 pub mod schema;
 pub mod suggest;
+mod targets;
 mod ways;
 
 use std::io::ErrorKind;

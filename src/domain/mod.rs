@@ -38,6 +38,7 @@ pub mod scorecard;
 pub mod sight;
 pub mod state;
 pub mod system;
+pub mod target;
 pub mod text;
 pub mod time;
 pub mod told;

@@ -114,9 +114,35 @@ pub struct Plan {
     pub steps: Vec<StepSpec>,
     /// SHA-256 of the file it was read from, in hex: a run is resumed only with the plan it started with.
     pub fingerprint: String,
+    /// Where it leads, in an estate with several standby regions: a plan is there once for each of them, as `NAME@REGION`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<RegionId>,
+}
+
+/// Stands between the name of a plan and the region that it leads to.
+pub const TO: char = '@';
+
+/// What a plan is called that leads to `region`, one of several.
+pub fn towards(name: &str, region: &RegionId) -> PlanId {
+    PlanId::from(format!("{name}{TO}{region}"))
+}
+
+/// The name of a plan without the region that it leads to.
+pub fn name_of(id: &PlanId) -> &str {
+    id.as_str().split_once(TO).map_or(id.as_str(), |(name, _)| name)
 }
 
 impl Plan {
+    /// Its name, whichever of several regions it leads to.
+    pub fn name(&self) -> &str {
+        name_of(&self.id)
+    }
+
+    /// Whether it is meant by `id`: its own, or the bare name, which means the plan to every region.
+    pub fn is_called(&self, id: &PlanId) -> bool {
+        self.id == *id || self.name() == id.as_str()
+    }
+
     pub fn step(&self, id: &StepId) -> Option<&StepSpec> {
         self.steps.iter().find(|step| &step.id == id)
     }

@@ -1,11 +1,11 @@
 //! Verdicts: how the clocks stand against what was promised. Read from the state at any moment, during an incident and after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::estate::{DataClass, Environment, Estate, Objectives, Tier};
-use super::ids::SystemId;
+use super::estate::{DataClass, Environment, Estate, Objectives, Region, Tier};
+use super::ids::{RegionId, SystemId};
 use super::incident::{Incident, Onset};
 use super::kinds::StepRole;
 use super::plan::StepSpec;
@@ -50,12 +50,22 @@ pub struct Promise {
     pub objectives: Objectives,
     /// What each datastore counts for.
     pub stores: BTreeMap<SystemId, DataClass>,
+    /// Where there are several standby regions: the datastores that clients do not work with when they are sent to that one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elsewhere: BTreeMap<RegionId, BTreeSet<SystemId>>,
 }
 
 impl Promise {
     pub fn of(estate: &Estate) -> Self {
         let stores = estate.datastores().filter_map(|store| Some((store.id.clone(), store.class?)));
+        let apart = |region: &Region| {
+            let here: BTreeSet<&SystemId> = estate.stores_at(&region.id).map(|store| &store.id).collect();
+            let all = estate.datastores().map(|store| &store.id);
+            all.filter(|id| !here.contains(id)).cloned().collect::<BTreeSet<SystemId>>()
+        };
+        let elsewhere = estate.standbys().map(|region| (region.id.clone(), apart(region)));
         Self {
+            elsewhere: elsewhere.filter(|(_, apart)| !apart.is_empty()).collect(),
             estate: estate.name.clone(),
             environment: estate.environment,
             objectives: estate.objectives.clone(),
@@ -106,7 +116,9 @@ impl Promise {
         let steps = run.into_iter().flat_map(Run::in_order).filter(|(spec, _)| of_class(spec));
         let points = steps.filter_map(|(_, step)| step.point.as_ref()).filter(|point| incident.tells(point));
         let measured = points.map(|point| Loss::of(Some(point), disruption));
-        let stores = self.stores.iter().filter(|(_, its)| **its == class);
+        let apart = run.and_then(|run| self.elsewhere.get(run.plan.target.as_ref()?));
+        let counts = |store: &SystemId| apart.is_none_or(|apart| !apart.contains(store));
+        let stores = self.stores.iter().filter(|(store, its)| **its == class && counts(store));
         let estimated = stores.map(|(store, _)| Loss::of(incident.points.get(store), disruption));
         match Loss::worst(estimated.chain(measured)) {
             Loss::Measured { seconds } => Loss::Estimated { seconds },

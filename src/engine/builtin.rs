@@ -131,7 +131,8 @@ impl System for Mayday {
             CAUGHT_UP | PROTECTED => {
                 let id = SystemId::from(spec.params.text(STORE)?);
                 let store = self.stores.get(&id).cloned().ok_or_else(|| super::no_system(&id))?;
-                let region = spec.region.clone().unwrap_or_else(|| estate.standby());
+                let unsaid = |why| Fault::permanent(KIND.name, why).next(format!("give step `{}` its region", spec.id));
+                let region = spec.region.clone().map_or_else(|| estate.only_standby().map_err(unsaid), Ok)?;
                 let wanted = if spec.kind == CAUGHT_UP { Wanted::CaughtUp } else { Wanted::Protected };
                 Ok(Arc::new(Watch { wanted, id, store, region, states, time }))
             }

@@ -403,6 +403,15 @@ impl Handle {
         wayback::plan(&self.shared.estate, &self.shared.state(), self.plans(), id).map_err(missing)
     }
 
+    /// Whether there is a plan of that name, to whichever region.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn is_planned(&self, id: &PlanId) -> Result<(), Refusal> {
+        let known = self.plans().iter().any(|plan| plan.is_called(id));
+        if known { Ok(()) } else { self.plan(id).map(drop) }
+    }
+
     /// Runs a task that ends with the engine, and with which the engine ends, should it die: half an engine would look like a whole
     /// one.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

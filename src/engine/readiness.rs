@@ -133,7 +133,7 @@ impl Handle {
     pub async fn assess(&self, only: Option<&PlanId>) -> Vec<Assessment> {
         // Asked for by name, any plan is looked at.
         let counts = |plan: &&std::sync::Arc<Plan>| match only {
-            Some(only) => &plan.id == only,
+            Some(only) => plan.is_called(only),
             None => !is_for_afterwards(&plan.id),
         };
         let plans = self.plans().iter().filter(counts);
@@ -175,7 +175,7 @@ impl Handle {
         let reach = self.reach().await;
         let (mut facts, mut assessments, mut found) = (BTreeMap::new(), Vec::new(), own);
         let counts = |plan: &&Arc<Plan>| match only {
-            Some(only) => &plan.id == only,
+            Some(only) => plan.is_called(only),
             None => plan.leaves(region),
         };
         let here = Through { systems: &self.shared.systems, gone: None };

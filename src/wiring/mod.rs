@@ -26,6 +26,7 @@ mod run;
 mod settings;
 mod stage;
 mod sweep;
+mod towards;
 mod visit;
 #[cfg(debug_assertions)]
 mod wall;

@@ -69,7 +69,7 @@ pub async fn eventually<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>
 
 /// The lab's two regions, and nothing in them.
 pub fn estate() -> Arc<Estate> {
-    let region = |id: &str, role| Region { id: id.into(), role, title: id.into() };
+    let region = |id: &str, role| Region { id: id.into(), role, title: id.into(), systems: Default::default() };
     Arc::new(Estate {
         name: "lab".into(),
         environment: Environment::Production,

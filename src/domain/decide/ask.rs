@@ -11,6 +11,7 @@ use super::super::kinds::Undo;
 use super::super::plan::{Plan, StepSpec};
 use super::super::run::{Instead, Mode, Outcome, Run, StepPhase, StepRun};
 use super::super::state::{Bout, ProbeState, State};
+use super::super::target;
 use super::super::text::clean;
 use super::super::time::{At, seconds_between};
 use super::super::trigger::{Trigger, triggers};
@@ -211,7 +212,8 @@ pub(super) fn declare_met(draft: &mut Draft<'_>) {
         return;
     }
     let closed = state.past.iter().map(|past| past.closed_at).max();
-    let met = triggers(cx.estate, state, cx.readings, cx.now, cx.plans.iter().map(|plan| &**plan));
+    let plans = target::in_order(&cx.seen(state), cx.plans);
+    let met = triggers(cx.estate, state, cx.readings, cx.now, plans.into_iter());
     let new = |trigger: &Trigger| trigger.is_met(cx.now) && closed.is_none_or(|closed| closed < trigger.since);
     if let Some(trigger) = met.into_iter().find(new) {
         let title = format!("{}: {}", trigger.rule.title(), trigger.evidence);

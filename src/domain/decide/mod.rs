@@ -36,6 +36,7 @@ use super::plan::Plan;
 use super::recovery::RecoveryPoint;
 use super::rollup::Readings;
 use super::state::State;
+use super::target::Seen;
 use super::time::At;
 
 pub use ask::clocks_if_declared;
@@ -63,6 +64,14 @@ pub struct Context<'a> {
     pub chain: &'a Chain,
     /// What the probes have said since this engine started.
     pub readings: &'a Readings,
+}
+
+impl<'a> Context<'a> {
+    /// What a choice of regions goes by.
+    fn seen(&self, state: &'a State) -> Seen<'a> {
+        let Self { estate, surveys, points, readings, now, .. } = *self;
+        Seen { estate, state, surveys, points, readings, now }
+    }
 }
 
 /// What was decided.

@@ -214,7 +214,7 @@ async fn simulate(spec: &DrillSpec, ground: &mut Ground) -> Result<String, Failu
         }
     };
     let play = ground.play.insert(play);
-    let plan = called_for(client, play, Some(spec.plan.clone())).await?;
+    let plan = called_for(client, play, Some(spec.plan_there())).await?;
     let view = client.snapshot().await?;
     let trigger = view.triggers(view.now).into_iter().next();
     let (Some(plan), Some(trigger)) = (plan, trigger) else {
@@ -228,7 +228,7 @@ async fn simulate(spec: &DrillSpec, ground: &mut Ground) -> Result<String, Failu
 /// Runs the plan to its end.
 async fn execute(order: &Order<'_>, ground: &Ground) -> Result<String, Failure> {
     let client = &ground.client;
-    let (plan, reason) = (order.spec.plan.clone(), format!("drill {}", order.spec.name));
+    let (plan, reason) = (order.spec.plan_there(), format!("drill {}", order.spec.name));
     if let Operator::Cockpit(args) = &order.operator {
         cockpit::run(&ground.engine.places, args).await?;
     } else {

@@ -31,7 +31,7 @@ use super::super::{Context, Decision, decide};
 pub const STANDBY: &str = "us-west-2";
 
 fn region(id: &str, role: RegionRole) -> Region {
-    Region { id: id.into(), role, title: id.into() }
+    Region { id: id.into(), role, title: id.into(), systems: Default::default() }
 }
 
 pub fn estate() -> Estate {
@@ -116,7 +116,7 @@ pub fn plan() -> Plan {
             step("dns", StepRole::Traffic, Gate::TwoPerson, &["promote", "scale", "measure"]),
             step("client", StepRole::Synthetic, Gate::Auto, &["dns"]),
         ],
-        fingerprint: "f".into(),
+        fingerprint: "f".into(), target: None,
     }
 }
 
