@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use super::super::Site;
 use super::super::net::{GatedListener, GatedStream, Place};
-use super::super::world::{PRIMARY, STANDBY, World};
-use super::{REPLICA, WRITER};
+use super::super::world::World;
+use super::name_in;
 
 /// `SSLRequest` of the PostgreSQL protocol: its length, then 80877103.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -22,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// When a loopback address cannot be listened on.
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
-    for (name, region) in [(WRITER, PRIMARY), (REPLICA, STANDBY)] {
+    for region in site.world.extent.regions().iter().copied() {
+        let name = name_in(region);
         let place = Place::regional("rds", region);
         let mut listener = GatedListener::bind(site.world, place, IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;
         site.endpoints.insert(format!("rds.endpoint.{name}"), listener.address()?.to_string());
