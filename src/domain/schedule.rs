@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use super::drill::{Cadence, DrillResult};
 use super::estate::{Environment, Estate, SystemSpec, words};
 use super::ids::{DrillId, PlanId, StepId};
-use super::plan::name_of;
 use super::state::State;
 use super::system::Fault;
 use super::time::{At, after};
@@ -50,14 +49,6 @@ pub struct DrillSpec {
 }
 
 impl DrillSpec {
-    /// The plan as the estate calls it that the drill is played on: the lab's has one standby, so that a plan leads there without saying it.
-    pub fn plan_there(&self) -> PlanId {
-        match self.estate {
-            Some(_) => self.plan.clone(),
-            None => PlanId::from(name_of(&self.plan)),
-        }
-    }
-
     /// The plan's own schedule: an automated test a month, a full drill a quarter, a complete exercise a year; all at the pace of real
     /// life, because only then do their figures say anything of what was promised.
     pub fn shipped(plan: &PlanId) -> Vec<Self> {

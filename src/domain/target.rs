@@ -261,6 +261,17 @@ pub fn to(plans: &[Arc<Plan>], id: &PlanId, region: &RegionId) -> Result<PlanId,
     }
 }
 
+/// The plan that another estate calls `wanted`, as `view` has it: by its own name, else to the best region, else where its name leads alone.
+pub fn likeliest(view: &Snapshot, wanted: &PlanId) -> PlanId {
+    let has = |id: &PlanId| view.plans.iter().any(|plan| plan.id == *id);
+    let bare = PlanId::from(name_of(wanted));
+    let best = || table(view, bare.as_str(), view.now).into_iter().next().map(|choice| choice.plan);
+    match has(wanted) {
+        true => wanted.clone(),
+        false => best().or_else(|| Some(bare.clone()).filter(has)).unwrap_or_else(|| wanted.clone()),
+    }
+}
+
 /// The regions that plans of this name lead to, in the order of the config.
 pub fn regions_of<'p>(plans: &'p [Arc<Plan>], name: &str) -> Vec<&'p str> {
     plans.iter().filter(|plan| plan.name() == name).filter_map(|plan| Some(plan.target.as_ref()?.as_str())).collect()

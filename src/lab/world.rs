@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::faults::{Condition, Faults};
 use super::inbox::Inbox;
@@ -37,13 +37,26 @@ pub const FRONT_DOORS: [(&str, Ipv4Addr); 3] = [
 ];
 
 /// How far the lab's estate reaches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u8")]
 pub enum Extent {
     /// A primary and a standby.
     #[default]
     Two,
     /// A primary and two standbys, with ARC's switches behind every record.
     Three,
+}
+
+impl TryFrom<u8> for Extent {
+    type Error = String;
+
+    fn try_from(regions: u8) -> Result<Self, String> {
+        match regions {
+            2 => Ok(Self::Two),
+            3 => Ok(Self::Three),
+            other => Err(format!("a lab has 2 or 3 regions, not {other}")),
+        }
+    }
 }
 
 impl Extent {

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use super::Site;
 use super::faults::{Condition, Faults};
 use super::rows::{Held, Rows};
-use super::world::{Extent, PRIMARY, Pace, STANDBY, THIRD, Tick, zone_of};
+use super::world::{Extent, PRIMARY, Pace, THIRD, Tick, zone_of};
 
 /// The writer, and its replica in the other region.
 pub const WRITER: &str = "gennet-db";
