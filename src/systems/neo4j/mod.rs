@@ -222,6 +222,7 @@ impl Neo4j {
             database: params.text("database")?.to_owned(),
             heartbeat_query: params.text("heartbeat_query")?.to_owned(),
             client: Client::new(spec)?,
+            home: None,
         })
     }
 
