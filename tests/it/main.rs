@@ -34,6 +34,7 @@ mod peacetime;
 mod process;
 mod rds;
 mod redis;
+mod regions;
 mod reload;
 mod report;
 mod route53;

@@ -204,8 +204,7 @@ impl Cluster {
         };
         let entries: Vec<UpdateRoutingControlStateEntry> = to.iter().filter_map(entry).collect();
         let refuses = |fault: &Fault| fault.class == FaultClass::Permanent;
-        let set = |endpoint: &'_ Endpoint| endpoint.set(entries.clone(), overridden);
-        let said = match self.first(set, |fault| !refuses(fault)).await {
+        let said = match self.first(|endpoint| endpoint.set(entries.clone(), overridden), |fault| !refuses(fault)).await {
             Ok((endpoint, ())) => return Ok(endpoint.region.clone()),
             Err(said) => said,
         };
