@@ -791,7 +791,6 @@ fn a_plan_is_there_once_for_each_region_that_it_can_lead_to() {
     for (text, words) in rows {
         let said = read(&text, &with_door).unwrap_err().to_string();
         assert!(said.contains(words), "{words}: {said}");
-        assert_eq!(said.matches("nothing says what {door}").count().min(2), said.matches("nothing says what {door}").count());
     }
 }
 

@@ -35,7 +35,6 @@ async fn of_two_standbys_the_one_that_can_serve_is_gone_to_and_come_back_from() 
     seen("the lab is healthy", &is_ready).await;
     let listed = home.says("plan list").await;
     listed.is(0, &["regional-failover@us-west-2", "regional-failover@eu-west-1", "the best first", "oldest copy"]);
-    assert!(!listed.out.contains("regional-failover "), "the bare name is no plan: {}", listed.out);
     home.says("ready regional-failover").await.is(0, &["regional-failover@us-west-2", "regional-failover@eu-west-1"]);
     home.says("ready --without us-east-1").await.is(0, &["regional-failover@eu-west-1 without us-east-1"]);
     assert_eq!(order(&client.snapshot().await.unwrap()), [STANDBY, THIRD], "nothing speaks for either");
@@ -53,7 +52,7 @@ async fn of_two_standbys_the_one_that_can_serve_is_gone_to_and_come_back_from() 
 
     client.ask(&Ask::Declare { title: "dark".into(), severity: Severity::Sev1, drill: false }).await.unwrap();
     let unsaid = home.says("failover run regional-failover --yes --reason test").await;
-    unsaid.is(5, &["--to us-west-2 or --to eu-west-1", "eu-west-1", "no copy there"]);
+    unsaid.is(5, &["--to us-west-2 or --to eu-west-1", "oldest copy"]);
     home.says("failover run regional-failover --to mars --yes --reason test").await.is(5, &["does not lead to mars"]);
     home.says("failover run regional-failover --to eu-west-1 --yes --reason test").await.is(0, &[]);
 

@@ -47,6 +47,8 @@ pub struct Zone {
     records: Vec<RecordSet>,
     /// What the name servers answer by: changes that are in sync.
     served: Vec<RecordSet>,
+    /// Its owner has opted in to accelerated recovery.
+    pub accelerated: bool,
 }
 
 /// An accepted change on its way to the name servers.
@@ -118,7 +120,7 @@ impl Zones {
             checks.insert(id.into(), HealthCheck::new(id, id, settings, now));
         }
         records.sort_by_key(RecordSet::key);
-        let zone = Zone { id: "Z0GENNET".into(), name: zone.into(), served: records.clone(), records };
+        let zone = Zone { id: "Z0GENNET".into(), name: zone.into(), served: records.clone(), records, accelerated: false };
         let throws = AtomicU64::new(0);
         let mut zones = Self { zones: vec![zone], checks, changes: VecDeque::new(), serial: 0, throws };
         if extent == Extent::Three {
@@ -126,6 +128,11 @@ impl Zones {
             extent.doors()[1..].iter().for_each(|(region, ip)| zones.follow_switch(region, *ip));
         }
         zones
+    }
+
+    /// Opts every zone in to accelerated recovery.
+    pub fn accelerate(&mut self) {
+        self.zones.iter_mut().for_each(|zone| zone.accelerated = true);
     }
 
     /// A standby is answered only while its door is open and its switch of the ARC cluster is on.
