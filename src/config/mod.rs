@@ -8,6 +8,7 @@ mod backups;
 mod channels;
 mod checklist;
 pub mod cockpit;
+mod compose;
 mod contacts;
 mod drills;
 mod estate;

@@ -7,6 +7,7 @@ use std::{fs, io};
 
 use sha2::{Digest, Sha256};
 
+use super::compose;
 use super::estate::Known;
 use super::files::{hidden, read_text};
 use super::mistake::{Mistake, Mistakes, Source};
@@ -50,6 +51,8 @@ pub struct Plans {
     pub plans: Vec<Plan>,
     pub left_out: Vec<LeftOut>,
     pub mistakes: Vec<Mistake>,
+    /// Where the operator's own plans are from.
+    files: BTreeMap<PlanId, String>,
 }
 
 /// Reads every plan. A mistake in a file of the operator's is a mistake; a built-in plan that names what this estate does not have is
@@ -81,6 +84,9 @@ pub fn read(estate: &Estate, known: &Known<'_>, dir: Option<(Text, &Doc<'_>)>) -
     for (id, (file, text)) in own {
         read.take_own(&id, &file, text, estate, known);
     }
+    if read.mistakes.is_empty() {
+        (read.plans, read.mistakes) = compose::all(read.plans, &read.files);
+    }
     read
 }
 
@@ -99,7 +105,10 @@ impl Plans {
         };
         for (_, made) in targets::each(id, &text, known, |known| parse(id, file, &text, estate, known)) {
             match made {
-                Ok(plan) => self.plans.push(plan),
+                Ok(plan) => {
+                    self.files.insert(plan.id.clone(), file.to_owned());
+                    self.plans.push(plan);
+                }
                 Err(mistakes) => {
                     let new = mistakes.into_iter().filter(|it| !self.mistakes.contains(it)).collect::<Vec<_>>();
                     self.mistakes.extend(new);

@@ -13,6 +13,17 @@ use super::time::Span;
 /// The kind of step that waits until a datastore's copy has everything its drained writer wrote.
 pub const CAUGHT_UP: &str = "mayday.caught-up";
 
+/// The kind of step that calls a plan, and its parameter that names it.
+pub const RUN: &str = "plan.run";
+pub const PLAN: &str = "plan";
+/// Stands between the step that calls a plan and a step of that plan.
+pub const OF: char = ':';
+
+/// The call that a step is part of; empty for one that the plan itself has.
+pub fn part_of(id: &StepId) -> &str {
+    id.as_str().rsplit_once(OF).map_or("", |(part, _)| part)
+}
+
 words! {
     /// What has to be answered before a step may act.
     Gate {
@@ -244,7 +255,9 @@ impl Plan {
             }
             if step.role == StepRole::Traffic {
                 let first = |role| matches!(role, StepRole::Promotes | StepRole::Capacity | StepRole::Measures);
-                for before in self.steps.iter().filter(|step| first(step.role)) {
+                // A plan that is called is held to it by itself: what comes after it moves clients of its own.
+                let part = |other: &&StepSpec| part_of(&other.id) == part_of(&step.id);
+                for before in self.steps.iter().filter(|step| first(step.role)).filter(part) {
                     if !ancestors.contains(&before.id) {
                         say(format!(
                             "moves traffic without waiting for `{}`, which {}",

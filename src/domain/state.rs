@@ -16,6 +16,7 @@ use super::health::{Status, Trouble};
 use super::ids::{BackupId, DrillId, IncidentId, PlanId, ProbeId, RegionId, SessionId, StepId};
 use super::incident::{Incident, Phase, Severity};
 use super::kinds::StepRole;
+use super::plan::part_of;
 use super::readiness::Brief;
 use super::run::{
     Answered, Changed, Instead, LastTime, Mode, Outcome, Printed, Reverting, Run, StepPhase, StepRun, Wanted,
@@ -525,7 +526,12 @@ impl State {
         if technical(spec.role) && run.plan.steps.iter().all(|step| is_up(&step)) {
             incident.clocks.t4.get_or_insert(at);
         }
-        for tier in &spec.recovers {
+        // Of plans that are called one after the other the last client of a tier has to be served.
+        let others = run.plan.steps.iter().filter(|it| it.id != spec.id && !part_of(&spec.id).is_empty());
+        let all_served = |tier: &Tier| {
+            others.clone().filter(|it| it.recovers.contains(tier)).all(|it| run.phase(&it.id).satisfies())
+        };
+        for tier in spec.recovers.iter().filter(|tier| all_served(tier)) {
             incident.clocks.t5.entry(*tier).or_insert(at);
         }
         let recovers_all =

@@ -21,6 +21,7 @@ mod runner;
 mod shared;
 mod stores;
 mod watchman;
+pub mod waves;
 mod way_back;
 mod ways;
 

@@ -144,7 +144,7 @@ pub(super) fn driver_of(shared: &Shared, systems: &builtin::Systems, spec: &Step
     let system = systems.get(&spec.system).ok_or_else(|| no_system(&spec.system))?;
     let step = system.step(spec)?;
     // Mayday's own steps live by the engine's time as it is.
-    let own = spec.system.as_str() == builtin::KIND.name;
+    let own = builtin::IDS.contains(&spec.system.as_str());
     Ok(if own { step } else { Arc::new(Carried { step, time: shared.time.clone() }) })
 }
 

@@ -8,8 +8,9 @@ use tokio::sync::watch;
 
 use super::clock::Timeline;
 use crate::domain::health::Status;
-use crate::domain::ids::{RegionId, SystemId};
+use crate::domain::ids::{RegionId, StepId, SystemId};
 use crate::domain::kinds::StepRole;
+use crate::domain::plan::part_of;
 use crate::domain::recovery::{RecoveryPoint, Survey};
 use crate::domain::state::State;
 use crate::domain::system::{
@@ -29,6 +30,8 @@ pub(super) enum Wanted {
 
 pub(super) struct Watch {
     pub wanted: Wanted,
+    /// Itself.
+    pub step: StepId,
     pub id: SystemId,
     pub store: Arc<dyn System>,
     pub region: RegionId,
@@ -37,11 +40,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// When the last writer of this run was stopped; `None` while one may write.
+    /// When the last writer of this run was stopped, or of the plan that was called, where it is part of one; `None` while one may write.
     fn drained_at(&self) -> Option<At> {
         let state = self.states.borrow();
         let run = state.run.as_ref()?;
-        let mut fences = run.in_order().filter(|(spec, _)| spec.role == StepRole::Fences);
+        let mut fences = run.in_order().filter(|(spec, _)| spec.role == StepRole::Fences && part_of(&spec.id) == part_of(&self.step));
         let ends: Option<Vec<At>> =
             fences.by_ref().map(|(_, step)| step.ended_at.filter(|_| step.phase.is_in_effect())).collect();
         ends?.into_iter().max()

@@ -67,7 +67,7 @@ pub use failure::Failure;
 pub use run::run;
 
 static ROWS: LazyLock<Vec<&'static SystemKind>> =
-    LazyLock::new(|| FACTORIES.iter().map(|factory| factory.kind()).chain([&builtin::KIND]).collect());
+    LazyLock::new(|| FACTORIES.iter().map(|factory| factory.kind()).chain([&builtin::KIND, &waves::KIND]).collect());
 
 static CHANNELS: LazyLock<Vec<&'static ChannelKind>> =
     LazyLock::new(|| channels::FACTORIES.iter().map(|factory| factory.kind()).collect());
