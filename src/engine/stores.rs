@@ -10,7 +10,6 @@ use super::clock::Timeline;
 use crate::domain::health::Status;
 use crate::domain::ids::{RegionId, StepId, SystemId};
 use crate::domain::kinds::StepRole;
-use crate::domain::plan::part_of;
 use crate::domain::recovery::{RecoveryPoint, Survey};
 use crate::domain::state::State;
 use crate::domain::system::{
@@ -40,11 +39,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// When the last writer of this run was stopped, or of the plan that was called, where it is part of one; `None` while one may write.
+    /// When the last writer was stopped that this look waits for, or of the whole run where it waits for none; `None` while one may write.
     fn drained_at(&self) -> Option<At> {
         let state = self.states.borrow();
         let run = state.run.as_ref()?;
-        let mut fences = run.in_order().filter(|(spec, _)| spec.role == StepRole::Fences && part_of(&spec.id) == part_of(&self.step));
+        let before = run.plan.ancestors(&self.step);
+        let all = || run.in_order().filter(|(spec, _)| spec.role == StepRole::Fences);
+        let waits = all().any(|(spec, _)| before.contains(&spec.id));
+        let mut fences = all().filter(|(spec, _)| !waits || before.contains(&spec.id));
         let ends: Option<Vec<At>> =
             fences.by_ref().map(|(_, step)| step.ended_at.filter(|_| step.phase.is_in_effect())).collect();
         ends?.into_iter().max()

@@ -59,7 +59,7 @@ use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Factory, Fault, Receipt, Step, Surroundings, System};
 use crate::engine::clock::Machine;
-use crate::engine::{Channels, Parts, builtin};
+use crate::engine::{Channels, Parts, builtin, waves};
 use crate::report::Reports;
 use crate::systems::FACTORIES;
 

@@ -794,6 +794,54 @@ fn a_plan_is_there_once_for_each_region_that_it_can_lead_to() {
     }
 }
 
+#[test]
+fn a_plan_that_calls_plans_is_written_out() {
+    const CALLING: Kinds = Kinds(&[&DB, &WEB, &mayday::engine::waves::KIND], &[&CHAT, &MAIL]);
+    let read = |files: &[(&str, &str)]| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("plans")).unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(format!("plans/{name}.toml")), text).unwrap();
+        }
+        let origin = dir.path().join("mayday.toml");
+        std::fs::write(&origin, format!("plans_dir = \"plans\"\n{GOOD}")).unwrap();
+        config::load(&origin, &CALLING)
+    };
+    let call = |id: &str, plan: &str, needs: &str| {
+        format!("\n[[step]]\nid = \"{id}\"\ntitle = \"Wave {id}\"\nkind = \"plan.run\"\nplan = \"{plan}\"\ngate = \"confirm\"\ntimeout = \"5m\"\n{needs}")
+    };
+    let head = "title = \"Both\"\nabout = \"One after the other.\"\n";
+    let both = format!("{head}{}{}", call("one", "move", ""), call("two", "move", "needs = [\"one\"]\n"));
+    let config = read(&[("move", PLAN), ("both", &both)]).unwrap();
+    let found = config.plans.iter().find(|plan| plan.id.as_str() == "both").unwrap();
+    let shape: Vec<(&str, Vec<&str>)> =
+        found.steps.iter().map(|it| (it.id.as_str(), it.needs.iter().map(|need| need.as_str()).collect())).collect();
+    assert_eq!(
+        shape,
+        [
+            ("one:promote", vec![]),
+            ("one:move", vec!["one:promote"]),
+            ("one:verify", vec!["one:move"]),
+            ("one", vec!["one:verify"]),
+            ("two:promote", vec!["one"]),
+            ("two:move", vec!["two:promote"]),
+            ("two:verify", vec!["two:move"]),
+            ("two", vec!["two:verify"]),
+        ]
+    );
+    assert_eq!(found.steps[3].kind, "plan.run");
+    let alone = config.plans.iter().find(|plan| plan.id.as_str() == "move").unwrap();
+    assert_eq!((alone.steps.len(), found.fingerprint == alone.fingerprint), (3, false));
+
+    let said = |files: &[(&str, &str)]| read(files).unwrap_err().to_string();
+    let nobody = format!("{head}{}", call("one", "moove", ""));
+    let text = said(&[("move", PLAN), ("both", &nobody)]);
+    assert!(text.contains("step `one` calls the plan `moove`") && text.contains("did you mean `move`?"), "{text}");
+    let round = format!("{head}{}", call("one", "round", ""));
+    let text = said(&[("round", &round)]);
+    assert!(text.contains("calls the plan that it is part of (round → round)"), "{text}");
+}
+
 fn with_ways(traffic: &str, other: &str) -> Result<Config, Mistakes> {
     let dir = tempfile::tempdir().unwrap();
     let plan = PLAN

@@ -103,3 +103,89 @@ async fn a_rehearsal_towards_one_region_changes_nothing_in_either() {
     assert!(!systems.contains(&"database") && !systems.contains(&"k8s-standby"), "{systems:?}");
     assert!(lab.world.truth().ledger.is_empty());
 }
+
+const WAVES: &str = r#"
+title = "The cache first, then the database"
+about = "Two waves, with a look between them."
+
+[[step]]
+id = "cache"
+title = "The cache's wave"
+kind = "plan.run"
+plan = "redis-failover"
+pause = "1s"
+gate = "confirm"
+timeout = "5m"
+
+[[step]]
+id = "database"
+title = "The database's wave"
+kind = "plan.run"
+plan = "database-failover"
+needs = ["cache"]
+gate = "confirm"
+timeout = "5m"
+
+[[step]]
+id = "record"
+title = "Write the record"
+kind = "mayday.record"
+needs = ["database"]
+timeout = "1m"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_plan_calls_plans_in_waves_with_a_verdict_between() {
+    let _crowd = one_crowd().await;
+    let lab = Lab::start(SPEED).await.unwrap();
+    let home = Home::patient(&lab);
+    let text = std::fs::read_to_string(home.dir().join("config.toml")).unwrap();
+    std::fs::write(home.dir().join("config.toml"), format!("plans_dir = \"plans\"\n{text}")).unwrap();
+    std::fs::create_dir(home.dir().join("plans")).unwrap();
+    std::fs::write(home.dir().join("plans/waves.toml"), WAVES).unwrap();
+    let _engine = home.engine().await;
+    let client = home.client();
+    eventually("the lab is healthy", async || client.snapshot().await.ok().filter(is_ready)).await;
+    let listed = home.says("plan show waves").await;
+    listed.is(0, &["cache:failover", "database:writable", "plan.run"]);
+
+    client.ask(&Ask::Declare { title: "waves".into(), severity: Severity::Sev3, drill: false }).await.unwrap();
+    let ask = Ask::StartRun { plan: "waves".into(), mode: Mode::Live, reason: "test".into(), unattended: false };
+    client.ask(&ask).await.unwrap();
+    let gated = async |step: &str| -> Snapshot {
+        eventually(&format!("the gate of {step}"), async || {
+            let view = client.snapshot().await.ok()?;
+            let run = view.state.run.as_ref()?;
+            (run.phase(&step.into()) == mayday::domain::run::StepPhase::Gated).then_some(view)
+        })
+        .await
+    };
+    let confirm = async |step: &str| {
+        let view = gated(step).await;
+        let run = view.state.run.unwrap();
+        let phrase = run.plan.step(&step.into()).unwrap().phrase.clone();
+        client.ask(&Ask::Confirm { run: run.id, step: step.into(), phrase, seen: None }).await.unwrap();
+    };
+    confirm("cache:failover").await;
+    let view = gated("cache").await;
+    let run = view.state.run.as_ref().unwrap();
+    let card = run.step(&"cache".into()).unwrap().card.clone().unwrap();
+    let said = |name: &str| card.guards.iter().find(|it| it.name == name).map(|it| it.detail.clone()).unwrap_or_default();
+    assert!(said("steps").contains("of") && said("served").contains("are well"), "{card:?}");
+    assert!(card.summary.contains("give the verdict on redis-failover"), "{}", card.summary);
+    assert!(run.plan.step(&"cache:record".into()).is_none(), "one run has one record");
+    assert!(!view.state.incident.as_ref().unwrap().clocks.t5.contains_key(&mayday::domain::estate::Tier::Critical), "the other wave's client was not served yet");
+    assert_eq!(run.phase(&"database:failover".into()), mayday::domain::run::StepPhase::Waiting, "the pause holds");
+    confirm("cache").await;
+    confirm("database:failover").await;
+    confirm("database").await;
+    let view = eventually("the end", async || {
+        client.snapshot().await.ok().filter(|view| view.state.run.as_ref().is_some_and(|run| !run.is_open()))
+    })
+    .await;
+    let run = view.state.run.as_ref().unwrap();
+    assert_eq!(run.outcome, Some(Outcome::Completed));
+    let word = &run.step(&"database".into()).unwrap().detail;
+    assert!(word.contains("database-failover has done its part") && word.contains("RTO critical met"), "{word}");
+    assert!(view.state.incident.unwrap().clocks.t5.contains_key(&mayday::domain::estate::Tier::Critical));
+}
