@@ -3,7 +3,7 @@
 //! twice, which is why a silent one is followed by the next.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_route53recoverycluster::Client;
@@ -22,8 +22,9 @@ use crate::systems::aws::{Aws, Call, is_silence};
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// How long an endpoint is asked alone before the next one is asked beside it. One that is well answers from the other side of the world
-/// within that.
+/// within that. A change waits longer: two endpoints may take it, and once is enough.
 const HEDGE: Duration = Duration::from_millis(400);
+const HEDGE_CHANGE: Duration = Duration::from_millis(1000);
 
 /// Whether clients are sent to each region.
 pub type Switches = BTreeMap<RegionId, bool>;
@@ -33,9 +34,15 @@ struct Endpoint {
     url: String,
     aws: Aws,
     client: OnceCell<Client>,
+    /// It did not answer the last time: it is asked after those that did.
+    silent: AtomicBool,
 }
 
 impl Endpoint {
+    fn heard(&self, fault: Option<&Fault>) {
+        self.silent.store(fault.is_some_and(is_silence), Ordering::Relaxed);
+    }
+
     async fn client(&self) -> Result<&Client, Fault> {
         self.client.get_or_try_init(async || Ok(Client::new(&self.aws.config().await?))).await
     }
@@ -90,7 +97,7 @@ impl Cluster {
         let system = spec.id.to_string();
         let endpoint = |(region, url): (String, String)| {
             let aws = Aws::new(spec, &region, Some(&url));
-            Endpoint { region, url, aws, client: OnceCell::new() }
+            Endpoint { region, url, aws, client: OnceCell::new(), silent: AtomicBool::new(false) }
         };
         let endpoints: Vec<Endpoint> = spec.params.map("endpoints").into_iter().map(endpoint).collect();
         let controls: BTreeMap<RegionId, String> = spec
@@ -113,9 +120,13 @@ impl Cluster {
         self.endpoints.iter().map(|it| (it.region.as_str(), it.url.as_str()))
     }
 
+    /// From a random one on, and those last that were silent.
     fn in_turn(&self) -> impl Iterator<Item = &Endpoint> {
         let (from, all) = (self.turn.fetch_add(1, Ordering::Relaxed), self.endpoints.len());
-        (0..all).map(move |nth| &self.endpoints[(from.wrapping_add(nth)) % all])
+        let mut order: Vec<&Endpoint> =
+            (0..all).map(|nth| &self.endpoints[(from.wrapping_add(nth)) % all]).collect();
+        order.sort_by_key(|endpoint| endpoint.silent.load(Ordering::Relaxed));
+        order.into_iter()
     }
 
     /// Every switch as one endpoint tells it.
@@ -124,7 +135,7 @@ impl Cluster {
         Ok(try_join_all(told).await?.into_iter().collect())
     }
 
-    /// What the first endpoint says that answers. The next one is asked as soon as one is silent, or has been for [`HEDGE`]: a region that is
+    /// What the first endpoint says that answers. The next one is asked as soon as one is silent, or has been for `hedge`: a region that is
     /// gone costs that much and not its whole patience. Once one refuses, nobody else is asked, and those under way may still answer.
     ///
     /// # Errors
@@ -133,6 +144,7 @@ impl Cluster {
         &'c self,
         ask: impl Fn(&'c Endpoint) -> BoxFuture<'c, Result<T, Fault>>,
         is_silent: impl Fn(&Fault) -> bool,
+        hedge: Duration,
     ) -> Result<(&'c Endpoint, T), Vec<(&'c Endpoint, Fault)>> {
         let (mut rest, mut asked, mut said) = (self.in_turn().fuse(), FuturesUnordered::new(), Vec::new());
         let start = |endpoint: &'c Endpoint| {
@@ -144,13 +156,16 @@ impl Cluster {
         loop {
             let answered = tokio::select! {
                 answered = asked.next() => answered,
-                () = sleep(HEDGE), if !refused && !exhausted => {
+                () = sleep(hedge), if !refused && !exhausted => {
                     let next = rest.next();
                     exhausted = next.is_none();
                     asked.extend(next.map(start));
                     continue;
                 }
             };
+            if let Some((endpoint, answer)) = &answered {
+                endpoint.heard(answer.as_ref().err());
+            }
             match answered {
                 None => return Err(said),
                 Some((endpoint, Ok(value))) => return Ok((endpoint, value)),
@@ -170,7 +185,7 @@ impl Cluster {
     /// # Errors
     /// When none answers, or one refuses.
     pub async fn switches(&self) -> Result<Switches, Fault> {
-        let said = match self.first(|endpoint| Box::pin(self.told_by(endpoint)), is_silence).await {
+        let said = match self.first(|endpoint| Box::pin(self.told_by(endpoint)), is_silence, HEDGE).await {
             Ok((_, told)) => return Ok(told),
             Err(said) => said,
         };
@@ -186,8 +201,12 @@ impl Cluster {
     /// How many endpoints answer, of how many.
     pub async fn answering(&self) -> (usize, usize) {
         let arn = self.controls.values().next().map(String::as_str).unwrap_or_default();
-        let looks = self.endpoints.iter().map(|endpoint| endpoint.state(arn));
-        let looks = futures::future::join_all(looks).await;
+        let look = async |endpoint: &Endpoint| {
+            let look = endpoint.state(arn).await;
+            endpoint.heard(look.as_ref().err());
+            look
+        };
+        let looks = futures::future::join_all(self.endpoints.iter().map(look)).await;
         (looks.iter().filter(|look| look.is_ok()).count(), looks.len())
     }
 
@@ -204,7 +223,7 @@ impl Cluster {
         };
         let entries: Vec<UpdateRoutingControlStateEntry> = to.iter().filter_map(entry).collect();
         let refuses = |fault: &Fault| fault.class == FaultClass::Permanent;
-        let said = match self.first(|endpoint| endpoint.set(entries.clone(), overridden), |fault| !refuses(fault)).await {
+        let said = match self.first(|endpoint| endpoint.set(entries.clone(), overridden), |fault| !refuses(fault), HEDGE_CHANGE).await {
             Ok((endpoint, ())) => return Ok(endpoint.region.clone()),
             Err(said) => said,
         };
