@@ -151,15 +151,16 @@ impl Cluster {
             let answer = ask(endpoint);
             async move { (endpoint, answer.await) }
         };
-        let (mut refused, mut exhausted) = (false, false);
-        asked.extend(rest.next().map(start));
+        let (mut refused, mut latest) = (false, rest.next());
+        asked.extend(latest.map(start));
         loop {
             let answered = tokio::select! {
                 answered = asked.next() => answered,
-                () = sleep(hedge), if !refused && !exhausted => {
-                    let next = rest.next();
-                    exhausted = next.is_none();
-                    asked.extend(next.map(start));
+                () = sleep(hedge), if !refused && latest.is_some() => {
+                    // Nobody may be left to hear what it says.
+                    latest.into_iter().for_each(|slow| slow.silent.store(true, Ordering::Relaxed));
+                    latest = rest.next();
+                    asked.extend(latest.map(start));
                     continue;
                 }
             };
@@ -173,7 +174,8 @@ impl Cluster {
                     refused |= !is_silent(&fault);
                     said.push((endpoint, fault));
                     if !refused {
-                        asked.extend(rest.next().map(start));
+                        latest = rest.next();
+                        asked.extend(latest.map(start));
                     }
                 }
             }
