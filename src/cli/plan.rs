@@ -36,7 +36,11 @@ pub fn list(view: &Snapshot) -> String {
     let row = |plan: &Arc<Plan>| vec![plan.id.to_string(), plan.steps.len().to_string(), plan.title.clone()];
     let mut out = table(&["plan", "steps", "what it does"], &offered(view).iter().map(row).collect::<Vec<_>>());
     if let Some(leaving) = remedy::leaving(view, view.now).filter(|plan| plan.target.is_some()) {
-        out += &format!("\nThe regions that {} leads to, the best first:\n{}", leaving.name(), choices(view, leaving.name()));
+        out += &format!(
+            "\nThe regions that {} leads to, the best first:\n{}",
+            leaving.name(),
+            choices(view, leaving.name())
+        );
     }
     out
 }

@@ -45,7 +45,10 @@ fn one(plan: &Plan, plans: &[Plan], calls: &mut Vec<PlanId>) -> Result<Plan, Wro
         let called = called(plan, step, plans)?;
         if calls.contains(&called.id) {
             let chain: Vec<&str> = calls.iter().chain([&called.id]).map(PlanId::as_str).collect();
-            return Err((format!("step `{}` calls the plan that it is part of ({})", step.id, chain.join(" → ")), String::new()));
+            return Err((
+                format!("step `{}` calls the plan that it is part of ({})", step.id, chain.join(" → ")),
+                String::new(),
+            ));
         }
         calls.push(called.id.clone());
         let inner = one(called, plans, calls)?;

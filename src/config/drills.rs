@@ -108,7 +108,9 @@ pub fn settled(doc: &Doc<'_>, read: Option<Vec<(Range<usize>, DrillSpec)>>, plan
     for (at, spec) in read.iter().filter(|(_, spec)| !known.contains(&spec.plan.as_str())) {
         let several = plans.iter().any(|plan| plan.name() == spec.plan.as_str());
         let what = match several {
-            true => format!("`{}` leads to several regions, and the drill `{}` does not say which", spec.plan, spec.name),
+            true => {
+                format!("`{}` leads to several regions, and the drill `{}` does not say which", spec.plan, spec.name)
+            }
             false => format!("the drill `{}` rehearses `{}`, which is no plan of this estate", spec.name, spec.plan),
         };
         doc.say(at, what, one_of(spec.plan.as_str(), &known));

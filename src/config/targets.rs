@@ -65,7 +65,13 @@ pub fn read_systems(table: &Table<'_>, role: Option<RegionRole>, known: &Known<'
             && named.name != other.name
         {
             field.say(
-                format!("`{}` is of kind `{}`, and `{}` of kind `{}`", clean(&meant), other.name, clean(name.get_ref()), named.name),
+                format!(
+                    "`{}` is of kind `{}`, and `{}` of kind `{}`",
+                    clean(&meant),
+                    other.name,
+                    clean(name.get_ref()),
+                    named.name
+                ),
                 "one stands in for the other, so they are of one kind",
             );
             continue;
@@ -107,7 +113,9 @@ pub fn each(
         [] => vec![(name.into(), parse(known))],
         [only] => vec![(name.into(), parse(&aimed(known, only)))],
         several if !aims(text, several) => vec![(name.into(), parse(known))],
-        several => several.iter().map(|target| (towards(name, &target.region), at(name, target, known, &parse))).collect(),
+        several => {
+            several.iter().map(|target| (towards(name, &target.region), at(name, target, known, &parse))).collect()
+        }
     }
 }
 

@@ -344,7 +344,10 @@ impl Estate {
     pub fn only_standby(&self) -> Result<RegionId, String> {
         let all: Vec<&str> = self.standbys().map(|region| region.id.as_str()).collect();
         match all[..] {
-            [_, _, ..] => Err(format!("there are several standby regions ({}), and it does not say which is meant", all.join(", "))),
+            [_, _, ..] => Err(format!(
+                "there are several standby regions ({}), and it does not say which is meant",
+                all.join(", ")
+            )),
             _ => Ok(self.standby()),
         }
     }

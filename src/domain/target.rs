@@ -46,7 +46,7 @@ impl<'s> Seen<'s> {
 
 /// The copy of one datastore in a region.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Copy {
+pub struct CopyThere {
     pub store: SystemId,
     /// How far it is behind, in seconds; `None` where that is not known, or its system speaks of something else than time.
     pub behind: Option<f64>,
@@ -65,7 +65,7 @@ pub struct Choice {
     pub status: Status,
     /// How long the region's own probe took from here, in milliseconds: the distance.
     pub far: Option<u32>,
-    pub copies: Vec<Copy>,
+    pub copies: Vec<CopyThere>,
     /// What the latest look said of its room, in words; `None` when it said nothing.
     pub room: Option<(Finds, String)>,
     pub ready: Ready,
@@ -79,13 +79,13 @@ pub const HEAD: [&str; 5] = ["region", "from here", "oldest copy", "room", "plan
 
 impl Choice {
     /// The oldest copy: one that is too old or not there before one that is not known, and that before all others.
-    fn worst_copy(&self) -> Option<&Copy> {
-        let grade = |copy: &Copy| match copy.within {
+    fn worst_copy(&self) -> Option<&CopyThere> {
+        let grade = |copy: &CopyThere| match copy.within {
             Some(false) => 2,
             None => 1,
             Some(true) => 0,
         };
-        let age = |copy: &Copy| copy.behind.unwrap_or(0.0);
+        let age = |copy: &CopyThere| copy.behind.unwrap_or(0.0);
         self.copies.iter().max_by(|a, b| grade(a).cmp(&grade(b)).then(age(a).total_cmp(&age(b))))
     }
 
@@ -132,8 +132,7 @@ fn rank(choice: &Choice) -> Rank {
 /// The regions that the plan called `name` leads to, the best first; empty when it leads to none that could be chosen.
 pub fn choices(seen: &Seen<'_>, plans: &[Arc<Plan>], name: &str) -> Vec<Choice> {
     let of_name = plans.iter().filter(|plan| plan.name() == name);
-    let mut all: Vec<Choice> =
-        of_name.filter_map(|plan| Some(choice(seen, &plan.id, plan.target.as_ref()?))).collect();
+    let mut all: Vec<Choice> = of_name.filter_map(|plan| Some(choice(seen, &plan.id, plan.target.as_ref()?))).collect();
     all.sort_by_key(rank);
     all
 }
@@ -157,9 +156,11 @@ fn choice(seen: &Seen<'_>, plan: &PlanId, region: &RegionId) -> Choice {
     let services = estate.services.iter().map(of).min().unwrap_or(Status::Unknown);
     let status = if own.is_probed() { own.status() } else { services };
     let far = own.said.iter().filter_map(|it| it.live?.reading.latency_ms).min();
-    let known = state.readiness.iter().rev().find_map(|it| {
-        it.plans.iter().find(|brief| brief.plan == *plan).map(|brief| (it.at, brief))
-    });
+    let known = state
+        .readiness
+        .iter()
+        .rev()
+        .find_map(|it| it.plans.iter().find(|brief| brief.plan == *plan).map(|brief| (it.at, brief)));
     let looked = known.map(|(at, _)| seconds_between(at, now));
     let ready = match known {
         Some((at, brief)) if !estate.assessment_is_old(at, now) => brief.ready,
@@ -178,10 +179,11 @@ fn choice(seen: &Seen<'_>, plan: &PlanId, region: &RegionId) -> Choice {
     }
 }
 
-fn copy(seen: &Seen<'_>, store: &SystemSpec, region: &RegionId) -> Copy {
-    let unknown = |words: &str| Copy { store: store.id.clone(), behind: None, words: words.to_owned(), within: None };
+fn copy(seen: &Seen<'_>, store: &SystemSpec, region: &RegionId) -> CopyThere {
+    let unknown =
+        |words: &str| CopyThere { store: store.id.clone(), behind: None, words: words.to_owned(), within: None };
     let rpo = store.class.and_then(|class| seen.estate.rpo(class)).map(|rpo| rpo.as_secs_f64());
-    let timed = |behind: f64| Copy {
+    let timed = |behind: f64| CopyThere {
         behind: Some(behind),
         words: format!("{behind:.1} s"),
         within: rpo.map(|rpo| behind <= rpo),
@@ -202,12 +204,15 @@ fn copy(seen: &Seen<'_>, store: &SystemSpec, region: &RegionId) -> Copy {
     };
     let mut members = survey.members.iter().filter(holds).peekable();
     if members.peek().is_none() {
-        return Copy { within: Some(false), ..unknown("no copy there") };
+        return CopyThere { within: Some(false), ..unknown("no copy there") };
     }
     if let Some(point) = survey.standby_point.as_ref().filter(here) {
         return of_point(point);
     }
-    let level = |count: u64, unit: &str| Copy { within: (count == 0).then_some(true), ..unknown(&format!("{count} {unit}")) };
+    let level = |count: u64, unit: &str| CopyThere {
+        within: (count == 0).then_some(true),
+        ..unknown(&format!("{count} {unit}"))
+    };
     match members.find_map(|member| member.lag) {
         Some(Lag::Seconds(behind)) => timed(behind),
         Some(Lag::Bytes(count)) => level(count, "bytes"),

@@ -38,7 +38,11 @@ pub const KIND: SystemKind = SystemKind {
         undo: Undo::Nothing,
         instead: "",
         params: &[
-            Param::required(PLAN, ParamType::Text, "the plan; where it leads to several regions, to the one that the calling plan leads to"),
+            Param::required(
+                PLAN,
+                ParamType::Text,
+                "the plan; where it leads to several regions, to the one that the calling plan leads to",
+            ),
             Param::default("pause", ParamType::Span, "0s", "for how long its effect is looked at before the verdict"),
         ],
     }],
@@ -112,7 +116,9 @@ fn guards(run: &Run, call: &StepId) -> Vec<Guard> {
         match step.phase {
             StepPhase::Skipped => guards.push(Guard::warn("skipped", format!("{} was skipped", spec.id)).situational()),
             StepPhase::ByHand => {
-                guards.push(Guard::warn("by-hand", format!("{} was done by hand, and not verified", spec.id)).situational());
+                guards.push(
+                    Guard::warn("by-hand", format!("{} was done by hand, and not verified", spec.id)).situational(),
+                );
             }
             _ => {}
         }
@@ -182,6 +188,9 @@ impl Step for Wave {
     }
 
     fn by_hand(&self) -> Vec<String> {
-        vec![format!("# look at what {} did before you go on: services, clocks, what was skipped", self.plan), "mayday status".into()]
+        vec![
+            format!("# look at what {} did before you go on: services, clocks, what was skipped", self.plan),
+            "mayday status".into(),
+        ]
     }
 }

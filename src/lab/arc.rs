@@ -41,7 +41,10 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn gennet(extent: Extent) -> Self {
-        Self { on: extent.regions().iter().map(|region| (control(region), *region == PRIMARY)).collect(), frozen: false }
+        Self {
+            on: extent.regions().iter().map(|region| (control(region), *region == PRIMARY)).collect(),
+            frozen: false,
+        }
     }
 
     pub fn is_on(&self, arn: &str) -> bool {

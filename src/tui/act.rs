@@ -399,7 +399,8 @@ impl App {
 
     /// Where there are several regions to go to, the one that is meant is typed, with all of them in sight.
     fn towards(&self, plan: &Plan, region: &RegionId, mode: Mode) -> Form {
-        let choices = self.mirror.as_ref().map(|mirror| target::table(mirror, plan.name(), self.now())).unwrap_or_default();
+        let choices =
+            self.mirror.as_ref().map(|mirror| target::table(mirror, plan.name(), self.now())).unwrap_or_default();
         let purpose = Purpose::Start(plan.id.clone(), mode);
         Form::new(format!("{}: which region?", plan.name()), purpose, vec![Field::phrase("region", region.as_str())])
             .about(targets::lines(&choices, region))

@@ -212,8 +212,9 @@ async fn host(folder: &Path, chosen: &Scenario, args: &DemoArgs) -> Result<Exit,
     // The terminal may go: that is what this process is for.
     let _hang_up = signal(SignalKind::hangup())?;
     let stopped = lab::stopped()?;
-    let mut stage = 
-        Stage::set_in(Folder::claim(folder.to_owned())?, Pace(args.speed), chosen.extent, Environment::Production).await?;
+    let mut stage =
+        Stage::set_in(Folder::claim(folder.to_owned())?, Pace(args.speed), chosen.extent, Environment::Production)
+            .await?;
     let control = stage.lab.endpoints.get("control").cloned().unwrap_or_default();
     let pid = rustix::process::getpid().as_raw_nonzero().get();
     let card =

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::places::Places;
 use super::{
-    about, alerts, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, towards, watch,
+    about, alerts, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, towards,
+    watch,
 };
 use crate::api::client::Client;
 use crate::cli::args::{

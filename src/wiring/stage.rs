@@ -178,12 +178,7 @@ impl Stage {
     ///
     /// # Errors
     /// When the lab or the engine cannot be started.
-    pub async fn set_in(
-        dir: Folder,
-        pace: Pace,
-        extent: Extent,
-        environment: Environment,
-    ) -> Result<Self, Failure> {
+    pub async fn set_in(dir: Folder, pace: Pace, extent: Extent, environment: Environment) -> Result<Self, Failure> {
         let lab = lab::start(pace, extent).await?;
         let engine = Private::start_in(dir, |places| {
             let config = estate::config_for(&lab.endpoints, pace).map_err(Failure::failed)?;

@@ -69,7 +69,8 @@ impl Site {
             title: "Wait".into(),
             about: "For the standby".into(),
             steps: vec![spec("mayday.healthy", STANDBY, json!({}))],
-            fingerprint: "0".repeat(64), target: None,
+            fingerprint: "0".repeat(64),
+            target: None,
         };
         let parts = Parts {
             rota: None,

@@ -784,7 +784,10 @@ fn a_plan_is_there_once_for_each_region_that_it_can_lead_to() {
     let rows = [
         (three.replace("orders = \"orders-north\"", "orders = \"orders-nort\""), "there is no system `orders-nort`"),
         (three.replace("door =", "standby ="), "`standby` cannot name a value"),
-        (format!("{GOOD}\n{}", NORTH.replace("\"standby\"", "\"primary\"")), "there are 2 primary regions: east, north"),
+        (
+            format!("{GOOD}\n{}", NORTH.replace("\"standby\"", "\"primary\"")),
+            "there are 2 primary regions: east, north",
+        ),
         (three.clone(), "nothing says what {door} stands for"),
     ];
     let with_door = plan.replace("title = \"Buy something\"", "title = \"Buy something at {door}\"");
@@ -808,7 +811,9 @@ fn a_plan_that_calls_plans_is_written_out() {
         config::load(&origin, &CALLING)
     };
     let call = |id: &str, plan: &str, needs: &str| {
-        format!("\n[[step]]\nid = \"{id}\"\ntitle = \"Wave {id}\"\nkind = \"plan.run\"\nplan = \"{plan}\"\ngate = \"confirm\"\ntimeout = \"5m\"\n{needs}")
+        format!(
+            "\n[[step]]\nid = \"{id}\"\ntitle = \"Wave {id}\"\nkind = \"plan.run\"\nplan = \"{plan}\"\ngate = \"confirm\"\ntimeout = \"5m\"\n{needs}"
+        )
     };
     let head = "title = \"Both\"\nabout = \"One after the other.\"\n";
     let both = format!("{head}{}{}", call("one", "move", ""), call("two", "move", "needs = [\"one\"]\n"));

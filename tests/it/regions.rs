@@ -76,7 +76,8 @@ async fn of_two_standbys_the_one_that_can_serve_is_gone_to_and_come_back_from() 
     lab.world.truth().faults.set(&format!("*@{PRIMARY}"), Condition::Up);
     home.says("wayback plan").await.is(0, &["caught-up-database-ireland", "Bring clients back to us-east-1"]);
     let made = mayday::domain::wayback::plan(&view.estate, &view.state, &view.plans, &FAILBACK.into()).unwrap();
-    let promoted = made.steps.iter().find(|it| it.role == StepRole::Promotes && it.system.as_str() == "database-ireland");
+    let promoted =
+        made.steps.iter().find(|it| it.role == StepRole::Promotes && it.system.as_str() == "database-ireland");
     assert_eq!(promoted.unwrap().region, Some(PRIMARY.into()));
     let scaled = made.steps.iter().find(|it| it.role == StepRole::Capacity).unwrap();
     assert_eq!(scaled.system.as_str(), "k8s-primary");
@@ -170,11 +171,15 @@ async fn a_plan_calls_plans_in_waves_with_a_verdict_between() {
     let view = gated("cache").await;
     let run = view.state.run.as_ref().unwrap();
     let card = run.step(&"cache".into()).unwrap().card.clone().unwrap();
-    let said = |name: &str| card.guards.iter().find(|it| it.name == name).map(|it| it.detail.clone()).unwrap_or_default();
+    let said =
+        |name: &str| card.guards.iter().find(|it| it.name == name).map(|it| it.detail.clone()).unwrap_or_default();
     assert!(said("steps").contains("of") && said("served").contains("are well"), "{card:?}");
     assert!(card.summary.contains("give the verdict on redis-failover"), "{}", card.summary);
     assert!(run.plan.step(&"cache:record".into()).is_none(), "one run has one record");
-    assert!(!view.state.incident.as_ref().unwrap().clocks.t5.contains_key(&mayday::domain::estate::Tier::Critical), "the other wave's client was not served yet");
+    assert!(
+        !view.state.incident.as_ref().unwrap().clocks.t5.contains_key(&mayday::domain::estate::Tier::Critical),
+        "the other wave's client was not served yet"
+    );
     assert_eq!(run.phase(&"database:failover".into()), mayday::domain::run::StepPhase::Waiting, "the pause holds");
     confirm("cache").await;
     confirm("database:failover").await;

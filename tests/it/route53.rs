@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mayday::domain::estate::{Estate, Tier};
 use mayday::domain::health::Status;
-use mayday::domain::time::Span;
 use mayday::domain::system::{Begun, FaultClass, GuardVerdict, Observed, Step, System, Verified};
+use mayday::domain::time::Span;
 use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 use serde_json::{Value, json};

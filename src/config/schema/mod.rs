@@ -147,7 +147,11 @@ fn definitions(kinds: &Kinds) -> Vec<(&'static str, Value)> {
         .needs("role", choice(RegionRole::WORDS), "")
         .with("title", text(), "")
         .with(targets::VALUES, named_values(), "of a standby: what names stand for in plans that lead there")
-        .with(targets::SYSTEMS, map_of_texts(), "of a standby: for a system that plans name, the one that is meant there")
+        .with(
+            targets::SYSTEMS,
+            map_of_texts(),
+            "of a standby: for a system that plans name, the one that is meant there",
+        )
         .with("probe", list_of("probe"), "how its front door is asked");
     let service = Shape::new()
         .needs("id", name(), "the name that the cockpit shows")

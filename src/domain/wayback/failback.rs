@@ -76,7 +76,8 @@ fn meant(estate: &Estate, state: &State, id: &PlanId, plans: &[Arc<Plan>]) -> Re
         return Ok(id.clone());
     }
     let serving = state.serving(estate);
-    let away = if serving == estate.primary() { state.moved.as_ref().map(|moved| moved.from.clone()) } else { Some(serving) };
+    let away =
+        if serving == estate.primary() { state.moved.as_ref().map(|moved| moved.from.clone()) } else { Some(serving) };
     match away.filter(|away| is_for_afterwards(id) && regions.contains(&away.as_str())) {
         Some(away) => Ok(towards(id.as_str(), &away)),
         None => Err(format!(
@@ -131,7 +132,8 @@ fn compose(estate: &Estate, moved: &Moved) -> Plan {
         plan.steps.iter().filter(|step| step.role == role).map(|step| step.id.clone()).collect()
     };
     let (rooms, drains) = (ids(&plan, StepRole::Capacity), ids(&plan, StepRole::Fences));
-    let catches: Vec<StepSpec> = estate.stores_at(&moved.to).map(|store| catch_up(store, &moved.from, &drains)).collect();
+    let catches: Vec<StepSpec> =
+        estate.stores_at(&moved.to).map(|store| catch_up(store, &moved.from, &drains)).collect();
     let caught: Vec<StepId> = catches.iter().map(|step| step.id.clone()).collect();
     for nth in 0..plan.steps.len() {
         let before = plan.ancestors_of_all(&rooms);

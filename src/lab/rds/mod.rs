@@ -231,7 +231,7 @@ impl Databases {
         let writer = Instance::new(WRITER, PRIMARY, None, ("us-east-1a", Some("us-east-1b")), now);
         let replica =
             |region| Instance::new(name_in(region), region, Some(WRITER.into()), (zone_of(region), None), now);
-        let replicas = extent.regions().iter().filter(|region| **region != PRIMARY).map(|region| replica(region));
+        let replicas = extent.regions().iter().copied().filter(|region| *region != PRIMARY).map(replica);
         Self { instances: std::iter::once(writer).chain(replicas).collect(), events: VecDeque::new(), pace: Pace(1.0) }
     }
 

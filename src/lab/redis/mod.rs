@@ -42,11 +42,8 @@ const SENTINELS: [Located; 3] = [
 /// The same in a lab of three regions: one of each in every region.
 const SPREAD_NODES: [Located; 3] =
     [("redis-1", PRIMARY, "us-east-1a"), ("redis-2", STANDBY, "us-west-2a"), ("redis-3", THIRD, "eu-west-1a")];
-const SPREAD_SENTINELS: [Located; 3] = [
-    ("sentinel-1", PRIMARY, "us-east-1c"),
-    ("sentinel-2", STANDBY, "us-west-2b"),
-    ("sentinel-3", THIRD, "eu-west-1b"),
-];
+const SPREAD_SENTINELS: [Located; 3] =
+    [("sentinel-1", PRIMARY, "us-east-1c"), ("sentinel-2", STANDBY, "us-west-2b"), ("sentinel-3", THIRD, "eu-west-1b")];
 
 fn nodes(extent: Extent) -> [Located; 3] {
     if extent == Extent::Two { NODES } else { SPREAD_NODES }

@@ -120,7 +120,8 @@ impl Zones {
             checks.insert(id.into(), HealthCheck::new(id, id, settings, now));
         }
         records.sort_by_key(RecordSet::key);
-        let zone = Zone { id: "Z0GENNET".into(), name: zone.into(), served: records.clone(), records, accelerated: false };
+        let zone =
+            Zone { id: "Z0GENNET".into(), name: zone.into(), served: records.clone(), records, accelerated: false };
         let throws = AtomicU64::new(0);
         let mut zones = Self { zones: vec![zone], checks, changes: VecDeque::new(), serial: 0, throws };
         if extent == Extent::Three {

@@ -156,8 +156,12 @@ pub struct Buckets {
 impl Buckets {
     /// `gennet-data` replicating to `gennet-data-dr`, and `gennet-backups` with the backups of a week.
     pub fn gennet(now: Timestamp, extent: Extent) -> Self {
-        let copies: Vec<&'static str> =
-            extent.regions().iter().filter(|region| **region != PRIMARY).map(|region| Self::data_bucket(region)).collect();
+        let copies: Vec<&'static str> = extent
+            .regions()
+            .iter()
+            .filter(|region| **region != PRIMARY)
+            .map(|region| Self::data_bucket(region))
+            .collect();
         let mut buckets = vec![
             Bucket::new("gennet-data", PRIMARY, &copies, now),
             Bucket::new("gennet-data-dr", STANDBY, &[], now),
@@ -210,7 +214,8 @@ impl Buckets {
 
     fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
         let place = |name: &str| self.buckets.iter().position(|bucket| bucket.name == name);
-        let to = move |bucket: &'_ Bucket| bucket.replicates_to.iter().filter_map(|name| place(name)).collect::<Vec<_>>();
+        let to =
+            move |bucket: &'_ Bucket| bucket.replicates_to.iter().filter_map(|name| place(name)).collect::<Vec<_>>();
         self.buckets.iter().enumerate().flat_map(move |(from, bucket)| to(bucket).into_iter().map(move |to| (from, to)))
     }
 

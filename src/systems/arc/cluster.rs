@@ -123,15 +123,15 @@ impl Cluster {
     /// From a random one on, and those last that were silent.
     fn in_turn(&self) -> impl Iterator<Item = &Endpoint> {
         let (from, all) = (self.turn.fetch_add(1, Ordering::Relaxed), self.endpoints.len());
-        let mut order: Vec<&Endpoint> =
-            (0..all).map(|nth| &self.endpoints[(from.wrapping_add(nth)) % all]).collect();
+        let mut order: Vec<&Endpoint> = (0..all).map(|nth| &self.endpoints[(from.wrapping_add(nth)) % all]).collect();
         order.sort_by_key(|endpoint| endpoint.silent.load(Ordering::Relaxed));
         order.into_iter()
     }
 
     /// Every switch as one endpoint tells it.
     async fn told_by(&self, endpoint: &Endpoint) -> Result<Switches, Fault> {
-        let told = self.controls.iter().map(|(region, arn)| async move { Ok((region.clone(), endpoint.state(arn).await?)) });
+        let told =
+            self.controls.iter().map(|(region, arn)| async move { Ok((region.clone(), endpoint.state(arn).await?)) });
         Ok(try_join_all(told).await?.into_iter().collect())
     }
 
@@ -225,7 +225,10 @@ impl Cluster {
         };
         let entries: Vec<UpdateRoutingControlStateEntry> = to.iter().filter_map(entry).collect();
         let refuses = |fault: &Fault| fault.class == FaultClass::Permanent;
-        let said = match self.first(|endpoint| endpoint.set(entries.clone(), overridden), |fault| !refuses(fault), HEDGE_CHANGE).await {
+        let said = match self
+            .first(|endpoint| endpoint.set(entries.clone(), overridden), |fault| !refuses(fault), HEDGE_CHANGE)
+            .await
+        {
             Ok((endpoint, ())) => return Ok(endpoint.region.clone()),
             Err(said) => said,
         };

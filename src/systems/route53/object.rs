@@ -98,7 +98,9 @@ impl Object {
         let to = to.ok_or_else(|| zone.unfit(format!("the step `{}` does not say where to: set `region`", spec.id)))?;
         let (guarded, kind) = (estate.primary(), spec.params.opt_text("type").unwrap_or("A").to_owned());
         let (name, write) = (spec.params.text("record")?.to_owned(), to != guarded);
-        let words = format!("the object takes {guarded} out of the answers; that {to} is answered then, and no other standby, is for the records to say");
+        let words = format!(
+            "the object takes {guarded} out of the answers; that {to} is answered then, and no other standby, is for the records to say"
+        );
         let choice = estate.has_a_choice().then(|| Guard::warn("choice", words)).filter(|_| write);
         Ok(Self { zone, switch, guarded, to, name, kind, write, choice })
     }

@@ -19,11 +19,11 @@ mod tests {
     use super::*;
     use crate::domain::health::Status;
     use crate::domain::readiness::Ready;
-    use crate::domain::target::Copy;
+    use crate::domain::target::CopyThere;
 
     #[test]
     fn each_region_is_told_with_what_is_known_of_it() {
-        let copy = |words: &str, within| Copy { store: "db".into(), behind: None, words: words.into(), within };
+        let copy = |words: &str, within| CopyThere { store: "db".into(), behind: None, words: words.into(), within };
         let choice = |region: &str, copies, looked: Option<f64>| Choice {
             plan: format!("failover@{region}").as_str().into(),
             region: region.into(),

@@ -332,7 +332,8 @@ pub fn plans() -> Vec<Plan> {
         title: title.into(),
         about: about.into(),
         steps,
-        fingerprint: "0".repeat(64), target: None,
+        fingerprint: "0".repeat(64),
+        target: None,
     };
     let regional: Vec<StepSpec> = REGIONAL.iter().map(spec).collect();
     let database = regional.iter().filter(|step| step.id.as_str() == "promote-database").cloned();

@@ -116,7 +116,8 @@ pub fn plan() -> Plan {
             step("dns", StepRole::Traffic, Gate::TwoPerson, &["promote", "scale", "measure"]),
             step("client", StepRole::Synthetic, Gate::Auto, &["dns"]),
         ],
-        fingerprint: "f".into(), target: None,
+        fingerprint: "f".into(),
+        target: None,
     }
 }
 

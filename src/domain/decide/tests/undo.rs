@@ -29,7 +29,8 @@ fn movable() -> Bench {
             step("dns", StepRole::Traffic, Gate::Confirm, &["fence", "scale"]),
             step("client", StepRole::Synthetic, Gate::Auto, &["dns"]),
         ],
-        fingerprint: "f".into(), target: None,
+        fingerprint: "f".into(),
+        target: None,
     })];
     started(bench)
 }
