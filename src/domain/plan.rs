@@ -45,6 +45,8 @@ words! {
         Arc = "arc",
         /// An object in the standby's bucket that an inverted health check looks at.
         Object = "object",
+        /// The dials of Global Accelerator: a control plane in us-west-2.
+        Accelerator = "accelerator",
         /// A change of records: the control plane of DNS.
         Records = "records",
     }

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::kubernetes::backups::{SNAPSHOTS, VELERO};
 use super::kubernetes::{NODES, SERVICES};
-use super::world::{ALL, Extent, PRIMARY, ZONES};
-use super::{arc, neo4j, pagerduty, redis, s3, slack, smtp, statuspage, webhook};
+use super::world::{ALL, Extent, PRIMARY, STANDBY, ZONES};
+use super::{accelerator, arc, neo4j, pagerduty, redis, s3, slack, smtp, statuspage, webhook};
 
 /// How a place behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -109,10 +109,11 @@ pub const CONDITIONS: [(&str, Condition, &str); 16] = [
 
 /// Every place that can be broken: systems without a region, zones, whole regions, what each region has, and members.
 pub fn places() -> Vec<String> {
-    const GLOBAL: [&str; 11] = [
+    const GLOBAL: [&str; 12] = [
         "route53",
         "dns",
         "iam",
+        accelerator::PLACE,
         s3::backups::PLACES[0],
         s3::backups::PLACES[1],
         slack::PLACE,
@@ -149,7 +150,7 @@ pub fn places() -> Vec<String> {
 }
 
 /// Control planes of the whole world, and the region that each lives in.
-const HOMES: [(&str, &str); 2] = [("route53", PRIMARY), ("iam", PRIMARY)];
+const HOMES: [(&str, &str); 3] = [("route53", PRIMARY), ("iam", PRIMARY), (accelerator::PLACE, STANDBY)];
 
 /// What is broken now.
 #[derive(Clone, Debug, Default, Serialize)]

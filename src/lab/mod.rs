@@ -1,6 +1,7 @@
 //! The embedded estate: a miniature of the platform that speaks the real wire protocols on loopback. It is the outside world, so it
 //! imports nothing of the rest of the crate; only its endpoints reach Mayday, through an ordinary config file.
 
+pub mod accelerator;
 pub mod alive;
 pub mod app;
 pub mod arc;
@@ -106,6 +107,7 @@ impl Lab {
         route53::start(&mut site).await?;
         dns::start(&mut site).await?;
         arc::start(&mut site).await?;
+        accelerator::start(&mut site).await?;
         rds::start(&mut site).await?;
         s3::start(&mut site).await?;
         kubernetes::start(&mut site).await?;

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::faults::{Condition, Faults};
 use super::inbox::Inbox;
-use super::{app, arc, client, kubernetes, neo4j, pagerduty, rds, redis, route53, s3, slack, smtp, statuspage};
+use super::{
+    accelerator, app, arc, client, kubernetes, neo4j, pagerduty, rds, redis, route53, s3, slack, smtp, statuspage,
+};
 
 /// The two regions of the lab.
 pub const PRIMARY: &str = "us-east-1";
@@ -115,6 +117,7 @@ pub struct Truth {
     pub inbox: Inbox,
     pub route53: route53::Zones,
     pub arc: arc::Cluster,
+    pub accelerator: accelerator::Accelerator,
     pub rds: rds::Databases,
     pub s3: s3::Buckets,
     pub kubernetes: BTreeMap<&'static str, kubernetes::Cluster>,
@@ -155,6 +158,7 @@ impl World {
             inbox: Inbox::default(),
             route53: route53::Zones::gennet(now, extent),
             arc: arc::Cluster::gennet(extent),
+            accelerator: accelerator::Accelerator::gennet(now, extent),
             rds: rds::Databases::gennet(now, extent),
             s3: s3::Buckets::gennet(now, extent),
             kubernetes: clusters.collect(),

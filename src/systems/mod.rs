@@ -5,6 +5,7 @@
 //! which the compiler shares nothing that it proves: without the box each of them walks through all types of the vendor's client to
 //! learn that its future is `Send`, which was two thirds of the time that a check of this crate took.
 
+pub mod accelerator;
 pub mod arc;
 pub mod aws;
 pub mod bounds;
@@ -35,6 +36,7 @@ use crate::domain::system::Factory;
 /// Every system that this build can drive.
 #[rustfmt::skip] // one row a line
 pub const FACTORIES: &[&dyn Factory] = &[
+    &accelerator::AcceleratorFactory,
     &arc::ArcFactory,
     &cloudwatch::CloudWatchFactory,
     &dns::DnsFactory,

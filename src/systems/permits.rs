@@ -304,7 +304,7 @@ pub async fn login_guard(aws: &Aws, system: &str) -> Result<Option<Guard>, Fault
 }
 
 /// The client for a URL: through the environment's proxy, where that is for it.
-fn way_to(url: &str) -> Result<reqwest::Client, String> {
+pub(super) fn way_to(url: &str) -> Result<reqwest::Client, String> {
     let scheme = if url.starts_with("http://") { "http" } else { "https" };
     match Proxy::here(scheme).filter(|proxy| proxy.is_for(url)) {
         None => client(),

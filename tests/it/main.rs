@@ -1,5 +1,6 @@
 //! Everything that can be tested with a Rust toolchain alone: against the embedded lab, in-process or with the real binary in a pty.
 
+mod accelerator;
 mod alerts;
 mod api;
 mod app;

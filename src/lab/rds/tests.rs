@@ -1,4 +1,5 @@
 use super::super::faults::Condition;
+use super::super::world::STANDBY;
 use super::*;
 
 fn pass(all: &mut Databases, now: Timestamp, faults: &Faults) {
