@@ -45,7 +45,7 @@ impl<'s> Seen<'s> {
 }
 
 /// The copy of one datastore in a region.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct CopyThere {
     pub store: SystemId,
     /// How far it is behind, in seconds; `None` where that is not known, or its system speaks of something else than time.
@@ -57,7 +57,7 @@ pub struct CopyThere {
 }
 
 /// One region that a plan can lead to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Choice {
     pub plan: PlanId,
     pub region: RegionId,
