@@ -15,9 +15,7 @@ use crate::common::{Log, begun, connect, eventually, probe, step};
 const APP: &str = "app.gennet.example";
 
 async fn lab(pace: f64) -> Lab {
-    let lab = Lab::start(Pace(pace)).await.unwrap();
-    lab.world.truth().route53.follow_switches();
-    lab
+    Lab::start(Pace(pace)).await.unwrap()
 }
 
 fn cluster(lab: &Lab) -> Arc<dyn System> {

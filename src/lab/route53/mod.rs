@@ -124,8 +124,8 @@ impl Zones {
             Zone { id: "Z0GENNET".into(), name: zone.into(), served: records.clone(), records, accelerated: false };
         let throws = AtomicU64::new(0);
         let mut zones = Self { zones: vec![zone], checks, changes: VecDeque::new(), serial: 0, throws };
+        zones.follow_switches();
         if extent == Extent::Three {
-            zones.follow_switches();
             extent.doors()[1..].iter().for_each(|(region, ip)| zones.follow_switch(region, *ip));
         }
         zones
@@ -150,7 +150,7 @@ impl Zones {
     }
 
     /// The primary leaves the answers also when its switch of the ARC cluster is turned.
-    pub fn follow_switches(&mut self) {
+    fn follow_switches(&mut self) {
         let id = "hc-switch-us-east-1";
         let switch = HealthCheck::new(id, id, Settings::switched(&arc::control(PRIMARY)), Timestamp::now());
         self.checks.insert(id.into(), switch);
