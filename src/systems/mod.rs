@@ -9,6 +9,7 @@ pub mod accelerator;
 pub mod arc;
 pub mod aws;
 pub mod bounds;
+pub mod cloudfront;
 pub mod cloudwatch;
 pub mod dated;
 pub mod dns;
@@ -38,6 +39,7 @@ use crate::domain::system::Factory;
 pub const FACTORIES: &[&dyn Factory] = &[
     &accelerator::AcceleratorFactory,
     &arc::ArcFactory,
+    &cloudfront::CloudFrontFactory,
     &cloudwatch::CloudWatchFactory,
     &dns::DnsFactory,
     &files::FilesFactory,

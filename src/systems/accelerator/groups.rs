@@ -6,7 +6,7 @@ use crate::domain::estate::SystemSpec;
 use crate::domain::ids::RegionId;
 use crate::domain::system::Fault;
 use crate::domain::text::clean;
-use crate::systems::aws::json::Service;
+use crate::systems::aws::plain::Service;
 use crate::systems::aws::{Aws, Call};
 
 const SERVICE: Service = Service {

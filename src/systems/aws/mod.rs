@@ -17,10 +17,10 @@
 //! | throttling | reads slow down ([`pace`]); what changes something is sent once and never held back |
 //! | this host's clock is wrong | unknown, with that word |
 
-pub mod json;
 pub mod login;
 mod pace;
 pub mod partition;
+pub mod plain;
 mod process;
 pub mod proxy;
 mod source;
