@@ -12,6 +12,7 @@ mod channels;
 mod checklist;
 mod cli;
 mod clock;
+mod cloudfront;
 mod cloudwatch;
 mod common;
 mod comms;
