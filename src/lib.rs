@@ -40,7 +40,7 @@
 //! - [`report`]: the review of an incident and the evidence of a drill, from the journal alone: Markdown, HTML, JSON, JUnit.
 //! - [`tui`]: the cockpit. It holds no truth, only a mirror of the engine's.
 //! - [`cli`]: the headless subcommands: they print, and nothing else.
-//! - [`lab`]: the embedded estate, two regions that speak the real wire protocols on loopback. It is the outside world: it imports
+//! - [`lab`]: the embedded estate, two regions (or three) that speak the real wire protocols on loopback. It is the outside world: it imports
 //!   nothing of Mayday, and Mayday reaches it through an ordinary config file.
 //! - [`wiring`]: with `main`, the only place that knows every room.
 

@@ -433,6 +433,9 @@ pub enum WaybackCommand {
 pub struct RunArgs {
     /// The plan
     pub name: String,
+    /// The region to go to, where the plan leads to several: asked for in a terminal when left out
+    #[arg(long, value_name = "REGION")]
+    pub to: Option<String>,
     /// live; drill: the same on a test estate; rehearsal: observations and previews only
     #[arg(long, default_value = "live")]
     pub mode: Mode,

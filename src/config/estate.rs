@@ -8,6 +8,7 @@ use super::known::{Known, KnownSystem};
 use super::probes::{self, Pace};
 use super::read::{Doc, Table, Text};
 use super::suggest::one_of;
+use super::targets::{self, Target};
 use super::{alerts, backups, channels, checklist, contacts, params, ways};
 use crate::domain::backup::BackupSpec;
 use crate::domain::estate::{
@@ -32,6 +33,8 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
         values: Values::new(),
         templates: Templates::default(),
         traffic: ways::read_order(root),
+        targets: Vec::new(),
+        meant: BTreeMap::new(),
     };
     let pace = Pace::read(root);
 
@@ -49,6 +52,17 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
         tables(root, "system").filter_map(|it| draft_system(it, &known)).collect();
     let (tables_of_systems, systems): (Vec<_>, Vec<_>) = drafts.into_iter().unzip();
     known.systems = systems;
+    let role_of = |region: &Option<Region>| region.as_ref().map(|region| region.role);
+    let mut values_of = BTreeMap::new();
+    for (table, read) in tables_of_regions.iter().zip(&read) {
+        let values = targets::read_values(table, role_of(read));
+        let systems = targets::read_systems(table, role_of(read), &known);
+        if let Some(region) = read.as_ref().and_then(|it| regions.iter_mut().find(|region| region.id == it.id)) {
+            values_of.insert(region.id.clone(), values);
+            region.systems = systems;
+        }
+    }
+    known.targets = targets::of(&regions, &values_of);
 
     let mut probes = Vec::new();
     for (table, region) in tables_of_regions.into_iter().zip(read) {
@@ -140,19 +154,19 @@ fn read_region(table: &Table<'_>) -> Option<Region> {
     let title = table.get("title").and_then(|it| it.text());
     let id = id?.into_inner();
     let title = title.map_or_else(|| id.clone(), Text::into_inner);
-    Some(Region { id: id.into(), role: role?, title })
+    Some(Region { id: id.into(), role: role?, title, systems: BTreeMap::new() })
 }
 
 fn check_roles(doc: &Doc<'_>, regions: &[Region]) {
     for role in RegionRole::ALL {
         let ids: Vec<&str> = regions.iter().filter(|it| it.role == *role).map(|it| it.id.as_str()).collect();
-        match ids.len() {
-            1 => {}
-            0 => doc
+        match (ids.len(), role) {
+            (0, _) => doc
                 .say_of_file(format!("there is no {role} region"), format!("add a [[region]] with role = \"{role}\"")),
-            _ => doc.say_of_file(
-                format!("there are {} {role} regions: {}", ids.len(), ids.join(", ")),
-                "Mayday fails over from one region to one other",
+            (1, _) | (_, RegionRole::Standby) => {}
+            (count, RegionRole::Primary) => doc.say_of_file(
+                format!("there are {count} {role} regions: {}", ids.join(", ")),
+                "clients are served by one; all others are standbys, and which one is fled to is chosen at the run",
             ),
         }
     }
@@ -171,13 +185,14 @@ fn stand_in(regions: &mut Vec<Region>, known: &mut Vec<RegionId>) {
             known.push(unnamed.clone());
             unnamed
         });
-        regions.push(Region { title: id.to_string(), id, role: *role });
+        regions.push(Region { title: id.to_string(), id, role: *role, systems: BTreeMap::new() });
     }
 }
 
 /// `[values]`, and the ids of the regions by their role.
 fn read_values(root: &Table<'_>, regions: &[Region]) -> Values {
-    let mut values: Values = regions.iter().map(|it| (it.role.to_string(), it.id.to_string())).collect();
+    // Of several standbys the first: a plan that aims is read for each of them.
+    let mut values: Values = regions.iter().rev().map(|it| (it.role.to_string(), it.id.to_string())).collect();
     let Some(table) = root.get("values").and_then(|it| it.table("[values]")) else {
         return values;
     };

@@ -1,9 +1,12 @@
 //! What the rest of a config may refer to.
 
+use std::collections::BTreeMap;
+
 use super::fill::Values;
 use super::params;
 use super::read::Table;
 use super::suggest::one_of;
+use super::targets::Target;
 use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::StepKind;
 use crate::domain::kinds::{Kinds, SystemKind};
@@ -12,6 +15,7 @@ use crate::domain::text::clean;
 use crate::messages::Templates;
 
 /// What the rest of a config may refer to. Holds also what has mistakes of its own, so that one mistake is said once.
+#[derive(Clone)]
 pub struct Known<'k> {
     pub kinds: &'k Kinds,
     pub dir: &'k std::path::Path,
@@ -23,9 +27,14 @@ pub struct Known<'k> {
     pub templates: Templates,
     /// The ways to move clients that the estate has, the preferred one first.
     pub traffic: Vec<WayName>,
+    /// The standby regions.
+    pub targets: Vec<Target>,
+    /// For a system that a plan names, the one that is meant where it leads to.
+    pub meant: BTreeMap<SystemId, SystemId>,
 }
 
 /// A system that probes and steps may name.
+#[derive(Clone)]
 pub struct KnownSystem {
     pub id: SystemId,
     /// `None` if its kind is unknown.
@@ -43,9 +52,14 @@ impl Known<'_> {
         let Some(field) = table.get("system") else { return };
         let Some(asked) = field.text() else { return };
         let ids: Vec<&str> = self.systems.iter().map(|it| it.id.as_str()).collect();
-        if !ids.contains(&asked.get_ref().as_str()) {
+        if !ids.contains(&self.meant(asked.get_ref())) {
             field.say(format!("there is no system `{}`", clean(asked.get_ref())), one_of(asked.get_ref(), &ids));
         }
+    }
+
+    /// The system that is meant by a name in a text, by where the text leads to.
+    pub fn meant<'n>(&'n self, named: &'n str) -> &'n str {
+        self.meant.get(named).map_or(named, SystemId::as_str)
     }
 
     /// The system that something of `kind` in `table` is about: the one it names, or the only one that fits.
@@ -61,7 +75,7 @@ impl Known<'_> {
             self.systems.iter().filter(|it| it.kind.is_none_or(|known| known.name == kind.name)).collect();
         let ids: Vec<&str> = fitting.iter().map(|it| it.id.as_str()).collect();
         if let Some(field) = named {
-            let asked = field.text()?.into_inner();
+            let asked = self.meant(field.text()?.get_ref()).to_owned();
             let found = fitting.iter().find(|it| it.id.as_str() == asked);
             if found.is_none() {
                 let what = match self.systems.iter().find(|it| it.id.as_str() == asked).and_then(|it| it.kind) {

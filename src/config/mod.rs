@@ -8,6 +8,7 @@ mod backups;
 mod channels;
 mod checklist;
 pub mod cockpit;
+mod compose;
 mod contacts;
 mod disk;
 mod drills;
@@ -24,6 +25,7 @@ mod probes;
 mod read;
 pub mod schema;
 pub mod suggest;
+mod targets;
 mod ways;
 
 use std::io::ErrorKind;

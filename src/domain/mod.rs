@@ -145,6 +145,11 @@ pub mod system {
     pub use super::fault::*;
 }
 
+pub mod target {
+    pub use super::rule::chosen::*;
+    pub use super::rule::target::*;
+}
+
 pub mod verdict {
     pub use super::fact::promise::*;
     pub use super::rule::verdict::*;

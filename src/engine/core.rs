@@ -234,7 +234,11 @@ impl Writer {
         let (state, points, baseline) = (shared.state_held(), shared.points(), shared.baseline());
         let reports = std::slice::from_ref(report);
         let decision = shared.in_context(&points, &baseline, |cx| decide_reports(cx, &state, reports));
-        if !decision.events.iter().any(|(_, event)| matches!(event, Event::StepRunsAs { .. })) {
+        if !decision
+            .events
+            .iter()
+            .any(|(_, event)| matches!(event, Event::StepRunsAs { .. } | Event::StepGoesBy { .. }))
+        {
             return Err(JournalFault {
                 what: "the step has gone on without it".into(),
                 next: "look at the step".into(),

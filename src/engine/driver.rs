@@ -17,7 +17,7 @@ use crate::domain::journal::JournalFault;
 use crate::domain::live::{LiveChange, LogLine};
 use crate::domain::plan::{self, StepSpec};
 use crate::domain::process::Process;
-use crate::domain::system::{Fault, Step, StepLog};
+use crate::domain::system::{Fault, Receipt, Step, StepLog};
 use crate::domain::text::clean;
 
 /// The longest that one look at reality may take.
@@ -68,12 +68,25 @@ impl StepLog for Log {
 
     async fn runs_as(&self, process: &Process) -> Result<(), Fault> {
         let (run, step, process) = (self.run.clone(), self.step.clone(), process.clone());
-        let witness = self.engine.witness(Report::RunsAs { run, step, attempt: self.attempt, process });
+        let report = Report::RunsAs { run, step, attempt: self.attempt, process };
+        self.witnessed(report, "in which process the step would run").await
+    }
+
+    async fn goes_by(&self, receipt: &Receipt) -> Result<(), Fault> {
+        let (run, step, receipt) = (self.run.clone(), self.step.clone(), receipt.clone());
+        let report = Report::GoesBy { run, step, attempt: self.attempt, receipt };
+        self.witnessed(report, "by which way the step would go").await
+    }
+}
+
+impl Log {
+    /// Has the journal hold something before it begins.
+    async fn witnessed(&self, report: Report, which: &str) -> Result<(), Fault> {
         let fault = |what: String, next: String| {
-            let what = format!("it cannot be journalled in which process the step would run: {what}");
+            let what = format!("it cannot be journalled {which}: {what}");
             Fault::transient("mayday", what).means("it was not begun, and nothing happened").next(next)
         };
-        match timeout(self.patience, witness).await {
+        match timeout(self.patience, self.engine.witness(report)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(JournalFault { what, next })) => Err(fault(what, next)),
             Err(_) => {
@@ -97,7 +110,7 @@ pub(super) fn driver_of(shared: &Shared, systems: &builtin::Systems, spec: &Step
     let system = systems.get(&spec.system).ok_or_else(|| no_system(&spec.system))?;
     let step = system.step(spec)?;
     // Mayday's own steps live by the engine's time as it is.
-    let own = spec.system.as_str() == builtin::KIND.name;
+    let own = builtin::IDS.contains(&spec.system.as_str());
     Ok(if own { step } else { Arc::new(Carried { step, time: shared.time.clone() }) })
 }
 

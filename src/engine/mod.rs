@@ -28,6 +28,7 @@ mod runner;
 mod shared;
 mod stores;
 mod watchman;
+pub mod waves;
 mod way_back;
 mod ways;
 
@@ -432,6 +433,15 @@ impl Handle {
     pub fn plan(&self, id: &PlanId) -> Result<Arc<Plan>, Refusal> {
         let missing = |why| Refusal::new(RefusalReason::NotFound, why, "see `mayday plan list`");
         wayback::plan(&self.shared.estate, &self.shared.state(), self.plans(), id).map_err(missing)
+    }
+
+    /// Whether there is a plan of that name, to whichever region.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn is_planned(&self, id: &PlanId) -> Result<(), Refusal> {
+        let known = self.plans().iter().any(|plan| plan.is_called(id));
+        if known { Ok(()) } else { self.plan(id).map(drop) }
     }
 
     /// Runs a task that ends with the engine, and with which the engine ends, should it die: half an engine would look like a whole

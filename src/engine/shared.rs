@@ -108,7 +108,7 @@ impl Shared {
         let published = Arc::new(Mutex::new(Published { live, baseline }));
         let seen = Seen(published.clone());
         let builtin = Self::builtin(&estate, watched, seen, &archive, &systems, &time);
-        systems.insert(builtin::KIND.name.into(), builtin);
+        systems.extend(builtin::IDS.map(|id| (id.into(), builtin.clone())));
         let updates = broadcast::channel(UPDATES).0;
         let counts = Mutex::default();
         let shown = Arc::new(estate.shown());

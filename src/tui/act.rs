@@ -3,12 +3,13 @@
 use crate::domain::command::{Ask, RefusalReason};
 use crate::domain::decide::revert_phrase;
 use crate::domain::describe;
-use crate::domain::ids::StepId;
+use crate::domain::ids::{RegionId, StepId};
 use crate::domain::incident::Severity;
-use crate::domain::plan::{Gate, StepSpec};
+use crate::domain::plan::{Gate, Plan, StepSpec};
 use crate::domain::remedy;
 use crate::domain::review::Documents;
 use crate::domain::run::{Mode, Run, StepPhase};
+use crate::domain::target;
 use crate::domain::view::StepByHand;
 use crate::domain::wayback::{FAILBACK, back_to, undoing};
 
@@ -16,7 +17,7 @@ use super::app::{App, Request, Scroll};
 use super::keymap::{self, Action};
 use super::layers::form::verb;
 use super::layers::palette::{Does, Palette};
-use super::layers::{Card, Field, Form, Layer, Plans, Purpose, Question, Reader, Text, card};
+use super::layers::{Card, Field, Form, Layer, Plans, Purpose, Question, Reader, Text, card, targets};
 use super::look::Look;
 use super::panes::Pane;
 use super::theme::Role;
@@ -362,7 +363,7 @@ impl App {
             return;
         }
         // What fits comes first; where nothing is wrong, the plan that is rehearsed most.
-        let wanted = remedy::plan_for(mirror, self.now()).or_else(|| remedy::leaving(mirror));
+        let wanted = remedy::plan_for(mirror, self.now()).or_else(|| remedy::leaving(mirror, self.now()));
         let fits = wanted.and_then(|wanted| mirror.plans.iter().position(|plan| plan.id == wanted.id));
         let focused = (self.focus == Pane::Plan).then_some(self.plan_at);
         let at = at.or(focused).or(fits).unwrap_or(0).min(mirror.plans.len() - 1);
@@ -381,9 +382,30 @@ impl App {
             self.say(Role::Warn, refusal.to_string());
             return Vec::new();
         }
-        self.layers.pop();
-        (self.focus, self.selected, self.zoomed) = (Pane::Plan, None, false);
+        if let (Some(region), true) = (&plan.target, mode.acts()) {
+            let form = self.towards(&plan.clone(), &region.clone(), mode).said(said);
+            self.layers.push(Layer::Form(Box::new(form)));
+            return Vec::new();
+        }
+        self.show_run();
         self.ask(ask, said)
+    }
+
+    /// From the list of plans to the run that begins.
+    fn show_run(&mut self) {
+        self.layers.retain(|layer| !matches!(layer, Layer::Plans(_)));
+        (self.focus, self.selected, self.zoomed) = (Pane::Plan, None, false);
+    }
+
+    /// Where there are several regions to go to, the one that is meant is typed, with all of them in sight.
+    fn towards(&self, plan: &Plan, region: &RegionId, mode: Mode) -> Form {
+        let choices =
+            self.mirror.as_ref().map(|mirror| target::table(mirror, plan.name(), self.now())).unwrap_or_default();
+        let purpose = Purpose::Start(plan.id.clone(), mode);
+        Form::new(format!("{}: which region?", plan.name()), purpose, vec![Field::phrase("region", region.as_str())])
+            .about(targets::lines(&choices, region))
+            .about([format!("Type the region to go to: {region}. Another one is another plan of the list.")])
+            .dangerous()
     }
 
     fn submit(&mut self) -> Vec<Request> {
@@ -403,8 +425,10 @@ impl App {
                     let (ask, said) = (form.purpose.ask(&values), form.said.clone());
                     self.layers.pop();
                     let Some(ask) = ask else { return Vec::new() };
-                    if matches!(ask, Ask::Confirm { .. } | Ask::Override { .. }) {
-                        self.close_card();
+                    match ask {
+                        Ask::Confirm { .. } | Ask::Override { .. } => self.close_card(),
+                        Ask::StartRun { .. } => self.show_run(),
+                        _ => {}
                     }
                     return self.ask(ask, said);
                 }

@@ -30,6 +30,7 @@ mod say;
 mod settings;
 mod stage;
 mod sweep;
+mod towards;
 mod visit;
 #[cfg(debug_assertions)]
 mod wall;
@@ -62,7 +63,7 @@ use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Factory, Fault, Receipt, Step, Surroundings, System};
 use crate::engine::clock::Machine;
-use crate::engine::{Channels, Parts, builtin};
+use crate::engine::{Channels, Parts, builtin, waves};
 use crate::report::Reports;
 use crate::systems::FACTORIES;
 
@@ -70,7 +71,7 @@ pub use failure::Failure;
 pub use run::run;
 
 static ROWS: LazyLock<Vec<&'static SystemKind>> =
-    LazyLock::new(|| FACTORIES.iter().map(|factory| factory.kind()).chain([&builtin::KIND]).collect());
+    LazyLock::new(|| FACTORIES.iter().map(|factory| factory.kind()).chain([&builtin::KIND, &waves::KIND]).collect());
 
 static CHANNELS: LazyLock<Vec<&'static ChannelKind>> =
     LazyLock::new(|| channels::FACTORIES.iter().map(|factory| factory.kind()).collect());

@@ -7,7 +7,8 @@ use super::failure::Failure;
 use super::places::Places;
 use super::say::{ask, say};
 use super::{
-    about, alerts, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, watch,
+    about, alerts, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, towards,
+    watch,
 };
 use crate::api::client::Client;
 use crate::cli::args::{
@@ -220,7 +221,7 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
     }
 }
 
-fn find(view: &Snapshot, name: &str) -> Result<Arc<Plan>, Failure> {
+pub(super) fn find(view: &Snapshot, name: &str) -> Result<Arc<Plan>, Failure> {
     let made = crate::domain::wayback::plan(&view.estate, &view.state, &view.plans, &PlanId::from(name));
     made.map_err(|why| Failure::new(Exit::Refused, why))
 }
@@ -242,7 +243,7 @@ async fn plans(client: &Client, command: PlanCommand, format: Format) -> Result<
 
 async fn failover(client: &Client, args: RunArgs, format: Format) -> Result<Exit, Failure> {
     let view = client.snapshot().await?;
-    let plan = find(&view, &args.name)?.id.clone();
+    let plan = towards::plan(&view, &args).await?;
     if args.mode.acts() && args.yes && args.reason.is_empty() {
         return Err(Failure::new(Exit::Usage, "an unattended live run needs a reason → give one with --reason"));
     }

@@ -70,6 +70,7 @@ impl Site {
             about: "For the standby".into(),
             steps: vec![spec("mayday.healthy", STANDBY, json!({}))],
             fingerprint: "0".repeat(64),
+            target: None,
         };
         let parts = Parts {
             rota: None,

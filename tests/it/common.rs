@@ -86,7 +86,7 @@ pub async fn write_at(journal: &dyn Journal, at: At, events: Vec<(Actor, Event)>
 
 /// The lab's two regions, and nothing in them.
 pub fn estate() -> Arc<Estate> {
-    let region = |id: &str, role| Region { id: id.into(), role, title: id.into() };
+    let region = |id: &str, role| Region { id: id.into(), role, title: id.into(), systems: Default::default() };
     Arc::new(Estate {
         name: "lab".into(),
         environment: Environment::Production,
@@ -124,12 +124,17 @@ pub fn params(row: &[Param], given: Value) -> Params {
 
 /// A connection to a system of `kind`, by its own factory; its id is its kind.
 pub fn connect(kind: &str, class: Option<DataClass>, given: Value) -> Arc<dyn System> {
+    connect_in(estate(), kind, class, given)
+}
+
+/// The same in an estate that is not the lab's.
+pub fn connect_in(estate: Arc<Estate>, kind: &str, class: Option<DataClass>, given: Value) -> Arc<dyn System> {
     // As the program itself does, whose keeper ours is.
     keeper::keep_by(env!("CARGO_BIN_EXE_mayday"));
     let factory = FACTORIES.iter().find(|factory| factory.kind().name == kind).expect("there is such a kind");
     let params = params(factory.kind().params, given);
     let spec = SystemSpec { id: kind.into(), kind: kind.into(), title: kind.into(), region: None, class, params };
-    factory.connect(&spec, &Surroundings { estate: estate() }).expect("it can be connected")
+    factory.connect(&spec, &Surroundings { estate }).expect("it can be connected")
 }
 
 /// A channel's spec as config validation would hand it over; its id is its kind.

@@ -1,5 +1,6 @@
 //! Everything that can be tested with a Rust toolchain alone: against the embedded lab, in-process or with the real binary in a pty.
 
+mod accelerator;
 mod alerts;
 mod api;
 mod app;
@@ -11,6 +12,7 @@ mod channels;
 mod checklist;
 mod cli;
 mod clock;
+mod cloudfront;
 mod cloudwatch;
 mod common;
 mod comms;
@@ -40,6 +42,7 @@ mod process;
 mod proxied;
 mod rds;
 mod redis;
+mod regions;
 mod reload;
 mod report;
 mod route53;

@@ -28,6 +28,7 @@ use crate::domain::run::{Mode, Outcome, StepPhase};
 use crate::domain::schedule::{Drill, DrillSpec, Due};
 use crate::domain::state::Hold;
 use crate::domain::system::Fault;
+use crate::domain::target::Choice;
 use crate::domain::time::{At, Span};
 use crate::domain::trigger::Trigger;
 use crate::domain::verdict::{RpoVerdict, RtoVerdict};
@@ -287,6 +288,9 @@ pub struct PlanLine {
     pub title: String,
     pub about: String,
     pub steps: u32,
+    /// Of a plan that leads to one of several regions: how that one stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
 }
 
 /// The post-recovery checks.

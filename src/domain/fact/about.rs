@@ -47,7 +47,7 @@ impl Event {
             Self::StepPreparing { .. } | Self::StepPrepared { .. } | Self::StepLookedAgain { .. } => About::Step,
             Self::GateAnswered { .. } | Self::GateConfirmed { .. } | Self::GuardsOverridden { .. } => About::Step,
             Self::SecondAwaited { .. } | Self::StepApplying { .. } | Self::StepRunsAs { .. } => About::Step,
-            Self::StepPrinted { .. } | Self::StepApplied { .. } | Self::StepUncertain { .. } => About::Step,
+            Self::StepGoesBy { .. } | Self::StepPrinted { .. } | Self::StepApplied { .. } | Self::StepUncertain { .. } => About::Step,
             Self::StepNotDone { .. } | Self::StepFound { .. } | Self::StepUnknowable { .. } => About::Step,
             Self::StepVerified { .. } | Self::StepRetrying { .. } | Self::StepFailed { .. } => About::Step,
             Self::StepRetried { .. } | Self::StepSkipped { .. } | Self::StepDoneByHand { .. } => About::Step,
@@ -67,6 +67,7 @@ impl Event {
             | Self::SecondAwaited { run, step, .. }
             | Self::StepApplying { run, step, .. }
             | Self::StepRunsAs { run, step, .. }
+            | Self::StepGoesBy { run, step, .. }
             | Self::StepPrinted { run, step, .. }
             | Self::StepApplied { run, step, .. }
             | Self::StepUncertain { run, step, .. }

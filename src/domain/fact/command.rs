@@ -290,6 +290,13 @@ pub enum Report {
         attempt: u32,
         process: Process,
     },
+    /// One of several ways is about to be gone, and nothing of it has been changed yet.
+    GoesBy {
+        run: RunId,
+        step: StepId,
+        attempt: u32,
+        receipt: Receipt,
+    },
     Applied {
         run: RunId,
         step: StepId,

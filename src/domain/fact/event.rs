@@ -309,6 +309,13 @@ pub enum Event {
         step: StepId,
         process: Process,
     },
+    /// Which of several ways to its effect is gone after others did not answer, and how it was there before: durable before that change is
+    /// tried.
+    StepGoesBy {
+        run: RunId,
+        step: StepId,
+        receipt: Receipt,
+    },
     /// What a command of the operator's printed: its last lines, and the file that has more of it.
     StepPrinted {
         run: RunId,

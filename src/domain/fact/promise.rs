@@ -1,10 +1,10 @@
 //! What was promised for an estate, as the journal keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::SystemId;
+use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::spec::classes::DataClass;
 use crate::domain::spec::estate::{Environment, Objectives};
 
@@ -18,4 +18,7 @@ pub struct Promise {
     pub objectives: Objectives,
     /// What each datastore counts for.
     pub stores: BTreeMap<SystemId, DataClass>,
+    /// Where there are several standby regions: the datastores that clients do not work with when they are sent to that one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elsewhere: BTreeMap<RegionId, BTreeSet<SystemId>>,
 }

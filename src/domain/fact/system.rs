@@ -215,6 +215,14 @@ pub trait StepLog: Send + Sync {
     async fn runs_as(&self, _process: &Process) -> Result<(), Fault> {
         Ok(())
     }
+
+    /// Makes durable which of several ways is gone now, and how it was there before. Returns before anything of it is changed.
+    ///
+    /// # Errors
+    /// When it is not durable: then that way must not be gone.
+    async fn goes_by(&self, _receipt: &Receipt) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// What the journal holds of a step that was begun, also after a crash.

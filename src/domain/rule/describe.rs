@@ -187,6 +187,9 @@ pub fn describe(record: &Record) -> Said {
         E::StepApplying { step, attempt: 1, .. } => on(step, Busy, "applying"),
         E::StepApplying { step, attempt, .. } => on(step, Busy, format!("applying, attempt {attempt}")),
         E::StepRunsAs { step, process, .. } => on(step, Quiet, format!("runs as process {}", process.pid)),
+        E::StepGoesBy { step, receipt, .. } => {
+            on(step, Warn, format!("goes on by {}", receipt.get("way").map_or("another way", String::as_str)))
+        }
         E::StepPrinted { step, lines, file, .. } => {
             let last = lines.last().map(String::as_str).unwrap_or_default();
             let kept = file.as_ref().map(|file| format!(" (all of it: {file})")).unwrap_or_default();

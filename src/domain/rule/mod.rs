@@ -1,5 +1,6 @@
 //! The second floor: what follows from the facts. The fold of the journal, the readings of it, and the decisions.
 
+pub mod chosen;
 pub mod comms;
 pub mod decide;
 pub mod describe;
@@ -17,6 +18,7 @@ pub mod scorecard;
 pub mod sight;
 pub mod state;
 mod step;
+pub mod target;
 pub mod trigger;
 pub mod verdict;
 pub mod view;

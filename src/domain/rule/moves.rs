@@ -21,6 +21,7 @@ enum Says {
     SecondAwaited,
     Applying,
     RunsAs,
+    GoesBy,
     Printed,
     Applied,
     Uncertain,
@@ -61,6 +62,7 @@ const MOVES: &[(Says, &[StepPhase], Option<StepPhase>)] = &[
     (Says::SecondAwaited, SETTLED, None),
     (Says::Applying, &[Ready], Some(Applying)),
     (Says::RunsAs, &[Applying, Reverting], None),
+    (Says::GoesBy, &[Applying], None),
     // What a command printed may arrive when all is over.
     (Says::Printed, StepPhase::ALL, None),
     (Says::Applied, &[Applying], Some(Verifying)),
@@ -112,6 +114,7 @@ fn says(event: &Event) -> Option<Says> {
         Event::SecondAwaited { .. } => Says::SecondAwaited,
         Event::StepApplying { .. } => Says::Applying,
         Event::StepRunsAs { .. } => Says::RunsAs,
+        Event::StepGoesBy { .. } => Says::GoesBy,
         Event::StepPrinted { .. } => Says::Printed,
         Event::StepApplied { .. } => Says::Applied,
         Event::StepUncertain { .. } => Says::Uncertain,

@@ -73,8 +73,9 @@ pub fn assess(view: &Snapshot, plan: &Plan, evidence: &Evidence<'_>) -> Assessme
     for facts in &evidence.parity {
         match facts {
             Ok(facts) => {
-                let regions: Vec<RegionId> = view.estate.regions.iter().map(|region| region.id.clone()).collect();
-                findings.extend(parity(facts, &regions));
+                let sides = sides(&view.estate, plan);
+                let facts: Vec<Fact> = facts.iter().filter(|fact| sides.contains(&fact.region)).cloned().collect();
+                findings.extend(parity(&facts, &sides));
             }
             Err(fault) => findings.push(Finding {
                 step: None,
@@ -88,6 +89,14 @@ pub fn assess(view: &Snapshot, plan: &Plan, evidence: &Evidence<'_>) -> Assessme
     findings.extend(own_needs(view, plan, &evidence.threatened));
     findings.extend(evidence.reach.iter().map(channel));
     Assessment { plan: plan.id.clone(), at: view.now, findings }
+}
+
+/// The regions that ought to be alike for a plan: the one that is left, and the one that it leads to.
+fn sides(estate: &Estate, plan: &Plan) -> Vec<RegionId> {
+    match &plan.target {
+        Some(target) => vec![estate.primary(), target.clone()],
+        None => estate.regions.iter().map(|region| region.id.clone()).collect(),
+    }
 }
 
 fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Result<Fitness, Fault>) -> Vec<Finding> {

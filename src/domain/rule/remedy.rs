@@ -3,12 +3,13 @@
 //! One reading for the hint, the form that declares, the list of plans and the header: none of them is calmer than another.
 
 use super::rollup::{Said, said};
+use super::target::{self, Seen};
 use super::view::Snapshot;
 use crate::domain::fact::health::Status;
 use crate::domain::fact::recovery::Role;
 use crate::domain::ids::{RegionId, ServiceId, SystemId};
 use crate::domain::spec::classes::Tier;
-use crate::domain::spec::estate::{Estate, RegionRole, SystemSpec};
+use crate::domain::spec::estate::{Estate, SystemSpec};
 use crate::domain::spec::kinds::StepRole;
 use crate::domain::spec::plan::Plan;
 use crate::domain::spec::probe::Subject;
@@ -58,7 +59,7 @@ pub fn trouble(view: &Snapshot, now: At) -> Option<Trouble> {
             what: What::Services(down.iter().map(|it| it.id.clone()).collect()),
         });
     }
-    let stores: Vec<_> = view.estate.datastores().filter(|it| store_down(view, it, now).is_some()).collect();
+    let stores: Vec<_> = view.stores().filter(|it| store_down(view, it, now).is_some()).collect();
     if !stores.is_empty() {
         let words = stores.iter().filter_map(|it| Some(format!("{}: {}", it.id, store_down(view, it, now)?)));
         return Some(Trouble {
@@ -107,9 +108,13 @@ pub fn probes_down<'v>(view: &'v Snapshot, system: &SystemId, now: At) -> Vec<Sa
     probes.map(|it| said(it, &view.live.probes, now)).filter(|it| it.status == Status::Down).collect()
 }
 
-/// The plan of this estate that leaves the primary region, if it has one.
-pub fn leaving(view: &Snapshot) -> Option<&Plan> {
-    view.plans.iter().map(|plan| &**plan).find(|plan| plan.flees())
+/// The plan of this estate that leaves the primary region, if it has one; of several regions to the one that is best as of `now`.
+pub fn leaving(view: &Snapshot, now: At) -> Option<&Plan> {
+    in_order(view, now).find(|plan| plan.flees())
+}
+
+fn in_order(view: &Snapshot, now: At) -> impl Iterator<Item = &Plan> {
+    target::in_order(&Seen::of(view, now), &view.plans).into_iter()
 }
 
 /// The plan of this estate that fits what is wrong now; `None` when nothing is wrong, or none of them is known to fit. The plans lead
@@ -119,30 +124,31 @@ pub fn plan_for(view: &Snapshot, now: At) -> Option<&Plan> {
     if serving != view.estate.primary() {
         return None;
     }
-    let standby = view.estate.region(RegionRole::Standby)?;
-    let refuge = view.region(&standby.id, now).status() != Status::Down;
+    let refuge = |plan: &&Plan| {
+        let target = plan.target.clone().unwrap_or_else(|| view.estate.standby());
+        view.region(&target, now).status() != Status::Down
+    };
     let what = trouble(view, now).map(|it| it.what);
     let met = !view.triggers(now).is_empty();
     match what {
-        Some(What::Region) => leaving(view).filter(|_| refuge),
-        _ if met => leaving(view).filter(|_| refuge),
-        Some(What::Stores(stores)) => stores.iter().find_map(|store| promoting(view, store)),
+        Some(What::Region) => leaving(view, now).filter(refuge),
+        _ if met => leaving(view, now).filter(refuge),
+        Some(What::Stores(stores)) => stores.iter().find_map(|store| promoting(view, store, now)),
         Some(What::Services(_) | What::Degraded) => {
-            let stores = view.estate.datastores().find(|it| store_down(view, it, now).is_some());
-            stores.map_or_else(|| restarting(view, &serving), |store| promoting(view, &store.id))
+            let store = view.stores().find(|it| store_down(view, it, now).is_some());
+            store.map_or_else(|| restarting(view, &serving), |store| promoting(view, &store.id, now))
         }
         None => None,
     }
 }
 
 /// Promotes another member of a store without moving clients, by the fewest steps.
-fn promoting<'v>(view: &'v Snapshot, store: &SystemId) -> Option<&'v Plan> {
+fn promoting<'v>(view: &'v Snapshot, store: &SystemId, now: At) -> Option<&'v Plan> {
     let fits = |plan: &&Plan| {
         let promotes = plan.steps.iter().any(|it| it.role == StepRole::Promotes && it.system == *store);
         promotes && plan.steps.iter().all(|it| it.role != StepRole::Traffic)
     };
-    let plans = view.plans.iter().map(|plan| &**plan);
-    plans.filter(fits).min_by_key(|plan| plan.steps.len())
+    in_order(view, now).filter(fits).min_by_key(|plan| plan.steps.len())
 }
 
 /// Changes nothing but the workload of a region.

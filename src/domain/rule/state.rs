@@ -21,7 +21,9 @@ use crate::domain::fact::readiness::Brief;
 use crate::domain::fact::run::{LastTime, Mode, Outcome, Reverting, Run, StepPhase, StepRun};
 use crate::domain::fact::told::Told;
 use crate::domain::ids::{BackupId, DrillId, IncidentId, PlanId, ProbeId, RegionId, SessionId, StepId};
+use crate::domain::spec::classes::Tier;
 use crate::domain::spec::kinds::StepRole;
+use crate::domain::spec::plan::part_of;
 use crate::domain::spec::severity::Severity;
 use crate::domain::time::{At, seconds_between};
 
@@ -460,7 +462,12 @@ impl State {
         if technical(spec.role) && run.plan.steps.iter().all(|step| is_up(&step)) {
             incident.clocks.t4.get_or_insert(at);
         }
-        for tier in &spec.recovers {
+        // Of plans that are called one after the other the last client of a tier has to be served.
+        let others = run.plan.steps.iter().filter(|it| it.id != spec.id && !part_of(&spec.id).is_empty());
+        let all_served = |tier: &Tier| {
+            others.clone().filter(|it| it.recovers.contains(tier)).all(|it| run.phase(&it.id).satisfies())
+        };
+        for tier in spec.recovers.iter().filter(|tier| all_served(tier)) {
             incident.clocks.t5.entry(*tier).or_insert(at);
         }
         let recovers_all =

@@ -53,6 +53,11 @@ impl StepRun {
                     begun.process = Some(process.clone());
                 }
             }
+            Event::StepGoesBy { receipt, .. } => {
+                if let Some(begun) = &mut self.begun {
+                    begun.receipt.extend(receipt.clone());
+                }
+            }
             Event::StepApplied { receipt, .. } => {
                 if let Some(begun) = &mut self.begun {
                     begun.receipt.clone_from(receipt);

@@ -1,5 +1,7 @@
 //! Verdicts: how the clocks stand against what was promised. Read from the state at any moment, during an incident and after it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::fact::clocks::Onset;
@@ -7,8 +9,9 @@ use crate::domain::fact::incident::Incident;
 use crate::domain::fact::promise::Promise;
 use crate::domain::fact::recovery::Loss;
 use crate::domain::fact::run::Run;
+use crate::domain::ids::SystemId;
 use crate::domain::spec::classes::{DataClass, Tier};
-use crate::domain::spec::estate::Estate;
+use crate::domain::spec::estate::{Estate, Region};
 use crate::domain::spec::kinds::StepRole;
 use crate::domain::spec::plan::StepSpec;
 use crate::domain::time::{At, seconds_between};
@@ -43,7 +46,14 @@ pub struct RpoVerdict {
 impl Promise {
     pub fn of(estate: &Estate) -> Self {
         let stores = estate.datastores().filter_map(|store| Some((store.id.clone(), store.class?)));
+        let apart = |region: &Region| {
+            let here: BTreeSet<&SystemId> = estate.stores_at(&region.id).map(|store| &store.id).collect();
+            let all = estate.datastores().map(|store| &store.id);
+            all.filter(|id| !here.contains(id)).cloned().collect::<BTreeSet<SystemId>>()
+        };
+        let elsewhere = estate.standbys().map(|region| (region.id.clone(), apart(region)));
         Self {
+            elsewhere: elsewhere.filter(|(_, apart)| !apart.is_empty()).collect(),
             estate: estate.name.clone(),
             environment: estate.environment,
             objectives: estate.objectives.clone(),
@@ -94,7 +104,9 @@ impl Promise {
         let steps = run.into_iter().flat_map(Run::in_order).filter(|(spec, _)| of_class(spec));
         let points = steps.filter_map(|(_, step)| step.point.as_ref()).filter(|point| incident.tells(point));
         let measured = points.map(|point| Loss::of(Some(point), disruption));
-        let stores = self.stores.iter().filter(|(_, its)| **its == class);
+        let apart = run.and_then(|run| self.elsewhere.get(run.plan.target.as_ref()?));
+        let counts = |store: &SystemId| apart.is_none_or(|apart| !apart.contains(store));
+        let stores = self.stores.iter().filter(|(store, its)| **its == class && counts(store));
         let estimated = stores.map(|(store, _)| Loss::of(incident.points.get(store), disruption));
         match Loss::worst(estimated.chain(measured)) {
             Loss::Measured { seconds } => Loss::Estimated { seconds },

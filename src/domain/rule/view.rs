@@ -1,11 +1,13 @@
 //! What a cockpit is given: everything once, then every change. The same fold runs on both sides of the socket.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::rollup::{RollUp, of_service, roll_up};
 use super::state::State;
+use super::target::{self, Seen};
 use super::trigger::{Trigger, triggers};
 use crate::domain::chain::Chain;
 use crate::domain::fact::backup;
@@ -19,7 +21,7 @@ use crate::domain::fault::Fault;
 use crate::domain::ids::{RegionId, StepId, SystemId};
 use crate::domain::spec::backup::BackupSpec;
 use crate::domain::spec::classes::DataClass;
-use crate::domain::spec::estate::{Estate, Service};
+use crate::domain::spec::estate::{Estate, Service, SystemSpec};
 use crate::domain::spec::plan::Plan;
 use crate::domain::spec::probe::Subject;
 use crate::domain::time::{At, seconds_between};
@@ -47,7 +49,21 @@ pub enum Update {
     Live { change: Arc<LiveChange> },
 }
 
+impl<'s> Seen<'s> {
+    pub fn of(view: &'s Snapshot, now: At) -> Self {
+        let Snapshot { estate, state, live, .. } = view;
+        Self { estate, state, surveys: &live.surveys, points: &live.points, readings: &live.probes, now }
+    }
+}
+
 impl Snapshot {
+    /// The datastores that clients work with where they are served now.
+    pub fn stores(&self) -> impl Iterator<Item = &SystemSpec> {
+        let serving = self.state.serving(&self.estate);
+        let here: BTreeSet<&SystemId> = self.estate.stores_at(&serving).map(|store| &store.id).collect();
+        self.estate.datastores().filter(move |store| here.contains(&store.id))
+    }
+
     /// What would be lost of a datastore, in seconds, if the serving region vanished at `now`; `None` is unknown.
     pub fn store_exposure(&self, store: &SystemId, now: At) -> Option<f64> {
         let point = self.live.surveys.get(store)?.survey.standby_point.as_ref()?;
@@ -56,7 +72,7 @@ impl Snapshot {
 
     /// The same of a data class: its worst datastore counts, and unknown is worst.
     pub fn exposure(&self, class: DataClass, now: At) -> Option<f64> {
-        let stores = self.estate.datastores().filter(|store| store.class == Some(class));
+        let stores = self.stores().filter(|store| store.class == Some(class));
         let exposures = stores.map(|store| self.store_exposure(&store.id, now));
         exposures.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)
     }
@@ -64,7 +80,7 @@ impl Snapshot {
     /// What an incident that is declared now would say is lost of a data class, when `disruption` is the last moment at which clients could
     /// write: its worst datastore counts, and unknown is worst.
     pub fn loss_if_declared(&self, class: DataClass, disruption: At) -> Loss {
-        let stores = self.estate.datastores().filter(|store| store.class == Some(class));
+        let stores = self.stores().filter(|store| store.class == Some(class));
         Loss::worst(stores.map(|store| Loss::of(self.live.points.get(&store.id), disruption)))
     }
 
@@ -90,7 +106,7 @@ impl Snapshot {
     /// there is no copy of one of them, or it is unknown.
     pub fn restore_exposure(&self, class: DataClass, now: At) -> Option<f64> {
         let judged = self.backups(now);
-        let stores = self.estate.datastores().filter(|store| store.class == Some(class));
+        let stores = self.stores().filter(|store| store.class == Some(class));
         let of = |store: &SystemId| {
             let own = judged.iter().filter(|(spec, _)| spec.subject == *store && spec.class == Some(class));
             own.filter_map(|(_, judged)| judged.point).max()
@@ -101,7 +117,8 @@ impl Snapshot {
 
     /// The rules of the plan whose condition holds at `now`, the soonest met first.
     pub fn triggers(&self, now: At) -> Vec<Trigger> {
-        triggers(&self.estate, &self.state, &self.live.probes, now, self.plans.iter().map(|plan| &**plan))
+        let plans = target::in_order(&Seen::of(self, now), &self.plans);
+        triggers(&self.estate, &self.state, &self.live.probes, now, plans.into_iter())
     }
 
     /// What the probes of a service in a region say at `now`.

@@ -29,6 +29,22 @@ pub struct Region {
     pub id: RegionId,
     pub role: RegionRole,
     pub title: String,
+    /// What plans call by another name when they lead here: for a system that they name, the one of this region.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub systems: BTreeMap<SystemId, SystemId>,
+}
+
+impl Region {
+    /// The system that a plan which leads here means by `named`.
+    pub fn system<'s>(&'s self, named: &'s SystemId) -> &'s SystemId {
+        self.systems.get(named).unwrap_or(named)
+    }
+    /// Whether clients work with a system when this region serves, where `others` are the regions that may serve instead: not with one that
+    /// another stands in for here, and not with one that stands in elsewhere.
+    fn works_with<'r>(&self, system: &SystemId, mut others: impl Iterator<Item = &'r Region>) -> bool {
+        let stands_in = |region: &Region| region.systems.values().any(|it| it == system);
+        self.system(system) == system && (stands_in(self) || !others.any(stands_in))
+    }
 }
 
 /// A service that users need.
@@ -221,9 +237,38 @@ impl Estate {
     pub fn primary(&self) -> RegionId {
         self.region(RegionRole::Primary).map_or_else(|| RegionId::from("?"), |region| region.id.clone())
     }
-    /// The id of the standby region; config validation has made sure that there is one.
+    /// The id of the standby region; config validation has made sure that there is one. Of several the first in the config: which one
+    /// clients are sent to is chosen at the run, and then the plan says it.
     pub fn standby(&self) -> RegionId {
         self.region(RegionRole::Standby).map_or_else(|| RegionId::from("?"), |region| region.id.clone())
+    }
+    /// The standby region that something does not say.
+    ///
+    /// # Errors
+    /// When there are several, in words.
+    pub fn only_standby(&self) -> Result<RegionId, String> {
+        let all: Vec<&str> = self.standbys().map(|region| region.id.as_str()).collect();
+        match all[..] {
+            [_, _, ..] => Err(format!(
+                "there are several standby regions ({}), and it does not say which is meant",
+                all.join(", ")
+            )),
+            _ => Ok(self.standby()),
+        }
+    }
+    /// Every region that clients can be sent to, in the order of the config.
+    pub fn standbys(&self) -> impl Iterator<Item = &Region> {
+        self.regions.iter().filter(|region| region.role == RegionRole::Standby)
+    }
+    /// Whether a failover has a choice of regions.
+    pub fn has_a_choice(&self) -> bool {
+        self.standbys().nth(1).is_some()
+    }
+    /// The datastores that clients work with when `region` serves. In the primary that is every one: each copy of its data counts.
+    pub fn stores_at(&self, region: &RegionId) -> impl Iterator<Item = &SystemSpec> {
+        let here = self.standbys().find(|it| it.id == *region);
+        let others = move || self.standbys().filter(move |it| here.is_none_or(|here| here.id != it.id));
+        self.datastores().filter(move |store| here.is_none_or(|here| here.works_with(&store.id, others())))
     }
     pub fn service(&self, id: &ServiceId) -> Option<&Service> {
         self.services.iter().find(|service| &service.id == id)

@@ -14,6 +14,17 @@ use crate::domain::words::words;
 /// The kind of step that waits until a datastore's copy has everything its drained writer wrote.
 pub const CAUGHT_UP: &str = "mayday.caught-up";
 
+/// The kind of step that calls a plan, and its parameter that names it.
+pub const RUN: &str = "plan.run";
+pub const PLAN: &str = "plan";
+/// Stands between the step that calls a plan and a step of that plan.
+pub const OF: char = ':';
+
+/// The call that a step is part of; empty for one that the plan itself has.
+pub fn part_of(id: &StepId) -> &str {
+    id.as_str().rsplit_once(OF).map_or("", |(part, _)| part)
+}
+
 words! {
     /// What has to be answered before a step may act.
     Gate {
@@ -35,6 +46,8 @@ words! {
         Arc = "arc",
         /// An object in the standby's bucket that an inverted health check looks at.
         Object = "object",
+        /// The dials of Global Accelerator: a control plane in us-west-2.
+        Accelerator = "accelerator",
         /// A change of records: the control plane of DNS.
         Records = "records",
     }
@@ -115,9 +128,35 @@ pub struct Plan {
     pub steps: Vec<StepSpec>,
     /// SHA-256 of the file it was read from, in hex: a run is resumed only with the plan it started with.
     pub fingerprint: String,
+    /// Where it leads, in an estate with several standby regions: a plan is there once for each of them, as `NAME@REGION`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<RegionId>,
+}
+
+/// Stands between the name of a plan and the region that it leads to.
+pub const TO: char = '@';
+
+/// What a plan is called that leads to `region`, one of several.
+pub fn towards(name: &str, region: &RegionId) -> PlanId {
+    PlanId::from(format!("{name}{TO}{region}"))
+}
+
+/// The name of a plan without the region that it leads to.
+pub fn name_of(id: &PlanId) -> &str {
+    id.as_str().split_once(TO).map_or(id.as_str(), |(name, _)| name)
 }
 
 impl Plan {
+    /// Its name, whichever of several regions it leads to.
+    pub fn name(&self) -> &str {
+        name_of(&self.id)
+    }
+
+    /// Whether it is meant by `id`: its own, or the bare name, which means the plan to every region.
+    pub fn is_called(&self, id: &PlanId) -> bool {
+        self.id == *id || self.name() == id.as_str()
+    }
+
     pub fn step(&self, id: &StepId) -> Option<&StepSpec> {
         self.steps.iter().find(|step| &step.id == id)
     }
@@ -219,7 +258,9 @@ impl Plan {
             }
             if step.role == StepRole::Traffic {
                 let first = |role| matches!(role, StepRole::Promotes | StepRole::Capacity | StepRole::Measures);
-                for before in self.steps.iter().filter(|step| first(step.role)) {
+                // A plan that is called is held to it by itself: what comes after it moves clients of its own.
+                let part = |other: &&StepSpec| part_of(&other.id) == part_of(&step.id);
+                for before in self.steps.iter().filter(|step| first(step.role)).filter(part) {
                     if !ancestors.contains(&before.id) {
                         say(format!(
                             "moves traffic without waiting for `{}`, which {}",

@@ -22,6 +22,7 @@
 pub mod login;
 mod pace;
 pub mod partition;
+pub mod plain;
 mod process;
 pub mod proxy;
 pub mod signed;

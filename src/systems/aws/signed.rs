@@ -4,9 +4,10 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningInstructions, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use futures::future::BoxFuture;
+use reqwest::Method;
 
 use super::proxy::Proxy;
 use super::{Aws, Call};
@@ -27,6 +28,7 @@ pub struct Service {
 }
 
 /// Where a request goes, and what it is signed for.
+#[derive(Clone, Copy)]
 pub struct To<'t> {
     pub url: &'t str,
     pub service: &'t str,
@@ -68,28 +70,26 @@ impl Aws {
         body: String,
         patience: Duration,
     ) -> BoxFuture<'a, Result<(u16, String), Unanswered>> {
+        self.send(to, Method::POST, vec![("content-type", FORM.to_owned())], body, patience)
+    }
+
+    /// Sends any request, once and signed: the status, and the answer.
+    ///
+    /// # Errors
+    /// When no whole answer came.
+    pub fn send<'a>(
+        &'a self,
+        to: To<'a>,
+        method: Method,
+        headers: Vec<(&'static str, String)>,
+        body: String,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<(u16, String), Unanswered>> {
         Box::pin(async move {
-            let unsent = |error: &(dyn std::error::Error + 'static)| Unanswered::unsent(root(error));
-            let config = self.config().await.map_err(|fault| Unanswered::unsent(fault.what))?;
-            let provider =
-                config.credentials_provider().ok_or_else(|| Unanswered::unsent("there are no credentials"))?;
-            let identity = provider.provide_credentials().await.map_err(|error| unsent(&error))?.into();
-            let params = v4::SigningParams::builder()
-                .identity(&identity)
-                .region(to.region)
-                .name(to.service)
-                .time(SystemTime::now())
-                .settings(SigningSettings::default())
-                .build()
-                .map_err(|error| unsent(&error))?
-                .into();
-            let headers = [("content-type", FORM)];
-            let signable =
-                SignableRequest::new("POST", to.url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()))
-                    .map_err(|error| unsent(&error))?;
-            let signed = sign(signable, &params).map_err(|error| unsent(&error))?;
-            let mut request = way_to(to.url).map_err(Unanswered::unsent)?.post(to.url).timeout(patience);
-            for (name, value) in headers.into_iter().chain(signed.output().headers()) {
+            let own = || headers.iter().map(|(name, value)| (*name, value.as_str()));
+            let signed = self.signature(to, &method, own(), &body).await?;
+            let mut request = way_to(to.url).map_err(Unanswered::unsent)?.request(method, to.url).timeout(patience);
+            for (name, value) in own().chain(signed.headers()) {
                 request = request.header(name, value);
             }
             let lost = |error: reqwest::Error| Unanswered {
@@ -101,6 +101,33 @@ impl Aws {
             let text = answer.text().await.map_err(|error| Unanswered { sent: true, ..lost(error) })?;
             Ok((status, text))
         })
+    }
+
+    /// What a request has to carry beside its own headers.
+    async fn signature(
+        &self,
+        to: To<'_>,
+        method: &Method,
+        headers: impl Iterator<Item = (&str, &str)>,
+        body: &str,
+    ) -> Result<SigningInstructions, Unanswered> {
+        let unsent = |error: &(dyn std::error::Error + 'static)| Unanswered::unsent(root(error));
+        let config = self.config().await.map_err(|fault| Unanswered::unsent(fault.what))?;
+        let provider = config.credentials_provider().ok_or_else(|| Unanswered::unsent("there are no credentials"))?;
+        let identity = provider.provide_credentials().await.map_err(|error| unsent(&error))?.into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(to.region)
+            .name(to.service)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(|error| unsent(&error))?
+            .into();
+        let bytes = SignableBody::Bytes(body.as_bytes());
+        let signable =
+            SignableRequest::new(method.as_str(), to.url, headers, bytes).map_err(|error| unsent(&error))?;
+        Ok(sign(signable, &params).map_err(|error| unsent(&error))?.into_parts().0)
     }
 
     /// Makes one call of a service, once, and says what its failure means; the answer is XML.

@@ -178,8 +178,10 @@ impl Factory for Neo4jFactory {
         &KIND
     }
 
-    fn connect(&self, spec: &SystemSpec, _: &Surroundings) -> Result<Arc<dyn System>, Fault> {
-        Ok(Arc::new(Connected(Arc::new(Neo4j::new(spec)?))))
+    fn connect(&self, spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
+        let estate = &around.estate;
+        let home = estate.has_a_choice().then(|| estate.primary());
+        Ok(Arc::new(Connected(Arc::new(Neo4j { home, ..Neo4j::new(spec)? }))))
     }
 }
 
@@ -192,6 +194,9 @@ struct Neo4j {
     database: String,
     heartbeat_query: String,
     client: Client,
+    /// The primary region, where there are several standbys: no call makes a server lead, so that any region but this one will do for those
+    /// who leave it.
+    home: Option<RegionId>,
 }
 
 impl Neo4j {
@@ -221,6 +226,7 @@ impl Neo4j {
             database: params.text("database")?.to_lowercase(),
             heartbeat_query: params.text("heartbeat_query")?.to_owned(),
             client: Client::new(spec)?,
+            home: None,
         })
     }
 

@@ -6,8 +6,9 @@ use tui_textarea::TextArea;
 
 use crate::domain::command::Ask;
 use crate::domain::comms::{Answers, HandOver};
-use crate::domain::ids::{ChannelId, ItemId, MessageId, RunId, StepId};
+use crate::domain::ids::{ChannelId, ItemId, MessageId, PlanId, RunId, StepId};
 use crate::domain::incident::Severity;
+use crate::domain::run::Mode;
 use crate::domain::time::At;
 
 use super::super::format::{column, width, wrap};
@@ -76,6 +77,8 @@ pub enum Purpose {
     /// What nobody but a person can look for.
     SettleDelivery(MessageId, ChannelId),
     RevertRun(RunId),
+    /// A plan to one of several regions, which is typed.
+    Start(PlanId, Mode),
     /// Only what is shown changes.
     Filter,
 }
@@ -99,6 +102,7 @@ impl Purpose {
             Self::ReopenItem(_) => "open again",
             Self::HandOver => "hand over",
             Self::SettleDelivery(..) => "settle it",
+            Self::Start(..) => "run it",
             Self::Filter => "filter",
         }
     }
@@ -387,6 +391,7 @@ impl Purpose {
             Self::SkipItem(item) => Ask::SkipItem { item, reason: value(0) },
             Self::ReopenItem(item) => Ask::ReopenItem { item, reason: value(0) },
             Self::RevertRun(run) => Ask::RevertRun { run, phrase: value(0), reason: value(1) },
+            Self::Start(plan, mode) => Ask::StartRun { plan, mode, reason: String::new(), unattended: false },
             Self::Filter => return None,
         })
     }

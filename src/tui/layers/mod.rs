@@ -8,6 +8,7 @@ pub mod markdown;
 pub mod palette;
 pub mod plans;
 pub mod shell;
+pub mod targets;
 pub mod tell;
 pub mod walk;
 pub mod wayback;

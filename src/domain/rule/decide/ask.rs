@@ -16,6 +16,7 @@ use crate::domain::fact::promise::Promise;
 use crate::domain::fact::run::{Instead, Mode, Outcome, Run, StepPhase, StepRun};
 use crate::domain::ids::{IncidentId, PlanId, RunId, StepId};
 use crate::domain::rule::state::State;
+use crate::domain::rule::target;
 use crate::domain::rule::trigger::{Trigger, triggers};
 use crate::domain::rule::wayback;
 use crate::domain::spec::classes::Tier;
@@ -215,7 +216,8 @@ pub(super) fn declare_met(draft: &mut Draft<'_>) {
         return;
     }
     let closed = state.past.iter().map(|past| past.closed_at).max();
-    let met = triggers(cx.estate, state, cx.readings, cx.now, cx.plans.iter().map(|plan| &**plan));
+    let plans = target::in_order(&cx.seen(state), cx.plans);
+    let met = triggers(cx.estate, state, cx.readings, cx.now, plans.into_iter());
     let new = |trigger: &Trigger| trigger.is_met(cx.now) && closed.is_none_or(|closed| closed < trigger.since);
     if let Some(trigger) = met.into_iter().find(new) {
         let title = format!("{}: {}", trigger.rule.title(), trigger.evidence);

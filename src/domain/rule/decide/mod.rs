@@ -30,6 +30,7 @@ use std::sync::Arc;
 use super::moves;
 use super::rollup::Readings;
 use super::state::State;
+use super::target::Seen;
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::chain::Chain;
 use crate::domain::fact::command::{Effect, Envelope, Job, Refusal, RefusalReason as Why};
@@ -73,6 +74,14 @@ pub struct Context<'a> {
     pub chain: &'a Chain,
     /// What the probes have said since this engine started.
     pub readings: &'a Readings,
+}
+
+impl<'a> Context<'a> {
+    /// What a choice of regions goes by.
+    fn seen(&self, state: &'a State) -> Seen<'a> {
+        let Self { estate, surveys, points, readings, now, .. } = *self;
+        Seen { estate, state, surveys, points, readings, now }
+    }
 }
 
 /// What was decided.

@@ -74,6 +74,12 @@ fn reported_of_step(draft: &mut Draft<'_>, report: &Report) {
             let (run, step, process) = (run.clone(), step.clone(), process.clone());
             draft.event(Event::StepRunsAs { run, step, process });
         }
+        Report::GoesBy { run, step, attempt, receipt }
+            if is(draft, run, step, StepPhase::Applying) && attempts(draft, step) == *attempt =>
+        {
+            let (run, step, receipt) = (run.clone(), step.clone(), receipt.clone());
+            draft.event(Event::StepGoesBy { run, step, receipt });
+        }
         Report::Printed { run, step, attempt, lines, file }
             if draft.state().run.as_ref().is_some_and(|current| current.id == *run) =>
         {

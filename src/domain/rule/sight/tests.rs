@@ -24,7 +24,7 @@ const EAST: &str = "us-east-1";
 const WEST: &str = "us-west-2";
 
 fn estate() -> Estate {
-    let region = |id: &str, role| Region { id: id.into(), role, title: id.into() };
+    let region = |id: &str, role| Region { id: id.into(), role, title: id.into(), systems: Default::default() };
     let probe = |(name, region): (&str, &str)| ProbeSpec {
         id: format!("{name}@{region}").into(),
         kind: "http.get".into(),

@@ -11,7 +11,7 @@ const EAST: &str = "us-east-1";
 const WEST: &str = "us-west-2";
 
 fn estate() -> Estate {
-    let region = |id: &str, role| Region { id: id.into(), role, title: id.into() };
+    let region = |id: &str, role| Region { id: id.into(), role, title: id.into(), systems: Default::default() };
     let probe = |subject: Subject, region: &str| ProbeSpec {
         id: format!("{subject:?}@{region}").into(),
         kind: "http.get".into(),

@@ -15,11 +15,12 @@ use crate::domain::fact::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
 use crate::domain::fact::run::{Run, StepPhase};
 use crate::domain::ids::{PlanId, RegionId, StepId, SystemId};
 use crate::domain::rule::state::State;
+use crate::domain::rule::target::regions_of;
 use crate::domain::spec::checklist::PIN;
 use crate::domain::spec::estate::{Estate, SystemSpec};
 use crate::domain::spec::kinds::{StepRole, Undo};
 use crate::domain::spec::params::Params;
-use crate::domain::spec::plan::{CAUGHT_UP, Gate, Plan, StepSpec, Way};
+use crate::domain::spec::plan::{CAUGHT_UP, Gate, Plan, StepSpec, Way, name_of, towards};
 use crate::domain::time::{At, Span};
 
 /// The plan that brings clients home; it is made when it is asked for.
@@ -31,7 +32,7 @@ pub const REPROTECT: &str = "reprotect";
 /// Whether only a failover gives the plan something to do: in peace there is nothing to protect again and nobody to keep anywhere, so that it
 /// says nothing of readiness.
 pub fn is_for_afterwards(plan: &PlanId) -> bool {
-    [REPROTECT, PIN].contains(&plan.as_str())
+    [REPROTECT, PIN].contains(&name_of(plan))
 }
 
 /// The parameter of [`CAUGHT_UP`]: the datastore.
@@ -48,11 +49,13 @@ const CATCH_UP: Span = Span::secs(15 * 60);
 /// # Errors
 /// Why there is none, in words.
 pub fn plan(estate: &Estate, state: &State, plans: &[Arc<Plan>], id: &PlanId) -> Result<Arc<Plan>, String> {
+    let id = &meant(estate, state, id, plans)?;
     let listed = plans.iter().find(|plan| &plan.id == id);
     match (id.as_str(), listed) {
         (FAILBACK, None) => failback(estate, state).map(Arc::new),
-        (REPROTECT, Some(plan)) if state.serving(estate) == estate.primary() => {
-            sound(Mirror::of(estate).plan(plan, |_| true)).map(Arc::new)
+        (_, Some(plan)) if plan.name() == REPROTECT && state.serving(estate) == estate.primary() => {
+            let away = plan.target.clone().unwrap_or_else(|| estate.standby());
+            sound(Mirror::between(estate, away).plan(plan, |_| true)).map(Arc::new)
         }
         (_, Some(plan)) => Ok(plan.clone()),
         (_, None) => {
@@ -61,6 +64,28 @@ pub fn plan(estate: &Estate, state: &State, plans: &[Arc<Plan>], id: &PlanId) ->
             let known: Vec<&str> = plans.iter().map(|plan| plan.id.as_str()).chain(made).collect();
             Err(format!("there is no plan `{id}`: choose one of {}", known.join(", ")))
         }
+    }
+}
+
+/// The plan that is meant by a bare name, where plans of that name lead to several regions: for what comes after a failover, the one to the
+/// region that clients went to.
+///
+/// # Errors
+/// When only a person can say which, in words.
+fn meant(estate: &Estate, state: &State, id: &PlanId, plans: &[Arc<Plan>]) -> Result<PlanId, String> {
+    let regions = regions_of(plans, id.as_str());
+    if regions.is_empty() || plans.iter().any(|plan| plan.id == *id) {
+        return Ok(id.clone());
+    }
+    let serving = state.serving(estate);
+    let away =
+        if serving == estate.primary() { state.moved.as_ref().map(|moved| moved.from.clone()) } else { Some(serving) };
+    match away.filter(|away| is_for_afterwards(id) && regions.contains(&away.as_str())) {
+        Some(away) => Ok(towards(id.as_str(), &away)),
+        None => Err(format!(
+            "`{id}` leads to one of several regions, and which one has to be said: {}",
+            regions.iter().map(|region| format!("--to {region}")).collect::<Vec<_>>().join(" or ")
+        )),
     }
 }
 
@@ -103,13 +128,14 @@ fn sound(plan: Plan) -> Result<Plan, String> {
 
 /// Capacity at home, drain, catch up, promote, verify, clients, record.
 fn compose(estate: &Estate, moved: &Moved) -> Plan {
-    let turned = Mirror::of(estate);
+    let turned = Mirror::between(estate, moved.to.clone());
     let mut plan = turned.plan(&moved.plan, |step| has_a_way_back(moved, step));
     let ids = |plan: &Plan, role: StepRole| -> Vec<StepId> {
         plan.steps.iter().filter(|step| step.role == role).map(|step| step.id.clone()).collect()
     };
     let (rooms, drains) = (ids(&plan, StepRole::Capacity), ids(&plan, StepRole::Fences));
-    let catches: Vec<StepSpec> = estate.datastores().map(|store| catch_up(store, &moved.from, &drains)).collect();
+    let catches: Vec<StepSpec> =
+        estate.stores_at(&moved.to).map(|store| catch_up(store, &moved.from, &drains)).collect();
     let caught: Vec<StepId> = catches.iter().map(|step| step.id.clone()).collect();
     for nth in 0..plan.steps.len() {
         let before = plan.ancestors_of_all(&rooms);
@@ -134,7 +160,7 @@ fn compose(estate: &Estate, moved: &Moved) -> Plan {
         true => String::new(),
         false => format!(" It leaves out what has no mirror image or was not done: {}.", left_out.join(", ")),
     };
-    plan.id = FAILBACK.into();
+    (plan.id, plan.target) = (FAILBACK.into(), None);
     plan.title = format!("Bring clients back to {}", moved.from);
     plan.about = format!("Made from what {} did. Nothing is lost: {} is drained first.{without}", moved.run, moved.to);
     plan.seal()
@@ -177,7 +203,7 @@ fn catch_up(store: &SystemSpec, home: &RegionId, drains: &[StepId]) -> StepSpec 
     }
 }
 
-/// The two regions, each in the place of the other.
+/// The primary and one standby, each in the place of the other.
 struct Mirror<'a> {
     estate: &'a Estate,
     primary: RegionId,
@@ -185,8 +211,8 @@ struct Mirror<'a> {
 }
 
 impl<'a> Mirror<'a> {
-    fn of(estate: &'a Estate) -> Self {
-        Self { estate, primary: estate.primary(), standby: estate.standby() }
+    fn between(estate: &'a Estate, standby: RegionId) -> Self {
+        Self { estate, primary: estate.primary(), standby }
     }
 
     fn region(&self, region: &RegionId) -> RegionId {

@@ -60,7 +60,7 @@ pub fn unprotected(
 ) -> Vec<Unprotected> {
     let serving = state.serving(estate);
     let mut found: Vec<Unprotected> = Vec::new();
-    for store in estate.datastores() {
+    for store in estate.stores_at(&serving) {
         let say = |(gap, detail)| Unprotected { store: Some(store.id.clone()), gap, detail };
         found.extend(of_store(estate, store, surveys.get(&store.id), &serving, now).into_iter().map(say));
     }

@@ -32,7 +32,7 @@ use crate::domain::time::{At, Span, after, before};
 pub const STANDBY: &str = "us-west-2";
 
 fn region(id: &str, role: RegionRole) -> Region {
-    Region { id: id.into(), role, title: id.into() }
+    Region { id: id.into(), role, title: id.into(), systems: Default::default() }
 }
 
 pub fn estate() -> Estate {
@@ -118,6 +118,7 @@ pub fn plan() -> Plan {
             step("client", StepRole::Synthetic, Gate::Auto, &["dns"]),
         ],
         fingerprint: "f".into(),
+        target: None,
     }
 }
 

@@ -31,6 +31,7 @@ fn movable() -> Bench {
             step("client", StepRole::Synthetic, Gate::Auto, &["dns"]),
         ],
         fingerprint: "f".into(),
+        target: None,
     })];
     started(bench)
 }
@@ -212,7 +213,7 @@ proptest! {
         };
         let steps: Vec<_> = shape.iter().enumerate().map(|(nth, it)| of(nth, *it)).collect();
         let mut bench = Bench::new();
-        bench.plans = vec![std::sync::Arc::new(Plan { id: "failover".into(), title: String::new(), about: String::new(), steps, fingerprint: String::new() })];
+        bench.plans = vec![std::sync::Arc::new(Plan { id: "failover".into(), title: String::new(), about: String::new(), steps, fingerprint: String::new(), target: None })];
         let mut run = started(bench).state.run.unwrap();
         for ((_, _, how), name) in shape.iter().zip(&names) {
             let known = run.steps.get_mut(&StepId::from(name.as_str())).unwrap();
