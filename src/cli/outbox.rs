@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::text::table;
-use crate::domain::comms::{Audience, Delivery, Message, PartPhase, Posted, due, length, moment, standing};
+use super::text::{length, table};
+use crate::domain::comms::{Audience, Delivery, Message, PartPhase, Posted, due, moment, standing};
 use crate::domain::ids::ChannelId;
 use crate::domain::time::{At, seconds_between};
 use crate::domain::view::Snapshot;

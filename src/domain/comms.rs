@@ -33,8 +33,7 @@ use super::time::At;
 pub use caveats::caveats;
 pub use due::{Proposal, audiences, due};
 pub use facts::{
-    Bare, Beside, Clock, Component, Duty, Facts, HandOver, LossFacts, RunFacts, Wording, components, facts, length,
-    moment,
+    Bare, Beside, Clock, Component, Duty, Facts, HandOver, LossFacts, RunFacts, Wording, components, facts, moment,
 };
 pub use outbox::{Acknowledged, Delivery, Outbox, Part, PartPhase, Posted, Split};
 pub use outside::{LastWord, Outside, Undelivered, Unreached, left_open, open_pages, outside, unreached};

@@ -14,7 +14,7 @@ use super::super::recovery::Loss;
 use super::super::rollup::{Readings, RollUp, of_service};
 use super::super::run::Run;
 use super::super::state::State;
-use super::super::time::{At, seconds_between};
+use super::super::time::{At, length, seconds_between};
 use super::super::verdict;
 use super::{ComponentStatus, Purpose, Text};
 
@@ -44,7 +44,7 @@ pub struct Facts {
     /// `14:05 UTC`
     pub now: String,
     pub declared: String,
-    /// `12m 30s` since the disruption, `at least 12m 30s` when nobody saw it begin; empty when it is not known.
+    /// `12 min 30 s` since the disruption, `at least 12 min 30 s` when nobody saw it begin; empty when it is not known.
     pub lasting: String,
     pub region: String,
     /// Where clients are sent now.
@@ -141,16 +141,6 @@ impl Wording for Bare {
 /// `14:05 UTC`
 pub fn moment(at: At) -> String {
     at.strftime("%H:%M UTC").to_string()
-}
-
-/// `1h 05m`, `12m 30s`, `40s`
-pub fn length(seconds: f64) -> String {
-    let seconds = seconds.max(0.0).round() as u64;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds}s"),
-        (0, minutes, seconds) => format!("{minutes}m {seconds:02}s"),
-        (hours, minutes, _) => format!("{hours}h {minutes:02}m"),
-    }
 }
 
 /// The facts as of `now`.

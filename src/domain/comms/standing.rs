@@ -1,8 +1,8 @@
 //! How a delivery fares, in words: the same on the screen and on the command line.
 
 use super::super::describe::{Said, Tone};
-use super::super::time::{At, seconds_between};
-use super::{Delivery, PartPhase, length};
+use super::super::time::{At, length, seconds_between};
+use super::{Delivery, PartPhase};
 
 /// From when on it is said for how long something is being sent, in seconds: an answer that was lost is looked for in silence.
 const SLOW: f64 = 10.0;
