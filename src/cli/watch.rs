@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::text;
+use crate::domain::alert::{Heard, Ringing};
 use crate::domain::describe::{self, Tone, describe};
 use crate::domain::estate::Subject;
 use crate::domain::event::Record;
@@ -36,6 +37,9 @@ pub fn opening(view: &Snapshot, now: At) -> Vec<String> {
         Some(format!("{subject} {}: {}, {}", probe.id, describe::status(known.status).1, known.detail))
     });
     lines.extend(ill);
+    let firing = |heard: &&Heard| heard.alert.is != Ringing::Resolved && !heard.is_old(&view.estate.alerts, now);
+    let alerts = state.alerts.0.values().filter(firing);
+    lines.extend(alerts.map(|it| format!("alert of {}, {}: {}", it.alert.source, it.alert.is, it.alert.words())));
     match &state.incident {
         Some(it) => lines.push(format!("incident {} {} {}: {}", it.id, it.severity, it.phase, it.title)),
         None => lines.push("no incident is open".into()),

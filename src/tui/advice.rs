@@ -1,5 +1,6 @@
 //! The next thing to do, in a line: what a tired person needs most. Where two things are urgent, both are said.
 
+use crate::domain::alert::{Heard, Ringing};
 use crate::domain::backup::Worth;
 use crate::domain::comms::{due, left_open, outside};
 use crate::domain::health::Status;
@@ -259,6 +260,9 @@ fn quiet(app: &App) -> Advice {
     if let Some(text) = in_trouble(mirror, app.now()) {
         return pane(Pane::Services, Role::Warn, text);
     }
+    if let Some(text) = alerted(mirror, app.now()) {
+        return pane(Pane::Services, Role::Warn, text);
+    }
     let judged = mirror.backups(app.now());
     let poor: Vec<&str> = judged
         .iter()
@@ -307,6 +311,16 @@ fn in_trouble(mirror: &Snapshot, now: At) -> Option<String> {
     let (_, worst) = found.first()?;
     let counts: Vec<String> = found.iter().map(|(word, probes)| format!("{} {word}", probes.len())).collect();
     Some(format!("of the checks {}: {}", counts.join(", "), worst.join(", ")))
+}
+
+/// What other monitoring says while Mayday itself sees no trouble.
+fn alerted(mirror: &Snapshot, now: At) -> Option<String> {
+    let policy = &mirror.estate.alerts;
+    let firing = |it: &&Heard| it.alert.is == Ringing::Firing && !it.is_old(policy, now);
+    let mut all = mirror.state.alerts.0.values().filter(firing);
+    let (first, more) = (all.next()?, all.count());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(format!("no region is in trouble, but {} says {}{more}", first.alert.source, first.alert.words()))
 }
 
 /// How far the plan's rule is that is met first: ` · region rule met in 2:10`.

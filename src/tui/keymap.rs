@@ -366,6 +366,8 @@ pub const TABLE: &[Binding] = &[
     row(A::PreviousField, &["Shift-Tab"], "audience before", "Choose the audience before.", &[Telling], Looks),
     row(A::Less, &["Left", "h"], "status before", "Choose the status before.", &[Telling], Looks),
     row(A::More, &["Right", "l"], "next status", "Choose the next status.", &[Telling], Looks),
+    row(A::PageDown, &["PageDown"], "read on", "Read on in a form that is longer than the screen.", &[Form], Looks),
+    row(A::PageUp, &["PageUp"], "read back", "Go back in a form that is longer than the screen.", &[Form], Looks),
     row(A::PreviousField, &["Shift-Tab", "Up"], "field before", "Go to the field before.", &[Form], Looks),
     row(A::Less, &["Left"], "previous choice", "Choose the one before, or move in the text.", &[Form], Looks),
     row(A::More, &["Right"], "next choice", "Choose the next one, or move in the text.", &[Form], Looks),

@@ -4,7 +4,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::app::App;
 use super::look::Look;
-use super::panes::{Pane, Place, Room, datastores, graph, readiness, step};
+use super::panes::{Pane, Place, Room, datastores, graph, readiness, services, step};
 
 /// From this size of the body on, health and plan are shown side by side.
 const WIDE: (u16, u16) = (108, 24);
@@ -25,7 +25,7 @@ pub fn places(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
         () if fits(body, HUGE) && graph_height(look.app, body).is_some() => huge(look, body),
         () if fits(body, LARGE) => large(look, body),
         () if fits(body, WIDE) => wide(look, body),
-        () => small(look.app, body),
+        () => small(look, body),
     }
 }
 
@@ -79,7 +79,7 @@ fn huge(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     let height = graph_height(app, body).unwrap_or(0);
     let [plan, below] = stack(body, Constraint::Length(height));
     let [left, middle, right] = columns(below, [Constraint::Fill(10), Constraint::Fill(9), Constraint::Fill(11)]);
-    let [services, stores] = stack(left, Constraint::Length(services_height(app)));
+    let [services, stores] = stack(left, Constraint::Length(services_height(look)));
     let last = app.asked_aside.filter(|pane| *pane != Pane::Incident).unwrap_or(Pane::Timeline);
     let [incident, rest] = stack(right, Constraint::Length(16.min(right.height / 2)));
     vec![
@@ -98,7 +98,7 @@ fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     let [plan, step] = stack(middle, Constraint::Length(plan_height(app, body.height)));
     let mut places = vec![(Pane::Plan, plan), (Pane::Step, step)];
     if app.is_calm() {
-        let [services, rest] = stack(left, Constraint::Length(services_height(app)));
+        let [services, rest] = stack(left, Constraint::Length(services_height(look)));
         let [stores, aside] =
             stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(LEAST))));
         places.extend([(Pane::Services, services), (Pane::Datastores, stores)]);
@@ -116,7 +116,7 @@ fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
             places.extend(calm(look, right));
         }
     } else {
-        let [services, stores] = stack(left, Constraint::Length(services_height(app)));
+        let [services, stores] = stack(left, Constraint::Length(services_height(look)));
         let last = app.asked_aside.filter(|pane| *pane != Pane::Incident).unwrap_or(Pane::Timeline);
         let [incident, below] = stack(right, Constraint::Length(16));
         places.extend([(Pane::Services, services), (Pane::Datastores, stores), (Pane::Incident, incident)]);
@@ -141,7 +141,7 @@ fn below_plan(look: &Look<'_>, step: Rect) -> [Rect; 2] {
 fn wide(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     let app = look.app;
     let [left, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11)]);
-    let [services, rest] = stack(left, Constraint::Length(services_height(app)));
+    let [services, rest] = stack(left, Constraint::Length(services_height(look)));
     let [stores, last] = stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(LEAST))));
     let mut places = vec![(Pane::Services, services), (Pane::Datastores, stores), (app.aside(), last)];
     if app.shares_a_place(app.focus) && is_page(app.focus) {
@@ -167,7 +167,8 @@ fn calm(look: &Look<'_>, area: Rect) -> [(Pane, Rect); 2] {
     [(Pane::Readiness, above), (Pane::Backups, below)]
 }
 
-fn small(app: &App, body: Rect) -> Vec<(Pane, Rect)> {
+fn small(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
+    let app = look.app;
     if is_page(app.focus) {
         return vec![(app.focus, body)];
     }
@@ -176,7 +177,7 @@ fn small(app: &App, body: Rect) -> Vec<(Pane, Rect)> {
         return vec![(Pane::Plan, left), (Pane::Step, right)];
     }
     let [left, right] = columns(body, [Constraint::Fill(11), Constraint::Fill(9)]);
-    let [services, last] = stack(left, Constraint::Length(services_height(app).min(body.height.saturating_sub(5))));
+    let [services, last] = stack(left, Constraint::Length(services_height(look).min(body.height.saturating_sub(5))));
     vec![(Pane::Services, services), (app.aside(), last), (Pane::Datastores, right)]
 }
 
@@ -188,10 +189,9 @@ fn stack(area: Rect, first: Constraint) -> [Rect; 2] {
     Layout::vertical([first, Constraint::Fill(1)]).areas(area)
 }
 
-/// Title, two lines of regions, the tiers and their services, and a line of air.
-fn services_height(app: &App) -> u16 {
-    let services = app.mirror.as_ref().map_or(0, |mirror| mirror.estate.services.len());
-    u16::try_from(services).unwrap_or(u16::MAX).saturating_add(1 + 2 + 2 + 1)
+/// Title, what is in it, and a line of air.
+fn services_height(look: &Look<'_>) -> u16 {
+    u16::try_from(services::height(look)).unwrap_or(u16::MAX).saturating_add(1 + 1)
 }
 
 /// Title, and each store with its members.

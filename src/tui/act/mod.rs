@@ -225,6 +225,7 @@ impl App {
     pub(in crate::tui) fn go(&mut self, by: isize) {
         if let Some(layer) = self.layers.last() {
             if let Some(scroll) = layer.scroll() {
+                layer.looks_elsewhere();
                 scroll.by(by);
                 return;
             }

@@ -1,5 +1,7 @@
 //! A form: texts and choices, checked here as far as that is possible, and what is asked of the engine once it is filled in.
 
+use std::cell::Cell;
+
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::text::Line;
 use tui_textarea::TextArea;
@@ -10,6 +12,7 @@ use crate::domain::ids::{ChannelId, ItemId, MessageId, RunId, StepId};
 use crate::domain::incident::Severity;
 use crate::domain::time::At;
 
+use super::super::app::Scroll;
 use super::super::format::{column, width, wrap};
 use super::super::keymap::Action;
 use super::super::look::Look;
@@ -31,6 +34,9 @@ pub struct Form {
     tried: bool,
     /// A text of several lines was once asked about: whoever pasted it may not be at its end.
     sure: bool,
+    pub scroll: Scroll,
+    /// The field that is filled in is kept in view, until the operator reads on elsewhere.
+    pub follows: Cell<bool>,
 }
 
 /// One field.
@@ -179,6 +185,8 @@ impl Form {
             said: String::new(),
             tried: false,
             sure: false,
+            scroll: Scroll::default(),
+            follows: Cell::new(true),
         }
     }
     pub fn about(mut self, lines: impl IntoIterator<Item = String>) -> Self {
@@ -205,6 +213,7 @@ impl Form {
 
     pub fn type_key(&mut self, key: KeyEvent) {
         self.sure = false;
+        self.follows.set(true);
         match &mut self.fields[self.at].value {
             Value::Text { area, .. } => edit_line(area, key),
             Value::Choice { options, at } => {
@@ -219,6 +228,7 @@ impl Form {
 
     pub fn type_text(&mut self, text: &str) {
         self.sure = false;
+        self.follows.set(true);
         if let Value::Text { area, .. } = &mut self.fields[self.at].value {
             area.insert_str(text);
         }
@@ -227,11 +237,13 @@ impl Form {
     /// Goes to another field.
     pub fn step(&mut self, by: isize) {
         let len = self.fields.len();
+        self.follows.set(true);
         self.at = (self.at + len).saturating_add_signed(by) % len;
     }
 
     /// Chooses another option.
     pub fn choose(&mut self, by: isize) {
+        self.follows.set(true);
         if let Value::Choice { options, at } = &mut self.fields[self.at].value {
             *at = (*at + options.len()).saturating_add_signed(by) % options.len();
         }
@@ -242,6 +254,7 @@ impl Form {
     /// # Errors
     /// What is wrong with a field, which is then the one being filled in.
     pub fn submit(&mut self) -> Result<Option<Vec<String>>, String> {
+        self.follows.set(true);
         if let Some(wrong) = self.fields[self.at].mistake() {
             self.tried = true;
             return Err(wrong);
@@ -277,9 +290,13 @@ impl Form {
             lines.push(Line::default());
         }
         let label = self.fields.iter().map(|field| width(field.label)).max().unwrap_or(0) + 2;
-        let mut cursor = None;
+        let (mut cursor, mut reveal) = (None, None);
         for (at, field) in self.fields.iter().enumerate() {
             let active = at == self.at;
+            if active && self.follows.get() {
+                // With what is said below it.
+                reveal = Some(lines.len() + 1);
+            }
             let role = if active { Role::Accent } else { Role::Dim };
             let mut line = vec![look.span(column(field.label, label), role)];
             let room = columns.saturating_sub(label).max(1);
@@ -323,7 +340,7 @@ impl Form {
             sheet.keys.push(("←/→", "choose".into()));
         }
         sheet.keys.push(("Esc", "back".into()));
-        (sheet.cursor, sheet.danger) = (cursor, self.danger);
+        (sheet.cursor, sheet.danger, sheet.reveal) = (cursor, self.danger, reveal);
         sheet
     }
 }

@@ -54,15 +54,29 @@ type Cell = (String, Role);
 
 /// The graph of a run: each step with its state, and what is left of the critical path.
 pub fn of_run(look: &Look<'_>, run: &Run, path: &[StepId], drawing: &Drawing) -> Vec<Line<'static>> {
-    // A step that is over was on the way as much as what it led to.
-    let heavy = |from: &StepSpec, to: &StepSpec| {
-        path.contains(&to.id) && (path.contains(&from.id) || run.phase(&from.id).is_over())
-    };
+    let way = way(run, path);
+    let heavy = |from: &StepSpec, to: &StepSpec| way.contains(&from.id) && way.contains(&to.id);
     let node = |spec: &StepSpec| match run.step(&spec.id) {
         Some(step) => [title(look, spec, step, drawing.wide), state(look, run, spec, step, drawing.wide)],
         None => [Vec::new(), Vec::new()],
     };
     draw(look, &run.plan, drawing, heavy, node)
+}
+
+/// The critical path from its beginning: what is left of it, and before that, step by step, what was waited for longest.
+fn way(run: &Run, path: &[StepId]) -> Vec<StepId> {
+    let ended = |id: &StepId| run.step(id).and_then(|step| step.ended_at);
+    let mut way = path.to_vec();
+    if way.is_empty() {
+        way.extend(run.plan.steps.iter().map(|spec| &spec.id).max_by_key(|id| ended(id)).cloned());
+    }
+    let mut at = way.first().cloned();
+    while let Some(spec) = at.and_then(|id| run.plan.step(&id)) {
+        let over = spec.needs.iter().filter(|need| run.phase(need).is_over());
+        at = over.max_by_key(|need| ended(need)).cloned();
+        way.extend(at.clone());
+    }
+    way
 }
 
 /// The graph of a plan that does not run: what each step may do, and the way that took longest the last time.

@@ -2,11 +2,12 @@
 
 use ratatui::text::{Line, Span};
 
+use crate::domain::alert::{Heard, Ringing};
 use crate::domain::estate::{Region, Tier};
 use crate::domain::health::Status;
 use crate::domain::rollup::RollUp;
 
-use super::super::format::{column, fit, fit_name, right, width};
+use super::super::format::{column, fit, fit_name, right, rough_age, width};
 use super::super::health::{self, Seen};
 use super::super::look::Look;
 use super::super::mark;
@@ -17,6 +18,8 @@ use super::{Body, Room};
 
 /// Glyph and word of a status, and a blank.
 const CELL: usize = 12;
+/// So many alerts are in view without scrolling: they take no room from what Mayday sees itself.
+const ALERTS: usize = 4;
 
 pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     let regions = &look.snap.estate.regions;
@@ -44,6 +47,7 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
         }
     }
     lines.extend(clients_path(look, name, columns.saturating_sub(name)));
+    lines.extend(alerts(look, columns));
     let (aside, short) = summary(look);
     Body { head: head(look, name, cell), lines, aside, short, ..Body::default() }
 }
@@ -64,6 +68,41 @@ fn clients_path(look: &Look<'_>, name: usize, cell: usize) -> Vec<Line<'static>>
         Line::from(line)
     }));
     lines
+}
+
+/// How many lines are worth their room, with the two of the regions.
+pub fn height(look: &Look<'_>) -> usize {
+    let services = &look.snap.estate.services;
+    let tiers = [Tier::Critical, Tier::Standard].iter().filter(|tier| services.iter().any(|it| it.tier == **tier));
+    let (path, alerts) = (look.snap.clients_path(look.now).len(), look.snap.state.alerts.0.len().min(ALERTS));
+    let headed = |lines: usize| if lines > 0 { lines + 1 } else { 0 };
+    2 + tiers.count() + services.len() + headed(path) + headed(alerts)
+}
+
+/// What other monitoring says, as it says it: what counts for a trigger first, and what was not repeated last.
+fn alerts(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
+    let known = &look.snap.state.alerts;
+    let serving = look.snap.state.serving(&look.snap.estate);
+    let counted = known.counted(&look.snap.estate, &serving, look.now).map(|(heard, _)| heard.alert.id.as_str());
+    let how = |heard: &Heard| match heard.alert.is {
+        _ if heard.is_old(&look.snap.estate.alerts, look.now) => (3, "?", Role::Unknown, "not repeated for "),
+        _ if counted == Some(heard.alert.id.as_str()) => (0, "✗", Role::Bad, "counts, for "),
+        Ringing::Firing => (1, "!", Role::Warn, "for "),
+        Ringing::Unknown | Ringing::Resolved => (2, "?", Role::Unknown, "unknown for "),
+    };
+    let mut all: Vec<(&Heard, _)> = known.0.values().map(|heard| (heard, how(heard))).collect();
+    all.sort_by_key(|(_, (order, ..))| *order);
+    let head = (!all.is_empty()).then(|| Line::from(look.span("alerts of other monitoring", Role::Faint)));
+    let rows = all.into_iter().map(|(heard, (order, glyph, role, words))| {
+        let since = if order == 3 { heard.last } else { heard.since };
+        let mut row = Row::new(columns);
+        row.left(look.span(format!(" {glyph} "), role));
+        row.left(Piece::from(look.span(heard.alert.words(), Role::Text)).rank(1).cut_to(12));
+        let long = look.span(format!("{words}{}", rough_age(look.since(since))), role);
+        row.right(Piece::from(long).or(look.span(rough_age(look.since(since)), role)).rank(0));
+        row.into_line()
+    });
+    head.into_iter().chain(rows).collect()
 }
 
 /// The regions: their names, their parts, and how they are themselves.
