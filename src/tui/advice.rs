@@ -14,7 +14,7 @@ use crate::domain::view::Snapshot;
 use super::app::{App, Link};
 use super::format::{age, clock};
 use super::keymap::{self, Action, Context};
-use super::layers::{Layer, walk};
+use super::layers::{Layer, next, walk};
 use super::panes::Pane;
 use super::theme::Role;
 
@@ -32,7 +32,7 @@ pub(super) fn press(action: Action, role: Role, text: impl Into<String>) -> Advi
     Advice { key: Some(keymap::key(action)), text: text.into(), role, also: None }
 }
 
-fn wait(role: Role, text: impl Into<String>) -> Advice {
+pub(super) fn wait(role: Role, text: impl Into<String>) -> Advice {
     Advice { key: None, text: text.into(), role, also: None }
 }
 
@@ -44,8 +44,12 @@ impl Advice {
     }
 }
 
-/// What to do next.
+/// What to do next, in what is on top.
 pub fn advice(app: &App) -> Advice {
+    next::advice(app, in_cockpit(app))
+}
+
+fn in_cockpit(app: &App) -> Advice {
     let Some(mirror) = &app.mirror else { return wait(Role::Dim, "connecting to the engine") };
     if let Link::Lost { since, why } = &app.link {
         let old = age(seconds_between(*since, app.at));

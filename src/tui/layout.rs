@@ -4,7 +4,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::app::App;
 use super::look::Look;
-use super::panes::{Pane, Place, Room, datastores, graph, readiness, services, step};
+use super::panes::{Pane, Place, Room, datastores, graph, incident, readiness, services, step};
 
 /// From this size of the body on, health and plan are shown side by side.
 const WIDE: (u16, u16) = (108, 24);
@@ -12,6 +12,8 @@ const WIDE: (u16, u16) = (108, 24);
 const LARGE: (u16, u16) = (170, 36);
 /// From this size on, a run is shown as a graph over the whole width, above three columns.
 const HUGE: (u16, u16) = (170, 46);
+/// So many rows of a column are enough for two panes.
+const TWO: u16 = 26;
 /// Fewer rows are no pane.
 const LEAST: u16 = 4;
 
@@ -80,16 +82,34 @@ fn huge(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     let [plan, below] = stack(body, Constraint::Length(height));
     let [left, middle, right] = columns(below, [Constraint::Fill(10), Constraint::Fill(9), Constraint::Fill(11)]);
     let [services, stores] = stack(left, Constraint::Length(services_height(look)));
-    let last = app.asked_aside.filter(|pane| *pane != Pane::Incident).unwrap_or(Pane::Timeline);
-    let [incident, rest] = stack(right, Constraint::Length(16.min(right.height / 2)));
-    vec![
+    let [incident, rest] = stack(right, Constraint::Length(incident_height(look, right)));
+    let mut places = vec![
         (Pane::Plan, plan),
         (Pane::Services, services),
         (Pane::Datastores, stores),
-        (Pane::Step, middle),
         (Pane::Incident, incident),
-        (last, rest),
-    ]
+        (last(app), rest),
+    ];
+    // A step says less than a column has room for: what people were told is below it.
+    if middle.height >= TWO && last(app) != Pane::Communications {
+        let [step, told] = stack(middle, Constraint::Length(middle.height * 3 / 5));
+        places.extend([(Pane::Step, step), (Pane::Communications, told)]);
+    } else {
+        places.push((Pane::Step, middle));
+    }
+    places
+}
+
+/// Of the panes that take turns beside an incident, the one that is shown.
+fn last(app: &App) -> Pane {
+    app.asked_aside.filter(|pane| *pane != Pane::Incident).unwrap_or(Pane::Timeline)
+}
+
+/// All that there is to say of the incident, and room for what takes turns below it.
+fn incident_height(look: &Look<'_>, area: Rect) -> u16 {
+    let room = Room { columns: usize::from(area.width), height: usize::from(area.height) };
+    let lines = u16::try_from(incident::body(look, room).lines.len()).unwrap_or(u16::MAX);
+    lines.saturating_add(2).clamp(16.min(area.height / 2), area.height * 3 / 5)
 }
 
 fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
@@ -117,8 +137,8 @@ fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
         }
     } else {
         let [services, stores] = stack(left, Constraint::Length(services_height(look)));
-        let last = app.asked_aside.filter(|pane| *pane != Pane::Incident).unwrap_or(Pane::Timeline);
-        let [incident, below] = stack(right, Constraint::Length(16));
+        let last = last(app);
+        let [incident, below] = stack(right, Constraint::Length(incident_height(look, right)));
         places.extend([(Pane::Services, services), (Pane::Datastores, stores), (Pane::Incident, incident)]);
         if fits(body, HUGE) && app.shown_run().is_none() {
             let [chosen, middle] = below_plan(look, step);
@@ -141,7 +161,9 @@ fn below_plan(look: &Look<'_>, step: Rect) -> [Rect; 2] {
 fn wide(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     let app = look.app;
     let [left, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11)]);
-    let [services, rest] = stack(left, Constraint::Length(services_height(look)));
+    // A line of air gives way to the last member of a store.
+    let tight = services_height(look) + stores_height(look) + LEAST > body.height;
+    let [services, rest] = stack(left, Constraint::Length(services_height(look) - u16::from(tight)));
     let [stores, last] = stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(LEAST))));
     let mut places = vec![(Pane::Services, services), (Pane::Datastores, stores), (app.aside(), last)];
     if app.shares_a_place(app.focus) && is_page(app.focus) {
@@ -176,7 +198,9 @@ fn small(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
         let [left, right] = columns(body, [Constraint::Length((body.width * 41 / 80).max(30)), Constraint::Fill(1)]);
         return vec![(Pane::Plan, left), (Pane::Step, right)];
     }
-    let [left, right] = columns(body, [Constraint::Fill(11), Constraint::Fill(9)]);
+    // The services have what they need, the datastores the rest.
+    let needed = u16::try_from(services::width_needed(look)).unwrap_or(u16::MAX).clamp(30, body.width * 11 / 20);
+    let [left, right] = columns(body, [Constraint::Length(needed), Constraint::Fill(1)]);
     let [services, last] = stack(left, Constraint::Length(services_height(look).min(body.height.saturating_sub(5))));
     vec![(Pane::Services, services), (app.aside(), last), (Pane::Datastores, right)]
 }

@@ -46,7 +46,7 @@ impl App {
     }
 
     /// A drill's incident is met by drills.
-    pub(super) fn mode(&self) -> Mode {
+    pub(in crate::tui) fn mode(&self) -> Mode {
         let incident = self.mirror.as_ref().and_then(|mirror| mirror.state.incident.as_ref());
         if incident.is_some_and(|incident| incident.drill) { Mode::Drill } else { Mode::Live }
     }

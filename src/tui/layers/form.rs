@@ -345,15 +345,18 @@ impl Form {
     }
 }
 
-/// The part of a text around the cursor (counted in characters) that fits, and the column of the cursor in it.
+/// The part of a text around the cursor (counted in characters) that fits, with `…` where something is before it, and the column of the
+/// cursor in it.
 pub fn window(text: &str, cursor: usize, columns: usize) -> (String, usize) {
     let before: String = text.chars().take(cursor).collect();
     let mut start = 0;
-    while width(&before[start..]) >= columns.max(1) {
+    // The mark takes the place of what it stands for.
+    let taken = |start: usize| usize::from(start > 0) + width(&before[start..]);
+    while start < before.len() && taken(start) >= columns.max(1) {
         start += before[start..].chars().next().map_or(1, char::len_utf8);
     }
-    let at = width(&before[start..]);
-    let mut shown = String::new();
+    let mut shown = String::from(if start > 0 && columns > 1 { "…" } else { "" });
+    let at = width(&shown) + width(&before[start..]);
     for c in text[start..].chars() {
         if width(&shown) + width(c.encode_utf8(&mut [0; 4])) > columns {
             break;
@@ -440,8 +443,8 @@ mod tests {
     #[test]
     fn the_window_follows_the_cursor() {
         assert_eq!(window("hello", 5, 10), ("hello".into(), 5));
-        assert_eq!(window("hello world", 11, 6), ("world".into(), 5));
-        assert_eq!(window("日本語", 3, 4), ("語".into(), 2));
+        assert_eq!(window("hello world", 11, 6), ("…orld".into(), 5));
+        assert_eq!(window("日本語", 3, 4), ("…語".into(), 3));
         assert_eq!(window("", 0, 1), (String::new(), 0));
     }
 

@@ -5,6 +5,7 @@ pub mod contacts;
 pub mod form;
 pub mod help;
 pub mod markdown;
+pub mod next;
 pub mod palette;
 pub mod plans;
 pub mod shell;

@@ -17,7 +17,7 @@ use super::super::widgets::graph::{Graph, Place, Stroke};
 use super::plan;
 
 /// A node says less in fewer columns than a line of a list.
-const NODE: (usize, usize) = (20, 40);
+const NODE: (usize, usize) = (18, 40);
 /// Fewer stages are no graph.
 const STAGES: usize = 3;
 

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::domain::actor::{Actor, Origin};
+use crate::domain::alert::{self, Alert, Ringing};
 use crate::domain::backup::{BackupCopy, BackupLive, BackupLook, CopyState};
 use crate::domain::checklist::{self, Baseline, Evidence, ItemLook, Sight};
 use crate::domain::command::{Ask, Command, Effect, Envelope, Errand, Job, Preparation, Report};
@@ -92,6 +94,27 @@ impl Scene {
         scene.look_at_backups();
         scene.assess();
         scene.name_who_is_on_call();
+        scene
+    }
+
+    /// Other monitoring has alerts of its own: two fire, and one of them was not repeated for a day; of one its sender cannot tell.
+    pub fn alerted() -> Self {
+        let mut scene = Self::peace();
+        let now = scene.snap.now;
+        let alert = |id: &str, is, name: &str| Alert {
+            id: id.into(),
+            is,
+            source: "alertmanager".into(),
+            labels: [(alert::NAME.to_owned(), name.to_owned()), (alert::REGION.to_owned(), EAST.to_owned())].into(),
+            summary: "the old writer does not answer".into(),
+            starts_at: None,
+        };
+        let (firing, unknown) = (Ringing::Firing, Ringing::Unknown);
+        scene.ask_by_hand(Ask::TakeAlerts { alerts: vec![alert("a1", firing, "OldNews")] });
+        scene.snap.state.alerts.0.values_mut().for_each(|it| it.last = before(now, Duration::from_secs(86_400)));
+        let alerts = vec![alert("a2", firing, "PodsPending"), alert("a3", unknown, "QueueDepth")];
+        scene.ask_by_hand(Ask::TakeAlerts { alerts });
+        scene.pass(1);
         scene
     }
 

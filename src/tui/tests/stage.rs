@@ -138,6 +138,14 @@ impl Stage {
         self.send_at(Msg::Pause, self.hands);
     }
 
+    /// In another theme.
+    pub fn wear(&mut self, theme: &str) -> &mut Self {
+        if self.app.theme.name != theme {
+            self.app.theme = self.app.options.themes.load(theme, self.app.options.depth).unwrap();
+        }
+        self
+    }
+
     pub fn buffer(&self, columns: u16, rows: u16) -> Buffer {
         let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
         terminal.draw(|frame| screen::draw(&self.app, frame)).unwrap();
