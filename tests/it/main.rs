@@ -43,6 +43,7 @@ mod schema;
 mod script;
 mod shipped;
 mod terminal;
+mod tour;
 mod traps;
 mod twice;
 mod wayback;
