@@ -107,7 +107,7 @@ impl OnCallLive {
             (Some(fault), _) => Err(format!("PagerDuty does not answer: {fault}")),
             (None, None) => Err("PagerDuty was not asked yet".into()),
             (None, Some(at)) if seconds_between(at, now) > limit => {
-                Err(format!("PagerDuty was not heard of lately (for {})", rough(seconds_between(at, now))))
+                Err(format!("PagerDuty has not answered (for {})", rough(seconds_between(at, now))))
             }
             (None, Some(_)) => Ok(self.people.first()),
         }

@@ -471,7 +471,7 @@ impl App {
                 keymap::key(Action::ByHand)
             )),
             Danger::Changes if self.armed().is_none() => {
-                Some(format!("this cockpit only looks → {} arms it", keymap::key(Action::Arm)))
+                Some(format!("this cockpit is view only → {} arms it", keymap::key(Action::Arm)))
             }
             Danger::Speaks | Danger::Changes => None,
         }

@@ -12,7 +12,7 @@ pub struct Options {
     /// Only ASCII is drawn.
     pub ascii: bool,
     pub mouse: bool,
-    /// Nothing is drawn that moves without saying more: no history of latencies, no big digits.
+    /// No animation: no history of latencies, no big digits.
     pub reduced_motion: bool,
     /// The themes there are.
     pub themes: Library,

@@ -86,7 +86,7 @@ impl App {
 
     pub(super) fn show_drafts(&mut self, drafts: Vec<Message>) {
         if drafts.is_empty() {
-            self.say(Role::Warn, "there is nothing to tell: no incident is open, and none was closed lately");
+            self.say(Role::Warn, "there is nothing to tell: no incident is open, and none was closed recently");
             return;
         }
         let due = self.mirror.as_ref().and_then(|mirror| due(&mirror.estate, &mirror.state)).map(|it| it.purpose);

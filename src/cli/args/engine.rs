@@ -28,7 +28,7 @@ pub struct InitArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Open it in $VISUAL or $EDITOR; what is not sound is not taken, and every mistake is told
+    /// Open it in $VISUAL or $EDITOR; what is not valid is not taken, and every mistake is told
     Edit,
 }
 
@@ -84,7 +84,7 @@ pub struct EngineArgs {
 pub enum EngineCommand {
     /// End the engine in order; a run in flight is continued by the next one
     Stop,
-    /// Take the config that is on disk, if it is sound and no run is under way; nothing is lost by it
+    /// Take the config that is on disk, if it is valid and no run is under way; nothing is lost by it
     Reload,
 }
 
@@ -102,7 +102,7 @@ pub enum JournalCommand {
     /// Recompute the chain, and hold it against its anchor: whether anything was altered, cut off or replaced
     ///
     /// Exit code 0: it is whole. 8: it was altered or cut, or never had the head that was noted. It cannot tell whether somebody wrote
-    /// journal and anchor anew, both: for that, note the head outside (it is on every message, review and drill) and give it here.
+    /// both journal and anchor again: for that, note the head outside (it is on every message, review and drill) and give it here.
     Verify {
         /// A head that was noted outside, or its first 8 digits or more: the journal must have come by it
         #[arg(long)]

@@ -70,7 +70,7 @@ pub enum LabCommand {
     Inbox(InboxArgs),
     /// Break something by hand, or list what can be broken and how
     Break(BreakArgs),
-    /// Mend one place, or everything
+    /// Repair one place, or everything
     Heal(HealArgs),
     /// What is broken now
     Faults(LabAt),

@@ -70,7 +70,7 @@ pub struct CockpitArgs {
     /// Let the mouse choose and scroll; the terminal's own selection then needs Shift
     #[arg(long)]
     pub mouse: bool,
-    /// Draw nothing that moves without saying more
+    /// No animation: no history of latencies, no big digits
     #[arg(long, env = "MAYDAY_REDUCED_MOTION", value_parser = clap::builder::FalseyValueParser::new())]
     pub reduced_motion: bool,
 }
@@ -145,7 +145,7 @@ pub enum Command {
     Checklist(ChecklistArgs),
     /// Tell everyone how things stand
     Notify(NotifyArgs),
-    /// What was said, and how it fares
+    /// What was said, and whether it has arrived
     #[command(subcommand)]
     Outbox(OutboxCommand),
     /// Ask a few questions and write a config; each answer is looked at as it comes
@@ -153,7 +153,7 @@ pub enum Command {
     /// The config: change it safely
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Whether the config and the plans are sound: every mistake at once
+    /// Whether the config and the plans are valid: every mistake at once
     Check(CheckArgs),
     /// Follow everything in plain lines, for a screen reader, a pipe or a log: a line a change, and the clocks
     Watch(WatchArgs),

@@ -84,7 +84,7 @@ pub struct NotifyArgs {
     /// Do not wait until every channel has answered
     #[arg(long)]
     pub no_wait: bool,
-    /// Of this incident, which was closed lately: monitoring or resolved
+    /// Of this incident, which was closed recently: monitoring or resolved
     #[arg(long, value_name = "ID")]
     pub incident: Option<String>,
     /// Why `resolved` is told while items of the checklist are open
@@ -133,7 +133,7 @@ pub struct ChecklistArgs {
 pub enum ChecklistCommand {
     /// Every item, as it was last looked at
     List,
-    /// Let Mayday look anew, at one item or at all
+    /// Let Mayday look again, at one item or at all
     Look { item: Option<String> },
     /// Say that an item is true; Mayday looks once more first
     Tick {

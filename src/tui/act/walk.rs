@@ -71,7 +71,7 @@ impl App {
         let row = keymap::of(action);
         match self.unbound(row) {
             Some(why) => {
-                self.say(Role::Warn, format!("{} is not bound: {why}", row.title));
+                self.say(Role::Warn, format!("{} is not possible: {why}", row.title));
                 Vec::new()
             }
             None => self.act(action, ""),

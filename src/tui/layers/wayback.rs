@@ -42,7 +42,7 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     }
     if let Some(moved) = snap.state.moved.as_ref().filter(|moved| moved.to != snap.estate.primary()) {
         lines.push(Line::default());
-        lines.push(heading(look, "the way home"));
+        lines.push(heading(look, "moving clients back"));
         match home_is_sound(&snap.estate, &snap.state, &snap.live.surveys, &snap.live.probes, &moved.from, look.now) {
             Ok(()) => {
                 let words =
