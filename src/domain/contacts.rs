@@ -150,7 +150,7 @@ mod tests {
             ("somebody is", live(Some(1), &[&ada], None), Ok(Some("Ada"))),
             ("nobody is", live(Some(1), &[], None), Ok(None)),
             ("the last moment that it counts", live(Some(190), &[&ada], None), Ok(Some("Ada"))),
-            ("yesterday's answer", live(Some(191), &[&ada], None), Err("not heard of lately")),
+            ("yesterday's answer", live(Some(191), &[&ada], None), Err("has not answered")),
             ("it was never asked", live(None, &[], None), Err("not asked yet")),
             ("it refuses", live(Some(1), &[&ada], Some("the token is refused")), Err("the token is refused")),
             ("it never answered", live(None, &[], Some("no answer within 10 s")), Err("no answer within 10 s")),
