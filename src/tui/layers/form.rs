@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use tui_textarea::TextArea;
 
 use crate::domain::command::Ask;
@@ -301,13 +301,7 @@ impl Form {
             let mut line = vec![look.span(column(field.label, label), role)];
             let room = columns.saturating_sub(label).max(1);
             match &field.value {
-                Value::Choice { options, at } => {
-                    for (index, option) in options.iter().enumerate() {
-                        let role = if index == *at { Role::Selected } else { Role::Dim };
-                        let mark = if index == *at { "▸" } else { " " };
-                        line.push(look.span(format!("{mark}{option} "), role));
-                    }
-                }
+                Value::Choice { options, at } => line.extend(choices(look, options, *at, room)),
                 Value::Text { area, .. } => {
                     let (row, column_of) = (area.cursor().0, area.cursor().1);
                     let before: usize = area.lines().iter().take(row).map(|line| line.chars().count() + 1).sum();
@@ -343,6 +337,20 @@ impl Form {
         (sheet.cursor, sheet.danger, sheet.reveal) = (cursor, self.danger, reveal);
         sheet
     }
+}
+
+/// Everything there is to choose; where there is no room for all, what is chosen, whole.
+fn choices(look: &Look<'_>, options: &[&str], at: usize, room: usize) -> Vec<Span<'static>> {
+    let all: usize = options.iter().map(|option| width(option) + 2).sum();
+    if all > room + 1 {
+        let place = format!("  {} of {}", at + 1, options.len());
+        return vec![look.span(format!("‹ {} ›", options[at]), Role::Selected), look.span(place, Role::Dim)];
+    }
+    let shown = |(index, option): (usize, &&str)| {
+        let (mark, role) = if index == at { ("▸", Role::Selected) } else { (" ", Role::Dim) };
+        look.span(format!("{mark}{option} "), role)
+    };
+    options.iter().enumerate().map(shown).collect()
 }
 
 /// The part of a text around the cursor (counted in characters) that fits, with `…` where something is before it, and the column of the

@@ -4,6 +4,7 @@ mod closing;
 mod drills;
 pub mod estate;
 mod fits;
+mod forms;
 mod hands;
 mod hints;
 mod look;
