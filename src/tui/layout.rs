@@ -162,7 +162,7 @@ fn wide(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     let app = look.app;
     let [left, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11)]);
     // A line of air gives way to the last member of a store.
-    let tight = services_height(look) + stores_height(look) + LEAST > body.height;
+    let tight = services_height(look).saturating_add(stores_height(look)).saturating_add(LEAST) > body.height;
     let [services, rest] = stack(left, Constraint::Length(services_height(look) - u16::from(tight)));
     let [stores, last] = stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(LEAST))));
     let mut places = vec![(Pane::Services, services), (Pane::Datastores, stores), (app.aside(), last)];
