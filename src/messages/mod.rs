@@ -222,11 +222,7 @@ fn samples() -> [Facts; 2] {
             target: text("5 min"),
             standing: text("OVER"),
         }],
-        losses: vec![LossFacts {
-            class: text("database"),
-            lost: text("about 42s (estimated)"),
-            target: text("1 h"),
-        }],
+        losses: vec![LossFacts { class: text("database"), lost: text("about 42s (estimated)"), target: text("1 h") }],
         next_update: text("14:20 UTC"),
         note: text("a note"),
         hand_over: Some(HandOver { duty: Duty::Command, to: text("ben") }),

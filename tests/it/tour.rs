@@ -142,16 +142,8 @@ async fn the_tour_of_the_readme_goes_as_it_is_told() {
     let rows = table();
     let told: Vec<(&str, Vec<&str>)> =
         rows.iter().map(|row| (row.when.as_str(), row.keys.iter().map(String::as_str).collect())).collect();
-    let [
-        (_, declare),
-        (_, arm),
-        (_, run),
-        (gate, open),
-        (_, confirm),
-        (odd, hold),
-        (_, by_hand),
-        (over, close),
-    ] = &told[..]
+    let [(_, declare), (_, arm), (_, run), (gate, open), (_, confirm), (odd, hold), (_, by_hand), (over, close)] =
+        &told[..]
     else {
         panic!("the table has other rows: this test plays it, so change what it plays\n{told:#?}")
     };

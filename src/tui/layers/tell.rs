@@ -184,7 +184,8 @@ impl Tell {
         } else {
             String::new()
         };
-        let by = if ways.is_empty() { "NO CHANNEL carries it".to_owned() } else { format!("goes to: {}", ways.join(", ")) };
+        let by =
+            if ways.is_empty() { "NO CHANNEL carries it".to_owned() } else { format!("goes to: {}", ways.join(", ")) };
         let role = if ways.is_empty() { Role::Bad } else { Role::Dim };
         let ways = wrap(&format!("{by}{promise}"), columns).into_iter();
         let mut lines = vec![Line::from(line)];

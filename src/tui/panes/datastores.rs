@@ -148,7 +148,8 @@ fn member(look: &Look<'_>, member: &Member, columns: usize) -> Line<'static> {
     let wide = columns >= 3 + 8 + 20 + 1 + REGION + 11;
     let behind = if wide { column(&behind, 10) } else { behind };
     // Where there is much room, a name has what it needs, and what was seen of it the rest; how far it is behind is never cut.
-    let name = if wide { names.min((columns / 3).clamp(20, 32)) } else { columns.saturating_sub(3 + 8 + 1 + width(&behind)) };
+    let name =
+        if wide { names.min((columns / 3).clamp(20, 32)) } else { columns.saturating_sub(3 + 8 + 1 + width(&behind)) };
     let health = if member.status == Status::Healthy { Role::Text } else { state.role };
     let mut line = vec![
         look.span(format!(" {} ", state.glyph), state.role),

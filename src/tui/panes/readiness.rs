@@ -28,8 +28,7 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     }
     // No row is older than that.
     let oldest = known.values().map(|(at, _)| *at).min();
-    let aside =
-        oldest.map_or_else(|| "not looked at yet".to_owned(), |at| steps(look.since(at)));
+    let aside = oldest.map_or_else(|| "not looked at yet".to_owned(), |at| steps(look.since(at)));
     Body { lines, aside, ..Body::default() }
 }
 

@@ -190,7 +190,11 @@ fn what_other_monitoring_says_is_shown_and_is_not_quiet() {
 fn the_hint_speaks_of_what_is_on_top() {
     let mut stage = Stage::new(Scene::paged());
     stage.keys("u");
-    assert!(hint(&stage).starts_with("Enter send “investigating” to internal · public · customers"), "{}", hint(&stage));
+    assert!(
+        hint(&stage).starts_with("Enter send “investigating” to internal · public · customers"),
+        "{}",
+        hint(&stage)
+    );
     stage.keys("e");
     assert!(hint(&stage).starts_with("Ctrl-s keep what was written"), "{}", hint(&stage));
     let mut stage = Stage::new(Scene::gates());
