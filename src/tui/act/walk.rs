@@ -51,7 +51,8 @@ impl App {
         match page.map(|page| page.key) {
             Some(Key::Item(item)) => Some(item),
             _ => {
-                self.say(Role::Dim, "this page is no item of the checklist → n: next page");
+                let next = keymap::key(Action::NextPage);
+                self.say(Role::Dim, format!("this page is no item of the checklist → {next}: next page"));
                 None
             }
         }
@@ -62,7 +63,8 @@ impl App {
         let Some(page) = self.walking().and_then(|walk| walk::page(self, walk)) else { return Vec::new() };
         let action = page.acts.first().copied().map(walk::action);
         let Some(action) = action else {
-            self.say(Role::Dim, "there is nothing to do on this page but to wait → n: next page");
+            let next = keymap::key(Action::NextPage);
+            self.say(Role::Dim, format!("there is nothing to do on this page but to wait → {next}: next page"));
             return Vec::new();
         };
         if action == Action::GoOn {
@@ -166,9 +168,10 @@ impl App {
         if !open.is_empty() {
             fields.push(Field::text("reason items stay open", ""));
             about.push(format!(
-                "{} items are open: {}. Walk through them (w), or say why they stay open.",
+                "{} items are open: {}. Walk through them ({}), or say why they stay open.",
                 open.len(),
-                open.join(", ")
+                open.join(", "),
+                keymap::key(Action::Walk)
             ));
         }
         let purpose = Purpose::Close { tells };

@@ -147,7 +147,7 @@ impl Tell {
 
     fn keys(&self, look: &Look<'_>) -> Vec<(&'static str, String)> {
         if self.is_editing() {
-            return vec![("Ctrl-s", "keep it".into()), ("Esc", "drop it".into())];
+            return vec![(keymap::key(Action::KeepText), "keep it".into()), ("Esc", "drop it".into())];
         }
         let back = look.snap.estate.comms.take_back;
         let mut keys = Vec::new();

@@ -147,7 +147,7 @@ pub fn draw(look: &Look<'_>, walk: &Walk, frame: &mut Frame<'_>, area: Rect) {
     let lines = lines(look, &page, columns, air > 0);
     let top = walk.scroll.clamp(lines.len(), height);
     let hidden = lines.len().saturating_sub(top + height);
-    let mark = if hidden > 0 { format!(" … j: {hidden} more ") } else { String::new() };
+    let mark = if hidden > 0 { format!(" … {}: {hidden} more ", keymap::key(Action::Down)) } else { String::new() };
     let mut shown = head;
     shown.extend(lines.into_iter().skip(top).take(height));
     let mut shown: Vec<Line<'static>> = shown.into_iter().map(|line| cut_line(line, columns)).collect();

@@ -89,27 +89,28 @@ fn next(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
 }
 
 fn page(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
-    let key = keymap::key(Action::Acknowledge);
+    let (key, call) = (keymap::key(Action::Acknowledge), keymap::key(Action::Contacts));
     let Some(standing) = page_standing(&look.snap.estate, &look.snap.state) else { return Vec::new() };
     let (words, role) = match standing {
         PageStanding::Acknowledged(known) => {
             (format!("acknowledged by {} at {}", known.by, moment(known.at)), Role::Good)
         }
         PageStanding::Over => ("over: `resolved` was told, and nobody is awaited any more".to_owned(), Role::Good),
-        PageStanding::Nobody => (format!("nobody was paged → o: whom to call, {key} acknowledges"), Role::Warn),
+        PageStanding::Nobody => (format!("nobody was paged → {call}: whom to call, {key} acknowledges"), Role::Warn),
         PageStanding::Open { escalates: Some(at), .. } if look.since(at) < 0.0 => {
             (format!("nobody has acknowledged; escalates in {} → {key}", clock(-look.since(at))), Role::Warn)
         }
         PageStanding::Open { since, escalates: None, escalated: false } => {
             let waits = age(look.since(since));
-            let words =
-                format!("NOBODY has acknowledged for {waits}, and nobody else is woken → {key}, or o: whom to call");
+            let words = format!(
+                "NOBODY has acknowledged for {waits}, and nobody else is woken → {key}, or {call}: whom to call"
+            );
             (words, Role::Bad)
         }
         PageStanding::Open { since, escalated, .. } => {
             let also = if escalated { ", the escalation was paged too" } else { "" };
             let waits = age(look.since(since));
-            (format!("NOBODY has acknowledged for {waits}{also} → {key}, or o: whom to call"), Role::Bad)
+            (format!("NOBODY has acknowledged for {waits}{also} → {key}, or {call}: whom to call"), Role::Bad)
         }
     };
     row(look, "page", &words, role, columns)

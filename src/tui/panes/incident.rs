@@ -8,6 +8,7 @@ use crate::domain::live::Gaze;
 use crate::domain::time::{At, seconds_between};
 
 use super::super::format::{clock, column, fit, moment, rough_age, wrap};
+use super::super::keymap::{self, Action};
 use super::super::layers::wayback;
 use super::super::look::Look;
 use super::super::theme::Role;
@@ -65,7 +66,9 @@ fn open(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'stati
     lines.extend(moved.flat_map(|moved| {
         let (words, role) = wayback::window(look, moved);
         // The key first: it is seen however little room there is for what speaks against it.
-        let parts = wrap(&format!("W shows it: {words}"), columns.saturating_sub(LABEL)).into_iter().enumerate();
+        let parts = wrap(&format!("{} shows it: {words}", keymap::key(Action::WayBack)), columns.saturating_sub(LABEL))
+            .into_iter()
+            .enumerate();
         parts.map(|(at, part)| row(look, if at == 0 { "way back" } else { "" }, part, role)).collect::<Vec<_>>()
     }));
     let tiers = Tier::ALL.iter().filter(|tier| look.snap.estate.rto(**tier).is_some());
