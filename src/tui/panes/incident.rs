@@ -103,10 +103,13 @@ fn spent(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'stat
         parts.push((what, seconds_between(before, at).max(0.0)));
         before = before.max(at);
     }
-    let bars = of_lengths(&parts.iter().map(|(_, seconds)| *seconds).collect::<Vec<_>>());
+    let bars = match look.app.options.reduced_motion {
+        true => String::new(),
+        false => of_lengths(&parts.iter().map(|(_, seconds)| *seconds).collect::<Vec<_>>()) + " ",
+    };
     let words: Vec<String> = parts.iter().map(|(what, seconds)| format!("{what} {}", clock(*seconds))).collect();
     let text =
-        format!("{bars} {} of {}: {}", clock(urgent.elapsed.unwrap_or(0.0)), clock(urgent.target), words.join(" · "));
+        format!("{bars}{} of {}: {}", clock(urgent.elapsed.unwrap_or(0.0)), clock(urgent.target), words.join(" · "));
     let role = header::standing(&urgent).2;
     let parts = wrap(&text, columns.saturating_sub(LABEL)).into_iter().enumerate();
     parts.map(|(nth, part)| row(look, if nth == 0 { "RTO spent" } else { "" }, part, role)).collect()
