@@ -116,6 +116,9 @@ pub enum Event {
         severity: Severity,
         reason: String,
     },
+    TitleChanged {
+        title: String,
+    },
     CommandTaken {},
     /// Becomes the one who speaks for the incident.
     CommunicationsTaken {},

@@ -32,6 +32,7 @@ words! {
         Abandon = "abandon",
         TakeCommand = "take-command",
         SetSeverity = "set-severity",
+        SetTitle = "set-title",
         StartLive = "start-live",
         Rehearse = "rehearse",
         Up = "up",
@@ -274,6 +275,7 @@ pub const TABLE: &[Binding] = &[
     row(A::Abandon, &["X"], "abandon run", "End the run before it is complete, with a reason.", &[Main], Changes),
     row(A::TakeCommand, &["K"], "take command", "Become the commander of the incident.", INCIDENT, Speaks),
     row(A::SetSeverity, &["S"], "severity", "Change the severity of the incident, with a reason.", INCIDENT, Speaks),
+    row(A::SetTitle, &["E"], "title", "Correct the title of the incident.", INCIDENT, Speaks),
     row(
         A::Tell,
         &["u"],

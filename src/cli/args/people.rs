@@ -34,6 +34,8 @@ pub enum IncidentCommand {
         #[arg(long)]
         tell: bool,
     },
+    /// Correct its title: every message from now on has it
+    Title { title: String },
     /// You work on it: the page needs nobody else
     Ack,
     /// Take command, or take communications

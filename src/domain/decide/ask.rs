@@ -35,6 +35,7 @@ fn needs(ask: &Ask) -> Needs {
         | Ask::Hold { .. }
         | Ask::Declare { .. }
         | Ask::SetSeverity { .. }
+        | Ask::SetTitle { .. }
         | Ask::TakeCommand {}
         | Ask::Note { .. }
         | Ask::Recall { .. }
@@ -116,6 +117,10 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
             open_incident(draft)?;
             draft.event(Event::SeverityChanged { severity: *severity, reason: clean(reason) });
         }
+        Ask::SetTitle { title } => {
+            open_incident(draft)?;
+            draft.event(Event::TitleChanged { title: titled(title)? });
+        }
         Ask::TakeCommand {} => {
             open_incident(draft)?;
             draft.event(Event::CommandTaken {});
@@ -175,6 +180,14 @@ pub(super) fn open_incident(draft: &Draft<'_>) -> Result<(), Refusal> {
     }
 }
 
+fn titled(title: &str) -> Result<String, Refusal> {
+    let title = clean(title);
+    if title.is_empty() {
+        return refuse(Why::ReasonMissing, "an incident needs a title", "say in a few words what is broken");
+    }
+    Ok(title)
+}
+
 fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) -> Result<(), Refusal> {
     let (cx, state) = (draft.cx, draft.state());
     if let Some(open) = &state.incident {
@@ -189,10 +202,7 @@ fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) 
             "drill on the lab (mayday drill run), or on an estate with environment = \"test\"",
         );
     }
-    let title = clean(title);
-    if title.is_empty() {
-        return refuse(Why::ReasonMissing, "an incident needs a title", "say in a few words what is broken");
-    }
+    let title = titled(title)?;
     let incident = IncidentId::new(format!("INC-{}-{}", cx.now.strftime("%Y%m%d"), state.incidents + 1));
     let (clocks, region) = (clocks(cx.estate, state, cx.now), state.serving(cx.estate));
     let points = cx.points.clone();

@@ -50,6 +50,13 @@ impl App {
                 let form = self.closing();
                 (Ask::CloseIncident { note: "-".into(), despite: "-".into(), tell: false }, form)
             }
+            Action::SetTitle => {
+                let incident = self.mirror.as_ref().and_then(|mirror| mirror.state.incident.as_ref());
+                let title = incident.map_or("", |incident| incident.title.as_str());
+                let fields = vec![Field::text("title", title)];
+                let form = Form::new("correct the title", Purpose::Title, fields).said("the title is corrected");
+                (Ask::SetTitle { title: "-".into() }, form)
+            }
             Action::SetSeverity => {
                 let form = severity_form();
                 (Ask::SetSeverity { severity: Severity::Sev1, reason: "-".into() }, form)

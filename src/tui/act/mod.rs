@@ -70,7 +70,9 @@ impl App {
             Action::Retry | Action::Skip | Action::MarkDone | Action::Revert => self.verb(action),
             Action::Declare => self.declare(),
             Action::RunPlan => self.choose_plan(None),
-            Action::Note | Action::CloseIncident | Action::Abandon | Action::SetSeverity => self.about_incident(action),
+            Action::Note | Action::CloseIncident | Action::Abandon | Action::SetSeverity | Action::SetTitle => {
+                self.about_incident(action);
+            }
             Action::FocusPane => self.focus_on(Pane::of_key(key).unwrap_or(self.focus)),
             Action::NextPane => self.focus_on(self.focus.after(1)),
             Action::PreviousPane => self.focus_on(self.focus.after(-1)),

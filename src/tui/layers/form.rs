@@ -63,6 +63,7 @@ enum Value {
 pub enum Purpose {
     Declare,
     Severity,
+    Title,
     Note,
     /// Whether it asks what is told with it.
     Close {
@@ -91,7 +92,7 @@ impl Purpose {
     fn does(&self) -> &'static str {
         match self {
             Self::Declare => "declare",
-            Self::Severity => "set it",
+            Self::Severity | Self::Title => "set it",
             Self::Note => "note it",
             Self::Close { .. } => "close",
             Self::Abandon(_) => "abandon",
@@ -402,6 +403,7 @@ impl Purpose {
                 2 => Ask::RetryDelivery { message, channel, reason: value(1) },
                 fate => Ask::SettleDelivery { message, channel, arrived: fate == 0, reason: value(1) },
             },
+            Self::Title => Ask::SetTitle { title: value(0) },
             Self::Note => Ask::Note { text: value(0) },
             Self::Close { tells: true } => {
                 Ask::CloseIncident { note: value(0), despite: value(2), tell: value(1) == CLOSINGS[0] }

@@ -31,6 +31,18 @@ fn a_form_that_is_longer_than_the_screen_is_read_on_and_filled_in() {
     assert!(stage.text(60, 16).contains(" over! "), "{}", stage.text(60, 16));
 }
 
+#[test]
+fn a_title_with_a_mistake_in_it_is_corrected() {
+    let mut stage = Stage::new(Scene::declared());
+    stage.keys("E Backspace \"!\" Enter");
+    let title = stage.scene.snap.state.incident.as_ref().unwrap().title.clone();
+    assert_eq!(title, "us-east-1 is down: 6 of 6 service!");
+    let text = stage.text(200, 60);
+    assert!(text.contains("the title is now: us-east-1 is down: 6 of 6 service!"), "{text}");
+    stage.keys("E Ctrl-u Enter");
+    assert!(stage.text(120, 40).contains("title must not be empty"), "{}", stage.text(120, 40));
+}
+
 /// `j` is text in an editor: the way to what is below is another one there.
 #[test]
 fn an_editor_does_not_say_that_j_reads_on() {
