@@ -8,6 +8,7 @@ mod forms;
 mod hands;
 mod hints;
 mod look;
+mod plays;
 mod reach;
 pub mod scene;
 mod screens;

@@ -13,7 +13,8 @@ use crate::tui::connection::Arrival;
 use crate::tui::screen;
 use crate::tui::theme::{Depth, Library};
 
-use super::scene::{Scene, by_hand};
+use super::plays::by_hand;
+use super::scene::Scene;
 
 pub struct Stage {
     pub scene: Scene,
