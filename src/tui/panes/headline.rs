@@ -89,16 +89,19 @@ pub fn pieces(look: &Look<'_>, bar: Style) -> Vec<Piece> {
         };
         Piece::from(Span::styled(word, look.style(role))).rank(rank)
     };
-    out.extend(earnest.map(badge));
+    let mut badge = earnest.map(badge);
     let incident = look.snap.state.incident.as_ref();
     if let Some(incident) = incident {
         let style = severity(look, incident.severity);
         let word = Span::styled(format!(" {} ", incident.severity.word().to_uppercase()), style);
         out.push(Piece::from(word).rank(rank::SEVERITY).stays());
+        out.extend(badge.take());
         let phase = Span::styled(format!(" {}", incident.phase), bar.patch(look.style(Role::Accent)));
         out.push(Piece::from(phase).rank(rank::PHASE));
         out.extend(left(look, bar, incident));
     }
+    // A rehearsal in peace.
+    out.extend(badge);
     let others = look.snap.estate.regions.iter().filter(|region| region.id != serving);
     out.extend(others.filter_map(|other| {
         let (piece, status) = region_piece(look, bar, &other.id, false);
