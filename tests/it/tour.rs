@@ -72,7 +72,8 @@ impl Hands {
     async fn leads<T>(&self, key: &str, what: &str, mut found: impl FnMut(&str) -> Option<T>) -> T {
         loop {
             self.press(key).await;
-            let seen = self.see(&format!("{key} leads to {what}"), |screen| match found(screen) {
+            let told = format!("{key} leads to {what}");
+            let seen = self.see(&told, |screen| match found(screen) {
                 Some(it) => Some(Some(it)),
                 None => AGAIN.iter().any(|words| screen.contains(words)).then_some(None),
             });
