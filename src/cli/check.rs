@@ -27,7 +27,7 @@ pub fn check(
     if let Some(text) = stays(config) {
         writeln!(out, "{text}\n")?;
     }
-    writeln!(out, "{} is sound", config.origin.display())?;
+    writeln!(out, "{} is valid", config.origin.display())?;
     for warning in warnings {
         writeln!(out, "  warning   {warning}")?;
     }

@@ -160,6 +160,7 @@ mod tests {
             Event::NoteAdded { text: text() },
             Event::PageAcknowledged { by: text() },
             Event::SeverityChanged { severity: Severity::Sev1, reason: text() },
+            Event::TitleChanged { title: text() },
             Event::HoldSet { reason: text() },
             Event::ProbeChanged {
                 probe: "api".into(),

@@ -317,6 +317,7 @@ async fn incident(client: &Client, command: IncidentCommand, format: Format) -> 
         IncidentCommand::Close { note, despite, tell } => {
             return ask(client, Ask::CloseIncident { note, despite, tell }, format).await;
         }
+        IncidentCommand::Title { title } => return ask(client, Ask::SetTitle { title }, format).await,
         IncidentCommand::Ack => return ask(client, Ask::Acknowledge {}, format).await,
         IncidentCommand::Lead { duty: Duty::Command } => return ask(client, Ask::TakeCommand {}, format).await,
         IncidentCommand::Lead { duty: Duty::Communications } => {

@@ -52,6 +52,7 @@ mod schema;
 mod script;
 mod shipped;
 mod terminal;
+mod tour;
 mod traps;
 mod twice;
 mod two;

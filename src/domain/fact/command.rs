@@ -58,6 +58,10 @@ pub enum Ask {
         severity: Severity,
         reason: String,
     },
+    /// Correct the title of the incident: every message from now on has it.
+    SetTitle {
+        title: String,
+    },
     /// Become the commander of the incident.
     TakeCommand {},
     Note {

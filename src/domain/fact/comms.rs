@@ -25,10 +25,10 @@ use crate::domain::spec::severity::Severity;
 use crate::domain::time::At;
 
 pub use caveats::caveats;
-pub use outbox::{Acknowledged, Delivery, Outbox, Part, PartPhase, Posted};
+pub use outbox::{Acknowledged, Delivery, Outbox, Part, PartPhase, Posted, Split};
 pub use voice::{Counts, Voice};
 pub use wording::{
-    Bare, Beside, Clock, Component, Duty, Facts, HandOver, LossFacts, RunFacts, Wording, length, moment,
+    Bare, Beside, Clock, Component, Duty, Facts, HandOver, LossFacts, RunFacts, Wording, moment,
 };
 
 /// What is said once.

@@ -51,7 +51,7 @@ impl OnCallLive {
             (Some(fault), _) => Err(format!("PagerDuty does not answer: {fault}")),
             (None, None) => Err("PagerDuty was not asked yet".into()),
             (None, Some(at)) if seconds_between(at, now) > limit => {
-                Err(format!("PagerDuty was not heard of lately (for {})", rough(seconds_between(at, now))))
+                Err(format!("PagerDuty has not answered (for {})", rough(seconds_between(at, now))))
             }
             (None, Some(_)) => Ok(self.people.first()),
         }
@@ -95,7 +95,7 @@ mod tests {
             ("somebody is", live(Some(1), &[&ada], None), Ok(Some("Ada"))),
             ("nobody is", live(Some(1), &[], None), Ok(None)),
             ("the last moment that it counts", live(Some(190), &[&ada], None), Ok(Some("Ada"))),
-            ("yesterday's answer", live(Some(191), &[&ada], None), Err("not heard of lately")),
+            ("yesterday's answer", live(Some(191), &[&ada], None), Err("has not answered")),
             ("it was never asked", live(None, &[], None), Err("not asked yet")),
             ("it refuses", live(Some(1), &[&ada], Some("the token is refused")), Err("the token is refused")),
             ("it never answered", live(None, &[], Some("no answer within 10 s")), Err("no answer within 10 s")),

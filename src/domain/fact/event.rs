@@ -125,6 +125,9 @@ pub enum Event {
         severity: Severity,
         reason: String,
     },
+    TitleChanged {
+        title: String,
+    },
     CommandTaken {},
     /// Becomes the one who speaks for the incident.
     CommunicationsTaken {},

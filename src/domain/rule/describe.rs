@@ -93,6 +93,7 @@ pub fn describe(record: &Record) -> Said {
             (Bad, format!("declared {incident} {severity}{practice}: {title}"))
         }
         E::SeverityChanged { severity, reason } => (Warn, with(format!("severity is {severity}"), reason)),
+        E::TitleChanged { title } => (Plain, format!("the title is now: {title}")),
         E::CommandTaken {} => (Plain, "took command".into()),
         E::CommunicationsTaken {} => (Plain, "took communications".into()),
         E::PageAcknowledged { by } => (Good, with("page acknowledged", by)),

@@ -290,6 +290,7 @@ impl State {
         }
         match &record.event {
             Event::SeverityChanged { severity, .. } => incident.severity = *severity,
+            Event::TitleChanged { title } => incident.title.clone_from(title),
             Event::CommandTaken {} => incident.commander = Some(record.actor.clone()),
             Event::IncidentClosed { .. } => {
                 self.past.push_front(PastIncident {

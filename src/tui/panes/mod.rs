@@ -71,7 +71,7 @@ panes! {
     plan       Plan       "plan"       "3" Own;
     step       Step       "step"       "4" Own;
     timeline   Timeline   "timeline"   "5" Aside;
-    incident   Incident   "incident"   "6" Aside;
+    incident   Incident   "incident"   "6" Page;
     backups    Backups    "backups"    "7" Peace;
     readiness  Readiness  "readiness"  "8" Peace;
     communications Communications "communications" "9" Page;

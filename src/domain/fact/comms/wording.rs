@@ -131,12 +131,3 @@ pub fn moment(at: At) -> String {
     at.strftime("%H:%M UTC").to_string()
 }
 
-/// `1h 05m`, `12m 30s`, `40s`
-pub fn length(seconds: f64) -> String {
-    let seconds = seconds.max(0.0).round() as u64;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds}s"),
-        (0, minutes, seconds) => format!("{minutes}m {seconds:02}s"),
-        (hours, minutes, _) => format!("{hours}h {minutes:02}m"),
-    }
-}

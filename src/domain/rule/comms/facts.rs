@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::actor::Actor;
 use crate::domain::fact::clocks::Onset;
-use crate::domain::fact::comms::{Beside, Clock, Component, Facts, LossFacts, RunFacts, length, moment};
+use crate::domain::fact::comms::{Beside, Clock, Component, Facts, LossFacts, RunFacts, moment};
 use crate::domain::fact::health::Status;
 use crate::domain::fact::incident::Incident;
 use crate::domain::fact::recovery::Loss;
@@ -16,7 +16,7 @@ use crate::domain::rule::verdict;
 use crate::domain::spec::comms::{ComponentStatus, Purpose};
 use crate::domain::spec::estate::{Estate, Service};
 use crate::domain::spec::kinds::StepRole;
-use crate::domain::time::{At, seconds_between};
+use crate::domain::time::{At, length, seconds_between};
 
 /// The facts as of `now`.
 pub fn facts(

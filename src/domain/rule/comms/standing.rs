@@ -1,8 +1,8 @@
 //! How a delivery fares, in words: the same on the screen and on the command line.
 
-use crate::domain::fact::comms::{Delivery, PartPhase, length};
+use crate::domain::fact::comms::{Delivery, PartPhase};
 use crate::domain::rule::describe::{Said, Tone};
-use crate::domain::time::{At, seconds_between};
+use crate::domain::time::{At, length, seconds_between};
 
 /// From when on it is said for how long something is being sent, in seconds: an answer that was lost is looked for in silence.
 const SLOW: f64 = 10.0;

@@ -43,6 +43,7 @@ fn needs(ask: &Ask) -> Needs {
         | Ask::Hold { .. }
         | Ask::Declare { .. }
         | Ask::SetSeverity { .. }
+        | Ask::SetTitle { .. }
         | Ask::TakeCommand {}
         | Ask::Note { .. }
         | Ask::Recall { .. }
@@ -126,6 +127,10 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
             open_incident(draft)?;
             draft.event(Event::SeverityChanged { severity: *severity, reason: clean(reason) });
         }
+        Ask::SetTitle { title } => {
+            open_incident(draft)?;
+            draft.event(Event::TitleChanged { title: titled(title)? });
+        }
         Ask::TakeCommand {} => {
             open_incident(draft)?;
             draft.event(Event::CommandTaken {});
@@ -176,6 +181,14 @@ pub(super) fn ask(draft: &mut Draft<'_>, ask: &Ask) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn titled(title: &str) -> Result<String, Refusal> {
+    let title = clean(title);
+    if title.is_empty() {
+        return refuse(Why::ReasonMissing, "an incident needs a title", "say in a few words what is broken");
+    }
+    Ok(title)
+}
+
 /// **Rule 2.** One incident is open at a time, and a drill's is declared on a test estate only.
 fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) -> Result<(), Refusal> {
     let (cx, state) = (draft.cx, draft.state());
@@ -191,10 +204,7 @@ fn declare(draft: &mut Draft<'_>, title: &str, severity: Severity, drill: bool) 
             "drill on the lab (mayday drill run), or on an estate with environment = \"test\"",
         );
     }
-    let title = clean(title);
-    if title.is_empty() {
-        return refuse(Why::ReasonMissing, "an incident needs a title", "say in a few words what is broken");
-    }
+    let title = titled(title)?;
     let incident = IncidentId::new(format!("INC-{}-{}", cx.now.strftime("%Y%m%d"), state.incidents + 1));
     let (clocks, region) = (clocks(cx.estate, state, cx.now), state.serving(cx.estate));
     let points = cx.points.clone();

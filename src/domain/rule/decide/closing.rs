@@ -37,10 +37,10 @@ pub(super) fn tell(
         (None, Some(named)) => {
             let kept: Vec<&str> = state.closed.iter().map(|it| it.id.as_str()).collect();
             let next = match kept.is_empty() {
-                true => "no incident was closed lately".to_owned(),
+                true => "no incident was closed recently".to_owned(),
                 false => format!("what is needed to tell of it is kept of {}", kept.join(", ")),
             };
-            return refuse(Why::NotFound, format!("{named} is neither open nor closed lately"), next);
+            return refuse(Why::NotFound, format!("{named} is neither open nor closed recently"), next);
         }
         (None, None) => {
             if let Some(last) = state.closed.front() {

@@ -192,7 +192,7 @@ fn monitoring_includes_whoever_would_be_paged() {
     stage.view.live.on_call.people.clear();
     stage.is(Sight::Watching, Evidence::Fail, "nobody is on call");
     stage.view.live.on_call.at = Some(before(stage.view.now, Duration::from_secs(191)));
-    stage.is(Sight::Watching, Evidence::Unknown, "was not heard of lately");
+    stage.is(Sight::Watching, Evidence::Unknown, "has not answered");
     stage.view.live.on_call.at = None;
     stage.is(Sight::Watching, Evidence::Unknown, "was not asked yet");
     Arc::make_mut(&mut stage.view.estate).contacts.pagerduty = None;

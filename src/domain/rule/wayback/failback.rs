@@ -122,7 +122,7 @@ fn failback(estate: &Estate, state: &State) -> Result<Plan, String> {
 fn sound(plan: Plan) -> Result<Plan, String> {
     match plan.mistakes().first() {
         None => Ok(plan),
-        Some(mistake) => Err(format!("the plan that was made is not sound: step `{}` {}", mistake.step, mistake.what)),
+        Some(mistake) => Err(format!("the plan that was made is not valid: step `{}` {}", mistake.step, mistake.what)),
     }
 }
 
@@ -161,7 +161,7 @@ fn compose(estate: &Estate, moved: &Moved) -> Plan {
         false => format!(" It leaves out what has no mirror image or was not done: {}.", left_out.join(", ")),
     };
     (plan.id, plan.target) = (FAILBACK.into(), None);
-    plan.title = format!("Bring clients back to {}", moved.from);
+    plan.title = format!("Move clients back to {}", moved.from);
     plan.about = format!("Made from what {} did. Nothing is lost: {} is drained first.{without}", moved.run, moved.to);
     plan.seal()
 }

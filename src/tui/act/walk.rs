@@ -7,14 +7,14 @@ use crate::domain::ids::ItemId;
 use crate::domain::incident::Incident;
 use crate::domain::walkthrough::Key;
 
-use super::app::{App, Request};
-use super::keymap::{self, Action};
-use super::layers::form::CLOSINGS;
-use super::layers::{Field, Form, Layer, Purpose, Walk, walk};
-use super::theme::Role;
+use super::super::app::{App, Request};
+use super::super::keymap::{self, Action};
+use super::super::layers::form::CLOSINGS;
+use super::super::layers::{Field, Form, Layer, Purpose, Walk, walk};
+use super::super::theme::Role;
 
 impl App {
-    pub(super) fn walk(&mut self) {
+    pub(in crate::tui) fn walk(&mut self) {
         match Walk::begin(self) {
             Some(walk) => self.layers.push(Layer::Walk(walk)),
             None => self.say(Role::Dim, "nothing is known yet: connecting to the engine"),
@@ -28,7 +28,7 @@ impl App {
         }
     }
 
-    pub(super) fn turn(&mut self, by: isize) {
+    pub(in crate::tui) fn turn(&mut self, by: isize) {
         let pages = walk::pages(self);
         if let Some(Layer::Walk(walk)) = self.layers.last_mut() {
             walk.go(&pages, by);
@@ -36,7 +36,7 @@ impl App {
     }
 
     /// An item was answered: on to what is still open.
-    pub(super) fn leave_page(&mut self, item: &ItemId) {
+    pub(in crate::tui) fn leave_page(&mut self, item: &ItemId) {
         let pages = walk::pages(self);
         for layer in &mut self.layers {
             if let Layer::Walk(walk) = layer {
@@ -51,18 +51,20 @@ impl App {
         match page.map(|page| page.key) {
             Some(Key::Item(item)) => Some(item),
             _ => {
-                self.say(Role::Dim, "this page is no item of the checklist → n: next page");
+                let next = keymap::key(Action::NextPage);
+                self.say(Role::Dim, format!("this page is no item of the checklist → {next}: next page"));
                 None
             }
         }
     }
 
     /// Does what the page is about.
-    pub(super) fn go_on(&mut self) -> Vec<Request> {
+    pub(in crate::tui) fn go_on(&mut self) -> Vec<Request> {
         let Some(page) = self.walking().and_then(|walk| walk::page(self, walk)) else { return Vec::new() };
         let action = page.acts.first().copied().map(walk::action);
         let Some(action) = action else {
-            self.say(Role::Dim, "there is nothing to do on this page but to wait → n: next page");
+            let next = keymap::key(Action::NextPage);
+            self.say(Role::Dim, format!("there is nothing to do on this page but to wait → {next}: next page"));
             return Vec::new();
         };
         if action == Action::GoOn {
@@ -71,7 +73,7 @@ impl App {
         let row = keymap::of(action);
         match self.unbound(row) {
             Some(why) => {
-                self.say(Role::Warn, format!("{} is not bound: {why}", row.title));
+                self.say(Role::Warn, format!("{} is not possible: {why}", row.title));
                 Vec::new()
             }
             None => self.act(action, ""),
@@ -105,7 +107,7 @@ impl App {
         Vec::new()
     }
 
-    pub(super) fn answer_item(&mut self, action: Action) {
+    pub(in crate::tui) fn answer_item(&mut self, action: Action) {
         let Some(item) = self.item() else { return };
         let reason = String::from("-");
         let (ask, purpose) = match action {
@@ -123,7 +125,7 @@ impl App {
         self.layers.push(Layer::Form(Box::new(form)));
     }
 
-    pub(super) fn look_at_item(&mut self) -> Vec<Request> {
+    pub(in crate::tui) fn look_at_item(&mut self) -> Vec<Request> {
         let Some(item) = self.item() else { return Vec::new() };
         let said = format!("Mayday has looked at {item}");
         let ask = Ask::LookAtItem { item };
@@ -138,7 +140,7 @@ impl App {
 
     /// The form that closes the incident: with what is still open outside, and `resolved` to be told with it; where items are open that
     /// had to be walked through, it asks why they stay so.
-    pub(super) fn closing(&self) -> Form {
+    pub(in crate::tui) fn closing(&self) -> Form {
         let Some(mirror) = &self.mirror else {
             return Form::new("close the incident", Purpose::Close { tells: false }, vec![Field::text("note", "")]);
         };
@@ -166,9 +168,10 @@ impl App {
         if !open.is_empty() {
             fields.push(Field::text("reason items stay open", ""));
             about.push(format!(
-                "{} items are open: {}. Walk through them (w), or say why they stay open.",
+                "{} items are open: {}. Walk through them ({}), or say why they stay open.",
                 open.len(),
-                open.join(", ")
+                open.join(", "),
+                keymap::key(Action::Walk)
             ));
         }
         let purpose = Purpose::Close { tells };
