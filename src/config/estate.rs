@@ -8,7 +8,7 @@ use super::known::{Known, KnownSystem};
 use super::probes::{self, Pace};
 use super::read::{Doc, Table, Text};
 use super::suggest::one_of;
-use super::targets::{self, Target};
+use super::targets;
 use super::{alerts, backups, channels, checklist, contacts, params, ways};
 use crate::domain::backup::BackupSpec;
 use crate::domain::estate::{

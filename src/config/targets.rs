@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::estate::Known;
 use super::fill::{Values, is_value_name};
+use super::known::Known;
 use super::mistake::Mistake;
 use super::read::Table;
 use super::suggest::one_of;

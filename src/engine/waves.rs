@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::clock::Timeline;
-use super::shared::Seen;
+use super::published::Seen;
 use crate::domain::estate::{Estate, Tier};
 use crate::domain::health::Status;
 use crate::domain::ids::StepId;

@@ -1,7 +1,6 @@
 //! Two engines and one journal: one leads, the other follows, and takes over when the first is killed, stopped or cut off. Nothing is done
 //! twice, and nothing is lost.
 
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -16,7 +16,7 @@ use mayday::engine::clock::Machine;
 use mayday::engine::{Lease, Pen, campaign};
 use mayday::journal::SharedJournal;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 

@@ -24,6 +24,7 @@ impl Event {
     /// What it is about. Every event is named here, so that none is left out of the fold by mistake.
     pub fn about(&self) -> About {
         match self {
+            Self::LeadTaken { .. } => About::Nothing,
             Self::JournalAccepted { .. } | Self::Newer { .. } | Self::NoteAdded { .. } => About::Nothing,
             Self::EngineStarted { .. } | Self::ClockStepped { .. } => About::Engine,
             Self::ProbeChanged { .. } | Self::BackupChanged { .. } | Self::AlertHeard { .. } => About::World,
@@ -31,9 +32,10 @@ impl Event {
             Self::CockpitArmed { .. } | Self::CockpitDisarmed { .. } => About::Cockpit,
             Self::HoldSet { .. } | Self::HoldReleased { .. } => About::Cockpit,
             Self::DrillBegun { .. } | Self::DrillEnded { .. } | Self::DrillLost { .. } => About::Drill,
-            Self::IncidentDeclared { .. } | Self::SeverityChanged { .. } | Self::IncidentClosed { .. } => {
-                About::Incident
-            }
+            Self::IncidentDeclared { .. }
+            | Self::TitleChanged { .. }
+            | Self::SeverityChanged { .. }
+            | Self::IncidentClosed { .. } => About::Incident,
             Self::CommandTaken {} | Self::CommunicationsTaken {} | Self::PageAcknowledged { .. } => About::Incident,
             Self::MessageComposed { .. } | Self::MessageRecalled { .. } | Self::DeliveryTrying { .. } => {
                 About::Incident
@@ -47,7 +49,10 @@ impl Event {
             Self::StepPreparing { .. } | Self::StepPrepared { .. } | Self::StepLookedAgain { .. } => About::Step,
             Self::GateAnswered { .. } | Self::GateConfirmed { .. } | Self::GuardsOverridden { .. } => About::Step,
             Self::SecondAwaited { .. } | Self::StepApplying { .. } | Self::StepRunsAs { .. } => About::Step,
-            Self::StepGoesBy { .. } | Self::StepPrinted { .. } | Self::StepApplied { .. } | Self::StepUncertain { .. } => About::Step,
+            Self::StepGoesBy { .. }
+            | Self::StepPrinted { .. }
+            | Self::StepApplied { .. }
+            | Self::StepUncertain { .. } => About::Step,
             Self::StepNotDone { .. } | Self::StepFound { .. } | Self::StepUnknowable { .. } => About::Step,
             Self::StepVerified { .. } | Self::StepRetrying { .. } | Self::StepFailed { .. } => About::Step,
             Self::StepRetried { .. } | Self::StepSkipped { .. } | Self::StepDoneByHand { .. } => About::Step,

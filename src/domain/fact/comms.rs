@@ -25,11 +25,9 @@ use crate::domain::spec::severity::Severity;
 use crate::domain::time::At;
 
 pub use caveats::caveats;
-pub use outbox::{Acknowledged, Delivery, Outbox, Part, PartPhase, Posted, Split};
+pub use outbox::{Acknowledged, Delivery, Outbox, Part, PartPhase, Posted};
 pub use voice::{Counts, Voice};
-pub use wording::{
-    Bare, Beside, Clock, Component, Duty, Facts, HandOver, LossFacts, RunFacts, Wording, moment,
-};
+pub use wording::{Bare, Beside, Clock, Component, Duty, Facts, HandOver, LossFacts, RunFacts, Wording, moment};
 
 /// What is said once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

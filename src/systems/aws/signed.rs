@@ -88,7 +88,7 @@ impl Aws {
         Box::pin(async move {
             let own = || headers.iter().map(|(name, value)| (*name, value.as_str()));
             let signed = self.signature(to, &method, own(), &body).await?;
-            let mut request = way_to(to.url).map_err(Unanswered::unsent)?.request(method, to.url).timeout(patience);
+            let mut request = way_to(to.url).map_err(Unanswered::unsent)?.request(method.clone(), to.url).timeout(patience);
             for (name, value) in own().chain(signed.headers()) {
                 request = request.header(name, value);
             }
@@ -104,12 +104,12 @@ impl Aws {
     }
 
     /// What a request has to carry beside its own headers.
-    async fn signature(
+    async fn signature<'s>(
         &self,
-        to: To<'_>,
-        method: &Method,
-        headers: impl Iterator<Item = (&str, &str)>,
-        body: &str,
+        to: To<'s>,
+        method: &'s Method,
+        headers: impl Iterator<Item = (&'s str, &'s str)>,
+        body: &'s str,
     ) -> Result<SigningInstructions, Unanswered> {
         let unsent = |error: &(dyn std::error::Error + 'static)| Unanswered::unsent(root(error));
         let config = self.config().await.map_err(|fault| Unanswered::unsent(fault.what))?;
@@ -125,8 +125,7 @@ impl Aws {
             .map_err(|error| unsent(&error))?
             .into();
         let bytes = SignableBody::Bytes(body.as_bytes());
-        let signable =
-            SignableRequest::new(method.as_str(), to.url, headers, bytes).map_err(|error| unsent(&error))?;
+        let signable = SignableRequest::new(method.as_str(), to.url, headers, bytes).map_err(|error| unsent(&error))?;
         Ok(sign(signable, &params).map_err(|error| unsent(&error))?.into_parts().0)
     }
 

@@ -3,13 +3,16 @@
 use crate::domain::command::{Ask, RefusalReason};
 use crate::domain::decide::revert_phrase;
 use crate::domain::describe;
+use crate::domain::ids::RegionId;
+use crate::domain::plan::Plan;
 use crate::domain::remedy;
 use crate::domain::run::Mode;
+use crate::domain::target;
 use crate::domain::wayback::{FAILBACK, back_to, undoing};
 
 use super::super::app::{App, Request};
 use super::super::keymap::{self, Action};
-use super::super::layers::{Field, Form, Layer, Plans, Purpose, Question};
+use super::super::layers::{Field, Form, Layer, Plans, Purpose, Question, targets};
 use super::super::panes::Pane;
 use super::super::theme::Role;
 

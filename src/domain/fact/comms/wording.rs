@@ -32,7 +32,7 @@ pub struct Facts {
     /// `14:05 UTC`
     pub now: String,
     pub declared: String,
-    /// `12m 30s` since the disruption, `at least 12m 30s` when nobody saw it begin; empty when it is not known.
+    /// `12 min 30 s` since the disruption, `at least 12 min 30 s` when nobody saw it begin; empty when it is not known.
     pub lasting: String,
     pub region: String,
     /// Where clients are sent now.
@@ -130,4 +130,3 @@ impl Wording for Bare {
 pub fn moment(at: At) -> String {
     at.strftime("%H:%M UTC").to_string()
 }
-
