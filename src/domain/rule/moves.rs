@@ -160,7 +160,7 @@ mod tests {
         for phase in StepPhase::ALL {
             let run = bench.state.run.as_mut().unwrap();
             run.steps.get_mut(&step).unwrap().phase = *phase;
-            assert_eq!(fits(Some(run), &verified), *phase == Verifying, "{phase}");
+            assert_eq!(fits(Some(&*run), &verified), *phase == Verifying, "{phase}");
             assert_eq!(step_to(*phase, &verified), Done, "{phase}");
         }
         let other = Event::StepVerified { run: "another".into(), step, detail: "x".into(), point: None };
