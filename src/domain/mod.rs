@@ -9,6 +9,8 @@
 //! Beside them is what every floor speaks of: who acts ([`actor`]), [`ids`], [`time`] and [`clock`], [`text`], [`fault`], the
 //! [`chain`], and the macro of [`words`]. No file imports another one in a circle. `tests/it/architecture.rs` holds both.
 //!
+//! The rest of the house asks for a thing by its subject (`domain::backup::Worth`), whatever floor it is on: that table is below.
+//!
 //! # Words
 //!
 //! Where the field has a word, it is used: failover, failback, fencing, quorum, runbook step, on-call, RTO and RPO. These are our own:
@@ -35,7 +37,7 @@
 //! | promise, verdict | what was promised when an incident was declared; how its clocks stand against that |
 //! | onset | what is known of the moment that t0 stands for |
 //! | brief, assessment | how ready a plan is, as the journal keeps it; the same with every finding |
-//! | leaning, door | what a plan needs of the region that it leaves; the address that leads there |
+//! | hidden dependency, doors | what a plan silently needs of the region that it leaves; the ways into it, which are shut to try it |
 //! | message, delivery, part | what is said once; its way by one channel; one batch of recipients of that |
 //! | outbox, outside | all that was said of an incident; what of it is still open with people |
 //! | wish, voice, wording | what somebody asks to be told; how an engine speaks; who writes the texts |
@@ -44,8 +46,6 @@
 //! | anchor, drift | where an engine's time stood when it began; how far it is ahead of the wall clock |
 //! | live | what is true now and in no journal |
 //! | outdated | seen in an earlier life of the engine, which proves nothing now |
-//!
-//! The rest of the house asks for a thing by its subject (`domain::backup::Worth`), whatever floor it is on: that table is below.
 
 pub mod actor;
 pub mod chain;

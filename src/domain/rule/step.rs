@@ -5,13 +5,12 @@ use crate::domain::actor::Actor;
 use crate::domain::fact::event::{Event, Prepared, Record};
 use crate::domain::fact::run::{Answered, Changed, GateCard, Instead, Printed, StepPhase, StepRun, Wanted};
 use crate::domain::fact::system::Begun;
-use crate::domain::fault::Fault;
 use crate::domain::time::At;
 
 impl StepRun {
-    /// Folds in what was heard of it. What cannot have happened in its phase leaves nobody knowing what has: a human has to look.
+    /// Folds in what was heard of it.
     pub(super) fn apply(&mut self, record: &Record) {
-        let Some(to) = step_to(self.phase, &record.event) else { return self.cannot_be(record) };
+        let to = step_to(self.phase, &record.event);
         let at = record.at;
         match &record.event {
             Event::StepPreparing { .. } => {
@@ -115,15 +114,6 @@ impl StepRun {
             _ => {}
         }
         self.phase = to;
-    }
-
-    fn cannot_be(&mut self, record: &Record) {
-        let what =
-            format!("record {} cannot be of a step that is {}: what became of it is not known", record.seq, self.phase);
-        self.say(&what);
-        let next = "look by hand, then retry, mark it done, skip it or revert it";
-        self.fault = Some(Fault::ambiguous("mayday", what).next(next));
-        (self.phase, self.ended_at, self.wanted) = (StepPhase::Asking, None, None);
     }
 
     /// A look has ended. Whoever confirmed what is otherwise now has confirmed nothing.
