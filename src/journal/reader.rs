@@ -116,7 +116,7 @@ impl Pages for Reader {
         let sql = "SELECT seq, CAST(body AS BLOB), hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = sqlx::query(sql).bind(number(after)).bind(limit).fetch_all(&self.pool).await;
-        let row = |row: &sqlx::file::SqliteRow| {
+        let row = |row: &sqlx::sqlite::SqliteRow| {
             Ok(Row { seq: row.try_get::<i64, _>(0)? as u64, body: row.try_get(1)?, hash: row.try_get_unchecked(2)? })
         };
         rows.and_then(|rows| rows.iter().map(row).collect()).map_err(|error| explain(&self.path, &error))

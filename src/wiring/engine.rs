@@ -29,7 +29,7 @@ use crate::api::server::{self, Engines, Limits};
 use crate::cli::args::EngineArgs;
 use crate::cli::exit::Exit;
 use crate::config;
-use crate::domain::lead::Engines;
+use crate::domain::lead;
 use crate::engine::Handle;
 use crate::journal::{Lock, LockFault, folder};
 use crate::outbound::secret::Keep;
@@ -201,7 +201,7 @@ pub async fn ensure(places: &Places) -> Result<Client, Failure> {
     match client.snapshot().await {
         Ok(view) => {
             // Whatever is asked: that nobody leads, or that the journal is out of reach, has to be known.
-            if let Some(trouble) = view.live.engines.as_deref().and_then(Engines::trouble) {
+            if let Some(trouble) = view.live.engines.as_deref().and_then(lead::Engines::trouble) {
                 let _ = writeln!(io::stderr(), "{trouble} → mayday engines");
             }
             return Ok(client);

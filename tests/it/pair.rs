@@ -87,8 +87,11 @@ impl Pair {
 
     /// Starts one of them, that dies at the append that `crash` names, if it names one.
     pub fn start(&self, which: usize, crash: Option<&str>) -> Engine {
-        let mut command = self.homes[which].mayday("engine --name");
-        command.arg(NAMES[which]).env("MAYDAY_LOG", "warn").envs(crash.map(|crash| ("MAYDAY_CRASH", crash)));
+        let mut command = self.homes[which].mayday("engine");
+        command
+            .args(["--name", NAMES[which]])
+            .env("MAYDAY_LOG", "warn")
+            .envs(crash.map(|crash| ("MAYDAY_CRASH", crash)));
         Engine::spawn(command, &self.homes[which].dir().join("engine.err"))
     }
 
