@@ -200,7 +200,7 @@ pub async fn play(store: &dyn Store, blow: Blow<'_>) -> Played {
         let after = seen.last().map_or(0, |record| record.seq);
         seen.extend(clients[1].records(after, 10_000).await.ok()?);
         match &view.state.run {
-            None if view.live.engines.is_some_and(|it| it.leads) => {
+            None if view.live.engines.as_deref().is_some_and(|it| it.leads) => {
                 let _ = clients[1].ask(&start).await;
                 None
             }
