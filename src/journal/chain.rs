@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 
-use super::replay::broken;
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
 use crate::domain::journal::{Chain, JournalFault, Written};
@@ -259,6 +258,14 @@ pub fn corrupt(seq: u64, why: &str) -> JournalFault {
         one by --state-dir";
     let what = format!("record {seq} {why}: the journal was altered after it was written");
     JournalFault { what, next: NEXT.into() }
+}
+
+/// What read in the background was not read to its end.
+pub fn broken(error: JoinError) -> JournalFault {
+    JournalFault {
+        what: format!("reading it broke off: {error}"),
+        next: "try again; if it stays, tell who keeps Mayday".into(),
+    }
 }
 
 #[cfg(test)]

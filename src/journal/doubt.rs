@@ -8,8 +8,8 @@ use sqlx::Connection;
 
 use super::anchor::{self, Anchor, Mark, Place};
 use super::chain::Pages;
-use super::file;
-use super::reader::{Reader, explain, place};
+use super::file::{self, explain};
+use super::reader::{Reader, place};
 use crate::domain::actor::Actor;
 use crate::domain::event::Event;
 use crate::domain::journal::JournalFault;

@@ -10,7 +10,6 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection, Row as _};
 
 use super::chain::{self, Hash, Row, head_of, hex};
-use super::reader::explain;
 use crate::domain::actor::Actor;
 use crate::domain::event::Event;
 use crate::domain::journal::{Chain, JournalFault};
@@ -147,4 +146,19 @@ pub(super) async fn put(connection: &mut SqliteConnection, rows: &[Row]) -> Resu
         insert.bind(row.seq as i64).bind(body).bind(&row.hash[..]).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// What a failure of the database means, and what to do.
+pub(super) fn explain(path: &Path, error: &sqlx::Error) -> JournalFault {
+    let text = error.to_string();
+    let next = if text.contains("full") {
+        "free space on that disk; what was not written is kept and written then"
+    } else if ["readonly", "unable to open", "denied", "Read-only"].iter().any(|word| text.contains(word)) {
+        "make the state directory writable, or choose another with --state-dir"
+    } else if text.contains("not a database") || text.contains("malformed") {
+        "keep the file for the review, and start with an empty directory by --state-dir"
+    } else {
+        "look at the disk: is there room, does it fail? what was not written is kept and tried again"
+    };
+    JournalFault { what: format!("{}: {text}", path.display()), next: next.into() }
 }

@@ -8,7 +8,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Row as _, SqlitePool};
 
 use super::chain::{self, Hash, Page, Pages, Row};
-use super::{file, verify};
+use super::file::{self, explain};
+use super::verify;
 use crate::domain::event::Record;
 use crate::domain::journal::{Chain, JournalFault, Records};
 
@@ -150,7 +151,7 @@ impl Records for Reader {
 
     async fn verify(&self) -> Result<Chain, JournalFault> {
         // First: whoever writes meanwhile moves it on.
-        let anchor = verify::anchor(self)?;
+        let anchor = verify::anchor(self.dir())?;
         let chain = chain::whole(self).await?;
         verify::fits(self, &chain, anchor).await?;
         Ok(chain)
@@ -172,19 +173,4 @@ impl Records for Reader {
 /// As SQLite has numbers.
 fn number(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
-}
-
-/// What a failure of the database means, and what to do.
-pub(super) fn explain(path: &Path, error: &sqlx::Error) -> JournalFault {
-    let text = error.to_string();
-    let next = if text.contains("full") {
-        "free space on that disk; what was not written is kept and written then"
-    } else if ["readonly", "unable to open", "denied", "Read-only"].iter().any(|word| text.contains(word)) {
-        "make the state directory writable, or choose another with --state-dir"
-    } else if text.contains("not a database") || text.contains("malformed") {
-        "keep the file for the review, and start with an empty directory by --state-dir"
-    } else {
-        "look at the disk: is there room, does it fail? what was not written is kept and tried again"
-    };
-    JournalFault { what: format!("{}: {text}", path.display()), next: next.into() }
 }

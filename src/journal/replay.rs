@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::chain::{Hash, Page, Pages, corrupt, first_that_does_not_fit, is_gapless, prove};
+use super::chain::{Hash, Page, Pages, broken, corrupt, first_that_does_not_fit, is_gapless, prove};
 use crate::domain::event::{Event, Record};
 use crate::domain::journal::JournalFault;
 use crate::domain::state::State;
@@ -77,13 +77,6 @@ impl Reading {
 fn read(page: &Page) -> Result<Vec<Record>, JournalFault> {
     let bodies = page.bodies().zip(page.first..);
     bodies.map(|(body, seq)| Record::read(body).map_err(|_| corrupt(seq, "cannot be read"))).collect()
-}
-
-pub(super) fn broken(error: JoinError) -> JournalFault {
-    JournalFault {
-        what: format!("reading it broke off: {error}"),
-        next: "try again; if it stays, tell who keeps Mayday".into(),
-    }
 }
 
 /// What an engine says to a record that it does not understand.

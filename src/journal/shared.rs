@@ -10,10 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::chain::{self, Pages};
+use super::chain::{self, Pages, broken};
 use super::file::chain_of;
 use super::postgres::PostgresStore;
-use super::replay::broken;
 use super::shared_file::SharedFile;
 use super::snapshot;
 use super::store::{Put, Store, moved_on, outdated};

@@ -11,8 +11,8 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use super::chain::{Hash, Page, Pages, Row};
-use super::file::{chain_of, connect, put, tail};
-use super::reader::{Reader, explain};
+use super::file::{chain_of, connect, explain, put, tail};
+use super::reader::Reader;
 use super::store::{Put, Store};
 use crate::domain::journal::{Chain, JournalFault, Lead, Post, Presence, Records, Term, Who};
 use crate::domain::time::At;

@@ -10,11 +10,10 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Mutex, oneshot};
 
 use super::anchor::{self, Keeper, Mark, Place, settled};
-use super::chain::{self, Hash, Pages, Row};
+use super::chain::{self, Hash, Pages, Row, broken};
 use super::doubt::Standing;
-use super::file::{chain_of, connect, insert, known_identity, options, tail};
-use super::reader::{Reader, explain, place};
-use super::replay::broken;
+use super::file::{chain_of, connect, explain, insert, known_identity, options, tail};
+use super::reader::{Reader, place};
 use super::store::{moved_on, outdated};
 use super::{snapshot, verify};
 use crate::domain::actor::Actor;

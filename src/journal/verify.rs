@@ -1,18 +1,20 @@
 //! A chain that is whole, held against what is known of it from elsewhere: the anchor that says how far it had come.
 
+use std::path::Path;
+
 use super::anchor::{self, Anchor};
 use super::chain::Pages;
-use super::reader::{Reader, explain};
+use super::file::explain;
 use crate::domain::journal::{Chain, JournalFault};
 
 /// The anchor beside the journal.
-pub(super) fn anchor(journal: &Reader) -> Result<Anchor, JournalFault> {
-    anchor::load(journal.dir()).map_err(|error| explain(journal.path(), &sqlx::Error::Io(error)))
+pub(super) fn anchor(dir: &Path) -> Result<Anchor, JournalFault> {
+    anchor::load(dir).map_err(|error| explain(&anchor::path(dir), &sqlx::Error::Io(error)))
 }
 
 /// Whether a chain that is whole reaches as far as the anchor says, and is the same there. Without an anchor, as beside a copy of the
 /// file alone, there is nothing to hold it against.
-pub(super) async fn fits(journal: &Reader, chain: &Chain, anchor: Anchor) -> Result<(), JournalFault> {
+pub(super) async fn fits(journal: &dyn Pages, chain: &Chain, anchor: Anchor) -> Result<(), JournalFault> {
     let mark = match anchor {
         Anchor::Known(mark) => mark,
         Anchor::Missing => return Ok(()),

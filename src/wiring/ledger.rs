@@ -127,11 +127,12 @@ pub fn who(dir: &Path, name: Option<&str>) -> Result<Who, Failure> {
         own_name(dir).map_err(|error| Failure::new(Exit::Journal, format!("{}: {error}", dir.join(NAME).display())))?;
     // A copy of the directory on another host, or elsewhere on this one, is another engine.
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = Some(host.trim()).filter(|host| !host.is_empty()).unwrap_or("a host without a name");
     let place = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
     let digest = Sha256::digest(format!("{kept}\n{}\n{host}\n{}", machine.trim(), place.display()));
     let engine = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let name = crate::domain::text::clean(name.unwrap_or(&host));
+    let name = crate::domain::text::clean(name.unwrap_or(host));
     Ok(Who { engine, name, version: env!("CARGO_PKG_VERSION").into() })
 }
 

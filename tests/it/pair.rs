@@ -87,8 +87,11 @@ impl Pair {
 
     /// Starts one of them, that dies at the append that `crash` names, if it names one.
     pub fn start(&self, which: usize, crash: Option<&str>) -> Engine {
-        let mut command = self.homes[which].mayday("engine --name");
-        command.arg(NAMES[which]).env("MAYDAY_LOG", "warn").envs(crash.map(|crash| ("MAYDAY_CRASH", crash)));
+        let mut command = self.homes[which].mayday("engine");
+        command
+            .args(["--name", NAMES[which]])
+            .env("MAYDAY_LOG", "warn")
+            .envs(crash.map(|crash| ("MAYDAY_CRASH", crash)));
         Engine::spawn(command, &self.homes[which].dir().join("engine.err"))
     }
 
@@ -197,7 +200,7 @@ pub async fn play(store: &dyn Store, blow: Blow<'_>) -> Played {
         let after = seen.last().map_or(0, |record| record.seq);
         seen.extend(clients[1].records(after, 10_000).await.ok()?);
         match &view.state.run {
-            None if view.live.engines.is_some_and(|it| it.leads) => {
+            None if view.live.engines.as_deref().is_some_and(|it| it.leads) => {
                 let _ = clients[1].ask(&start).await;
                 None
             }
