@@ -108,7 +108,7 @@ impl Shared {
         let published = Arc::new(Mutex::new(Published { live, baseline }));
         let seen = Seen(published.clone());
         let builtin = Self::builtin(&estate, watched, seen, &archive, &systems, &time);
-        systems.extend(builtin::IDS.map(|id| (id.into(), builtin.clone())));
+        systems.extend(builtin::IDS.map(|id| (SystemId::from(id), builtin.clone())));
         let updates = broadcast::channel(UPDATES).0;
         let counts = Mutex::default();
         let shown = Arc::new(estate.shown());

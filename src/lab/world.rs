@@ -22,7 +22,7 @@ pub const REGIONS: [&str; 2] = [PRIMARY, STANDBY];
 /// A second standby, in a lab of three regions.
 pub const THIRD: &str = "eu-west-1";
 /// Every region that a lab can have.
-pub const ALL: [&str; 3] = [PRIMARY, STANDBY, THIRD];
+pub static ALL: [&str; 3] = [PRIMARY, STANDBY, THIRD];
 
 /// The availability zones of each region.
 pub const ZONES: [(&str, [&str; 3]); 3] = [
@@ -32,7 +32,7 @@ pub const ZONES: [(&str, [&str; 3]); 3] = [
 ];
 
 /// The loopback addresses of the application's front doors: what DNS answers, and what health checks look at.
-pub const FRONT_DOORS: [(&str, Ipv4Addr); 3] = [
+pub static FRONT_DOORS: [(&str, Ipv4Addr); 3] = [
     (PRIMARY, Ipv4Addr::new(127, 0, 0, 11)),
     (STANDBY, Ipv4Addr::new(127, 0, 0, 12)),
     (THIRD, Ipv4Addr::new(127, 0, 0, 13)),

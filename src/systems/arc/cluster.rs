@@ -203,12 +203,12 @@ impl Cluster {
     /// How many endpoints answer, of how many.
     pub async fn answering(&self) -> (usize, usize) {
         let arn = self.controls.values().next().map(String::as_str).unwrap_or_default();
-        let look = async |endpoint: &Endpoint| {
+        let looks = self.endpoints.iter().map(|endpoint| async move {
             let look = endpoint.state(arn).await;
             endpoint.heard(look.as_ref().err());
             look
-        };
-        let looks = futures::future::join_all(self.endpoints.iter().map(look)).await;
+        });
+        let looks = futures::future::join_all(looks).await;
         (looks.iter().filter(|look| look.is_ok()).count(), looks.len())
     }
 

@@ -12,7 +12,10 @@ pub fn judge(text: &str, wanted: Option<&str>, first: Option<&str>) -> Reading {
     };
     let root = document.root_element();
     let status = text_of(root, "Status").unwrap_or_else(|| "?".into());
-    if text_of(root, "Enabled").as_deref() == Some("false") {
+    // Other parts of a distribution have an element of this name, too.
+    let config = all(root, "DistributionConfig").next().unwrap_or(root);
+    let mut own = config.children().filter(|it| it.tag_name().name() == "Enabled");
+    if own.any(|it| it.text() == Some("false")) {
         return Reading::down("the distribution is disabled: it answers nobody");
     }
     let groups: Vec<Node<'_, '_>> = all(root, "OriginGroup").collect();
@@ -31,8 +34,8 @@ pub fn judge(text: &str, wanted: Option<&str>, first: Option<&str>) -> Reading {
     let codes: Vec<String> = all(group, "StatusCode").filter_map(|it| it.text().map(clean)).collect();
     let name = id(&group);
     let detail = format!("{name}: {} on {}; {status}", members.join(", then "), codes.join(", "));
-    let targets = all(root, "TargetOriginId").filter_map(|it| it.text());
-    let used = targets.into_iter().any(|target| target == name);
+    let mut targets = all(root, "TargetOriginId").filter_map(|it| it.text());
+    let used = targets.any(|target| target == name);
     match (&members[..], first) {
         _ if !used => Reading::degraded(format!("{detail}; no behaviour sends its requests there")),
         ([] | [_], _) => Reading::degraded(format!("{detail}; there is no second origin")),
@@ -62,7 +65,7 @@ mod tests {
         let member = |id: &&str| format!("<OriginGroupMember><OriginId>{id}</OriginId></OriginGroupMember>");
         let code = |code: &u16| format!("<StatusCode>{code}</StatusCode>");
         format!(
-            "<Distribution xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Id>E1</Id><Status>Deployed</Status>\
+            "<Distribution xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><Id>E1</Id><Status>Deployed</Status><ActiveTrustedSigners><Enabled>false</Enabled></ActiveTrustedSigners>\
              <DistributionConfig><OriginGroups><Items><OriginGroup><Id>web</Id><FailoverCriteria><StatusCodes><Items>{}</Items>\
              </StatusCodes></FailoverCriteria><Members><Items>{}</Items></Members></OriginGroup></Items></OriginGroups>\
              <DefaultCacheBehavior><TargetOriginId>{target}</TargetOriginId></DefaultCacheBehavior>\

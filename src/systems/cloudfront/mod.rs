@@ -85,9 +85,7 @@ impl System for Distribution {
         let (group, first) = (spec.params.opt_text("group"), spec.params.opt_text("first"));
         let seen = told.map(|text| group::judge(&text, group, first));
         // The edge serves whether its API answers or not: silence here says nothing of clients.
-        let unseen = |fault: Fault| match reading(&fault) {
-            Reading { detail, .. } => Reading::unknown(detail),
-        };
+        let unseen = |fault: Fault| Reading::unknown(reading(&fault).detail);
         seen.unwrap_or_else(unseen).took(started.elapsed())
     }
 
