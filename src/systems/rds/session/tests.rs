@@ -172,7 +172,7 @@ async fn mysql(mut stream: TcpStream, row: [&'static str; 2], error: Option<u16>
             .concat();
     let end = [0xfe, 0, 0, 2, 0];
     let values = row.map(counted).concat();
-    let answer: Vec<u8> = [&[2][..], &column, &column, &end, &values, &end]
+    let answer: Vec<u8> = [&[2_u8][..], &column, &column, &end, &values, &end]
         .iter()
         .zip(1..)
         .flat_map(|(body, number)| packet(number, body))
