@@ -1,6 +1,8 @@
 //! A forward proxy on the way to a server: what is encrypted goes through a tunnel (CONNECT, RFC 9110, section 9.3.6), what is not is asked
 //! of the proxy itself (RFC 9112, section 3.2.2). That the proxy fails says nothing of the server.
 
+use std::sync::Arc;
+
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +19,7 @@ const LONGEST_HEAD: usize = 16 * 1024;
 
 /// Which proxies there are, and for whom.
 #[derive(Clone, Debug)]
-pub struct Proxies(Matcher);
+pub struct Proxies(Arc<Matcher>);
 
 /// The proxy for one server.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ impl Proxies {
     /// When it can never be one, without a secret that may stand in it.
     pub fn of(text: &str) -> Result<Self, String> {
         if text == ENVIRONMENT {
-            return Ok(Self(Matcher::from_env()));
+            return Ok(Self(Arc::new(Matcher::from_env())));
         }
         let url = Url::parse(text).map_err(|error| format!("`proxy` is no URL: {error}"))?;
         match () {
@@ -44,7 +46,7 @@ impl Proxies {
                 "`proxy`: a login for the proxy does not belong in a config file; put it into HTTPS_PROXY of the engine, and write \
                  `proxy = \"{ENVIRONMENT}\"`"
             )),
-            () => Ok(Self(Matcher::builder().all(text).build())),
+            () => Ok(Self(Arc::new(Matcher::builder().all(text).build()))),
         }
     }
 
