@@ -204,6 +204,8 @@ impl Witness {
         match tls {
             Some(Error::AlertReceived(alert)) => self.alert(*alert, asked, wants),
             Some(Error::PeerIncompatible(why)) => self.nothing_in_common(&format!("{why:?}")),
+            // OpenSSL reads it, so that others may be let in.
+            Some(Error::InvalidCertificate(why)) if is_of_first_version(why) => Silence::Refused(FIRST_VERSION.into()),
             Some(Error::InvalidCertificate(why)) => Silence::Dead(of_certificate(why)),
             Some(other) => Silence::Dead(clean(&other.to_string())),
             // After TLS 1.3's handshake a server that was given none may only hang up.
@@ -316,6 +318,15 @@ pub fn of_another(why: &CertificateError) -> String {
     }
 }
 
+/// What is said of a certificate without extensions, as `openssl x509 -req` makes them when it is given none.
+pub const FIRST_VERSION: &str = "its certificate is of X.509's version 1, without any names for clients, and is not read \
+                                 here: have one made with a subjectAltName";
+
+/// webpki reads version 3 alone, and its reason is in a crate of its own.
+pub fn is_of_first_version(why: &CertificateError) -> bool {
+    matches!(why, CertificateError::Other(_)) && why.to_string().contains("UnsupportedCertVersion")
+}
+
 /// What a browser would say of it.
 fn of_certificate(why: &CertificateError) -> String {
     match why {
@@ -406,6 +417,19 @@ impl ResolvesClientCert for Witness {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_that_is_too_old_to_be_read_is_told_from_a_wrong_one() {
+        use base64::Engine;
+        let old = "MIIBFzCBvQIUeSDoG7v/0vAmfHhOGZMHPj0FM4UwCgYIKoZIzj0EAwIwDjEMMAoGA1UEAwwDb2xkMB4XDTI2MTEzMDExNTA1NVoXDTI2MTIwOTExNTA1\
+                   NVowDjEMMAoGA1UEAwwDb2xkMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAExT2VCtJpbxHfjfBGxfFTIwvU5SHj1u6l2yxeLOSjwWH/X5aZrc3OqmRX\
+                   8F4g6OdHdkgcedUJ+oAOxxtMgfTCYDAKBggqhkjOPQQDAgNJADBGAiEAk/dCN/xP76HOu74AFjjQaiOxnCoknAaak4JLourGy/MCIQCYsgk7CmLodE25\
+                   K4qu+YWiZuUWAMSvEIoguZ91IIDUIQ==";
+        let old = CertificateDer::from(base64::prelude::BASE64_STANDARD.decode(old).unwrap());
+        let Error::InvalidCertificate(why) = ParsedCertificate::try_from(&old).err().unwrap() else { panic!() };
+        assert!(is_of_first_version(&why), "{why}");
+        assert!(!is_of_first_version(&CertificateError::BadEncoding));
+    }
 
     #[test]
     fn for_whom_a_certificate_is_is_told_where_it_says_so() {

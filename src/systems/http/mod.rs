@@ -8,6 +8,7 @@
 //! | HTTP/1.0, 1.1, and 2 where TLS agrees on it (ALPN) | spoken; HTTP/3 is not, and 0.9 is down |
 //! | a head as old servers write it: odd or folded headers, thousands of them, words before the answer (103) | read as curl does |
 //! | TLS 1.2 with forward secrecy, 1.3; `tls_minimum` | spoken; a server without either is unknown: "it has no TLS in common with Mayday" |
+//! | a certificate of X.509's version 1, as `openssl x509 -req` makes it without extensions | unknown: "is not read here" |
 //! | a private authority, a self-signed certificate named as it | `certificate_authority`; the certificate is then trusted as it is, for its names and its time |
 //! | a server that wants a client certificate | unknown, "Mayday is refused", until `client_certificate` and `client_key` are given |
 //! | a connection closed without TLS's farewell | borne where nothing else ends the body (RFC 9112, section 6.3); broken off where a length was told |
