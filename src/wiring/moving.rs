@@ -14,7 +14,7 @@ use crate::journal::{Lock, Pages, Reader, SharedJournal, SqliteJournal, Target, 
 /// Where a journal is.
 enum Place {
     /// In a state directory, which nothing else works on meanwhile.
-    Own(PathBuf, Lock),
+    Own(PathBuf, #[expect(dead_code, reason = "held as long as the place is used")] Lock),
     Shared(SharedJournal),
 }
 

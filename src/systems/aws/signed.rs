@@ -88,7 +88,8 @@ impl Aws {
         Box::pin(async move {
             let own = || headers.iter().map(|(name, value)| (*name, value.as_str()));
             let signed = self.signature(to, &method, own(), &body).await?;
-            let mut request = way_to(to.url).map_err(Unanswered::unsent)?.request(method.clone(), to.url).timeout(patience);
+            let mut request =
+                way_to(to.url).map_err(Unanswered::unsent)?.request(method.clone(), to.url).timeout(patience);
             for (name, value) in own().chain(signed.headers()) {
                 request = request.header(name, value);
             }
