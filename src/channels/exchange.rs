@@ -6,10 +6,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
-use super::line::Line;
 use crate::domain::comms::{Audience, Parcel};
 use crate::domain::ids::ChannelId;
 use crate::domain::params::Params;
@@ -159,25 +158,12 @@ pub struct Voice {
     /// How long it is left alone when it says "too many" and not for how long.
     calm: Duration,
     /// The proxy on the way, if there is one.
-    via: String,
+    pub(super) via: String,
 }
 
 impl Voice {
     pub fn new(channel: &ChannelId, audience: Audience, vendor: &'static str, calm: Duration) -> Self {
         Self { channel: channel.clone(), audience, vendor, calm, via: String::new() }
-    }
-
-    /// The same, which names the proxy on the way.
-    pub fn by(self, line: &Line) -> Self {
-        Self { via: line.words(), ..self }
-    }
-
-    /// The client for a URL.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub async fn client(&self, line: &Line, url: &str) -> Result<Client, Fault> {
-        line.client(url).await.map_err(|why| self.broken(why))
     }
 
     fn id(&self) -> &str {

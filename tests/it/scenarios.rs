@@ -22,7 +22,7 @@ use mayday::lab::{Lab, PRIMARY, Pace, STANDBY, estate};
 
 use tokio::sync::SemaphorePermit;
 
-use crate::common::{eventually, one_crowd};
+use crate::common::{eventually, is_steady, one_crowd};
 use crate::process::{Engine, Home, said, unhurried};
 
 /// A lab, the engine that watches it, and a scenario.
@@ -58,9 +58,7 @@ impl Stage {
             let view = stage.view().await;
             let healthy = view.live.probes.iter().filter(|(_, it)| it.status == Status::Healthy);
             well.extend(healthy.map(|(id, _)| id.clone()));
-            let known = |id| view.live.surveys.get(id).is_some_and(|it| it.survey.standby_point.is_some());
-            let all = well.len() == view.estate.probes.len() && view.estate.datastores().all(|it| known(&it.id));
-            all.then_some(())
+            (well.len() == view.estate.probes.len() && is_steady(&view)).then_some(())
         })
         .await;
         stage
@@ -302,7 +300,7 @@ async fn stale_backups_are_shown_with_their_reasons_and_are_no_incident() {
 async fn lag_is_exposure_and_beyond_the_rpo_nothing_is_promoted() {
     let strict = |config: &mut toml::Table| {
         let rpo = config["objectives"]["rpo"].as_table_mut().unwrap();
-        rpo.insert("database".into(), "3s".into());
+        rpo.insert("database".into(), "1s".into());
     };
     let stage = Stage::tuned("replica-lag", 200.0, strict).await;
     stage.play().await;
@@ -319,11 +317,11 @@ async fn lag_is_exposure_and_beyond_the_rpo_nothing_is_promoted() {
     let ready = &stage.client.assess(Some(&plan)).await.unwrap()[0];
     assert_eq!(ready.ready(), Ready::NotReady);
     let loss = ready.findings.iter().find(|it| it.name == "loss" && it.finds == Finds::Fail).unwrap();
-    assert!(loss.detail.contains("3s is allowed"), "{loss:?}");
+    assert!(loss.detail.contains("1s is allowed"), "{loss:?}");
     stage.run(plan.as_str(), false).await;
     stage.waits("fence-primary").await;
     stage.confirm("fence-primary").await.unwrap();
-    stage.is_blocked("promote-database", "expected-loss", "the RPO allows 3s").await;
+    stage.is_blocked("promote-database", "expected-loss", "the RPO allows 1s").await;
     assert_eq!(stage.changes("PromoteReadReplica"), 0);
 }
 
@@ -366,7 +364,7 @@ async fn without_the_control_plane_clients_are_moved_by_the_object() {
     let card = view.state.run.as_ref().unwrap().step(&"move-dns".into()).unwrap().card.clone().unwrap();
     assert!(card.summary.starts_with("by object: write s3://gennet-switch/leave-us-east-1"), "{}", card.summary);
     let said = |name: &str| card.guards.iter().find(|it| it.name == name).unwrap().detail.clone();
-    assert!(said("way").contains("by object; if it fails: records"), "{}", said("way"));
+    assert!(said("way").contains("by object; if it fails: arc, records"), "{}", said("way"));
     let check = said("object-check");
     assert!(check.contains("is inverted and looks at") && check.contains("does not answer"), "{check}");
     let incident = view.state.incident.unwrap();

@@ -28,7 +28,7 @@ use mayday::lab::{Lab, Pace, estate};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::common::{eventually, one_crowd};
+use crate::common::{eventually, is_steady, one_crowd};
 use crate::process::{Engine, Home, unhurried};
 
 /// So much of the journal is shown of what went wrong.
@@ -46,9 +46,6 @@ struct Scenario {
     /// Laid over the config of the lab.
     #[serde(default)]
     config: toml::Table,
-    /// Systems added to the estate, as TOML that refers to the lab's endpoints as its config does.
-    #[serde(default)]
-    more: String,
     /// Plans of its own, by id.
     #[serde(default)]
     plans: BTreeMap<String, String>,
@@ -183,11 +180,7 @@ struct Stage {
 impl Stage {
     async fn set(scenario: &Scenario) -> Self {
         let lab = Lab::start(Pace(SPEED)).await.unwrap();
-        if scenario.more.contains("kind = \"arc\"") {
-            lab.world.truth().route53.follow_switches();
-        }
-        let text = format!("{}\n{}", estate::TEMPLATE, scenario.more);
-        let text = estate::filled(&text, &lab.endpoints, lab.world.pace).unwrap();
+        let text = estate::config_for(&lab.endpoints, lab.world.pace).unwrap();
         let mut config: toml::Table = text.parse().unwrap();
         unhurried(&mut config, "2s");
         lay_over(&mut config, &scenario.config);
@@ -207,8 +200,7 @@ impl Stage {
             .sees_with("everything well", |view| {
                 let healthy = view.live.probes.iter().filter(|(_, it)| it.status == Status::Healthy);
                 well.extend(healthy.map(|(id, _)| id.clone()));
-                let known = |id| view.live.surveys.get(id).is_some_and(|it| it.survey.standby_point.is_some());
-                well.len() == view.estate.probes.len() && view.estate.datastores().all(|it| known(&it.id))
+                well.len() == view.estate.probes.len() && is_steady(view)
             })
             .await;
         stage

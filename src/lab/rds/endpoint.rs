@@ -9,8 +9,7 @@ use tokio::time::timeout;
 
 use super::super::Site;
 use super::super::net::{GatedListener, Place};
-use super::super::world::{PRIMARY, STANDBY};
-use super::{REPLICA, WRITER, session};
+use super::{name_in, session};
 
 /// A client that says nothing for so long is left.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// When a loopback address cannot be listened on.
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
-    for (name, region) in [(WRITER, PRIMARY), (REPLICA, STANDBY)] {
+    for region in site.world.extent.regions().iter().copied() {
+        let name = name_in(region);
         let place = Place::regional("rds", region);
         let mut listener = GatedListener::bind(site.world, place, IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;
         site.endpoints.insert(format!("rds.endpoint.{name}"), listener.address()?.to_string());

@@ -17,7 +17,7 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_types::os_shim_internal::{Env, Fs};
 use tokio::time::{Instant, timeout};
 
-use super::process::{process, without_secrets};
+use super::process::{LIMIT, process, without_secrets};
 use super::proxy::{self, Proxy};
 use super::source::{Session, Source, Way, session};
 use super::{ACCESS_KEY_ID, PROFILE, SECRET_ACCESS_KEY};
@@ -31,8 +31,6 @@ use crate::outbound::secret;
 /// What every fault of credentials begins with.
 pub const NONE: &str = "no credentials: ";
 
-/// The longest that getting them may take.
-pub const LIMIT: Duration = Duration::from_secs(30);
 /// So long before their end they are got anew.
 const EARLY: Duration = Duration::from_secs(5 * 60);
 /// Those that have no end are got anew so often: somebody may have changed them.

@@ -22,8 +22,10 @@
 pub mod login;
 mod pace;
 pub mod partition;
+pub mod plain;
 mod process;
 pub mod proxy;
+pub mod signed;
 mod source;
 
 use std::error::Error;

@@ -55,6 +55,7 @@ mod standin;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod told;
 mod workload;
 mod writers;
 

@@ -209,7 +209,13 @@ impl Factory for RdsFactory {
     fn connect(&self, spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
         let params = &spec.params;
         let region = params.opt_text("primary_region").map_or_else(|| around.estate.primary(), RegionId::from);
-        let replica_region = params.opt_text("replica_region").map_or_else(|| around.estate.standby(), RegionId::from);
+        let replica_region = match params.opt_text("replica_region") {
+            Some(region) => RegionId::from(region),
+            None => around
+                .estate
+                .only_standby()
+                .map_err(|why| Fault::permanent(spec.id.as_str(), why).next("add replica_region"))?,
+        };
         let connect = params.flag("connect");
         let engine = params.opt_text("engine").and_then(Engine::of);
         let login = Login::of(spec)?;

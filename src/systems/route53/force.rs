@@ -236,7 +236,7 @@ mod tests {
 
     fn reply(code: ResponseCode, values: &[&str]) -> Result<Reply, String> {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
-        Ok(Reply { code, authoritative: true, values, ttl: Some(60) })
+        Ok(Reply { code, authoritative: true, values, ttl: Some(60), elsewhere: None })
     }
 
     #[test]

@@ -86,6 +86,8 @@ pub struct Object {
     kind: String,
     /// Whether the object has to be there: clients leave the guarded region.
     write: bool,
+    /// Where there are several standbys, that the object does not say which of them serves.
+    choice: Option<Guard>,
 }
 
 impl Object {
@@ -96,7 +98,11 @@ impl Object {
         let to = to.ok_or_else(|| zone.unfit(format!("the step `{}` does not say where to: set `region`", spec.id)))?;
         let (guarded, kind) = (estate.primary(), spec.params.opt_text("type").unwrap_or("A").to_owned());
         let (name, write) = (spec.params.text("record")?.to_owned(), to != guarded);
-        Ok(Self { zone, switch, guarded, to, name, kind, write })
+        let words = format!(
+            "the object takes {guarded} out of the answers; that {to} is answered then, and no other standby, is for the records to say"
+        );
+        let choice = estate.has_a_choice().then(|| Guard::warn("choice", words)).filter(|_| write);
+        Ok(Self { zone, switch, guarded, to, name, kind, write, choice })
     }
 
     async fn there(&self) -> Result<Option<At>, Fault> {
@@ -248,6 +254,7 @@ impl Step for Object {
             false => Guard::pass(CONTROL_PLANE_GUARD, format!("none is needed: only S3 in {region}")),
         });
         guards.push(servers);
+        guards.extend(self.choice.clone());
         Ok(Checked { guards, promotion: None })
     }
 

@@ -263,7 +263,10 @@ mod tests {
 
     fn said(values: &[&str]) -> Said {
         let values = values.iter().map(|it| (*it).to_owned()).collect();
-        ("ns".into(), Ok(Reply { code: ResponseCode::NoError, authoritative: true, values, ttl: Some(60) }))
+        (
+            "ns".into(),
+            Ok(Reply { code: ResponseCode::NoError, authoritative: true, values, ttl: Some(60), elsewhere: None }),
+        )
     }
 
     fn set_of(values: &[&str]) -> BTreeSet<String> {

@@ -151,16 +151,18 @@ impl Factory for S3Factory {
 
     fn connect(&self, spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
         let params = &spec.params;
-        let bucket = |side: &str, absent: RegionId| -> Result<Bucket, Fault> {
-            let region = params.opt_text(&format!("{side}_region")).map_or(absent, RegionId::from);
+        let bucket = |side: &str, absent: Result<RegionId, String>| -> Result<Bucket, Fault> {
+            let said = params.opt_text(&format!("{side}_region")).map(RegionId::from);
+            let unsaid = |why| Fault::permanent(spec.id.as_str(), why).next(format!("add {side}_region"));
+            let region = said.map_or(absent, Ok).map_err(unsaid)?;
             let endpoint = params.opt_text(&format!("{side}_endpoint_url"));
             let aws = Aws::new(spec, region.as_str(), endpoint);
             let name = params.text(&format!("{side}_bucket"))?;
             Ok(Bucket::new(spec.id.as_str(), name, region, aws, endpoint.is_some()))
         };
         let pair = Pair {
-            primary: bucket("primary", around.estate.primary())?,
-            standby: bucket("standby", around.estate.standby())?,
+            primary: bucket("primary", Ok(around.estate.primary()))?,
+            standby: bucket("standby", around.estate.only_standby())?,
             prefix: params.opt_text("prefix").unwrap_or_default().to_owned(),
             permits: Permits::new(spec, around.estate.standby().as_str()),
         };

@@ -1,4 +1,4 @@
-//! Whatever is shown, on whatever screen: no two texts touch, what is cut says so, and what decides is never cut.
+//! Whatever is shown, on whatever screen, dark or light: no two texts touch, what is cut says so, and what decides is never cut.
 //!
 //! The scenes are the usual ones with other words in them: every word begins with one letter and ends with another, and those occur
 //! nowhere else, so that a screen shows by itself where a word was cut and what it touches.
@@ -163,14 +163,17 @@ fn touching(buffer: &Buffer) -> Option<String> {
 struct Faults(Vec<String>);
 
 impl Faults {
-    fn look(&mut self, stage: &Stage, what: &str) {
+    fn look(&mut self, stage: &mut Stage, what: &str) {
         for (columns, rows) in SIZES {
-            let buffer = stage.buffer(columns, rows);
+            let buffer = stage.wear("dark").buffer(columns, rows);
             let shown = text(&buffer);
             let covered = !stage.app.layers.is_empty();
             let words = shown.lines().find_map(|row| wrong(row, covered));
-            let touching = touching(&buffer).map(|around| format!("two texts touch in `{around}`"));
-            for fault in [words, touching, undecided(stage, &shown)].into_iter().flatten() {
+            let light = stage.wear("light").buffer(columns, rows);
+            let same = (text(&light) != shown).then(|| "the light theme says something else".to_owned());
+            let touching = [touching(&buffer), touching(&light)].into_iter().flatten().next();
+            let touching = touching.map(|around| format!("two texts touch in `{around}`"));
+            for fault in [words, touching, same, undecided(stage, &shown)].into_iter().flatten() {
                 let picture = if self.0.is_empty() { format!("\n{shown}") } else { String::new() };
                 self.0.push(format!("{what} at {columns}x{rows}: {fault}{picture}"));
             }
@@ -209,8 +212,9 @@ fn undecided(stage: &Stage, text: &str) -> Option<String> {
 
 type Made = (&'static str, fn() -> Scene);
 
-const SCENES: [Made; 8] = [
+const SCENES: [Made; 9] = [
     ("peace", Scene::peace),
+    ("alerted", Scene::alerted),
     ("dark", Scene::dark),
     ("gates", Scene::gates),
     ("practised", Scene::practised),
@@ -227,9 +231,9 @@ fn every_pane_fits_on_every_screen() {
         for pane in Pane::ALL {
             let mut stage = Stage::new(crowded(scene()));
             stage.keys(pane.key());
-            faults.look(&stage, &format!("{name}, {pane}"));
+            faults.look(&mut stage, &format!("{name}, {pane}"));
             stage.keys("z");
-            faults.look(&stage, &format!("{name}, {pane} alone"));
+            faults.look(&mut stage, &format!("{name}, {pane} alone"));
         }
     }
     faults.none();
@@ -262,7 +266,7 @@ fn every_layer_fits_on_every_screen() {
         ] {
             let mut stage = Stage::new(crowded(scene()));
             stage.keys(keys);
-            faults.look(&stage, &format!("{name}, {keys}"));
+            faults.look(&mut stage, &format!("{name}, {keys}"));
         }
     }
     faults.none();
@@ -275,8 +279,8 @@ fn an_overdue_clock_is_never_cut() {
     for hours in [2, 40] {
         let mut scene = Scene::practised();
         scene.pass(hours * 3600);
-        let stage = Stage::new(crowded(scene));
-        faults.look(&stage, &format!("after {hours} hours"));
+        let mut stage = Stage::new(crowded(scene));
+        faults.look(&mut stage, &format!("after {hours} hours"));
     }
     faults.none();
 }
@@ -290,7 +294,7 @@ fn a_lost_engine_takes_nothing_from_the_headline() {
     }
     stage.send(crate::tui::app::Msg::Tick);
     let mut faults = Faults::default();
-    faults.look(&stage, "lost");
+    faults.look(&mut stage, "lost");
     faults.none();
     for (columns, rows) in SIZES {
         let text = stage.text(columns, rows);
