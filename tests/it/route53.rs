@@ -669,7 +669,7 @@ async fn what_a_scoped_policy_allows_is_allowed() {
         shift.fitness().await.unwrap().guards.into_iter().find(|it| it.name == "access").unwrap()
     };
     let allowed = access("Z0GENNET").await;
-    assert!(allowed.verdict == GuardVerdict::Pass && allowed.detail.contains("may do all 4"), "{allowed:?}");
+    assert!(allowed.verdict == GuardVerdict::Pass && allowed.detail.contains("may do all 7"), "{allowed:?}");
     let denied = access("A0OTHER").await;
     let words = "route53:ChangeResourceRecordSets on arn:aws:route53:::hostedzone/A0OTHER";
     assert!(denied.verdict == GuardVerdict::Block && denied.detail.contains(words), "{denied:?}");
