@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 
 use mayday::domain::health::Status;
-use mayday::domain::system::System;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
