@@ -254,7 +254,7 @@ impl Channel for Email {
     async fn reach(&self) -> Result<String, Fault> {
         let read = self.list.read().await?;
         let how = self.relay.greet().await?;
-        let all = format!("{how}; {} recipients in {} letters", read.count(), read.parts());
+        let all = format!("{how}; {} recipients, at most {} in a letter", read.count(), read.batch);
         let wrong = &read.invalid[..];
         if wrong.is_empty() {
             return Ok(all);

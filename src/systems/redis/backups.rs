@@ -138,8 +138,11 @@ mod tests {
     const INFO: &str = "# Persistence\r\nloading:0\r\nrdb_last_save_time:1795428000\r\nrdb_last_bgsave_status:ok\r\nrdb_saves:3\r\n\
         aof_enabled:0\r\n";
 
+    /// A hundred seconds after the save.
+    const NOW: i64 = 1_795_428_100;
+
     fn of(info: &str, rules: Option<&str>) -> Option<(CopyState, i64)> {
-        match newest(info, rules, "redis-1", At::UNIX_EPOCH) {
+        match newest(info, rules, "redis-1", At::from_second(NOW).unwrap()) {
             Saved::Copy(copy) => Some((copy.state, copy.at.as_second())),
             Saved::Nothing | Saved::Untold => None,
         }
@@ -160,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_a_replica_that_was_cut_off_has_on_disk_is_as_old_as_its_link() {
-        let now = At::from_second(1_795_428_100).unwrap();
+        let now = At::from_second(NOW).unwrap();
         let log = "aof_enabled:1\r\naof_last_write_status:ok\r\naof_current_size:9\r\n";
         let of = |info: &str, link: &str| match newest(&format!("{info}role:slave\r\n{link}"), None, "redis-3", now) {
             Saved::Copy(copy) => Some(copy.at.as_second()),
@@ -168,7 +171,7 @@ mod tests {
         };
         let down = |secs: i64| format!("master_link_status:down\r\nmaster_link_down_since_seconds:{secs}\r\n");
         let rows = [
-            ("linked", of(log, "master_link_status:up\r\n"), Some(1_795_428_100)),
+            ("linked", of(log, "master_link_status:up\r\n"), Some(NOW)),
             ("cut off for an hour", of(log, &down(3600)), Some(1_795_424_500)),
             ("the same, with snapshots", of(INFO, &down(3600)), Some(1_795_424_500)),
             ("cut off after the snapshot", of(INFO, &down(30)), Some(1_795_428_000)),
@@ -184,7 +187,7 @@ mod tests {
     #[test]
     fn the_time_of_a_start_is_no_save() {
         let uncounted = |up: &str| INFO.replace("rdb_saves:3", up);
-        let now = At::from_second(1_795_428_100).unwrap();
+        let now = At::from_second(NOW).unwrap();
         let rows = [
             ("it started then", uncounted("uptime_in_seconds:100"), false),
             ("a second off", uncounted("uptime_in_seconds:101"), false),
@@ -221,6 +224,6 @@ mod tests {
     #[test]
     fn an_append_only_file_is_as_new_as_now() {
         let appending = INFO.replace("aof_enabled:0", "aof_enabled:1\r\naof_last_write_status:ok");
-        assert_eq!(of(&appending, Some("")), Some((CopyState::Good, 0)));
+        assert_eq!(of(&appending, Some("")), Some((CopyState::Good, NOW)));
     }
 }
