@@ -104,7 +104,7 @@ fn alerts(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     let rows = all.into_iter().map(|(heard, (order, glyph, role, words))| {
         let since = if order == 3 { heard.last } else { heard.since };
         let mut row = Row::new(columns);
-        row.left(look.span(format!(" {glyph} "), role));
+        row.left(Piece::from(look.span(format!(" {glyph} "), role)).rank(0).stays());
         row.left(Piece::from(look.span(heard.alert.words(), Role::Text)).rank(1).cut_to(12));
         let long = look.span(format!("{words}{}", rough_age(look.since(since))), role);
         row.right(Piece::from(long).or(look.span(rough_age(look.since(since)), role)).rank(0));
