@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::access::{Host, LOGIN, Proxy, Source, connect, log_in, unusable};
+use super::ear::{Answer, Ear, READ};
 use super::failure::{broken, fault, is_absent};
 use super::lists::{Read, Reading};
-use super::presence::{Answer, Ear};
 use super::sorts::Told;
 use crate::domain::system::{Fault, FaultClass};
 use crate::outbound::apart::Flight;
@@ -21,8 +21,6 @@ use crate::outbound::http::install_tls;
 use crate::systems::patience::Patience;
 use crate::systems::shell::quoted;
 
-/// How long an answer may take of a server of which nothing is known: a dark region must not hold up the others.
-pub const READ: Duration = Duration::from_millis(2500);
 /// How long one may take of a server that has just answered something else: a list of many pods takes its time.
 const LIST: Duration = Duration::from_secs(12);
 /// Just is this.

@@ -39,6 +39,7 @@ mod backups;
 mod capacity;
 mod census;
 mod client;
+mod ear;
 mod failure;
 mod lists;
 mod parity;

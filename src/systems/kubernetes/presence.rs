@@ -1,7 +1,6 @@
 //! Whether an API server is there at all: it answers, it answers late, or it is silent. Only the last is nobody, and a fence that leaves
 //! writers alone because of it has to be sure: what is slow goes on writing.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -11,16 +10,11 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 
 use super::access::{Proxy, unusable};
-use super::client::{Asked, Client, Made, READ};
+use super::client::{Asked, Client, Made};
+use super::ear::{Answer, LATE};
 use super::failure::{fault, nobody_there};
 use crate::domain::system::{Fault, FaultClass};
 
-/// How late an answer may come and still be one. Whoever takes longer to say its version serves nobody.
-const LATE: Duration = Duration::from_secs(8);
-/// For so long one that answered late is known to be slow.
-const SLOW: Duration = Duration::from_secs(30);
-/// For so long it is believed that a whole wait brought nothing.
-const MUTE: Duration = Duration::from_secs(15);
 /// How long a proxy may take to be there, and a resolver to say again what it was asked a moment ago.
 const NEAR: Duration = Duration::from_secs(1);
 /// How long it may take to say why it connects nobody.
@@ -36,67 +30,6 @@ pub enum Presence {
     Slow,
     /// How silent it is, in words.
     Silent(String),
-}
-
-/// What is known of a server's answers.
-#[derive(Default)]
-pub struct Ear(Mutex<Heard>);
-
-#[derive(Clone, Copy, Default)]
-struct Heard {
-    /// When it answered last, whatever it said.
-    answered: Option<Instant>,
-    /// The same where nobody waits so long.
-    late: Option<Instant>,
-    /// When a whole wait ended that brought nothing.
-    mute: Option<Instant>,
-}
-
-impl Ear {
-    fn known(&self) -> MutexGuard<'_, Heard> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn heard(&self) {
-        self.known().answered = Some(Instant::now());
-    }
-
-    /// Whether the server has answered anything since then.
-    pub fn since(&self, since: Instant) -> bool {
-        self.known().answered.is_some_and(|at| at >= since)
-    }
-
-    /// Whether it is known to answer late.
-    pub fn is_slow(&self) -> bool {
-        self.known().late.is_some_and(|at| at.elapsed() < SLOW)
-    }
-
-    /// What came of a question that was put at `begun`.
-    fn learnt(&self, answered: bool, begun: Instant) {
-        let (mut known, now) = (self.known(), Instant::now());
-        if answered {
-            known.answered = Some(now);
-            known.late = if begun.elapsed() > READ { Some(now) } else { known.late };
-        } else if begun.elapsed() >= LATE {
-            known.mute = Some(now);
-        }
-    }
-
-    /// Whether a whole wait brought nothing lately, and nothing has come since.
-    fn is_mute(&self) -> bool {
-        let known = *self.known();
-        known.mute.is_some_and(|at| at.elapsed() < MUTE && known.answered.is_none_or(|answered| answered < at))
-    }
-}
-
-/// What a question after the version came to.
-#[derive(Clone)]
-pub enum Answer {
-    Answered,
-    /// Nobody is there, in words.
-    Nobody(String),
-    /// Nothing came within [`LATE`].
-    Nothing,
 }
 
 impl Client {
@@ -229,32 +162,4 @@ async fn said_by(proxy: &Proxy, made: &Made) -> Option<(u16, String)> {
     let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
     let code = head.split_ascii_whitespace().nth(1)?.parse().ok()?;
     Some((code, head))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// So long ago.
-    fn ago(long: Duration) -> Instant {
-        Instant::now().checked_sub(long).expect("this host runs for longer")
-    }
-
-    #[tokio::test]
-    async fn who_answers_late_is_slow_and_nobody_after_a_whole_wait() {
-        let ear = Ear::default();
-        let begun = ago(READ + Duration::from_millis(500));
-        ear.learnt(true, begun);
-        assert!(ear.is_slow() && ear.since(begun) && !ear.is_mute());
-        ear.known().late = Some(ago(SLOW));
-        assert!(!ear.is_slow(), "that was long ago");
-        ear.learnt(false, ago(LATE));
-        assert!(ear.is_mute());
-        ear.heard();
-        assert!(!ear.is_mute(), "it has spoken since");
-        ear.learnt(false, ago(Duration::from_secs(1)));
-        assert!(!ear.is_mute(), "a connection that broke is no silence");
-        ear.learnt(true, ago(Duration::from_secs(1)));
-        assert!(!ear.is_slow(), "it was within the time that everybody waits");
-    }
 }
