@@ -6,7 +6,6 @@ use super::fill::Values;
 use super::params;
 use super::read::Table;
 use super::suggest::one_of;
-use super::targets::Target;
 use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::StepKind;
 use crate::domain::kinds::{Kinds, SystemKind};
@@ -118,4 +117,14 @@ pub(super) fn read_kind(table: &Table<'_>, known: &Known<'_>) -> Option<(&'stati
         field.say(format!("there is no kind of step `{}`", clean(&name)), one_of(&name, &names));
     }
     found
+}
+
+/// A standby region as plans see it.
+#[derive(Clone)]
+pub struct Target {
+    pub region: RegionId,
+    /// What its own `[region.values]` says.
+    pub values: Values,
+    /// For a system that plans name, the one that is meant there.
+    pub systems: BTreeMap<SystemId, SystemId>,
 }

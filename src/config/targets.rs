@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::fill::{Values, is_value_name};
-use super::known::Known;
+use super::known::{Known, Target};
 use super::mistake::Mistake;
 use super::read::Table;
 use super::suggest::one_of;
@@ -15,16 +15,6 @@ use crate::domain::text::clean;
 
 pub const VALUES: &str = "values";
 pub const SYSTEMS: &str = "systems";
-
-/// A standby region as plans see it.
-#[derive(Clone)]
-pub struct Target {
-    pub region: RegionId,
-    /// What its own `[region.values]` says.
-    pub values: Values,
-    /// For a system that plans name, the one that is meant there.
-    pub systems: BTreeMap<SystemId, SystemId>,
-}
 
 /// `[region.values]`: what names stand for in plans that lead there.
 pub fn read_values(table: &Table<'_>, role: Option<RegionRole>) -> Values {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::driver::lead_lost;
+use super::pen::lead_lost;
 use super::{Handle, monitor};
 use crate::domain::command::{Errand, Report};
 use crate::domain::comms::{Channel, ChannelSpec, Found, Handed};

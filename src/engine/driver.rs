@@ -120,13 +120,6 @@ pub(super) async fn look<T>(spec: &StepSpec, what: impl Future<Output = Result<T
     timeout(LOOK, what).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// What was done by an engine whose lead ended meanwhile: whoever leads now looks.
-pub(super) fn lead_lost() -> Fault {
-    Fault::ambiguous("mayday", "this engine lost the lead before it was done")
-        .means("it may or may not have happened; nothing more of it is done from here")
-        .next("nothing: the engine that leads looks; `mayday engines` tells which")
-}
-
 /// Whether something that an earlier attempt began still works: nothing is begun beside it.
 pub(super) fn step_still_runs(step: &dyn Step, job: &Job) -> bool {
     job.begun.as_ref().is_some_and(|begun| step.still_runs(begun))

@@ -17,6 +17,7 @@ use crate::domain::actor::Actor;
 use crate::domain::clock::Clock;
 use crate::domain::event::{Event, Record};
 use crate::domain::journal::{Appended, Chain, Journal, JournalFault, Term, Who, Written};
+use crate::domain::system::Fault;
 use crate::domain::time::At;
 
 /// How soon it is looked again what became of an append that nobody answered.
@@ -266,4 +267,11 @@ fn follows() -> JournalFault {
         what: "this engine follows, and writes nothing".into(),
         next: "`mayday engines` tells which one leads".into(),
     }
+}
+
+/// What was done by an engine whose lead ended meanwhile: whoever leads now looks.
+pub(super) fn lead_lost() -> Fault {
+    Fault::ambiguous("mayday", "this engine lost the lead before it was done")
+        .means("it may or may not have happened; nothing more of it is done from here")
+        .next("nothing: the engine that leads looks; `mayday engines` tells which")
 }

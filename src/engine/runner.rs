@@ -3,7 +3,8 @@
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::driver::{Log, driver, driver_of, lead_lost, look, poll_pause, step_still_runs};
+use super::driver::{Log, driver, driver_of, look, poll_pause, step_still_runs};
+use super::pen::lead_lost;
 use super::shared::Shared;
 use super::{Handle, builtin, clock, courier, way_back};
 use crate::domain::command::{Effect, Job, Preparation, Report};

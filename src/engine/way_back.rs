@@ -3,7 +3,8 @@
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Handle;
-use super::driver::{Log, driver, lead_lost, look, poll_pause, step_still_runs};
+use super::driver::{Log, driver, look, poll_pause, step_still_runs};
+use super::pen::lead_lost;
 use crate::domain::command::{Job, Report, WayBack};
 use crate::domain::plan::StepSpec;
 use crate::domain::run::FOUND;

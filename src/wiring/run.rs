@@ -1,11 +1,11 @@
 //! The program: one function a subcommand.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use super::failure::Failure;
 use super::places::Places;
 use super::say::{ask, say};
+use super::towards::find;
 use super::{
     about, alerts, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, towards,
     watch,
@@ -22,7 +22,6 @@ use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::comms::{Answers, Duty, HandOver};
 use crate::domain::ids::{PlanId, RegionId, RunId};
-use crate::domain::plan::Plan;
 use crate::domain::readiness::Ready;
 use crate::domain::run::Mode;
 use crate::domain::view::Snapshot;
@@ -219,11 +218,6 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
             say(format, &status::json(&view), if verbose { status::verbose(&view) } else { status::text(&view) })
         }
     }
-}
-
-pub(super) fn find(view: &Snapshot, name: &str) -> Result<Arc<Plan>, Failure> {
-    let made = crate::domain::wayback::plan(&view.estate, &view.state, &view.plans, &PlanId::from(name));
-    made.map_err(|why| Failure::new(Exit::Refused, why))
 }
 
 async fn plans(client: &Client, command: PlanCommand, format: Format) -> Result<Exit, Failure> {

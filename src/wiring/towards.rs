@@ -3,13 +3,14 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use super::failure::Failure;
-use super::run::find;
 use crate::cli::args::RunArgs;
 use crate::cli::exit::Exit;
 use crate::cli::plan::choices;
 use crate::domain::ids::{PlanId, RegionId};
+use crate::domain::plan::Plan;
 use crate::domain::target;
 use crate::domain::view::Snapshot;
+use std::sync::Arc;
 
 /// The plan that is meant by the name and the region of a command.
 ///
@@ -42,4 +43,9 @@ async fn typed() -> Result<String, Failure> {
         io::stdin().lock().read_line(&mut line).map(|_| line)
     });
     Ok(line.await.map_err(io::Error::other)??.trim().to_owned())
+}
+
+pub(super) fn find(view: &Snapshot, name: &str) -> Result<Arc<Plan>, Failure> {
+    let made = crate::domain::wayback::plan(&view.estate, &view.state, &view.plans, &PlanId::from(name));
+    made.map_err(|why| Failure::new(Exit::Refused, why))
 }

@@ -3,18 +3,37 @@
 use ratatui::text::Line;
 
 use crate::domain::alert::{Heard, Ringing};
-use crate::domain::time::seconds_between;
 
-use super::super::format::{fit, rough_age};
+use super::super::format::rough_age;
 use super::super::look::Look;
 use super::super::theme::Role;
+use super::super::widgets::row::{Piece, Row};
 
-/// A line for each, those that fire first; none without any.
+/// A line for each: what counts for a trigger first, and what was not repeated last; none without any.
 pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
-    let mut heard: Vec<&Heard> = look.snap.state.alerts.0.values().collect();
-    heard.sort_by_key(|it| (is_old(look, it), it.alert.is, it.since));
-    let head = (!heard.is_empty()).then(|| Line::from(look.span("alerts of other monitoring", Role::Faint)));
-    head.into_iter().chain(heard.into_iter().map(|it| line(look, it, columns))).collect()
+    let known = &look.snap.state.alerts;
+    let serving = look.snap.state.serving(&look.snap.estate);
+    let counted = known.counted(&look.snap.estate, &serving, look.now).map(|(heard, _)| heard.alert.id.as_str());
+    let how = |heard: &Heard| match heard.alert.is {
+        // Silence is no good news, and no news either.
+        _ if is_old(look, heard) => (3, "?", Role::Unknown, "not repeated for "),
+        _ if counted == Some(heard.alert.id.as_str()) => (0, "✗", Role::Bad, "counts, for "),
+        Ringing::Firing => (1, "!", Role::Warn, "for "),
+        Ringing::Unknown | Ringing::Resolved => (2, "?", Role::Unknown, "unknown for "),
+    };
+    let mut all: Vec<(&Heard, _)> = known.0.values().map(|heard| (heard, how(heard))).collect();
+    all.sort_by_key(|(_, (order, ..))| *order);
+    let head = (!all.is_empty()).then(|| Line::from(look.span("alerts of other monitoring", Role::Faint)));
+    let rows = all.into_iter().map(|(heard, (order, glyph, role, words))| {
+        let since = if order == 3 { heard.last } else { heard.since };
+        let mut row = Row::new(columns);
+        row.left(Piece::from(look.span(format!(" {glyph} "), role)).rank(0).stays());
+        row.left(Piece::from(look.span(heard.alert.words(), Role::Text)).rank(1).cut_to(12));
+        let long = look.span(format!("{words}{}", rough_age(look.since(since))), role);
+        row.right(Piece::from(long).or(look.span(rough_age(look.since(since)), role)).rank(0));
+        row.into_line()
+    });
+    head.into_iter().chain(rows).collect()
 }
 
 /// `2 alerts fire`; nothing when none does.
@@ -29,28 +48,4 @@ pub fn firing(look: &Look<'_>) -> Option<String> {
 
 fn is_old(look: &Look<'_>, heard: &Heard) -> bool {
     heard.is_old(&look.snap.estate.alerts, look.now)
-}
-
-fn line(look: &Look<'_>, heard: &Heard, columns: usize) -> Line<'static> {
-    let serving = look.snap.state.serving(&look.snap.estate);
-    let counted = look.snap.state.alerts.counted(&look.snap.estate, &serving, look.now);
-    let counts = counted.is_some_and(|(it, _)| it.alert.id == heard.alert.id);
-    let (glyph, role) = match (heard.alert.is, is_old(look, heard)) {
-        // Silence is no good news, and no news either.
-        (_, true) | (Ringing::Unknown, _) => ("?", Role::Unknown),
-        (Ringing::Firing, _) if counts => ("✗", Role::Bad),
-        (Ringing::Firing, _) => ("!", Role::Warn),
-        (Ringing::Resolved, _) => ("✓", Role::Good),
-    };
-    let since = match is_old(look, heard) {
-        true => format!("not repeated for {}", rough_age(seconds_between(heard.last, look.now))),
-        false => format!("{} for {}", heard.alert.is, rough_age(seconds_between(heard.since, look.now))),
-    };
-    let counts = if counts { ", counts for a trigger" } else { "" };
-    let words = format!("{} {since}{counts}: {}", heard.alert.source, heard.alert.words());
-    let room = columns.saturating_sub(3);
-    Line::from(vec![
-        look.span(format!(" {glyph} "), role),
-        look.span(fit(&words, room).into_owned(), if role == Role::Bad { Role::Strong } else { Role::Text }),
-    ])
 }

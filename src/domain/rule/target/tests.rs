@@ -183,7 +183,7 @@ fn moved() -> Bench {
 fn the_way_back_leads_from_where_clients_went() {
     let bench = moved();
     let made = wayback::plan(&bench.estate, &bench.state, &bench.plans, &FAILBACK.into()).unwrap();
-    assert_eq!((made.target.as_ref(), made.title.as_str()), (None, "Bring clients back to us-east-1"));
+    assert_eq!((made.target.as_ref(), made.title.as_str()), (None, "Move clients back to us-east-1"));
     let traffic = made.steps.iter().find(|step| step.role == StepRole::Traffic).unwrap();
     assert_eq!(traffic.region, Some("us-east-1".into()));
     let caught: Vec<&str> =

@@ -64,7 +64,7 @@ fn play(bench: &mut Bench, (what, step, how): Move) -> Option<Decision> {
             return None;
         }
         18 => return bench.start(Mode::Live, how % 2 == 0).ok(),
-        20..=22 => return Some(told(bench, what, id, how)),
+        20..=22 | 24 => return Some(told(bench, what, id, how)),
         23 => {
             let phrase = if how % 2 == 0 { "revert failover" } else { "override revert failover" };
             Ask::RevertRun { run, phrase: phrase.into(), reason }
@@ -89,6 +89,7 @@ fn told(bench: &mut Bench, what: u8, id: &str, how: u8) -> Decision {
             let process = Process { host: "h".into(), boot: "b".into(), pid: 7, started: 1 };
             Report::RunsAs { run, step, attempt, process }
         }
+        24 => Report::GoesBy { run, step, attempt, receipt: [("id".into(), "1".into())].into() },
         _ => Report::Printed { run, step, attempt, lines: vec!["said".into()], file: None },
     })
 }
@@ -173,7 +174,7 @@ fn holds(before: &State, after: &State, decision: &Decision) {
 }
 
 fn histories() -> impl Strategy<Value = Vec<Move>> {
-    vec((0u8..24, 0usize..6, 0u8..24), 1..160)
+    vec((0u8..25, 0usize..6, 0u8..24), 1..160)
 }
 
 fn prepared_bench() -> Bench {
