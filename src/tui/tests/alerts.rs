@@ -32,8 +32,9 @@ fn what_other_monitoring_says_stands_below_the_services() {
     let text = shown(scene);
     for words in [
         "alerts of other monitoring",
-        "! alertmanager firing for 10m: RegionDown (us-east-1): every probe fails",
-        "? alertmanager unknown for 10m: DiskFull (us-east-1): every probe fails",
+        "! RegionDown (us-east-1): every probe fails",
+        "? DiskFull (us-east-1): every probe fails",
+        "unknown for 10m",
         "1 alert fires",
     ] {
         assert!(text.contains(words), "{words}\n{text}");
@@ -47,5 +48,8 @@ fn an_alert_that_nobody_repeats_is_shown_as_old() {
     scene.ask_by_hand(Ask::TakeAlerts { alerts: vec![alert("a:1", "RegionDown", Ringing::Firing)] });
     scene.pass(6 * 3600);
     let text = shown(scene);
-    assert!(text.contains("? alertmanager not repeated for 6h") && !text.contains("alert fires"), "{text}");
+    assert!(
+        text.contains("? RegionDown") && text.contains("not repeated for 6h") && !text.contains("alert fires"),
+        "{text}"
+    );
 }

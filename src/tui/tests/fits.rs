@@ -158,30 +158,40 @@ fn touching(buffer: &Buffer) -> Option<String> {
     })
 }
 
+/// So many of the sizes are drawn of each thing, in turn: a debug build draws some twenty screens a second.
+const IN_TURN: usize = 3;
+
 /// Everything that is wrong on any screen; with the first of them as it looks.
 #[derive(Default)]
-struct Faults(Vec<String>);
+struct Faults {
+    found: Vec<String>,
+    looks: usize,
+}
 
 impl Faults {
     fn look(&mut self, stage: &mut Stage, what: &str) {
-        for (columns, rows) in SIZES {
+        self.looks += 1;
+        for nth in 0..IN_TURN {
+            // Three that lie far apart, the next ones the next time: small and large screens of everything, every size of something.
+            let (columns, rows) = SIZES[(self.looks + nth * SIZES.len() / IN_TURN) % SIZES.len()];
             let buffer = stage.wear("dark").buffer(columns, rows);
             let shown = text(&buffer);
             let covered = !stage.app.layers.is_empty();
             let words = shown.lines().find_map(|row| wrong(row, covered));
-            let light = stage.wear("light").buffer(columns, rows);
-            let same = (text(&light) != shown).then(|| "the light theme says something else".to_owned());
-            let touching = [touching(&buffer), touching(&light)].into_iter().flatten().next();
+            let light = (nth == self.looks % IN_TURN).then(|| stage.wear("light").buffer(columns, rows));
+            let same = light.as_ref().filter(|light| text(light) != shown);
+            let same = same.map(|_| "the light theme says something else".to_owned());
+            let touching = std::iter::once(&buffer).chain(&light).find_map(touching);
             let touching = touching.map(|around| format!("two texts touch in `{around}`"));
             for fault in [words, touching, same, undecided(stage, &shown)].into_iter().flatten() {
-                let picture = if self.0.is_empty() { format!("\n{shown}") } else { String::new() };
-                self.0.push(format!("{what} at {columns}x{rows}: {fault}{picture}"));
+                let picture = if self.found.is_empty() { format!("\n{shown}") } else { String::new() };
+                self.found.push(format!("{what} at {columns}x{rows}: {fault}{picture}"));
             }
         }
     }
 
     fn none(self) {
-        assert!(self.0.is_empty(), "{} faults\n{}", self.0.len(), self.0.join("\n"));
+        assert!(self.found.is_empty(), "{} faults\n{}", self.found.len(), self.found.join("\n"));
     }
 }
 
