@@ -100,7 +100,7 @@ fn refusing() -> (String, Arc<Mutex<BTreeSet<String>>>) {
 fn checked(regions: (&str, &str), fips: &str) -> (Value, BTreeSet<String>) {
     let home = Home::new(&config(regions.0, regions.1));
     std::fs::create_dir(home.dir().join("plans")).unwrap();
-    std::fs::write(home.dir().join("plans/promote.toml"), PLAN).unwrap();
+    std::fs::write(home.dir().join("plans/promote.toml"), PLAN.replace("{standby}", regions.1)).unwrap();
     let (proxy, wanted) = refusing();
     let mut command = Command::new(env!("CARGO_BIN_EXE_mayday"));
     command.args(["check", "--connect", "-o", "json", "--config"]).arg(home.dir().join("config.toml"));
