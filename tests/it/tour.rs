@@ -118,10 +118,13 @@ async fn answers_gates(hands: &Hands, open: &str, confirm: &str) -> (String, Str
         });
         let Some(step) = step.await else { return (cards, forms) };
         let title = format!("╭ {step} · ");
-        hands.leads(open, "the card", |screen| screen.contains(&title).then_some(())).await;
-        if !hands.screen().contains("GATE, ") {
-            // It went on while it was looked at.
-            hands.ends("Esc", &title).await;
+        let card =
+            |screen: &str| screen.lines().map(str::trim_start).any(|it| it.starts_with("╭ ") && it.contains(" · "));
+        hands.leads(open, "a card", |screen| card(screen).then_some(())).await;
+        let shown = hands.screen();
+        if !shown.contains(&title) || !shown.contains("GATE, ") {
+            // It went on while it was looked at: this is the card of what is next.
+            hands.leads("Esc", "no card", |screen| (!card(screen)).then_some(())).await;
             continue;
         }
         cards += &hands.screen();
