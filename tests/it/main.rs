@@ -52,7 +52,6 @@ mod schema;
 mod script;
 mod shipped;
 mod terminal;
-mod tour;
 mod traps;
 mod twice;
 mod two;
