@@ -1,5 +1,7 @@
 //! A journal that moves to another store: every record as it was written, so that heads that were noted outside are found there, too.
 
+use std::time::Duration;
+
 use super::chain::{self, Pages, Row};
 use super::shared::SharedJournal;
 use super::sqlite::SqliteJournal;
@@ -43,11 +45,12 @@ impl Target<'_> {
     }
 }
 
-/// Copies every record, and proves both. A copy that broke off goes on where it ended.
+/// Copies every record, and proves both. A copy that broke off goes on where it ended. Of an engine that shares the target nothing may be heard
+/// for a `lease`.
 ///
 /// # Errors
 /// When the journal was altered, the target holds another one or is in use, or one of them cannot be read or written.
-pub async fn copy(from: &dyn Pages, to: &Target<'_>, who: &Who) -> Result<Chain, JournalFault> {
+pub async fn copy(from: &dyn Pages, to: &Target<'_>, who: &Who, lease: Duration) -> Result<Chain, JournalFault> {
     let whole = chain::whole(from).await?;
     let mut tail = to.tail().await?;
     if tail.records > 0 && from.stored(tail.records).await?.as_ref() != Some(&tail.head) {
@@ -58,7 +61,7 @@ pub async fn copy(from: &dyn Pages, to: &Target<'_>, who: &Who) -> Result<Chain,
     }
     let term = match to {
         Target::Own(_) => Term(0),
-        Target::Shared(journal) => journal.lead_alone(who).await?,
+        Target::Shared(journal) => journal.lead_alone(who, lease).await?,
     };
     let copied = async {
         while tail.records < whole.records {

@@ -6,9 +6,11 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use super::chain::{self, Pages, broken};
 use super::file::chain_of;
@@ -174,7 +176,7 @@ impl SharedJournal {
         dir: &Path,
         phrase: Option<&str>,
         by: (Actor, &Who),
-        at: At,
+        (at, lease): (At, Duration),
     ) -> Result<Option<String>, JournalFault> {
         let (journal, doubt) = Self::find(place, dir).await?;
         let Some(doubt) = doubt else { return Ok(None) };
@@ -182,7 +184,7 @@ impl SharedJournal {
             return Err(journal.fault(&doubt));
         }
         let (actor, who) = by;
-        let term = journal.lead_alone(who).await?;
+        let term = journal.lead_alone(who, lease).await?;
         let Doubt { phrase, what, seen } = doubt;
         let event = Event::JournalAccepted { phrase, what: what.clone(), records: seen.records, head: seen.head };
         let tail = journal.tail().await?;
@@ -198,18 +200,24 @@ impl SharedJournal {
         }
     }
 
-    /// Takes the lead where no engine has it: nobody writes meanwhile.
+    /// Takes the lead where no engine has it: nobody writes meanwhile. Of one that did not give it up nothing may be heard for a whole lease:
+    /// an engine that died, or a store that was restored, goes on saying that somebody leads.
     ///
     /// # Errors
     /// When one has it.
-    pub(super) async fn lead_alone(&self, who: &Who) -> Result<Term, JournalFault> {
-        let led = self.leader().await?;
+    pub(super) async fn lead_alone(&self, who: &Who, lease: Duration) -> Result<Term, JournalFault> {
+        let mut led = self.leader().await?;
         let busy = |name: &str| JournalFault {
             what: format!("{}: the engine {name} leads there", self.name()),
             next: "stop the engines first: mayday engine stop, on every host".into(),
         };
         if let Some(lead) = led.as_ref().filter(|lead| !lead.resigned && lead.who.engine != who.engine) {
-            return Err(busy(&lead.who.name));
+            sleep(lease).await;
+            let now = self.leader().await?;
+            if now.as_ref().is_some_and(|now| (now.term, now.beat) != (lead.term, lead.beat)) {
+                return Err(busy(&lead.who.name));
+            }
+            led = now;
         }
         self.lead(who, led.as_ref()).await?.ok_or_else(|| busy("that has just begun"))
     }

@@ -107,7 +107,7 @@ pub async fn accept(
     actor: Actor,
 ) -> Result<Option<String>, Failure> {
     let who = who(&places.state, None)?;
-    let (dir, by, at) = (&places.state, (actor, &who), At::now());
+    let (dir, by, at) = (&places.state, (actor, &who), (At::now(), spec.lease));
     Ok(match &spec.kept {
         Kept::Beside => None,
         Kept::File(path) => SharedJournal::accept(&Place::File(path), dir, phrase, by, at).await?,

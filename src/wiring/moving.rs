@@ -1,6 +1,7 @@
 //! `mayday journal copy`: a journal moves to another place, as it was written.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::failure::Failure;
 use super::places::Places;
@@ -15,7 +16,8 @@ use crate::journal::{Lock, Pages, Reader, SharedJournal, SqliteJournal, Target, 
 enum Place {
     /// In a state directory, which nothing else works on meanwhile.
     Own(PathBuf, #[expect(dead_code, reason = "held as long as the place is used")] Lock),
-    Shared(SharedJournal),
+    /// And how long an engine that shares it may be silent.
+    Shared(SharedJournal, Duration),
 }
 
 impl Place {
@@ -27,7 +29,8 @@ impl Place {
                 let config = config::load(&places.config, &kinds())?;
                 let journal = ledger::shared(&config.journal, places).await?;
                 let none = "the config shares no journal → name its place in [journal]";
-                journal.map(Self::Shared).ok_or_else(|| Failure::new(Exit::Config, none))
+                let lease = config.journal.lease;
+                journal.map(|journal| Self::Shared(journal, lease)).ok_or_else(|| Failure::new(Exit::Config, none))
             }
             dir => own(Path::new(dir)),
         }
@@ -49,17 +52,17 @@ pub async fn copy(places: &Places, from: &str, to: &str, format: Format) -> Resu
             reader = Reader::open(dir).await?;
             &reader
         }
-        Place::Shared(journal) => journal.reading(),
+        Place::Shared(journal, _) => journal.reading(),
     };
     let who = ledger::who(&places.state, None)?;
     let chain = match &to_place {
         Place::Own(dir, _) => {
             let own = SqliteJournal::open(dir).await?;
-            let chain = copied(source, &Target::Own(&own), &who).await?;
+            let chain = copied(source, &Target::Own(&own), &who, Duration::ZERO).await?;
             crate::domain::journal::Journal::close(&own).await;
             chain
         }
-        Place::Shared(journal) => copied(source, &Target::Shared(journal), &who).await?,
+        Place::Shared(journal, lease) => copied(source, &Target::Shared(journal), &who, *lease).await?,
     };
     let text = format!("copied {} records from {from} to {to}; both end with the head {}", chain.records, chain.head);
     say(format, &serde_json::json!({ "records": chain.records, "head": chain.head }), text)

@@ -140,8 +140,8 @@ async fn an_engine_does_not_follow_a_record_that_it_does_not_know_and_takes_no_l
     pair.client(1).ask(&note("no more")).await.unwrap_err();
     pair.sees(1, "stops, too", |it| it.stopped.is_some() && !it.leads).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    for which in 0..2 {
-        assert!(!pair.client(which).snapshot().await.unwrap().live.engines.unwrap().leads, "{}", NAMES[which]);
+    for (which, name) in NAMES.iter().enumerate() {
+        assert!(!pair.client(which).snapshot().await.unwrap().live.engines.unwrap().leads, "{name}");
     }
 }
 

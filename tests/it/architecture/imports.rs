@@ -155,7 +155,7 @@ impl House {
             return Some(Found::In(module));
         }
         if module.children.contains(name) {
-            let (path, module) = self.modules.get_key_value(&[path.as_slice(), &[name.clone()]].concat())?;
+            let (path, module) = self.modules.get_key_value(&[path.as_slice(), std::slice::from_ref(name)].concat())?;
             return Some(Found::Module(path, module));
         }
         let named =

@@ -251,8 +251,11 @@ fn crc16(bytes: &[u8]) -> u16 {
 mod tests {
     use super::*;
 
-    fn claims(rows: &[(&str, u64, &[(u32, u32)])]) -> Vec<Shard> {
-        let row = |(id, epoch, slots): &(&str, u64, &[(u32, u32)])| Row {
+    /// Who claims slots, with which epoch, and which ones.
+    type Claim<'c> = (&'c str, u64, &'c [(u32, u32)]);
+
+    fn claims(rows: &[Claim<'_>]) -> Vec<Shard> {
+        let row = |(id, epoch, slots): &Claim<'_>| Row {
             id: (*id).to_owned(),
             master: true,
             epoch: *epoch,

@@ -188,7 +188,7 @@ fn prepared_bench() -> Bench {
 #[test]
 fn every_row_of_the_table_of_moves_is_walked() {
     let (mut runner, mut left) = (TestRunner::deterministic(), moves::rows());
-    for _ in 0..2000 {
+    for _ in 0..20_000 {
         let history = histories().new_tree(&mut runner).unwrap().current();
         let mut bench = prepared_bench();
         for step in history {
