@@ -348,12 +348,7 @@ async fn the_probe_of_a_record_tells_where_it_points_and_what_stands_behind() {
     assert_eq!(look(STANDBY).await.status, Status::Down);
     let set = |place: &str, condition| lab.world.truth().faults.set(place, condition);
     set("app@us-west-2", Condition::Dark);
-    eventually("degraded", async || {
-        let r = look(PRIMARY).await;
-        eprintln!("DBG {:?}", r);
-        (r.status == Status::Degraded).then_some(())
-    })
-    .await;
+    eventually("degraded", async || (look(PRIMARY).await.status == Status::Degraded).then_some(())).await;
     set("app@us-east-1", Condition::Dark);
     eventually("down", async || (look(PRIMARY).await.status == Status::Down).then_some(())).await;
     for (condition, status) in [
