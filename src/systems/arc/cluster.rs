@@ -130,8 +130,10 @@ impl Cluster {
 
     /// Every switch as one endpoint tells it.
     async fn told_by(&self, endpoint: &Endpoint) -> Result<Switches, Fault> {
-        let told =
-            self.controls.iter().map(|(region, arn)| async move { Ok((region.clone(), endpoint.state(arn).await?)) });
+        let told = self
+            .controls
+            .iter()
+            .map(|(region, arn)| async move { Ok::<_, Fault>((region.clone(), endpoint.state(arn).await?)) });
         Ok(try_join_all(told).await?.into_iter().collect())
     }
 
@@ -143,7 +145,7 @@ impl Cluster {
     async fn first<'c, T>(
         &'c self,
         ask: impl Fn(&'c Endpoint) -> BoxFuture<'c, Result<T, Fault>>,
-        is_silent: impl Fn(&Fault) -> bool,
+        is_silent: fn(&Fault) -> bool,
         hedge: Duration,
     ) -> Result<(&'c Endpoint, T), Vec<(&'c Endpoint, Fault)>> {
         let (mut rest, mut asked, mut said) = (self.in_turn().fuse(), FuturesUnordered::new(), Vec::new());
@@ -224,11 +226,8 @@ impl Cluster {
             entry.build().ok()
         };
         let entries: Vec<UpdateRoutingControlStateEntry> = to.iter().filter_map(entry).collect();
-        let refuses = |fault: &Fault| fault.class == FaultClass::Permanent;
-        let said = match self
-            .first(|endpoint| endpoint.set(entries.clone(), overridden), |fault| !refuses(fault), HEDGE_CHANGE)
-            .await
-        {
+        let asked = self.first(|endpoint| endpoint.set(entries.clone(), overridden), has_not_refused, HEDGE_CHANGE);
+        let said = match asked.await {
             Ok((endpoint, ())) => return Ok(endpoint.region.clone()),
             Err(said) => said,
         };
@@ -242,4 +241,9 @@ impl Cluster {
         let none = || Fault::transient(&self.system, "no endpoint of the cluster answers");
         Err(worst.map_or_else(none, |fault| Fault { system: self.system.clone(), ..fault }))
     }
+}
+
+/// Another endpoint may still do it.
+fn has_not_refused(fault: &Fault) -> bool {
+    fault.class != FaultClass::Permanent
 }
