@@ -251,7 +251,7 @@ impl Site {
 fn update(record: &Record) -> Option<(MessageId, At)> {
     match &record.event {
         Event::MessageComposed { message } if message.purpose == Purpose::Investigating => {
-            Some((message.id.clone(), record.at))
+            Some((message.id.clone(), message.send_at))
         }
         _ => None,
     }
@@ -319,14 +319,13 @@ async fn what_is_about_to_be_sent_goes_out_in_its_time_and_can_be_taken_back_unt
         site.set(&engine, off).await;
         eventually("it is sent", async || site.has_sent().then_some(())).await;
         let records = engine.journal().read(0, 1000).await.unwrap();
-        let (id, fixed) = records.iter().find_map(update).unwrap();
+        // The wait is counted from the decision, which lies between the record before and the stamp of its own.
+        let (before, (id, send_at)) = records.windows(2).find_map(|it| Some((it[0].at, update(&it[1])?))).unwrap();
         let sent =
             records.iter().find(|it| matches!(&it.event, Event::DeliveryTrying { message, .. } if *message == id));
-        let waited = seconds_between(fixed, sent.unwrap().at);
-        // A record is stamped when it is written, a little after the moment that the wait is counted from.
-        let stamped = 0.1;
-        let least = site.take_back.as_secs_f64() - stamped;
-        assert!((least..SLACK).contains(&waited), "{off}: sent after {waited} s");
+        let waited = seconds_between(before, sent.unwrap().at);
+        assert!((site.take_back.as_secs_f64()..SLACK).contains(&waited), "{off}: sent after {waited} s");
+        assert!(sent.unwrap().at >= send_at, "{off}: sent before it was due");
         engine.stop().await;
     })
     .await;
