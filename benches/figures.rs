@@ -6,6 +6,7 @@ mod terminal;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ use mayday::domain::journal::{Journal, Records};
 use mayday::domain::run::{Mode, Outcome, Run};
 use mayday::domain::time::seconds_between;
 use mayday::domain::view::Snapshot;
+use mayday::engine::Pen;
 use mayday::journal::{SqliteJournal, replay, resume};
 use mayday::lab::faults::Condition;
 use mayday::lab::kubernetes::SERVICES;
@@ -157,11 +159,11 @@ fn event(number: usize) -> (Actor, Event) {
 
 async fn append() -> Result<Figure> {
     let dir = scratch()?;
-    let journal = SqliteJournal::open(dir.path()).await?;
+    let pen = Pen::alone(Arc::new(SqliteJournal::open(dir.path()).await?)).await?;
     let mut times = Vec::new();
     for number in 0..1000 {
         let since = Instant::now();
-        journal.append(Timestamp::now(), vec![event(number)]).await?;
+        pen.append(Timestamp::now(), vec![event(number)]).await?;
         times.push(milliseconds(since));
     }
     Ok(Figure::below("journal append, on disk, median of 1000", 5.0, median(times), "ms"))
@@ -172,10 +174,11 @@ async fn replayed() -> Result<[Figure; 4]> {
     const EVENTS: usize = 1_000_000;
     const BATCH: usize = 10_000;
     let dir = scratch()?;
-    let journal = SqliteJournal::open(dir.path()).await?;
+    let journal = Arc::new(SqliteJournal::open(dir.path()).await?);
+    let pen = Pen::alone(journal.clone()).await?;
     for batch in 0..EVENTS / BATCH {
         let events = (0..BATCH).map(|number| event(batch * BATCH + number)).collect();
-        journal.append(Timestamp::now(), events).await?;
+        pen.append(Timestamp::now(), events).await?;
     }
     let since = Instant::now();
     let state = replay(journal.reader()).await?;
@@ -183,7 +186,7 @@ async fn replayed() -> Result<[Figure; 4]> {
     assert_eq!(state.seq, EVENTS as u64);
     journal.keep(&state).await?;
     journal.close().await;
-    drop(journal);
+    drop((journal, pen));
     let bytes = fs::metadata(dir.path().join("journal.db"))?.len() as f64 / EVENTS as f64;
     let since = Instant::now();
     let journal = SqliteJournal::open(dir.path()).await?;

@@ -180,6 +180,24 @@ const METRICS: &[Metric] = &[
         help: "1 while the journal cannot be written, so that nothing starts",
         samples: |view, out| out.add(&[], f64::from(u8::from(view.live.journal_fault.is_some()))),
     },
+    Metric {
+        name: "mayday_engine_leads",
+        help: "1 while this engine leads, 0 while it follows another one; only where several share a journal",
+        samples: |view, out| {
+            if let Some(engines) = &view.live.engines {
+                out.add(&[("engine", &engines.me)], f64::from(u8::from(engines.leads)));
+            }
+        },
+    },
+    Metric {
+        name: "mayday_engines_present",
+        help: "Engines that were heard of in the last seconds; only where several share a journal",
+        samples: |view, out| {
+            if let Some(engines) = &view.live.engines {
+                out.add(&[], engines.present() as f64);
+            }
+        },
+    },
 ];
 
 fn probes_up(view: &Snapshot, out: &mut Samples<'_>) {

@@ -60,7 +60,7 @@ routes! {
     REPORT = "GET" "/v1/report" [("incident", "string")],
         "The review of an incident, or of the latest one: Markdown, HTML and JSON", "" => "Documents";
     OPENAPI = "GET" "/v1/openapi.json" [], "This document", "" => "Document";
-    RELOAD = "POST" "/v1/reload" [], "Take the config that is on disk, if it is sound and no run is under way", "" => "Accepted";
+    RELOAD = "POST" "/v1/reload" [], "Take the config that is on disk, if it is valid and no run is under way", "" => "Accepted";
     STOP = "POST" "/v1/stop" [], "End the engine in order; a run in flight is continued by the next one", "" => "Accepted";
 }
 

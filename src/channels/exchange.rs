@@ -6,10 +6,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
-use super::line::Line;
 use crate::domain::comms::{Audience, Parcel};
 use crate::domain::ids::ChannelId;
 use crate::domain::params::Params;
@@ -133,6 +132,9 @@ fn leads(answer: &Response) -> Option<String> {
     Some(clean(&format!("{}://{}", to.scheme(), to.host_str()?)))
 }
 
+/// So many seconds a date may lie back that was meant as "now".
+const JUST_PASSED: f64 = 5.0;
+
 /// `Retry-After` in seconds, which may have a fraction (Discord's have), or as a date (RFC 9110, 10.2.3), counted from the server's own
 /// `Date`; or PagerDuty's `ratelimit-reset`: <https://developer.pagerduty.com/docs/rest-api-rate-limits>.
 fn pause(headers: &HeaderMap) -> Option<Duration> {
@@ -142,8 +144,12 @@ fn pause(headers: &HeaderMap) -> Option<Duration> {
         (Ok(seconds), _) => seconds,
         (Err(_), Some(until)) => {
             let now = headers.get(DATE).and_then(|it| date(it.to_str().ok()?)).unwrap_or_else(Timestamp::now);
-            // One that is over says "now"; that is asked again soon, and not at once.
-            until.duration_since(now).as_secs_f64().max(1.0)
+            let left = until.duration_since(now).as_secs_f64();
+            // One that has just passed says "now"; that is asked again soon, and not at once. One of long ago says nothing.
+            if left < -JUST_PASSED {
+                return None;
+            }
+            left.max(1.0)
         }
         (Err(_), None) => return None,
     };
@@ -159,25 +165,12 @@ pub struct Voice {
     /// How long it is left alone when it says "too many" and not for how long.
     calm: Duration,
     /// The proxy on the way, if there is one.
-    via: String,
+    pub(super) via: String,
 }
 
 impl Voice {
     pub fn new(channel: &ChannelId, audience: Audience, vendor: &'static str, calm: Duration) -> Self {
         Self { channel: channel.clone(), audience, vendor, calm, via: String::new() }
-    }
-
-    /// The same, which names the proxy on the way.
-    pub fn by(self, line: &Line) -> Self {
-        Self { via: line.words(), ..self }
-    }
-
-    /// The client for a URL.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub async fn client(&self, line: &Line, url: &str) -> Result<Client, Fault> {
-        line.client(url).await.map_err(|why| self.broken(why))
     }
 
     fn id(&self) -> &str {
@@ -387,9 +380,9 @@ mod tests {
         headers.insert(RETRY_AFTER, "0.25".parse().unwrap());
         assert_eq!(pause(&headers), Some(Duration::from_millis(250)));
         headers.insert(DATE, "Sun, 29 Nov 2026 03:00:00 GMT".parse().unwrap());
-        for (until, seconds) in [("Sun, 29 Nov 2026 03:00:40 GMT", 40), ("Sun, 29 Nov 2026 02:00:00 GMT", 1)] {
-            headers.insert(RETRY_AFTER, until.parse().unwrap());
-            assert_eq!(pause(&headers), Some(Duration::from_secs(seconds)), "{until}");
+        for (until, seconds) in [("03:00:40", Some(40)), ("02:59:58", Some(1)), ("02:00:00", None)] {
+            headers.insert(RETRY_AFTER, format!("Sun, 29 Nov 2026 {until} GMT").parse().unwrap());
+            assert_eq!(pause(&headers), seconds.map(Duration::from_secs), "{until}");
         }
         assert_eq!(voice(Audience::Public).throttled(None).retry_after.map(|it| it.0), Some(Duration::from_secs(60)));
     }

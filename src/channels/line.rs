@@ -19,7 +19,7 @@ use crate::domain::params::Params;
 use crate::domain::system::Fault;
 use crate::domain::text::clean;
 use crate::outbound::apart;
-use crate::outbound::http::{Via, Way, make_by};
+use crate::outbound::http::{Via, make_by};
 
 pub const CA: Param = Param::optional(
     "ca",
@@ -74,10 +74,10 @@ impl Line {
     }
 
     async fn make(&self, via: Via<'_>) -> Result<Client, String> {
-        let Some(file) = &self.ca else { return make_by(via, &Way::default()) };
+        let Some(file) = &self.ca else { return make_by(via, None) };
         let wrong = |why: String| format!("`ca` {}: {why}", clean(file));
         let pem = apart::file(file.as_ref(), LARGEST).await.map_err(|kind| wrong(kind.to_string()))?;
-        make_by(via, &Way { authorities: Some(&pem), ..Way::default() }).map_err(wrong)
+        make_by(via, Some(&pem)).map_err(wrong)
     }
 
     /// The proxy that a fault has to name; nothing when there is none.
@@ -90,6 +90,22 @@ impl Line {
             }
             None => String::new(),
         }
+    }
+}
+
+impl Voice {
+    /// The same, which names the proxy on the way.
+    pub fn by(mut self, line: &Line) -> Self {
+        self.via = line.words();
+        self
+    }
+
+    /// The client for a URL.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn client(&self, line: &Line, url: &str) -> Result<Client, Fault> {
+        line.client(url).await.map_err(|why| self.broken(why))
     }
 }
 

@@ -27,7 +27,7 @@ pub fn check(
     if let Some(text) = stays(config) {
         writeln!(out, "{text}\n")?;
     }
-    writeln!(out, "{} is sound", config.origin.display())?;
+    writeln!(out, "{} is valid", config.origin.display())?;
     for warning in warnings {
         writeln!(out, "  warning   {warning}")?;
     }
@@ -50,11 +50,12 @@ fn stays(config: &Config) -> Option<String> {
         return None;
     }
     let named = |role| config.estate.region(role).map_or("?", |region| region.id.as_str());
+    let standbys: Vec<&str> = config.estate.standbys().map(|region| region.id.as_str()).collect();
     Some(format!(
         "NO PLAN LEAVES THE PRIMARY REGION: none moves clients from {} to {}. If {0} fails, Mayday can only watch.\n\
          → give the estate what a built-in plan needs (`mayday check -v`), or put a plan of your own into `plans_dir`",
         named(RegionRole::Primary),
-        named(RegionRole::Standby),
+        standbys.join(" or "),
     ))
 }
 

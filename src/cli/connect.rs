@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::text::table;
+use crate::domain::comms::IN_PART;
 use crate::domain::health::{Reading, Status};
 use crate::domain::system::{Fault, FaultClass, Guard, GuardVerdict};
 
@@ -69,7 +70,12 @@ impl Tried {
 
     /// A refusal leaves open what is behind it; silence does not.
     pub fn fault(what: &'static str, of: &str, name: &str, fault: &Fault) -> Self {
-        let outcome = if fault.class == FaultClass::Transient { Outcome::Failed } else { Outcome::Unknown };
+        let outcome = match fault.class {
+            FaultClass::Transient => Outcome::Failed,
+            // It works, and not for all.
+            _ if fault.means.starts_with(IN_PART) => Outcome::Warn,
+            _ => Outcome::Unknown,
+        };
         let means = if fault.means.is_empty() { String::new() } else { format!(" — {}", fault.means) };
         Self { next: fault.next.clone(), ..Self::new(outcome, what, of, name, &format!("{}{means}", fault.what)) }
     }

@@ -13,6 +13,7 @@ pub fn words(ask: &Ask) -> String {
         Ask::Declare { title, severity, .. } => format!("{severity} declared: {title}"),
         Ask::SetSeverity { severity, .. } => format!("the severity is {severity}"),
         Ask::AssessSeverity { answers } => format!("the severity is {}, by the answers", answers.severity()),
+        Ask::SetTitle { title } => format!("the title is now: {title}"),
         Ask::TakeCommand {} => "you are the commander".into(),
         Ask::TakeCommunications {} => "you speak for the incident".into(),
         Ask::HandOver { hand_over, .. } => {

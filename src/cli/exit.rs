@@ -36,7 +36,7 @@ pub const TABLE: &[(Exit, u8, &str)] = &[
     (
         Exit::NotReady,
         9,
-        "a plan would not work now, a backup is too old or incomplete, a drill is due or none is configured, something is unprotected, an address, credential or permission of the config does not work (`check --connect`), or that is not known",
+        "a plan would not work now, a backup is too old or incomplete, a drill is due or none is configured, something is unprotected, an address, credential or permission of the config does not work (`check --connect`), fewer engines are there than are meant to be or none leads (`engines`), or that is not known",
     ),
     (Exit::OpenItems, 10, "items of the checklist are open"),
 ];

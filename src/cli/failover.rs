@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::status;
-use super::text::{clock, length, table};
+use super::steps::{steps_json, steps_table};
+use super::text::clock;
 use crate::domain::describe::{describe, is_passing};
 use crate::domain::event::Record;
 use crate::domain::plan::{Gate, StepSpec};
@@ -14,30 +15,6 @@ use crate::domain::run::{Mode, Outcome, Run, StepPhase, StepRun};
 use crate::domain::system::GuardVerdict;
 use crate::domain::time::seconds_between;
 use crate::domain::view::Snapshot;
-
-/// Seconds from the first attempt to the end.
-fn took(step: &StepRun) -> Option<f64> {
-    let begun = step.begun.as_ref()?.at;
-    Some(seconds_between(begun, step.ended_at?))
-}
-
-pub fn steps_json(run: &Run) -> Value {
-    let step = |(spec, step): (&StepSpec, &StepRun)| {
-        json!({
-            "id": spec.id, "title": spec.title, "kind": spec.kind, "phase": step.phase, "attempts": step.attempts,
-            "seconds": took(step), "detail": step.detail, "fault": step.fault,
-        })
-    };
-    Value::Array(run.in_order().map(step).collect())
-}
-
-pub fn steps_table(run: &Run) -> String {
-    let row = |(spec, step): (&StepSpec, &StepRun)| {
-        let took = took(step).map(length).unwrap_or_default();
-        vec![spec.id.to_string(), step.phase.to_string(), took, step.detail.clone()]
-    };
-    table(&["step", "outcome", "took", "detail"], &run.in_order().map(row).collect::<Vec<_>>())
-}
 
 /// One line of progress for a record, or none if it says nothing new: how long it has been, against what was promised.
 pub fn progress(view: &Snapshot, record: &Record) -> Option<String> {

@@ -62,7 +62,7 @@ fn write_all(out: &mut String, answers: &Answers) -> std::fmt::Result {
     let Answers { name, primary, standby, service, url, standby_url, store, channel } = answers;
     writeln!(
         out,
-        "# Mayday's config. `mayday check` says whether it is sound, `mayday config edit` changes it safely, `mayday kinds`"
+        "# Mayday's config. `mayday check` says whether it is valid, `mayday config edit` changes it safely, `mayday kinds`"
     )?;
     writeln!(
         out,

@@ -22,20 +22,46 @@ enum Row {
 /// # Errors
 /// When nothing is of that name, or `out` cannot be written to.
 pub fn kinds(kinds: &Kinds, name: Option<&str>, json: bool, out: &mut impl Write) -> Result<(), Fault> {
-    let row = name.map(|name| find(kinds, name)).transpose()?;
-    let said = match (row, json) {
-        (None, true) => print_json(all(kinds), out),
-        (None, false) => list(kinds, out),
-        (Some(Row::System(row)), true) => print_json(serde_json::to_value(row), out),
-        (Some(Row::Probe(row)), true) => print_json(serde_json::to_value(row), out),
-        (Some(Row::Step(row)), true) => print_json(serde_json::to_value(row), out),
-        (Some(Row::Channel(row)), true) => print_json(serde_json::to_value(row), out),
-        (Some(Row::Channel(row)), false) => channel(row, out),
-        (Some(Row::System(row)), false) => system(row, out),
-        (Some(Row::Probe(row)), false) => probe(row, out),
-        (Some(Row::Step(row)), false) => step(row, out),
+    let Some(name) = name else {
+        let said = if json { print_json(all(kinds), out) } else { list(kinds, out) };
+        return said.map_err(unwritten);
     };
-    said.map_err(|error| Fault::permanent("kinds", format!("the output cannot be written: {error}")))
+    let rows = find(kinds, name)?;
+    let said = match (&rows[..], json) {
+        ([row], true) => print_json(row.json(), out),
+        (rows, true) => print_json(rows.iter().map(Row::json).collect(), out),
+        (rows, false) => rows.iter().enumerate().try_for_each(|(nth, row)| {
+            if nth > 0 {
+                writeln!(out)?;
+            }
+            row.tell(out)
+        }),
+    };
+    said.map_err(unwritten)
+}
+
+fn unwritten(error: io::Error) -> Fault {
+    Fault::permanent("kinds", format!("the output cannot be written: {error}"))
+}
+
+impl Row {
+    fn json(&self) -> serde_json::Result<Value> {
+        match self {
+            Self::System(row) => serde_json::to_value(row),
+            Self::Probe(row) => serde_json::to_value(row),
+            Self::Step(row) => serde_json::to_value(row),
+            Self::Channel(row) => serde_json::to_value(row),
+        }
+    }
+
+    fn tell(&self, out: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::System(row) => system(row, out),
+            Self::Probe(row) => probe(row, out),
+            Self::Step(row) => step(row, out),
+            Self::Channel(row) => channel(row, out),
+        }
+    }
 }
 
 /// Whether anything is of that name.
@@ -43,16 +69,19 @@ pub fn is_known(kinds: &Kinds, name: &str) -> bool {
     find(kinds, name).is_ok()
 }
 
-fn find(kinds: &Kinds, name: &str) -> Result<Row, Fault> {
+/// Everything of that name: a probe and a step may share it.
+fn find(kinds: &Kinds, name: &str) -> Result<Vec<Row>, Fault> {
     let system = kinds.system(name).map(Row::System);
-    let probe = || kinds.probe(name).map(|(_, row)| Row::Probe(row));
-    let step = || kinds.step(name).map(|(_, row)| Row::Step(row));
-    let channel = || kinds.channel(name).map(Row::Channel);
-    system.or_else(probe).or_else(step).or_else(channel).ok_or_else(|| {
+    let probe = kinds.probe(name).map(|(_, row)| Row::Probe(row));
+    let step = kinds.step(name).map(|(_, row)| Row::Step(row));
+    let channel = kinds.channel(name).map(Row::Channel);
+    let found: Vec<Row> = [system, probe, step, channel].into_iter().flatten().collect();
+    if found.is_empty() {
         let systems = kinds.0.iter().flat_map(|it| names_of(it));
         let names: Vec<&str> = systems.chain(kinds.1.iter().map(|it| it.name)).collect();
-        Fault::permanent("kinds", format!("there is no kind `{name}`")).next(one_of(name, &names))
-    })
+        return Err(Fault::permanent("kinds", format!("there is no kind `{name}`")).next(one_of(name, &names)));
+    }
+    Ok(found)
 }
 
 fn names_of(system: &SystemKind) -> impl Iterator<Item = &'static str> {

@@ -1,11 +1,11 @@
-//! `mayday notify` and `mayday outbox`: what would be said, what was said, and how it fares.
+//! `mayday notify` and `mayday outbox`: what would be said, what was said, and what became of it.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::text::table;
-use crate::domain::comms::{Audience, Delivery, Message, PartPhase, Posted, due, length, moment, standing};
+use super::text::{length, table};
+use crate::domain::comms::{Audience, Delivery, Message, PartPhase, Posted, due, moment, standing};
 use crate::domain::ids::ChannelId;
 use crate::domain::time::{At, seconds_between};
 use crate::domain::view::Snapshot;
@@ -79,7 +79,7 @@ pub fn text(view: &Snapshot) -> String {
     if rows.is_empty() {
         return format!("Nothing was said yet.\n{next}");
     }
-    format!("{}{next}", table(&["message", "purpose", "channel", "how it fares"], &rows))
+    format!("{}{next}", table(&["message", "purpose", "channel", "what became of it"], &rows))
 }
 
 /// What has changed of a message's deliveries since it was told last: a line each, for whoever waits for it.

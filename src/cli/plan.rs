@@ -7,18 +7,42 @@ use serde_json::{Value, json};
 
 use super::text::table;
 use crate::domain::plan::Plan;
+use crate::domain::remedy;
 use crate::domain::system::{Fault, GuardVerdict, Observed};
+use crate::domain::target;
 use crate::domain::view::{Snapshot, StepByHand, StepPreview};
 use crate::domain::wayback::{self, FAILBACK};
 
 pub fn list_json(view: &Snapshot) -> Value {
-    let plan = |plan: &Arc<Plan>| json!({ "id": plan.id, "title": plan.title, "about": plan.about, "steps": plan.steps.len() });
-    Value::Array(offered(view).iter().map(plan).collect())
+    let of = |plan: &Arc<Plan>| {
+        let mut said = json!({ "id": plan.id, "title": plan.title, "about": plan.about, "steps": plan.steps.len() });
+        if plan.target.is_some() {
+            let choices = target::table(view, plan.name(), view.now);
+            said["choice"] = json!(choices.into_iter().find(|choice| choice.plan == plan.id));
+        }
+        said
+    };
+    Value::Array(offered(view).iter().map(of).collect())
+}
+
+/// The regions that a plan leads to, the best first, as a table.
+pub fn choices(view: &Snapshot, name: &str) -> String {
+    let rows: Vec<Vec<String>> =
+        target::table(view, name, view.now).iter().map(|choice| choice.cells().to_vec()).collect();
+    table(&target::HEAD, &rows)
 }
 
 pub fn list(view: &Snapshot) -> String {
     let row = |plan: &Arc<Plan>| vec![plan.id.to_string(), plan.steps.len().to_string(), plan.title.clone()];
-    table(&["plan", "steps", "what it does"], &offered(view).iter().map(row).collect::<Vec<_>>())
+    let mut out = table(&["plan", "steps", "what it does"], &offered(view).iter().map(row).collect::<Vec<_>>());
+    if let Some(leaving) = remedy::leaving(view, view.now).filter(|plan| plan.target.is_some()) {
+        out += &format!(
+            "\nThe regions that {} leads to, the best first:\n{}",
+            leaving.name(),
+            choices(view, leaving.name())
+        );
+    }
+    out
 }
 
 /// The plans of the estate, and the way back where it can be made now.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::steps::{steps_json, steps_table};
 use super::text::{self, clock, table};
 use crate::domain::checklist::Sight;
 use crate::domain::comms::{Outside, left_open, outside};
@@ -47,7 +48,7 @@ pub fn json(view: &Snapshot) -> Value {
         "outside": still_open(view),
         "run": view.state.run.as_ref().map(|run| json!({
             "id": run.id, "plan": run.plan.id, "mode": run.mode, "open": run.is_open(), "outcome": run.outcome,
-            "waits_for_human": run.waits_for_human(view.state.hold.is_some()), "steps": super::failover::steps_json(run),
+            "waits_for_human": run.waits_for_human(view.state.hold.is_some()), "steps": steps_json(run),
         })),
         "triggers": view.triggers(view.now),
         "alerts": super::alerts::json(view)["alerts"],
@@ -67,6 +68,7 @@ pub fn json(view: &Snapshot) -> Value {
         "checklist": super::checklist::json(view),
         "way_back": super::wayback::json(view),
         "journal_fault": view.live.journal_fault,
+        "engines": view.live.engines,
         "clock": { "ahead_of_wall_seconds": view.state.clock.drift, "words": view.state.clock.words() },
         "journal": view.chain,
         "config_changed": view.live.config_changed,
@@ -202,6 +204,15 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
         // As much of it as nobody else's begins with.
         writeln!(out, "journal  {} records, head {}", chain.records, chain.head.get(..16).unwrap_or_default())?;
     }
+    if let Some(engines) = &view.live.engines {
+        let trouble = engines.trouble().map_or_else(String::new, |trouble| format!(": {trouble} → mayday engines"));
+        writeln!(
+            out,
+            "{}  this one {}{trouble}",
+            if trouble.is_empty() { "engines" } else { "ENGINES" },
+            engines.words()
+        )?;
+    }
     if let Some(words) = view.state.clock.words() {
         writeln!(out, "CLOCK    {words}")?;
     }
@@ -250,7 +261,7 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     }
     if let Some(run) = view.state.run.as_ref().filter(|run| run.is_open()) {
         writeln!(out, "\n{} runs {} ({})", run.id, run.plan.id, run.mode)?;
-        out.push_str(&super::failover::steps_table(run));
+        out.push_str(&steps_table(run));
     }
     if !view.state.alerts.0.is_empty() {
         write!(out, "\n{}", super::alerts::rows(view))?;

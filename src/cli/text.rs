@@ -2,21 +2,7 @@
 
 use crate::domain::recovery::{Lag, Loss};
 
-/// `1:05`, or `2:00:10`: for clocks that run.
-pub fn clock(seconds: f64) -> String {
-    let whole = seconds.max(0.0) as u64;
-    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
-}
-
-/// `0.4 s`, `72.3 s`, `5 min`, `2 h 10 min`: for lengths that are known.
-pub fn length(seconds: f64) -> String {
-    match seconds {
-        s if s < 100.0 => format!("{s:.1} s"),
-        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.0} h {:.0} min", (s / 3600.0).floor(), s / 60.0 % 60.0),
-    }
-}
+pub use crate::domain::time::{clock, length};
 
 /// What is not known is said to be unknown.
 pub fn length_or_unknown(seconds: Option<f64>) -> String {
@@ -77,16 +63,6 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lengths_and_clocks_read_well() {
-        assert_eq!((clock(65.9), clock(7210.0), clock(-3.0)), ("1:05".into(), "2:00:10".into(), "0:00".into()));
-        assert_eq!(
-            (length(0.42), length(300.0), length(7800.0)),
-            ("0.4 s".into(), "5 min".into(), "2 h 10 min".into())
-        );
-        assert_eq!(length_or_unknown(None), "unknown");
-    }
 
     #[test]
     fn columns_line_up_under_wide_characters() {

@@ -4,10 +4,12 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::text;
+use crate::domain::alert::{Heard, Ringing};
 use crate::domain::describe::{self, Tone, describe};
 use crate::domain::estate::Subject;
 use crate::domain::event::Record;
 use crate::domain::health::Status;
+use crate::domain::outlook::outlook;
 use crate::domain::rollup::said;
 use crate::domain::run::Run;
 use crate::domain::time::At;
@@ -36,6 +38,9 @@ pub fn opening(view: &Snapshot, now: At) -> Vec<String> {
         Some(format!("{subject} {}: {}, {}", probe.id, describe::status(known.status).1, known.detail))
     });
     lines.extend(ill);
+    let firing = |heard: &&Heard| heard.alert.is != Ringing::Resolved && !heard.is_old(&view.estate.alerts, now);
+    let alerts = state.alerts.0.values().filter(firing);
+    lines.extend(alerts.map(|it| format!("alert of {}, {}: {}", it.alert.source, it.alert.is, it.alert.words())));
     match &state.incident {
         Some(it) => lines.push(format!("incident {} {} {}: {}", it.id, it.severity, it.phase, it.title)),
         None => lines.push("no incident is open".into()),
@@ -49,14 +54,14 @@ pub fn opening(view: &Snapshot, now: At) -> Vec<String> {
     lines
 }
 
-/// `run RUN of regional-failover: 4 of 15 steps over; waiting for somebody: promote-cache`
+/// `run RUN of regional-failover (live): 4 of 15 steps over; waiting for somebody: promote-cache`
 fn progress(run: &Run) -> String {
     let over = run.steps.values().filter(|step| step.phase.is_over()).count();
     let waiting: Vec<&str> =
         run.in_order().filter(|(_, step)| step.phase.waits_for_human()).map(|(spec, _)| spec.id.as_str()).collect();
     let waiting =
         if waiting.is_empty() { String::new() } else { format!("; waiting for somebody: {}", waiting.join(", ")) };
-    format!("run {} of {}: {over} of {} steps over{waiting}", run.id, run.plan.id, run.steps.len())
+    format!("run {} of {} ({}): {over} of {} steps over{waiting}", run.id, run.plan.id, run.mode, run.steps.len())
 }
 
 /// One line for one record: when, how it is meant where that matters, what, and who.
@@ -79,7 +84,10 @@ pub fn clocks(view: &Snapshot, now: At) -> Option<String> {
         let over = if it.met == Some(false) { ", MISSED" } else { "" };
         format!("{} RPO {} of {}{over}", it.class, text::loss(it.loss), text::length(it.target))
     }));
-    parts.extend(run.filter(|run| run.is_open()).map(progress));
+    if let Some(run) = run.filter(|run| run.is_open()) {
+        parts.push(progress(run));
+        parts.extend(forecast(view, run, now));
+    }
     Some(format!(
         "{} {}, {}, {}; clocks: {}",
         time(now),
@@ -88,6 +96,19 @@ pub fn clocks(view: &Snapshot, now: At) -> Option<String> {
         incident.phase,
         parts.join("; ")
     ))
+}
+
+/// When the run under way will have recovered the most urgent tier, as the pane of the plan says it: `critical in about 2:10`.
+fn forecast(view: &Snapshot, run: &Run, now: At) -> Option<String> {
+    let incident = view.state.incident.as_ref().filter(|_| run.mode.acts())?;
+    let recovers = |tier| run.plan.steps.iter().any(|spec| spec.recovers.contains(&tier));
+    let open = verdict::rto(&view.estate, incident, now).into_iter().filter(|it| !it.recovered && recovers(it.tier));
+    let tier = open.min_by_key(|it| it.tier)?.tier;
+    let left = outlook(run, view.state.history.get(&run.plan.id), |spec| spec.recovers.contains(&tier), now);
+    Some(match left.projected() {
+        Some(seconds) => format!("{tier} in about {}", text::clock(seconds)),
+        None => format!("{tier}: time left unknown, {} steps have no past timing", left.untimed),
+    })
 }
 
 /// `us-east-1 DOWN`, as the first row of the cockpit begins: which region serves, and how it is.

@@ -96,7 +96,7 @@ fn compose(out: &mut String, view: &Snapshot) -> std::fmt::Result {
     match away(view).map(|moved| (moved, obstacle(view, moved))) {
         None => Ok(()),
         Some((_, Some(why))) => {
-            writeln!(out, "\nclients cannot be brought back yet: {why}\n→ mayday failover run {REPROTECT} --reason …")
+            writeln!(out, "\nclients cannot be moved back yet: {why}\n→ mayday failover run {REPROTECT} --reason …")
         }
         Some((moved, None)) => {
             writeln!(

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::estate::Known;
+use super::known::Known;
 use super::params;
 use super::read::{Doc, Table, Text};
 use super::suggest::one_of;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::files::read_text;
+use super::disk::read_text;
 use super::mistake::{Mistake, Place};
 use super::params;
 use super::read::{Table, Text};

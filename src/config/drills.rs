@@ -101,10 +101,18 @@ fn check(table: &Table<'_>, spec: &DrillSpec) {
 pub fn settled(doc: &Doc<'_>, read: Option<Vec<(Range<usize>, DrillSpec)>>, plans: &[Plan]) -> Vec<DrillSpec> {
     let known: Vec<&str> = plans.iter().map(|plan| plan.id.as_str()).collect();
     let Some(read) = read else {
-        return if known.contains(&PLAN) { DrillSpec::shipped(&PLAN.into()) } else { Vec::new() };
+        // Of those that lead to several regions the first: the schedule is a start, and the config can say more.
+        let first = plans.iter().find(|plan| plan.name() == PLAN);
+        return first.map(|plan| DrillSpec::shipped(&plan.id)).unwrap_or_default();
     };
     for (at, spec) in read.iter().filter(|(_, spec)| !known.contains(&spec.plan.as_str())) {
-        let what = format!("the drill `{}` rehearses `{}`, which is no plan of this estate", spec.name, spec.plan);
+        let several = plans.iter().any(|plan| plan.name() == spec.plan.as_str());
+        let what = match several {
+            true => {
+                format!("`{}` leads to several regions, and the drill `{}` does not say which", spec.plan, spec.name)
+            }
+            false => format!("the drill `{}` rehearses `{}`, which is no plan of this estate", spec.name, spec.plan),
+        };
         doc.say(at, what, one_of(spec.plan.as_str(), &known));
     }
     read.into_iter().map(|(_, spec)| spec).collect()

@@ -4,105 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::fill::{Values, is_value_name};
+use super::known::{Known, KnownSystem};
 use super::probes::{self, Pace};
 use super::read::{Doc, Table, Text};
 use super::suggest::one_of;
+use super::targets;
 use super::{alerts, backups, channels, checklist, contacts, params, ways};
 use crate::domain::backup::BackupSpec;
 use crate::domain::estate::{
     DataClass, Environment, Estate, Objectives, OnTrigger, Policy, ProbeSpec, Region, RegionRole, Service, Subject,
     SystemSpec, Tier,
 };
-use crate::domain::ids::{RegionId, SystemId};
-use crate::domain::kinds::{Kinds, SystemKind};
-use crate::domain::plan::WayName;
+use crate::domain::ids::RegionId;
+use crate::domain::kinds::Kinds;
 use crate::domain::text::clean;
 use crate::domain::time::Span;
 use crate::messages::Templates;
-
-/// What the rest of a config may refer to. Holds also what has mistakes of its own, so that one mistake is said once.
-pub struct Known<'k> {
-    pub kinds: &'k Kinds,
-    pub dir: &'k std::path::Path,
-    pub regions: Vec<RegionId>,
-    pub systems: Vec<KnownSystem>,
-    /// What `{name}` stands for in the texts of plans.
-    pub values: Values,
-    /// Those of the messages.
-    pub templates: Templates,
-    /// The ways to move clients that the estate has, the preferred one first.
-    pub traffic: Vec<WayName>,
-}
-
-/// A system that probes and steps may name.
-pub struct KnownSystem {
-    pub id: SystemId,
-    /// `None` if its kind is unknown.
-    pub kind: Option<&'static SystemKind>,
-    pub region: Option<RegionId>,
-}
-
-impl Known<'_> {
-    pub fn params(&self) -> params::Context<'_> {
-        params::Context { regions: &self.regions, dir: self.dir }
-    }
-
-    /// Says when `table` names a system that there is not: for tables of which it is not known what kind of system they are about.
-    pub fn system_named(&self, table: &Table<'_>) {
-        let Some(field) = table.get("system") else { return };
-        let Some(asked) = field.text() else { return };
-        let ids: Vec<&str> = self.systems.iter().map(|it| it.id.as_str()).collect();
-        if !ids.contains(&asked.get_ref().as_str()) {
-            field.say(format!("there is no system `{}`", clean(asked.get_ref())), one_of(asked.get_ref(), &ids));
-        }
-    }
-
-    /// The system that something of `kind` in `table` is about: the one it names, or the only one that fits.
-    pub fn system_for(&self, table: &Table<'_>, kind: &SystemKind, region: Option<&RegionId>) -> Option<SystemId> {
-        let named = table.get("system");
-        if kind.ambient {
-            if let Some(field) = named {
-                field.say(format!("`{}` needs no system", kind.name), "leave it out");
-            }
-            return Some(kind.name.into());
-        }
-        let fitting: Vec<&KnownSystem> =
-            self.systems.iter().filter(|it| it.kind.is_none_or(|known| known.name == kind.name)).collect();
-        let ids: Vec<&str> = fitting.iter().map(|it| it.id.as_str()).collect();
-        if let Some(field) = named {
-            let asked = field.text()?.into_inner();
-            let found = fitting.iter().find(|it| it.id.as_str() == asked);
-            if found.is_none() {
-                let what = match self.systems.iter().find(|it| it.id.as_str() == asked).and_then(|it| it.kind) {
-                    Some(other) => format!("`{asked}` is of kind `{}`, not `{}`", other.name, kind.name),
-                    None => format!("there is no system `{}`", clean(&asked)),
-                };
-                field.say(what, one_of(&asked, &ids));
-            }
-            return found.map(|it| it.id.clone());
-        }
-        let near = |it: &&KnownSystem| region.is_none() || it.region.is_none() || it.region.as_ref() == region;
-        let (sure, unsure): (Vec<&KnownSystem>, Vec<&KnownSystem>) =
-            fitting.iter().copied().filter(|it| near(it)).partition(|it| it.kind.is_some());
-        match (&sure[..], &unsure[..]) {
-            ([only], _) => Some(only.id.clone()),
-            // It may be the one whose kind is not known, which is told there.
-            ([], [some, ..]) => Some(some.id.clone()),
-            ([], []) => {
-                let place = region.map(|region| format!(" in {region}")).unwrap_or_default();
-                table.say(format!("there is no system of kind `{}`{place}", kind.name), one_of("", &ids));
-                None
-            }
-            _ => {
-                table.say(
-                    format!("several systems are of kind `{}`", kind.name),
-                    format!("say which: system = \"{}\"", ids.join("\" or \"")),
-                );
-                None
-            }
-        }
-    }
-}
 
 /// Reads all of the estate; what has mistakes is left out, and said.
 pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) -> (Estate, Known<'k>) {
@@ -116,6 +33,8 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
         values: Values::new(),
         templates: Templates::default(),
         traffic: ways::read_order(root),
+        targets: Vec::new(),
+        meant: BTreeMap::new(),
     };
     let pace = Pace::read(root);
 
@@ -133,6 +52,17 @@ pub fn read<'k>(root: &Table<'_>, kinds: &'k Kinds, dir: &'k std::path::Path) ->
         tables(root, "system").filter_map(|it| draft_system(it, &known)).collect();
     let (tables_of_systems, systems): (Vec<_>, Vec<_>) = drafts.into_iter().unzip();
     known.systems = systems;
+    let role_of = |region: &Option<Region>| region.as_ref().map(|region| region.role);
+    let mut values_of = BTreeMap::new();
+    for (table, read) in tables_of_regions.iter().zip(&read) {
+        let values = targets::read_values(table, role_of(read));
+        let systems = targets::read_systems(table, role_of(read), &known);
+        if let Some(region) = read.as_ref().and_then(|it| regions.iter_mut().find(|region| region.id == it.id)) {
+            values_of.insert(region.id.clone(), values);
+            region.systems = systems;
+        }
+    }
+    known.targets = targets::of(&regions, &values_of);
 
     let mut probes = Vec::new();
     for (table, region) in tables_of_regions.into_iter().zip(read) {
@@ -224,19 +154,19 @@ fn read_region(table: &Table<'_>) -> Option<Region> {
     let title = table.get("title").and_then(|it| it.text());
     let id = id?.into_inner();
     let title = title.map_or_else(|| id.clone(), Text::into_inner);
-    Some(Region { id: id.into(), role: role?, title })
+    Some(Region { id: id.into(), role: role?, title, systems: BTreeMap::new() })
 }
 
 fn check_roles(doc: &Doc<'_>, regions: &[Region]) {
     for role in RegionRole::ALL {
         let ids: Vec<&str> = regions.iter().filter(|it| it.role == *role).map(|it| it.id.as_str()).collect();
-        match ids.len() {
-            1 => {}
-            0 => doc
+        match (ids.len(), role) {
+            (0, _) => doc
                 .say_of_file(format!("there is no {role} region"), format!("add a [[region]] with role = \"{role}\"")),
-            _ => doc.say_of_file(
-                format!("there are {} {role} regions: {}", ids.len(), ids.join(", ")),
-                "Mayday fails over from one region to one other",
+            (1, _) | (_, RegionRole::Standby) => {}
+            (count, RegionRole::Primary) => doc.say_of_file(
+                format!("there are {count} {role} regions: {}", ids.join(", ")),
+                "clients are served by one; all others are standbys, and which one is fled to is chosen at the run",
             ),
         }
     }
@@ -255,13 +185,14 @@ fn stand_in(regions: &mut Vec<Region>, known: &mut Vec<RegionId>) {
             known.push(unnamed.clone());
             unnamed
         });
-        regions.push(Region { title: id.to_string(), id, role: *role });
+        regions.push(Region { title: id.to_string(), id, role: *role, systems: BTreeMap::new() });
     }
 }
 
 /// `[values]`, and the ids of the regions by their role.
 fn read_values(root: &Table<'_>, regions: &[Region]) -> Values {
-    let mut values: Values = regions.iter().map(|it| (it.role.to_string(), it.id.to_string())).collect();
+    // Of several standbys the first: a plan that aims is read for each of them.
+    let mut values: Values = regions.iter().rev().map(|it| (it.role.to_string(), it.id.to_string())).collect();
     let Some(table) = root.get("values").and_then(|it| it.table("[values]")) else {
         return values;
     };

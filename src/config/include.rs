@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::files::{digest, hidden, read_text};
+use super::disk::{digest, hidden, read_text};
 use super::mistake::{Mistake, Source};
 use super::read::{Doc, Field};
 

@@ -149,7 +149,7 @@ impl<'t> Source<'t> {
     /// The line up to the first secret that is written in it.
     fn without_secrets(&self, line: &str) -> String {
         let values = self.secrets.iter().filter_map(|name| literal_of(line, name));
-        values.min().map_or_else(|| line.to_owned(), |at| format!("{}\"…\"", &line[..at]))
+        values.chain(password_of(line)).min().map_or_else(|| line.to_owned(), |at| format!("{}\"…\"", &line[..at]))
     }
 }
 
@@ -160,6 +160,16 @@ fn literal_of(line: &str, name: &str) -> Option<usize> {
         let after = line[at + name.len()..].trim_start_matches(['"', '\'']).trim_start();
         let value = after.strip_prefix('=')?.trim_start();
         (starts && !value.is_empty() && !value.starts_with('{')).then(|| line.len() - value.len())
+    })
+}
+
+/// Where the password of a URL begins that is written in a line: `postgres://me:secret@db/x`.
+fn password_of(line: &str) -> Option<usize> {
+    line.match_indices("://").find_map(|(at, scheme)| {
+        let from = at + scheme.len();
+        let authority = line[from..].split(['/', '"', '\'', ' ']).next()?;
+        let (login, _) = authority.rsplit_once('@')?;
+        Some(from + login.find(':')? + 1)
     })
 }
 
@@ -198,6 +208,7 @@ mod tests {
             "a = 1, password='hunter2'",
             "\"password\" = hunter2",
             "{ password = \"hunter2\" }",
+            "url = \"postgres://me:hunter2@db/x\"",
         ] {
             let place = source(line).place(&(0..1));
             assert!(!place.text.contains("hunter2"), "{}", place.text);

@@ -8,12 +8,16 @@ mod backups;
 mod channels;
 mod checklist;
 pub mod cockpit;
+mod compose;
 mod contacts;
+mod disk;
 mod drills;
 mod estate;
 mod files;
 mod fill;
 mod include;
+pub mod journal;
+mod known;
 mod mistake;
 pub mod params;
 mod plans;
@@ -21,12 +25,14 @@ mod probes;
 mod read;
 pub mod schema;
 pub mod suggest;
+mod targets;
 mod ways;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-pub use files::{Files, Glance, read_file, read_text};
+pub use disk::{read_file, read_text};
+pub use files::{Files, Glance};
 pub use mistake::{Mistake, Mistakes, Place, Warning};
 pub use plans::{BUILT_IN, LeftOut};
 
@@ -46,6 +52,8 @@ pub struct Config {
     pub left_out: Vec<LeftOut>,
     /// The texts of messages.
     pub templates: Templates,
+    /// Where the journal is kept.
+    pub journal: journal::Journal,
     /// The file it was read from.
     pub origin: PathBuf,
     /// That file and all others that it was read from, as they were then.
@@ -90,6 +98,7 @@ pub fn parse(text: &str, origin: &Path, kinds: &Kinds) -> Result<Config, Mistake
     }
     let folders = folders(dir, plans_dir.as_ref(), &root);
     let drills = drills::read(&root, &known.params());
+    let journal = journal::read(&root, &known.params());
     root.close();
     let read = plans::read(&estate, &known, plans_dir.map(|dir| (dir, &doc)));
     if read.mistakes.is_empty() {
@@ -102,7 +111,7 @@ pub fn parse(text: &str, origin: &Path, kinds: &Kinds) -> Result<Config, Mistake
     }
     let (plans, left_out, templates) = (read.plans, read.left_out, known.templates);
     let files = Files::of_read(origin, folders, &gathered.read);
-    Ok(Config { estate, plans, left_out, templates, origin: origin.into(), files, warnings })
+    Ok(Config { estate, plans, left_out, templates, journal, origin: origin.into(), files, warnings })
 }
 
 /// The folders that a config leads to: its plans and its templates.

@@ -7,20 +7,23 @@ use std::{fs, io};
 
 use sha2::{Digest, Sha256};
 
-use super::estate::Known;
-use super::files::{hidden, read_text};
+use super::compose;
+use super::disk::{hidden, read_text};
+use super::known::{Known, read_kind};
 use super::mistake::{Mistake, Mistakes, Source};
 use super::params;
 use super::read::{Doc, Field, NAME_HELP, Table, Text, is_name};
 use super::secret_names;
 use super::suggest::one_of;
+use super::targets;
 use super::ways::Others;
 use crate::domain::estate::{DataClass, Estate, Tier};
 use crate::domain::ids::{PlanId, StepId};
-use crate::domain::kinds::{ParamType, StepKind, StepRole, SystemKind};
+use crate::domain::kinds::{ParamType, StepKind, StepRole};
 use crate::domain::params::{Params, SecretRef};
 use crate::domain::plan::{Gate, Plan, StepSpec};
 use crate::domain::text::clean;
+use crate::domain::wayback::STORE;
 
 /// The plans that are built in, by id, in the order in which they are offered.
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -48,6 +51,8 @@ pub struct Plans {
     pub plans: Vec<Plan>,
     pub left_out: Vec<LeftOut>,
     pub mistakes: Vec<Mistake>,
+    /// Where the operator's own plans are from.
+    files: BTreeMap<PlanId, String>,
 }
 
 /// Reads every plan. A mistake in a file of the operator's is a mistake; a built-in plan that names what this estate does not have is
@@ -64,43 +69,51 @@ pub fn read(estate: &Estate, known: &Known<'_>, dir: Option<(Text, &Doc<'_>)>) -
         }
     }
     for (id, text) in BUILT_IN {
-        match own.remove(*id) {
-            Some((file, text)) => read.take(parse_own(id, file, text, estate, known)),
-            None => match parse(id, &format!("built in: {id}.toml"), text, estate, known) {
+        if let Some((file, text)) = own.remove(*id) {
+            read.take_own(id, &file, text, estate, known);
+            continue;
+        }
+        let file = format!("built in: {id}.toml");
+        for (plan, made) in targets::each(id, text, known, |known| parse(id, &file, text, estate, known)) {
+            match made {
                 Ok(plan) => read.plans.push(plan),
-                Err(why) => read.left_out.push(LeftOut { plan: (*id).into(), why: Mistakes(why) }),
-            },
+                Err(why) => read.left_out.push(LeftOut { plan, why: Mistakes(why) }),
+            }
         }
     }
     for (id, (file, text)) in own {
-        read.take(parse_own(&id, file, text, estate, known));
+        read.take_own(&id, &file, text, estate, known);
+    }
+    if read.mistakes.is_empty() {
+        (read.plans, read.mistakes) = compose::all(read.plans, &read.files);
     }
     read
 }
 
 impl Plans {
-    fn take(&mut self, plan: Result<Plan, Vec<Mistake>>) {
-        match plan {
-            Ok(plan) => self.plans.push(plan),
-            Err(mistakes) => self.mistakes.extend(mistakes),
-        }
-    }
-}
-
-/// A plan of the operator's; one that cannot be read keeps nobody from hearing what is wrong with the others.
-fn parse_own(
-    id: &str,
-    file: String,
-    text: io::Result<String>,
-    estate: &Estate,
-    known: &Known<'_>,
-) -> Result<Plan, Vec<Mistake>> {
-    match text {
-        Ok(text) => parse(id, &file, &text, estate, known),
-        Err(error) => {
-            let what = format!("this plan cannot be read: {error}");
-            let help = "fix it, or take it out of the folder of plans".into();
-            Err(vec![Mistake { file, place: None, what, help }])
+    /// A plan of the operator's; one that cannot be read keeps nobody from hearing what is wrong with the others. What is wrong with it for
+    /// every region that it can lead to is said once.
+    fn take_own(&mut self, id: &str, file: &str, text: io::Result<String>, estate: &Estate, known: &Known<'_>) {
+        let text = match text {
+            Ok(text) => text,
+            Err(error) => {
+                let what = format!("this plan cannot be read: {error}");
+                let help = "fix it, or take it out of the folder of plans".into();
+                self.mistakes.push(Mistake { file: file.to_owned(), place: None, what, help });
+                return;
+            }
+        };
+        for (_, made) in targets::each(id, &text, known, |known| parse(id, file, &text, estate, known)) {
+            match made {
+                Ok(plan) => {
+                    self.files.insert(plan.id.clone(), file.to_owned());
+                    self.plans.push(plan);
+                }
+                Err(mistakes) => {
+                    let new = mistakes.into_iter().filter(|it| !self.mistakes.contains(it)).collect::<Vec<_>>();
+                    self.mistakes.extend(new);
+                }
+            }
         }
     }
 }
@@ -149,6 +162,7 @@ pub fn parse(id: &str, file: &str, text: &str, estate: &Estate, known: &Known<'_
         about: about.map(Text::into_inner).unwrap_or_default(),
         steps: read.into_iter().map(|(_, step)| step).collect(),
         fingerprint: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
+        target: None,
     };
     // Only a graph without other mistakes can be judged.
     if doc.is_sound() {
@@ -193,7 +207,10 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
     let role = own_role.unwrap_or(kind.role);
     let others = Others::read(&table, kind.role);
     let system = known.system_for(&table, system_kind, region.as_ref());
-    let params = params::read(&table, &format!("a step of kind `{}`", kind.name), kind.params, &known.params());
+    let mut params = params::read(&table, &format!("a step of kind `{}`", kind.name), kind.params, &known.params());
+    if let Some(store) = params.opt_text(STORE).filter(|_| system_kind.ambient).map(|it| known.meant(it).to_owned()) {
+        params.0.insert(STORE.to_owned(), store.into());
+    }
     let at = table.get("kind");
     refuse_arguments(&table, kind, &params);
     table.close();
@@ -254,17 +271,6 @@ fn read_role(table: &Table<'_>, kind: &StepKind) -> Option<StepRole> {
     // One that has a role of its own knows no such key.
     let field = can_be_given_a_role(kind).then(|| table.get("role")).flatten()?;
     field.word::<String>(GIVEN_ROLES)?.parse().ok()
-}
-
-pub(super) fn read_kind(table: &Table<'_>, known: &Known<'_>) -> Option<(&'static SystemKind, &'static StepKind)> {
-    let field = table.need("kind", "`mayday kinds` lists them")?;
-    let name = field.text()?.into_inner();
-    let found = known.kinds.step(&name);
-    if found.is_none() {
-        let names: Vec<&str> = known.kinds.0.iter().flat_map(|it| it.steps).map(|it| it.name).collect();
-        field.say(format!("there is no kind of step `{}`", clean(&name)), one_of(&name, &names));
-    }
-    found
 }
 
 /// The steps that a step waits for; unknown ones are said here, where their position is known.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::estate::Known;
+use super::known::Known;
 use super::params;
 use super::read::{Doc, Table};
 use super::suggest::one_of;

@@ -1,8 +1,7 @@
 //! The ways to move clients: those that a step of a plan has, and those that the estate has, by `traffic` of the config.
 
-use super::estate::Known;
+use super::known::{Known, read_kind};
 use super::params;
-use super::plans::read_kind;
 use super::read::{Field, Table};
 use super::suggest::one_of;
 use crate::domain::kinds::{StepRole, Undo};

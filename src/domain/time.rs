@@ -24,6 +24,46 @@ pub fn after(at: At, span: Duration) -> At {
     at.saturating_add(span).unwrap_or(at)
 }
 
+/// A running clock: `2:14`, `1:02:03`. Whole seconds that have passed; never negative.
+pub fn clock(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// Tenths of a second count below ten seconds, where they are not none. Cut as [`clock`] is, so that one length is the same everywhere.
+fn tenths(seconds: f64) -> Option<String> {
+    let tenths = (seconds * 10.0 + 1e-6).floor();
+    (tenths < 100.0 && tenths % 10.0 != 0.0).then(|| format!("{:.1}", tenths / 10.0))
+}
+
+/// A length of time in words, for texts and tables: `0.4 s`, `41 s`, `3 min 54 s`, `2 h 10 min`. Never negative.
+pub fn length(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    match (tenths(seconds.max(0.0)), whole / 3600, whole / 60 % 60, whole % 60) {
+        (Some(tenths), ..) => format!("{tenths} s"),
+        (None, 0, 0, seconds) => format!("{seconds} s"),
+        (None, 0, minutes, 0) => format!("{minutes} min"),
+        (None, 0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (None, hours, 0, _) => format!("{hours} h"),
+        (None, hours, minutes, _) => format!("{hours} h {minutes:02} min"),
+    }
+}
+
+/// The same where columns are few: `0.4s`, `41s`, `3m20s`, `1h05m`, `2d4h`.
+pub fn brief(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    match (tenths(seconds.max(0.0)), whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60) {
+        (Some(tenths), ..) => format!("{tenths}s"),
+        (None, 0, 0, 0, seconds) => format!("{seconds}s"),
+        (None, 0, 0, minutes, 0) => format!("{minutes}m"),
+        (None, 0, 0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
+        (None, 0, hours, 0, _) => format!("{hours}h"),
+        (None, 0, hours, minutes, _) => format!("{hours}h{minutes:02}m"),
+        (None, days, hours, ..) => format!("{days}d{hours}h"),
+    }
+}
+
 /// Clocks of different hosts may differ by so many seconds and be right enough.
 const APART: f64 = 60.0;
 
@@ -126,6 +166,31 @@ impl schemars::JsonSchema for Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_length_is_the_same_as_a_clock_in_words_and_in_few_columns() {
+        let cases = [
+            (-1.0, "0:00", "0 s", "0s"),
+            (0.42, "0:00", "0.4 s", "0.4s"),
+            (2.0, "0:02", "2 s", "2s"),
+            (9.99, "0:09", "9.9 s", "9.9s"),
+            (41.9, "0:41", "41 s", "41s"),
+            (99.96, "1:39", "1 min 39 s", "1m39s"),
+            (200.0, "3:20", "3 min 20 s", "3m20s"),
+            (263.6, "4:23", "4 min 23 s", "4m23s"),
+            (300.0, "5:00", "5 min", "5m"),
+            (3600.0, "1:00:00", "1 h", "1h"),
+            (3723.0, "1:02:03", "1 h 02 min", "1h02m"),
+            (187_200.0, "52:00:00", "52 h", "2d4h"),
+            (f64::NAN, "0:00", "0 s", "0s"),
+        ];
+        for (seconds, running, words, columns) in cases {
+            assert_eq!(
+                (clock(seconds).as_str(), length(seconds).as_str(), brief(seconds).as_str()),
+                (running, words, columns)
+            );
+        }
+    }
 
     #[test]
     fn a_moment_is_ahead_when_clocks_that_differ_a_little_do_not_explain_it() {

@@ -9,13 +9,14 @@ use tokio::sync::watch;
 
 use super::archive::{Archive, ArchiveFault};
 use super::clock::Timeline;
-use super::shared::Seen;
+use super::published::Seen;
 use super::stores::{Wanted, Watch};
+use super::waves::{self, Wave};
 use crate::domain::estate::{Estate, ProbeSpec, Service, Tier};
 use crate::domain::health::{Reading, Status};
 use crate::domain::ids::{RegionId, SystemId};
 use crate::domain::kinds::{Param, ParamType, StepKind, StepRole, SystemKind, Undo};
-use crate::domain::plan::{CAUGHT_UP, StepSpec};
+use crate::domain::plan::{CAUGHT_UP, RUN, StepSpec};
 use crate::domain::recovery::Survey;
 use crate::domain::rollup::{Readings, RollUp, of_service};
 use crate::domain::state::State;
@@ -86,6 +87,9 @@ pub const KIND: SystemKind = SystemKind {
     backups: &[],
 };
 
+/// The ids that the built-in system goes by: Mayday itself, and its plans.
+pub(super) const IDS: [&str; 2] = [KIND.name, waves::KIND.name];
+
 /// The built-in system: it looks at the engine's own state.
 pub(super) struct Mayday {
     estate: Arc<Estate>,
@@ -131,10 +135,12 @@ impl System for Mayday {
             CAUGHT_UP | PROTECTED => {
                 let id = SystemId::from(spec.params.text(STORE)?);
                 let store = self.stores.get(&id).cloned().ok_or_else(|| super::no_system(&id))?;
-                let region = spec.region.clone().unwrap_or_else(|| estate.standby());
+                let unsaid = |why| Fault::permanent(KIND.name, why).next(format!("give step `{}` its region", spec.id));
+                let region = spec.region.clone().map_or_else(|| estate.only_standby().map_err(unsaid), Ok)?;
                 let wanted = if spec.kind == CAUGHT_UP { Wanted::CaughtUp } else { Wanted::Protected };
-                Ok(Arc::new(Watch { wanted, id, store, region, states, time }))
+                Ok(Arc::new(Watch { wanted, step: spec.id.clone(), id, store, region, states, time }))
             }
+            RUN => Ok(Arc::new(Wave::new(estate, states, self.seen.clone(), time, spec)?)),
             RECORD => Ok(Arc::new(Record { states, time, archive: self.archive.clone() })),
             other => {
                 Err(Fault::permanent(KIND.name, format!("knows no step kind `{other}`")).next("run `mayday kinds`"))

@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use super::runner::{self, Silent};
+use super::driver::driver;
+use super::ways::Silent;
 use super::{Handle, no_system};
 use crate::domain::checklist::{Evidence, Finding, Item, ItemLook, Sight};
 use crate::domain::command::Report;
@@ -161,7 +162,7 @@ fn senders<'v>(view: &'v Snapshot, incident: &Incident) -> Vec<&'v StepSpec> {
 
 async fn pinned(engine: &Handle, view: &Snapshot, incident: &Incident) -> Finding {
     let looks = join_all(senders(view, incident).into_iter().map(|spec| async move {
-        let step = match runner::driver(&engine.shared, spec) {
+        let step = match driver(&engine.shared, spec) {
             Ok(step) => step,
             Err(fault) => return (Evidence::Unknown, fault.to_string()),
         };
@@ -183,7 +184,7 @@ async fn pinned(engine: &Handle, view: &Snapshot, incident: &Incident) -> Findin
 
 /// What a client would be told is a fail; what could not be asked is unknown.
 async fn verify(engine: &Handle, spec: &StepSpec) -> (Evidence, String) {
-    let step = match runner::driver(&engine.shared, spec) {
+    let step = match driver(&engine.shared, spec) {
         Ok(step) => step,
         Err(fault) => return (Evidence::Unknown, fault.to_string()),
     };

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::{Accepted, Denied, Handle, runner};
-use crate::domain::actor::Actor;
+use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::{Ask, Command, Envelope, Refusal, RefusalReason, Report};
 use crate::domain::decide::{Decision, decide, decide_reports};
 use crate::domain::event::{Event, Prepared, Record};
@@ -61,7 +61,13 @@ pub(super) struct Writer {
 
 impl Writer {
     pub fn new(engine: Handle, gates: mpsc::Sender<PlanId>) -> Self {
-        Self { engine, unsaved: VecDeque::new(), hold: None, gates }
+        // One that this process has set before it led.
+        let hold = engine.shared.held_by().filter(|_| engine.shared.state().hold.is_none()).map(|hold| Envelope {
+            actor: hold.by,
+            origin: Origin::CommandLine,
+            command: Command::Ask(Ask::Hold { reason: hold.reason }),
+        });
+        Self { engine, unsaved: VecDeque::new(), hold, gates }
     }
 
     /// People come before machines: what is asked overtakes all that is reported.
@@ -228,7 +234,11 @@ impl Writer {
         let (state, points, baseline) = (shared.state_held(), shared.points(), shared.baseline());
         let reports = std::slice::from_ref(report);
         let decision = shared.in_context(&points, &baseline, |cx| decide_reports(cx, &state, reports));
-        if !decision.events.iter().any(|(_, event)| matches!(event, Event::StepRunsAs { .. })) {
+        if !decision
+            .events
+            .iter()
+            .any(|(_, event)| matches!(event, Event::StepRunsAs { .. } | Event::StepGoesBy { .. }))
+        {
             return Err(JournalFault {
                 what: "the step has gone on without it".into(),
                 next: "look at the step".into(),
@@ -249,7 +259,7 @@ impl Writer {
     /// Waits for the journal for as long as it takes, and tells how long that is: what was handed to it may be written.
     async fn append(&self, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
         let shared = &self.engine.shared;
-        let mut appending = pin!(shared.journal.append(shared.now(), events));
+        let mut appending = pin!(shared.pen.append(shared.now(), events));
         let begun = shared.appends();
         loop {
             tokio::select! {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::pen::lead_lost;
 use super::{Handle, monitor};
 use crate::domain::command::{Errand, Report};
 use crate::domain::comms::{Channel, ChannelSpec, Found, Handed};
@@ -144,7 +145,8 @@ async fn attempt(engine: &Handle, errand: &Errand) -> Result<Handed, Fault> {
         Fault::ambiguous(errand.channel.as_str(), format!("no answer within {} s", ATTEMPT.as_secs()))
             .means("it may have been sent")
     };
-    timeout(ATTEMPT, channel.hand_over(&errand.parcel)).await.unwrap_or_else(|_| Err(late()))
+    let handed = engine.shared.pen.while_it_may(timeout(ATTEMPT, channel.hand_over(&errand.parcel))).await;
+    handed.ok_or_else(lead_lost)?.unwrap_or_else(|_| Err(late()))
 }
 
 /// Looks until there is an answer, or until it has been tried for so long that a human has to look.

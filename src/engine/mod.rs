@@ -12,15 +12,23 @@ mod contacts;
 mod core;
 mod courier;
 mod drills;
+mod driver;
 mod evidence;
+mod follower;
 mod herald;
+mod lead;
 mod monitor;
 mod output;
+mod pen;
+mod post;
+mod presence;
+mod published;
 mod readiness;
 mod runner;
 mod shared;
 mod stores;
 mod watchman;
+pub mod waves;
 mod way_back;
 mod ways;
 
@@ -57,6 +65,9 @@ use crate::domain::view::{Snapshot, StepByHand, StepPreview, Update};
 use crate::domain::wayback;
 
 pub use self::courier::Channels;
+pub use self::lead::{campaign, reign, resign};
+pub use self::pen::{Lease, Pen};
+pub use self::presence::attend;
 pub use self::shared::Kept;
 
 use self::core::{Input, Turn};
@@ -67,6 +78,8 @@ pub struct Parts {
     pub estate: Arc<Estate>,
     pub plans: Vec<Arc<Plan>>,
     pub journal: Arc<dyn Journal>,
+    /// What is written with, where engines share the journal; `None` where this is the only one.
+    pub pen: Option<Arc<Pen>>,
     /// The fold of that journal.
     pub state: State,
     /// By id; ambient systems by the name of their kind. The built-in ones are added by the engine.
@@ -101,6 +114,8 @@ pub struct Handle {
     /// Cancelled when a part of the engine has died.
     broken: CancellationToken,
     tasks: TaskTracker,
+    /// Whether this is the engine of a leader. A lead that is lost leaves nothing of it that may go on.
+    leads: bool,
 }
 
 /// What became of a command.
@@ -153,31 +168,44 @@ impl Handle {
         Self::begin(parts, kept, Some(Report::CommsDue {})).await
     }
 
+    /// Takes the place of an engine in this process that followed, and leads; or follows in the place of one that led. Whoever is attached
+    /// stays so.
+    ///
+    /// # Errors
+    /// When the journal does not take the first event.
+    pub async fn change(parts: Parts, kept: Kept) -> Result<Self, JournalFault> {
+        Self::begin(parts, kept, None).await
+    }
+
     /// `first` is what is journalled before anything else; that an engine began, where nothing is given.
     async fn begin(parts: Parts, kept: Kept, first: Option<Report>) -> Result<Self, JournalFault> {
-        let shared = Arc::new(Shared::new(parts, kept));
+        let pen = match kept.pen(&parts) {
+            Some(pen) => pen,
+            None => Arc::new(Pen::alone(parts.journal.clone()).await?),
+        };
+        let leads = pen.leads();
+        let shared = Arc::new(Shared::new(parts, kept, pen));
         let (people, asks) = mpsc::channel(BACKLOG);
         let (machines, reports) = mpsc::channel(BACKLOG);
         let (gates, asked) = mpsc::channel(GATES);
         let (stop, broken) = (CancellationToken::new(), CancellationToken::new());
-        let handle = Self { shared, people, machines, stop, broken, tasks: TaskTracker::new() };
-        let mut writer = core::Writer::new(handle.clone(), gates);
-        let (time, version) = (&handle.shared.time, env!("CARGO_PKG_VERSION").into());
-        let began = Report::Started { version, anchor: time.anchor(), drift: time.drift() };
-        writer.report(&[first.unwrap_or(began)]).await?;
-        handle.spawn(writer.run(asks, reports));
+        let handle = Self { shared, people, machines, stop, broken, tasks: TaskTracker::new(), leads };
+        if leads {
+            let mut writer = core::Writer::new(handle.clone(), gates);
+            writer.report(&first.map_or_else(|| handle.began(), |first| vec![first])).await?;
+            handle.spawn(writer.run(asks, reports));
+            handle.begin_to_lead();
+        } else {
+            handle.spawn(follower::idle(handle.clone(), asks, reports));
+            handle.spawn(follower::read(handle.clone()));
+        }
         clock::start(&handle);
         monitor::start(&handle);
         archive::start(&handle);
         backups::start(&handle);
         contacts::start(&handle);
-        herald::start(&handle);
-        baseline::start(&handle);
-        checklist::start(&handle);
         courier::start(&handle);
         readiness::start(&handle, asked);
-        drills::start(&handle);
-        evidence::start(&handle);
         watchman::start(&handle);
         Ok(handle)
     }
@@ -187,6 +215,9 @@ impl Handle {
     /// # Errors
     /// When it is refused, or cannot be made durable. Nothing happened then.
     pub async fn ask(&self, actor: Actor, origin: Origin, ask: Ask) -> Result<Accepted, Denied> {
+        if !self.leads || !self.shared.pen.leads() {
+            return self.pass_on(actor, origin, ask).await;
+        }
         // Nobody answers for what was true a while ago.
         if let Ask::TickItem { item, .. } | Ask::LookAtItem { item } = &ask {
             self.look_at_item(item.clone()).await;
@@ -381,6 +412,7 @@ impl Handle {
     pub async fn stop(&self) {
         self.end().await;
         let journal = &self.shared.journal;
+        resign(&self.shared.pen).await;
         if let Err(fault) = journal.keep(&self.shared.state()).await {
             tracing::warn!(%fault, "the next start reads the journal from its first record");
         }
@@ -401,6 +433,15 @@ impl Handle {
     pub fn plan(&self, id: &PlanId) -> Result<Arc<Plan>, Refusal> {
         let missing = |why| Refusal::new(RefusalReason::NotFound, why, "see `mayday plan list`");
         wayback::plan(&self.shared.estate, &self.shared.state(), self.plans(), id).map_err(missing)
+    }
+
+    /// Whether there is a plan of that name, to whichever region.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn is_planned(&self, id: &PlanId) -> Result<(), Refusal> {
+        let known = self.plans().iter().any(|plan| plan.is_called(id));
+        if known { Ok(()) } else { self.plan(id).map(drop) }
     }
 
     /// Runs a task that ends with the engine, and with which the engine ends, should it die: half an engine would look like a whole
@@ -444,6 +485,10 @@ impl Handle {
 
     /// Hands the outcome of an effect to the writer.
     async fn report(&self, report: Report) {
+        // The leader looks for itself.
+        if !self.leads {
+            return;
+        }
         // Fails only when the engine is stopping: the next one looks for itself.
         let _ = self.machines.send(Input::Report(report)).await;
     }

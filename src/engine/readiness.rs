@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::clock::Beats;
+use super::driver::driver_of;
 use super::{Handle, builtin, runner};
 use crate::domain::command::{Refusal, RefusalReason, Report};
 use crate::domain::comms::Channel;
@@ -133,7 +134,7 @@ impl Handle {
     pub async fn assess(&self, only: Option<&PlanId>) -> Vec<Assessment> {
         // Asked for by name, any plan is looked at.
         let counts = |plan: &&std::sync::Arc<Plan>| match only {
-            Some(only) => &plan.id == only,
+            Some(only) => plan.is_called(only),
             None => !is_for_afterwards(&plan.id),
         };
         let plans = self.plans().iter().filter(counts);
@@ -169,13 +170,13 @@ impl Handle {
             return Err(Refusal::new(RefusalReason::NotFound, why, format!("choose one of {}", known.join(", "))));
         }
         let nobody = || Refusal::new(RefusalReason::Conflict, "this engine cannot take a region away", "");
-        let Left { mut systems, clusters, own } = self.shared.apart.as_ref().ok_or_else(nobody)?.without(region);
-        let builtin = SystemId::from(builtin::KIND.name);
-        systems.extend(self.shared.systems.get(&builtin).map(|mayday| (builtin, mayday.clone())));
+        let Left { mut systems, clusters, own: needs } = self.shared.apart.as_ref().ok_or_else(nobody)?.without(region);
+        let own = builtin::IDS.map(SystemId::from).into_iter();
+        systems.extend(own.filter_map(|id| Some((id.clone(), self.shared.systems.get(&id)?.clone()))));
         let reach = self.reach().await;
-        let (mut facts, mut assessments, mut found) = (BTreeMap::new(), Vec::new(), own);
+        let (mut facts, mut assessments, mut found) = (BTreeMap::new(), Vec::new(), needs);
         let counts = |plan: &&Arc<Plan>| match only {
-            Some(only) => &plan.id == only,
+            Some(only) => plan.is_called(only),
             None => plan.leaves(region),
         };
         let here = Through { systems: &self.shared.systems, gone: None };
@@ -243,7 +244,7 @@ async fn fitness(engine: &Handle, through: Through<'_>, spec: &StepSpec) -> Resu
     if spec.role == StepRole::Fences && through.gone.is_some() && there.as_ref() == through.gone {
         return Ok(Fitness::default());
     }
-    let step = runner::driver_of(&engine.shared, through.systems, spec)?;
+    let step = driver_of(&engine.shared, through.systems, spec)?;
     let late = || Fault::transient(spec.system.as_str(), format!("no answer within {} s", ASK.as_secs()));
     timeout(ASK, step.fitness()).await.unwrap_or_else(|_| Err(late()))
 }

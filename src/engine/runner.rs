@@ -1,30 +1,17 @@
 //! Effects: what is done to the outside world once the intent is durable. Each ends in a report, and whatever is not certain is
 //! reported as uncertain.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use async_trait::async_trait;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::border::Carried;
-use super::output::Output;
+use super::driver::{Log, driver, driver_of, look, poll_pause, step_still_runs};
+use super::pen::lead_lost;
 use super::shared::Shared;
-use super::ways::{Way, Ways};
-use super::{Handle, builtin, clock, courier, no_system, way_back};
+use super::{Handle, builtin, clock, courier, way_back};
 use crate::domain::command::{Effect, Job, Preparation, Report};
-use crate::domain::ids::{RunId, StepId};
-use crate::domain::journal::JournalFault;
-use crate::domain::live::{LiveChange, LogLine};
-use crate::domain::plan::{self, StepSpec};
-use crate::domain::process::Process;
+use crate::domain::plan::StepSpec;
 use crate::domain::run::{FOUND, StepPhase};
-use crate::domain::system::{Begun, Checked, Fault, FaultClass, Observed, Preview, Receipt, Step, StepLog, Verified};
-use crate::domain::text::clean;
+use crate::domain::system::{Begun, Checked, Fault, FaultClass, Observed, Preview, Receipt, StepLog, Verified};
 use crate::domain::view::{StepByHand, StepPreview};
-
-/// The longest that one look at reality may take.
-const LOOK: Duration = Duration::from_secs(30);
 
 /// Begins an effect; its report comes by itself.
 pub(super) fn perform(engine: &Handle, effect: Effect) {
@@ -40,7 +27,7 @@ pub(super) fn perform(engine: &Handle, effect: Effect) {
                 clock::until(&handle.shared.time, at).await;
                 Some(Report::RetryDue { run: job.run, step: job.step.id })
             }
-            Effect::Drill(name) => Some(super::drills::play(&handle, name).await),
+            Effect::Drill(name) => handle.shared.pen.while_it_may(super::drills::play(&handle, name)).await,
             Effect::Deliver(errand) => Some(courier::deliver(&handle, errand).await),
             Effect::Find(errand) => Some(courier::find(&handle, errand).await),
         };
@@ -48,97 +35,6 @@ pub(super) fn perform(engine: &Handle, effect: Effect) {
             handle.report(report).await;
         }
     });
-}
-
-/// Lines of a step go to whoever watches; they are not journalled.
-pub(super) struct Log {
-    engine: Handle,
-    run: RunId,
-    step: StepId,
-    attempt: u32,
-    /// How long the journal is waited for: what is to be done has to fit into the step's time, too.
-    patience: Duration,
-    printed: Mutex<Output>,
-}
-
-impl Log {
-    pub fn new(engine: &Handle, job: &Job) -> Self {
-        let (run, step, attempt) = (job.run.clone(), job.step.id.clone(), job.attempt);
-        let patience = job.step.timeout.0 / 2;
-        Self { engine: engine.clone(), run, step, attempt, patience, printed: Mutex::default() }
-    }
-
-    /// Keeps what a command printed: beside the reviews, and its end in the journal.
-    pub async fn keep(&self) {
-        let output = std::mem::take(&mut *self.printed.lock().unwrap_or_else(PoisonError::into_inner));
-        if output.is_empty() {
-            return;
-        }
-        let (run, step, attempt) = (self.run.clone(), self.step.clone(), self.attempt);
-        let lines = output.tail();
-        let file = output.write(&self.engine.shared.archive.folder, &run, &step, attempt).await;
-        self.engine.report(Report::Printed { run, step, attempt, lines, file }).await;
-    }
-}
-
-#[async_trait]
-impl StepLog for Log {
-    fn line(&self, text: &str) {
-        let line = LogLine { at: self.engine.shared.now(), text: clean(text) };
-        self.engine.shared.live(LiveChange::Log { step: self.step.clone(), line });
-    }
-
-    fn printed(&self, text: &str) {
-        self.line(text);
-        self.printed.lock().unwrap_or_else(PoisonError::into_inner).take(&clean(text));
-    }
-
-    async fn runs_as(&self, process: &Process) -> Result<(), Fault> {
-        let (run, step, process) = (self.run.clone(), self.step.clone(), process.clone());
-        let witness = self.engine.witness(Report::RunsAs { run, step, attempt: self.attempt, process });
-        let fault = |what: String, next: String| {
-            let what = format!("it cannot be journalled in which process the step would run: {what}");
-            Fault::transient("mayday", what).means("it was not begun, and nothing happened").next(next)
-        };
-        match timeout(self.patience, witness).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(JournalFault { what, next })) => Err(fault(what, next)),
-            Err(_) => {
-                let what = format!("no answer within {} s", self.patience.as_secs());
-                Err(fault(what, "see whether the disk of the journal works, then retry the step".into()))
-            }
-        }
-    }
-}
-
-/// A log that nobody reads: a look outside a run has no place in the log of a step.
-pub(super) struct Silent;
-
-impl StepLog for Silent {
-    fn line(&self, _text: &str) {}
-}
-
-pub(super) fn driver(shared: &Shared, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
-    driver_of(shared, &shared.systems, spec)
-}
-
-/// The code behind a step, of these systems.
-pub(super) fn driver_of(shared: &Shared, systems: &builtin::Systems, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
-    if !spec.ways.is_empty() {
-        let way = |way: &plan::Way| Way { name: way.name, step: driver_of(shared, systems, &spec.by(way)) };
-        return Ok(Arc::new(Ways { system: spec.system.to_string(), ways: spec.ways.iter().map(way).collect() }));
-    }
-    let system = systems.get(&spec.system).ok_or_else(|| no_system(&spec.system))?;
-    let step = system.step(spec)?;
-    // Mayday's own steps live by the engine's time as it is.
-    let own = spec.system.as_str() == builtin::KIND.name;
-    Ok(if own { step } else { Arc::new(Carried { step, time: shared.time.clone() }) })
-}
-
-/// A look that takes too long has learnt nothing.
-pub(super) async fn look<T>(spec: &StepSpec, what: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    let late = || Fault::transient(spec.system.as_str(), format!("no answer within {} s", LOOK.as_secs()));
-    timeout(LOOK, what).await.unwrap_or_else(|_| Err(late()))
 }
 
 async fn prepare(engine: &Handle, job: Job) -> Option<Report> {
@@ -218,17 +114,14 @@ async fn apply_once(engine: &Handle, job: &Job, log: &Log) -> Result<Receipt, Fa
             .means("the change may or may not have been made")
             .next("nothing: it is being observed")
     };
-    let outcome = timeout(spec.timeout.0, step.apply(&pre_image, log)).await.unwrap_or_else(|_| Err(late()));
+    let applying = timeout(spec.timeout.0, step.apply(&pre_image, log));
+    let applied = engine.shared.pen.while_it_may(applying).await;
+    let outcome = applied.map_or_else(|| Err(lead_lost()), |in_time| in_time.unwrap_or_else(|_| Err(late())));
     match &outcome {
         Ok(_) => log.line("applied"),
         Err(fault) => log.line(&fault.to_string()),
     }
     outcome
-}
-
-/// Whether something that an earlier attempt began still works: nothing is begun beside it.
-pub(super) fn step_still_runs(step: &dyn Step, job: &Job) -> bool {
-    job.begun.as_ref().is_some_and(|begun| step.still_runs(begun))
 }
 
 /// A look that failed before a change cannot have changed anything.
@@ -273,12 +166,6 @@ async fn observe(engine: &Handle, job: Job) -> Report {
     };
     log.line(&format!("observed: {}", observed.words()));
     Report::Observed { run: job.run, step: job.step.id, outcome: Ok(observed) }
-}
-
-/// Polls at 1 % of the time waited so far, within the policy's bounds: what takes long is asked for rarely, and yet no wait is
-/// lengthened by more than about 1 %.
-pub(super) fn poll_pause(policy: &crate::domain::estate::Policy, waited: Duration) -> Duration {
-    (waited / 100).clamp(policy.poll_floor.0, policy.poll_ceiling.0)
 }
 
 async fn verify(engine: &Handle, job: Job) -> Option<Report> {

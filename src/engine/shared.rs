@@ -1,6 +1,7 @@
 //! What the parts of an engine share: the published state, what is true now, and who listens.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use tokio::time::Instant;
 
 use super::archive::Archive;
 use super::clock::Timeline;
-use super::{Accepted, Channels, Parts, builtin};
+use super::published::{Published, Seen};
+use super::{Accepted, Channels, Parts, Pen, builtin};
 use crate::domain::actor::Actor;
 use crate::domain::checklist::Baseline;
 use crate::domain::comms::{Counts, Message, Purpose, Voice, Wording};
@@ -20,10 +22,10 @@ use crate::domain::event::{Event, Record};
 use crate::domain::hidden::Apart;
 use crate::domain::ids::{ChannelId, ProbeId, SessionId, SystemId};
 use crate::domain::journal::Journal;
+use crate::domain::lead::Engines;
 use crate::domain::live::{Attached, Live, LiveChange};
 use crate::domain::plan::Plan;
 use crate::domain::recovery::RecoveryPoint;
-use crate::domain::rollup::Readings;
 use crate::domain::schedule::Driller;
 use crate::domain::state::{Hold, State};
 use crate::domain::system::{Fault, System};
@@ -40,6 +42,8 @@ pub(super) struct Shared {
     shown: Arc<Estate>,
     pub plans: Vec<Arc<Plan>>,
     pub journal: Arc<dyn Journal>,
+    /// What it is written with.
+    pub pen: Arc<Pen>,
     pub systems: BTreeMap<SystemId, Arc<dyn System>>,
     pub apart: Option<Arc<dyn Apart>>,
     pub rota: Option<Arc<dyn Rota>>,
@@ -51,28 +55,13 @@ pub(super) struct Shared {
     counts: Mutex<Counts>,
     /// A HOLD that is not in the journal yet: it holds all the same.
     held: Mutex<Option<Hold>>,
+    /// What was passed on to the leader so far.
+    letters: AtomicU64,
     /// Since when the journal is at an append.
     appending: Mutex<Option<Instant>>,
     published: Arc<Mutex<Published>>,
     states: watch::Sender<Arc<State>>,
     updates: broadcast::Sender<Update>,
-}
-
-/// Changed and announced under one lock, so that a snapshot and the updates after it never miss or double anything.
-struct Published {
-    live: Live,
-    /// How things were while they were well.
-    baseline: Baseline,
-}
-
-/// What the probes say, for the steps that wait for it.
-#[derive(Clone)]
-pub(super) struct Seen(Arc<Mutex<Published>>);
-
-impl Seen {
-    pub fn with<T>(&self, then: impl FnOnce(&Readings) -> T) -> T {
-        then(&self.0.lock().unwrap_or_else(PoisonError::into_inner).live.probes)
-    }
 }
 
 /// What is true now, is not journalled, and is not learnt anew by looking: an engine hands it to the one that takes its place.
@@ -82,22 +71,36 @@ pub struct Kept {
     /// One process, one time.
     time: Option<Arc<Timeline>>,
     baseline: Option<Baseline>,
+    /// One process, one pen.
+    pen: Option<Arc<Pen>>,
+    /// A HOLD that is not in the journal yet.
+    held: Option<Hold>,
+}
+
+impl Kept {
+    /// What the engine of these parts writes with, if that is known.
+    pub(super) fn pen(&self, parts: &Parts) -> Option<Arc<Pen>> {
+        self.pen.clone().or_else(|| parts.pen.clone())
+    }
 }
 
 impl Shared {
     /// For the engine that takes the place of this one. Readings are not among it: of another estate they may mean something else.
     pub fn kept(&self) -> Kept {
         let published = self.published();
-        let Live { attached, logs, checklist, refused, points, .. } = published.live.clone();
-        let live = Live { attached, logs, checklist, refused, points, ..Live::default() };
-        Kept { live, time: Some(self.time.clone()), baseline: Some(published.baseline.clone()) }
+        let Live { attached, logs, checklist, refused, points, engines, .. } = published.live.clone();
+        let live = Live { attached, logs, checklist, refused, points, engines, ..Live::default() };
+        let (time, pen, held) = (Some(self.time.clone()), Some(self.pen.clone()), self.unwritten_hold());
+        Kept { live, time, baseline: Some(published.baseline.clone()), pen, held }
     }
 
-    pub fn new(parts: Parts, kept: Kept) -> Self {
+    pub fn new(parts: Parts, kept: Kept, pen: Arc<Pen>) -> Self {
         let Parts { estate, plans, journal, state, mut systems, .. } = parts;
         let Parts { rota, driller, reporter, channels, wording, records, clock, apart, .. } = parts;
         let archive = Arc::new(Archive { reporter, journal: journal.clone(), folder: records });
-        let Kept { mut live, time, baseline } = kept;
+        let Kept { mut live, time, baseline, held, .. } = kept;
+        // What is in the journal needs no other place.
+        let held = held.filter(|_| state.hold.is_none());
         let time = time.unwrap_or_else(|| Arc::new(Timeline::begin(clock, &state)));
         live.points.retain(|id, _| estate.system(id).is_some());
         let baseline = baseline.unwrap_or_else(|| state.baseline.clone());
@@ -105,7 +108,7 @@ impl Shared {
         let published = Arc::new(Mutex::new(Published { live, baseline }));
         let seen = Seen(published.clone());
         let builtin = Self::builtin(&estate, watched, seen, &archive, &systems, &time);
-        systems.insert(builtin::KIND.name.into(), builtin);
+        systems.extend(builtin::IDS.map(|id| (SystemId::from(id), builtin.clone())));
         let updates = broadcast::channel(UPDATES).0;
         let counts = Mutex::default();
         let shown = Arc::new(estate.shown());
@@ -114,6 +117,7 @@ impl Shared {
             shown,
             plans,
             journal,
+            pen,
             systems,
             rota,
             driller,
@@ -123,7 +127,8 @@ impl Shared {
             wording,
             apart,
             counts,
-            held: Mutex::default(),
+            held: Mutex::new(held),
+            letters: AtomicU64::default(),
             appending: Mutex::default(),
             published,
             states,
@@ -185,10 +190,39 @@ impl Shared {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Releases what is held by this engine alone; says whether anything was.
+    pub fn unhold_here(&self) -> bool {
+        let _published = self.published();
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
+        if held && self.states.borrow().hold.is_none() {
+            // Nobody listening is no error.
+            let _ = self.updates.send(Update::Live { change: Arc::new(LiveChange::Unheld {}) });
+        }
+        held
+    }
+
     /// The answer to who has set a HOLD that the journal has not taken.
     pub fn held_unwritten(&self, why: &str) -> Accepted {
         let note = format!("held; not journalled yet: {why}; an engine that starts before it is does not know of it");
         Accepted { seq: self.state().seq, note: Some(note) }
+    }
+
+    /// The answer to who has set a HOLD on an engine that follows, and whose leader did not hear of it.
+    pub fn held_here(&self, why: &str) -> Accepted {
+        let note = format!(
+            "held ON THIS ENGINE ALONE: it begins nothing if it takes the lead; whoever leads was not told: {why}"
+        );
+        Accepted { seq: self.state().seq, note: Some(note) }
+    }
+
+    /// A name for what is passed on to the leader, that this engine has given nothing else.
+    pub fn letter(&self) -> String {
+        format!("{} {}", self.now(), self.letters.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Who leads and who is there, where engines share the journal.
+    pub fn engines(&self) -> Option<Engines> {
+        self.published().live.engines.as_deref().cloned()
     }
 
     /// An append begins now.
@@ -237,7 +271,7 @@ impl Shared {
     ) -> T {
         let counts = self.counts().clone();
         let voice = Voice { wording: &*self.wording, counts: Some(&counts) };
-        let (estate, plans, now, chain) = (&self.estate, &self.plans, self.now(), &self.journal.tail());
+        let (estate, plans, now, chain) = (&self.estate, &self.plans, self.now(), &self.pen.tail());
         // Not copied: with thousands of probes that would cost more than the decision.
         let published = self.published();
         let (surveys, readings) = (&published.live.surveys, &published.live.probes);
@@ -296,7 +330,7 @@ impl Shared {
             plans: self.plans.clone(),
             state,
             live: published.live.clone(),
-            chain: Some(self.journal.tail()),
+            chain: Some(self.pen.tail()),
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::clock::Timeline;
 use crate::domain::health::Status;
-use crate::domain::ids::{RegionId, SystemId};
+use crate::domain::ids::{RegionId, StepId, SystemId};
 use crate::domain::kinds::StepRole;
 use crate::domain::recovery::{RecoveryPoint, Survey};
 use crate::domain::state::State;
@@ -29,6 +29,8 @@ pub(super) enum Wanted {
 
 pub(super) struct Watch {
     pub wanted: Wanted,
+    /// Itself.
+    pub step: StepId,
     pub id: SystemId,
     pub store: Arc<dyn System>,
     pub region: RegionId,
@@ -37,11 +39,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// When the last writer of this run was stopped; `None` while one may write.
+    /// When the last writer was stopped that this look waits for, or of the whole run where it waits for none; `None` while one may write.
     fn drained_at(&self) -> Option<At> {
         let state = self.states.borrow();
         let run = state.run.as_ref()?;
-        let mut fences = run.in_order().filter(|(spec, _)| spec.role == StepRole::Fences);
+        let before = run.plan.ancestors(&self.step);
+        let all = || run.in_order().filter(|(spec, _)| spec.role == StepRole::Fences);
+        let waits = all().any(|(spec, _)| before.contains(&spec.id));
+        let mut fences = all().filter(|(spec, _)| !waits || before.contains(&spec.id));
         let ends: Option<Vec<At>> =
             fences.by_ref().map(|(_, step)| step.ended_at.filter(|_| step.phase.is_in_effect())).collect();
         ends?.into_iter().max()

@@ -3,7 +3,8 @@
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Handle;
-use super::runner::{Log, driver, look, poll_pause, step_still_runs};
+use super::driver::{Log, driver, look, poll_pause, step_still_runs};
+use super::pen::lead_lost;
 use crate::domain::command::{Job, Report, WayBack};
 use crate::domain::plan::StepSpec;
 use crate::domain::run::FOUND;
@@ -35,7 +36,8 @@ async fn revert_once(engine: &Handle, job: &Job, log: &Log) -> Result<Receipt, F
         Fault::ambiguous(spec.system.as_str(), format!("no answer within {}", spec.timeout))
             .next("look by hand, then retry the revert")
     };
-    let receipt = timeout(spec.timeout.0, step.revert(begun, log)).await.unwrap_or_else(|_| Err(late()))?;
+    let reverted = engine.shared.pen.while_it_may(timeout(spec.timeout.0, step.revert(begun, log))).await;
+    let receipt = reverted.ok_or_else(lead_lost)?.unwrap_or_else(|_| Err(late()))?;
     let (policy, start) = (&engine.shared.estate.policy, Instant::now());
     while start.elapsed() < spec.timeout.0 {
         match look(spec, step.observe(Some(begun))).await {

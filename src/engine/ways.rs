@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::runner::Silent;
 use crate::domain::plan::WayName;
 use crate::domain::system::{
     Begun, Checked, Fault, FaultClass, Fitness, Guard, GuardVerdict, Observed, Preview, Receipt, Step, StepLog,
@@ -53,6 +52,14 @@ impl Before {
     fn of(pre_image: &Value) -> Option<Self> {
         serde_json::from_value(pre_image.clone()).ok()
     }
+}
+
+/// Why a way was not gone.
+enum NotBy {
+    /// It did not work.
+    This(Fault),
+    /// Nothing may be changed by any way now.
+    Any(Fault),
 }
 
 /// The way that answered first, and what was said of those before it.
@@ -164,19 +171,34 @@ impl Ways {
         }
     }
 
-    /// Makes the change by one way.
-    async fn apply_by(&self, name: WayName, kept: Option<Value>, log: &dyn StepLog) -> Result<Receipt, Fault> {
-        let step = self.step(name)?;
+    /// Makes the change by one way. One that is not the first is journalled before it is gone, with how it was there before where nobody
+    /// knew that yet: an engine that dies in the middle of it leaves to the next one what can be taken back.
+    async fn apply_by(
+        &self,
+        name: WayName,
+        kept: Option<Value>,
+        tried: &[&str],
+        log: &dyn StepLog,
+    ) -> Result<Receipt, NotBy> {
+        let step = self.step(name).map_err(NotBy::This)?;
         let mut receipt = Receipt::from([(WAY.to_owned(), name.to_string())]);
+        if !tried.is_empty() {
+            receipt.insert(TRIED.to_owned(), tried.join(" "));
+        }
+        let known = kept.is_some();
         let image = match kept {
             Some(image) => image,
             None => {
-                let image = timeout(LOOK, step.preview()).await.unwrap_or_else(|_| Err(self.late()))?.pre_image;
+                let preview = timeout(LOOK, step.preview()).await.unwrap_or_else(|_| Err(self.late()));
+                let image = preview.map_err(NotBy::This)?.pre_image;
                 receipt.insert(BEFORE.to_owned(), image.to_string());
                 image
             }
         };
-        receipt.extend(step.apply(&image, log).await?);
+        if !known || !tried.is_empty() {
+            log.goes_by(&receipt).await.map_err(NotBy::Any)?;
+        }
+        receipt.extend(step.apply(&image, log).await.map_err(NotBy::This)?);
         Ok(receipt)
     }
 }
@@ -229,16 +251,12 @@ impl Step for Ways {
         let (mut tried, mut last) = (Vec::new(), None);
         for name in order {
             let kept = before.as_mut().and_then(|before| before.images.remove(&name));
-            match self.apply_by(name, kept, log).await {
-                Ok(mut receipt) => {
-                    if !tried.is_empty() {
-                        receipt.insert(TRIED.to_owned(), tried.join(" "));
-                    }
-                    return Ok(receipt);
-                }
+            match self.apply_by(name, kept, &tried, log).await {
+                Ok(receipt) => return Ok(receipt),
+                Err(NotBy::Any(fault)) => return Err(fault),
                 // Who refuses has answered, and may have a reason: going round it is for a person to decide.
-                Err(fault) if fault.class != FaultClass::Transient => return Err(fault),
-                Err(fault) => {
+                Err(NotBy::This(fault)) if fault.class != FaultClass::Transient => return Err(fault),
+                Err(NotBy::This(fault)) => {
                     log.line(&format!("not by {name}: {}", fault.what));
                     tried.push(name.word());
                     last = Some(fault);
@@ -329,6 +347,13 @@ impl Step for Ways {
         }
         lines
     }
+}
+
+/// A log that nobody reads: a look outside a run has no place in the log of a step.
+pub(super) struct Silent;
+
+impl StepLog for Silent {
+    fn line(&self, _text: &str) {}
 }
 
 #[cfg(test)]
@@ -471,6 +496,43 @@ mod tests {
         let image = refused.preview().await.unwrap().pre_image;
         assert_eq!(refused.apply(&image, &Silent).await.unwrap_err().class, Permanent);
         assert_eq!(calls.lock().unwrap().len(), 1, "nobody goes round a refusal");
+    }
+
+    /// A journal that takes part in what is done, or does not answer.
+    struct Ledger(Calls, bool);
+
+    #[async_trait]
+    impl StepLog for Ledger {
+        fn line(&self, _: &str) {}
+        async fn goes_by(&self, receipt: &Receipt) -> Result<(), Fault> {
+            self.0.lock().unwrap().push(format!("journalled {receipt:?}"));
+            if self.1 { Ok(()) } else { Err(Fault::transient("mayday", "the journal does not answer")) }
+        }
+    }
+
+    #[tokio::test]
+    async fn another_way_is_journalled_with_how_it_was_before_it_is_gone() {
+        let (ways, calls) = ways((no(), fails(Transient)), (no(), Ok(Receipt::new())));
+        let image = json!({ "way": "object", "images": { "object": { "of": "object" } } });
+        ways.apply(&image, &Ledger(calls.clone(), true)).await.unwrap();
+        let journalled = r#"journalled {"before": "{\"of\":\"records\"}", "tried": "object", "way": "records"}"#;
+        let wanted = ["object applied over \"object\"", journalled, "records applied over \"records\""];
+        assert_eq!(*calls.lock().unwrap(), wanted);
+
+        // What the journal holds of an engine that died right after the change.
+        let receipt = Receipt::from([
+            ("before".to_owned(), r#"{"of":"records"}"#.to_owned()),
+            ("way".to_owned(), "records".to_owned()),
+        ]);
+        calls.lock().unwrap().clear();
+        ways.revert(&begun(image.clone(), receipt), &Silent).await.unwrap();
+        assert_eq!(*calls.lock().unwrap(), ["records reverted to \"records\""]);
+
+        calls.lock().unwrap().clear();
+        let refused = ways.apply(&image, &Ledger(calls.clone(), false)).await.unwrap_err();
+        assert!(refused.what.contains("does not answer"), "{refused}");
+        let changed = calls.lock().unwrap().iter().any(|call| call.starts_with("records applied"));
+        assert!(!changed, "what is not journalled is not changed");
     }
 
     #[tokio::test]

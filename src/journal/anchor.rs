@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use super::reader::hex;
+use super::chain::hex;
 use crate::domain::journal::JournalFault;
 
 const NAME: &str = "journal.anchor";

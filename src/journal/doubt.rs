@@ -7,8 +7,9 @@ use std::path::Path;
 use sqlx::Connection;
 
 use super::anchor::{self, Anchor, Mark, Place};
-use super::reader::{Reader, explain, file};
-use super::sqlite;
+use super::chain::Pages;
+use super::file::{self, explain};
+use super::reader::{Reader, place};
 use crate::domain::actor::Actor;
 use crate::domain::event::Event;
 use crate::domain::journal::JournalFault;
@@ -41,7 +42,7 @@ enum Doubt {
 
 /// Whether no engine has ever kept a journal here: nothing of one is there, and nothing says that one was.
 pub fn is_fresh(dir: &Path) -> bool {
-    !file(dir).exists() && matches!(anchor::load(dir), Ok(Anchor::Missing)) && !super::snapshot::is_kept(dir)
+    !place(dir).exists() && matches!(anchor::load(dir), Ok(Anchor::Missing)) && !super::snapshot::is_kept(dir)
 }
 
 impl Doubt {
@@ -92,7 +93,7 @@ pub(super) struct Standing {
 impl Standing {
     /// Looks without changing anything: SQLite itself would clear away what is left of a damaged journal.
     pub async fn find(dir: &Path) -> Result<Self, JournalFault> {
-        let path = file(dir);
+        let path = place(dir);
         let unreadable = |error: io::Error| explain(&path, &sqlx::Error::Io(error));
         let anchor = anchor::load(dir).map_err(unreadable)?;
         let mark = if let Anchor::Known(mark) = &anchor { Some(mark.clone()) } else { None };
@@ -153,7 +154,7 @@ impl Standing {
             "put the files back that belong here; or, if you know what is lost and that no other engine goes on from it: \
             mayday journal accept '{phrase}'"
         );
-        Some(JournalFault { what: format!("{}: {}", file(dir).display(), self.what()), next })
+        Some(JournalFault { what: format!("{}: {}", place(dir).display(), self.what()), next })
     }
 }
 
@@ -168,19 +169,18 @@ pub async fn accept(dir: &Path, phrase: &str, actor: Actor, at: At) -> Result<Op
     if phrase != wanted {
         return Err(fault);
     }
-    let path = file(dir);
+    let path = place(dir);
     let unwritable = |error: io::Error| explain(&path, &sqlx::Error::Io(error));
     set_aside(dir, at).map_err(unwritable)?;
-    let identity = sqlite::identity().map_err(unwritable)?;
+    let identity = file::identity().map_err(unwritable)?;
     let (records, head) = standing.mark.as_ref().map_or((0, String::new()), |it| (it.records, it.head.clone()));
     let event = Event::JournalAccepted { phrase: wanted, what: standing.what(), records, head };
     let database = |error: sqlx::Error| explain(&path, &error);
-    let mut connection = sqlite::connect(dir).await?;
-    let (_, (seq, head)) =
-        sqlite::begin_again(&mut connection, &identity, (actor, event), at).await.map_err(database)?;
+    let mut connection = file::connect(&path).await?;
+    let chain = file::begin_again(&mut connection, &identity, (actor, event), at).await.map_err(database)?;
     connection.close().await.map_err(database)?;
     let place = Place::of(&path).map_err(unwritable)?;
-    anchor::create(dir, &Mark::new(identity, seq, super::reader::hex(&head), place)).map_err(unwritable)?;
+    anchor::create(dir, &Mark::new(identity, chain.records, chain.head, place)).map_err(unwritable)?;
     Ok(Some(standing.what()))
 }
 

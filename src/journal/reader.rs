@@ -4,21 +4,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{Row, SqlitePool};
+use sqlx::{Row as _, SqlitePool};
 
-use super::{sqlite, verify};
+use super::chain::{self, Hash, Page, Pages, Row};
+use super::file::{self, explain};
+use super::verify;
 use crate::domain::event::Record;
 use crate::domain::journal::{Chain, JournalFault, Records};
 
 /// Records fetched at once: enough to make the cost of a query small, few enough to stay small in memory.
 const PAGE: i64 = 4000;
 
-pub(super) type Hash = [u8; 32];
-
 /// The journal's file in a state directory.
-pub(super) fn file(dir: &Path) -> PathBuf {
+pub(super) fn place(dir: &Path) -> PathBuf {
     dir.join("journal.db")
 }
 
@@ -28,42 +27,19 @@ pub struct Reader {
     pool: SqlitePool,
 }
 
-/// Records in the form in which they are fetched fastest: one row for thousands.
-pub(super) struct Page {
-    pub first: u64,
-    pub last: u64,
-    /// Each number is one more than that before: an order that the database takes for granted, and a flipped bit breaks.
-    pub in_order: bool,
-    /// One after the other, and where each ends: nothing has to be looked for in them.
-    bodies: Vec<u8>,
-    ends: Vec<usize>,
-    /// One after the other.
-    hashes: Vec<u8>,
-}
-
-impl Page {
-    /// The text of each record.
-    pub fn bodies(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = [0].into_iter().chain(self.ends.iter().copied());
-        // Ends that make no sense leave nothing, and nothing fits no chain.
-        starts.zip(&self.ends).map(|(start, end)| self.bodies.get(start..*end).unwrap_or_default())
-    }
-
-    /// The hash of each record, as it is kept; something shorter at the end is one that was damaged.
-    pub fn hashes(&self) -> impl Iterator<Item = &[u8]> {
-        self.hashes.chunks(size_of::<Hash>())
-    }
-}
-
 impl Reader {
     /// # Errors
     /// When there is no journal, or its file cannot be read.
     pub async fn open(dir: &Path) -> Result<Self, JournalFault> {
-        let path = file(dir);
-        if !path.exists() {
+        if !place(dir).exists() {
             let next = "name the state directory of an engine with --state-dir".into();
             return Err(JournalFault { what: format!("there is no journal in {}", dir.display()), next });
         }
+        Self::at(place(dir)).await
+    }
+
+    /// Of a file that exists.
+    pub(super) async fn at(path: PathBuf) -> Result<Self, JournalFault> {
         let options = SqliteConnectOptions::new().filename(&path).read_only(true).busy_timeout(Duration::from_secs(2));
         let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await;
         Ok(Self { pool: pool.map_err(|error| explain(&path, &error))?, path })
@@ -84,8 +60,29 @@ impl Reader {
         &self.path
     }
 
-    /// At most [`PAGE`] records after `seq`.
-    pub(super) async fn page(&self, after: u64) -> Result<Option<Page>, JournalFault> {
+    /// The number and the hash of the last record.
+    pub(super) async fn tail(&self) -> Result<(u64, Hash), JournalFault> {
+        let fault = |error: sqlx::Error| explain(&self.path, &error);
+        let mut connection = self.pool.acquire().await.map_err(fault)?;
+        file::tail(&mut connection).await.map_err(fault)
+    }
+
+    /// The number of the last record; 0 if there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn last(&self) -> Result<u64, JournalFault> {
+        Ok(self.tail().await?.0)
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+}
+
+#[async_trait]
+impl Pages for Reader {
+    async fn page(&self, after: u64) -> Result<Option<Page>, JournalFault> {
         const SQL: &str = "SELECT CAST(group_concat(body, '') AS BLOB), CAST(group_concat(hash, '') AS BLOB),
             group_concat(octet_length(body)), group_concat(seq)
             FROM (SELECT seq, body, hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?)";
@@ -116,79 +113,46 @@ impl Reader {
         page.map_err(|error| explain(&self.path, &error))
     }
 
-    /// At most `limit` records after `seq`, one by one: number, text and hash as they are kept.
-    pub(super) async fn rows(&self, after: u64, limit: i64) -> Result<Vec<(u64, Vec<u8>, Vec<u8>)>, JournalFault> {
+    async fn rows(&self, after: u64, limit: usize) -> Result<Vec<Row>, JournalFault> {
         let sql = "SELECT seq, CAST(body AS BLOB), hash FROM record WHERE seq > ? ORDER BY seq LIMIT ?";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = sqlx::query(sql).bind(number(after)).bind(limit).fetch_all(&self.pool).await;
         let row = |row: &sqlx::sqlite::SqliteRow| {
-            Ok((row.try_get::<i64, _>(0)? as u64, row.try_get(1)?, row.try_get_unchecked(2)?))
+            Ok(Row { seq: row.try_get::<i64, _>(0)? as u64, body: row.try_get(1)?, hash: row.try_get_unchecked(2)? })
         };
         rows.and_then(|rows| rows.iter().map(row).collect()).map_err(|error| explain(&self.path, &error))
     }
 
-    /// Every record's text, as it was written.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn texts(&self, after: u64, limit: usize) -> Result<Vec<(u64, String)>, JournalFault> {
-        let rows = self.rows(after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
-        Ok(rows.into_iter().map(|(seq, body, _)| (seq, String::from_utf8_lossy(&body).into_owned())).collect())
-    }
-
-    /// Which journal it is: made at random with it. Empty in one of an older Mayday; `None` if this is no journal that this Mayday knows.
-    pub(super) async fn identity(&self) -> Result<Option<String>, JournalFault> {
-        let fault = |error: sqlx::Error| explain(&self.path, &error);
-        let mut connection = self.pool.acquire().await.map_err(fault)?;
-        let (application, version) = sqlite::form(&mut connection).await.map_err(fault)?;
-        if application != sqlite::APPLICATION || version > sqlite::VERSION {
-            return Ok(None);
-        }
-        if version < 2 {
-            return Ok(Some(String::new()));
-        }
-        sqlite::known_identity(&mut connection).await.map(Some).map_err(fault)
-    }
-
-    /// The number and the hash of the last record.
-    pub(super) async fn tail(&self) -> Result<(u64, Hash), JournalFault> {
-        let fault = |error: sqlx::Error| explain(&self.path, &error);
-        let mut connection = self.pool.acquire().await.map_err(fault)?;
-        sqlite::tail(&mut connection).await.map_err(fault)
-    }
-
-    /// The number of the last record; 0 if there is none.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn last(&self) -> Result<u64, JournalFault> {
-        Ok(self.tail().await?.0)
-    }
-
-    /// The hash that is kept of a record, in hex.
-    pub(super) async fn stored(&self, seq: u64) -> Result<Option<String>, JournalFault> {
+    async fn stored(&self, seq: u64) -> Result<Option<String>, JournalFault> {
         let row = sqlx::query("SELECT lower(hex(hash)) FROM record WHERE seq = ?").bind(number(seq));
         let row = row.fetch_optional(&self.pool).await.map_err(|error| explain(&self.path, &error))?;
         row.map(|row| row.try_get(0)).transpose().map_err(|error| explain(&self.path, &error))
     }
 
-    pub(super) fn dir(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("."))
+    async fn identity(&self) -> Result<Option<String>, JournalFault> {
+        let fault = |error: sqlx::Error| explain(&self.path, &error);
+        let mut connection = self.pool.acquire().await.map_err(fault)?;
+        let (application, version) = file::form(&mut connection).await.map_err(fault)?;
+        if application != file::APPLICATION || version > file::VERSION {
+            return Ok(None);
+        }
+        if version < 2 {
+            return Ok(Some(String::new()));
+        }
+        file::known_identity(&mut connection).await.map(Some).map_err(fault)
     }
 }
 
 #[async_trait]
 impl Records for Reader {
     async fn read(&self, after: u64, limit: usize) -> Result<Vec<Record>, JournalFault> {
-        let rows = self.rows(after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
-        let record =
-            |(seq, body, _): &(u64, Vec<u8>, Vec<u8>)| Record::read(body).map_err(|_| corrupt(*seq, "cannot be read"));
-        rows.iter().map(record).collect()
+        self.rows(after, limit).await?.iter().map(Row::record).collect()
     }
 
     async fn verify(&self) -> Result<Chain, JournalFault> {
         // First: whoever writes meanwhile moves it on.
-        let anchor = verify::anchor(self)?;
-        let chain = verify::whole(self).await?;
+        let anchor = verify::anchor(self.dir())?;
+        let chain = chain::whole(self).await?;
         verify::fits(self, &chain, anchor).await?;
         Ok(chain)
     }
@@ -199,10 +163,7 @@ impl Records for Reader {
 
     async fn find(&self, head: &str) -> Result<Option<u64>, JournalFault> {
         let sql = "SELECT seq FROM record WHERE lower(hex(hash)) LIKE ? || '%' ORDER BY seq DESC LIMIT 1";
-        let plain = head.to_ascii_lowercase();
-        if plain.is_empty() || !plain.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Ok(None);
-        }
+        let Some(plain) = chain::beginning(head) else { return Ok(None) };
         let row = sqlx::query(sql).bind(plain).fetch_optional(&self.pool).await;
         let seq = row.and_then(|row| row.map(|row| row.try_get::<i64, _>(0)).transpose());
         seq.map(|seq| seq.map(|seq| seq as u64)).map_err(|error| explain(&self.path, &error))
@@ -212,36 +173,4 @@ impl Records for Reader {
 /// As SQLite has numbers.
 fn number(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
-}
-
-/// What a failure of the database means, and what to do.
-pub(super) fn explain(path: &Path, error: &sqlx::Error) -> JournalFault {
-    let text = error.to_string();
-    let next = if text.contains("full") {
-        "free space on that disk; what was not written is kept and written then"
-    } else if ["readonly", "unable to open", "denied", "Read-only"].iter().any(|word| text.contains(word)) {
-        "make the state directory writable, or choose another with --state-dir"
-    } else if text.contains("not a database") || text.contains("malformed") {
-        "keep the file for the review, and start with an empty directory by --state-dir"
-    } else {
-        "look at the disk: is there room, does it fail? what was not written is kept and tried again"
-    };
-    JournalFault { what: format!("{}: {text}", path.display()), next: next.into() }
-}
-
-pub(super) fn hash(previous: &[u8], body: &[u8]) -> Hash {
-    Sha256::new().chain_update(previous).chain_update(body).finalize().into()
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
-}
-
-pub(super) fn corrupt(seq: u64, why: &str) -> JournalFault {
-    const NEXT: &str = "keep the state directory as evidence (`mayday journal export` reads what is there), and work with an empty \
-        one by --state-dir";
-    let what = format!("record {seq} {why}: the journal was altered after it was written");
-    JournalFault { what, next: NEXT.into() }
 }

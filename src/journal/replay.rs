@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::reader::{Hash, Page, Reader, corrupt};
-use super::verify::{first_that_does_not_fit, is_gapless, prove};
+use super::chain::{Hash, Page, Pages, broken, corrupt, first_that_does_not_fit, is_gapless, prove};
 use crate::domain::event::{Event, Record};
 use crate::domain::journal::JournalFault;
 use crate::domain::state::State;
@@ -19,12 +18,12 @@ const AHEAD: usize = 3;
 /// # Errors
 /// When the journal cannot be read, was altered, or holds a record that makes no sense to this build: an engine must not act on half
 /// of its memory, nor on somebody else's.
-pub async fn replay(journal: &Reader) -> Result<State, JournalFault> {
+pub async fn replay(journal: &dyn Pages) -> Result<State, JournalFault> {
     fold(journal, State::default(), [0; 32]).await
 }
 
 /// The state that follows from one that is known, at a record with this hash.
-pub(super) async fn fold(journal: &Reader, mut state: State, mut head: Hash) -> Result<State, JournalFault> {
+pub(super) async fn fold(journal: &dyn Pages, mut state: State, mut head: Hash) -> Result<State, JournalFault> {
     let (mut after, mut known) = (state.seq, state.seq);
     let mut pages: VecDeque<Reading> = VecDeque::new();
     loop {
@@ -80,15 +79,8 @@ fn read(page: &Page) -> Result<Vec<Record>, JournalFault> {
     bodies.map(|(body, seq)| Record::read(body).map_err(|_| corrupt(seq, "cannot be read"))).collect()
 }
 
-pub(super) fn broken(error: JoinError) -> JournalFault {
-    JournalFault {
-        what: format!("reading it broke off: {error}"),
-        next: "try again; if it stays, tell who keeps Mayday".into(),
-    }
-}
-
 /// What an engine says to a record that it does not understand.
-fn newer(seq: u64, kind: &str) -> JournalFault {
+pub(super) fn newer(seq: u64, kind: &str) -> JournalFault {
     JournalFault {
         what: format!(
             "record {seq} is of a newer Mayday ({kind}); this one ({}) would act on half of what is known",

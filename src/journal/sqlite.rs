@@ -1,32 +1,26 @@
 //! The journal in a SQLite file.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex as Shared, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Mutex, oneshot};
 
 use super::anchor::{self, Keeper, Mark, Place, settled};
+use super::chain::{self, Hash, Pages, Row, broken};
 use super::doubt::Standing;
-use super::reader::{Hash, Reader, explain, file, hash, hex};
-use super::replay::broken;
+use super::file::{chain_of, connect, explain, insert, known_identity, options, tail};
+use super::reader::{Reader, place};
+use super::store::{moved_on, outdated};
 use super::{snapshot, verify};
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
-use crate::domain::journal::{Chain, Journal, JournalFault, Records};
+use crate::domain::journal::{Appended, Chain, Journal, JournalFault, Lead, Presence, Records, Term, Who};
 use crate::domain::state::State;
 use crate::domain::time::At;
-
-/// "MYDY": marks the file as a journal of Mayday's.
-pub(super) const APPLICATION: i32 = 0x4d59_4459;
-/// The form of the file; a newer one is not touched. From the second on it knows which journal it is, and has an anchor.
-pub(super) const VERSION: i32 = 2;
 
 /// The journal in a SQLite file: write-ahead log, flushed to the disk at every commit.
 pub struct SqliteJournal {
@@ -35,6 +29,8 @@ pub struct SqliteJournal {
     keeper: Arc<Keeper>,
     /// The last record that is known to be durable.
     tail: Shared<Chain>,
+    /// Who leads. Nobody else can while this process holds the lock of the directory, so it is not written down.
+    lead: Shared<Option<Lead>>,
 }
 
 struct Writer {
@@ -59,14 +55,14 @@ impl SqliteJournal {
     /// When the file cannot be read and written, is not a journal, is of a newer Mayday, or does not fit its anchor: the fault names the
     /// words that a person has to type to go on all the same.
     pub async fn open(dir: &Path) -> Result<Self, JournalFault> {
-        let path = file(dir);
+        let path = place(dir);
         let fault = |error: sqlx::Error| explain(&path, &error);
         let broken = |error: io::Error| explain(&path, &sqlx::Error::Io(error));
         let standing = Standing::find(dir).await?;
         if let Some(fault) = standing.fault(dir) {
             return Err(fault);
         }
-        let mut connection = connect(dir).await?;
+        let mut connection = connect(&path).await?;
         let known =
             async { Ok::<_, sqlx::Error>((tail(&mut connection).await?, known_identity(&mut connection).await?)) };
         let (tail, identity) = match known.await.map_err(fault) {
@@ -81,159 +77,96 @@ impl SqliteJournal {
         let found = match standing.mark {
             Some(mark) if mark.records > 0 => mark,
             _ => {
-                let mark = Mark::new(identity, tail.0, head(&tail), place.clone());
+                let mark = Mark::new(identity, tail.0, chain_of(&tail).head, place.clone());
                 anchor::create(dir, &mark).map_err(broken)?;
                 mark
             }
         };
         let keeper = Arc::new(Keeper::start(dir, &path, found.clone()).map_err(broken)?);
-        let (options, shared) = (options(dir), Shared::new(Chain { records: tail.0, head: head(&tail) }));
+        let (options, shared) = (options(&path), Shared::new(chain_of(&tail)));
         let (connection, anchoring, severed) = (Some(connection), None, None);
         let mark = found.at(place);
         let writer = Writer { options, connection, tail, mark, anchoring, keeper: keeper.clone(), severed };
-        Ok(Self { writer: Mutex::new(writer), reader: Reader::open(dir).await?, keeper, tail: shared })
+        Ok(Self {
+            writer: Mutex::new(writer),
+            reader: Reader::open(dir).await?,
+            keeper,
+            tail: shared,
+            lead: Shared::default(),
+        })
     }
 
     pub fn reader(&self) -> &Reader {
         &self.reader
     }
-}
 
-fn head((records, head): &(u64, Hash)) -> String {
-    if *records == 0 { String::new() } else { hex(head) }
-}
-
-fn options(dir: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(file(dir))
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(2))
-}
-
-/// A connection that writes; the file is made if there is none.
-pub(super) async fn connect(dir: &Path) -> Result<SqliteConnection, JournalFault> {
-    let path = file(dir);
-    let fault = |error: sqlx::Error| explain(&path, &error);
-    // What SQLite keeps beside the file has the file's mode.
-    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    made.map_err(|error| fault(sqlx::Error::Io(error)))?;
-    let mut connection = options(dir).connect().await.map_err(fault)?;
-    match prepare(&mut connection, &path).await {
-        Ok(()) => Ok(connection),
-        Err(fault) => {
-            // It has failed already.
-            let _ = connection.close().await;
-            Err(fault)
-        }
+    /// Takes rows in that were written elsewhere and follow its tail.
+    pub(super) async fn take(&self, expected: &Chain, rows: &[Row], chain: &Chain) -> Result<(), JournalFault> {
+        let mut writer = self.writer.lock().await;
+        let path = self.reader.path();
+        let refused = |appended| match appended {
+            Appended::NotWritten(fault) | Appended::Unknown(_, fault) | Appended::Fenced(fault) => fault,
+            Appended::Durable(_) => moved_on(expected, chain.records),
+        };
+        let mut connection = writer.ready(path, expected).await.map_err(refused)?;
+        insert(&mut connection, rows).await.map_err(|(error, _)| explain(path, &error))?;
+        writer.connection = Some(connection);
+        writer.moved(chain);
+        *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = chain.clone();
+        Ok(())
     }
-}
-
-/// Makes the tables, or makes sure that they are ours.
-async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), JournalFault> {
-    let fault = |error: sqlx::Error| explain(path, &error);
-    let (application, version) = form(connection).await.map_err(fault)?;
-    let tables: i64 = sqlx::query("SELECT count(*) FROM sqlite_schema")
-        .fetch_one(&mut *connection)
-        .await
-        .and_then(|row| row.try_get(0))
-        .map_err(fault)?;
-    let fresh = application == 0 && tables == 0;
-    if fresh || application == APPLICATION && version < VERSION {
-        let records = "CREATE TABLE record (seq INTEGER PRIMARY KEY, body TEXT NOT NULL, hash BLOB NOT NULL) STRICT";
-        let identity = identity().map_err(|error| fault(sqlx::Error::Io(error)))?;
-        // All or nothing: what a full disk leaves half done would be taken for another program's.
-        for sql in [
-            "BEGIN IMMEDIATE",
-            if fresh { records } else { "SELECT 1" },
-            "CREATE TABLE journal (identity TEXT NOT NULL) STRICT",
-            "INSERT INTO journal VALUES ('')",
-            "PRAGMA application_id = 1297695833",
-            "PRAGMA user_version = 2",
-        ] {
-            sqlx::query(sql).execute(&mut *connection).await.map_err(fault)?;
-        }
-        let named = sqlx::query("UPDATE journal SET identity = ?").bind(identity);
-        named.execute(&mut *connection).await.map_err(fault)?;
-        sqlx::query("COMMIT").execute(&mut *connection).await.map_err(fault)?;
-        return Ok(());
-    }
-    let what = if application != APPLICATION {
-        format!("{} is a database of another program", path.display())
-    } else if version > VERSION {
-        format!("{} was written by a newer Mayday (form {version}, this one knows {VERSION})", path.display())
-    } else {
-        return Ok(());
-    };
-    Err(JournalFault { what, next: "use the newer program, or another directory with --state-dir".into() })
-}
-
-/// Whose file it is, and in which form.
-pub(super) async fn form(connection: &mut SqliteConnection) -> Result<(i32, i32), sqlx::Error> {
-    let application = sqlx::query("PRAGMA application_id").fetch_one(&mut *connection).await?.try_get(0)?;
-    let version = sqlx::query("PRAGMA user_version").fetch_one(connection).await?.try_get(0)?;
-    Ok((application, version))
-}
-
-/// A name that no other journal has.
-pub(super) fn identity() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(hex(&bytes))
-}
-
-pub(super) async fn known_identity(connection: &mut SqliteConnection) -> Result<String, sqlx::Error> {
-    sqlx::query("SELECT identity FROM journal").fetch_one(connection).await?.try_get(0)
-}
-
-/// The number and the hash of the last record.
-pub(super) async fn tail(connection: &mut SqliteConnection) -> Result<(u64, Hash), sqlx::Error> {
-    let last = sqlx::query("SELECT seq, hash FROM record ORDER BY seq DESC LIMIT 1");
-    let Some(row) = last.fetch_optional(connection).await? else { return Ok((0, [0; 32])) };
-    let hash: Vec<u8> = row.try_get(1)?;
-    let hash = hash.try_into().map_err(|_| sqlx::Error::Protocol("a hash has the wrong length".into()))?;
-    Ok((row.try_get::<i64, _>(0)? as u64, hash))
-}
-
-/// Appends a first record to a journal that goes on under another name.
-pub(super) async fn begin_again(
-    connection: &mut SqliteConnection,
-    identity: &str,
-    event: (Actor, Event),
-    at: At,
-) -> Result<(Vec<Record>, (u64, Hash)), sqlx::Error> {
-    sqlx::query("UPDATE journal SET identity = ?").bind(identity.to_owned()).execute(&mut *connection).await?;
-    let tail = tail(connection).await?;
-    write(connection, tail, at, vec![event]).await
 }
 
 impl Writer {
-    async fn append(&mut self, path: &Path, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
-        let fault = |error: sqlx::Error| explain(path, &error);
-        if let Some(severed) = &self.severed {
-            return Err(severed.clone());
-        }
-        self.anchored().await?;
-        self.keeper.look(false).await?;
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.reconnect().await.map_err(fault)?,
+    async fn append(&mut self, path: &Path, expected: &Chain, at: At, events: Vec<(Actor, Event)>) -> Appended {
+        let (written, rows) = match chain::draft(expected, at, events) {
+            Ok(drafted) => drafted,
+            Err(fault) => return Appended::NotWritten(fault),
         };
-        match write(&mut connection, self.tail, at, events).await {
-            Ok((records, tail)) => {
-                (self.connection, self.tail) = (Some(connection), tail);
-                self.mark = self.mark.next(tail.0, head(&tail));
-                self.anchoring = Some(self.keeper.write(self.mark.clone()));
-                Ok(records)
+        let mut connection = match self.ready(path, expected).await {
+            Ok(connection) => connection,
+            Err(refused) => return refused,
+        };
+        match insert(&mut connection, &rows).await {
+            Ok(()) => {
+                self.connection = Some(connection);
+                self.moved(&written.chain);
+                Appended::Durable(written)
             }
-            Err(error) => {
+            Err((error, begun)) => {
                 // SQLite clears its log away when the last connection closes: that is nobody's theft.
-                self.keeper.new_log().await?;
+                let told = self.keeper.new_log().await;
                 // It has failed already.
                 let _ = connection.close().await;
-                Err(fault(error))
+                let fault = told.err().unwrap_or_else(|| explain(path, &error));
+                if begun { Appended::Unknown(written, fault) } else { Appended::NotWritten(fault) }
             }
         }
+    }
+
+    /// A connection to a file that is still ours and ends where whoever appends takes it to end.
+    async fn ready(&mut self, path: &Path, expected: &Chain) -> Result<SqliteConnection, Appended> {
+        if let Some(severed) = &self.severed {
+            return Err(Appended::NotWritten(severed.clone()));
+        }
+        self.anchored().await.map_err(Appended::NotWritten)?;
+        self.keeper.look(false).await.map_err(Appended::NotWritten)?;
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.reconnect().await.map_err(|error| Appended::NotWritten(explain(path, &error)))?,
+        };
+        if chain_of(&self.tail) == *expected {
+            return Ok(connection);
+        }
+        self.connection = Some(connection);
+        Err(Appended::Fenced(moved_on(expected, self.tail.0)))
+    }
+
+    /// What is durable now; the anchor follows.
+    fn moved(&mut self, tail: &Chain) {
+        self.tail = (tail.records, chain::unhex(&tail.head).unwrap_or_default());
+        self.mark = self.mark.next(tail.records, tail.head.clone());
+        self.anchoring = Some(self.keeper.write(self.mark.clone()));
     }
 
     /// Until the anchor of the last commit is durable; one that failed is tried again.
@@ -251,14 +184,14 @@ impl Writer {
         again
     }
 
-    async fn reconnect(&self) -> Result<SqliteConnection, sqlx::Error> {
+    /// A commit whose end nobody heard may have come through: the tail is what is found.
+    async fn reconnect(&mut self) -> Result<SqliteConnection, sqlx::Error> {
         let mut connection = self.options.connect().await?;
-        if tail(&mut connection).await? == self.tail {
-            return Ok(connection);
+        let found = tail(&mut connection).await?;
+        if found != self.tail {
+            self.moved(&chain_of(&found));
         }
-        // A commit that was reported as failed and is there all the same: this engine has not acted on it, so it must not go on.
-        let what = "it does not end where it was left; restart the engine, which takes it as it is";
-        Err(sqlx::Error::Protocol(what.into()))
+        Ok(connection)
     }
 
     /// Brings all of the log into the file. Readers of the moment may keep a part of it back.
@@ -270,40 +203,73 @@ impl Writer {
     }
 }
 
-/// All or nothing; the new tail.
-async fn write(
-    connection: &mut SqliteConnection,
-    (mut seq, mut head): (u64, Hash),
-    at: At,
-    events: Vec<(Actor, Event)>,
-) -> Result<(Vec<Record>, (u64, Hash)), sqlx::Error> {
-    let mut records = Vec::with_capacity(events.len());
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    for (actor, event) in events {
-        seq += 1;
-        let record = Record { seq, at, actor, event };
-        let body = serde_json::to_string(&record).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        head = hash(&head, body.as_bytes());
-        let insert = sqlx::query("INSERT INTO record (seq, body, hash) VALUES (?, ?, ?)");
-        insert.bind(seq as i64).bind(body).bind(&head[..]).execute(&mut *connection).await?;
-        records.push(record);
+impl SqliteJournal {
+    fn led(&self) -> std::sync::MutexGuard<'_, Option<Lead>> {
+        self.lead.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    sqlx::query("COMMIT").execute(&mut *connection).await?;
-    Ok((records, (seq, head)))
+
+    fn leads(&self, term: Term) -> bool {
+        self.led().as_ref().is_some_and(|lead| lead.term == term && !lead.resigned)
+    }
 }
 
 #[async_trait]
 impl Journal for SqliteJournal {
-    async fn append(&self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
-        let mut writer = self.writer.lock().await;
-        let records = writer.append(self.reader.path(), at, events).await?;
-        let tail = Chain { records: writer.tail.0, head: head(&writer.tail) };
-        *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = tail;
-        Ok(records)
+    async fn tail(&self) -> Result<Chain, JournalFault> {
+        Ok(self.tail.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    fn tail(&self) -> Chain {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    async fn pages(&self, after: &Chain, limit: usize) -> Result<(Vec<Record>, Chain), JournalFault> {
+        chain::pages(&self.reader, after, limit).await
+    }
+
+    async fn leader(&self) -> Result<Option<Lead>, JournalFault> {
+        Ok(self.led().clone())
+    }
+
+    async fn lead(&self, who: &Who, over: Option<&Lead>) -> Result<Option<Term>, JournalFault> {
+        // What an older term has at the file is finished first.
+        let _writer = self.writer.lock().await;
+        let mut led = self.led();
+        if led.as_ref().map(|it| (it.term, it.beat)) != over.map(|it| (it.term, it.beat)) {
+            return Ok(None);
+        }
+        let term = Term(over.map_or(0, |it| it.term.0) + 1);
+        *led = Some(Lead { term, who: who.clone(), beat: 0, since: At::now(), resigned: false });
+        Ok(Some(term))
+    }
+
+    async fn renew(&self, term: Term) -> Result<bool, JournalFault> {
+        let mut led = self.led();
+        let Some(lead) = led.as_mut().filter(|lead| lead.term == term && !lead.resigned) else { return Ok(false) };
+        lead.beat += 1;
+        Ok(true)
+    }
+
+    async fn resign(&self, term: Term) -> Result<(), JournalFault> {
+        if let Some(lead) = self.led().as_mut().filter(|lead| lead.term == term) {
+            lead.resigned = true;
+        }
+        Ok(())
+    }
+
+    async fn append(&self, term: Term, expected: &Chain, at: At, events: Vec<(Actor, Event)>) -> Appended {
+        let mut writer = self.writer.lock().await;
+        if !self.leads(term) {
+            return Appended::Fenced(outdated(term));
+        }
+        let appended = writer.append(self.reader.path(), expected, at, events).await;
+        *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = chain_of(&writer.tail);
+        appended
+    }
+
+    async fn watch(&self, _: u64) {
+        // Only the leader writes here, and it knows what it has written.
+        std::future::pending::<()>().await;
+    }
+
+    async fn meet(&self, who: &Who, seq: u64) -> Result<Vec<Presence>, JournalFault> {
+        Ok(vec![Presence { who: who.clone(), seq, silent: 0.0 }])
     }
 
     async fn check(&self, whole: bool) -> Result<(), JournalFault> {
@@ -322,9 +288,9 @@ impl Journal for SqliteJournal {
 
     async fn keep(&self, state: &State) -> Result<(), JournalFault> {
         let Some(head) = self.reader.stored(state.seq).await? else { return Ok(()) };
-        let (dir, state) = (self.reader.dir().to_path_buf(), state.clone());
+        let (file, state) = (self.reader.dir().join(snapshot::OWN), state.clone());
         let journal = self.reader.identity().await?.unwrap_or_default();
-        let kept = tokio::task::spawn_blocking(move || snapshot::keep(&dir, &journal, &head, &state));
+        let kept = tokio::task::spawn_blocking(move || snapshot::keep(&file, &journal, &head, &state));
         let kept = kept.await.map_err(broken)?;
         kept.map_err(|error| explain(self.reader.path(), &sqlx::Error::Io(error)))
     }
@@ -355,7 +321,7 @@ impl Records for SqliteJournal {
     }
 
     async fn verify(&self) -> Result<Chain, JournalFault> {
-        let known = self.tail();
+        let known = self.tail.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let chain = self.reader.verify().await?;
         // What this engine wrote itself counts more than any anchor.
         let there = known.records == 0 || self.reader.stored(known.records).await? == Some(known.head.clone());
@@ -377,6 +343,7 @@ impl Records for SqliteJournal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::bench::write;
     use crate::journal::replay;
 
     fn note(text: &str) -> (Actor, Event) {
@@ -385,9 +352,8 @@ mod tests {
 
     async fn filled(dir: &Path) -> SqliteJournal {
         let journal = SqliteJournal::open(dir).await.unwrap();
-        let now = jiff::Timestamp::now();
-        journal.append(now, vec![note("one"), note("two")]).await.unwrap();
-        journal.append(now, vec![note("three")]).await.unwrap();
+        write(&journal, vec![note("one"), note("two")]).await.unwrap();
+        write(&journal, vec![note("three")]).await.unwrap();
         journal
     }
 
@@ -405,7 +371,7 @@ mod tests {
         let head = filled(dir.path()).await.verify().await.unwrap();
         let journal = SqliteJournal::open(dir.path()).await.unwrap();
         assert_eq!(journal.verify().await.unwrap(), head);
-        let four = journal.append(jiff::Timestamp::now(), vec![note("four")]).await.unwrap();
+        let four = write(&journal, vec![note("four")]).await.unwrap();
         assert_eq!(four[0].seq, 4);
         let all = journal.read(1, 2).await.unwrap();
         assert_eq!(all.iter().map(|record| record.seq).collect::<Vec<_>>(), [2, 3]);
@@ -453,10 +419,9 @@ mod tests {
         let journal = filled(dir.path()).await;
         let trigger = "CREATE TRIGGER full BEFORE INSERT ON record WHEN new.body LIKE '%five%' BEGIN SELECT RAISE(ABORT, 'disk is full'); END";
         tamper(dir.path(), trigger).await;
-        let now = jiff::Timestamp::now();
-        let fault = journal.append(now, vec![note("four"), note("five")]).await.unwrap_err();
+        let fault = write(&journal, vec![note("four"), note("five")]).await.unwrap_err();
         assert!(fault.next.contains("free space"), "{fault}");
-        let after = journal.append(now, vec![note("six")]).await.unwrap();
+        let after = write(&journal, vec![note("six")]).await.unwrap();
         assert_eq!(after[0].seq, 4, "nothing of the failed batch is there");
         journal.verify().await.unwrap();
     }

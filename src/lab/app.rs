@@ -18,7 +18,7 @@ use super::faults::Condition;
 use super::kubernetes::{SERVICES, Service};
 use super::net::{GatedListener, Place};
 use super::rows::Held;
-use super::world::{FRONT_DOORS, REGIONS, Truth, World};
+use super::world::{Truth, World};
 use super::{Site, login};
 
 /// The place of the front doors.
@@ -175,7 +175,7 @@ fn down(truth: &Truth, region: &str) -> Vec<&'static str> {
 /// The regions whose front door answers a health check with 200.
 pub fn serving(truth: &Truth) -> Vec<&'static str> {
     let open = |region: &str| truth.faults.condition(APP, Some(region)).serves();
-    REGIONS.into_iter().filter(|region| open(region) && down(truth, region).is_empty()).collect()
+    truth.kubernetes.keys().copied().filter(|region| open(region) && down(truth, region).is_empty()).collect()
 }
 
 #[derive(Clone)]
@@ -210,19 +210,24 @@ pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// The same free port on both addresses: clients that follow DNS keep the port.
-async fn bind(world: &World) -> io::Result<[(&'static str, GatedListener); 2]> {
-    let [(east, east_ip), (west, west_ip)] = FRONT_DOORS;
+/// The same free port on every address: clients that follow DNS keep the port.
+async fn bind(world: &World) -> io::Result<Vec<(&'static str, GatedListener)>> {
     let at = |region, ip, port| GatedListener::bind(world, Place::regional(APP, region), IpAddr::V4(ip), port);
     let mut tries = 0;
-    loop {
-        let first = at(east, east_ip, 0).await?;
+    'port: loop {
+        let (mut port, mut bound) = (0, Vec::new());
         tries += 1;
-        match at(west, west_ip, first.address()?.port()).await {
-            Ok(second) => return Ok([(east, first), (west, second)]),
-            Err(error) if tries == TRIES => return Err(error),
-            Err(_) => {}
+        for (region, ip) in world.extent.doors() {
+            match at(*region, *ip, port).await {
+                Ok(listener) => {
+                    port = listener.address()?.port();
+                    bound.push((*region, listener));
+                }
+                Err(error) if bound.is_empty() || tries == TRIES => return Err(error),
+                Err(_) => continue 'port,
+            }
         }
+        return Ok(bound);
     }
 }
 

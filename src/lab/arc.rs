@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::Site;
 use super::faults::Condition;
 use super::net::Place;
-use super::world::{PRIMARY, REGIONS, World};
+use super::world::{Extent, PRIMARY, World};
 
 /// The place of each endpoint is `arc@region`.
 pub const SYSTEM: &str = "arc";
@@ -40,8 +40,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    pub fn gennet() -> Self {
-        Self { on: REGIONS.iter().map(|region| (control(region), *region == PRIMARY)).collect(), frozen: false }
+    pub fn gennet(extent: Extent) -> Self {
+        Self {
+            on: extent.regions().iter().map(|region| (control(region), *region == PRIMARY)).collect(),
+            frozen: false,
+        }
     }
 
     pub fn is_on(&self, arn: &str) -> bool {
@@ -158,7 +161,7 @@ mod tests {
 
     #[test]
     fn all_or_nothing_and_a_rule_holds_until_it_is_overridden() {
-        let mut cluster = Cluster::gennet();
+        let mut cluster = Cluster::gennet(Extent::Two);
         let to = |east, west| [(control(PRIMARY), east), (control(STANDBY), west)];
         assert!(cluster.set(&to(false, false), &[]).is_err(), "one has to be on");
         assert!(cluster.is_on(&control(PRIMARY)));

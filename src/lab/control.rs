@@ -20,7 +20,7 @@ use super::estate::duration;
 use super::faults::{CONDITIONS, Condition, places};
 use super::inbox::{Message, SERVICES as TALKERS};
 use super::kubernetes::SERVICES;
-use super::world::{REGIONS, Truth, World};
+use super::world::{Truth, World};
 
 /// How much of the ledger is shown.
 const LEDGER: usize = 200;
@@ -47,7 +47,7 @@ async fn page(State(world): State<World>) -> Response {
     Json(json!({
         "faults": truth.faults,
         "client": truth.client,
-        "regions": by_region(|region| json!({
+        "regions": by_region(&world, |region| json!({
             "newest": recovery_points(&truth, region),
             "pods": pods(&truth, region),
         })),
@@ -92,8 +92,8 @@ async fn acknowledge(State(world): State<World>, body: Bytes) -> Response {
     }
 }
 
-fn by_region(of: impl Fn(&str) -> Value) -> Value {
-    REGIONS.into_iter().map(|region| (region.to_owned(), of(region))).collect::<Map<_, _>>().into()
+fn by_region(world: &World, of: impl Fn(&str) -> Value) -> Value {
+    world.extent.regions().iter().map(|region| ((*region).to_owned(), of(region))).collect::<Map<_, _>>().into()
 }
 
 fn pods(truth: &Truth, region: &str) -> Value {

@@ -3,18 +3,22 @@
 use std::time::Duration;
 
 use super::Endpoints;
-use super::world::Pace;
+use super::world::{Pace, THIRD};
 
 /// With `${…}` for what only a running lab knows: the name of an endpoint, or a length of time that follows the lab's pace, with
 /// the shortest that it may become (`${2s:500ms}`).
 pub const TEMPLATE: &str = include_str!("../../assets/lab/estate.toml");
+
+/// The same for a lab of three regions.
+pub const THREE: &str = include_str!("../../assets/lab/three-regions.toml");
 
 /// The config of a lab with these endpoints, or the placeholder that means nothing to it.
 ///
 /// # Errors
 /// When the template and the lab's servers do not agree; a test makes sure that they do.
 pub fn config_for(endpoints: &Endpoints, pace: Pace) -> Result<String, String> {
-    filled(TEMPLATE, endpoints, pace)
+    let spread = endpoints.contains_key(&format!("kubernetes.{THIRD}"));
+    filled(if spread { THREE } else { TEMPLATE }, endpoints, pace)
 }
 
 /// Any text with `${…}` for what only a running lab knows.

@@ -1,15 +1,15 @@
 //! What can be broken, and how. A place is a system in a region, written `rds@us-east-1`, or one member of it, `redis-1@us-east-1`;
 //! `*@us-east-1` is a whole region, `us-east-1a` an availability zone, and `route53` a system that has no region.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::kubernetes::backups::{SNAPSHOTS, VELERO};
 use super::kubernetes::{NODES, SERVICES};
-use super::world::{PRIMARY, REGIONS, ZONES};
-use super::{arc, neo4j, pagerduty, redis, s3, slack, smtp, statuspage, webhook};
+use super::world::{ALL, Extent, PRIMARY, STANDBY, ZONES};
+use super::{accelerator, arc, neo4j, pagerduty, redis, s3, slack, smtp, statuspage, webhook};
 
 /// How a place behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -109,10 +109,11 @@ pub const CONDITIONS: [(&str, Condition, &str); 16] = [
 
 /// Every place that can be broken: systems without a region, zones, whole regions, what each region has, and members.
 pub fn places() -> Vec<String> {
-    const GLOBAL: [&str; 11] = [
+    const GLOBAL: [&str; 12] = [
         "route53",
         "dns",
         "iam",
+        accelerator::PLACE,
         s3::backups::PLACES[0],
         s3::backups::PLACES[1],
         slack::PLACE,
@@ -139,15 +140,17 @@ pub fn places() -> Vec<String> {
     ];
     let services = SERVICES.iter().map(|service| service.name);
     let regional: Vec<&str> = REGIONAL.into_iter().chain(services).chain(NODES).collect();
-    let in_regions = REGIONS.iter().flat_map(|region| regional.iter().map(move |system| format!("{system}@{region}")));
-    let members = redis::members().chain(neo4j::members()).map(|(name, region)| format!("{name}@{region}"));
+    let in_regions = ALL.iter().flat_map(|region| regional.iter().map(move |system| format!("{system}@{region}")));
+    let of = |extent| redis::members(extent).chain(neo4j::members(extent));
+    let members: BTreeSet<String> =
+        of(Extent::Two).chain(of(Extent::Three)).map(|(name, region)| format!("{name}@{region}")).collect();
     let zones = ZONES.iter().flat_map(|(_, zones)| zones.iter()).copied();
     let switches = arc::ENDPOINTS.iter().map(|region| format!("{}@{region}", arc::SYSTEM));
     GLOBAL.into_iter().chain(zones).map(str::to_owned).chain(in_regions).chain(members).chain(switches).collect()
 }
 
 /// Control planes of the whole world, and the region that each lives in.
-const HOMES: [(&str, &str); 2] = [("route53", PRIMARY), ("iam", PRIMARY)];
+const HOMES: [(&str, &str); 3] = [("route53", PRIMARY), ("iam", PRIMARY), (accelerator::PLACE, STANDBY)];
 
 /// What is broken now.
 #[derive(Clone, Debug, Default, Serialize)]

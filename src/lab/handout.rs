@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::Endpoints;
-use super::world::REGIONS;
+use super::world::{ALL, PRIMARY};
 
 /// The lab's credentials. They open nothing but the lab.
 pub const AWS_KEY: &str = "LABKEY";
@@ -46,26 +46,33 @@ fn split(address: &str) -> (String, String) {
     (host.into(), port.into())
 }
 
+/// The regions of the lab that has these endpoints.
+fn regions(endpoints: &Endpoints) -> impl Iterator<Item = &'static str> {
+    ALL.into_iter().filter(|region| endpoints.contains_key(&format!("kubernetes.{region}")))
+}
+
 /// A kubeconfig with one context a region, named like it. (JSON is YAML.)
 pub fn kubeconfig(endpoints: &Endpoints) -> Value {
     let server = |region: &str| endpoints.get(&format!("kubernetes.{region}")).cloned().unwrap_or_default();
-    let clusters = REGIONS.map(|region| json!({ "name": region, "cluster": { "server": server(region) } }));
+    let cluster = |region| json!({ "name": region, "cluster": { "server": server(region) } });
+    let clusters: Vec<Value> = regions(endpoints).map(cluster).collect();
     let context = |region| json!({ "cluster": region, "user": "lab", "namespace": "gennet" });
-    let contexts = REGIONS.map(|region| json!({ "name": region, "context": context(region) }));
+    let contexts: Vec<Value> =
+        regions(endpoints).map(|region| json!({ "name": region, "context": context(region) })).collect();
     json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": clusters,
         "contexts": contexts,
         "users": [{ "name": "lab", "user": { "token": KUBERNETES_TOKEN } }],
-        "current-context": REGIONS[0],
+        "current-context": PRIMARY,
     })
 }
 
 /// Everything as one JSON value.
 pub fn json(endpoints: &Endpoints, dir: &Path) -> Value {
     let of = |region: &'static str| (region.to_owned(), environment(endpoints, region, dir));
-    let environments = REGIONS.map(of).into_iter().map(|(region, variables)| {
+    let environments = regions(endpoints).map(of).map(|(region, variables)| {
         let variables: serde_json::Map<String, Value> =
             variables.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         (region, Value::from(variables))
@@ -88,7 +95,7 @@ pub fn write(endpoints: &Endpoints, dir: &Path) -> io::Result<Vec<PathBuf>> {
         (dir.join("lab.json"), format!("{:#}\n", json(endpoints, dir))),
         (dir.join("kubeconfig"), format!("{:#}\n", kubeconfig(endpoints))),
     ];
-    for region in REGIONS {
+    for region in regions(endpoints) {
         let lines =
             environment(endpoints, region, dir).into_iter().map(|(name, value)| format!("export {name}='{value}'\n"));
         files.push((dir.join(format!("env.{region}")), lines.collect()));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::faults::Condition;
 use super::scenario::{Event, Scenario};
+use super::world::Extent;
 
 /// What is drawn. Every day can be won: the standby stays whole.
 pub struct Hidden {
@@ -119,6 +120,7 @@ pub fn draw(seed: u64) -> Hidden {
         about: lines.join("\n"),
         severity: "sev1".into(),
         plan: Some("regional-failover".into()),
+        extent: Extent::Two,
         events,
     };
     Hidden { scenario, disruption: Duration::from_secs(disruption) }

@@ -1,6 +1,7 @@
 //! The embedded estate: a miniature of the platform that speaks the real wire protocols on loopback. It is the outside world, so it
 //! imports nothing of the rest of the crate; only its endpoints reach Mayday, through an ordinary config file.
 
+pub mod accelerator;
 pub mod alive;
 pub mod app;
 pub mod arc;
@@ -42,7 +43,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use net::{GatedListener, Place};
-pub use world::{PRIMARY, Pace, REGIONS, STANDBY, World};
+pub use world::{Extent, PRIMARY, Pace, REGIONS, STANDBY, THIRD, World};
 
 /// Where the servers of a running lab are: `rds.us-east-1` → `http://127.0.0.1:40001`. The names are those that
 /// `assets/lab/estate.toml` refers to.
@@ -90,7 +91,15 @@ impl Lab {
     /// # Errors
     /// When a loopback address cannot be listened on.
     pub async fn start(pace: Pace) -> io::Result<Self> {
-        let world = World::new(pace);
+        Self::start_with(pace, Extent::Two).await
+    }
+
+    /// The same with as many regions as `extent` says.
+    ///
+    /// # Errors
+    /// When a loopback address cannot be listened on.
+    pub async fn start_with(pace: Pace, extent: Extent) -> io::Result<Self> {
+        let world = World::new(pace, extent);
         let (mut tasks, mut endpoints) = (JoinSet::new(), Endpoints::new());
         let files = TempDir::with_prefix("mayday-lab-")?;
         let claim = alive::claim(files.path())?;
@@ -98,6 +107,7 @@ impl Lab {
         route53::start(&mut site).await?;
         dns::start(&mut site).await?;
         arc::start(&mut site).await?;
+        accelerator::start(&mut site).await?;
         rds::start(&mut site).await?;
         s3::start(&mut site).await?;
         kubernetes::start(&mut site).await?;

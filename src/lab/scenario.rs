@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::estate::duration;
 use super::faults::{Condition, places};
-use super::world::World;
+use super::world::{Extent, World};
 
 macro_rules! scenarios {
     ($($name:literal)*) => {
@@ -14,9 +14,9 @@ macro_rules! scenarios {
     };
 }
 
-const FILES: [(&str, &str); 10] = scenarios! {
+const FILES: [(&str, &str); 11] = scenarios! {
     "region-dark" "region-returns" "api-throttled" "control-plane-down" "az-outage" "slow-region" "flapping" "replica-lag" "split-brain"
-    "stale-backups"
+    "stale-backups" "three-regions"
 };
 
 /// The scenario of a demo that names none.
@@ -35,6 +35,9 @@ pub struct Scenario {
     pub severity: String,
     /// The plan that answers it, if one does.
     pub plan: Option<String>,
+    /// The lab that it needs.
+    #[serde(rename = "regions", default)]
+    pub extent: Extent,
     #[serde(rename = "event")]
     pub events: Vec<Event>,
 }

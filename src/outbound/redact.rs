@@ -87,8 +87,18 @@ fn without<'t>(text: &'t str, forms: &[Zeroizing<String>]) -> Cow<'t, str> {
     out
 }
 
-/// The secret as it is, and as it may come back: in a URL, a form, JSON, or inside Base64 (of `user:secret`, for instance).
+/// The secret as it is, and as it may come back: in a URL, a form, JSON, or inside Base64 (of `user:secret`, for instance). One of several
+/// lines, a key or an account's JSON, comes back line by line.
 fn forms(secret: &str) -> Vec<Zeroizing<String>> {
+    let mut forms = of_one(secret);
+    if secret.contains('\n') {
+        let lines = secret.lines().map(str::trim).filter(|line| line.len() >= LEAST);
+        forms.extend(lines.flat_map(of_one));
+    }
+    forms
+}
+
+fn of_one(secret: &str) -> Vec<Zeroizing<String>> {
     let mut forms = vec![secret.to_owned()];
     for set in [NON_ALPHANUMERIC, COMPONENT] {
         let upper = utf8_percent_encode(secret, set).to_string();
@@ -175,6 +185,18 @@ mod tests {
                 assert!(said.contains(GONE) && said.chars().count() < 12 + user.len(), "{encoded}: {said}");
             }
         }
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_is_gone_line_by_line() {
+        let key =
+            "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n  n0tH1ng+/abc==\n}\n-----END PRIVATE KEY-----\n";
+        for line in key.lines() {
+            let said = text(&format!("+ echo {line} done"), key);
+            let gone = line.len() < LEAST || !said.contains(line.trim());
+            assert!(gone && said.ends_with(" done"), "{line}: {said}");
+        }
+        assert_eq!(text("a } b", key), "a } b", "what may stand there by chance stays");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use tokio_rustls::TlsConnector;
 use x509_cert::der::Decode;
 
 use super::apart;
+use super::wire::tls::{FIRST_VERSION, is_of_first_version, of_another};
 use crate::domain::kinds::{Param, ParamType};
 use crate::domain::params::Params;
 use crate::domain::system::Fault;
@@ -286,10 +287,13 @@ pub fn refused(system: &str, address: &str, error: &io::Error) -> Option<Fault> 
             "set `ca` to the file of that authority",
         ),
         Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => ("its certificate is for another name".into(), "set `server_name` to a name in it"),
+            why @ (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }),
+        ) => (of_another(why), "set `server_name` to a name in it, or `check_names = false` where it has none"),
         Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
             ("its certificate has expired".into(), "have it renewed")
+        }
+        Error::InvalidCertificate(why) if is_of_first_version(why) => {
+            (FIRST_VERSION.into(), "look at it with `openssl x509 -text`")
         }
         Error::InvalidCertificate(why) => (
             format!("its certificate cannot be trusted: {}", clean(&why.to_string())),

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::figure::{Figure, WIDTH, open};
-use super::html::escape;
 use super::review::{Review, RunReview, StepReview};
+use super::text::escape;
 use super::words::{clock, length};
 use crate::domain::incident::Onset;
 use crate::domain::time::{At, seconds_between};

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::figure::Figure;
-use super::{html, markdown};
-use crate::domain::describe::Tone;
-use crate::domain::text::is_harmful;
+use super::text::Cell;
 
 /// A document: what it is, and its sections.
 #[derive(Clone, Debug, Default)]
@@ -65,30 +63,6 @@ pub struct Column {
     pub number: bool,
 }
 
-/// A few words, and how they are meant.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cell {
-    pub tone: Tone,
-    pub text: String,
-    /// Names and numbers as machines write them.
-    pub code: bool,
-}
-
-impl Cell {
-    pub fn new(tone: Tone, text: impl Into<String>) -> Self {
-        Self { tone, text: text.into(), code: false }
-    }
-    pub fn code(text: impl Into<String>) -> Self {
-        Self { tone: Tone::Plain, text: text.into(), code: true }
-    }
-}
-
-impl<T: Into<String>> From<T> for Cell {
-    fn from(text: T) -> Self {
-        Self::new(Tone::Plain, text)
-    }
-}
-
 impl Section {
     pub fn new(title: &str, blocks: Vec<Block>) -> Self {
         Self { title: title.into(), blocks }
@@ -105,15 +79,6 @@ pub fn table(head: &[&str], rows: Vec<Vec<Cell>>) -> Block {
 }
 
 impl Doc {
-    pub fn markdown(&self) -> String {
-        markdown::write(self)
-    }
-
-    /// One page that needs nothing else: no script, no font, no image from anywhere.
-    pub fn html(&self) -> String {
-        html::write(self)
-    }
-
     /// Titles of sections as anchors, each once.
     pub(super) fn anchors(&self) -> Vec<String> {
         let mut seen = BTreeSet::new();
@@ -127,18 +92,4 @@ impl Doc {
         };
         self.sections.iter().map(anchor).collect()
     }
-}
-
-/// One line of text from outside, without what could move the cursor or turn the text around it.
-pub(super) fn tidy(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let c = if c.is_whitespace() { ' ' } else { c };
-        if is_harmful(c) || (c == ' ' && out.ends_with(' ')) {
-            continue;
-        }
-        out.push(c);
-    }
-    out.truncate(out.trim_end().len());
-    out
 }

@@ -4,10 +4,11 @@
 
 use serde_json::{Value, json};
 
-use super::doc::{Block, Cell, Doc, Section, Tile, table};
+use super::doc::{Block, Doc, Section, Tile, table};
 use super::figure;
+use super::text::Cell;
 use super::trend::{is_slower, trend};
-use super::words::{count, length, length_or_unknown, met, moment, target};
+use super::words::{count, length, length_or_unknown, met, moment};
 use crate::domain::describe::Tone;
 use crate::domain::drill::{Check, DrillEvidence, DrillResult};
 use crate::domain::estate::{DataClass, Tier};
@@ -148,7 +149,7 @@ fn measured(evidence: &DrillEvidence) -> Section {
     let tile = |it: &Figure| {
         let verdict = verdict(it);
         let value = Cell::new(verdict.tone, it.seconds.map_or_else(|| "unknown".into(), length));
-        Tile { label: it.name.clone(), value, note: format!("{} of {}", verdict.text, target(it.target)) }
+        Tile { label: it.name.clone(), value, note: format!("{} of {}", verdict.text, length(it.target)) }
     };
     let row = |it: &Figure| {
         let how = match (&it.estimated, it.seconds) {
@@ -156,7 +157,7 @@ fn measured(evidence: &DrillEvidence) -> Section {
             (Some(why), _) => format!("estimated: {why}"),
             (None, _) => "measured".into(),
         };
-        vec![it.name.as_str().into(), length_or_unknown(it.seconds), target(it.target).into(), verdict(it), how.into()]
+        vec![it.name.as_str().into(), length_or_unknown(it.seconds), length(it.target).into(), verdict(it), how.into()]
     };
     let bars = figures.iter().map(|it| figure::Bar::new(&it.name, it.seconds, it.target, it.met)).collect::<Vec<_>>();
     let rows = figures.iter().map(row).collect();
@@ -337,7 +338,7 @@ pub(super) mod tests {
         let mut last = result();
         last.steps.insert("promote".into(), 40.0);
         let text = document(&evidence(), &[("DRILL-20261001-1".into(), last)]).markdown();
-        assert!(text.contains("promote took 93.0 s; in DRILL-20261001-1 it took 40.0 s"), "{text}");
+        assert!(text.contains("promote took 1 min 33 s; in DRILL-20261001-1 it took 40 s"), "{text}");
         assert!(text.contains("Over the latest drills"), "{text}");
     }
 

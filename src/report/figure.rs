@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::html::escape;
-use super::words::{length, target};
+use super::text::escape;
+use super::words::length;
 
 /// A picture. `svg` is made here alone, and every text in it is escaped.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ pub fn bars(bars: &[Bar]) -> Figure {
                 "<text x=\"{x:.1}\" y=\"{:.1}\"><tspan class=\"strong\">{}</tspan> <tspan class=\"dim\">/ {}</tspan></text>",
                 y + 19.0,
                 escape(&words),
-                escape(&target(bar.limit))
+                escape(&length(bar.limit))
             ),
         );
     }

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::doc::{Block, Cell, Column, Doc, Tile, tidy};
+use super::doc::{Block, Column, Doc, Tile};
+use super::text::{Cell, escape};
 use crate::domain::describe::Tone;
 
 const STYLE: &str = include_str!("style.css");
@@ -10,11 +11,14 @@ const STYLE: &str = include_str!("style.css");
 /// Nothing may be loaded or run, even if a text should ever get through: the page is complete.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-pub fn write(doc: &Doc) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = compose(&mut out, doc);
-    out
+impl Doc {
+    /// One page that needs nothing else: no script, no font, no image from anywhere.
+    pub fn html(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = compose(&mut out, self);
+        out
+    }
 }
 
 fn compose(out: &mut String, doc: &Doc) -> fmt::Result {
@@ -132,22 +136,6 @@ fn inline(cell: &Cell) -> String {
 
 fn span(class: &str, cell: &Cell) -> String {
     format!("<span class=\"{class} {}\">{}</span>", cell.tone, escape(&cell.text))
-}
-
-/// Text that is nothing but text, in an element or in an attribute.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in tidy(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 
 use super::drill::{Figure, figures};
-use super::html::escape;
-use super::words::{length, target};
+use super::text::escape;
+use super::words::length;
 use crate::domain::drill::{Check, DrillEvidence};
 use crate::domain::time::seconds_between;
 
@@ -46,7 +46,7 @@ fn cases(evidence: &DrillEvidence) -> Vec<Case> {
         .collect();
     cases.extend(figures(evidence).into_iter().map(|it| Case {
         class: "objective",
-        name: format!("{} within {}", it.name, target(it.target)),
+        name: format!("{} within {}", it.name, length(it.target)),
         seconds: it.seconds,
         verdict: judged(&it),
     }));
@@ -64,7 +64,7 @@ fn judged(figure: &Figure) -> Verdict {
     }
     match (figure.met, figure.seconds) {
         (Some(true), _) => Verdict::Passed,
-        (_, Some(seconds)) => Verdict::Failed(format!("{} instead of {}", length(seconds), target(figure.target))),
+        (_, Some(seconds)) => Verdict::Failed(format!("{} instead of {}", length(seconds), length(figure.target))),
         (_, None) => Verdict::Failed("could not be told".into()),
     }
 }

@@ -2,14 +2,17 @@
 
 use std::fmt::{self, Write};
 
-use super::doc::{Block, Cell, Column, Doc, tidy};
+use super::doc::{Block, Column, Doc};
+use super::text::{Cell, tidy};
 use crate::domain::describe::Tone;
 
-pub fn write(doc: &Doc) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = compose(&mut out, doc);
-    out
+impl Doc {
+    pub fn markdown(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = compose(&mut out, self);
+        out
+    }
 }
 
 fn compose(out: &mut String, doc: &Doc) -> fmt::Result {

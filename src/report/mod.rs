@@ -15,6 +15,7 @@ mod markdown;
 mod page;
 pub mod reports;
 pub mod review;
+pub mod text;
 mod trend;
 mod words;
 
@@ -159,6 +160,7 @@ mod tests {
             Event::NoteAdded { text: text() },
             Event::PageAcknowledged { by: text() },
             Event::SeverityChanged { severity: Severity::Sev1, reason: text() },
+            Event::TitleChanged { title: text() },
             Event::HoldSet { reason: text() },
             Event::ProbeChanged {
                 probe: "api".into(),

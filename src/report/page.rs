@@ -1,12 +1,13 @@
 //! A review as a document: what one wants to know first comes first.
 
 use super::course;
-use super::doc::{Block, Cell, Doc, Section, Tile, table};
+use super::doc::{Block, Doc, Section, Tile, table};
 use super::figure::{self, Bar};
 use super::review::{
     Answer, Delivered, DeliveryReview, Entry, ItemReview, MessageReview, Review, RunReview, StepReview, Verified,
 };
-use super::words::{length, length_or_unknown, loss, met, moment, target, time};
+use super::text::Cell;
+use super::words::{length, length_or_unknown, loss, met, moment, time};
 use crate::domain::checklist::Evidence;
 use crate::domain::describe::{self, Tone};
 use crate::domain::incident::Onset;
@@ -78,7 +79,7 @@ fn objectives(review: &Review) -> Section {
     };
     let rto_tile = |it: &RtoVerdict| {
         let so_far = if it.recovered { "" } else { ", never verified" };
-        let note = format!("{}, promised {}{so_far}", met(it.met).text, target(it.target));
+        let note = format!("{}, promised {}{so_far}", met(it.met).text, length(it.target));
         let found = tile(format!("RTO {}", it.tier), it.elapsed, it.met, note);
         let value = if it.at_least { bound(it, found.value) } else { found.value };
         Tile { value, ..found }
@@ -89,7 +90,7 @@ fn objectives(review: &Review) -> Section {
             Loss::Estimated { .. } => ", estimated",
             Loss::Measured { .. } => ", measured",
         };
-        let note = format!("{}, promised {}{how}", met(it.met).text, target(it.target));
+        let note = format!("{}, promised {}{how}", met(it.met).text, length(it.target));
         tile(format!("RPO {}", it.class), it.loss.seconds(), it.met, note)
     };
     let tiles = review.rto.iter().map(rto_tile).chain(review.rpo.iter().map(rpo_tile)).collect();
@@ -102,13 +103,13 @@ fn objectives(review: &Review) -> Section {
             it.tier.word().into(),
             if it.at_least { bound(it, length_or_unknown(it.elapsed)) } else { length_or_unknown(it.elapsed) },
             length_or_unknown(it.since_declared),
-            target(it.target).into(),
+            length(it.target).into(),
             met(it.met),
         ]
     });
     let rpo = review.rpo.iter().map(|it| {
         let tone = if it.loss == Loss::Unknown { Tone::Unknown } else { Tone::Plain };
-        vec![it.class.word().into(), Cell::new(tone, loss(it.loss)), target(it.target).into(), met(it.met)]
+        vec![it.class.word().into(), Cell::new(tone, loss(it.loss)), length(it.target).into(), met(it.met)]
     });
     let blocks = vec![
         Block::Tiles(tiles),

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::doc::{Block, Cell, Column};
+use super::doc::{Block, Column};
+use super::text::Cell;
 use super::words::length;
 use crate::domain::describe::Tone;
 use crate::domain::drill::DrillResult;

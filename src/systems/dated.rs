@@ -1,8 +1,12 @@
-//! The moment in the name of a copy: `neo4j-2026-11-23T04-00-00.backup`, `etcd_20261123-0400.db`. In UTC, as all tools that Mayday
+//! Moments as others write them: in the name of a copy, and in a heartbeat.
+//!
+//! In a name: `neo4j-2026-11-23T04-00-00.backup`, `etcd_20261123-0400.db`. In UTC, as all tools that Mayday
 //! knows write it (<https://neo4j.com/docs/operations-manual/current/backup-restore/online-backup/>).
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+
+use std::time::Duration;
 
 use crate::domain::time::At;
 
@@ -23,6 +27,33 @@ fn read(mut rest: &[u8]) -> Option<At> {
     let part = |number: i16| i8::try_from(number).ok();
     let civil = DateTime::new(year, part(month)?, part(day)?, part(hour)?, part(minute)?, part(second)?, 0).ok()?;
     civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// A moment as applications write it: RFC 3339, or a number since 1970, which is seconds (a fraction too), milliseconds, microseconds or
+/// nanoseconds by its size. `None` when it is none.
+pub fn written(text: &str) -> Option<At> {
+    let text = text.trim();
+    if let Ok(at) = text.parse() {
+        return Some(at);
+    }
+    let seconds = match text.parse::<u64>() {
+        Ok(0) => return None,
+        Ok(seconds @ ..100_000_000_000) => Duration::from_secs(seconds),
+        Ok(millis @ ..100_000_000_000_000) => Duration::from_millis(millis),
+        Ok(micros @ ..100_000_000_000_000_000) => Duration::from_micros(micros),
+        Ok(nanos) => Duration::from_nanos(nanos),
+        Err(_) => fraction(text)?,
+    };
+    At::UNIX_EPOCH.checked_add(seconds).ok()
+}
+
+/// `1795428000.25`
+fn fraction(text: &str) -> Option<Duration> {
+    let (whole, part) = text.split_once('.')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = whole.parse::<u64>().ok().filter(|seconds| (1..100_000_000_000).contains(seconds))?;
+    let nanos = format!("{part:0<9}").get(..9)?.parse().ok().filter(|_| digits(part))?;
+    Some(Duration::new(seconds, nanos))
 }
 
 /// Everything before the date in `name`, and then the day of `at`, written as the one that is there: names of the same series compare with it
@@ -59,6 +90,37 @@ fn number(rest: &mut &[u8], digits: usize) -> Option<i16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_heartbeat_is_a_moment_in_each_of_its_forms() {
+        let at: At = "2026-11-23T10:00:00Z".parse().unwrap();
+        for text in [
+            "2026-11-23T10:00:00Z",
+            " 2026-11-23T11:00:00+01:00\n",
+            "1795428000",
+            "1795428000.0",
+            "1795428000000",
+            "1795428000000000",
+            "1795428000000000000",
+        ] {
+            assert_eq!(written(text), Some(at), "{text}");
+        }
+        assert_eq!(written("1795428000.25"), Some(at + Duration::from_millis(250)));
+        for text in [
+            "",
+            "yesterday",
+            "0",
+            "-5",
+            "-1795428000.5",
+            "1e9",
+            "1795428000.",
+            ".5",
+            "1795428000.2x",
+            "99999999999999999999",
+        ] {
+            assert_eq!(written(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn the_moment_of_a_copy_is_read_from_its_name() {

@@ -5,9 +5,11 @@
 //! which the compiler shares nothing that it proves: without the box each of them walks through all types of the vendor's client to
 //! learn that its future is `Send`, which was two thirds of the time that a check of this crate took.
 
+pub mod accelerator;
 pub mod arc;
 pub mod aws;
 pub mod bounds;
+pub mod cloudfront;
 pub mod cloudwatch;
 pub mod dated;
 pub mod dns;
@@ -35,7 +37,9 @@ use crate::domain::system::Factory;
 /// Every system that this build can drive.
 #[rustfmt::skip] // one row a line
 pub const FACTORIES: &[&dyn Factory] = &[
+    &accelerator::AcceleratorFactory,
     &arc::ArcFactory,
+    &cloudfront::CloudFrontFactory,
     &cloudwatch::CloudWatchFactory,
     &dns::DnsFactory,
     &files::FilesFactory,
@@ -48,6 +52,7 @@ pub const FACTORIES: &[&dyn Factory] = &[
     &rds::RdsFactory,
     &redis::RedisFactory,
     &redis::ClusterFactory,
+    &redis::ElastiCacheFactory,
     &route53::Route53Factory,
     &s3::S3Factory,
     &script::ScriptFactory,

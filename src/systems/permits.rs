@@ -6,23 +6,19 @@
 //! conditions: a pass says that the role would do, not that nothing else can stand in the way.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use aws_credential_types::provider::ProvideCredentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::domain::estate::SystemSpec;
-use crate::domain::kinds::{Param, ParamType, To, WayOut};
+use crate::domain::kinds::{self, Param, ParamType, WayOut};
 use crate::domain::readiness::access;
 use crate::domain::system::{Fault, Fitness, Guard};
 use crate::domain::text::clean;
 use crate::domain::time::{At, seconds_between};
-use crate::outbound::http::{client, root};
 use crate::systems::aws::partition::{self, Partition};
-use crate::systems::aws::proxy::Proxy;
+use crate::systems::aws::signed::{self, To, first};
 use crate::systems::aws::{Aws, Call};
 
 pub const STS_ENDPOINT_URL: Param =
@@ -31,10 +27,9 @@ pub const IAM_ENDPOINT_URL: Param =
     Param::optional("iam_endpoint_url", ParamType::Url, "an endpoint of IAM other than AWS's own");
 
 pub const IAM_WAY: WayOut =
-    WayOut { peace: true, ..WayOut::new(IAM_ENDPOINT_URL.name, To::Always("us-east-1"), "IAM") };
+    WayOut { peace: true, ..WayOut::new(IAM_ENDPOINT_URL.name, kinds::To::Always("us-east-1"), "IAM") };
 
 const VERSION: &str = "2010-05-08";
-const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A login that ends sooner would end in the middle of an incident.
 const SOON: f64 = 3600.0;
@@ -57,8 +52,12 @@ pub enum On {
     Zone(String),
     /// Any change of Route 53: its id is not known before.
     Changes,
-    /// A health check; any when its id is not known.
-    HealthChecks,
+    /// A health check, by its id; any when that is not known.
+    HealthCheck(Option<String>),
+    /// A Global Datastore of ElastiCache, by its id.
+    GlobalDatastore(String),
+    /// A replication group of ElastiCache, by its id, in this region.
+    ReplicationGroup { region: String, name: String },
     /// A bucket, or the object of it with this key.
     Bucket { name: String, key: Option<String> },
     /// By its own ARN.
@@ -84,7 +83,13 @@ impl On {
             Self::Database { region, name } => format!("arn:{aws}:rds:{region}:{account}:db:{name}"),
             Self::Zone(id) => format!("arn:{aws}:route53:::hostedzone/{id}"),
             Self::Changes => format!("arn:{aws}:route53:::change/mayday"),
-            Self::HealthChecks => format!("arn:{aws}:route53:::healthcheck/mayday"),
+            Self::HealthCheck(id) => {
+                format!("arn:{aws}:route53:::healthcheck/{}", id.as_deref().unwrap_or("mayday"))
+            }
+            Self::GlobalDatastore(id) => format!("arn:{aws}:elasticache::{account}:globalreplicationgroup:{id}"),
+            Self::ReplicationGroup { region, name } => {
+                format!("arn:{aws}:elasticache:{region}:{account}:replicationgroup:{name}")
+            }
             Self::Bucket { name, key: None } => format!("arn:{aws}:s3:::{name}"),
             Self::Bucket { name, key: Some(key) } => format!("arn:{aws}:s3:::{name}/{key}"),
             Self::Arn(arn) => arn.clone(),
@@ -257,31 +262,9 @@ impl Permits {
             Fault::transient(&self.system, format!("IAM: {why}"))
                 .means("whether these credentials may do it is not known")
         };
-        let (config, place) = (self.sts.config().await?, self.place().await);
-        let provider = config.credentials_provider().ok_or_else(|| silent("there are no credentials".into()))?;
-        let credentials = provider.provide_credentials().await.map_err(|error| silent(root(&error)))?;
-        let identity = credentials.into();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(self.partition.iam_region)
-            .name("iam")
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|error| silent(root(&error)))?
-            .into();
-        let headers = [("content-type", FORM)];
-        let signable = SignableRequest::new("POST", &place, headers.into_iter(), SignableBody::Bytes(body.as_bytes()))
-            .map_err(|error| silent(root(&error)))?;
-        let signed = sign(signable, &params).map_err(|error| silent(root(&error)))?;
-        let mut request = way_to(&place).map_err(silent)?.post(&place).timeout(PATIENCE);
-        for (name, value) in headers.into_iter().chain(signed.output().headers()) {
-            request = request.header(name, value);
-        }
-        let answer = request.body(body).send().await.map_err(|error| silent(root(&error.without_url())))?;
-        let status = answer.status().as_u16();
-        let text = answer.text().await.map_err(|error| silent(root(&error.without_url())))?;
-        Ok((status, text))
+        let place = self.place().await;
+        let to = To { url: &place, service: "iam", region: self.partition.iam_region };
+        self.sts.post(to, body, PATIENCE).await.map_err(|lost| silent(lost.why))
     }
 }
 
@@ -294,7 +277,7 @@ pub async fn login_guard(aws: &Aws, system: &str) -> Result<Option<Guard>, Fault
     let Some(standing) = aws.login().standing(system).await? else { return Ok(None) };
     let (now, next) = (At::now(), standing.next());
     let words = standing.words(now);
-    Ok(Some(match standing.ends() {
+    Ok(Some(match standing.ends(now) {
         Some(end) if seconds_between(now, end) < SOON => {
             Guard::warn(NAME, format!("{words}: too short for an incident → {next}"))
         }
@@ -303,26 +286,12 @@ pub async fn login_guard(aws: &Aws, system: &str) -> Result<Option<Guard>, Fault
     }))
 }
 
-/// The client for a URL: through the environment's proxy, where that is for it.
-fn way_to(url: &str) -> Result<reqwest::Client, String> {
-    let scheme = if url.starts_with("http://") { "http" } else { "https" };
-    match Proxy::here(scheme).filter(|proxy| proxy.is_for(url)) {
-        None => client(),
-        Some(proxy) => {
-            crate::outbound::http::install_tls();
-            let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-            builder.proxy(proxy.for_reqwest()?).build().map_err(|error| root(&error))
-        }
-    }
-}
-
 fn owned((name, value): (&str, &str)) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
 fn form(pairs: impl IntoIterator<Item = (String, String)>) -> String {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("Version", VERSION).extend_pairs(pairs).finish()
+    signed::form(VERSION, pairs)
 }
 
 fn question(principal: &str, arn: &str, region: &str, actions: &[&str]) -> String {
@@ -362,11 +331,6 @@ impl Local for roxmltree::Node<'_, '_> {
     fn is(&self, name: &str) -> bool {
         self.tag_name().name() == name
     }
-}
-
-/// The text of the first tag of a name.
-fn first(node: roxmltree::Node<'_, '_>, name: &str) -> Option<String> {
-    node.descendants().find(|it| it.is(name)).and_then(|it| it.text()).map(clean)
 }
 
 fn judged(document: &roxmltree::Document<'_>, actions: &[&str]) -> Judged {
@@ -432,6 +396,8 @@ mod tests {
         let database = On::database("us-gov-west-1", "orders-dr");
         assert_eq!(database.arn(gov, "7"), "arn:aws-us-gov:rds:us-gov-west-1:7:db:orders-dr");
         assert_eq!(On::Zone("Z1".into()).arn(partition::of("us-east-1"), "7"), "arn:aws:route53:::hostedzone/Z1");
+        let check = On::HealthCheck(Some("hc-1".into()));
+        assert_eq!(check.arn(gov, "7"), "arn:aws-us-gov:route53:::healthcheck/hc-1");
         let text = question("arn:aws:iam::1:role/r", "arn:aws:s3:::b", "us-west-2", &["s3:PutObject"]);
         for part in
             ["ResourceArns.member.1=arn%3Aaws%3As3%3A%3A%3Ab", "aws%3ARequestedRegion", "=us-west-2", "s3%3APutObject"]

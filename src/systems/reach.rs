@@ -12,6 +12,7 @@ use hickory_proto::op::ResponseCode;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::timeout;
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::domain::expect;
@@ -21,6 +22,7 @@ use crate::domain::system::Fault;
 use crate::domain::text::clean;
 use crate::outbound::secret::Keep;
 use crate::outbound::wire::Silence;
+use crate::outbound::wire::proxy::{Proxies, Proxy};
 use crate::outbound::wire::talk::bare;
 use crate::outbound::wire::tls::{Means, Tls};
 use crate::outbound::{apart, secret};
@@ -30,6 +32,7 @@ use crate::systems::dns::{addresses, ask_each};
 /// The word for this host's own resolver.
 pub const HOST: &str = "host";
 const EITHER: &str = "either `username` and `password` prove who Mayday is, or `bearer_token` does";
+const EITHER_WAY: &str = "either `resolver` says where the host is, or the `proxy` looks for it";
 const PAIR: &str = "`client_certificate` and `client_key` are only of use together";
 /// More than this is no certificate but somebody's disk.
 const LONGEST: usize = 4 * 1024 * 1024;
@@ -39,6 +42,11 @@ pub const RESOLVER: Param = Param::default(
     ParamType::Text,
     HOST,
     "the DNS server that says where the URL's host is, as host:port; `host` is this host's own resolver, with its cache",
+);
+pub const PROXY: Param = Param::optional(
+    "proxy",
+    ParamType::Text,
+    "the proxy on the way, like http://proxy.example:3128; `environment` for what HTTPS_PROXY and NO_PROXY of the engine say; none when left out",
 );
 pub const CERTIFICATE_AUTHORITY: Param = Param::optional(
     "certificate_authority",
@@ -71,6 +79,8 @@ pub const BEARER: Param = Param::optional(
 pub struct Reach {
     /// `host:port` of a DNS server; `None` is this host's own resolver.
     resolver: Option<String>,
+    /// The proxy on the way, as it is given.
+    proxy: Option<String>,
     authority: Option<String>,
     certificate: Option<String>,
     key: Option<SecretRef>,
@@ -82,6 +92,7 @@ impl Reach {
         let text = |name| params.opt_text(name).map(str::to_owned);
         Self {
             resolver: text("resolver").filter(|resolver| resolver != HOST),
+            proxy: text(PROXY.name),
             authority: text("certificate_authority"),
             certificate: text("client_certificate"),
             key: params.secret("client_key"),
@@ -93,8 +104,24 @@ impl Reach {
     /// When what is given could never be used.
     pub fn vet(&self) -> Result<(), String> {
         match (&self.certificate, &self.key) {
-            (Some(_), None) | (None, Some(_)) => Err(PAIR.into()),
-            _ => Ok(()),
+            (Some(_), None) | (None, Some(_)) => return Err(PAIR.into()),
+            _ => {}
+        }
+        match &self.proxy {
+            Some(_) if self.resolver.is_some() => Err(EITHER_WAY.into()),
+            Some(proxy) => Proxies::of(proxy).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The proxy on the way to `url`, if there is one.
+    ///
+    /// # Errors
+    /// When it can be none: of the server nothing is known then.
+    pub fn proxy_to(&self, url: &Url) -> Result<Option<Proxy>, Silence> {
+        match &self.proxy {
+            Some(proxy) => Proxies::of(proxy).map_err(Silence::Unasked)?.to(url),
+            None => Ok(None),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The next thing to do, in a line: what a tired person needs most. Where two things are urgent, both are said.
 
+use crate::domain::alert::{Heard, Ringing};
 use crate::domain::backup::Worth;
 use crate::domain::comms::{due, left_open, outside};
 use crate::domain::health::Status;
@@ -13,7 +14,7 @@ use crate::domain::view::Snapshot;
 use super::app::{App, Link};
 use super::format::{age, clock};
 use super::keymap::{self, Action, Context};
-use super::layers::{Layer, walk};
+use super::layers::{Layer, next, walk};
 use super::panes::Pane;
 use super::theme::Role;
 
@@ -31,7 +32,7 @@ pub(super) fn press(action: Action, role: Role, text: impl Into<String>) -> Advi
     Advice { key: Some(keymap::key(action)), text: text.into(), role, also: None }
 }
 
-fn wait(role: Role, text: impl Into<String>) -> Advice {
+pub(super) fn wait(role: Role, text: impl Into<String>) -> Advice {
     Advice { key: None, text: text.into(), role, also: None }
 }
 
@@ -43,8 +44,12 @@ impl Advice {
     }
 }
 
-/// What to do next.
+/// What to do next, in what is on top.
 pub fn advice(app: &App) -> Advice {
+    next::advice(app, in_cockpit(app))
+}
+
+fn in_cockpit(app: &App) -> Advice {
     let Some(mirror) = &app.mirror else { return wait(Role::Dim, "connecting to the engine") };
     if let Link::Lost { since, why } = &app.link {
         let old = age(seconds_between(*since, app.at));
@@ -259,6 +264,9 @@ fn quiet(app: &App) -> Advice {
     if let Some(text) = in_trouble(mirror, app.now()) {
         return pane(Pane::Services, Role::Warn, text);
     }
+    if let Some(text) = alerted(mirror, app.now()) {
+        return pane(Pane::Services, Role::Warn, text);
+    }
     let judged = mirror.backups(app.now());
     let poor: Vec<&str> = judged
         .iter()
@@ -307,6 +315,16 @@ fn in_trouble(mirror: &Snapshot, now: At) -> Option<String> {
     let (_, worst) = found.first()?;
     let counts: Vec<String> = found.iter().map(|(word, probes)| format!("{} {word}", probes.len())).collect();
     Some(format!("of the checks {}: {}", counts.join(", "), worst.join(", ")))
+}
+
+/// What other monitoring says while Mayday itself sees no trouble.
+fn alerted(mirror: &Snapshot, now: At) -> Option<String> {
+    let policy = &mirror.estate.alerts;
+    let firing = |it: &&Heard| it.alert.is == Ringing::Firing && !it.is_old(policy, now);
+    let mut all = mirror.state.alerts.0.values().filter(firing);
+    let (first, more) = (all.next()?, all.count());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(format!("no region is in trouble, but {} says {}{more}", first.alert.source, first.alert.words()))
 }
 
 /// How far the plan's rule is that is met first: ` · region rule met in 2:10`.

@@ -1,10 +1,9 @@
 //! The cockpit's model. It holds no truth: a mirror of what the engine says, and what the operator is looking at.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 use ratatui::layout::Rect;
 
@@ -25,56 +24,16 @@ use super::connection::Arrival;
 use super::keymap::{self, Action, Binding, Context, Danger};
 use super::layers::Layer;
 use super::panes::{Pane, Place};
-use super::theme::{Depth, Library, Role, Theme};
+use super::theme::{Role, Theme};
 use super::typing::Typing;
+
+pub use super::options::Options;
+pub use super::scroll::Scroll;
 
 /// So many records are kept for the timeline.
 pub const RECORDS: usize = 500;
 /// A message stays until a key or for so long.
 const MESSAGE: std::time::Duration = std::time::Duration::from_secs(20);
-
-/// How the cockpit is to look and behave.
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub theme: String,
-    pub depth: Depth,
-    /// Only ASCII is drawn.
-    pub ascii: bool,
-    pub mouse: bool,
-    /// Nothing is drawn that moves without saying more: no history of latencies, no big digits.
-    pub reduced_motion: bool,
-    /// The themes there are.
-    pub themes: Library,
-    /// Said when the cockpit opens.
-    pub notice: Option<String>,
-    /// Where the operator is.
-    pub zone: TimeZone,
-    /// Where the engine keeps things, a line each: for the help.
-    pub about: Vec<String>,
-    /// What there is to know of this engine besides: for the help, and above the timeline.
-    pub told: Vec<String>,
-}
-
-impl Options {
-    /// What the environment asks for: `NO_COLOR`, `COLORTERM`, `TERM`, the locale, `TZ`.
-    pub fn of_environment() -> Self {
-        let var = |name: &str| std::env::var(name).ok();
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| var(name).filter(|it| !it.is_empty()));
-        let utf8 = locale.is_some_and(|it| it.to_ascii_lowercase().replace('-', "").contains("utf8"));
-        Self {
-            theme: "dark".into(),
-            depth: Depth::of_environment(var),
-            ascii: !utf8,
-            mouse: false,
-            reduced_motion: false,
-            themes: Library::default(),
-            notice: None,
-            zone: TimeZone::system(),
-            about: Vec::new(),
-            told: Vec::new(),
-        }
-    }
-}
 
 /// What happens to the cockpit.
 #[derive(Debug)]
@@ -158,57 +117,6 @@ pub struct Message {
     pub role: Role,
     pub text: String,
     pub until: At,
-}
-
-/// Where the operator looks in a list: clamped when it is drawn, because only then the height is known.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scroll {
-    top: Cell<usize>,
-    /// The end is in view: where the end is what matters, it stays so.
-    ended: Cell<bool>,
-}
-
-impl Default for Scroll {
-    fn default() -> Self {
-        Self { top: Cell::new(0), ended: Cell::new(true) }
-    }
-}
-
-impl Scroll {
-    pub fn by(&self, lines: isize) {
-        self.to(self.top.get().saturating_add_signed(lines));
-    }
-    pub fn to(&self, line: usize) {
-        self.top.set(line);
-        self.ended.set(false);
-    }
-    /// The first line that was shown when it was drawn last.
-    pub fn top(&self) -> usize {
-        self.top.get()
-    }
-    /// The first line that is shown, of `len` lines in a window of `height`.
-    pub fn clamp(&self, len: usize, height: usize) -> usize {
-        let last = len.saturating_sub(height);
-        self.ended.set(self.top.get() >= last);
-        self.top.set(self.top.get().min(last));
-        self.top.get()
-    }
-    /// The same for a list whose end matters: if the end was in view, it still is.
-    pub fn follow(&self, len: usize, height: usize) -> usize {
-        if self.ended.get() {
-            self.top.set(usize::MAX);
-        }
-        self.clamp(len, height)
-    }
-    /// Moves as little as needed to show `line`.
-    pub fn reveal(&self, line: usize, height: usize) {
-        let top = self.top.get();
-        if line < top {
-            self.top.set(line);
-        } else if height > 0 && line >= top + height {
-            self.top.set(line + 1 - height);
-        }
-    }
 }
 
 /// The model.
@@ -563,7 +471,7 @@ impl App {
                 keymap::key(Action::ByHand)
             )),
             Danger::Changes if self.armed().is_none() => {
-                Some(format!("this cockpit only looks → {} arms it", keymap::key(Action::Arm)))
+                Some(format!("this cockpit is view only → {} arms it", keymap::key(Action::Arm)))
             }
             Danger::Speaks | Danger::Changes => None,
         }

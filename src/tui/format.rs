@@ -9,29 +9,7 @@ use crate::domain::estate::DataClass;
 use crate::domain::recovery::Lag;
 use crate::domain::time::At;
 
-/// A running clock: `2:14`, `1:02:03`. Whole seconds, rounded down; never negative.
-pub fn clock(seconds: f64) -> String {
-    let whole = seconds.max(0.0) as u64;
-    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
-}
-
-/// A length of time at a glance, two units at most: `0.4s`, `41s`, `3m20s`, `1h05m`, `2d4h`.
-pub fn length(seconds: f64) -> String {
-    let whole = seconds.max(0.0);
-    if whole < 9.95 && whole.fract() > 0.05 {
-        return format!("{whole:.1}s");
-    }
-    let whole = whole.round() as u64;
-    match whole {
-        0..60 => format!("{whole}s"),
-        60..3600 if whole.is_multiple_of(60) => format!("{}m", whole / 60),
-        60..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
-        3600..86_400 if whole % 3600 < 60 => format!("{}h", whole / 3600),
-        3600..86_400 => format!("{}h{:02}m", whole / 3600, whole / 60 % 60),
-        _ => format!("{}d{}h", whole / 86_400, whole / 3600 % 24),
-    }
-}
+pub use crate::domain::time::{brief as length, clock};
 
 /// How old something is, in whole seconds, so that it does not flicker.
 pub fn age(seconds: f64) -> String {
@@ -182,16 +160,6 @@ fn fit_hard(text: &str, columns: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lengths_read_at_a_glance() {
-        let cases = [(0.0, "0s"), (1.84, "1.8s"), (41.2, "41s"), (60.0, "1m"), (200.0, "3m20s"), (3600.0, "1h")];
-        for (seconds, words) in cases {
-            assert_eq!(length(seconds), words);
-        }
-        assert_eq!((length(3900.0).as_str(), length(187_200.0).as_str()), ("1h05m", "2d4h"));
-        assert_eq!((clock(134.9).as_str(), clock(3723.0).as_str(), clock(-3.0).as_str()), ("2:14", "1:02:03", "0:00"));
-    }
 
     #[test]
     fn columns_hold_for_wide_characters() {

@@ -61,7 +61,7 @@ impl App {
             }
             Action::TakeCommunications | Action::HandOver => incident && speaks,
             Action::Acknowledge => incident && speaks && state.is_some_and(|state| state.outbox.acknowledged.is_none()),
-            Action::TakeCommand | Action::SetSeverity | Action::CloseIncident => incident && !open,
+            Action::TakeCommand | Action::SetSeverity | Action::SetTitle | Action::CloseIncident => incident && !open,
             Action::Walk => incident,
             Action::Abandon => open,
             Action::RunPlan => !open,

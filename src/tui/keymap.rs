@@ -3,10 +3,10 @@
 
 use std::sync::OnceLock;
 
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-
 use super::panes;
 use crate::domain::estate::words;
+
+pub use super::keys::{is_key, name};
 
 words! {
     /// What can be done.
@@ -32,6 +32,7 @@ words! {
         Abandon = "abandon",
         TakeCommand = "take-command",
         SetSeverity = "set-severity",
+        SetTitle = "set-title",
         StartLive = "start-live",
         Rehearse = "rehearse",
         Up = "up",
@@ -274,6 +275,7 @@ pub const TABLE: &[Binding] = &[
     row(A::Abandon, &["X"], "abandon run", "End the run before it is complete, with a reason.", &[Main], Changes),
     row(A::TakeCommand, &["K"], "take command", "Become the commander of the incident.", INCIDENT, Speaks),
     row(A::SetSeverity, &["S"], "severity", "Change the severity of the incident, with a reason.", INCIDENT, Speaks),
+    row(A::SetTitle, &["E"], "title", "Correct the title of the incident.", INCIDENT, Speaks),
     row(
         A::Tell,
         &["u"],
@@ -366,6 +368,8 @@ pub const TABLE: &[Binding] = &[
     row(A::PreviousField, &["Shift-Tab"], "audience before", "Choose the audience before.", &[Telling], Looks),
     row(A::Less, &["Left", "h"], "status before", "Choose the status before.", &[Telling], Looks),
     row(A::More, &["Right", "l"], "next status", "Choose the next status.", &[Telling], Looks),
+    row(A::PageDown, &["PageDown"], "read on", "Read on in a form that is longer than the screen.", &[Form], Looks),
+    row(A::PageUp, &["PageUp"], "read back", "Go back in a form that is longer than the screen.", &[Form], Looks),
     row(A::PreviousField, &["Shift-Tab", "Up"], "field before", "Go to the field before.", &[Form], Looks),
     row(A::Less, &["Left"], "previous choice", "Choose the one before, or move in the text.", &[Form], Looks),
     row(A::More, &["Right"], "next choice", "Choose the next one, or move in the text.", &[Form], Looks),
@@ -455,53 +459,6 @@ pub fn key(action: Action) -> &'static str {
     of(action).keys[0]
 }
 
-/// How a key is written in the table: `a`, `A`, `Ctrl-a`, `Shift-Tab`, `Enter`, `F1`.
-pub fn name(key: KeyEvent) -> String {
-    let control = if key.modifiers.contains(KeyModifiers::CONTROL) { "Ctrl-" } else { "" };
-    let alt = if key.modifiers.contains(KeyModifiers::ALT) { "Alt-" } else { "" };
-    let base = match key.code {
-        KeyCode::Char(' ') => "Space".into(),
-        KeyCode::Char(c) => c.to_string(),
-        KeyCode::BackTab => "Shift-Tab".into(),
-        KeyCode::F(number) => format!("F{number}"),
-        KeyCode::Esc => "Esc".into(),
-        KeyCode::Enter => "Enter".into(),
-        KeyCode::PageUp => "PageUp".into(),
-        KeyCode::PageDown => "PageDown".into(),
-        other => format!("{other:?}"),
-    };
-    format!("{control}{alt}{base}")
-}
-
-/// Keys with a name of their own.
-const NAMED: &[&str] = &[
-    "Space",
-    "Enter",
-    "Esc",
-    "Tab",
-    "Shift-Tab",
-    "Up",
-    "Down",
-    "Left",
-    "Right",
-    "Home",
-    "End",
-    "PageUp",
-    "PageDown",
-    "Backspace",
-    "Delete",
-    "Insert",
-];
-
-/// Whether a text is a key as [`name`] writes it.
-pub fn is_key(text: &str) -> bool {
-    let text = text.strip_prefix("Ctrl-").unwrap_or(text);
-    let base = text.strip_prefix("Alt-").unwrap_or(text);
-    let function = base.strip_prefix('F').and_then(|number| number.parse().ok());
-    let single = base.chars().count() == 1 && base.chars().all(|c| !c.is_control() && !c.is_whitespace());
-    single || NAMED.contains(&base) || function.is_some_and(|number: u8| (1..=12).contains(&number))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -533,21 +490,5 @@ mod tests {
     fn whatever_changes_the_world_needs_an_armed_cockpit() {
         let harmless = [A::Confirm, A::Override, A::StartLive, A::Retry, A::Skip, A::MarkDone, A::Revert];
         assert!(harmless.iter().all(|action| of(*action).danger == Changes));
-    }
-
-    #[test]
-    fn keys_are_named_as_in_the_table() {
-        let key = |code, modifiers| name(KeyEvent::new(code, modifiers));
-        assert_eq!(key(KeyCode::Char('A'), KeyModifiers::SHIFT), "A");
-        assert_eq!(key(KeyCode::Char('l'), KeyModifiers::CONTROL), "Ctrl-l");
-        assert_eq!(key(KeyCode::BackTab, KeyModifiers::SHIFT), "Shift-Tab");
-        assert_eq!(key(KeyCode::Home, KeyModifiers::NONE), "Home");
-        assert_eq!(key(KeyCode::Char(' '), KeyModifiers::NONE), "Space");
-        for key in TABLE.iter().flat_map(|row| row.keys).chain(&["Space", "Ctrl-Alt-x", "F12"]) {
-            assert!(is_key(key), "{key}");
-        }
-        for wrong in ["", "Hyper-x", "F13", "ab", " ", "Ctrl-"] {
-            assert!(!is_key(wrong), "{wrong}");
-        }
     }
 }

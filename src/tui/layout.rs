@@ -4,7 +4,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::app::App;
 use super::look::Look;
-use super::panes::{Pane, Place, Room, datastores, graph, readiness, step};
+use super::panes::{Pane, Place, Room, datastores, graph, incident, readiness, services, step};
 
 /// From this size of the body on, health and plan are shown side by side.
 const WIDE: (u16, u16) = (108, 24);
@@ -12,6 +12,8 @@ const WIDE: (u16, u16) = (108, 24);
 const LARGE: (u16, u16) = (170, 36);
 /// From this size on, a run is shown as a graph over the whole width, above three columns.
 const HUGE: (u16, u16) = (170, 46);
+/// So many rows of a column are enough for two panes.
+const TWO: u16 = 26;
 /// Fewer rows are no pane.
 const LEAST: u16 = 4;
 
@@ -25,7 +27,7 @@ pub fn places(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
         () if fits(body, HUGE) && graph_height(look.app, body).is_some() => huge(look, body),
         () if fits(body, LARGE) => large(look, body),
         () if fits(body, WIDE) => wide(look, body),
-        () => small(look.app, body),
+        () => small(look, body),
     }
 }
 
@@ -79,17 +81,35 @@ fn huge(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     let height = graph_height(app, body).unwrap_or(0);
     let [plan, below] = stack(body, Constraint::Length(height));
     let [left, middle, right] = columns(below, [Constraint::Fill(10), Constraint::Fill(9), Constraint::Fill(11)]);
-    let [services, stores] = stack(left, Constraint::Length(services_height(app)));
-    let last = app.asked_aside.filter(|pane| *pane != Pane::Incident).unwrap_or(Pane::Timeline);
-    let [incident, rest] = stack(right, Constraint::Length(16.min(right.height / 2)));
-    vec![
+    let [services, stores] = stack(left, Constraint::Length(services_height(look)));
+    let [incident, rest] = stack(right, Constraint::Length(incident_height(look, right)));
+    let mut places = vec![
         (Pane::Plan, plan),
         (Pane::Services, services),
         (Pane::Datastores, stores),
-        (Pane::Step, middle),
         (Pane::Incident, incident),
-        (last, rest),
-    ]
+        (last(app), rest),
+    ];
+    // A step says less than a column has room for: what people were told is below it.
+    if middle.height >= TWO && last(app) != Pane::Communications {
+        let [step, told] = stack(middle, Constraint::Length(middle.height * 3 / 5));
+        places.extend([(Pane::Step, step), (Pane::Communications, told)]);
+    } else {
+        places.push((Pane::Step, middle));
+    }
+    places
+}
+
+/// Of the panes that take turns beside an incident, the one that is shown.
+fn last(app: &App) -> Pane {
+    app.asked_aside.filter(|pane| *pane != Pane::Incident).unwrap_or(Pane::Timeline)
+}
+
+/// All that there is to say of the incident, and room for what takes turns below it.
+fn incident_height(look: &Look<'_>, area: Rect) -> u16 {
+    let room = Room { columns: usize::from(area.width), height: usize::from(area.height) };
+    let lines = u16::try_from(incident::body(look, room).lines.len()).unwrap_or(u16::MAX);
+    lines.saturating_add(2).clamp(16.min(area.height / 2), area.height * 3 / 5)
 }
 
 fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
@@ -98,7 +118,7 @@ fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     let [plan, step] = stack(middle, Constraint::Length(plan_height(app, body.height)));
     let mut places = vec![(Pane::Plan, plan), (Pane::Step, step)];
     if app.is_calm() {
-        let [services, rest] = stack(left, Constraint::Length(services_height(app)));
+        let [services, rest] = stack(left, Constraint::Length(services_height(look)));
         let [stores, aside] =
             stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(LEAST))));
         places.extend([(Pane::Services, services), (Pane::Datastores, stores)]);
@@ -116,9 +136,9 @@ fn large(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
             places.extend(calm(look, right));
         }
     } else {
-        let [services, stores] = stack(left, Constraint::Length(services_height(app)));
-        let last = app.asked_aside.filter(|pane| *pane != Pane::Incident).unwrap_or(Pane::Timeline);
-        let [incident, below] = stack(right, Constraint::Length(16));
+        let [services, stores] = stack(left, Constraint::Length(services_height(look)));
+        let last = last(app);
+        let [incident, below] = stack(right, Constraint::Length(incident_height(look, right)));
         places.extend([(Pane::Services, services), (Pane::Datastores, stores), (Pane::Incident, incident)]);
         if fits(body, HUGE) && app.shown_run().is_none() {
             let [chosen, middle] = below_plan(look, step);
@@ -141,7 +161,9 @@ fn below_plan(look: &Look<'_>, step: Rect) -> [Rect; 2] {
 fn wide(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
     let app = look.app;
     let [left, right] = columns(body, [Constraint::Fill(10), Constraint::Fill(11)]);
-    let [services, rest] = stack(left, Constraint::Length(services_height(app)));
+    // A line of air gives way to the last member of a store.
+    let tight = services_height(look).saturating_add(stores_height(look)).saturating_add(LEAST) > body.height;
+    let [services, rest] = stack(left, Constraint::Length(services_height(look) - u16::from(tight)));
     let [stores, last] = stack(rest, Constraint::Length(stores_height(look).min(rest.height.saturating_sub(LEAST))));
     let mut places = vec![(Pane::Services, services), (Pane::Datastores, stores), (app.aside(), last)];
     if app.shares_a_place(app.focus) && is_page(app.focus) {
@@ -167,7 +189,8 @@ fn calm(look: &Look<'_>, area: Rect) -> [(Pane, Rect); 2] {
     [(Pane::Readiness, above), (Pane::Backups, below)]
 }
 
-fn small(app: &App, body: Rect) -> Vec<(Pane, Rect)> {
+fn small(look: &Look<'_>, body: Rect) -> Vec<(Pane, Rect)> {
+    let app = look.app;
     if is_page(app.focus) {
         return vec![(app.focus, body)];
     }
@@ -175,8 +198,10 @@ fn small(app: &App, body: Rect) -> Vec<(Pane, Rect)> {
         let [left, right] = columns(body, [Constraint::Length((body.width * 41 / 80).max(30)), Constraint::Fill(1)]);
         return vec![(Pane::Plan, left), (Pane::Step, right)];
     }
-    let [left, right] = columns(body, [Constraint::Fill(11), Constraint::Fill(9)]);
-    let [services, last] = stack(left, Constraint::Length(services_height(app).min(body.height.saturating_sub(5))));
+    // The services have what they need, the datastores the rest.
+    let needed = u16::try_from(services::width_needed(look)).unwrap_or(u16::MAX).clamp(30, body.width * 11 / 20);
+    let [left, right] = columns(body, [Constraint::Length(needed), Constraint::Fill(1)]);
+    let [services, last] = stack(left, Constraint::Length(services_height(look).min(body.height.saturating_sub(5))));
     vec![(Pane::Services, services), (app.aside(), last), (Pane::Datastores, right)]
 }
 
@@ -188,10 +213,9 @@ fn stack(area: Rect, first: Constraint) -> [Rect; 2] {
     Layout::vertical([first, Constraint::Fill(1)]).areas(area)
 }
 
-/// Title, two lines of regions, the tiers and their services, and a line of air.
-fn services_height(app: &App) -> u16 {
-    let services = app.mirror.as_ref().map_or(0, |mirror| mirror.estate.services.len());
-    u16::try_from(services).unwrap_or(u16::MAX).saturating_add(1 + 2 + 2 + 1)
+/// Title, what is in it, and a line of air.
+fn services_height(look: &Look<'_>) -> u16 {
+    u16::try_from(services::height(look)).unwrap_or(u16::MAX).saturating_add(1 + 1)
 }
 
 /// Title, and each store with its members.

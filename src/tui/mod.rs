@@ -4,7 +4,6 @@
 //! the [`panes`] and what lies over them ([`layers`]); [`edge`] is the last look at every cell before the terminal gets it.
 
 mod act;
-mod act_walk;
 pub mod advice;
 pub mod app;
 pub mod connection;
@@ -13,15 +12,18 @@ pub mod format;
 pub mod health;
 mod hints;
 pub mod keymap;
+mod keys;
 pub mod layers;
 mod layout;
 pub mod look;
 pub mod mark;
 mod mouse;
+mod options;
 pub mod overrides;
 pub mod panes;
 mod press;
 pub mod screen;
+mod scroll;
 pub mod socket;
 mod tell;
 mod terminal;

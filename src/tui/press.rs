@@ -66,7 +66,7 @@ impl App {
             return Vec::new();
         };
         if let Some(why) = self.unbound(row) {
-            self.say(Role::Warn, format!("{name} ({}) is not bound: {why}", row.title));
+            self.say(Role::Warn, format!("{name} ({}) is not possible: {why}", row.title));
             return Vec::new();
         }
         self.act(row.action, &name)

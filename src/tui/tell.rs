@@ -26,6 +26,10 @@ pub(super) fn severity_form() -> Form {
         .said("severity set")
 }
 
+fn nothing_to_tell() -> String {
+    format!("no incident is open, so there is nothing to tell → {} declares one", keymap::key(Action::Declare))
+}
+
 impl App {
     /// Takes back what can still be taken back, or asks for what would be told now.
     pub(super) fn tell(&mut self) -> Vec<Request> {
@@ -34,7 +38,7 @@ impl App {
         }
         let closed = self.mirror.as_ref().is_some_and(|mirror| !mirror.state.closed.is_empty());
         if !self.has_incident() && !closed {
-            self.say(Role::Warn, "no incident is open, so there is nothing to tell → D declares one");
+            self.say(Role::Warn, nothing_to_tell());
             return Vec::new();
         }
         vec![Request::Drafts]
@@ -43,7 +47,7 @@ impl App {
     /// Sends the proposed update as it would be written now, without showing it first: what makes that safe is that it can be taken back.
     pub(super) fn tell_now(&mut self) -> Vec<Request> {
         let Some(mirror) = self.mirror.as_ref().filter(|mirror| mirror.state.incident.is_some()) else {
-            self.say(Role::Warn, "no incident is open, so there is nothing to tell → D declares one");
+            self.say(Role::Warn, nothing_to_tell());
             return Vec::new();
         };
         let tell = keymap::key(Action::Tell);
@@ -86,7 +90,7 @@ impl App {
 
     pub(super) fn show_drafts(&mut self, drafts: Vec<Message>) {
         if drafts.is_empty() {
-            self.say(Role::Warn, "there is nothing to tell: no incident is open, and none was closed lately");
+            self.say(Role::Warn, "there is nothing to tell: no incident is open, and none was closed recently");
             return;
         }
         let due = self.mirror.as_ref().and_then(|mirror| due(&mirror.estate, &mirror.state)).map(|it| it.purpose);

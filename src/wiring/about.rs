@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::run::say;
+use super::say::say;
 use super::settings;
 use crate::cli::args::{Cli, Format};
 use crate::cli::exit::Exit;
@@ -53,7 +53,7 @@ pub fn themes(format: Format) -> Result<Exit, Failure> {
     let rows: Vec<_> = linted.iter().map(|(name, wrong)| json!({ "theme": name, "mistakes": wrong })).collect();
     let mut words = String::new();
     for (name, wrong) in &linted {
-        let verdict = if wrong.is_empty() { "sound".to_owned() } else { format!("{} wrong", wrong.len()) };
+        let verdict = if wrong.is_empty() { "valid".to_owned() } else { format!("{} wrong", wrong.len()) };
         words += &format!("{name:<16} {verdict}\n");
         words.extend(wrong.iter().map(|wrong| format!("  ✗ {wrong}\n")));
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
-use crate::domain::journal::{Chain, Journal, JournalFault, Records};
+use crate::domain::journal::{Appended, Chain, Journal, JournalFault, Lead, Post, Presence, Records, Term, Who};
 use crate::domain::state::State;
 use crate::domain::time::At;
 
@@ -40,6 +40,7 @@ fn is_only_seen(event: &Event) -> bool {
             | Event::ReadinessAssessed { .. }
             | Event::ItemSeen { .. }
             | Event::AlertHeard { .. }
+            | Event::LeadTaken { .. }
     )
 }
 
@@ -52,22 +53,50 @@ struct Crashing {
 
 #[async_trait]
 impl Journal for Crashing {
-    async fn append(&self, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
+    async fn append(&self, term: Term, expected: &Chain, at: At, events: Vec<(Actor, Event)>) -> Appended {
         let counts = events.iter().any(|(_, event)| begins(event))
             || self.appends.load(Ordering::SeqCst) > 0 && !events.iter().all(|(_, event)| is_only_seen(event));
         let due = counts && self.appends.fetch_add(1, Ordering::SeqCst) + 1 == self.at;
         if due && self.before {
             std::process::abort();
         }
-        let records = self.journal.append(at, events).await;
+        let appended = self.journal.append(term, expected, at, events).await;
         if due {
             std::process::abort();
         }
-        records
+        appended
     }
 
-    fn tail(&self) -> Chain {
-        self.journal.tail()
+    async fn tail(&self) -> Result<Chain, JournalFault> {
+        self.journal.tail().await
+    }
+
+    async fn pages(&self, after: &Chain, limit: usize) -> Result<(Vec<Record>, Chain), JournalFault> {
+        self.journal.pages(after, limit).await
+    }
+
+    async fn leader(&self) -> Result<Option<Lead>, JournalFault> {
+        self.journal.leader().await
+    }
+
+    async fn lead(&self, who: &Who, over: Option<&Lead>) -> Result<Option<Term>, JournalFault> {
+        self.journal.lead(who, over).await
+    }
+
+    async fn renew(&self, term: Term) -> Result<bool, JournalFault> {
+        self.journal.renew(term).await
+    }
+
+    async fn resign(&self, term: Term) -> Result<(), JournalFault> {
+        self.journal.resign(term).await
+    }
+
+    async fn watch(&self, seq: u64) {
+        self.journal.watch(seq).await;
+    }
+
+    async fn meet(&self, who: &Who, seq: u64) -> Result<Vec<Presence>, JournalFault> {
+        self.journal.meet(who, seq).await
     }
 
     async fn check(&self, whole: bool) -> Result<(), JournalFault> {
@@ -76,6 +105,10 @@ impl Journal for Crashing {
 
     async fn keep(&self, state: &State) -> Result<(), JournalFault> {
         self.journal.keep(state).await
+    }
+
+    fn post(&self) -> Option<&dyn Post> {
+        self.journal.post()
     }
 
     async fn close(&self) {

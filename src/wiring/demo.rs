@@ -212,7 +212,9 @@ async fn host(folder: &Path, chosen: &Scenario, args: &DemoArgs) -> Result<Exit,
     // The terminal may go: that is what this process is for.
     let _hang_up = signal(SignalKind::hangup())?;
     let stopped = lab::stopped()?;
-    let mut stage = Stage::set_in(Folder::claim(folder.to_owned())?, Pace(args.speed), Environment::Production).await?;
+    let mut stage =
+        Stage::set_in(Folder::claim(folder.to_owned())?, Pace(args.speed), chosen.extent, Environment::Production)
+            .await?;
     let control = stage.lab.endpoints.get("control").cloned().unwrap_or_default();
     let pid = rustix::process::getpid().as_raw_nonzero().get();
     let card =
@@ -313,7 +315,7 @@ fn asked(folder: &str) -> Result<Option<bool>, Failure> {
 /// Without a cockpit: everything it started ends with it, by a signal too.
 async fn alone(chosen: &Scenario, args: &DemoArgs, format: Format) -> Result<Exit, Failure> {
     let stopped = lab::stopped()?;
-    let stage = Stage::set(Pace(args.speed), Environment::Production).await?;
+    let stage = Stage::set(Pace(args.speed), chosen.extent, Environment::Production).await?;
     if let Some(dir) = &args.dir {
         handout::write(&stage.lab.endpoints, dir)?;
     }

@@ -108,8 +108,8 @@ async fn rounds(places: &Places, copy: &Path, path: &Path, before: &[u8]) -> Res
                 return Ok(Exit::Config);
             }
             None => {
-                let what = "what was written is not sound, and nobody answers";
-                let next = format!("fix it there; when it is sound, move it to {}", path.display());
+                let what = "what was written is not valid, and nobody answers";
+                let next = format!("fix it there; when it is valid, move it to {}", path.display());
                 return Err(Stopped::new(Exit::Config, what, next));
             }
         }
@@ -178,7 +178,7 @@ async fn choice() -> Result<Option<bool>, Stopped> {
 /// Takes the copy as the config, and says so.
 async fn take(places: &Places, copy: &Path, path: &Path, before: &[u8]) -> Result<Exit, Stopped> {
     put(copy, path, before, PATIENCE).await?;
-    println!("{} is sound, and taken.", path.display());
+    println!("{} is valid, and taken.", path.display());
     if Client::new(&places.socket).snapshot().await.is_ok() {
         println!("The engine that runs has the one from before → mayday engine reload");
     }

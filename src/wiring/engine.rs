@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::drill::automatic::Child;
 use super::failure::Failure;
+use super::ledger::{self, Opened};
 use super::places::Places;
 use super::reload::Reloader;
-use super::{assemble, kinds, log};
+use super::{assemble, helm, kinds, log};
 use crate::api::client::Client;
 use crate::api::protocol::{ApiError, ErrorCode};
 use crate::api::server::scrape::{self, Doorkeeper};
@@ -28,9 +29,9 @@ use crate::api::server::{self, Engines, Limits};
 use crate::cli::args::EngineArgs;
 use crate::cli::exit::Exit;
 use crate::config;
-use crate::domain::journal::Journal;
+use crate::domain::lead;
 use crate::engine::Handle;
-use crate::journal::{Lock, LockFault, SqliteJournal, folder, resume};
+use crate::journal::{Lock, LockFault, folder};
 use crate::outbound::secret::Keep;
 
 /// How long the parts of an engine may take to end.
@@ -47,12 +48,15 @@ const START: Duration = Duration::from_secs(20);
 /// When the config is wrong, another engine holds the state directory, or the journal or the socket cannot be used.
 pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let signals = Signals::catch()?;
-    let config = config::load(&places.config, &kinds())?;
-    let files = config.files.clone();
+    let mut config = config::load(&places.config, &kinds())?;
+    if args.until_stdin_closes {
+        // What a drill plays on an estate is its own, and no part of the estate's journal.
+        config.journal = config::journal::Journal::default();
+    }
+    let loaded = config.clone();
     let _lock = Lock::take(&places.state)?;
     log::bound(&places.log());
-    let journal = SqliteJournal::open(&places.state).await?;
-    let state = resume(journal.reader()).await?;
+    let Opened { journal, state, pen } = ledger::open(&config.journal, places, args.name.as_deref()).await?;
     let listener = server::listen(&places.socket).map_err(|error| Failure::socket(&places.socket, &error))?;
     let metrics = match args.metrics {
         Some(address) => Some(scrape::listen(address).await.map_err(|error| Failure::metrics(address, &error))?),
@@ -61,8 +65,8 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let door =
         config.estate.alerts.token.clone().map(|token| Arc::new(Door(Keep::new(Some(token)))) as Arc<dyn Doorkeeper>);
     let driller = Arc::new(Child::new(places.clone()));
-    let journal: Arc<dyn Journal> = Arc::new(journal);
-    let parts = assemble(config, journal.clone(), state, places.records(), Some(driller));
+    let mut parts = assemble(config, journal.clone(), state, places.records(), Some(driller));
+    parts.pen = pen.clone();
     let group = match &args.socket_group {
         Some(group) => Some(server::share(&places.socket, group).map_err(|why| Failure::shared(group, &why))?),
         None => None,
@@ -70,9 +74,11 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
     let engine = Handle::start(parts).await?;
     tracing::info!(socket = %places.socket.display(), "the engine runs");
     let stop = CancellationToken::new();
-    let (reloader, engines) = Reloader::new(places, journal, engine, files, stop.clone());
+    let wanted = loaded.journal.engines;
+    let (reloader, engines) = Reloader::new(places, journal, engine, loaded, stop.clone());
     let engines = Engines::new(engines, reloader.clone());
     tokio::spawn(reloader.clone().watch());
+    let mut helm = pin!(helm::hold(reloader.clone(), pen, wanted, stop.clone()));
     if let Some(listener) = metrics {
         tokio::spawn(scrape::serve(listener, args.metrics_host.clone(), engines.clone(), door, stop.clone()));
     }
@@ -86,6 +92,7 @@ pub async fn run(places: &Places, args: &EngineArgs) -> Result<(), Failure> {
         () = signals.end(&reloader) => false,
         () = closed(), if until_stdin_closes => false,
         () = reloader.broken() => true,
+        () = &mut helm => true,
     };
     stop.cancel();
     end_at_last(places.socket.clone());
@@ -192,7 +199,13 @@ pub fn not_stopped(places: &Places, error: ApiError) -> Failure {
 pub async fn ensure(places: &Places) -> Result<Client, Failure> {
     let client = places.client();
     match client.snapshot().await {
-        Ok(_) => return Ok(client),
+        Ok(view) => {
+            // Whatever is asked: that nobody leads, or that the journal is out of reach, has to be known.
+            if let Some(trouble) = view.live.engines.as_deref().and_then(lead::Engines::trouble) {
+                let _ = writeln!(io::stderr(), "{trouble} → mayday engines");
+            }
+            return Ok(client);
+        }
         Err(error) if places.foreign => return Err(error.into()),
         Err(_) => {}
     }

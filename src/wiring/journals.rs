@@ -2,22 +2,24 @@
 
 use std::io::{self, Write};
 
-use super::engine;
 use super::failure::Failure;
 use super::places::Places;
-use super::run::say;
+use super::say::say;
+use super::{engine, kinds, ledger, moving};
 use crate::api::client::{Client, Fed};
 use crate::api::user::account;
 use crate::cli::args::{Format, JournalCommand};
 use crate::cli::exit::Exit;
 use crate::cli::journal;
 use crate::cli::out::out;
+use crate::config;
+use crate::config::journal::Kept;
 use crate::domain::actor::Actor;
 use crate::domain::event::Record;
-use crate::domain::journal::{Chain, JournalFault, Records};
+use crate::domain::journal::{Chain, Journal, JournalFault, Records};
 use crate::domain::time::At;
 use crate::domain::view::Update;
-use crate::journal::{Lock, Reader, accept as journal_accept, doubts, is_fresh};
+use crate::journal::{Lock, Reader, SharedJournal, accept as journal_accept, doubts, is_fresh, texts};
 
 /// Records that are asked for at once.
 const PAGE: usize = 1000;
@@ -31,6 +33,7 @@ pub async fn run(places: &Places, command: JournalCommand, format: Format) -> Re
         JournalCommand::Verify { head } => verify(&Source::of(places).await?, head.as_deref(), format).await,
         JournalCommand::Accept { phrase } => accept(places, phrase.as_deref(), format).await,
         JournalCommand::Export => export(&Source::of(places).await?).await,
+        JournalCommand::Copy { from, to } => moving::copy(places, &from, &to, format).await,
         JournalCommand::Tail { lines, follow: true } => follow(&engine::ensure(places).await?, lines, format).await,
         JournalCommand::Tail { lines, follow: false } => tail(places, lines, format).await,
     }
@@ -77,20 +80,31 @@ fn myself() -> Actor {
 async fn accept(places: &Places, phrase: Option<&str>, format: Format) -> Result<Exit, Failure> {
     // No engine may work on it meanwhile.
     let _lock = Lock::take(&places.state)?;
-    let Some(fault) = doubts(&places.state).await? else {
-        let nothing = "the journal fits its anchor: there is nothing to accept";
+    let config = config::load(&places.config, &kinds()).ok().filter(|it| it.journal.kept != Kept::Beside);
+    let accepted = match config {
+        Some(config) => ledger::accept(&config.journal, places, phrase, myself()).await?,
+        None => accept_own(places, phrase).await?,
+    };
+    let Some(accepted) = accepted else {
+        let nothing = "the journal fits what was seen of it: there is nothing to accept";
         return say(format, &serde_json::json!({ "accepted": null }), nothing.into());
     };
-    let Some(phrase) = phrase else { return Err(fault.into()) };
-    let accepted = journal_accept(&places.state, phrase, myself(), At::now()).await?;
-    let text = format!("accepted, and written into the journal: {}", accepted.as_deref().unwrap_or_default());
+    let text = format!("accepted, and written into the journal: {accepted}");
     say(format, &serde_json::json!({ "accepted": accepted }), text)
+}
+
+async fn accept_own(places: &Places, phrase: Option<&str>) -> Result<Option<String>, Failure> {
+    let Some(fault) = doubts(&places.state).await? else { return Ok(None) };
+    let Some(phrase) = phrase else { return Err(fault.into()) };
+    Ok(journal_accept(&places.state, phrase, myself(), At::now()).await?)
 }
 
 /// Where the journal is read from.
 pub(super) enum Source {
     Engine(Client),
     File(Reader),
+    /// What engines share, without any of them.
+    Shared(Box<SharedJournal>),
     /// No engine has worked here yet: there is nothing to list, and that is no fault.
     Fresh,
 }
@@ -99,22 +113,27 @@ impl Source {
     pub async fn of(places: &Places) -> Result<Self, Failure> {
         let client = places.client();
         match client.snapshot().await {
-            Ok(_) => Ok(Self::Engine(client)),
-            Err(error) if places.foreign => Err(error.into()),
-            Err(_) if is_fresh(&places.state) => {
-                let dir = places.state.display();
-                // A mistyped directory must not pass for one in which nothing has happened.
-                let _ = writeln!(io::stderr(), "nothing was recorded in {dir} yet; another one: --state-dir DIR");
-                Ok(Self::Fresh)
-            }
-            Err(_) => Ok(Self::File(Reader::open(&places.state).await?)),
+            Ok(_) => return Ok(Self::Engine(client)),
+            Err(error) if places.foreign => return Err(error.into()),
+            Err(_) => {}
         }
+        if let Some(journal) = shared(places).await? {
+            return Ok(Self::Shared(Box::new(journal)));
+        }
+        if is_fresh(&places.state) {
+            let dir = places.state.display();
+            // A mistyped directory must not pass for one in which nothing has happened.
+            let _ = writeln!(io::stderr(), "nothing was recorded in {dir} yet; another one: --state-dir DIR");
+            return Ok(Self::Fresh);
+        }
+        Ok(Self::File(Reader::open(&places.state).await?))
     }
 
     async fn verify(&self) -> Result<Chain, Failure> {
         Ok(match self {
             Self::Engine(client) => client.verify().await?,
             Self::File(reader) => reader.verify().await?,
+            Self::Shared(journal) => journal.verify().await?,
             Self::Fresh => return Err(nothing_to_prove()),
         })
     }
@@ -122,7 +141,7 @@ impl Source {
     /// An engine never works without one.
     fn is_anchored(&self) -> bool {
         match self {
-            Self::Engine(_) => true,
+            Self::Engine(_) | Self::Shared(_) => true,
             Self::File(reader) => reader.is_anchored(),
             Self::Fresh => false,
         }
@@ -132,6 +151,7 @@ impl Source {
         Ok(match self {
             Self::Engine(client) => client.find_head(head).await?,
             Self::File(reader) => reader.find(head).await?,
+            Self::Shared(journal) => journal.find(head).await?,
             Self::Fresh => None,
         })
     }
@@ -141,6 +161,7 @@ impl Source {
         Ok(match self {
             Self::Engine(client) => client.snapshot().await?.state.seq,
             Self::File(reader) => reader.last().await?,
+            Self::Shared(journal) => journal.tail().await?.records,
             Self::Fresh => 0,
         })
     }
@@ -153,7 +174,8 @@ impl Source {
                 let text = |record: &Record| Ok((record.seq, serde_json::to_string(record).map_err(io::Error::other)?));
                 records.iter().map(text).collect()
             }
-            Self::File(reader) => Ok(reader.texts(after, PAGE).await?),
+            Self::File(reader) => Ok(texts(reader, after, PAGE).await?),
+            Self::Shared(journal) => Ok(texts(journal.reading(), after, PAGE).await?),
             Self::Fresh => Ok(Vec::new()),
         }
     }
@@ -162,8 +184,17 @@ impl Source {
         Ok(match self {
             Self::Engine(client) => client.records(after, PAGE).await?,
             Self::File(reader) => reader.read(after, PAGE).await?,
+            Self::Shared(journal) => journal.read(after, PAGE).await?,
             Self::Fresh => Vec::new(),
         })
+    }
+}
+
+/// What the config of these places says is shared. A config that is not sound names nothing: `mayday check` tells why.
+async fn shared(places: &Places) -> Result<Option<SharedJournal>, Failure> {
+    match config::load(&places.config, &kinds()) {
+        Ok(config) => ledger::shared(&config.journal, places).await,
+        Err(_) => Ok(None),
     }
 }
 

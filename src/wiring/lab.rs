@@ -10,7 +10,7 @@ use crate::cli::args::{Format, LabArgs};
 use crate::cli::exit::Exit;
 use crate::cli::out::out;
 use crate::lab::scenario::{self, Scenario};
-use crate::lab::{Lab, Pace, REGIONS, estate, handout};
+use crate::lab::{Extent, Lab, Pace, estate, handout};
 
 /// Runs the lab until it is interrupted, or looks into the one that runs.
 ///
@@ -27,7 +27,8 @@ async fn serve(args: &LabArgs, format: Format) -> Result<Exit, Failure> {
     let chosen = args.scenario.as_deref().map(find).transpose()?;
     // What one that was killed left behind.
     sweep::sweep(&std::env::temp_dir()).await;
-    let lab = start(Pace(args.speed)).await?;
+    let extent = chosen.as_ref().map(|chosen| chosen.extent).unwrap_or_default();
+    let lab = start(Pace(args.speed), extent).await?;
     let dir = std::path::absolute(&args.dir)?;
     let mut files = handout::write(&lab.endpoints, &dir)?;
     let config = dir.join("config.toml");
@@ -42,7 +43,7 @@ async fn serve(args: &LabArgs, format: Format) -> Result<Exit, Failure> {
             }
             writeln!(out)?;
             files.iter().try_for_each(|file| writeln!(out, "wrote {}", file.display()))?;
-            for region in REGIONS {
+            for region in lab.world.extent.regions() {
                 writeln!(
                     out,
                     "\n. {}   # aws, kubectl, … now talk to {region}",
@@ -91,13 +92,15 @@ pub fn stopped() -> io::Result<impl Future<Output = ()>> {
 ///
 /// # Errors
 /// When a loopback address cannot be listened on.
-pub async fn start(pace: Pace) -> Result<Lab, Failure> {
+pub async fn start(pace: Pace, extent: Extent) -> Result<Lab, Failure> {
     let cannot = |error: io::Error| {
+        let doors: Vec<String> = extent.doors().iter().map(|(_, ip)| ip.to_string()).collect();
         Failure::failed(format!(
-            "the lab cannot listen on loopback: {error} → it needs 127.0.0.1, 127.0.0.11 and 127.0.0.12"
+            "the lab cannot listen on loopback: {error} → it needs 127.0.0.1 and {}",
+            doors.join(", ")
         ))
     };
-    Lab::start(pace).await.map_err(cannot)
+    Lab::start_with(pace, extent).await.map_err(cannot)
 }
 
 /// A scenario by name.

@@ -12,10 +12,13 @@ mod edit;
 mod engine;
 mod failure;
 mod follow;
+mod helm;
 mod init;
 mod journals;
 mod lab;
+mod ledger;
 pub mod log;
+mod moving;
 mod notices;
 mod places;
 mod refuse;
@@ -23,9 +26,11 @@ mod reload;
 mod reports;
 mod revert;
 mod run;
+mod say;
 mod settings;
 mod stage;
 mod sweep;
+mod towards;
 mod visit;
 #[cfg(debug_assertions)]
 mod wall;
@@ -58,7 +63,7 @@ use crate::domain::schedule::Driller;
 use crate::domain::state::State;
 use crate::domain::system::{Factory, Fault, Receipt, Step, Surroundings, System};
 use crate::engine::clock::Machine;
-use crate::engine::{Channels, Parts, builtin};
+use crate::engine::{Channels, Parts, builtin, waves};
 use crate::report::Reports;
 use crate::systems::FACTORIES;
 
@@ -66,7 +71,7 @@ pub use failure::Failure;
 pub use run::run;
 
 static ROWS: LazyLock<Vec<&'static SystemKind>> =
-    LazyLock::new(|| FACTORIES.iter().map(|factory| factory.kind()).chain([&builtin::KIND]).collect());
+    LazyLock::new(|| FACTORIES.iter().map(|factory| factory.kind()).chain([&builtin::KIND, &waves::KIND]).collect());
 
 static CHANNELS: LazyLock<Vec<&'static ChannelKind>> =
     LazyLock::new(|| channels::FACTORIES.iter().map(|factory| factory.kind()).collect());
@@ -98,7 +103,24 @@ pub fn assemble(
     let clock = wall::set_by_file(clock);
     let place = records.parent().unwrap_or(&records).display().to_string();
     let apart: Option<Arc<dyn Apart>> = Some(Arc::new(WithoutRegion { estate: estate.clone(), place }));
-    Parts { estate, plans, journal, state, systems, rota, driller, reporter, channels, wording, records, clock, apart }
+    // Whoever shares the journal with others puts one in.
+    let pen = None;
+    Parts {
+        estate,
+        plans,
+        journal,
+        pen,
+        state,
+        systems,
+        rota,
+        driller,
+        reporter,
+        channels,
+        wording,
+        records,
+        clock,
+        apart,
+    }
 }
 
 /// Takes a region away from the estate.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::failure::Failure;
-use super::run::{ask, say};
+use super::say::{ask, say};
 use crate::api::client::Client;
 use crate::cli::args::{Format, NotifyArgs, OutboxCommand};
 use crate::cli::exit::Exit;

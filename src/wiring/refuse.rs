@@ -29,7 +29,7 @@ pub fn sound(mut config: Config) -> Result<Config, Mistakes> {
 /// Whether a plan is one of ours, and not one of the operator's that has its name.
 fn is_built_in(plan: &Plan) -> bool {
     let print = |text: &str| Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    BUILT_IN.iter().any(|(id, text)| plan.id.as_str() == *id && plan.fingerprint == print(text))
+    BUILT_IN.iter().any(|(id, text)| plan.name() == *id && plan.fingerprint == print(text))
 }
 
 /// Every system, channel, probe and step that could never be used as it is written, and the built-in plans that could not.

@@ -20,7 +20,8 @@ use crate::domain::actor::{Actor, Origin};
 use crate::domain::command::Ask;
 use crate::domain::journal::Journal;
 use crate::domain::reload;
-use crate::engine::{Denied, Handle};
+use crate::domain::state::State;
+use crate::engine::{Denied, Handle, Parts};
 
 /// How often the files of the config are glanced at.
 const GLANCE: Duration = Duration::from_secs(2);
@@ -32,8 +33,8 @@ pub struct Reloader {
     places: Places,
     journal: Arc<dyn Journal>,
     current: watch::Sender<Handle>,
-    /// As they were when they were loaded.
-    files: Mutex<Files>,
+    /// As it was loaded.
+    config: Mutex<Config>,
     /// One at a time.
     turn: tokio::sync::Mutex<()>,
     /// Cancelled when no engine could take over: then the process ends, and the next one goes on from the journal.
@@ -45,12 +46,12 @@ impl Reloader {
         places: &Places,
         journal: Arc<dyn Journal>,
         engine: Handle,
-        files: Files,
+        config: Config,
         stop: CancellationToken,
     ) -> (Arc<Self>, watch::Receiver<Handle>) {
         let (current, engines) = watch::channel(engine);
-        let (files, turn) = (Mutex::new(files), tokio::sync::Mutex::default());
-        (Arc::new(Self { places: places.clone(), journal, current, files, turn, stop }), engines)
+        let (config, turn) = (Mutex::new(config), tokio::sync::Mutex::default());
+        (Arc::new(Self { places: places.clone(), journal, current, config, turn, stop }), engines)
     }
 
     pub fn now(&self) -> Handle {
@@ -70,8 +71,48 @@ impl Reloader {
         }
     }
 
+    fn config(&self) -> Config {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn files(&self) -> Files {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).files.clone()
+    }
+
+    /// What an engine of a config is made of, in this process.
+    fn parts(&self, config: Config, state: State) -> Parts {
+        let driller = Arc::new(Child::new(self.places.clone()));
+        assemble(config, self.journal.clone(), state, self.places.records(), Some(driller))
+    }
+
+    /// Lets this process lead, once it has read all there is.
+    ///
+    /// # Errors
+    /// Why not: it has taken the lead, and has to give it up.
+    pub async fn promote(&self) -> Result<(), String> {
+        let _turn = self.turn.lock().await;
+        let old = self.now();
+        old.catch_up().await.map_err(|fault| fault.to_string())?;
+        let kept = old.rest(|_| Ok(())).await.map_err(|denied| denied.to_string())?;
+        let parts = self.parts(self.config(), old.state_read());
+        let engine = Handle::change(parts, kept).await.map_err(|fault| fault.to_string())?;
+        self.current.send_replace(engine);
+        Ok(())
+    }
+
+    /// Lets this process follow: what the engine that led had in flight ends here.
+    pub async fn demote(&self) {
+        let _turn = self.turn.lock().await;
+        let old = self.now();
+        let kept = old.halt().await;
+        match Handle::change(self.parts(self.config(), old.state_read()), kept).await {
+            Ok(engine) => drop(self.current.send_replace(engine)),
+            // One that follows writes nothing, so there is nothing that could fail; the next process goes on in any case.
+            Err(fault) => {
+                tracing::error!(%fault, "this engine cannot follow");
+                self.stop.cancel();
+            }
+        }
     }
 
     /// Tells, for as long as the process lives, when the files of the config are not what was loaded.
@@ -132,12 +173,10 @@ impl Reloader {
         }
         let (before, after) = (old.estate().clone(), config.estate.clone());
         let kept = old.rest(move |state| reload::may(state, &before, &after)).await.map_err(denied)?;
-        let (files, state) = (config.files.clone(), old.snapshot().state);
-        let driller = Arc::new(Child::new(self.places.clone()));
-        let parts = assemble(config, self.journal.clone(), state, self.places.records(), Some(driller));
+        let parts = self.parts(config.clone(), old.state_read());
         match Handle::succeed(parts, kept).await {
             Ok(engine) => {
-                *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+                *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
                 self.current.send_replace(engine.clone());
                 Ok(engine)
             }
@@ -168,6 +207,11 @@ impl Reloader {
         if changed.is_empty() && config.files == self.files() {
             let seq = self.now().snapshot().state.seq;
             return Ok(Accepted { seq, note: Some("the config is the one that is loaded; nothing to do".into()) });
+        }
+        if config.journal != self.config().journal {
+            let what = "where the journal is kept cannot change while an engine runs";
+            let next = "restart it: mayday engine stop, then mayday engine; `mayday journal copy` moves a journal";
+            return Err(ApiError::new(ErrorCode::Refused, what, next));
         }
         let engine = self.take(config).await?;
         let text = format!("config reloaded: {}", changed.join(", "));

@@ -7,12 +7,13 @@ use std::path::Path;
 use super::failure::Failure;
 use super::journals::Source;
 use super::places::Places;
-use super::run::say;
+use super::say::say;
 use crate::cli;
 use crate::cli::args::{Format, ReportArgs, ReportFormat};
 use crate::cli::exit::Exit;
 use crate::cli::out::out;
 use crate::domain::ids::IncidentId;
+use crate::domain::journal::Records;
 use crate::domain::review::Documents;
 use crate::domain::time::At;
 use crate::report::fold::Lister;
@@ -54,11 +55,14 @@ async fn documents(places: &Places, incident: Option<IncidentId>) -> Result<Docu
     match Source::of(places).await? {
         Source::Engine(client) => Ok(client.report(incident.as_ref()).await?),
         Source::Fresh => Err(missing(incident.as_ref())),
-        Source::File(reader) => {
-            let review = reports::review(&reader, incident.as_ref(), At::now()).await?;
-            Ok(reports::documents(&review.ok_or_else(|| missing(incident.as_ref()))?))
-        }
+        Source::File(reader) => of_records(&reader, incident.as_ref()).await,
+        Source::Shared(journal) => of_records(&*journal, incident.as_ref()).await,
     }
+}
+
+async fn of_records(journal: &dyn Records, incident: Option<&IncidentId>) -> Result<Documents, Failure> {
+    let review = reports::review(journal, incident, At::now()).await?;
+    Ok(reports::documents(&review.ok_or_else(|| missing(incident))?))
 }
 
 fn missing(incident: Option<&IncidentId>) -> Failure {

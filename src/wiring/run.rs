@@ -1,14 +1,14 @@
 //! The program: one function a subcommand.
 
 use std::io::{self, Write};
-use std::sync::Arc;
-
-use serde::Serialize;
 
 use super::failure::Failure;
 use super::places::Places;
+use super::say::{ask, say};
+use super::towards::find;
 use super::{
-    about, alerts, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, watch,
+    about, alerts, demo, drill, edit, engine, follow, init, journals, kinds, lab, notices, reports, settings, towards,
+    watch,
 };
 use crate::api::client::Client;
 use crate::cli::args::{
@@ -17,12 +17,11 @@ use crate::cli::args::{
 };
 use crate::cli::exit::Exit;
 use crate::cli::out::out;
-use crate::cli::{self, backups, check, checklist, contacts, plan, ready, status, wayback};
+use crate::cli::{self, backups, check, checklist, contacts, engines, plan, ready, status, wayback};
 use crate::config;
 use crate::domain::command::Ask;
 use crate::domain::comms::{Answers, Duty, HandOver};
 use crate::domain::ids::{PlanId, RegionId, RunId};
-use crate::domain::plan::Plan;
 use crate::domain::readiness::Ready;
 use crate::domain::run::Mode;
 use crate::domain::view::Snapshot;
@@ -204,6 +203,11 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
             Ok(if ready::fails(&found) { Exit::NotReady } else { Exit::Ok })
         }
         Command::Checklist(args) => checks(client, args.command, format).await,
+        Command::Engines => {
+            let view = client.snapshot().await?;
+            say(format, &engines::json(&view), engines::text(&view))?;
+            Ok(if engines::fails(&view) { Exit::NotReady } else { Exit::Ok })
+        }
         Command::Contacts => {
             let view = client.snapshot().await?;
             say(format, &contacts::json(&view), contacts::text(&view))
@@ -214,27 +218,6 @@ async fn with_engine(client: &Client, command: Command, format: Format) -> Resul
             say(format, &status::json(&view), if verbose { status::verbose(&view) } else { status::text(&view) })
         }
     }
-}
-
-/// Prints one of the two.
-pub fn say(format: Format, json: &impl Serialize, text: String) -> Result<Exit, Failure> {
-    let text = match format {
-        Format::Json => serde_json::to_string_pretty(json).map_err(io::Error::other)?,
-        Format::Text => text,
-    };
-    writeln!(out(), "{}", text.trim_end())?;
-    Ok(Exit::Ok)
-}
-
-pub(super) async fn ask(client: &Client, ask: Ask, format: Format) -> Result<Exit, Failure> {
-    let mut accepted = client.ask(&ask).await?;
-    let note = accepted.note.get_or_insert_with(|| cli::done::words(&ask)).clone();
-    say(format, &accepted, note)
-}
-
-fn find(view: &Snapshot, name: &str) -> Result<Arc<Plan>, Failure> {
-    let made = crate::domain::wayback::plan(&view.estate, &view.state, &view.plans, &PlanId::from(name));
-    made.map_err(|why| Failure::new(Exit::Refused, why))
 }
 
 async fn plans(client: &Client, command: PlanCommand, format: Format) -> Result<Exit, Failure> {
@@ -254,7 +237,7 @@ async fn plans(client: &Client, command: PlanCommand, format: Format) -> Result<
 
 async fn failover(client: &Client, args: RunArgs, format: Format) -> Result<Exit, Failure> {
     let view = client.snapshot().await?;
-    let plan = find(&view, &args.name)?.id.clone();
+    let plan = towards::plan(&view, &args).await?;
     if args.mode.acts() && args.yes && args.reason.is_empty() {
         return Err(Failure::new(Exit::Usage, "an unattended live run needs a reason → give one with --reason"));
     }
@@ -328,6 +311,7 @@ async fn incident(client: &Client, command: IncidentCommand, format: Format) -> 
         IncidentCommand::Close { note, despite, tell } => {
             return ask(client, Ask::CloseIncident { note, despite, tell }, format).await;
         }
+        IncidentCommand::Title { title } => return ask(client, Ask::SetTitle { title }, format).await,
         IncidentCommand::Ack => return ask(client, Ask::Acknowledge {}, format).await,
         IncidentCommand::Lead { duty: Duty::Command } => return ask(client, Ask::TakeCommand {}, format).await,
         IncidentCommand::Lead { duty: Duty::Communications } => {

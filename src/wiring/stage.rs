@@ -21,9 +21,10 @@ use crate::api::client::Client;
 use crate::domain::estate::{Environment, ProbeSpec};
 use crate::domain::health::Status;
 use crate::domain::ids::{PlanId, ProbeId, SystemId};
+use crate::domain::target::likeliest;
 use crate::domain::time::{At, seconds_between};
 use crate::domain::view::Snapshot;
-use crate::lab::{Lab, Pace, alive, estate, handout};
+use crate::lab::{Extent, Lab, Pace, alive, estate, handout};
 
 /// What to know of every length of time on a lab that does not live at life's own speed.
 pub fn of_its_pace(speed: f64) -> Option<String> {
@@ -168,17 +169,17 @@ pub struct Stage {
 impl Stage {
     /// # Errors
     /// When the lab or the engine cannot be started.
-    pub async fn set(pace: Pace, environment: Environment) -> Result<Self, Failure> {
+    pub async fn set(pace: Pace, extent: Extent, environment: Environment) -> Result<Self, Failure> {
         sweep::sweep(&std::env::temp_dir()).await;
-        Self::set_in(Folder::make()?, pace, environment).await
+        Self::set_in(Folder::make()?, pace, extent, environment).await
     }
 
     /// The same in a folder that is there already.
     ///
     /// # Errors
     /// When the lab or the engine cannot be started.
-    pub async fn set_in(dir: Folder, pace: Pace, environment: Environment) -> Result<Self, Failure> {
-        let lab = lab::start(pace).await?;
+    pub async fn set_in(dir: Folder, pace: Pace, extent: Extent, environment: Environment) -> Result<Self, Failure> {
+        let lab = lab::start(pace, extent).await?;
         let engine = Private::start_in(dir, |places| {
             let config = estate::config_for(&lab.endpoints, pace).map_err(Failure::failed)?;
             let mut config: toml::Table =
@@ -309,6 +310,7 @@ pub async fn called_for(
         let view = client.snapshot().await?;
         if let Some(trigger) = view.triggers(view.now).into_iter().next() {
             let missing = || Failure::failed(format!("{}, and no plan answers that", trigger.evidence));
+            let wanted = wanted.map(|wanted| likeliest(&view, &wanted));
             return wanted.or(trigger.plan).ok_or_else(missing).map(Some);
         }
         if play.is_finished() && over.is_none() {

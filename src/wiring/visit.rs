@@ -6,7 +6,7 @@ use reqwest::{RequestBuilder, Url};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::run::say;
+use super::say::say;
 use crate::cli::args::{BreakArgs, Format, LabAt, LabCommand};
 use crate::cli::exit::Exit;
 use crate::cli::{faults, inbox};

@@ -70,6 +70,7 @@ impl Site {
             about: "For the standby".into(),
             steps: vec![spec("mayday.healthy", STANDBY, json!({}))],
             fingerprint: "0".repeat(64),
+            target: None,
         };
         let parts = Parts {
             rota: None,
@@ -79,6 +80,7 @@ impl Site {
             estate: estate(),
             plans: vec![Arc::new(plan)],
             journal: Arc::new(journal),
+            pen: None,
             state,
             systems: BTreeMap::new(),
             reporter: Arc::new(mayday::report::Reports),

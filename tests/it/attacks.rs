@@ -8,10 +8,10 @@ use mayday::domain::actor::Actor;
 use mayday::domain::event::Event;
 use mayday::domain::journal::{Journal, Records};
 use mayday::domain::state::State;
-use mayday::journal::{Reader, SqliteJournal, accept, doubts, resume};
+use mayday::journal::{Reader, SqliteJournal, accept, doubts, resume, texts};
 use sqlx::{ConnectOptions, Connection, Row};
 
-use crate::common::eventually;
+use crate::common::{eventually, write};
 
 const DATABASE: &str = "journal.db";
 const LOG: &str = "journal.db-wal";
@@ -42,7 +42,7 @@ struct Victim {
 async fn fill(journal: &SqliteJournal, count: usize) {
     for number in 0..count {
         let text = format!("note {number}: the database team is looking at it");
-        journal.append(jiff::Timestamp::now(), vec![(Actor::engine(), Event::NoteAdded { text })]).await.unwrap();
+        write(journal, vec![(Actor::engine(), Event::NoteAdded { text })]).await.unwrap();
     }
 }
 
@@ -60,7 +60,7 @@ impl Victim {
         eventually("the anchor is written", async || anchored().await.then_some(())).await;
         let files = [DATABASE, LOG, ANCHOR].map(|name| (name, fs::read(dir.path().join(name)).unwrap()));
         assert!(files[1].1.len() > 100_000, "its end is in the log alone");
-        let texts = journal.reader().texts(0, 10_000).await.unwrap();
+        let texts = texts(journal.reader(), 0, 10_000).await.unwrap();
         let state = resume(journal.reader()).await.unwrap();
         journal.close().await;
         Self { dir, files: files.into(), texts, state }
@@ -89,7 +89,7 @@ impl Victim {
     async fn looked_at(&self) -> Option<Vec<(u64, String)>> {
         let reader = Reader::open(self.dir.path()).await.ok()?;
         let verified = reader.verify().await.is_ok();
-        let texts = reader.texts(0, 10_000).await.ok();
+        let texts = texts(&reader, 0, 10_000).await.ok();
         reader.close().await;
         texts.filter(|_| verified)
     }
@@ -246,7 +246,7 @@ async fn what_was_cut_removed_copied_or_written_anew_is_opened_only_by_a_phrase_
         assert!(accepted.is_some(), "{attack}");
         let journal = SqliteJournal::open(dir).await.unwrap();
         journal.verify().await.unwrap();
-        let last = journal.read(journal.tail().records - 1, 1).await.unwrap().remove(0);
+        let last = journal.read(journal.tail().await.unwrap().records - 1, 1).await.unwrap().remove(0);
         assert_eq!(last.actor, person, "{attack}");
         assert!(matches!(&last.event, Event::JournalAccepted { phrase: said, .. } if said == phrase), "{last:?}");
         fill(&journal, 1).await;
@@ -259,7 +259,7 @@ async fn after_an_orderly_end_the_file_alone_is_the_whole_journal() {
     let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let journal = SqliteJournal::open(dir.path()).await.unwrap();
     fill(&journal, 50).await;
-    let chain = journal.tail();
+    let chain = journal.tail().await.unwrap();
     journal.close().await;
     fs::copy(dir.path().join(DATABASE), copy.path().join(DATABASE)).unwrap();
     let reader = Reader::open(copy.path()).await.unwrap();
@@ -284,12 +284,12 @@ async fn files_that_go_or_change_under_a_running_engine_stop_it_until_they_are_b
             }
             let told = journal.check(false).await.unwrap_err();
             assert!(told.what.contains("was removed or replaced while the engine ran"), "{name}: {told}");
-            assert_eq!(journal.append(jiff::Timestamp::now(), note()).await.unwrap_err(), told);
+            assert_eq!(write(&journal, note()).await.unwrap_err(), told);
         }
-        assert_eq!(journal.tail().records, 3);
+        assert_eq!(journal.tail().await.unwrap().records, 3);
         fs::rename(&aside, &path).unwrap();
         journal.check(false).await.unwrap();
-        assert_eq!(journal.append(jiff::Timestamp::now(), note()).await.unwrap()[0].seq, 4);
+        assert_eq!(write(&journal, note()).await.unwrap()[0].seq, 4);
     }
     // Somebody else's hand on the anchor.
     let dir = tempfile::tempdir().unwrap();

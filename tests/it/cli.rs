@@ -219,6 +219,8 @@ fn kinds_lists_every_row_and_tells_all_about_one() {
             assert!(one.contains(name), "{one}");
         }
     }
+    let both = printed(|out| kinds::kinds(&all, Some("script.run"), false, out).unwrap());
+    assert!(both.contains("probe script.run: ") && both.contains("step script.run: "), "{both}");
     let record = printed(|out| kinds::kinds(&all, Some("mayday.record"), false, out).unwrap());
     assert!(record.contains("step mayday.record") && record.contains("changes nothing"), "{record}");
 }

@@ -204,6 +204,7 @@ impl Site {
             about: "For the store".into(),
             steps: vec![step],
             fingerprint: "0".repeat(64),
+            target: None,
         };
         let store: Arc<dyn System> = Arc::new(Store { clock: self.clock.clone(), refusals: self.refusals.clone() });
         let desk: Arc<dyn Channel> = self.desk.clone();
@@ -215,6 +216,7 @@ impl Site {
             estate: Arc::new(estate),
             plans: vec![Arc::new(plan)],
             journal: Arc::new(journal),
+            pen: None,
             state,
             systems: [("script".into(), store)].into(),
             reporter: Arc::new(mayday::report::Reports),

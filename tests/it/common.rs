@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mayday::api::client::{Fed, Feed};
+use mayday::domain::actor::Actor;
 use mayday::domain::backup::{BackupLook, BackupSpec};
 use mayday::domain::comms::{Audience, Channel, ChannelKind, ChannelSpec};
 use mayday::domain::estate::{
     DataClass, Environment, Estate, Objectives, Policy, ProbeSpec, Region, RegionRole, Subject, SystemSpec,
 };
-use mayday::domain::event::Event;
+use mayday::domain::event::{Event, Record};
 use mayday::domain::health::Status;
+use mayday::domain::journal::{Appended, Journal, JournalFault, Who};
 use mayday::domain::kinds::{Need, Param};
 use mayday::domain::params::Params;
 use mayday::domain::plan::{Gate, StepSpec};
@@ -67,9 +69,24 @@ pub async fn eventually<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>
     }
 }
 
+/// Writes as the one engine that a journal has.
+pub async fn write(journal: &dyn Journal, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
+    write_at(journal, At::now(), events).await
+}
+
+pub async fn write_at(journal: &dyn Journal, at: At, events: Vec<(Actor, Event)>) -> Result<Vec<Record>, JournalFault> {
+    let who = Who { engine: "the test".into(), name: "here".into(), version: "0".into() };
+    let led = journal.leader().await?;
+    let term = journal.lead(&who, led.as_ref()).await?.expect("nobody else leads");
+    match journal.append(term, &journal.tail().await?, at, events).await {
+        Appended::Durable(written) => Ok(written.records),
+        Appended::NotWritten(fault) | Appended::Unknown(_, fault) | Appended::Fenced(fault) => Err(fault),
+    }
+}
+
 /// The lab's two regions, and nothing in them.
 pub fn estate() -> Arc<Estate> {
-    let region = |id: &str, role| Region { id: id.into(), role, title: id.into() };
+    let region = |id: &str, role| Region { id: id.into(), role, title: id.into(), systems: Default::default() };
     Arc::new(Estate {
         name: "lab".into(),
         environment: Environment::Production,
@@ -107,12 +124,17 @@ pub fn params(row: &[Param], given: Value) -> Params {
 
 /// A connection to a system of `kind`, by its own factory; its id is its kind.
 pub fn connect(kind: &str, class: Option<DataClass>, given: Value) -> Arc<dyn System> {
+    connect_in(estate(), kind, class, given)
+}
+
+/// The same in an estate that is not the lab's.
+pub fn connect_in(estate: Arc<Estate>, kind: &str, class: Option<DataClass>, given: Value) -> Arc<dyn System> {
     // As the program itself does, whose keeper ours is.
     keeper::keep_by(env!("CARGO_BIN_EXE_mayday"));
     let factory = FACTORIES.iter().find(|factory| factory.kind().name == kind).expect("there is such a kind");
     let params = params(factory.kind().params, given);
     let spec = SystemSpec { id: kind.into(), kind: kind.into(), title: kind.into(), region: None, class, params };
-    factory.connect(&spec, &Surroundings { estate: estate() }).expect("it can be connected")
+    factory.connect(&spec, &Surroundings { estate }).expect("it can be connected")
 }
 
 /// A channel's spec as config validation would hand it over; its id is its kind.

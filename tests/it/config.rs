@@ -350,7 +350,7 @@ const SLIPS: &[(&str, &str, &str)] = &[
     (
         "role = \"standby\"",
         "role = \"primary\"",
-        "there are 2 primary regions: east, west; Mayday fails over from one region to one other\nthere is no standby region; add a [[region]] with role = \"standby\"",
+        "there are 2 primary regions: east, west; clients are served by one; all others are standbys, and which one is fled to is chosen at the run\nthere is no standby region; add a [[region]] with role = \"standby\"",
     ),
     ("role = \"standby\"", "role = \"stanby\"", "`role` cannot be `stanby`; did you mean `standby`?"),
     (
@@ -732,6 +732,121 @@ proptest! {
 }
 
 /// The good config with a plan that has other ways, in an estate that has these.
+/// A third region, with what is different there.
+const NORTH: &str = r#"
+[[region]]
+id = "north"
+role = "standby"
+
+[region.values]
+door = "https://north.shop.example"
+
+[region.systems]
+orders = "orders-north"
+
+[[system]]
+id = "orders-north"
+kind = "db"
+class = "database"
+region = "east"
+address = "north.db.example:5432"
+"#;
+
+#[test]
+fn a_plan_is_there_once_for_each_region_that_it_can_lead_to() {
+    let read = |text: &str, plan: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("plans")).unwrap();
+        std::fs::write(dir.path().join("plans/move.toml"), plan).unwrap();
+        let origin = dir.path().join("mayday.toml");
+        std::fs::write(&origin, format!("plans_dir = \"plans\"\n{text}")).unwrap();
+        config::load(&origin, &KINDS)
+    };
+    let three = format!("{GOOD}\n{NORTH}");
+    let plan = PLAN.replace("kind = \"db.promote\"\n", "kind = \"db.promote\"\nsystem = \"orders\"\n");
+    let config = read(&three, &plan).unwrap();
+    let own: Vec<_> = config.plans.iter().filter(|plan| plan.name() == "move").collect();
+    let seen = |at: usize| {
+        let plan = &own[at];
+        let target = plan.target.as_ref().map(|it| it.as_str());
+        (plan.id.as_str(), target, plan.title.as_str(), plan.steps[0].system.as_str())
+    };
+    assert_eq!(own.len(), 2);
+    assert_eq!(seen(0), ("move@west", Some("west"), "Move to west", "orders"));
+    assert_eq!(seen(1), ("move@north", Some("north"), "Move to north", "orders-north"));
+    assert_eq!(own[1].steps[2].region, Some("north".into()));
+
+    let alone = plan.replace("{standby}", "west").replace("system = \"orders\"\n", "system = \"orders-north\"\n");
+    let config = read(&three, &alone).unwrap();
+    let found: Vec<&str> = config.plans.iter().map(|plan| plan.id.as_str()).filter(|id| id.contains("move")).collect();
+    assert_eq!(found, ["move"], "what says where it goes goes there");
+
+    let rows = [
+        (three.replace("orders = \"orders-north\"", "orders = \"orders-nort\""), "there is no system `orders-nort`"),
+        (three.replace("door =", "standby ="), "`standby` cannot name a value"),
+        (
+            format!("{GOOD}\n{}", NORTH.replace("\"standby\"", "\"primary\"")),
+            "there are 2 primary regions: east, north",
+        ),
+        (three.clone(), "nothing says what {door} stands for"),
+    ];
+    let with_door = plan.replace("title = \"Buy something\"", "title = \"Buy something at {door}\"");
+    for (text, words) in rows {
+        let said = read(&text, &with_door).unwrap_err().to_string();
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+#[test]
+fn a_plan_that_calls_plans_is_written_out() {
+    const CALLING: Kinds = Kinds(&[&DB, &WEB, &mayday::engine::waves::KIND], &[&CHAT, &MAIL]);
+    let read = |files: &[(&str, &str)]| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("plans")).unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(format!("plans/{name}.toml")), text).unwrap();
+        }
+        let origin = dir.path().join("mayday.toml");
+        std::fs::write(&origin, format!("plans_dir = \"plans\"\n{GOOD}")).unwrap();
+        config::load(&origin, &CALLING)
+    };
+    let call = |id: &str, plan: &str, needs: &str| {
+        format!(
+            "\n[[step]]\nid = \"{id}\"\ntitle = \"Wave {id}\"\nkind = \"plan.run\"\nplan = \"{plan}\"\ngate = \"confirm\"\ntimeout = \"5m\"\n{needs}"
+        )
+    };
+    let head = "title = \"Both\"\nabout = \"One after the other.\"\n";
+    let both = format!("{head}{}{}", call("one", "move", ""), call("two", "move", "needs = [\"one\"]\n"));
+    let config = read(&[("move", PLAN), ("both", &both)]).unwrap();
+    let found = config.plans.iter().find(|plan| plan.id.as_str() == "both").unwrap();
+    let shape: Vec<(&str, Vec<&str>)> =
+        found.steps.iter().map(|it| (it.id.as_str(), it.needs.iter().map(|need| need.as_str()).collect())).collect();
+    assert_eq!(
+        shape,
+        [
+            ("one:promote", vec![]),
+            ("one:move", vec!["one:promote"]),
+            ("one:verify", vec!["one:move"]),
+            ("one", vec!["one:verify"]),
+            ("two:promote", vec!["one"]),
+            ("two:move", vec!["two:promote"]),
+            ("two:verify", vec!["two:move"]),
+            ("two", vec!["two:verify"]),
+        ]
+    );
+    assert_eq!(found.steps[3].kind, "plan.run");
+    let alone = config.plans.iter().find(|plan| plan.id.as_str() == "move").unwrap();
+    assert_eq!((alone.steps.len(), found.fingerprint == alone.fingerprint), (3, false));
+
+    let said = |files: &[(&str, &str)]| read(files).unwrap_err().to_string();
+    let nobody = format!("{head}{}", call("one", "moove", ""));
+    let text = said(&[("move", PLAN), ("both", &nobody)]);
+    assert!(text.contains("step `one` calls the plan `moove`") && text.contains("did you mean `move`?"), "{text}");
+    let round = format!("{head}{}", call("one", "round", ""));
+    let text = said(&[("round", &round)]);
+    assert!(text.contains("calls the plan that it is part of (round → round)"), "{text}");
+}
+
 fn with_ways(traffic: &str, other: &str) -> Result<Config, Mistakes> {
     let dir = tempfile::tempdir().unwrap();
     let plan = PLAN

@@ -1,39 +1,26 @@
 //! The engine is killed at journal appends of a whole failover, just before the append is durable and just after, in a process
 //! of its own, and another one takes over. However it dies: the failover ends, no change is made twice, and no event is lost.
 
-use std::collections::BTreeMap;
-
 use futures::{StreamExt, stream};
 use mayday::domain::command::Ask;
 use mayday::domain::event::Record;
 use mayday::domain::incident::Severity;
 use mayday::domain::run::{Mode, Outcome};
-use mayday::domain::view::Snapshot;
-use mayday::domain::wayback::is_for_afterwards;
 use mayday::lab::faults::Condition;
-use mayday::lab::world::Mutation;
-use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
+use mayday::lab::{Lab, PRIMARY, Pace};
 
 use crate::common::{all_alone, appends, eventually, is_ready};
+use crate::pair::{Changes, changes, is_known};
 use crate::process::Home;
 
 /// Failovers that are played at once: most of their time is waiting.
 const AT_ONCE: usize = 4;
 const SPEED: Pace = Pace(200.0);
 
-/// Accepted changes by place, action and target.
-type Changes = BTreeMap<(String, String, String), usize>;
-
 /// How one failover went.
 struct Played {
     crashed: bool,
     changes: Changes,
-}
-
-/// What is journalled of peacetime has been: no append of it comes by chance in the middle of the failover.
-fn is_known(view: &Snapshot) -> bool {
-    view.estate.backups.iter().all(|it| view.live.backups.contains_key(&it.id))
-        && view.plans.iter().all(|plan| is_for_afterwards(&plan.id) || view.live.readiness.contains_key(&plan.id))
 }
 
 /// The region is left on purpose, so that every store has to be moved by hand; only the graph's leader is lost, since nothing can
@@ -87,26 +74,7 @@ async fn play(crash: Option<&str>) -> Played {
     assert!(chain.records as usize <= journal.len(), "{what}");
     assert!(journal.iter().zip(1..).all(|(record, seq)| record.seq == seq), "{what}: a number is missing");
     assert!(seen.iter().all(|record| journal.contains(record)), "{what}: an event that was shown is lost");
-    let mut changes = Changes::new();
-    // A verification may write its canary as often as it looks. An autoscaler whose minimum was raised scales its deployment by itself,
-    // and whether our own patch comes before that is chance.
-    let by_chance = |change: &Mutation| {
-        change.action == "PATCH deployments/scale"
-            && change.place.ends_with(STANDBY)
-            && ["api-gateway", "grn-engine"].contains(&change.target.as_str())
-    };
-    // Writes that are held back go on by themselves, and whether we or the Sentinels make the old master a replica first is chance, too.
-    let hands_over = |change: &Mutation| {
-        ["CLIENT PAUSE", "CLIENT UNPAUSE", "REPLICAOF"].contains(&change.action.as_str())
-            && change.place.starts_with("redis@")
-    };
-    let counts = |change: &&Mutation| {
-        change.accepted && change.target != "mayday:canary" && !by_chance(change) && !hands_over(change)
-    };
-    for change in lab.world.truth().ledger.iter().filter(counts) {
-        *changes.entry((change.place.clone(), change.action.clone(), change.target.clone())).or_default() += 1;
-    }
-    Played { crashed, changes }
+    Played { crashed, changes: changes(&lab) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -9,10 +9,10 @@ use crate::process::{EMPTY, Home, said};
 use crate::terminal::Cockpit;
 
 /// A place in which nobody else's demo is. What lives in it ends with it.
-struct Place(Home, tempfile::TempDir);
+pub struct Place(Home, tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(Home::new(EMPTY), tempfile::tempdir().unwrap())
     }
 
@@ -20,7 +20,7 @@ impl Place {
         self.1.path().display().to_string()
     }
 
-    fn open(&self, name: &str, words: &str) -> Cockpit {
+    pub fn open(&self, name: &str, words: &str) -> Cockpit {
         Cockpit::open(&self.0, name, words, &[("TMPDIR", &self.dir())])
     }
 
@@ -31,7 +31,7 @@ impl Place {
     }
 
     /// The folders of demos.
-    fn folders(&self) -> Vec<PathBuf> {
+    pub fn folders(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.1.path()).unwrap().flatten().map(|entry| entry.path());
         entries.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("mayday-demo-")).collect()
     }

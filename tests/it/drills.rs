@@ -7,7 +7,6 @@ use std::time::Duration;
 use mayday::cli::exit::Exit;
 use mayday::domain::actor::Actor;
 use mayday::domain::event::Event;
-use mayday::domain::journal::Journal;
 use mayday::domain::run::Mode;
 use mayday::domain::time::{At, before};
 use mayday::journal::SqliteJournal;
@@ -15,7 +14,7 @@ use mayday::lab::faults::{Condition, places};
 use mayday::lab::{Lab, Pace};
 use serde_json::Value;
 
-use crate::common::{eventually, one_crowd};
+use crate::common::{eventually, one_crowd, write_at};
 use crate::process::{EMPTY, Home, said};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -185,16 +184,8 @@ async fn the_engine_plays_an_automatic_drill_that_is_due_once() {
     fs::create_dir_all(home.state()).unwrap();
     let journal = SqliteJournal::open(&home.state()).await.unwrap();
     let long_ago = before(At::now(), Duration::from_secs(40 * DAY));
-    journal
-        .append(
-            long_ago,
-            vec![(
-                Actor::engine(),
-                Event::EngineStarted { version: "0".into(), anchor: None, drift: Default::default() },
-            )],
-        )
-        .await
-        .unwrap();
+    let started = Event::EngineStarted { version: "0".into(), anchor: None, drift: Default::default() };
+    write_at(&journal, long_ago, vec![(Actor::engine(), started)]).await.unwrap();
     drop(journal);
 
     let _engine = home.engine().await;

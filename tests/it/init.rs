@@ -318,7 +318,7 @@ async fn an_edit_with_mistakes_can_be_mended_or_given_up() {
     let mut talk = Talk::begin(&home, "config edit", &vars);
     talk.hears("1 mistake").await;
     talk.answers("d discard", "").await;
-    talk.hears("is sound, and taken").await;
+    talk.hears("is valid, and taken").await;
     assert_eq!(talk.ends().await, 0);
     assert!(fs::read_to_string(&config).unwrap().contains("Full"));
     assert_eq!(entries(&home), ["config.toml"]);

@@ -25,16 +25,16 @@ async fn look(kind: &str, given: Value) -> Reading {
     connect(system, None, json!({})).probe(&probe(kind, given)).await
 }
 
-async fn get(given: Value) -> Reading {
+pub async fn get(given: Value) -> Reading {
     look("http.get", given).await
 }
 
-fn is(seen: &Reading, status: Status, words: &str) {
+pub fn is(seen: &Reading, status: Status, words: &str) {
     assert!(seen.status == status && seen.detail.contains(words), "expected {status} and `{words}`: {seen:?}");
 }
 
 /// Reads the head of a request.
-async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+pub async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
     while !read.windows(4).any(|it| it == b"\r\n\r\n") {
         match stream.read(&mut buffer).await {
@@ -46,7 +46,7 @@ async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 /// A server that answers each request with what `answer` makes of it, and closes.
-async fn server(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> String {
+pub async fn server(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> String {
     at("127.0.0.1:0", answer).await
 }
 
@@ -67,7 +67,7 @@ async fn at(address: &str, answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'sta
     format!("http://{address}")
 }
 
-fn ok(body: &[u8], headers: &str) -> Vec<u8> {
+pub fn ok(body: &[u8], headers: &str) -> Vec<u8> {
     said("200 OK", body, headers)
 }
 
@@ -208,13 +208,13 @@ async fn who_asks_and_how_is_the_configs_business() {
     is(&at("/db/missing", None).await, Status::Down, "nothing is at /db/missing");
 }
 
-struct Authority {
-    pem: String,
+pub struct Authority {
+    pub pem: String,
     der: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
 
-fn authority() -> Authority {
+pub fn authority() -> Authority {
     let mut about = CertificateParams::new(Vec::new()).unwrap();
     about.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     about.distinguished_name.push(DnType::CommonName, "Field Root");
@@ -223,7 +223,7 @@ fn authority() -> Authority {
     Authority { pem: made.pem(), der: made.der().clone(), issuer: Issuer::new(about, key) }
 }
 
-fn leaf(of: &Authority) -> (String, CertificateDer<'static>, KeyPair) {
+pub fn leaf(of: &Authority) -> (String, CertificateDer<'static>, KeyPair) {
     let about = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     let key = KeyPair::generate().unwrap();
     let made = about.signed_by(&key, &of.issuer).unwrap();
@@ -232,13 +232,13 @@ fn leaf(of: &Authority) -> (String, CertificateDer<'static>, KeyPair) {
 
 /// How a server ends an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Farewell {
+pub enum Farewell {
     Polite,
     /// TCP ends, and TLS does not.
     Rude,
 }
 
-async fn secured(config: ServerConfig, answer: &'static [u8], farewell: Farewell) -> SocketAddr {
+pub async fn secured(config: ServerConfig, answer: &'static [u8], farewell: Farewell) -> SocketAddr {
     let (acceptor, listener) = (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -260,7 +260,7 @@ async fn serve(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), answer: &[u8]
     let _ = stream.flush().await;
 }
 
-fn shown(chain: Vec<CertificateDer<'static>>, key: &KeyPair, clients: Option<&Authority>) -> ServerConfig {
+pub fn shown(chain: Vec<CertificateDer<'static>>, key: &KeyPair, clients: Option<&Authority>) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
     let builder = match clients {
@@ -276,13 +276,13 @@ fn shown(chain: Vec<CertificateDer<'static>>, key: &KeyPair, clients: Option<&Au
     builder.with_single_cert(chain, key).unwrap()
 }
 
-fn kept(dir: &Path, name: &str, text: &str) -> String {
+pub fn kept(dir: &Path, name: &str, text: &str) -> String {
     let path = dir.join(name);
     std::fs::write(&path, text).unwrap();
     path.display().to_string()
 }
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
 
 #[tokio::test]
 async fn a_certificate_that_is_its_own_authority_is_trusted_as_it_is() {

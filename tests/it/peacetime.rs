@@ -5,6 +5,7 @@ use mayday::api::client::Client;
 use mayday::cli::exit::Exit;
 use mayday::domain::backup::Worth;
 use mayday::domain::view::Snapshot;
+use mayday::lab::arc::ENDPOINTS;
 use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, Pace, STANDBY};
 
@@ -94,8 +95,13 @@ async fn a_plan_without_a_permission_or_a_target_is_not_ready_and_nothing_is_cha
     lab.world.truth().faults.heal_all();
     lab.world.truth().faults.set("route53", Condition::Dark);
     let without = home.says("ready regional-failover --all").await;
-    without.is(0, &["by object; if it fails: records", "the API of Route 53 does not answer"]);
+    without.is(0, &["by object; if it fails: arc, records", "the API of Route 53 does not answer"]);
     lab.world.truth().faults.set(&format!("s3@{STANDBY}"), Condition::Dark);
+    let spare = home.says("ready regional-failover --all").await;
+    assert!(spare.out.contains("by arc, because of object"), "{spare:#?}");
+    for region in ENDPOINTS {
+        lab.world.truth().faults.set(&format!("arc@{region}"), Condition::Refused);
+    }
     home.says("ready regional-failover").await.is(not_well(), &["no way to move clients answers", "unknown"]);
     let truth = lab.world.truth();
     let changes: Vec<_> = truth.ledger.iter().filter(|it| it.accepted && it.target != "mayday:canary").collect();

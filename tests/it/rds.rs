@@ -256,3 +256,73 @@ async fn the_other_zone_takes_over_and_the_event_tells_before_the_zones_do() {
         "a failover from before is not this one"
     );
 }
+
+/// Somebody may log in, by the lab's role.
+fn watched(lab: &Lab, password: &str) -> Arc<dyn System> {
+    use mayday::lab::rds::session::ROLE;
+    database(lab, json!({ "username": ROLE, "password": { "command": ["printf", password] }, "tls": "off" }))
+}
+
+#[tokio::test]
+async fn a_login_sees_that_writes_are_taken_before_and_after_a_promotion() {
+    let lab = lab().await;
+    let rds = watched(&lab, mayday::lab::rds::session::PASSWORD);
+    let look = async |which: &str, expect: &str| {
+        rds.probe(&probe("rds.login", json!({ "which": which, "expect": expect }))).await
+    };
+    let (writer, replica) = (look("primary", "writes").await, look("replica", "either").await);
+    assert!(writer.status == Status::Healthy && writer.detail == "gennet-db takes writes", "{writer:?}");
+    assert!(replica.status == Status::Healthy && replica.detail.contains("replays another's log"), "{replica:?}");
+    assert_eq!(look("replica", "writes").await.status, Status::Down);
+    let survey = rds.survey().await.unwrap();
+    assert!(survey.members[0].detail.ends_with("it takes writes"), "{:?}", survey.members);
+    // The API is refused: what the databases say of themselves tells who is who.
+    set(&lab, "rds@us-west-2", Condition::Denied);
+    assert_eq!(rds.survey().await.unwrap().members[1].role, Role::Replica);
+    set(&lab, "rds@us-west-2", Condition::Up);
+
+    let promote = step(&*rds, "rds.promote-replica", STANDBY, json!({}));
+    let writable = step(&*rds, "rds.writable", STANDBY, json!({}));
+    let preview = promote.preview().await.unwrap();
+    let begun = begun(preview.pre_image.clone(), Receipt::new());
+    promote.apply(&preview.pre_image, &Log::default()).await.unwrap();
+    assert!(holds(&*promote, &begun).await.ends_with("answers clients and takes writes"));
+    assert!(holds(&*writable, &begun).await.ends_with("answers clients and takes writes"));
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_is_unknown_and_stops_who_wants_to_see() {
+    let lab = lab().await;
+    let rds = watched(&lab, "yesterdays");
+    let refused = rds.probe(&probe("rds.login", json!({}))).await;
+    assert!(refused.status == Status::Unknown && refused.detail.contains("28P01"), "{refused:?}");
+    assert!(!refused.detail.contains("yesterdays"), "{refused:?}");
+    let writer = &rds.survey().await.unwrap().members[0];
+    assert!(writer.status == Status::Healthy && writer.detail.contains("was not seen"), "{writer:?}");
+    let writable = step(&*rds, "rds.writable", PRIMARY, json!({}));
+    let Verified::Broken { why } = writable.verify(&begun(Value::Null, Receipt::new()), &Log::default()).await.unwrap()
+    else {
+        panic!("nobody saw it")
+    };
+    assert!(why.contains("whether it takes writes was not seen"), "{why}");
+    assert_eq!(writable.fitness().await.unwrap().guards[0].verdict, GuardVerdict::Warn, "it is told long before");
+    let unwatched = database(&lab, json!({}));
+    assert!(unwatched.refuses(&probe("rds.login", json!({}))).is_some());
+    assert!(unwatched.refuses(&probe("rds.connect", json!({}))).is_none());
+}
+
+#[tokio::test]
+async fn a_replica_that_was_promoted_long_ago_is_no_copy_that_a_failover_could_take() {
+    let lab = lab().await;
+    let rds = database(&lab, json!({}));
+    let promote = step(&*rds, "rds.promote-replica", STANDBY, json!({}));
+    let preview = promote.preview().await.unwrap();
+    let begun = begun(preview.pre_image.clone(), Receipt::new());
+    promote.apply(&preview.pre_image, &Log::default()).await.unwrap();
+    holds(&*promote, &begun).await;
+    assert!(matches!(promote.observe(Some(&begun)).await.unwrap(), Observed::Done { .. }), "this run did it");
+    let Observed::Impossible { why } = promote.observe(None).await.unwrap() else { panic!("the old writer goes on") };
+    assert!(why.contains("two histories") && why.contains("gennet-db in us-east-1"), "{why}");
+    set(&lab, "rds@us-east-1", Condition::Dark);
+    assert!(matches!(promote.observe(None).await.unwrap(), Observed::Done { .. }), "nobody else is seen");
+}

@@ -213,7 +213,7 @@ async fn an_edit_is_taken_only_when_it_is_sound() {
     fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
 
     let _engine = home.engine().await;
-    edited(&home, "sed -i 's/Empty/Full/' \"$1\"").await.is(0, &["is sound, and taken", "mayday engine reload"]);
+    edited(&home, "sed -i 's/Empty/Full/' \"$1\"").await.is(0, &["is valid, and taken", "mayday engine reload"]);
     assert!(fs::read_to_string(&path).unwrap().contains("Full"));
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     home.says("engine reload").await.is(0, &["config.toml"]);

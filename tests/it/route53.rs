@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use mayday::domain::estate::{Estate, Tier};
 use mayday::domain::health::Status;
 use mayday::domain::system::{Begun, FaultClass, GuardVerdict, Observed, Step, System, Verified};
+use mayday::domain::time::Span;
 use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::common::{Log, begun, connect, eventually, probe, step, try_step};
+use crate::common::{Log, begun, connect, connect_in, estate, eventually, probe, step, try_step};
 
 const APP: &str = "app.gennet.example";
 const STATUS: &str = "status.gennet.example";
@@ -25,15 +27,18 @@ fn zone(lab: &Lab) -> Arc<dyn System> {
     zone_at(lab, &lab.endpoints["route53"])
 }
 
-fn zone_at(lab: &Lab, endpoint: &str) -> Arc<dyn System> {
-    let given = json!({
+fn given(lab: &Lab, endpoint: &str) -> Value {
+    json!({
         "hosted_zone": "Z0GENNET",
         "endpoint_url": endpoint,
         "name_servers": [lab.endpoints["dns"]],
         "access_key_id": "LABKEY",
         "secret_access_key": { "command": ["printf", "labsecret"] },
-    });
-    connect("route53", None, given)
+    })
+}
+
+fn zone_at(lab: &Lab, endpoint: &str) -> Arc<dyn System> {
+    connect("route53", None, given(lab, endpoint))
 }
 
 fn shift(lab: &Lab, to: &str) -> Arc<dyn Step> {
@@ -94,6 +99,35 @@ async fn a_shift_waits_for_the_name_servers_and_goes_back() {
     assert_eq!(shift.preview().await.unwrap().pre_image, begun.pre_image, "the pre-image is back");
     shift.revert(&begun, &Log::default()).await.unwrap();
     assert_eq!(changes(&lab), 2, "a second revert finds nothing to do");
+}
+
+#[tokio::test]
+async fn accelerated_recovery_counts_with_its_hour() {
+    let lab = lab().await;
+    let told = async |rto: Option<&str>| {
+        let mut estate = Estate::clone(&estate());
+        estate.objectives.rto.extend(rto.map(|rto| (Tier::Critical, rto.parse::<Span>().unwrap())));
+        let zone = connect_in(Arc::new(estate), "route53", None, given(&lab, &lab.endpoints["route53"]));
+        let shift = step(&*zone, "route53.shift", STANDBY, json!({ "record": APP }));
+        let guards = shift.check().await.unwrap().guards;
+        let of = |name: &str| guards.iter().find(|it| it.name == name).cloned();
+        let guard = of("control-plane").or_else(|| of("accelerated-recovery")).unwrap();
+        (guard.name, guard.verdict, guard.detail)
+    };
+    let (name, verdict, words) = told(Some("2h")).await;
+    assert_eq!((name.as_str(), verdict), ("control-plane", GuardVerdict::Warn));
+    assert!(words.contains("the switches of an ARC cluster"), "{words}");
+    lab.world.truth().route53.accelerate();
+    for (rto, wanted, said) in [
+        (Some("2h"), "accelerated-recovery", "brings them back after about 60 min"),
+        (Some("60m"), "accelerated-recovery", "about 60 min"),
+        (Some("5m"), "control-plane", "about 60 min, and the RTO is 5m"),
+        (None, "control-plane", "about 60 min, and an RTO is not set"),
+    ] {
+        let (name, verdict, words) = told(rto).await;
+        assert_eq!((name.as_str(), verdict), (wanted, GuardVerdict::Warn), "{rto:?}: {words}");
+        assert!(words.contains(said), "{rto:?}: {words}");
+    }
 }
 
 #[tokio::test]
@@ -635,7 +669,7 @@ async fn what_a_scoped_policy_allows_is_allowed() {
         shift.fitness().await.unwrap().guards.into_iter().find(|it| it.name == "access").unwrap()
     };
     let allowed = access("Z0GENNET").await;
-    assert!(allowed.verdict == GuardVerdict::Pass && allowed.detail.contains("may do all 4"), "{allowed:?}");
+    assert!(allowed.verdict == GuardVerdict::Pass && allowed.detail.contains("may do all 7"), "{allowed:?}");
     let denied = access("A0OTHER").await;
     let words = "route53:ChangeResourceRecordSets on arn:aws:route53:::hostedzone/A0OTHER";
     assert!(denied.verdict == GuardVerdict::Block && denied.detail.contains(words), "{denied:?}");

@@ -148,7 +148,7 @@ async fn replication_that_is_off_is_seen() {
     let s3 = buckets(&lab);
     let check = step(&*s3, "s3.replication", STANDBY, json!({}));
     assert!(matches!(check.observe(None).await.unwrap(), Observed::Done { .. }));
-    lab.world.truth().s3.bucket_mut("gennet-data").unwrap().replicates_to = None;
+    lab.world.truth().s3.bucket_mut("gennet-data").unwrap().replicates_to = Vec::new();
     lab.world.truth().s3.bucket_mut("gennet-data-dr").unwrap().versioned = false;
     let Observed::NotDone { detail } = check.observe(None).await.unwrap() else { panic!("it is off") };
     assert!(detail.contains("versioning of gennet-data-dr") && detail.contains("no enabled rule"), "{detail}");

@@ -364,7 +364,7 @@ async fn without_the_control_plane_clients_are_moved_by_the_object() {
     let card = view.state.run.as_ref().unwrap().step(&"move-dns".into()).unwrap().card.clone().unwrap();
     assert!(card.summary.starts_with("by object: write s3://gennet-switch/leave-us-east-1"), "{}", card.summary);
     let said = |name: &str| card.guards.iter().find(|it| it.name == name).unwrap().detail.clone();
-    assert!(said("way").contains("by object; if it fails: records"), "{}", said("way"));
+    assert!(said("way").contains("by object; if it fails: arc, records"), "{}", said("way"));
     let check = said("object-check");
     assert!(check.contains("is inverted and looks at") && check.contains("does not answer"), "{check}");
     let incident = view.state.incident.unwrap();

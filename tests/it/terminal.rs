@@ -341,7 +341,7 @@ async fn own_keys_and_themes_count_and_their_mistakes_keep_nobody_out() {
         command.env("XDG_CONFIG_HOME", home.dir().join("xdg"));
         command
     };
-    said(with_own("themes")).await.is(0, &["mine", "sound", "high-contrast"]);
+    said(with_own("themes")).await.is(0, &["mine", "valid", "high-contrast"]);
     said(with_own("keys")).await.is(0, &["F9", "hold", "cockpit.toml"]);
     let mut cockpit = Cockpit::open(&home, "one", "", &[]);
     cockpit.shows("F9 hold").await;

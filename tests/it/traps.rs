@@ -46,9 +46,6 @@ struct Scenario {
     /// Laid over the config of the lab.
     #[serde(default)]
     config: toml::Table,
-    /// Systems added to the estate, as TOML that refers to the lab's endpoints as its config does.
-    #[serde(default)]
-    more: String,
     /// Plans of its own, by id.
     #[serde(default)]
     plans: BTreeMap<String, String>,
@@ -183,11 +180,7 @@ struct Stage {
 impl Stage {
     async fn set(scenario: &Scenario) -> Self {
         let lab = Lab::start(Pace(SPEED)).await.unwrap();
-        if scenario.more.contains("kind = \"arc\"") {
-            lab.world.truth().route53.follow_switches();
-        }
-        let text = format!("{}\n{}", estate::TEMPLATE, scenario.more);
-        let text = estate::filled(&text, &lab.endpoints, lab.world.pace).unwrap();
+        let text = estate::config_for(&lab.endpoints, lab.world.pace).unwrap();
         let mut config: toml::Table = text.parse().unwrap();
         unhurried(&mut config, "2s");
         lay_over(&mut config, &scenario.config);

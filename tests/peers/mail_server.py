@@ -1,11 +1,12 @@
-"""A real mail server, aiosmtpd: STARTTLS and a login are required, the mailbox `bounce` does not exist, `full` is full, `grey` is put off
+"""A real mail server, aiosmtpd: STARTTLS and a login are required (by password, or XOAUTH2 with TOKEN), the mailbox `bounce` does not exist, `full` is full, `grey` is put off
 for a second, and a letter may have three recipients.
 
-Reads CERTIFICATE, KEY and PASSWORD from its environment. Prints its ports (STARTTLS, TLS from the first byte, neither), and then every
+Reads CERTIFICATE, KEY, PASSWORD and TOKEN from its environment. Prints its ports (STARTTLS, TLS from the first byte, neither), and then every
 letter as a line of JSON, as Python's own parser reads it.
 """
 
 import asyncio
+import base64
 import email
 import email.policy
 import email.utils
@@ -27,6 +28,14 @@ SEEN = {}
 
 
 class Handler:
+    async def auth_XOAUTH2(self, server, arguments):
+        """As Google does it: a token that is not taken gets a challenge with the reason, and its answer is empty."""
+        right = f"user=mayday\x01auth=Bearer {os.environ['TOKEN']}\x01\x01"
+        if base64.b64decode(arguments[1]).decode() == right:
+            return AuthResult(success=True)
+        await server.challenge_auth('{"status":"401","schemes":"bearer"}')
+        return AuthResult(success=False, handled=False)
+
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("bounce@"):
             return f"550 5.1.1 <{address}>: no such mailbox"

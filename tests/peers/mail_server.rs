@@ -15,6 +15,7 @@ use crate::server::Server;
 use crate::vendors::{connect, parcel, secret};
 
 const PASSWORD: &str = "correct horse";
+const TOKEN: &str = "ya29.a0AfB";
 
 /// The server, what it prints, and where its certificate lies.
 struct Mail {
@@ -33,7 +34,13 @@ impl Mail {
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/mail_server.py");
         let mut command = Command::new(interpreter());
-        command.arg("-B").arg(script).env("CERTIFICATE", certificate).env("KEY", key).env("PASSWORD", PASSWORD);
+        command
+            .arg("-B")
+            .arg(script)
+            .env("CERTIFICATE", certificate)
+            .env("KEY", key)
+            .env("PASSWORD", PASSWORD)
+            .env("TOKEN", TOKEN);
         let (server, stdout) = Server::talking(&mut command);
         let mut said = BufReader::new(stdout);
         let ports = line(&mut said)["ports"].as_array().unwrap().iter().map(|it| it.as_u64().unwrap()).collect();
@@ -139,4 +146,15 @@ async fn who_is_put_off_is_tried_alone_and_a_letter_has_no_more_recipients_than_
     }
     let (one, two) = (mail.letter()["to"].clone(), mail.letter()["to"].clone());
     assert_eq!([one, two], [json!(["x4@x.example"]), json!(["grey@a.example"])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs aiosmtpd: .ci/run installs it"]
+async fn a_token_lets_in_and_a_stale_one_is_called_one() {
+    let mut mail = Mail::start();
+    let by = |token| json!({ "login": "oauth", "password": secret(token) });
+    let stale = mail.channel(0, Audience::Internal, by("ya29.old")).deliver(&update(1, "first")).await.unwrap_err();
+    assert!(stale.class == FaultClass::Permanent && stale.what.contains("does not take the access token"), "{stale}");
+    mail.channel(0, Audience::Internal, by(TOKEN)).deliver(&update(2, "by token")).await.unwrap();
+    assert_eq!(mail.letter()["headers"]["subject"], "by token");
 }

@@ -11,10 +11,16 @@ mod common;
 mod editor;
 mod kubectl;
 mod kubernetes_server;
+#[path = "../it/ledger_contract.rs"]
+mod ledger_contract;
 mod mail_server;
 mod mariadb;
 mod neo4j_python;
 mod neo4j_server;
+#[path = "../it/pair.rs"]
+mod pair;
+mod postgres;
+mod postgres_login;
 #[allow(dead_code)] // the other test binary uses all of it
 #[path = "../it/process.rs"]
 mod process;

@@ -175,3 +175,33 @@ async fn every_scheme_of_tls_trusts_whom_it_says() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a JDK and Neo4j's harness: .ci/run installs them"]
+async fn a_moment_is_read_as_the_server_means_it() {
+    let bed = bed(false).await;
+    let change = format!("ALTER CURRENT USER SET PASSWORD FROM 'neo4j' TO '{PASSWORD}'");
+    bed.run("neo4j", "system", &change).await.unwrap();
+    let moment = Some("2026-11-23T10:00:00Z");
+    // A driver that takes the sign off a small number would read -1 as 255.
+    let rows = [
+        ("RETURN datetime('2026-11-23T10:00:00Z') AS at", moment),
+        ("RETURN 1795428000 AS at", moment),
+        ("RETURN 1795428000000 AS at", moment),
+        ("RETURN '2026-11-23T11:00:00+01:00' AS at", moment),
+        ("RETURN -1 AS at", None),
+        ("RETURN -16 AS at", None),
+        ("RETURN null AS at", None),
+    ];
+    for (query, wanted) in rows {
+        let graph = bed.graph("bolt", PASSWORD, &json!({ "heartbeat_query": query }));
+        let step = step(&*graph, "neo4j.recovery-point", STANDBY, json!({ "region": STANDBY }));
+        let verified = step.verify(&begun(json!(null), Default::default()), &Log::default()).await.unwrap();
+        let seen = match &verified {
+            Verified::Holds { recovery_point: Some(point), .. } => Some(point.at.to_string()),
+            Verified::Broken { why } if why.contains("returns no moment") => None,
+            other => panic!("{query}: {other:?}"),
+        };
+        assert_eq!(seen.as_deref(), wanted, "{query}");
+    }
+}

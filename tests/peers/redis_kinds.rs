@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use mayday::domain::estate::DataClass;
 use mayday::domain::health::Status;
-use mayday::domain::system::{Begun, GuardVerdict, Observed, OldWriter, Step, System, Verified};
+use mayday::domain::system::{Begun, Guard, GuardVerdict, Observed, OldWriter, Step, System, Verified};
+use mayday::domain::time::At;
 use mayday::lab::{PRIMARY, STANDBY};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use crate::common::{Log, begun, connect, eventually, probe, step};
+use crate::common::{Log, begun, connect, eventually, looked_at, probe, step};
 use crate::python::interpreter;
 use crate::redis_server::{Kind, bed_of};
 use crate::server::{Server, free_port};
@@ -179,8 +180,7 @@ async fn tls_with_a_private_authority_and_users_on_servers_and_sentinels() {
     // A permission that lacks is named.
     let promote = step(&*bed.redis, "redis.promote", STANDBY, json!({ "region": STANDBY }));
     let fitness = promote.fitness().await.unwrap();
-    let lacks =
-        |it: &mayday::domain::system::Guard| it.verdict == GuardVerdict::Block && it.detail.contains("REPLICAOF");
+    let lacks = |it: &Guard| it.verdict == GuardVerdict::Block && it.detail.contains("REPLICAOF");
     assert!(fitness.guards.iter().any(lacks), "{fitness:?}");
 
     let other = |key: &str, value: Value| {
@@ -276,6 +276,43 @@ async fn a_real_master_that_refuses_writes_is_seen_without_writing() {
     }
     let keys: i64 = redis::from_redis_value(ask(master, &["DBSIZE"]).await.unwrap()).unwrap();
     assert_eq!(keys, 0, "nothing was written by looking");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server: .ci/run installs it"]
+async fn what_a_replica_writes_down_that_was_cut_off_is_no_copy_of_now() {
+    let kind = Kind { server: "appendonly yes\n".into(), ..Kind::default() };
+    let mut bed = bed_of(&kind, |given| {
+        given.as_object_mut().unwrap().retain(|key, _| key != "sentinels" && key != "master_name");
+    })
+    .await;
+    let redis = bed.redis.clone();
+    let age = async || {
+        let look = looked_at(&redis, "redis.snapshots", json!({})).await.unwrap();
+        let newest = look.copies.iter().map(|copy| copy.at).max().unwrap();
+        At::now().duration_since(newest).as_secs()
+    };
+    eventually("an append-only file is as new as now", async || (age().await < 2).then_some(())).await;
+    bed.sentinels.iter_mut().for_each(Server::kill);
+    bed.servers[0].kill();
+    eventually("both replicas have noticed, and grow old", async || (age().await >= 3).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs redis-server: .ci/run installs it"]
+async fn a_fence_that_the_server_would_not_heed_is_not_begun() {
+    let bed = bed_of(&Kind { server: "min-replicas-max-lag 0\n".into(), ..Kind::default() }, |given| {
+        given.as_object_mut().unwrap().retain(|key, _| key != "sentinels" && key != "master_name");
+    })
+    .await;
+    // With a lag of 0 the server counts no replicas, and goes on taking writes whatever the smallest number is.
+    let master = &bed.servers[0].address;
+    ask(master, &["CONFIG", "SET", "min-replicas-to-write", "5"]).await.unwrap();
+    ask(master, &["SET", "a", "b"]).await.expect("it takes them");
+    let fence = step(&*bed.redis, "redis.fence", STANDBY, json!({ "region": STANDBY }));
+    let checked = fence.check().await.unwrap();
+    let blocks = |guard: &Guard| guard.verdict == GuardVerdict::Block && guard.detail.contains("min-replicas-max-lag");
+    assert!(checked.guards.iter().any(blocks), "{:?}", checked.guards);
 }
 
 /// Six nodes, three in each region; the masters are in the primary.

@@ -1,6 +1,7 @@
 //! Servers that tests start for themselves: each on a port of its own on loopback, and ended with the value that stands for it.
 
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -53,5 +54,36 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// An authority of a test's own, and a certificate of it for this host, in files.
+pub struct Authority {
+    pub bundle: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Authority {
+    pub fn in_folder(folder: &Path) -> Self {
+        let signing = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "authority of a test");
+        let root = params.self_signed(&signing).unwrap();
+        let issuer = rcgen::Issuer::new(params, signing);
+        let own = rcgen::KeyPair::generate().unwrap();
+        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let leaf = rcgen::CertificateParams::new(names).unwrap().signed_by(&own, &issuer).unwrap();
+        let write = |name: &str, text: String| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        Self {
+            bundle: write("bundle.pem", root.pem()),
+            certificate: write("leaf.pem", leaf.pem()),
+            key: write("leaf.key", own.serialize_pem()),
+        }
     }
 }

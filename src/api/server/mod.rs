@@ -224,7 +224,7 @@ async fn readiness(
 ) -> Result<Response, ApiError> {
     let asked = asked(query)?.plan;
     if let Some(plan) = &asked {
-        site.engine().plan(plan)?;
+        site.engine().is_planned(plan)?;
     }
     Ok(Json(site.engine().assess(asked.as_ref()).await).into_response())
 }
@@ -236,7 +236,7 @@ async fn without(
 ) -> Result<Response, ApiError> {
     let (region, asked) = (RegionId::from(plan(region)?.as_str()), asked(query)?.plan);
     if let Some(plan) = &asked {
-        site.engine().plan(plan)?;
+        site.engine().is_planned(plan)?;
     }
     Ok(Json(site.engine().without(&region, asked.as_ref()).await?).into_response())
 }

@@ -9,10 +9,11 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::relay::give_up;
-
 /// For how long a connection is kept that nobody uses: relays hang up on idle ones after a minute or more.
 const FRESH: Duration = Duration::from_secs(30);
+
+/// How long a relay may take to answer a command.
+pub const ANSWER: Duration = Duration::from_secs(30);
 
 /// The longest that a letter waits for its turn.
 const TURN: Duration = Duration::from_secs(120);
@@ -182,6 +183,11 @@ impl Drop for Lane<'_> {
         }
         self.lanes.free.notify_one();
     }
+}
+
+/// Ends a connection that is of no more use; its transaction ends with it.
+pub async fn give_up(mut connection: AsyncSmtpConnection) {
+    let _ = timeout(ANSWER, connection.abort()).await;
 }
 
 #[cfg(test)]

@@ -33,6 +33,9 @@ const ALIKE: &str = "mail";
 /// What spreadsheets put between two cells.
 const BETWEEN: [char; 3] = [',', ';', '\t'];
 
+/// A row has no more lines.
+const MOST_LINES: usize = 20;
+
 /// The text of a file: UTF-8 or UTF-16 by its mark, UTF-16 by its zeros, else UTF-8 where it is that, and Windows-1252 where it is not.
 pub fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     match bytes {
@@ -71,8 +74,8 @@ pub fn read(text: &str) -> Lines {
     let mut read = Lines::default();
     let (mut column, mut begun) = (None, false);
     let unix = text.replace("\r\n", "\n").replace('\r', "\n");
-    for (at, line) in unix.split('\n').enumerate() {
-        let line = bare(line);
+    for (at, line) in records(&unix) {
+        let line = bare(&line);
         let is_order = !begun && line.to_ascii_lowercase().starts_with("sep=");
         if line.is_empty() || line.starts_with('#') || is_order {
             continue;
@@ -92,6 +95,43 @@ pub fn read(text: &str) -> Lines {
         }
     }
     read
+}
+
+/// The rows of a table with the number of their first line. A cell in quotes may have ends of lines in it; quotes that open no cell, or
+/// that nothing ends soon, are none.
+fn records(text: &str) -> Vec<(usize, Cow<'_, str>)> {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let (mut rows, mut at) = (Vec::with_capacity(lines.len()), 0);
+    while at < lines.len() {
+        let more = if is_open(lines[at]) { ending(&lines[at..]) } else { 0 };
+        let row: Cow<'_, str> = if more == 0 { lines[at].into() } else { lines[at..=at + more].join(" ").into() };
+        rows.push((at, row));
+        at += more + 1;
+    }
+    rows
+}
+
+/// How many more lines the row has whose first line ends within quotes; none where they are not ended.
+fn ending(lines: &[&str]) -> usize {
+    let ends = |more: &usize| !is_open(&lines[..=*more].join("\n"));
+    (1..lines.len().min(MOST_LINES)).find(ends).unwrap_or(0)
+}
+
+/// Whether a text ends within quotes that opened a cell.
+fn is_open(text: &str) -> bool {
+    // Most lines have none, and lists may be long.
+    if !text.contains('"') {
+        return false;
+    }
+    let (mut open, mut fresh) = (false, true);
+    for c in text.chars() {
+        if c == '"' && (open || fresh) {
+            open = !open;
+        }
+        // Two quotes are one: a cell goes on after the second.
+        fresh = c == '"' || BETWEEN.contains(&c) || (fresh && c.is_whitespace());
+    }
+    open
 }
 
 /// The column that a heading calls the one of addresses.
@@ -251,6 +291,16 @@ mod tests {
                 "mailto:a@x.example\u{200b}\n\u{a0}'b@x.example'\n",
                 vec!["a@x.example", "b@x.example"],
             ),
+            (
+                "ends of lines in a cell",
+                "name,email\n\"Acme\nInc; \"\"B\"\"\n\",a@x.example\nBob,b@x.example\n",
+                vec!["a@x.example", "b@x.example"],
+            ),
+            (
+                "quotes that nothing ends",
+                "\"Bob, b@x.example\nann@x.example\nthe 5\" disk, c@x.example\n",
+                vec!["b@x.example", "ann@x.example", "c@x.example"],
+            ),
             ("no table at all", "# us\n\n Ada <a@x.example> \n<b@x.example>\n", vec!["a@x.example", "b@x.example"]),
         ] {
             let (addresses, bad) = told(text.as_bytes());
@@ -269,5 +319,7 @@ mod tests {
         let both = told(b"a@x.example, b@@x.example\n");
         assert_eq!(both, (vec!["a@x.example".to_owned()], vec![1]), "one is told, and the line is named");
         assert!(read("é@x.example").bad[0].why.contains("before the @"));
+        let table = b"name,email\n\"A\nB\",a@x.example\nC,c@@x.example\n";
+        assert_eq!(told(table), (vec!["a@x.example".to_owned()], vec![4]), "lines are counted as an editor does");
     }
 }

@@ -119,7 +119,8 @@ pub struct Recipients {
     addresses: BTreeMap<String, (u64, Address)>,
     /// Where somebody may be missing.
     pub invalid: Vec<Bad>,
-    batch: usize,
+    /// The most of them in one letter.
+    pub batch: usize,
 }
 
 impl Recipients {

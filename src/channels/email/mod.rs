@@ -7,7 +7,8 @@
 //! |---|---|
 //! | submission with STARTTLS (587), implicit TLS (465), or in the open on this host | supported; in the open to anywhere else is refused by `mayday check` |
 //! | an authority of its own | `ca` |
-//! | PLAIN and LOGIN | supported; OAuth is not: a relay's own password, or a relay on this host |
+//! | PLAIN and LOGIN | supported |
+//! | OAuth 2 (XOAUTH2), as Microsoft 365 and Google Workspace want it | `login = "oauth"`, and a command as `password` that prints an access token: it is run anew every minute at most. Tokens are not asked for by Mayday itself, and OAUTHBEARER is not spoken |
 //! | greylisting (4xx to a recipient) | the others are told at once; who is put off is tried alone after the time that the relay names, or a minute, until `give_up` |
 //! | a dead mailbox (5xx) | the others are told; how many were refused stands in the outbox, on the screen and in the report |
 //! | 452 in the middle of the recipients | who was taken gets the letter, the others get letters of that size, at once |
@@ -67,6 +68,7 @@ const SHOWN: usize = 20;
 const FULL: &str = "a letter has no room for them: they get the next one";
 const NO_MORE: &str = "the relay takes no more recipients in one letter: they get the next one";
 
+const LOGINS: &[&str] = &["password", relay::OAUTH];
 const TLS: &[&str] = &["starttls", "implicit", "none"];
 
 pub static KIND: ChannelKind = ChannelKind {
@@ -100,7 +102,12 @@ pub static KIND: ChannelKind = ChannelKind {
             "a PEM file with the only authority that is trusted; this host's own when left out",
         ),
         Param::optional("user", ParamType::Text, "whom to log in as"),
-        Param::optional("password", ParamType::Secret, "the password of that user"),
+        Param::optional(
+            "password",
+            ParamType::Secret,
+            "the password of that user, or with `login = \"oauth\"` an access token",
+        ),
+        Param::default("login", ParamType::Choice(LOGINS), "password", "how: oauth is XOAUTH2, with an access token"),
         Param::required("from", ParamType::Text, "who it is from: status@example.com, or Example <status@example.com>"),
         Param::optional("reply_to", ParamType::Text, "where answers go, if not there"),
         Param::default("to", ParamType::List, "[]", "the recipients; customers do not see each other"),
@@ -247,7 +254,7 @@ impl Channel for Email {
     async fn reach(&self) -> Result<String, Fault> {
         let read = self.list.read().await?;
         let how = self.relay.greet().await?;
-        let all = format!("{how}; {} recipients in {} letters", read.count(), read.parts());
+        let all = format!("{how}; {} recipients, at most {} in a letter", read.count(), read.batch);
         let wrong = &read.invalid[..];
         if wrong.is_empty() {
             return Ok(all);

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 
 use super::super::exchange::Voice;
-use super::lanes::{Lane, Lanes};
+use super::lanes::{ANSWER, Lane, Lanes, give_up};
 use super::pause::asked;
 use crate::domain::comms::CONNECTIONS;
 use crate::domain::params::Params;
@@ -29,9 +29,8 @@ use crate::domain::text::clean;
 use crate::outbound::http::install_tls;
 use crate::outbound::secret::Keep;
 
-/// How long it may take to be let in, and to be answered to a command.
+/// How long it may take to be let in.
 const ENTRY: Duration = Duration::from_secs(20);
-const ANSWER: Duration = Duration::from_secs(30);
 
 /// How long the answer to a whole letter may take. RFC 5321 (4.5.3.2.6) would wait ten minutes, because giving up early makes doubles:
 /// here it makes a doubt.
@@ -46,6 +45,9 @@ const NAMING: Duration = Duration::from_secs(20);
 
 /// Whom the relay puts off without a word of when is tried again after this: most greylists let through who comes back after a minute.
 const PUT_OFF: Duration = Duration::from_secs(61);
+
+/// The word for a login by an access token: <https://developers.google.com/workspace/gmail/imap/xoauth2-protocol>.
+pub const OAUTH: &str = "oauth";
 
 /// How the way to the relay is kept private.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,8 @@ pub struct Relay {
     ca: Option<String>,
     user: Option<String>,
     password: Keep,
+    /// The password is an access token.
+    oauth: bool,
     voice: Voice,
     /// Made once: it reads all of the host's trusted certificates.
     trust: OnceCell<TlsParameters>,
@@ -103,6 +107,9 @@ impl Relay {
         if user.is_some() != password.is_some() {
             return Err(voice.unfit("`user` and `password` belong together"));
         }
+        if user.is_none() && params.opt_text("login") == Some(OAUTH) {
+            return Err(voice.unfit("`login = \"oauth\"` needs `user`, and as `password` what prints an access token"));
+        }
         let connections = params.opt_integer(CONNECTIONS).and_then(|most| usize::try_from(most).ok()).unwrap_or(1);
         if !(1..=MOST_CONNECTIONS).contains(&connections) {
             return Err(voice.unfit(format!("`{CONNECTIONS}` has to be 1 to {MOST_CONNECTIONS}")));
@@ -110,6 +117,7 @@ impl Relay {
         Ok(Self {
             ca: params.opt_text("ca").map(str::to_owned),
             password: Keep::new(password),
+            oauth: params.opt_text("login") == Some(OAUTH),
             trust: OnceCell::new(),
             lanes: Lanes::new(connections),
             most: AtomicUsize::new(usize::MAX),
@@ -352,9 +360,28 @@ impl Relay {
             let password = self.password.read(self.voice.channel.as_str()).await?;
             let password = password.map(|it| it.expose().to_owned()).unwrap_or_default();
             let credentials = Credentials::new(user.clone(), password);
-            connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await.map_err(failed)?;
+            self.log_in(&mut connection, &credentials).await?;
         }
         Ok(connection)
+    }
+
+    async fn log_in(&self, connection: &mut AsyncSmtpConnection, credentials: &Credentials) -> Result<(), Fault> {
+        let ways: &[Mechanism] = if self.oauth { &[Mechanism::Xoauth2] } else { &[Mechanism::Plain, Mechanism::Login] };
+        let place = format!("the relay {}:{}", self.host, self.port);
+        if connection.server_info().get_auth_mechanism(ways).is_none() {
+            let names: Vec<String> = ways.iter().map(ToString::to_string).collect();
+            let next = "look at `login`, or take `user` and `password` out where the relay wants none";
+            return Err(self.voice.broken(format!("{place} offers no login by {}", names.join(" or "))).next(next));
+        }
+        match connection.auth(ways, credentials).await {
+            Ok(_) => Ok(()),
+            // A token that is not taken is answered with a question that has no answer.
+            Err(error) if self.oauth && error.is_client() => Err(self
+                .voice
+                .broken(format!("{place} does not take the access token"))
+                .next("run the command that prints it by hand; then `mayday outbox retry`")),
+            Err(error) => Err(self.refused(&error)),
+        }
     }
 
     async fn trust(&self) -> Result<TlsParameters, Fault> {
@@ -401,11 +428,6 @@ fn is_code(word: &str) -> bool {
 /// Whether it is said of the connection, and not of a recipient or a letter: the relay hangs up (RFC 5321, 3.8), or wants a login.
 fn ends(error: &Error) -> bool {
     matches!(error.status().map(u16::from), Some(421 | 503 | 530 | 535 | 538))
-}
-
-/// Ends a connection that is of no more use; its transaction ends with it.
-pub async fn give_up(mut connection: AsyncSmtpConnection) {
-    let _ = timeout(ANSWER, connection.abort()).await;
 }
 
 /// Whether the relay showed a certificate that is not trusted. lettre calls a handshake that fails a failed connection, and what it

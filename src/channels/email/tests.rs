@@ -19,6 +19,8 @@ struct Relay {
     most_connections: Option<usize>,
     letters_a_connection: Option<usize>,
     takes: Duration,
+    /// What a login by an access token has to say.
+    token: Option<&'static str>,
     connections: AtomicUsize,
     peak: AtomicUsize,
     seen: Mutex<BTreeSet<String>>,
@@ -57,6 +59,11 @@ impl Relay {
                 return Ok(());
             }
             let said = match line.split([' ', '\r']).next().unwrap_or_default() {
+                "EHLO" if self.token.is_some() => "250-relay\r\n250 AUTH PLAIN XOAUTH2".into(),
+                "AUTH" => match self.token.is_some_and(|token| line.trim_end() == format!("AUTH XOAUTH2 {token}")) {
+                    true => "235 2.7.0 welcome".into(),
+                    false => "334 eyJzdGF0dXMiOiI0MDEifQ==".into(),
+                },
                 "MAIL" if self.letters_a_connection.is_some_and(|most| letters >= most) => {
                     return stream.write_all(b"421 4.7.0 enough of you\r\n").await;
                 }
@@ -200,4 +207,23 @@ async fn a_dead_mailbox_in_a_part_that_is_too_full_costs_the_others_nothing() {
         open.extend(rest.into_iter().map(|rest| Parcel { only: rest.only, ..parcel.clone() }));
     }
     assert_eq!(relay.told().len(), 20);
+}
+
+#[tokio::test]
+async fn a_relay_that_wants_a_token_gets_one_and_says_no_to_a_stale_one() {
+    use base64::Engine;
+    let right = base64::prelude::BASE64_STANDARD.encode("user=status\x01auth=Bearer fresh\x01\x01");
+    let (relay, server) = Relay { token: Some(&*right.leak()), ..Relay::default() }.start().await;
+    let given = |token: &str, login: &str| {
+        let password = bench::secret(token);
+        serde_json::json!({ "to": ["ada@x.example"], "user": "status", "password": password, "login": login })
+    };
+    let parcel = bench::parcel(Purpose::Investigating);
+    let stale = connect(&server, given("stale", "oauth")).hand_over(&parcel).await.unwrap_err();
+    assert!(stale.what.contains("does not take the access token") && !stale.to_string().contains("stale"), "{stale}");
+    assert!(connect(&server, given("fresh", "oauth")).hand_over(&parcel).await.unwrap().taken);
+    assert_eq!(relay.told(), ["ada@x.example"]);
+    let (_, plain) = Relay::default().start().await;
+    let none = connect(&plain, given("fresh", "oauth")).hand_over(&parcel).await.unwrap_err();
+    assert!(none.what.contains("offers no login by XOAUTH2"), "{none}");
 }

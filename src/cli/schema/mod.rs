@@ -51,6 +51,7 @@ fn of<T: JsonSchema>(generator: SchemaGenerator) -> Schema {
 /// Every answer that `-o json` prints.
 const OUTPUTS: &[Output] = &[
     ("status", "mayday status -o json", of::<shapes::StatusAnswer>),
+    ("engines", "mayday engines -o json", of::<shapes::EnginesAnswer>),
     ("backups", "mayday backups -o json", of::<shapes::BackupsAnswer>),
     ("ready", "mayday ready -o json", of::<Vec<shapes::ReadyAnswer>>),
     ("without", "mayday ready --without REGION -o json", of::<shapes::WithoutAnswer>),

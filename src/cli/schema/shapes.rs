@@ -21,12 +21,14 @@ use crate::domain::ids::{
 };
 use crate::domain::incident::Incident;
 use crate::domain::journal::Chain;
+use crate::domain::lead::Engines;
 use crate::domain::live::SurveyLive;
 use crate::domain::readiness::{Brief, Finding, Ready};
 use crate::domain::run::{Mode, Outcome, StepPhase};
 use crate::domain::schedule::{Drill, DrillSpec, Due};
 use crate::domain::state::Hold;
 use crate::domain::system::Fault;
+use crate::domain::target::Choice;
 use crate::domain::time::{At, Span};
 use crate::domain::trigger::Trigger;
 use crate::domain::verdict::{RpoVerdict, RtoVerdict};
@@ -79,6 +81,8 @@ pub struct StatusAnswer {
     pub way_back: WayBackAnswer,
     /// Why the journal cannot be written, while it cannot.
     pub journal_fault: Option<String>,
+    /// The engines that share the journal; nothing where this is the only one.
+    pub engines: Option<Engines>,
     pub clock: ClockNow,
     pub journal: Option<Chain>,
     /// The files of the config that are not what was loaded, by name.
@@ -194,6 +198,19 @@ pub struct Exposure {
     pub rpo: Option<Span>,
 }
 
+/// Who leads and who follows.
+#[derive(JsonSchema)]
+pub struct EnginesAnswer {
+    pub now: At,
+    /// Whether several engines share the journal.
+    pub shared: bool,
+    /// The part of the engine that answers.
+    pub part: String,
+    /// What is wrong; nothing if nothing is.
+    pub trouble: Option<String>,
+    pub engines: Option<Engines>,
+}
+
 /// The backups, and what each is worth.
 #[derive(JsonSchema)]
 pub struct BackupsAnswer {
@@ -271,6 +288,9 @@ pub struct PlanLine {
     pub title: String,
     pub about: String,
     pub steps: u32,
+    /// Of a plan that leads to one of several regions: how that one stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
 }
 
 /// The post-recovery checks.

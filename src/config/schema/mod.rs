@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::cockpit::FLAGS;
 use super::plans::{GIVEN_ROLES, can_be_given_a_role};
-use super::{alerts, channels, contacts, drills, estate, include, probes, ways};
+use super::{alerts, channels, contacts, drills, estate, include, journal, probes, targets, ways};
 use crate::domain::checklist::Sight;
 use crate::domain::comms::{ChannelKind, Comms};
 use crate::domain::estate::{DataClass, Environment, OnTrigger, Policy, RegionRole, Tier};
@@ -35,26 +35,22 @@ pub fn config(kinds: &Kinds) -> Value {
         text(),
         "where Mayday and its journal are: a region, or another word for a place outside",
     );
-    let values = json!({
-        "type": "object",
-        "propertyNames": { "pattern": "^[a-z][a-z0-9_]*$", "not": { "enum": RegionRole::WORDS } },
-        "additionalProperties": text(),
-    });
     let root = Shape::new()
         .with(include::KEY, texts(), "files that are read as if they stood in this one; relative to it")
         .with("plans_dir", text(), "the folder of your own plans; relative to this file")
         .needs("estate", identity.closed("[estate]"), "what is protected")
         .needs("objectives", objectives.closed("[objectives]"), "what was promised")
         .with(ways::KEY, words(WayName::WORDS), "the ways to move clients that the estate has, the preferred one first")
-        .with("values", values, "what plans call {name} in their texts")
+        .with("values", named_values(), "what plans call {name} in their texts")
         .with("policy", policy(), "how careful the engine is")
         .with("comms", comms(), "how people are told")
         .with("probe", pace(Shape::new()).closed("[probe]"), "what every probe does unless it says otherwise")
-        .needs("region", list_of("region"), "one primary and one standby")
+        .needs("region", list_of("region"), "one primary and one standby or more")
         .with("system", list_of("system"), "what can be watched and failed over")
         .needs("service", list_of("service"), "what users need")
         .with("channel", list_of("channel"), "the ways to reach people")
         .with("alerts", alerting(), "what is done with the alerts of other monitoring")
+        .with("journal", ledger(), "where the journal is kept, when several engines share it")
         .with("contacts", people(), "whom to call")
         .with("dependency", list_of("dependency"), "what sits in one region, and people need")
         .with("drill", list_of("drill"), "what is rehearsed, and how often")
@@ -65,6 +61,19 @@ pub fn config(kinds: &Kinds) -> Value {
         schema["anyOf"] = json!([{ "required": [include::KEY] }, { "required": needed }]);
     }
     schema
+}
+
+/// A text for each name that plans may use.
+fn named_values() -> Value {
+    json!({
+        "type": "object",
+        "propertyNames": { "pattern": "^[a-z][a-z0-9_]*$", "not": { "enum": RegionRole::WORDS } },
+        "additionalProperties": text(),
+    })
+}
+
+fn map_of_texts() -> Value {
+    json!({ "type": "object", "additionalProperties": text() })
 }
 
 /// A plan: one file of `plans_dir`.
@@ -138,6 +147,12 @@ fn definitions(kinds: &Kinds) -> Vec<(&'static str, Value)> {
         .needs("id", name(), "the name its vendor gives it, like us-east-1")
         .needs("role", choice(RegionRole::WORDS), "")
         .with("title", text(), "")
+        .with(targets::VALUES, named_values(), "of a standby: what names stand for in plans that lead there")
+        .with(
+            targets::SYSTEMS,
+            map_of_texts(),
+            "of a standby: for a system that plans name, the one that is meant there",
+        )
         .with("probe", list_of("probe"), "how its front door is asked");
     let service = Shape::new()
         .needs("id", name(), "the name that the cockpit shows")
@@ -269,10 +284,22 @@ fn comms() -> Value {
     let shape = channels::spans().fold(Shape::new(), |shape, key| told.field(shape, key, span()));
     let by_severity = || spans(Severity::WORDS, false);
     let shape = channels::by_severity().fold(shape, |shape, key| told.field(shape, key, by_severity()));
-    let components = json!({ "type": "object", "additionalProperties": text() });
+    let components = map_of_texts();
     told.field(told.field(shape, "page", flag()), "components", components)
         .with("templates", text(), "a folder with texts of your own")
         .closed("[comms]")
+}
+
+fn ledger() -> Value {
+    let postgres = Shape::new().rows(journal::POSTGRES).closed("[journal.postgres]");
+    let sqlite = Shape::new().rows(journal::SQLITE).closed("[journal.sqlite]");
+    let mut either = Shape::new()
+        .rows(journal::JOURNAL)
+        .with("postgres", postgres, "in PostgreSQL, or a server that speaks its wire")
+        .with("sqlite", sqlite, "in a file, for engines of one host")
+        .closed("[journal]");
+    either["oneOf"] = json!([{ "required": ["postgres"] }, { "required": ["sqlite"] }]);
+    either
 }
 
 fn alerting() -> Value {

@@ -16,7 +16,7 @@ use super::super::Site;
 use super::super::faults::Condition;
 use super::super::handout::KUBERNETES_TOKEN;
 use super::super::net::{GatedListener, Place};
-use super::super::world::{REGIONS, World};
+use super::super::world::World;
 use super::objects::scale;
 use super::patch::Style;
 use super::refusal::Refusal;
@@ -52,7 +52,7 @@ struct Target<'a> {
 }
 
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
-    for region in REGIONS {
+    for region in site.world.extent.regions().iter().copied() {
         let server = Server { world: site.world.clone(), region };
         let place = Place::regional(PLACE, region);
         let listener = GatedListener::bind(site.world, place, IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::packstream::{Map, Value};
 use super::query::{self, Access, Failure};
-use super::{NEO4J, PASSWORD, SERVERS, USER, VERSION};
+use super::{NEO4J, PASSWORD, USER, VERSION, servers};
 use crate::lab::Site;
 use crate::lab::faults::Condition;
 use crate::lab::net::{GatedListener, GatedStream, Place};
@@ -25,7 +25,7 @@ const LONGEST: usize = 1 << 20;
 
 /// Starts all servers; their endpoints are `neo4j.neo4j-1`.
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
-    for (at, (name, region, zone)) in SERVERS.into_iter().enumerate() {
+    for (at, (name, region, zone)) in servers(site.world.extent).into_iter().enumerate() {
         let place = Place::member(NEO4J, region, name, zone);
         let listener = GatedListener::bind(site.world, place.clone(), IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;
         let address = listener.address()?;

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::faults::{Condition, Faults};
 use super::rows::Held;
-use super::world::{PRIMARY, STANDBY, Tick};
+use super::world::{Extent, PRIMARY, STANDBY, THIRD, Tick};
 use database::{Database, Host};
 use query::Failure;
 
@@ -33,6 +33,13 @@ const VERSION: &str = "2025.06.0";
 /// Name, region, availability zone.
 const SERVERS: [(&str, &str, &str); 3] =
     [("neo4j-1", PRIMARY, "us-east-1b"), ("neo4j-2", STANDBY, "us-west-2a"), ("neo4j-3", STANDBY, "us-west-2b")];
+/// The same in a lab of three regions.
+const SPREAD: [(&str, &str, &str); 3] =
+    [("neo4j-1", PRIMARY, "us-east-1b"), ("neo4j-2", STANDBY, "us-west-2a"), ("neo4j-3", THIRD, "eu-west-1a")];
+
+fn servers(extent: Extent) -> [(&'static str, &'static str, &'static str); 3] {
+    if extent == Extent::Two { SERVERS } else { SPREAD }
+}
 /// A server that is silent for so long is shown as unavailable.
 const UNAVAILABLE_AFTER: Duration = Duration::from_secs(10);
 
@@ -57,8 +64,8 @@ impl Standing {
 }
 
 /// Every server, with its region.
-pub fn members() -> impl Iterator<Item = (&'static str, &'static str)> {
-    SERVERS.into_iter().map(|(name, region, _)| (name, region))
+pub fn members(extent: Extent) -> impl Iterator<Item = (&'static str, &'static str)> {
+    servers(extent).into_iter().map(|(name, region, _)| (name, region))
 }
 
 struct Server {
@@ -90,7 +97,7 @@ fn age(then: Timestamp, now: Timestamp) -> Duration {
 }
 
 impl Cluster {
-    pub fn gennet(now: Timestamp) -> Self {
+    pub fn gennet(now: Timestamp, extent: Extent) -> Self {
         let server = |(at, (name, region, zone)): (usize, (&'static str, &'static str, &'static str))| Server {
             name,
             region,
@@ -106,7 +113,7 @@ impl Cluster {
             Database::new(DATABASE, primaries(), now),
             Database::new(ANALYTICS, vec![Host::primary(0), Host::secondary(1)], now),
         ];
-        Self { servers: SERVERS.into_iter().enumerate().map(server).collect(), databases }
+        Self { servers: servers(extent).into_iter().enumerate().map(server).collect(), databases }
     }
 
     pub fn tick(&mut self, tick: &Tick<'_>) {

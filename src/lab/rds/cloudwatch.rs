@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 use super::super::Site;
 use super::super::net::{GatedListener, Place};
-use super::super::world::{REGIONS, World};
+use super::super::world::{PRIMARY, World};
 use super::query::admit;
 use super::{Databases, Refusal};
 
@@ -85,7 +85,7 @@ struct Endpoint {
 /// # Errors
 /// When a loopback address cannot be listened on.
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
-    for region in REGIONS {
+    for region in site.world.extent.regions().iter().copied() {
         let place = Place::regional("cloudwatch", region);
         let listener = GatedListener::bind(site.world, place, IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;
         site.endpoints.insert(format!("cloudwatch.{region}"), format!("http://{}", listener.address()?));
@@ -186,7 +186,7 @@ fn metric_data(endpoint: &Endpoint, protocol: Protocol, ask: &GetMetricData) -> 
 fn alarms(endpoint: &Endpoint, ask: &DescribeAlarms) -> Value {
     let (name, most) = ALARM;
     let truth = endpoint.world.truth();
-    let replica = truth.rds.instance(super::REPLICA).filter(|it| it.region == endpoint.region);
+    let replica = truth.rds.instance(super::name_in(endpoint.region)).filter(|_| endpoint.region != PRIMARY);
     let wanted = ask.alarm_names.is_empty() || ask.alarm_names.iter().any(|it| it == name);
     let told = replica.filter(|_| wanted).map(|replica| {
         let (state, reason) = match replica.lags.iter().next_back() {

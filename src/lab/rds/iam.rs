@@ -14,14 +14,16 @@ pub const PLACE: &str = "iam";
 const PATH: &str = "dr/";
 
 /// What the role may change: only what these ARNs begin with. Whoever asks about `*` is told no.
-const CHANGES: [&str; 7] = [
+const CHANGES: [&str; 9] = [
     "arn:aws:rds:us-east-1:123456789012:db:gennet-",
     "arn:aws:rds:us-west-2:123456789012:db:gennet-",
+    "arn:aws:rds:eu-west-1:123456789012:db:gennet-",
     "arn:aws:route53:::hostedzone/Z",
     "arn:aws:route53:::change/",
     "arn:aws:route53:::healthcheck/",
     "arn:aws:s3:::gennet-",
     "arn:aws:route53-recovery-control::",
+    "arn:aws:globalaccelerator::",
 ];
 
 /// What the names of actions that only look begin with.

@@ -7,6 +7,7 @@ mod describe;
 mod endpoint;
 mod iam;
 mod query;
+pub mod session;
 mod sts;
 
 use std::collections::VecDeque;
@@ -18,11 +19,22 @@ use jiff::Timestamp;
 use super::Site;
 use super::faults::{Condition, Faults};
 use super::rows::{Held, Rows};
-use super::world::{PRIMARY, Pace, STANDBY, Tick};
+use super::world::{Extent, PRIMARY, Pace, THIRD, Tick, zone_of};
 
 /// The writer, and its replica in the other region.
 pub const WRITER: &str = "gennet-db";
 pub const REPLICA: &str = "gennet-db-replica";
+/// Another replica, in a lab of three regions.
+const THIRD_REPLICA: &str = "gennet-db-ireland";
+
+/// The database that the application in `region` uses.
+fn name_in(region: &str) -> &'static str {
+    match region {
+        PRIMARY => WRITER,
+        THIRD => THIRD_REPLICA,
+        _ => REPLICA,
+    }
+}
 
 /// How long a write needs to the other region.
 const REPLICATION: Duration = Duration::from_millis(1200);
@@ -216,10 +228,12 @@ pub struct Databases {
 }
 
 impl Databases {
-    pub fn gennet(now: Timestamp) -> Self {
+    pub fn gennet(now: Timestamp, extent: Extent) -> Self {
         let writer = Instance::new(WRITER, PRIMARY, None, ("us-east-1a", Some("us-east-1b")), now);
-        let replica = Instance::new(REPLICA, STANDBY, Some(WRITER.into()), ("us-west-2a", None), now);
-        Self { instances: vec![writer, replica], events: VecDeque::new(), pace: Pace(1.0) }
+        let replica =
+            |region| Instance::new(name_in(region), region, Some(WRITER.into()), (zone_of(region), None), now);
+        let replicas = extent.regions().iter().copied().filter(|region| *region != PRIMARY).map(replica);
+        Self { instances: std::iter::once(writer).chain(replicas).collect(), events: VecDeque::new(), pace: Pace(1.0) }
     }
 
     pub fn tick(&mut self, tick: &Tick<'_>) {
@@ -451,8 +465,7 @@ impl Databases {
             let why = "The source is encrypted: KmsKeyId of a key in the destination region is needed.";
             return Err(Refusal::new(400, "InvalidParameterCombination", why));
         }
-        let zone = if region == PRIMARY { "us-east-1a" } else { "us-west-2a" };
-        let mut replica = Instance::new(name, region, Some(source.name.clone()), (zone, None), now);
+        let mut replica = Instance::new(name, region, Some(source.name.clone()), (zone_of(region), None), now);
         (replica.newest, replica.replayed, replica.rows) = (source.newest, source.replayed, source.rows.clone());
         replica.state = State::Creating { until: now + self.pace.scale(CREATION) };
         self.instances.push(replica);
@@ -501,7 +514,7 @@ impl Databases {
         if !(condition.serves() || matches!(condition, Condition::Denied | Condition::Throttled)) {
             return Err(format!("the database in {region} does not answer ({condition:?})"));
         }
-        let name = if region == PRIMARY { WRITER } else { REPLICA };
+        let name = name_in(region);
         let used = self.instances.iter().find(|instance| instance.region == region && instance.name == name);
         let used = used.ok_or_else(|| format!("there is no database in {region}"))?;
         match used.serves(faults) {

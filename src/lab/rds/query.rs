@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::super::Site;
 use super::super::faults::Condition;
 use super::super::net::{GatedListener, Place};
-use super::super::world::{PRIMARY, REGIONS, World};
+use super::super::world::{PRIMARY, World};
 use super::super::xml::{document, leaf, node};
 use super::Refusal;
 
@@ -71,7 +71,7 @@ type Answer = fn(&Ask<'_>) -> Answered;
 /// # Errors
 /// When a loopback address cannot be listened on.
 pub async fn start(site: &mut Site<'_>, service: &'static str, answer: Answer) -> io::Result<()> {
-    for region in REGIONS {
+    for region in site.world.extent.regions().iter().copied() {
         listen(site, Place::regional(service, region), format!("{service}.{region}"), answer).await?;
     }
     Ok(())

@@ -1,4 +1,5 @@
 use super::super::faults::Condition;
+use super::super::world::STANDBY;
 use super::*;
 
 fn pass(all: &mut Databases, now: Timestamp, faults: &Faults) {
@@ -7,7 +8,7 @@ fn pass(all: &mut Databases, now: Timestamp, faults: &Faults) {
 
 fn databases() -> (Databases, Timestamp, Faults) {
     let start = Timestamp::now();
-    (Databases::gennet(start), start, Faults::default())
+    (Databases::gennet(start, Extent::Two), start, Faults::default())
 }
 
 #[test]

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::faults::{Condition, Faults};
 use super::rows::Held;
-use super::world::{PRIMARY, STANDBY, Tick};
+use super::world::{Extent, PRIMARY, STANDBY, THIRD, Tick};
 use node::{Dataset, Entry, Node};
 use sentinel::Sentinel;
 
@@ -39,11 +39,24 @@ const SENTINELS: [Located; 3] = [
     ("sentinel-2", STANDBY, "us-west-2b"),
     ("sentinel-3", STANDBY, "us-west-2c"),
 ];
+/// The same in a lab of three regions: one of each in every region.
+const SPREAD_NODES: [Located; 3] =
+    [("redis-1", PRIMARY, "us-east-1a"), ("redis-2", STANDBY, "us-west-2a"), ("redis-3", THIRD, "eu-west-1a")];
+const SPREAD_SENTINELS: [Located; 3] =
+    [("sentinel-1", PRIMARY, "us-east-1c"), ("sentinel-2", STANDBY, "us-west-2b"), ("sentinel-3", THIRD, "eu-west-1b")];
+
+fn nodes(extent: Extent) -> [Located; 3] {
+    if extent == Extent::Two { NODES } else { SPREAD_NODES }
+}
+
+fn sentinels(extent: Extent) -> [Located; 3] {
+    if extent == Extent::Two { SENTINELS } else { SPREAD_SENTINELS }
+}
 const HOST: &str = "127.0.0.1";
 
 /// Every server and Sentinel, with its region.
-pub fn members() -> impl Iterator<Item = (&'static str, &'static str)> {
-    NODES.iter().chain(&SENTINELS).map(|(name, region, _)| (*name, *region))
+pub fn members(extent: Extent) -> impl Iterator<Item = (&'static str, &'static str)> {
+    nodes(extent).into_iter().chain(sentinels(extent)).map(|(name, region, _)| (name, region))
 }
 
 /// How long ago `then` was; zero if it is yet to come.
@@ -65,7 +78,7 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    pub fn gennet(now: Timestamp) -> Self {
+    pub fn gennet(now: Timestamp, extent: Extent) -> Self {
         let mut first = Dataset::new(1);
         for (key, value) in [("session:1042", "alice"), ("session:1043", "bob"), (HEARTBEAT, &now.to_string())] {
             first.put(key.as_bytes(), Some(Entry { value: value.into(), expires: None }), now);
@@ -88,10 +101,10 @@ impl Deployment {
         };
         let sentinel =
             |(at, place): (usize, &Located)| Sentinel::new(*place, hex_id(at as u64 + 200), now, NODES.len());
-        let mut nodes: Vec<Node> = NODES.iter().enumerate().map(node).collect();
+        let mut nodes: Vec<Node> = nodes(extent).iter().enumerate().map(node).collect();
         let master = nodes[0].port;
         nodes[1..].iter_mut().for_each(|replica| replica.follow(HOST, master, now));
-        Self { nodes, sentinels: SENTINELS.iter().enumerate().map(sentinel).collect(), histories: 1 }
+        Self { nodes, sentinels: sentinels(extent).iter().enumerate().map(sentinel).collect(), histories: 1 }
     }
 
     pub fn tick(&mut self, tick: &Tick<'_>) {

@@ -27,11 +27,12 @@ enum Who {
 
 /// Starts all servers and Sentinels; their endpoints are `redis.redis-1` and `redis.sentinel-1`.
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
+    let extent = site.world.extent;
     let who = |count: usize, which: fn(usize) -> Who| (0..count).map(which);
     for who in who(super::NODES.len(), Who::Node).chain(who(super::SENTINELS.len(), Who::Sentinel)) {
         let (system, (name, region, zone)) = match who {
-            Who::Node(at) => (NODE, super::NODES[at]),
-            Who::Sentinel(at) => (SENTINEL, super::SENTINELS[at]),
+            Who::Node(at) => (NODE, super::nodes(extent)[at]),
+            Who::Sentinel(at) => (SENTINEL, super::sentinels(extent)[at]),
         };
         let place = Place::member(system, region, name, zone);
         let listener = GatedListener::bind(site.world, place.clone(), IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;

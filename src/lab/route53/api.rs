@@ -180,6 +180,11 @@ fn zone_xml(zone: &Zone) -> String {
             leaf("CallerReference", &zone.id),
             node("Config", [leaf("PrivateZone", false)]),
             leaf("ResourceRecordSetCount", zone.records.len()),
+            if zone.accelerated {
+                node("Features", [leaf("AcceleratedRecoveryStatus", "ENABLED")])
+            } else {
+                String::new()
+            },
         ],
     )
 }

@@ -20,7 +20,7 @@ use self::batch::Batch;
 use self::checks::{HealthCheck, InSight, Settings};
 use self::records::{Policy, qualified};
 use super::s3::{SWITCH, SWITCH_BUCKET};
-use super::world::{FRONT_DOORS, PRIMARY, Pace, STANDBY, Tick};
+use super::world::{Extent, FRONT_DOORS, PRIMARY, Pace, STANDBY, Tick};
 use super::{Site, arc};
 
 pub use self::records::RecordSet;
@@ -47,6 +47,8 @@ pub struct Zone {
     records: Vec<RecordSet>,
     /// What the name servers answer by: changes that are in sync.
     served: Vec<RecordSet>,
+    /// Its owner has opted in to accelerated recovery.
+    pub accelerated: bool,
 }
 
 /// An accepted change on its way to the name servers.
@@ -83,8 +85,8 @@ pub struct Zones {
 }
 
 impl Zones {
-    /// `gennet.example.` with a weighted pair and a failover pair.
-    pub fn gennet(now: Timestamp) -> Self {
+    /// `gennet.example.` with a weighted record for each region and a failover pair.
+    pub fn gennet(now: Timestamp, extent: Extent) -> Self {
         let zone = "gennet.example.";
         let soa = format!("{}. hostmaster.{zone} 1 7200 900 1209600 86400", NAME_SERVERS[0]);
         let servers = NAME_SERVERS.map(|server| format!("{server}."));
@@ -94,13 +96,14 @@ impl Zones {
             RecordSet::simple(zone, RecordType::SOA, 900, &[&soa]),
         ];
         let mut checks = BTreeMap::new();
-        for (nth, (region, ip)) in FRONT_DOORS.into_iter().enumerate() {
+        for (nth, (region, ip)) in extent.doors().iter().copied().enumerate() {
             let primary = nth == 0;
             let pair = [
                 ("app", region, Policy::Weighted(if primary { 100 } else { 0 })),
                 ("status", if primary { "primary" } else { "secondary" }, Policy::Failover { primary }),
             ];
-            for (host, identifier, policy) in pair {
+            // A failover pair has two.
+            for (host, identifier, policy) in pair.into_iter().take(if nth < 2 { 2 } else { 1 }) {
                 let check = format!("hc-{host}-{region}");
                 let set = RecordSet::simple(&format!("{host}.{zone}"), RecordType::A, 60, &[&ip.to_string()]);
                 records.push(set.one_of_many(identifier, policy, &check));
@@ -117,12 +120,37 @@ impl Zones {
             checks.insert(id.into(), HealthCheck::new(id, id, settings, now));
         }
         records.sort_by_key(RecordSet::key);
-        let zone = Zone { id: "Z0GENNET".into(), name: zone.into(), served: records.clone(), records };
-        Self { zones: vec![zone], checks, changes: VecDeque::new(), serial: 0, throws: AtomicU64::new(0) }
+        let zone =
+            Zone { id: "Z0GENNET".into(), name: zone.into(), served: records.clone(), records, accelerated: false };
+        let throws = AtomicU64::new(0);
+        let mut zones = Self { zones: vec![zone], checks, changes: VecDeque::new(), serial: 0, throws };
+        zones.follow_switches();
+        if extent == Extent::Three {
+            extent.doors()[1..].iter().for_each(|(region, ip)| zones.follow_switch(region, *ip));
+        }
+        zones
+    }
+
+    /// Opts every zone in to accelerated recovery.
+    pub fn accelerate(&mut self) {
+        self.zones.iter_mut().for_each(|zone| zone.accelerated = true);
+    }
+
+    /// A standby is answered only while its door is open and its switch of the ARC cluster is on.
+    fn follow_switch(&mut self, region: &str, ip: Ipv4Addr) {
+        let (door, switch) = (format!("hc-door-{region}"), format!("hc-switch-{region}"));
+        let guard = format!("hc-app-{region}");
+        let all = Settings::all_of(&[door.as_str(), switch.as_str()]);
+        for (id, settings) in
+            [(door, Settings::http(ip, "/healthz")), (switch, Settings::switched(&arc::control(region))), (guard, all)]
+        {
+            let check = HealthCheck::new(&id, &id, settings, Timestamp::now());
+            self.checks.insert(id, check);
+        }
     }
 
     /// The primary leaves the answers also when its switch of the ARC cluster is turned.
-    pub fn follow_switches(&mut self) {
+    fn follow_switches(&mut self) {
         let id = "hc-switch-us-east-1";
         let switch = HealthCheck::new(id, id, Settings::switched(&arc::control(PRIMARY)), Timestamp::now());
         self.checks.insert(id.into(), switch);

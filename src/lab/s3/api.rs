@@ -16,7 +16,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str};
 use super::super::Site;
 use super::super::faults::Condition;
 use super::super::net::{GatedListener, Place};
-use super::super::world::{REGIONS, Truth, World};
+use super::super::world::{Truth, World};
 use super::super::xml::{child, document, leaf, node, text as xml_text};
 use super::{Bucket, Buckets, KEPT, ROOM, Version, listing};
 
@@ -76,7 +76,7 @@ impl Endpoint {
 }
 
 pub async fn start(site: &mut Site<'_>) -> io::Result<()> {
-    for region in REGIONS {
+    for region in site.world.extent.regions().iter().copied() {
         let endpoint = Endpoint { world: site.world.clone(), region };
         let listener = GatedListener::bind(site.world, endpoint.place(), IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await?;
         site.endpoints.insert(format!("s3.{region}"), format!("http://{}", listener.address()?));
@@ -224,20 +224,24 @@ fn location(region: &str) -> String {
 }
 
 fn replication(bucket: &Bucket) -> Answered {
-    let Some(to) = bucket.replicates_to else {
+    if bucket.replicates_to.is_empty() {
         let none = "The replication configuration was not found";
         return Err(Refusal::new(StatusCode::NOT_FOUND, "ReplicationConfigurationNotFoundError", none));
+    }
+    let rule = |(nth, to): (usize, &&str)| {
+        let parts = [
+            leaf("ID", if nth == 0 { "to-the-standby".to_owned() } else { format!("to-{to}") }),
+            leaf("Priority", nth + 1),
+            node("Filter", [leaf("Prefix", "")]),
+            leaf("Status", "Enabled"),
+            node("DeleteMarkerReplication", [leaf("Status", "Disabled")]),
+            node("Destination", [leaf("Bucket", format!("arn:aws:s3:::{to}"))]),
+        ];
+        node("Rule", parts)
     };
-    let rule = [
-        leaf("ID", "to-the-standby"),
-        leaf("Priority", 1),
-        node("Filter", [leaf("Prefix", "")]),
-        leaf("Status", "Enabled"),
-        node("DeleteMarkerReplication", [leaf("Status", "Disabled")]),
-        node("Destination", [leaf("Bucket", format!("arn:aws:s3:::{to}"))]),
-    ];
     let role = leaf("Role", "arn:aws:iam::000000000000:role/replication");
-    Ok(xml("ReplicationConfiguration", [role, node("Rule", rule)]))
+    let rules = bucket.replicates_to.iter().enumerate().map(rule);
+    Ok(xml("ReplicationConfiguration", std::iter::once(role).chain(rules)))
 }
 
 /// One rule, of which only the destination matters here.
@@ -268,7 +272,7 @@ fn replicate(
     done: StatusCode,
 ) -> Answered {
     let place = truth.s3.bucket_mut(request.bucket).map(|bucket| {
-        bucket.replicates_to = to;
+        bucket.replicates_to = to.into_iter().collect();
         format!("s3@{}", bucket.region)
     });
     truth.record(&place.unwrap_or_default(), action, request.bucket, true);

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::Site;
 use super::faults::Faults;
 use super::rows::Held;
-use super::world::{PRIMARY, REGIONS, STANDBY, Tick};
+use super::world::{ALL, Extent, PRIMARY, STANDBY, THIRD, Tick};
 
 /// How long an object needs to the other region.
 const REPLICATION: Duration = Duration::from_secs(4);
@@ -92,18 +92,18 @@ pub struct Bucket {
     pub created: Timestamp,
     /// Whether versioning is enabled; suspended otherwise.
     pub versioned: bool,
-    /// The bucket that new objects are replicated to.
-    pub replicates_to: Option<&'static str>,
+    /// The buckets that new objects are replicated to.
+    pub replicates_to: Vec<&'static str>,
     /// By key; the newest version is the last one.
     objects: BTreeMap<String, VecDeque<Version>>,
-    /// What is on its way: when it is due, the key, the version.
-    outbox: VecDeque<(Timestamp, String, String)>,
+    /// What is on its way: when it is due, to which bucket, the key, the version.
+    outbox: VecDeque<(Timestamp, &'static str, String, String)>,
     size: usize,
 }
 
 impl Bucket {
-    fn new(name: &'static str, region: &'static str, replicates_to: Option<&'static str>, created: Timestamp) -> Self {
-        let (objects, outbox) = (BTreeMap::new(), VecDeque::new());
+    fn new(name: &'static str, region: &'static str, replicates_to: &[&'static str], created: Timestamp) -> Self {
+        let (replicates_to, objects, outbox) = (replicates_to.to_vec(), BTreeMap::new(), VecDeque::new());
         Self { name, region, created, versioned: true, replicates_to, objects, outbox, size: 0 }
     }
 
@@ -155,25 +155,35 @@ pub struct Buckets {
 
 impl Buckets {
     /// `gennet-data` replicating to `gennet-data-dr`, and `gennet-backups` with the backups of a week.
-    pub fn gennet(now: Timestamp) -> Self {
-        let buckets = vec![
-            Bucket::new("gennet-data", PRIMARY, Some("gennet-data-dr"), now),
-            Bucket::new("gennet-data-dr", STANDBY, None, now),
-            Bucket::new(backups::BUCKET, STANDBY, None, now),
-            Bucket::new(SWITCH_BUCKET, STANDBY, None, now),
+    pub fn gennet(now: Timestamp, extent: Extent) -> Self {
+        let copies: Vec<&'static str> = extent
+            .regions()
+            .iter()
+            .filter(|region| **region != PRIMARY)
+            .map(|region| Self::data_bucket(region))
+            .collect();
+        let mut buckets = vec![
+            Bucket::new("gennet-data", PRIMARY, &copies, now),
+            Bucket::new("gennet-data-dr", STANDBY, &[], now),
+            Bucket::new(backups::BUCKET, STANDBY, &[], now),
+            Bucket::new(SWITCH_BUCKET, STANDBY, &[], now),
         ];
+        if extent == Extent::Three {
+            buckets.push(Bucket::new(Self::data_bucket(THIRD), THIRD, &[], now));
+        }
         let mut all = Self { buckets, serial: 0, lag: REPLICATION, missed: BTreeMap::new() };
-        all.seed_data(now);
+        all.seed_data(now, extent);
         all.seed_backups(now);
         all
     }
 
     /// What users have stored, in both regions for long.
-    fn seed_data(&mut self, now: Timestamp) {
+    fn seed_data(&mut self, now: Timestamp, extent: Extent) {
         for nth in 1..=USERS_OBJECTS {
             let (key, body) =
                 (format!("users/{nth:04}/network.json"), Bytes::from(format!("{{\"edges\": {}}}", nth * 7)));
-            for (region, replication) in [(PRIMARY, Replication::Completed), (STANDBY, Replication::Replica)] {
+            for region in extent.regions() {
+                let replication = if *region == PRIMARY { Replication::Completed } else { Replication::Replica };
                 self.serial += 1;
                 let version = Version {
                     id: format!("{:032x}", self.serial),
@@ -204,12 +214,16 @@ impl Buckets {
 
     fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
         let place = |name: &str| self.buckets.iter().position(|bucket| bucket.name == name);
-        self.buckets.iter().enumerate().filter_map(move |(from, bucket)| Some((from, place(bucket.replicates_to?)?)))
+        let to =
+            move |bucket: &'_ Bucket| bucket.replicates_to.iter().filter_map(|name| place(name)).collect::<Vec<_>>();
+        self.buckets.iter().enumerate().flat_map(move |(from, bucket)| to(bucket).into_iter().map(move |to| (from, to)))
     }
 
     fn replicate(&mut self, from: usize, to: usize, now: Timestamp) {
-        while self.buckets[from].outbox.front().is_some_and(|(due, ..)| *due <= now) {
-            let Some((_, key, id)) = self.buckets[from].outbox.pop_front() else { return };
+        let name = self.buckets[to].name;
+        let due = |bucket: &Bucket| bucket.outbox.iter().position(|(due, to, ..)| *due <= now && *to == name);
+        while let Some(nth) = due(&self.buckets[from]) {
+            let Some((_, _, key, id)) = self.buckets[from].outbox.remove(nth) else { return };
             let versions = self.buckets[from].objects.get_mut(&key);
             // It may have been deleted or have expired on the way.
             let Some(version) = versions.and_then(|all| all.iter_mut().find(|version| version.id == id)) else {
@@ -249,11 +263,12 @@ impl Buckets {
         let (serial, due) = (self.serial, at + self.lag);
         let bucket = self.bucket_mut(bucket)?;
         // Delete markers stay where they are: the replication rule says so.
-        let replicates = bucket.versioned && bucket.replicates_to.is_some() && body.is_some();
+        let replicates = bucket.versioned && !bucket.replicates_to.is_empty() && body.is_some();
         let id = if bucket.versioned { format!("{serial:032x}") } else { "null".into() };
         let replication = replicates.then_some(Replication::Pending);
         if replicates {
-            bucket.outbox.push_back((due, key.to_owned(), id.clone()));
+            let to = bucket.replicates_to.iter().map(|to| (due, *to, key.to_owned(), id.clone()));
+            bucket.outbox.extend(to.collect::<Vec<_>>());
         }
         bucket.push(key, Version { id, at, body, content_type, metadata, replication });
         bucket.latest(key)
@@ -261,7 +276,11 @@ impl Buckets {
 
     /// The bucket that the application in `region` uses.
     fn data_bucket(region: &str) -> &'static str {
-        if region == PRIMARY { "gennet-data" } else { "gennet-data-dr" }
+        match region {
+            PRIMARY => "gennet-data",
+            THIRD => "gennet-data-ireland",
+            _ => "gennet-data-dr",
+        }
     }
 
     /// A write by the application in `region`, at `at`: lands in the bucket that this region uses.
@@ -285,7 +304,7 @@ impl Buckets {
             return None;
         }
         let bucket = self.bucket(Self::data_bucket(region))?;
-        let beats = REGIONS.iter().filter_map(|region| bucket.latest(&format!("{HEARTBEAT}{region}")));
+        let beats = ALL.iter().filter_map(|region| bucket.latest(&format!("{HEARTBEAT}{region}")));
         beats.map(|version| version.at).max()
     }
 
@@ -324,7 +343,7 @@ mod tests {
     fn heartbeats_cross_after_the_lag_and_not_while_a_side_is_dark() {
         let (start, mut faults) = (Timestamp::now(), Faults::default());
         let later = |seconds| start + Duration::from_secs(seconds);
-        let mut buckets = Buckets::gennet(start);
+        let mut buckets = Buckets::gennet(start, Extent::Two);
         buckets.write(PRIMARY, start, &faults).unwrap();
         pass(&mut buckets, later(3), &faults);
         assert_eq!(buckets.newest(STANDBY, &faults), None);
@@ -340,7 +359,7 @@ mod tests {
     #[test]
     fn old_versions_expire() {
         let (start, faults) = (Timestamp::now(), Faults::default());
-        let mut buckets = Buckets::gennet(start);
+        let mut buckets = Buckets::gennet(start, Extent::Two);
         for second in 0..200 {
             buckets.write(PRIMARY, start + Duration::from_secs(second), &faults).unwrap();
         }

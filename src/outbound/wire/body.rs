@@ -12,6 +12,9 @@ use super::talk::Heard;
 use super::{Silence, causes};
 use crate::domain::text::clean;
 
+/// What some servers begin a text in UTF-8 with.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// How far a body is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Reach {
@@ -53,7 +56,8 @@ impl Body {
     pub fn text(&self) -> String {
         match self.charset.as_deref() {
             Some("iso-8859-1" | "latin1" | "windows-1252") => self.bytes.iter().map(|byte| char::from(*byte)).collect(),
-            _ => String::from_utf8_lossy(&self.bytes).into_owned(),
+            // A mark at the beginning says how it is written, and is no part of it.
+            _ => String::from_utf8_lossy(self.bytes.strip_prefix(MARK).unwrap_or(&self.bytes)).into_owned(),
         }
     }
 
@@ -209,6 +213,7 @@ mod tests {
         let body = |bytes: &[u8], of: &str| Body { bytes: bytes.to_vec(), end: End::Whole, charset: charset(of) };
         assert_eq!(body(b"St\xf6rung", "text/plain; charset=ISO-8859-1").text(), "Störung");
         assert_eq!(body("Störung".as_bytes(), "text/plain").text(), "Störung");
+        assert_eq!(body(b"\xef\xbb\xbf{\"ok\":true}", "application/json").text(), "{\"ok\":true}");
         let foreign = body(b"\x82", "text/html; charset=\"Shift_JIS\"");
         assert_eq!(foreign.foreign(), Some("shift_jis"));
         assert!(body(&[0, 1, 2, 3], "").is_binary() && !body(b"{\"status\":\"ok\"}\r\n", "").is_binary());

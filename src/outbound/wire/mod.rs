@@ -1,6 +1,6 @@
 //! One exchange with a server as a careful client makes it, and all that a probe wants to know of it: every address of a name tried as
-//! browsers do ([`dial`]), TLS with the chain that was shown ([`tls`]), HTTP/1.1 or HTTP/2 ([`talk`]), a body read as far as it is needed
-//! ([`body`]).
+//! browsers do ([`dial`]), a proxy on the way where one is named ([`proxy`]), TLS with the chain that was shown ([`tls`]), HTTP/1.1 or HTTP/2
+//! ([`talk`]), a body read as far as it is needed ([`body`]).
 //!
 //! `reqwest` serves the ways out that only want an answer ([`super::http`]). It tries addresses one after another, keeps the server's chain
 //! to itself and calls each silence by the same name; a probe has to tell a dead server from one that lets nobody in, and from a
@@ -8,6 +8,7 @@
 
 pub mod body;
 pub mod dial;
+pub mod proxy;
 pub mod talk;
 pub mod tls;
 
@@ -38,6 +39,13 @@ impl Silence {
     /// Whether it says nothing of what clients get.
     pub fn is_unknown(&self) -> bool {
         !matches!(self, Self::Dead(_))
+    }
+
+    /// Why, and not what that says of the other side.
+    pub fn bare(&self) -> &str {
+        match self {
+            Self::Unasked(why) | Self::Refused(why) | Self::Dead(why) => why,
+        }
     }
 
     /// For people.

@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
+use http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+    USER_AGENT,
+};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -15,12 +18,17 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use super::dial::dial;
+use super::proxy::Proxy;
 use super::tls::{Shown, Tls, Witness};
 use super::{Silence, causes};
 use crate::domain::text::clean;
 
 /// Who asks, for those who look into the server's log.
 const AGENT: &str = concat!("mayday/", env!("CARGO_PKG_VERSION"));
+
+/// The largest head of an answer, in bytes, and the most headers in it: as much as curl takes.
+const LARGEST_HEAD: u32 = 300 * 1024;
+const MOST_HEADERS: usize = 5000;
 
 /// What is sent.
 #[derive(Clone, Debug)]
@@ -29,11 +37,13 @@ pub struct Call {
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// The proxy that is spoken to in place of the server.
+    pub proxy: Option<Proxy>,
 }
 
 impl Call {
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new() }
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), proxy: None }
     }
 
     pub fn json(mut self, body: &serde_json::Value) -> Self {
@@ -98,7 +108,7 @@ impl Heard {
     }
 }
 
-/// Sends `call` to one of `addresses`. The caller bounds the time.
+/// Sends `call` to one of `addresses`, which are those of the proxy where there is one. The caller bounds the time.
 ///
 /// # Errors
 /// Why there is no answer; never the URL, which may hold a secret.
@@ -109,7 +119,13 @@ pub fn send<'c>(
     speech: Speech,
 ) -> BoxFuture<'c, Result<Heard, Silence>> {
     Box::pin(async move {
-        let dialled = dial(addresses).await?;
+        let mut dialled = dial(addresses).await.map_err(|why| match &call.proxy {
+            Some(proxy) => proxy.lost(&why),
+            None => why,
+        })?;
+        if let Some(proxy) = call.proxy.as_ref().filter(|_| tls.is_some()) {
+            proxy.tunnel(&mut dialled.stream, &call.url).await?;
+        }
         let (peer, dead) = (dialled.peer, dialled.dead);
         let (response, shown, witness, line) = match tls {
             Some(tls) => {
@@ -149,13 +165,26 @@ where
     let lost = |error: hyper::Error| why(&error, witness.map(|it| &**it));
     let io = TokioIo::new(stream);
     if second {
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.map_err(lost)?;
+        let mut terms = http2::Builder::new(TokioExecutor::new());
+        terms.max_header_list_size(LARGEST_HEAD);
+        let (mut sender, connection) = terms.handshake(io).await.map_err(lost)?;
         let line = Line(tokio::spawn(async move { drop(connection.await) }));
         return Ok((sender.send_request(request).await.map_err(lost)?, line));
     }
-    let (mut sender, connection) = http1::handshake(io).await.map_err(lost)?;
+    let (mut sender, connection) = lenient().handshake(io).await.map_err(lost)?;
     let line = Line(tokio::spawn(async move { drop(connection.await) }));
     Ok((sender.send_request(request).await.map_err(lost)?, line))
+}
+
+/// Reads a head as clients do, which bear what old servers and appliances write: a server that every client understands is not down.
+fn lenient() -> http1::Builder {
+    let mut terms = http1::Builder::new();
+    terms
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
+        .max_headers(MOST_HEADERS);
+    terms
 }
 
 fn request(call: &Call, second: bool) -> Result<Request<Full<Bytes>>, Silence> {
@@ -163,7 +192,9 @@ fn request(call: &Call, second: bool) -> Result<Request<Full<Bytes>>, Silence> {
     let url = &call.url;
     let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
-    let uri: Uri = match second {
+    // What is encrypted goes through the proxy unseen.
+    let proxy = call.proxy.as_ref().filter(|_| url.scheme() == "http");
+    let uri: Uri = match second || proxy.is_some() {
         true => format!("{}://{authority}{path}", url.scheme()).parse().map_err(odd)?,
         false => path.parse().map_err(odd)?,
     };
@@ -177,6 +208,9 @@ fn request(call: &Call, second: bool) -> Result<Request<Full<Bytes>>, Silence> {
     }
     for (name, value) in &call.headers {
         headers.insert(name, value.clone());
+    }
+    if let Some(login) = proxy.and_then(Proxy::login) {
+        headers.insert(PROXY_AUTHORIZATION, login.clone());
     }
     if second {
         headers.remove(HOST);

@@ -204,6 +204,8 @@ impl Witness {
         match tls {
             Some(Error::AlertReceived(alert)) => self.alert(*alert, asked, wants),
             Some(Error::PeerIncompatible(why)) => self.nothing_in_common(&format!("{why:?}")),
+            // OpenSSL reads it, so that others may be let in.
+            Some(Error::InvalidCertificate(why)) if is_of_first_version(why) => Silence::Refused(FIRST_VERSION.into()),
             Some(Error::InvalidCertificate(why)) => Silence::Dead(of_certificate(why)),
             Some(other) => Silence::Dead(clean(&other.to_string())),
             // After TLS 1.3's handshake a server that was given none may only hang up.
@@ -294,6 +296,37 @@ fn moment(since_1970: Duration) -> Option<At> {
     At::from_second(i64::try_from(since_1970.as_secs()).ok()?).ok()
 }
 
+/// So many names of a certificate are told.
+const NAMED: usize = 3;
+
+/// That a certificate is for others: for whom, as far as it says so. Clients look at its alternative names alone; what old tools write into
+/// the subject is no name to them (RFC 9525, section 2).
+pub fn of_another(why: &CertificateError) -> String {
+    const ANOTHER: &str = "its certificate is for another name";
+    let CertificateError::NotValidForNameContext { presented, .. } = why else { return ANOTHER.into() };
+    // They come as `DnsName("app.example")`.
+    let bare = |text: &String| {
+        let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(text);
+        clean(inner.trim_matches('"'))
+    };
+    let names: Vec<String> = presented.iter().take(NAMED).map(bare).collect();
+    match presented.len() {
+        0 => "its certificate has no alternative names (subjectAltName), and a common name alone is no name to clients"
+            .into(),
+        all if all > NAMED => format!("{ANOTHER}: {} and {} more", names.join(", "), all - NAMED),
+        _ => format!("{ANOTHER}: {}", names.join(", ")),
+    }
+}
+
+/// What is said of a certificate without extensions, as `openssl x509 -req` makes them when it is given none.
+pub const FIRST_VERSION: &str = "its certificate is of X.509's version 1, without any names for clients, and is not read \
+                                 here: have one made with a subjectAltName";
+
+/// webpki reads version 3 alone, and its reason is in a crate of its own.
+pub fn is_of_first_version(why: &CertificateError) -> bool {
+    matches!(why, CertificateError::Other(_)) && why.to_string().contains("UnsupportedCertVersion")
+}
+
 /// What a browser would say of it.
 fn of_certificate(why: &CertificateError) -> String {
     match why {
@@ -303,9 +336,7 @@ fn of_certificate(why: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet".into()
         }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for another name".into()
-        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => of_another(why),
         CertificateError::UnknownIssuer => {
             "its certificate is of an authority that is not trusted here, or the server leaves out a part of its chain: \
              `certificate_authority` names one to trust"
@@ -380,5 +411,36 @@ impl ResolvesClientCert for Witness {
 
     fn has_certs(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_too_old_to_be_read_is_told_from_a_wrong_one() {
+        use base64::Engine;
+        let old = "MIIBFzCBvQIUeSDoG7v/0vAmfHhOGZMHPj0FM4UwCgYIKoZIzj0EAwIwDjEMMAoGA1UEAwwDb2xkMB4XDTI2MTEzMDExNTA1NVoXDTI2MTIwOTExNTA1\
+                   NVowDjEMMAoGA1UEAwwDb2xkMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAExT2VCtJpbxHfjfBGxfFTIwvU5SHj1u6l2yxeLOSjwWH/X5aZrc3OqmRX\
+                   8F4g6OdHdkgcedUJ+oAOxxtMgfTCYDAKBggqhkjOPQQDAgNJADBGAiEAk/dCN/xP76HOu74AFjjQaiOxnCoknAaak4JLourGy/MCIQCYsgk7CmLodE25\
+                   K4qu+YWiZuUWAMSvEIoguZ91IIDUIQ==";
+        let old = CertificateDer::from(base64::prelude::BASE64_STANDARD.decode(old).unwrap());
+        let Error::InvalidCertificate(why) = ParsedCertificate::try_from(&old).err().unwrap() else { panic!() };
+        assert!(is_of_first_version(&why), "{why}");
+        assert!(!is_of_first_version(&CertificateError::BadEncoding));
+    }
+
+    #[test]
+    fn for_whom_a_certificate_is_is_told_where_it_says_so() {
+        let of = |names: &[&str]| {
+            let expected = ServerName::try_from("app.example").unwrap();
+            let presented = names.iter().map(|name| format!("DnsName(\"{name}\")")).collect();
+            of_certificate(&CertificateError::NotValidForNameContext { expected, presented })
+        };
+        assert!(of(&[]).contains("no alternative names"));
+        assert_eq!(of(&["a.example"]), "its certificate is for another name: a.example");
+        assert!(of(&["a", "b", "c", "d", "e"]).ends_with("a, b, c and 2 more"));
+        assert_eq!(of_certificate(&CertificateError::NotValidForName), "its certificate is for another name");
     }
 }

@@ -1,8 +1,8 @@
 //! What is left to do: everything that the incident has shown not to be as it should.
 
-use super::super::doc::tidy;
 use super::super::review::{Action, Answer, Because, Delivered, Review, RunReview, StepReview};
-use super::super::words::{length, target};
+use super::super::text::tidy;
+use super::super::words::length;
 use crate::domain::backup::Worth;
 use crate::domain::describe;
 use crate::domain::health::Status;
@@ -15,7 +15,7 @@ pub fn actions(review: &Review, end: Option<&State>) -> Vec<Action> {
     let mut all = Vec::new();
     let mut say = |because, what: String| all.push(Action { because, what });
     for it in review.rto.iter().filter(|it| it.met != Some(true)) {
-        let (tier, allowed) = (it.tier, target(it.target));
+        let (tier, allowed) = (it.tier, length(it.target));
         say(
             Because::Objective,
             match (it.met, it.elapsed) {
@@ -31,7 +31,7 @@ pub fn actions(review: &Review, end: Option<&State>) -> Vec<Action> {
         );
     }
     for it in review.rpo.iter().filter(|it| it.met != Some(true)) {
-        let (class, allowed) = (it.class, target(it.target));
+        let (class, allowed) = (it.class, length(it.target));
         say(
             Because::Objective,
             match it.loss.seconds() {

@@ -1,7 +1,7 @@
 //! The checklist: what was seen of each item, and what a human said of it.
 
-use super::super::doc::tidy;
 use super::super::review::{Answer, ItemReview};
+use super::super::text::tidy;
 use crate::domain::event::{Event, Record};
 use crate::domain::ids::ItemId;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::doc::tidy;
 use super::super::review::{Delivered, DeliveryReview, MessageReview};
+use super::super::text::tidy;
 use crate::domain::comms::{Message, Text, caveats};
 use crate::domain::event::{Event, Record};
 use crate::domain::ids::{ChannelId, MessageId};

@@ -13,8 +13,8 @@ mod summary;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::doc::tidy;
 use super::review::{Brief, Entry, FORMAT, JournalRange, Review, SeverityChange};
+use super::text::tidy;
 use crate::domain::actor::Actor;
 use crate::domain::describe::{describe, is_passing};
 use crate::domain::drill::DrillResult;
@@ -360,6 +360,7 @@ impl Lister {
         let run = self.own_run();
         let (Some(incident), Some(brief)) = (&self.state.incident, self.briefs.last_mut()) else { return };
         (brief.severity, brief.closed_at, brief.runs) = (incident.severity, closed_at, self.state.runs);
+        brief.title = tidy(&incident.title);
         brief.commander.clone_from(&incident.commander);
         let incident = Incident { closed_at, ..incident.clone() };
         if let Some(promise) = &self.promise {

@@ -1,7 +1,7 @@
 //! Who took part, and in what.
 
-use super::super::doc::tidy;
 use super::super::review::Person;
+use super::super::text::tidy;
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
 use crate::domain::time::At;
@@ -35,6 +35,7 @@ fn did(event: &Event) -> Option<Did> {
         Event::StepDoneByHand { .. } => ("did a step by hand", "did # steps by hand"),
         Event::HoldSet { .. } => ("held everything", "held everything # times"),
         Event::SeverityChanged { .. } => ("changed the severity", "changed the severity # times"),
+        Event::TitleChanged { .. } => ("corrected the title", "corrected the title # times"),
         Event::MessageComposed { .. } => ("wrote a message", "wrote # messages"),
         Event::ItemTicked { .. } | Event::ItemSkipped { .. } => ("answered for an item", "answered for # items"),
         Event::NoteAdded { .. } => ("noted something", "wrote # notes"),

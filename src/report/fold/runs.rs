@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::doc::tidy;
 use super::super::review::{Before, Difference, RunReview, StepReview};
+use super::super::text::tidy;
 use super::super::trend::is_slower;
 use crate::domain::drill::DrillResult;
 use crate::domain::event::{Event, Prepared, Record};

@@ -1,7 +1,7 @@
 //! A few sentences that tell an incident.
 
 use super::super::review::{Delivered, Review};
-use super::super::words::{count, length, loss, moment, target};
+use super::super::words::{count, length, loss, moment};
 use crate::domain::incident::Onset;
 use crate::domain::time::seconds_between;
 
@@ -35,7 +35,7 @@ fn opening(review: &Review) -> String {
 
 fn recovery(review: &Review) -> Vec<String> {
     let of = |it: &crate::domain::verdict::RtoVerdict| {
-        let (tier, allowed) = (it.tier, target(it.target));
+        let (tier, allowed) = (it.tier, length(it.target));
         match (it.recovered, it.elapsed, it.met) {
             (true, Some(took), Some(true)) => {
                 format!("{tier} was back after {}. Target {allowed}: met.", length(took))

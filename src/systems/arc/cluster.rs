@@ -1,24 +1,30 @@
 //! A cluster of routing controls: five endpoints in five regions, any of which answers for all. Some may be gone, so each call begins at a
-//! random one and goes on until one answers. A switch is set to a state and not toggled: setting it twice by two endpoints changes nothing
+//! random one and goes on, each a moment after the last, until one answers. A switch is set to a state and not toggled: setting it twice by two endpoints changes nothing
 //! twice, which is why a silent one is followed by the next.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_route53recoverycluster::Client;
 use aws_sdk_route53recoverycluster::types::{RoutingControlState, UpdateRoutingControlStateEntry};
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
+use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::domain::estate::SystemSpec;
 use crate::domain::ids::RegionId;
 use crate::domain::system::{Fault, FaultClass};
-use crate::systems::aws::{Aws, Call, is_silence};
+use crate::systems::aws::{Aws, Call, is_unheard};
 
 /// How long one endpoint may take: five of them have to fit into a look.
 const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// How long an endpoint is asked alone before the next one is asked beside it. One that is well answers from the other side of the world
+/// within that. A change waits longer: two endpoints may take it, and once is enough.
+const HEDGE: Duration = Duration::from_millis(400);
+const HEDGE_CHANGE: Duration = Duration::from_millis(1000);
 
 /// Whether clients are sent to each region.
 pub type Switches = BTreeMap<RegionId, bool>;
@@ -28,9 +34,15 @@ struct Endpoint {
     url: String,
     aws: Aws,
     client: OnceCell<Client>,
+    /// It did not answer the last time: it is asked after those that did.
+    silent: AtomicBool,
 }
 
 impl Endpoint {
+    fn heard(&self, fault: Option<&Fault>) {
+        self.silent.store(fault.is_some_and(is_unheard), Ordering::Relaxed);
+    }
+
     async fn client(&self) -> Result<&Client, Fault> {
         self.client.get_or_try_init(async || Ok(Client::new(&self.aws.config().await?))).await
     }
@@ -85,7 +97,7 @@ impl Cluster {
         let system = spec.id.to_string();
         let endpoint = |(region, url): (String, String)| {
             let aws = Aws::new(spec, &region, Some(&url));
-            Endpoint { region, url, aws, client: OnceCell::new() }
+            Endpoint { region, url, aws, client: OnceCell::new(), silent: AtomicBool::new(false) }
         };
         let endpoints: Vec<Endpoint> = spec.params.map("endpoints").into_iter().map(endpoint).collect();
         let controls: BTreeMap<RegionId, String> = spec
@@ -108,18 +120,66 @@ impl Cluster {
         self.endpoints.iter().map(|it| (it.region.as_str(), it.url.as_str()))
     }
 
+    /// From a random one on, and those last that were silent.
     fn in_turn(&self) -> impl Iterator<Item = &Endpoint> {
         let (from, all) = (self.turn.fetch_add(1, Ordering::Relaxed), self.endpoints.len());
-        (0..all).map(move |nth| &self.endpoints[(from.wrapping_add(nth)) % all])
+        let mut order: Vec<&Endpoint> = (0..all).map(|nth| &self.endpoints[(from.wrapping_add(nth)) % all]).collect();
+        order.sort_by_key(|endpoint| endpoint.silent.load(Ordering::Relaxed));
+        order.into_iter()
     }
 
     /// Every switch as one endpoint tells it.
     async fn told_by(&self, endpoint: &Endpoint) -> Result<Switches, Fault> {
-        let mut told = Switches::new();
-        for (region, arn) in &self.controls {
-            told.insert(region.clone(), endpoint.state(arn).await?);
+        let told =
+            self.controls.iter().map(|(region, arn)| async move { Ok((region.clone(), endpoint.state(arn).await?)) });
+        Ok(try_join_all(told).await?.into_iter().collect())
+    }
+
+    /// What the first endpoint says that answers. The next one is asked as soon as one is silent, or has been for `hedge`: a region that is
+    /// gone costs that much and not its whole patience. Once one refuses, nobody else is asked, and those under way may still answer.
+    ///
+    /// # Errors
+    /// All that was said instead.
+    async fn first<'c, T>(
+        &'c self,
+        ask: impl Fn(&'c Endpoint) -> BoxFuture<'c, Result<T, Fault>>,
+        is_silent: impl Fn(&Fault) -> bool,
+        hedge: Duration,
+    ) -> Result<(&'c Endpoint, T), Vec<(&'c Endpoint, Fault)>> {
+        let (mut rest, mut asked, mut said) = (self.in_turn().fuse(), FuturesUnordered::new(), Vec::new());
+        let start = |endpoint: &'c Endpoint| {
+            let answer = ask(endpoint);
+            async move { (endpoint, answer.await) }
+        };
+        let (mut refused, mut latest) = (false, rest.next());
+        asked.extend(latest.map(start));
+        loop {
+            let answered = tokio::select! {
+                answered = asked.next() => answered,
+                () = sleep(hedge), if !refused && latest.is_some() => {
+                    // Nobody may be left to hear what it says.
+                    latest.into_iter().for_each(|slow| slow.silent.store(true, Ordering::Relaxed));
+                    latest = rest.next();
+                    asked.extend(latest.map(start));
+                    continue;
+                }
+            };
+            if let Some((endpoint, answer)) = &answered {
+                endpoint.heard(answer.as_ref().err());
+            }
+            match answered {
+                None => return Err(said),
+                Some((endpoint, Ok(value))) => return Ok((endpoint, value)),
+                Some((endpoint, Err(fault))) => {
+                    refused |= !is_silent(&fault);
+                    said.push((endpoint, fault));
+                    if !refused {
+                        latest = rest.next();
+                        asked.extend(latest.map(start));
+                    }
+                }
+            }
         }
-        Ok(told)
     }
 
     /// Every switch, by the first endpoint that answers.
@@ -127,14 +187,14 @@ impl Cluster {
     /// # Errors
     /// When none answers, or one refuses.
     pub async fn switches(&self) -> Result<Switches, Fault> {
-        let mut silent = Vec::new();
-        for endpoint in self.in_turn() {
-            match self.told_by(endpoint).await {
-                Ok(told) => return Ok(told),
-                Err(fault) if is_silence(&fault) => silent.push(endpoint.region.as_str()),
-                Err(fault) => return Err(Fault { system: self.system.clone(), ..fault }),
-            }
+        let said = match self.first(|endpoint| Box::pin(self.told_by(endpoint)), is_unheard, HEDGE).await {
+            Ok((_, told)) => return Ok(told),
+            Err(said) => said,
+        };
+        if let Some((_, refusal)) = said.iter().find(|(_, fault)| !is_unheard(fault)) {
+            return Err(Fault { system: self.system.clone(), ..refusal.clone() });
         }
+        let silent: Vec<&str> = said.iter().map(|(endpoint, _)| endpoint.region.as_str()).collect();
         Err(Fault::transient(&self.system, format!("no endpoint of the cluster answers ({})", silent.join(", ")))
             .means("nothing was changed by it")
             .next("see whether this host reaches any of them"))
@@ -143,7 +203,11 @@ impl Cluster {
     /// How many endpoints answer, of how many.
     pub async fn answering(&self) -> (usize, usize) {
         let arn = self.controls.values().next().map(String::as_str).unwrap_or_default();
-        let looks = self.endpoints.iter().map(|endpoint| endpoint.state(arn));
+        let looks = self.endpoints.iter().map(|endpoint| async move {
+            let look = endpoint.state(arn).await;
+            endpoint.heard(look.as_ref().err());
+            look
+        });
         let looks = futures::future::join_all(looks).await;
         (looks.iter().filter(|look| look.is_ok()).count(), looks.len())
     }
@@ -160,18 +224,22 @@ impl Cluster {
             entry.build().ok()
         };
         let entries: Vec<UpdateRoutingControlStateEntry> = to.iter().filter_map(entry).collect();
-        let mut last = None;
-        for endpoint in self.in_turn() {
-            match endpoint.set(entries.clone(), overridden).await {
-                Ok(()) => return Ok(endpoint.region.clone()),
-                Err(fault) if fault.class == FaultClass::Permanent => {
-                    return Err(Fault { system: self.system.clone(), ..fault });
-                }
-                // What may have happened stays so, whoever is silent after it.
-                Err(fault) => last = last.filter(|it: &Fault| it.class == FaultClass::Ambiguous).or(Some(fault)),
-            }
-        }
+        let refuses = |fault: &Fault| fault.class == FaultClass::Permanent;
+        let said = match self
+            .first(|endpoint| endpoint.set(entries.clone(), overridden), |fault| !refuses(fault), HEDGE_CHANGE)
+            .await
+        {
+            Ok((endpoint, ())) => return Ok(endpoint.region.clone()),
+            Err(said) => said,
+        };
+        // What may have happened stays so, whoever is silent or refuses after it.
+        let order = |fault: &Fault| match fault.class {
+            FaultClass::Ambiguous => 2,
+            FaultClass::Permanent => 1,
+            FaultClass::Transient => 0,
+        };
+        let worst = said.into_iter().map(|(_, fault)| fault).max_by_key(order);
         let none = || Fault::transient(&self.system, "no endpoint of the cluster answers");
-        Err(last.map_or_else(none, |fault| Fault { system: self.system.clone(), ..fault }))
+        Err(worst.map_or_else(none, |fault| Fault { system: self.system.clone(), ..fault }))
     }
 }

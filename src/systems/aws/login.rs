@@ -17,7 +17,7 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_types::os_shim_internal::{Env, Fs};
 use tokio::time::{Instant, timeout};
 
-use super::process::{process, without_secrets};
+use super::process::{LIMIT, process, without_secrets};
 use super::proxy::{self, Proxy};
 use super::source::{Session, Source, Way, session};
 use super::{ACCESS_KEY_ID, PROFILE, SECRET_ACCESS_KEY};
@@ -31,8 +31,6 @@ use crate::outbound::secret;
 /// What every fault of credentials begins with.
 pub const NONE: &str = "no credentials: ";
 
-/// The longest that getting them may take.
-pub const LIMIT: Duration = Duration::from_secs(30);
 /// So long before their end they are got anew.
 const EARLY: Duration = Duration::from_secs(5 * 60);
 /// Those that have no end are got anew so often: somebody may have changed them.
@@ -180,10 +178,12 @@ impl Standing {
         (self.until.is_some() || self.login.is_some() || self.temporary).then_some(self)
     }
 
-    /// When somebody has to do something; `None` when nobody has to, or it is not known.
-    pub fn ends(&self) -> Option<At> {
-        match &self.source.way {
-            Way::Sso { .. } => self.login.filter(|it| !it.renewed).map(|it| it.until),
+    /// When somebody has to do something; `None` when nobody has to, or it is not known. A login that was to be renewed and has ended
+    /// was not: what was got by it lasts a little longer.
+    pub fn ends(&self, now: At) -> Option<At> {
+        match (&self.source.way, self.login) {
+            (Way::Sso { .. }, Some(login)) if login.renewed && login.until < now => self.until.or(Some(login.until)),
+            (Way::Sso { .. }, login) => login.filter(|it| !it.renewed).map(|it| it.until),
             _ if self.source.renews_itself() => None,
             _ => self.until,
         }
@@ -200,6 +200,11 @@ impl Standing {
         };
         let name = self.source.name();
         match (&self.source.way, self.login, self.until) {
+            (Way::Sso { .. }, Some(login), until) if login.until < now => {
+                let rest =
+                    until.map(|until| format!("; what was got by it is good {}", left(until))).unwrap_or_default();
+                format!("the login of {name} ended at {}{rest}", login.until.strftime("%F %H:%MZ"))
+            }
             (Way::Sso { .. }, Some(login), _) if login.renewed => {
                 format!("{name} is logged in; renewed by itself until its session ends, now good {}", left(login.until))
             }
@@ -417,16 +422,22 @@ mod tests {
             Standing { source, until, login, temporary: true }
         };
         let login = |renewed| at("2026-11-23T15:30:00Z").map(|until| Session { until, renewed });
+        let over = at("2026-11-23T10:00:00Z").map(|until| Session { until, renewed: true });
         let sso = || Way::Sso { url: "u".into() };
         let cases = [
             (standing(sso(), at("2026-11-23T13:00:00Z"), login(false)), at("2026-11-23T15:30:00Z"), "(3h30m)"),
             (standing(sso(), at("2026-11-23T13:00:00Z"), login(true)), None, "renewed by itself"),
+            (
+                standing(sso(), at("2026-11-23T13:00:00Z"), over),
+                at("2026-11-23T13:00:00Z"),
+                "ended at 2026-11-23 10:00Z",
+            ),
             (standing(Way::Place, at("2026-11-23T13:00:00Z"), None), None, "renewed by themselves"),
             (standing(Way::Environment, at("2026-11-23T13:00:00Z"), None), at("2026-11-23T13:00:00Z"), "(1h)"),
             (standing(Way::Environment, None, None), None, "is not told"),
         ];
         for (standing, ends, words) in cases {
-            assert_eq!(standing.ends(), ends, "{standing:?}");
+            assert_eq!(standing.ends(now), ends, "{standing:?}");
             assert!(standing.words(now).contains(words), "{}", standing.words(now));
         }
     }

@@ -16,12 +16,16 @@
 //! | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | supported ([`proxy`]); what does not get through the proxy says nothing of the target |
 //! | throttling | reads slow down ([`pace`]); what changes something is sent once and never held back |
 //! | this host's clock is wrong | unknown, with that word |
+//! | this host finds no name, trusts no certificate (a proxy that opens TLS), has no descriptor left | unknown, "could not be asked from this host"; never silence, so nothing is promoted because of it |
+//! | `aws-iso`, `aws-iso-b`, `aws-eusc` | taken for commercial, which is wrong for IAM and ARNs: Mayday was never tried there; set `iam_endpoint_url`, `sts_endpoint_url` and `signing_region`, and do not trust the permission checks |
 
 pub mod login;
 mod pace;
 pub mod partition;
+pub mod plain;
 mod process;
 pub mod proxy;
+pub mod signed;
 mod source;
 
 use std::error::Error;
@@ -39,6 +43,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::service_config::ServiceConfigKey;
 use futures::future::BoxFuture;
+use tokio::net::lookup_host;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -54,6 +59,8 @@ use crate::domain::time::At;
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(3);
+/// How long this host's resolver may take to say anything, where it was asked the same a moment ago.
+const RESOLVED: Duration = Duration::from_secs(1);
 
 /// Parameters that every AWS system has; a row lists those it uses.
 pub const PROFILE: Param = Param::optional(
@@ -148,6 +155,8 @@ const SKEWED: [&str; 2] = ["RequestTimeTooSkewed", "RequestInTheFuture"];
 
 const THROTTLED: &str = "is throttled";
 const BY_PROXY: &str = "by the proxy ";
+/// What a call says that came to nothing on this host already.
+const HERE: &str = "could not be asked from this host: ";
 
 /// A way into AWS: one region, one set of credentials, perhaps an endpoint of its own. Nothing is read or opened before the first call.
 pub struct Aws {
@@ -271,7 +280,8 @@ impl Aws {
                 Err(_) => {
                     let what =
                         format!("{operation} was not answered within {} s{}", call.patience().as_secs(), self.way());
-                    Err(self.unsure(call, what))
+                    let deaf = if call == Call::Read { self.deaf(operation).await } else { None };
+                    Err(deaf.unwrap_or_else(|| self.unsure(call, what)))
                 }
             };
             match &answer {
@@ -279,6 +289,24 @@ impl Aws {
                 _ => self.pace.answered(),
             }
             answer
+        })
+    }
+
+    /// What a read that nobody answered means when this host's own resolver answers nothing, either: that it was never sent.
+    pub fn deaf<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Option<Fault>> {
+        Box::pin(async move {
+            let own = || format!("https://sts.{}.amazonaws.com/", self.region);
+            let url = url::Url::parse(&self.endpoint.clone().unwrap_or_else(own)).ok()?;
+            let at = (url.host_str()?.trim_matches(['[', ']']).to_owned(), url.port_or_known_default()?);
+            // A proxy looks names up by itself; and that there is no such name is an answer, too.
+            if self.proxy.get().is_some_and(Option::is_some) || timeout(RESOLVED, lookup_host(at)).await.is_ok() {
+                return None;
+            }
+            let what = format!("{operation} {HERE}its resolver does not answer");
+            Some(
+                Fault::transient(&self.system, what)
+                    .next("look at this host's resolver (/etc/resolv.conf), then retry"),
+            )
         })
     }
 
@@ -306,6 +334,14 @@ impl Aws {
                     .means("the call could not be made")
                     .next("run `mayday check`, and see whether there are credentials")
             }
+            SdkError::DispatchFailure(_) if is_ours(&error) => Fault::transient(
+                &self.system,
+                format!("{operation}{} {HERE}{}", self.way(), root(&error)),
+            )
+            .means(format!("{}; of AWS in {} nothing is known", call.untouched(), self.region))
+            .next(
+                "see whether this host resolves names, trusts the endpoint's certificate and has room for connections",
+            ),
             SdkError::DispatchFailure(failure) if failure.is_user() || never_sent(&error) => Fault::transient(
                 &self.system,
                 format!("{operation} did not reach AWS in {}{}: {}", self.region, self.way(), root(&error)),
@@ -370,10 +406,20 @@ pub fn moment(at: &DateTime) -> Option<At> {
 }
 
 /// Whether a failed read was met with silence: a refusal or a full queue is an answer, and says nothing about the target. Nor does it that
-/// nobody is logged in, or that a proxy stood in the way.
+/// nobody is logged in, that a proxy stood in the way, or that this host knows no such name or trusts no such certificate.
 pub fn is_silence(fault: &Fault) -> bool {
-    let others = [THROTTLED, BY_PROXY, login::NONE];
+    let others = [THROTTLED, BY_PROXY, HERE, login::NONE];
     fault.class == FaultClass::Transient && !others.iter().any(|it| fault.what.contains(it))
+}
+
+/// What could not even be asked from here, and why: that says nothing of it.
+pub fn unasked(system: &str, what: &str, why: &str) -> Fault {
+    Fault::transient(system, format!("{what} {HERE}{why}")).next("see whether this host resolves names, then retry")
+}
+
+/// Whether nothing was heard, for whatever reason: then others are to be asked what they see.
+pub fn is_unheard(fault: &Fault) -> bool {
+    is_silence(fault) || fault.class == FaultClass::Transient && fault.what.contains(HERE)
 }
 
 /// What a failed read says of the target: silence is a target that is down, a refusal or a full queue says nothing about it.
@@ -397,6 +443,26 @@ fn never_sent(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
+/// Whether a call failed by what this host lacks: a name that is not found, a certificate that is not trusted, no descriptor left, no way
+/// into the network. All that says nothing of who would have been asked.
+fn is_ours(error: &(dyn Error + 'static)) -> bool {
+    let ours = |cause: &(dyn Error + 'static)| {
+        let certificate = matches!(cause.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_)));
+        // Neither has a public type where it comes from.
+        let words = cause.to_string();
+        let told = words.contains("dns error") || words.contains("invalid peer certificate");
+        told || certificate || cause.downcast_ref::<std::io::Error>().is_some_and(is_no_way)
+    };
+    causes(error).any(ours)
+}
+
+/// Whether a connection failed before it left this host: no descriptor, no address, no way into the network.
+pub fn is_no_way(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    const OURS: [Errno; 4] = [Errno::MFILE, Errno::NFILE, Errno::NETUNREACH, Errno::ADDRNOTAVAIL];
+    error.raw_os_error().is_some_and(|code| OURS.iter().any(|it| it.raw_os_error() == code))
+}
+
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
@@ -404,4 +470,34 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 /// The innermost cause: `connection refused`.
 fn root(error: &(dyn Error + 'static)) -> String {
     clean(&causes(error).last().map(ToString::to_string).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fault of a read at an endpoint.
+    async fn fault_at(endpoint: &str) -> Fault {
+        let params = serde_json::json!({ "access_key_id": "A", "secret_access_key": { "command": ["printf", "s"] } });
+        let params = params.as_object().cloned().unwrap_or_default().into_iter().collect();
+        let (id, kind, title) = ("db".into(), "rds".into(), "db".into());
+        let spec =
+            SystemSpec { id, kind, title, region: None, class: None, params: crate::domain::params::Params(params) };
+        let aws = Aws::new(&spec, "us-east-1", Some(endpoint));
+        let client = aws_sdk_rds::Client::new(&aws.config().await.unwrap());
+        aws.ask(Call::Read, "DescribeDBInstances", client.describe_db_instances().send()).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn what_this_host_lacks_is_nobodys_silence() {
+        let nameless = fault_at("http://no-such-name.invalid:1").await;
+        assert!(!is_silence(&nameless) && is_unheard(&nameless), "{nameless}");
+        assert!(nameless.what.contains("could not be asked from this host"), "{nameless}");
+        assert_eq!(reading(&nameless).status, crate::domain::health::Status::Unknown);
+        let refused = fault_at("http://127.0.0.1:1").await;
+        assert!(is_silence(&refused) && is_unheard(&refused), "{refused}");
+        for (error, ours) in [(24, true), (101, true), (111, false), (113, false)] {
+            assert_eq!(is_no_way(&std::io::Error::from_raw_os_error(error)), ours, "{error}");
+        }
+    }
 }

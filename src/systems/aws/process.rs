@@ -6,10 +6,10 @@ use aws_credential_types::Credentials;
 use serde::Deserialize;
 use tokio::process::Command;
 
-use super::login::LIMIT;
 use crate::domain::text::clean;
 use crate::domain::time::At;
 use crate::outbound::child;
+use std::time::Duration;
 
 /// What a program may print.
 const LONGEST: usize = 64 * 1024;
@@ -68,6 +68,9 @@ pub fn without_secrets(text: &str) -> String {
     }
     out
 }
+
+/// The longest that getting them may take.
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

@@ -70,6 +70,8 @@ pub struct Reply {
     pub values: Vec<String>,
     /// The shortest time in seconds that one of them may be kept.
     pub ttl: Option<u32>,
+    /// Where the server leads to that neither holds the values nor looks them up: what a client gets is not told by it.
+    pub elsewhere: Option<String>,
 }
 
 impl Reply {
@@ -77,27 +79,43 @@ impl Reply {
         let wanted = || message.answers.iter().filter(|record| record.record_type() == kind);
         let mut values: Vec<String> = wanted().map(|record| value_of(kind, &record.data.to_string())).collect();
         values.sort();
+        let elsewhere = elsewhere(message).filter(|_| values.is_empty());
         Self {
             code: message.metadata.response_code,
             authoritative: message.metadata.authoritative,
             values,
             ttl: wanted().map(|record| record.ttl).min(),
+            elsewhere,
         }
     }
 
     /// Whether it tells anything of the name: that there is none is an answer, that it cannot or will not say is none.
     pub fn tells(&self) -> bool {
-        matches!(self.code, ResponseCode::NoError | ResponseCode::NXDomain)
+        matches!(self.code, ResponseCode::NoError | ResponseCode::NXDomain) && self.elsewhere.is_none()
     }
 
     /// What was said, in a few words: `127.0.0.12 (ttl 60 s)`, `NXDOMAIN`.
     pub fn words(&self) -> String {
         match (self.code, self.ttl) {
             (ResponseCode::NoError, Some(ttl)) => format!("{} (ttl {ttl} s)", self.values.join(", ")),
-            (ResponseCode::NoError, None) => "no record of this type".into(),
+            (ResponseCode::NoError, None) => self.elsewhere.clone().unwrap_or_else(|| "no record of this type".into()),
             (ResponseCode::NXDomain, _) => "no such name (NXDOMAIN)".into(),
             (code, _) => clean(&code.to_string()),
         }
+    }
+}
+
+/// Where a server leads that is no resolver: to the name that this one is another name of, or to other servers (RFC 1034, section 4.3.1).
+fn elsewhere(message: &Message) -> Option<String> {
+    let metadata = &message.metadata;
+    if metadata.response_code != ResponseCode::NoError || metadata.recursion_available {
+        return None;
+    }
+    let other = message.answers.iter().rfind(|record| record.record_type() == RecordType::CNAME);
+    match other.map(|record| normal(&record.data.to_string())) {
+        Some(name) => Some(format!("it is another name of {name}, which this server does not look up: ask a resolver")),
+        None if !metadata.authoritative => Some("it refers to other servers: ask the zone's own, or a resolver".into()),
+        None => None,
     }
 }
 
@@ -115,8 +133,49 @@ pub fn normal(value: &str) -> String {
 pub fn value_of(kind: RecordType, value: &str) -> String {
     match kind {
         RecordType::TXT => clean(value.trim().trim_matches('"')),
+        RecordType::HTTPS | RecordType::SVCB => service(value),
         _ => normal(value),
     }
+}
+
+/// A service binding (RFC 9460), which has many ways of being written, in one: `1 . alpn=h2,h3 ipv4hint=192.0.2.1`. Its parameters and what
+/// they list are in order; of a parameter that is not known here only the key counts.
+fn service(value: &str) -> String {
+    let mut words = unquoted(value).into_iter();
+    let (priority, target) = (words.next().unwrap_or_default(), normal(&words.next().unwrap_or_default()));
+    let listed = |text: &str| {
+        let mut all: Vec<String> = text.split(',').map(normal).filter(|it| !it.is_empty()).collect();
+        all.sort();
+        all.join(",")
+    };
+    let parameter = |word: String| {
+        let (key, value) = word.split_once('=').unwrap_or((&word, ""));
+        match key.to_ascii_lowercase().as_str() {
+            key @ ("alpn" | "mandatory" | "ipv4hint" | "ipv6hint") => format!("{key}={}", listed(value)),
+            key @ ("port" | "ech") => format!("{key}={}", clean(value)),
+            // How keys without a name are told is the reader's own affair.
+            key => clean(key).replace("unknown", "key"),
+        }
+    };
+    let mut parameters: Vec<String> = words.map(parameter).collect();
+    parameters.sort();
+    [vec![priority, target], parameters].concat().join(" ")
+}
+
+/// Words parted by white space; what stands in quotes is one of them, without the quotes.
+fn unquoted(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for letter in text.chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            blank if blank.is_whitespace() && !quoted => {
+                words.extend(Some(std::mem::take(&mut word)).filter(|it| !it.is_empty()))
+            }
+            other => word.push(other),
+        }
+    }
+    words.extend(Some(word).filter(|it| !it.is_empty()));
+    words
 }
 
 /// Asks `server`, for at most `patience`.
@@ -232,6 +291,53 @@ mod tests {
         assert_eq!(ask(broken.await, &question, patience).await.unwrap().code, ResponseCode::FormErr);
     }
 
+    #[tokio::test]
+    async fn a_service_binding_is_told_over_the_wire_as_the_zone_has_it() {
+        use hickory_proto::rr::rdata::svcb::{Alpn, IpHint, SVCB, SvcParamKey, SvcParamValue};
+        use hickory_proto::rr::rdata::{A, HTTPS};
+        use hickory_proto::rr::{RData, Record};
+
+        let alpn = SvcParamValue::Alpn(Alpn(vec!["h3".into(), "h2".into()]));
+        let hint = SvcParamValue::Ipv4Hint(IpHint(vec![A::new(198, 51, 100, 1)]));
+        let bound = SVCB::new(1, Name::root(), vec![(SvcParamKey::Alpn, alpn), (SvcParamKey::Ipv4Hint, hint)]);
+        let server = server(move |asked| {
+            let mut told = reply(asked, ResponseCode::NoError);
+            let name = asked.queries[0].name().clone();
+            told.add_answer(Record::from_rdata(name, 60, RData::HTTPS(HTTPS(bound.clone()))));
+            Some(told)
+        });
+        let question = Question::new("app.example", "HTTPS", false).unwrap();
+        let said = ask(server.await, &question, Duration::from_secs(4)).await.unwrap();
+        let kept = value_of(RecordType::HTTPS, "1 . alpn=\"h2,h3\" ipv4hint=\"198.51.100.1\"");
+        assert_eq!((said.values, said.ttl), (vec![kept], Some(60)));
+    }
+
+    #[test]
+    fn who_only_leads_elsewhere_tells_nothing_of_the_name() {
+        use hickory_proto::rr::{RData, Record, rdata};
+        let name = Name::from_ascii("app.example.").unwrap();
+        let other = || RData::CNAME(rdata::CNAME(Name::from_ascii("lb.example.").unwrap()));
+        let said = |authoritative: bool, recursion: bool, answer: Option<RData>| {
+            let mut message = Message::query();
+            message.metadata.authoritative = authoritative;
+            message.metadata.recursion_available = recursion;
+            message.add_answers(answer.map(|data| Record::from_rdata(name.clone(), 60, data)));
+            Reply::of(&message, RecordType::A)
+        };
+        let address = || RData::A(rdata::A::new(192, 0, 2, 1));
+        for (what, reply, tells) in [
+            ("the zone has no such record", said(true, false, None), true),
+            ("a resolver found none", said(false, true, None), true),
+            ("a resolver followed it to nothing", said(false, true, Some(other())), true),
+            ("a referral", said(false, false, None), false),
+            ("the zone has another name for it", said(true, false, Some(other())), false),
+            ("an answer out of a cache", said(false, false, Some(address())), true),
+        ] {
+            assert_eq!(reply.tells(), tells, "{what}: {}", reply.words());
+        }
+        assert!(said(true, false, Some(other())).words().contains("another name of lb.example"));
+    }
+
     #[test]
     fn values_are_compared_in_one_form() {
         let rows = [
@@ -240,6 +346,19 @@ mod tests {
             (RecordType::A, "192.0.2.1", "192.0.2.1"),
             (RecordType::CNAME, "LB.Example.", "lb.example"),
             (RecordType::TXT, "\"region=East\"", "region=East"),
+            (
+                RecordType::HTTPS,
+                "1 . alpn=\"h3,h2\" ipv4hint=192.0.2.2,192.0.2.1",
+                "1 . alpn=h2,h3 ipv4hint=192.0.2.1,192.0.2.2",
+            ),
+            (
+                RecordType::HTTPS,
+                "1 . ipv4hint=192.0.2.1,192.0.2.2, alpn=h3,h2,",
+                "1 . alpn=h2,h3 ipv4hint=192.0.2.1,192.0.2.2",
+            ),
+            (RecordType::HTTPS, "0  LB-west.Example. ", "0 lb-west.example"),
+            (RecordType::HTTPS, "1 . key65400=\"a b\" ech=\"AB==\"", "1 . ech=AB== key65400"),
+            (RecordType::HTTPS, "1 . ech=AB== unknown65400=\"a\",", "1 . ech=AB== key65400"),
         ];
         for (kind, given, wanted) in rows {
             assert_eq!(value_of(kind, given), wanted);

@@ -9,6 +9,7 @@
 //! | `server`, with several addresses | the same |
 //! | the named server is silent | down: it is what is watched |
 //! | the named server says SERVFAIL or REFUSED | unknown: it tells Mayday nothing |
+//! | the named server is no resolver, and refers to others, or the name is another name (CNAME) that it does not follow | unknown: "ask a resolver" |
 //! | no EDNS (FORMERR, NOTIMP, silence) | asked without (RFC 6891, section 7) |
 //! | answers that do not fit a datagram | asked over TCP (RFC 7766) |
 //! | IPv6 in any form, names outside of ASCII, underscores | taken (RFC 5952, RFC 5891) |
@@ -201,7 +202,7 @@ mod tests {
     fn reply(code: ResponseCode, values: &[&str]) -> Reply {
         let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
         let ttl = (!values.is_empty()).then_some(60);
-        Reply { code, authoritative: true, values, ttl }
+        Reply { code, authoritative: true, values, ttl, elsewhere: None }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::domain::params::Params;
 use crate::domain::text::clean;
 use crate::outbound::wire::Silence;
 use crate::outbound::wire::body::{End, MARGIN, Reach as Bounds, read};
-use crate::outbound::wire::talk::{Call, Heard, Speech, send};
+use crate::outbound::wire::talk::{Call, Heard, Speech, bare, send};
 use crate::outbound::wire::tls::{Shown, Tls};
 use crate::systems::reach::Reach;
 
@@ -216,19 +216,31 @@ impl Target {
     /// clouds keep the credentials of a machine.
     async fn hop(&self, call: &Call, tls: Option<&Tls>, led: bool, patience: Duration) -> Result<Heard, Silence> {
         let host = call.url.host_str().unwrap_or_default();
+        if let Some(proxy) = self.reach.proxy_to(&call.url)? {
+            // The proxy looks for a name; an address is one here, too.
+            if led && bare(host).parse().is_ok_and(is_link_local) {
+                return Err(never_followed(call));
+            }
+            let found = self.reach.find(&proxy.host, proxy.port, patience.mul_f64(OURS)).await;
+            let found = found.map_err(|why| proxy.lost(&why))?;
+            let call = Call { proxy: Some(proxy), ..call.clone() };
+            return send(&call, found, tls, Speech::Agreed).await;
+        }
         let port = call.url.port_or_known_default().unwrap_or(80);
         let mut addresses = self.reach.find(host, port, patience.mul_f64(OURS)).await?;
         if led && addresses.iter().any(|address| is_link_local(address.ip())) {
             addresses.retain(|address| !is_link_local(address.ip()));
             if addresses.is_empty() {
-                let leads = without_secrets(&call.url);
-                return Err(Silence::Refused(format!(
-                    "it leads to {leads}, a link-local address, which is never followed"
-                )));
+                return Err(never_followed(call));
             }
         }
         send(call, addresses, tls, Speech::Agreed).await
     }
+}
+
+fn never_followed(call: &Call) -> Silence {
+    let leads = without_secrets(&call.url);
+    Silence::Refused(format!("it leads to {leads}, a link-local address, which is never followed"))
 }
 
 /// Reads the body as far as `want` needs it.

@@ -21,8 +21,8 @@ use crate::domain::text::clean;
 use crate::domain::time::{At, Span, seconds_between};
 use crate::outbound::wire::body::End;
 use crate::systems::reach::{
-    BEARER, CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, Credentials, PASSWORD, RESOLVER, Reach, TLS_MINIMUM,
-    USERNAME,
+    BEARER, CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, Credentials, PASSWORD, PROXY, RESOLVER, Reach,
+    TLS_MINIMUM, USERNAME,
 };
 
 /// The most redirects that are followed.
@@ -53,6 +53,7 @@ pub const PARAMS: &[Param] = &[
     CLIENT_KEY,
     TLS_MINIMUM,
     RESOLVER,
+    PROXY,
 ];
 
 /// Who Mayday is at each URL: read anew no more often than a secret is.

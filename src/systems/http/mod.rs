@@ -5,19 +5,21 @@
 //! | | |
 //! |---|---|
 //! | several addresses of one name, IPv4 and IPv6, some dead | the first that answers, as RFC 8305 says; the dead are named in the words |
-//! | HTTP/1.0, 1.1, and 2 where TLS agrees on it (ALPN) | spoken; HTTP/3 is not |
+//! | HTTP/1.0, 1.1, and 2 where TLS agrees on it (ALPN) | spoken; HTTP/3 is not, and 0.9 is down |
+//! | a head as old servers write it: odd or folded headers, thousands of them, words before the answer (103) | read as curl does |
 //! | TLS 1.2 with forward secrecy, 1.3; `tls_minimum` | spoken; a server without either is unknown: "it has no TLS in common with Mayday" |
+//! | a certificate of X.509's version 1, as `openssl x509 -req` makes it without extensions | unknown: "is not read here" |
 //! | a private authority, a self-signed certificate named as it | `certificate_authority`; the certificate is then trusted as it is, for its names and its time |
 //! | a server that wants a client certificate | unknown, "Mayday is refused", until `client_certificate` and `client_key` are given |
 //! | a connection closed without TLS's farewell | borne where nothing else ends the body (RFC 9112, section 6.3); broken off where a length was told |
-//! | gzip and deflate, asked for or not; UTF-8 and Latin-1 | read; other codings and charsets make unknown what was looked for in them, never "is not in the answer" |
+//! | gzip and deflate, asked for or not; UTF-8 (with a mark, too) and Latin-1 | read; other codings and charsets make unknown what was looked for in them, never "is not in the answer" |
 //! | a body that is large or has no end | read until what is looked for is there, up to 4 MiB and the timeout; beyond that unknown |
 //! | a body with a length that does not come | down: a client waits for it |
 //! | redirects | not followed, and where they lead is said; `follow` allows some: never to another scheme or a link-local address, and what proves who asks goes to the same host alone |
 //! | basic authentication, bearer, keys | `username` and `password`, `bearer_token`, `api_key`: from where secrets are kept; refused in `headers` by `mayday check` |
 //! | 401, 403, 407, 429 | unknown, "Mayday is refused", unless `expect_status` says that they are right |
 //! | this host has no name server, route, descriptor, file | unknown, "nobody could be asked" |
-//! | a forward proxy | probes go directly; `[[system]]`s of others and channels have their own |
+//! | a forward proxy | probes and steps go directly unless `proxy` names one, or says `environment`: then https goes through a tunnel; that the proxy fails or refuses is unknown, "cannot reach it" (502 to 504) is down. SOCKS, a proxy behind TLS and a login in the config are refused by `mayday check` |
 
 pub mod exchange;
 mod get;
@@ -32,7 +34,7 @@ use async_trait::async_trait;
 use self::get::Wallet;
 use self::steps::{Measure, Transaction};
 use super::looking::Looking;
-use super::reach::{CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, RESOLVER, Reach};
+use super::reach::{CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, PROXY, RESOLVER, Reach};
 use crate::domain::checklist::Tally;
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
@@ -65,6 +67,7 @@ pub static KIND: SystemKind = SystemKind {
                 CLIENT_CERTIFICATE,
                 CLIENT_KEY,
                 RESOLVER,
+                PROXY,
                 Param::default(
                     "until",
                     ParamType::Text,
@@ -97,6 +100,7 @@ pub static KIND: SystemKind = SystemKind {
                 CLIENT_CERTIFICATE,
                 CLIENT_KEY,
                 RESOLVER,
+                PROXY,
             ],
         },
     ],
@@ -113,6 +117,7 @@ pub static KIND: SystemKind = SystemKind {
                 CLIENT_CERTIFICATE,
                 CLIENT_KEY,
                 RESOLVER,
+                PROXY,
                 Param::default("times", ParamType::Integer, "2", "so many successes in a row, 1 to 5"),
                 Param::default(
                     "region_pointer",
@@ -136,6 +141,7 @@ pub static KIND: SystemKind = SystemKind {
                 CLIENT_CERTIFICATE,
                 CLIENT_KEY,
                 RESOLVER,
+                PROXY,
                 Param::required(
                     "pointer",
                     ParamType::Text,

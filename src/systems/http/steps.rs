@@ -16,14 +16,16 @@ use crate::domain::system::{Fault, Guard, StepLog, Verified};
 use crate::domain::text::clean;
 use crate::domain::time::At;
 use crate::systems::looking::Look;
+use crate::systems::reach::Reach;
 use crate::systems::shell::quoted;
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn target(spec: &StepSpec) -> Result<Target, Fault> {
-    Target::new(spec.params.text("url")?, &spec.params)
-        .map_err(|why| Fault::permanent(KIND.name, why).next("run `mayday check`"))
+    let unsound = |why: String| Fault::permanent(KIND.name, why).next("run `mayday check`");
+    Reach::of(&spec.params).vet().map_err(unsound)?;
+    Target::new(spec.params.text("url")?, &spec.params).map_err(unsound)
 }
 
 /// Whether an address answers at all, asked without changing anything (RFC 9110: neither GET nor HEAD does). That it does not allow the

@@ -47,30 +47,52 @@ fn plus(one: Amount, other: Amount) -> Amount {
     std::array::from_fn(|nth| one[nth] + other[nth])
 }
 
-/// What a container asks for: its limit, where it only has that.
-fn asks(container: &Value) -> Amount {
-    let resources = &container["resources"];
-    RESOURCES.map(|name| {
-        let said = [&resources["requests"][name], &resources["limits"][name]];
-        said.into_iter().find_map(read).unwrap_or(0.0)
-    })
+/// Which half of its `resources` a container is held by. Of requests it is the limit that counts, where there is only that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Requests,
+    Limits,
 }
 
-/// What a pod asks for: its containers together with the sidecars among its init containers, or an init container with the sidecars that
+impl Half {
+    fn name(self) -> &'static str {
+        if self == Self::Limits { "limits" } else { "requests" }
+    }
+
+    fn of(self, container: &Value) -> Amount {
+        let resources = &container["resources"];
+        RESOURCES.map(|name| {
+            let said = [&resources[self.name()][name], &resources["limits"][name]];
+            said.into_iter().find_map(read).unwrap_or(0.0)
+        })
+    }
+}
+
+/// What a pod asks for.
+pub fn requests(spec: &Value) -> Amount {
+    sum(spec, Half::Requests)
+}
+
+/// What a pod may use at most, as far as it says so.
+pub fn limits(spec: &Value) -> Amount {
+    sum(spec, Half::Limits)
+}
+
+/// What a pod comes to: its containers together with the sidecars among its init containers, or an init container with the sidecars that
 /// begin before it, whichever is more; and what its runtime class takes
 /// (<https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers>).
-pub fn requests(spec: &Value) -> Amount {
+fn sum(spec: &Value, half: Half) -> Amount {
     let list = |name: &str| spec[name].as_array().cloned().unwrap_or_default();
     let (mut sidecars, mut most) = ([0.0; RESOURCES.len()], [0.0_f64; RESOURCES.len()]);
     for init in list("initContainers") {
-        let asked = plus(asks(&init), sidecars);
+        let asked = plus(half.of(&init), sidecars);
         if init["restartPolicy"].as_str() == Some("Always") {
             sidecars = asked;
         }
         most = std::array::from_fn(|nth| most[nth].max(asked[nth]));
     }
-    let together = list("containers").iter().map(asks).fold(sidecars, plus);
-    let whole = &spec["resources"]["requests"];
+    let together = list("containers").iter().map(|it| half.of(it)).fold(sidecars, plus);
+    let whole = &spec["resources"][half.name()];
     let overhead = &spec["overhead"];
     std::array::from_fn(|nth| {
         let of_containers = most[nth].max(together[nth]);
@@ -84,13 +106,15 @@ pub fn requests(spec: &Value) -> Amount {
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     pub amount: Amount,
+    pub limits: Amount,
     spec: Value,
 }
 
 impl Asked {
     /// One by a template.
     pub fn by(template: &Value) -> Self {
-        Self { amount: requests(&template["spec"]), spec: template["spec"].clone() }
+        let spec = &template["spec"];
+        Self { amount: requests(spec), limits: limits(spec), spec: spec.clone() }
     }
 }
 
@@ -146,10 +170,7 @@ pub fn left(nodes: &[Value], pods: &[Value]) -> Vec<Room> {
         Room { left, labels: labels(node), taints }
     };
     let mut rooms: Vec<Room> = usable.map(room).collect();
-    let waiting: Vec<Asked> = living()
-        .filter(|pod| on(pod).is_empty())
-        .map(|pod| Asked { amount: requests(&pod["spec"]), spec: pod["spec"].clone() })
-        .collect();
+    let waiting: Vec<Asked> = living().filter(|pod| on(pod).is_empty()).map(Asked::by).collect();
     fitting(&mut rooms, waiting.iter());
     rooms
 }
@@ -238,6 +259,7 @@ mod tests {
             "overhead": { "cpu": "250m" },
         });
         assert_eq!(requests(&init)[0], 3.75, "the init container and the sidecar before it, and the runtime");
+        assert_eq!(limits(&init)[0], 3.25, "who says no limit has none");
     }
 
     #[test]

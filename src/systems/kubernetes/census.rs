@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, join_all};
 use serde_json::Value;
 
+use super::presence::Presence;
 use super::scalers::Scalers;
 use super::sorts::{Knob, ROLLOUT, SERVING, Sort, WRITING};
 use super::workload::Workload;
@@ -105,31 +106,30 @@ impl Spot {
 }
 
 impl Cluster {
-    /// Nothing when every API server answers; else which does not, and how silent it is.
+    /// Of each API server how silent it is, or nothing when it answers. `sure` waits out what may be no more than slow.
     ///
     /// # Errors
     /// When that cannot be told from here.
-    pub fn silence(&self) -> BoxFuture<'_, Result<Option<String>, Fault>> {
+    pub fn silence(&self, sure: bool) -> BoxFuture<'_, Result<Vec<Option<String>>, Fault>> {
         Box::pin(async move {
-            let asked: Vec<_> = self.clients.iter().map(|client| client.silence()).collect();
-            let asked = join_all(asked).await;
-            let silent: Vec<Option<String>> = asked.into_iter().collect::<Result<_, _>>()?;
-            let told = silent.into_iter().zip(&self.contexts).filter_map(|(silent, context)| {
-                let context = if self.clients.len() > 1 { format!("{context}: ") } else { String::new() };
-                silent.map(|words| format!("{context}{words}"))
-            });
-            let told: Vec<String> = told.collect();
-            Ok((!told.is_empty()).then(|| told.join("; ")))
+            let asked: Vec<_> = self.clients.iter().map(|client| client.presence(sure)).collect();
+            let asked: Vec<Presence> = join_all(asked).await.into_iter().collect::<Result<_, _>>()?;
+            let words = |(presence, context): (Presence, &String)| match presence {
+                Presence::There | Presence::Slow => None,
+                Presence::Silent(words) if self.clients.len() > 1 => Some(format!("{context}: {words}")),
+                Presence::Silent(words) => Some(words),
+            };
+            Ok(asked.into_iter().zip(&self.contexts).map(words).collect())
         })
     }
 
     /// A read that nobody answers is short when nobody is there, and long when somebody is.
     async fn is_there(&self) -> Result<(), Fault> {
-        match self.silence().await? {
-            None => Ok(()),
-            Some(silent) => {
-                Err(Fault::transient(&self.id, silent).next("see whether this host reaches the API server, then retry"))
-            }
+        let silent: Vec<String> = self.silence(false).await?.into_iter().flatten().collect();
+        match silent.is_empty() {
+            true => Ok(()),
+            false => Err(Fault::transient(&self.id, silent.join("; "))
+                .next("see whether this host reaches the API server, then retry")),
         }
     }
 

@@ -8,11 +8,11 @@ use http::Request;
 use kube::Error;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::access::{Host, LOGIN, Proxy, Source, connect, log_in, unusable};
-use super::failure::{broken, fault, is_absent, nobody_there};
+use super::ear::{Answer, Ear, READ};
+use super::failure::{broken, fault, is_absent};
 use super::lists::{Read, Reading};
 use super::sorts::Told;
 use crate::domain::system::{Fault, FaultClass};
@@ -21,8 +21,6 @@ use crate::outbound::http::install_tls;
 use crate::systems::patience::Patience;
 use crate::systems::shell::quoted;
 
-/// How long an answer may take of a server of which nothing is known: a dark region must not hold up the others.
-const READ: Duration = Duration::from_millis(2500);
 /// How long one may take of a server that has just answered something else: a list of many pods takes its time.
 const LIST: Duration = Duration::from_secs(12);
 /// Just is this.
@@ -34,8 +32,6 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const RENEWAL: Duration = Duration::from_millis(200);
 /// How soon a login is tried again that failed, or whose credentials were refused: some accounts are locked by too many tries.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How long a proxy may take to be there.
-const NEAR: Duration = Duration::from_secs(1);
 
 /// An API server.
 pub struct Client {
@@ -44,9 +40,10 @@ pub struct Client {
     host: Host,
     login: Arc<Mutex<Login>>,
     making: Flight<Result<Made, Fault>>,
-    patience: Patience,
-    /// When it answered last, whatever it said.
-    answered: Mutex<Option<Instant>>,
+    pub patience: Patience,
+    /// What is known of its answers, and the question whether it is there, put once at a time.
+    pub ear: Arc<Ear>,
+    pub asking: Flight<Result<Answer, Fault>>,
     /// What it said of its kinds.
     pub told: Told,
 }
@@ -60,9 +57,10 @@ struct Login {
 
 /// A client, and for how long it is good.
 #[derive(Clone)]
-struct Made {
-    client: kube::Client,
-    proxy: Option<Proxy>,
+pub struct Made {
+    pub client: kube::Client,
+    pub proxy: Option<Proxy>,
+    pub server: http::Uri,
     begun: Instant,
     renew: Option<Instant>,
     until: Option<Instant>,
@@ -77,7 +75,8 @@ async fn make(system: &str, source: &Source, host: &Host) -> Result<Made, Fault>
     let begun = Instant::now();
     let ready = log_in(system, source, host).await?;
     let client = connect(&ready.config, ready.proxy.as_ref()).map_err(|why| unusable(system, &why))?;
-    Ok(Made { client, proxy: ready.proxy, begun, renew: ready.renew, until: ready.until })
+    let server = ready.config.cluster_url;
+    Ok(Made { client, proxy: ready.proxy, server, begun, renew: ready.renew, until: ready.until })
 }
 
 impl Client {
@@ -89,7 +88,8 @@ impl Client {
             login: Arc::default(),
             making: Flight::default(),
             patience: Patience::new(READ),
-            answered: Mutex::default(),
+            ear: Arc::default(),
+            asking: Flight::default(),
             told: Told::default(),
         }
     }
@@ -126,7 +126,7 @@ impl Client {
     }
 
     /// The client there is, or the one that is just being made. Logging in goes on when nobody waits for it any more.
-    async fn made(&self) -> Result<Made, Fault> {
+    pub async fn made(&self) -> Result<Made, Fault> {
         let serving = {
             let login = held(&self.login);
             let serving = match &login.made {
@@ -178,59 +178,6 @@ impl Client {
         is_old
     }
 
-    fn heard(&self) {
-        *held(&self.answered) = Some(Instant::now());
-    }
-
-    /// Whether the server has answered anything since then.
-    pub fn has_answered_since(&self, since: Instant) -> bool {
-        held(&self.answered).is_some_and(|at| at >= since)
-    }
-
-    /// Whether the API server is there at all: `None` when it answers, whatever it says, else how silent it is.
-    ///
-    /// # Errors
-    /// When that cannot be told from here: no login, no name server, a certificate that does not fit, a proxy that is gone. What is there
-    /// may well be alive then.
-    pub fn silence(&self) -> BoxFuture<'_, Result<Option<String>, Fault>> {
-        Box::pin(async move {
-            let asked = Asked { what: "look at its version", method: "GET", path: "/version", body: None };
-            let made = self.made().await?;
-            let wait = self.patience.now();
-            let by_proxy = made.proxy.is_some();
-            match timeout(wait.long, made.client.request_text(asked.request())).await {
-                Err(_) => {
-                    self.patience.learn(wait, false);
-                    self.proxy_is_near(&made).await?;
-                    Ok(Some(format!("the API server did not answer {}", wait.words())))
-                }
-                Ok(Err(Error::Api(status))) if by_proxy && matches!(status.code, 502..=504) => {
-                    Ok(Some(format!("the API server cannot be reached: the proxy says {}", status.code)))
-                }
-                Ok(Ok(_) | Err(Error::Api(_))) => {
-                    self.patience.learn(wait, true);
-                    self.heard();
-                    Ok(None)
-                }
-                Ok(Err(error)) => match nobody_there(&error, by_proxy) {
-                    Some(words) => Ok(Some(words)),
-                    None => Err(fault(&self.system, "reach the API server", FaultClass::Transient, &error)),
-                },
-            }
-        })
-    }
-
-    /// A proxy that is not there hides whether the server is.
-    async fn proxy_is_near(&self, made: &Made) -> Result<(), Fault> {
-        let Some(proxy) = &made.proxy else { return Ok(()) };
-        match timeout(NEAR, TcpStream::connect(proxy.address())).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(Fault::transient(&self.system, format!("the proxy {proxy} does not answer"))
-                .means("nothing was asked of the cluster, so nothing is known of it")
-                .next("look at the proxy, or at `proxy-url` and HTTPS_PROXY")),
-        }
-    }
-
     /// Reads; the outer error is that nobody answered. Credentials that are refused are read anew once.
     fn read<'a>(&'a self, asked: Asked<'a>) -> BoxFuture<'a, Result<Result<String, Error>, Fault>> {
         Box::pin(async move {
@@ -247,12 +194,13 @@ impl Client {
 
     /// One question. The time that the login took is none of the server's.
     async fn ask(&self, asked: &Asked<'_>, made: &Made) -> Result<Result<String, Error>, Fault> {
-        let answers = self.has_answered_since(Instant::now().checked_sub(JUST).unwrap_or_else(Instant::now));
+        let just = Instant::now().checked_sub(JUST).unwrap_or_else(Instant::now);
+        let answers = self.ear.since(just) || self.ear.is_slow();
         let wait = self.patience.now();
         let long = if answers { LIST } else { wait.long };
         let answer = timeout(long, made.client.request_text(asked.request())).await;
         if matches!(answer, Ok(Ok(_) | Err(Error::Api(_)))) {
-            self.heard();
+            self.ear.heard();
             self.patience.learn(wait, true);
         } else if answer.is_err() && !answers {
             self.patience.learn(wait, false);
@@ -353,7 +301,7 @@ impl Client {
             let asked = Asked { what, method: "PATCH", path, body: Some((MERGE, patch)) };
             match timeout(MUTATION, made.client.request_text(asked.request())).await {
                 Ok(Ok(_)) => {
-                    self.heard();
+                    self.ear.heard();
                     Ok(())
                 }
                 Ok(Err(error)) => {
@@ -375,15 +323,15 @@ const JSON: &str = "application/json";
 const MERGE: &str = "application/merge-patch+json";
 
 /// What is asked of a server, by a path that a list or a table of kinds made.
-struct Asked<'a> {
-    what: &'a str,
-    method: &'a str,
-    path: &'a str,
-    body: Option<(&'a str, &'a Value)>,
+pub struct Asked<'a> {
+    pub what: &'a str,
+    pub method: &'a str,
+    pub path: &'a str,
+    pub body: Option<(&'a str, &'a Value)>,
 }
 
 impl Asked<'_> {
-    fn request(&self) -> Request<Vec<u8>> {
+    pub fn request(&self) -> Request<Vec<u8>> {
         let (kind, body) = self.body.map_or((JSON, Vec::new()), |(kind, body)| (kind, body.to_string().into_bytes()));
         let built = Request::builder().method(self.method).uri(self.path);
         let built = built.header("content-type", kind).header("accept", JSON).body(body);

@@ -13,29 +13,31 @@ const THROTTLED: &str = "busy";
 
 /// What a failed call means. `unsure` is the class of a failure that leaves open whether the call arrived.
 pub fn fault(system: &str, what: &str, unsure: FaultClass, error: &Error) -> Fault {
+    // Of a look it is no comfort that it changed nothing: a step may have changed something just before.
+    let untouched = if unsure == FaultClass::Transient { "it was not looked at" } else { "nothing was changed by it" };
     match error {
         Error::Api(status) => {
             let words = clean(&format!("{} {}", status.reason, status.message));
             let text = format!("{what}: {} {words}", status.code);
             match status.code {
                 401 | 403 => Fault::permanent(system, text)
-                    .means("these credentials may not do it; nothing was changed")
+                    .means(format!("these credentials may not do it; {untouched}"))
                     .next("log in with the role for recovery, then retry"),
                 409 | 429 => Fault::transient(system, format!("{text} ({THROTTLED})"))
-                    .means("nothing was changed by it")
+                    .means(untouched)
                     .next("wait a little, then retry"),
                 500.. => broken(unsure, system, text),
-                _ => Fault::permanent(system, text).means("nothing was changed"),
+                _ => Fault::permanent(system, text).means(untouched),
             }
         }
         Error::Service(cause) if never_sent(cause.as_ref()) => {
             Fault::transient(system, format!("the API server cannot be reached: {}", root(error)))
-                .means("nothing was changed by it")
+                .means(untouched)
                 .next("see whether this host reaches it, then retry")
         }
-        Error::Auth(_) => Fault::permanent(system, format!("{what}: {}", root(error)))
-            .means("nothing was changed")
-            .next("log in, then retry"),
+        Error::Auth(_) => {
+            Fault::permanent(system, format!("{what}: {}", root(error))).means(untouched).next("log in, then retry")
+        }
         _ => broken(unsure, system, format!("{what} broke: {}", root(error))),
     }
 }
@@ -78,10 +80,10 @@ pub fn nobody_there(error: &Error, by_proxy: bool) -> Option<String> {
     let causes: Vec<&(dyn std::error::Error + 'static)> =
         std::iter::successors(Some(first), |cause| (*cause).source()).collect();
     let kinds = causes.iter().filter_map(|it| it.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
-    let silent =
-        [ErrorKind::ConnectionRefused, ErrorKind::TimedOut, ErrorKind::HostUnreachable, ErrorKind::ConnectionReset];
+    // Who resets a connection in the middle of a handshake is there, or somebody in between is.
+    let silent = [ErrorKind::ConnectionRefused, ErrorKind::TimedOut, ErrorKind::HostUnreachable];
     let refused = kinds.into_iter().any(|kind| silent.contains(&kind));
-    // The proxy was there, and said that the server is not.
+    // The proxy was there, and connected nobody: why, it is asked.
     let behind = by_proxy && causes.iter().any(|it| it.to_string() == "tunnel error: unsuccessful");
     let told = if by_proxy { behind } else { refused };
     told.then(|| format!("the API server cannot be reached: {}", root(error)))
@@ -121,5 +123,8 @@ mod tests {
         assert_eq!([401, 403, 404, 422].map(|code| of(code).class), [FaultClass::Permanent; 4]);
         assert_eq!([409, 429].map(|code| of(code).class), [FaultClass::Transient; 2]);
         assert_eq!(of(504).class, FaultClass::Ambiguous, "a gateway's silence may be a change that was made");
+        let look = kube::core::Status { code: 403, ..Default::default() };
+        let look = fault("k", "list pods", FaultClass::Transient, &Error::Api(Box::new(look)));
+        assert!(look.means.ends_with("it was not looked at"), "a step may have changed something before it: {look}");
     }
 }

@@ -22,19 +22,29 @@
 //! | HorizontalPodAutoscalers as v2, v2beta2 or v1, or none; KEDA's ScaledObjects | raises minimums before it scales up; a fence pauses KEDA, and needs no HorizontalPodAutoscaler |
 //! | lists of any length | reads them to their end, anew when the server forgot the rest (410), and concludes nothing from a part |
 //! | an API server that is slow, or refuses some kinds | says what it could not see; what only warns never holds a step up |
+//! | an API server that takes up to 8 s for everything | is slow, and not silent: a fence waits that long once before it believes in silence |
+//! | a namespace that is not there, by a slip in the config | a fence says "there is no namespace …": the server lists nothing of it, as of an empty one |
+//! | a StatefulSet whose claims go when it is scaled down (`whenScaled: Delete`) | a fence is blocked by the guard `claims` |
+//! | Deployments that are paused, StatefulSets with OnDelete or a partition | a restart is blocked by the guard `strategy` |
+//! | workloads whose template is elsewhere (Argo's `workloadRef`, operators) | scaled; the guard `room` says that it cannot count them |
+//! | quotas of pods, requests and limits | held against what is missing; quotas with scopes, of storage and of objects are passed over |
+//! | `as-user-extra`, a kubeconfig's `extensions` | not read |
 //!
 //! A cluster that does not answer is out of reach for a fence only when its silence is its own: a name that is not found, a certificate that
-//! does not fit, a proxy that is gone or a login that fails are told, and are nobody's end.
+//! does not fit, a proxy that is gone or forbids it (anything but 502 and 504, or Squid's `ERR_CONNECT_FAIL`) and a login that fails are told,
+//! and are nobody's end. Of several clusters each is judged by itself: the ones that answer are stopped.
 
 mod access;
 mod backups;
 mod capacity;
 mod census;
 mod client;
+mod ear;
 mod failure;
 mod lists;
 mod parity;
 mod pods;
+mod presence;
 mod probes;
 mod quota;
 mod rights;
@@ -46,6 +56,7 @@ mod standin;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod told;
 mod workload;
 mod writers;
 

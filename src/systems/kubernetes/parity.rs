@@ -50,11 +50,14 @@ fn facts(it: &Workload, region: &RegionId) -> Vec<Fact> {
 /// An image without the host that it is pulled from: each region has its own registry, and what it serves is told by the rest. The first
 /// part is a host when it has a dot or a port, or is `localhost`
 /// (<https://github.com/distribution/reference>, `splitDockerDomain`).
+///
+/// What Docker Hub calls `library/redis` is written `redis` there.
 fn past_the_registry(image: &str) -> &str {
-    match image.split_once('/') {
+    let image = match image.split_once('/') {
         Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => rest,
         _ => image,
-    }
+    };
+    image.strip_prefix("library/").unwrap_or(image)
 }
 
 #[cfg(test)]
@@ -71,7 +74,8 @@ mod tests {
             ("111122223333.dkr.ecr.us-east-1.amazonaws.com/api:1.4", "api:1.4"),
             ("europe-docker.pkg.dev/shop/main/api@sha256:ab", "shop/main/api@sha256:ab"),
             ("localhost:5000/api:1", "api:1"),
-            ("library/redis:7", "library/redis:7"),
+            ("docker.io/library/redis:7", "redis:7"),
+            ("library/redis:7", "redis:7"),
             ("redis:7", "redis:7"),
         ] {
             assert_eq!(past_the_registry(image), told);

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::capacity::is_ready;
 use super::client::Client;
+use super::presence::Presence;
 use super::sorts::{DAEMON_SET, DEPLOYMENT, ROLLOUT, STATEFUL_SET, Sort};
 use super::workload::Workload;
 use super::{Cluster, Spot};
@@ -36,7 +37,7 @@ impl Cluster {
         let looked = timeout(patience, look).await;
         let late = || {
             let waited = asked.get().map(Instant::elapsed).unwrap_or_default();
-            let answers = self.clients.iter().any(|it| it.has_answered_since(started));
+            let answers = self.clients.iter().any(|it| it.ear.since(started) || it.ear.is_slow());
             match (answers, waited * 2 >= patience, spec.kind.as_str()) {
                 (true, ..) => Reading::unknown(format!(
                     "the API server answers, but not with this within {} ms",
@@ -112,10 +113,10 @@ impl Cluster {
 fn nodes_of(client: &Arc<Client>) -> BoxFuture<'_, Result<Result<Vec<Value>, String>, Fault>> {
     Box::pin(async move {
         // At once: who answers neither is silent.
-        let (silent, nodes) = tokio::join!(client.silence(), client.list_of("list nodes", "/api/v1/nodes"));
-        match silent? {
-            Some(silent) => Ok(Err(silent)),
-            None => nodes.map(Ok),
+        let (presence, nodes) = tokio::join!(client.presence(false), client.list_of("list nodes", "/api/v1/nodes"));
+        match presence? {
+            Presence::Silent(words) => Ok(Err(words)),
+            Presence::There | Presence::Slow => nodes.map(Ok),
         }
     })
 }

@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::capacity::{Amount, quantity};
+use super::capacity::{Asked, quantity};
 use crate::domain::text::clean;
 
 /// The names by which quotas know what pods use, and how much of each so many pods more would use.
-fn uses(pods: &[Amount]) -> [(&'static str, f64); 6] {
-    let of = |nth: usize| pods.iter().map(|pod| pod[nth]).sum::<f64>();
+fn uses(pods: &[Asked]) -> [(&'static str, f64); 8] {
+    let of = |nth: usize| pods.iter().map(|pod| pod.amount[nth]).sum::<f64>();
+    let at_most = |nth: usize| pods.iter().map(|pod| pod.limits[nth]).sum::<f64>();
     let (cpu, memory, count) = (of(0), of(1), of(2));
     [
         ("pods", count),
@@ -16,6 +17,8 @@ fn uses(pods: &[Amount]) -> [(&'static str, f64); 6] {
         ("requests.cpu", cpu),
         ("memory", memory),
         ("requests.memory", memory),
+        ("limits.cpu", at_most(0)),
+        ("limits.memory", at_most(1)),
     ]
 }
 
@@ -26,7 +29,7 @@ pub fn name(quota: &Value) -> String {
 
 /// What a quota would not allow of so many pods more: `quota gennet leaves no room for 12 pods more: pods 6 of 8 used`. One with a scope is
 /// passed over: it is for other pods than those of deployments.
-pub fn beyond(quota: &Value, pods: &[Amount]) -> Option<String> {
+pub fn beyond(quota: &Value, pods: &[Asked]) -> Option<String> {
     let spec = &quota["spec"];
     if !spec["scopes"].is_null() || !spec["scopeSelector"].is_null() {
         return None;
@@ -54,7 +57,8 @@ mod tests {
 
     #[test]
     fn a_quota_is_what_is_left_of_it_and_its_names_are_many() {
-        let pods = [[0.5, 536_870_912.0, 1.0]; 4];
+        let resources = json!({ "requests": { "cpu": "500m", "memory": "512Mi" }, "limits": { "cpu": "1" } });
+        let pods = vec![Asked::by(&json!({ "spec": { "containers": [{ "resources": resources }] } })); 4];
         let says = |hard: Value, used: Value| {
             let quota = json!({ "metadata": { "name": "q" }, "spec": {}, "status": { "hard": hard, "used": used } });
             beyond(&quota, &pods)
@@ -64,6 +68,8 @@ mod tests {
         assert_eq!(over, "quota q leaves no room for 4 pods more: pods 6 of 9 used");
         let over = says(json!({ "requests.cpu": "3" }), json!({ "requests.cpu": "1500m" }));
         assert!(over.unwrap().ends_with("requests.cpu 1500m of 3 used"));
+        let limits = says(json!({ "limits.cpu": "5" }), json!({ "limits.cpu": "2" }));
+        assert!(limits.unwrap().ends_with("limits.cpu 2 of 5 used"));
         let memory = |hard: &str| says(json!({ "memory": hard }), json!({ "memory": "1Gi" }));
         assert_eq!((memory("3Gi"), memory("2Gi").is_some()), (None, true));
     }

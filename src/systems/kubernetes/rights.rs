@@ -11,6 +11,7 @@ use super::sorts::{Knob, Sort};
 use super::{Cluster, Spot};
 use crate::domain::readiness::access;
 use crate::domain::system::{Fault, Fitness};
+use crate::domain::text::clean;
 
 /// The API group, the resource with its subresource, and the verb.
 pub type Action = (String, String, &'static str);
@@ -58,8 +59,12 @@ impl Spot {
             let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
             let asked = review(&self.namespace, group, resource, verb);
             let answer = self.client.question("ask for access", path, &asked).await?;
-            let allowed = answer["status"]["allowed"].as_bool() == Some(true);
-            Ok((!allowed).then(|| format!("{verb} {resource} in {}", self.namespace)))
+            let status = &answer["status"];
+            let allowed = status["allowed"].as_bool() == Some(true);
+            // An authorizer that failed may be why.
+            let why = status["evaluationError"].as_str().filter(|why| !why.is_empty());
+            let why = why.map(|why| clean(&format!(" ({why})"))).unwrap_or_default();
+            Ok((!allowed).then(|| format!("{verb} {resource} in {}{why}", self.namespace)))
         })
     }
 }

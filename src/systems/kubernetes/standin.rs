@@ -61,6 +61,7 @@ impl Standin {
             standin.knows(&format!("/api/v1/namespaces/shop/{known}"));
         }
         ["/api/v1/nodes", "/api/v1/pods"].iter().for_each(|path| standin.knows(path));
+        standin.put("/api/v1/namespaces", json!({ "metadata": { "name": "shop" } }));
         standin
     }
 

@@ -61,6 +61,8 @@ pub struct Workload {
     pub template: Value,
     /// Why new pods do not come by themselves after a restart.
     pub holds_back: Option<&'static str>,
+    /// Whether its volumes go with its pods when it is scaled down.
+    pub drops_claims: bool,
     selector: Value,
     /// A Job that was told to wait.
     suspended: bool,
@@ -116,7 +118,9 @@ impl Workload {
         };
         let list = sort.paths(&spot.namespace).next().unwrap_or_default();
         let strategy = &object["spec"]["updateStrategy"];
+        let is_paused = sort.kind == "Deployment" && object["spec"]["paused"].as_bool() == Some(true);
         let holds_back = match (strategy["type"].as_str(), number(strategy, &["/rollingUpdate/partition"])) {
+            _ if is_paused => Some("it is paused: no new pods are made before `kubectl rollout resume`"),
             (Some("OnDelete"), _) => Some("its update strategy is OnDelete: each pod has to be deleted by hand"),
             (_, Some(1..)) => Some("its update has a partition: the pods below it stay as they are"),
             _ => None,
@@ -139,6 +143,7 @@ impl Workload {
             owner: Owner::of(object),
             template: template.clone(),
             holds_back,
+            drops_claims: object["spec"]["persistentVolumeClaimRetentionPolicy"]["whenScaled"] == "Delete",
             selector: object["spec"]["selector"].clone(),
             suspended: sort.knob == Knob::Parallelism && number(object, &["/spec/parallelism"]) == Some(0),
             path: format!("{list}/{}", part(&name)),
@@ -307,7 +312,11 @@ mod tests {
             (3, 3, Status::Healthy),
             "1.20 tells of no available ones"
         );
-        assert!(set.holds_back.is_some());
+        assert!(set.holds_back.is_some() && !set.drops_claims);
+        let paused = of(&DEPLOYMENT, json!({ "spec": { "paused": true } }));
+        assert!(paused.holds_back.is_some_and(|why| why.contains("paused")));
+        let drops = json!({ "spec": { "persistentVolumeClaimRetentionPolicy": { "whenScaled": "Delete", "whenDeleted": "Retain" } } });
+        assert!(of(&STATEFUL_SET, drops).drops_claims);
         let rollout = of(
             &ROLLOUT,
             json!({ "kind": "Rollout", "metadata": { "generation": 7 }, "spec": { "replicas": 2, "restartAt": "2026-11-23T04:00:00Z" }, "status": { "observedGeneration": "6", "availableReplicas": 2 } }),

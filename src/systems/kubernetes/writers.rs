@@ -6,11 +6,13 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, join_all};
 
 use super::census::minded;
+use super::lists::part;
 use super::pods::{Pod, living};
 use super::sorts::{Knob, POD, Sort, WRITING};
 use super::workload::{Owner, Workload};
 use super::{Cluster, Spot};
-use crate::domain::system::Fault;
+use crate::domain::system::{Fault, FaultClass};
+use crate::domain::text::clean;
 
 /// How far up owners are followed: a ReplicaSet, an operator's object, and whatever made that.
 const LEVELS: usize = 4;
@@ -29,6 +31,10 @@ pub struct Writer {
 pub struct Writers {
     pub all: Vec<Writer>,
     pub blind: Vec<Fault>,
+    /// Of each cluster that nobody answers from, how silent it is.
+    pub silent: Vec<String>,
+    /// How many namespaces were looked at.
+    pub reached: usize,
 }
 
 impl Writer {
@@ -91,21 +97,34 @@ pub fn listed<'a>(all: impl IntoIterator<Item = &'a Writer>) -> String {
 }
 
 impl Cluster {
-    /// All that may write, or what is called by `names`, without what is called by `except`.
+    /// All that may write, or what is called by `names`, without what is called by `except`. `silent` says which clusters are out of
+    /// reach, in their order: these are passed over, and no other is because of them.
     ///
     /// # Errors
-    /// When the pods could not be read; also when one of `names` is nobody's.
-    pub fn writers<'a>(&'a self, names: &'a [String], except: &'a [String]) -> BoxFuture<'a, Result<Writers, Fault>> {
+    /// When the pods could not be read; also when one of `names` is nobody's, or a namespace is none.
+    pub fn writers<'a>(
+        &'a self,
+        names: &'a [String],
+        except: &'a [String],
+        silent: &'a [Option<String>],
+    ) -> BoxFuture<'a, Result<Writers, Fault>> {
         Box::pin(async move {
-            let mut whole = Writers::default();
-            let here: Vec<_> = self.spots.iter().map(writers_at).collect();
+            let mut whole = Writers { silent: silent.iter().flatten().cloned().collect(), ..Writers::default() };
+            let is_there = |spot: &&Arc<Spot>| {
+                let at = self.clients.iter().position(|client| Arc::ptr_eq(client, &spot.client));
+                at.and_then(|at| silent.get(at)?.as_ref()).is_none()
+            };
+            let here: Vec<_> = self.spots.iter().filter(is_there).map(writers_at).collect();
             for here in join_all(here).await {
                 let here = here?;
                 whole.all.extend(here.all);
                 whole.blind.extend(here.blind);
+                whole.reached += 1;
             }
             whole.all.retain(|writer| !except.iter().any(|name| writer.it.is_meant(name)));
-            if let Some(name) = names.iter().find(|name| !whole.all.iter().any(|writer| writer.it.is_called(name))) {
+            // What is not found here may be where nobody answers.
+            let missing = names.iter().find(|name| !whole.all.iter().any(|writer| writer.it.is_called(name)));
+            if let Some(name) = missing.filter(|_| whole.silent.is_empty()) {
                 return Err(whole.blind.into_iter().next().unwrap_or_else(|| self.nobody(name)));
             }
             whole.all.retain(|writer| names.is_empty() || names.iter().any(|name| writer.it.is_meant(name)));
@@ -158,8 +177,30 @@ fn writers_at(spot: &Arc<Spot>) -> BoxFuture<'_, Result<Writers, Fault>> {
             }
             pods.iter().for_each(|pod| all[at].takes(pod));
         }
-        Ok(Writers { all, blind: census.blind })
+        if all.is_empty() && census.blind.is_empty() {
+            spot.is_one().await?;
+        }
+        Ok(Writers { all, blind: census.blind, ..Writers::default() })
     })
+}
+
+impl Spot {
+    /// Of a namespace that there is not, a server lists nothing, as of an empty one: nobody writes there, and what is meant goes on.
+    async fn is_one(&self) -> Result<(), Fault> {
+        let path = format!("/api/v1/namespaces/{}", part(&self.namespace));
+        match self.client.get("look for the namespace", &path).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => {
+                let what = format!("there is no namespace {}", clean(&self.namespace));
+                Err(Fault::permanent(self.client.system(), what)
+                    .means("nothing there can be stopped, and what is meant may go on somewhere else")
+                    .next("correct `namespace` in the config, then run `mayday check --connect`"))
+            }
+            // Who may not ask for it, but may list what is in it, has rights there: it is one.
+            Err(fault) if fault.class == FaultClass::Permanent => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
 }
 
 impl Writer {

@@ -15,6 +15,11 @@ use super::session::{Row, query};
 use crate::domain::system::{Fault, FaultClass};
 use crate::domain::text::clean;
 use crate::domain::time::At;
+use crate::systems::dated::written;
+
+/// What the code of an error begins with where a server does not know what was asked, which is another thing than a check that failed
+/// (<https://neo4j.com/docs/status-codes/current/errors/all-errors/>).
+const NOT_KNOWN: [&str; 2] = ["Neo.ClientError.Procedure.ProcedureNotFound", "Neo.ClientError.Statement."];
 
 /// A row of `SHOW SERVERS YIELD *`.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,7 +52,16 @@ pub struct DatabaseRow {
     #[serde(default)]
     pub replication_lag: Option<i64>,
     #[serde(default)]
-    pub last_committed_txn: Option<i64>,
+    last_committed_txn: Option<i64>,
+    #[serde(default)]
+    aliases: Option<Vec<String>>,
+}
+
+impl DatabaseRow {
+    /// The newest transaction of this copy; what is below zero is Neo4j's word for "not known".
+    pub fn newest_txn(&self) -> Option<i64> {
+        self.last_committed_txn.filter(|txn| *txn >= 0)
+    }
 }
 
 /// A row of `dbms.cluster.statusCheck`: one primary of one database. Neo4j spells it both ways, by version.
@@ -76,8 +90,11 @@ pub struct View {
     pub databases: Vec<DatabaseRow>,
     /// Empty where it is not a primary of any clustered database, or too old to know the procedure.
     pub checks: Vec<CheckRow>,
-    /// Why the checks are not told, where the user may not ask: a leader that cannot replicate would pass for one.
+    /// Why it is not told whether it leads, where the user may not ask, the check failed, or its own row is not known: a leader that
+    /// cannot replicate would pass for one, and a cluster that has one for a cluster that has none.
     pub unchecked: Option<Fault>,
+    /// The address that it announces, where it was asked for that.
+    pub announced: Option<String>,
     /// The role that a member of a 4.x cluster says it plays for the watched database.
     pub own_role: Option<String>,
     /// What it did not tell.
@@ -129,6 +146,17 @@ impl Sight {
         self.views.values().any(|view| view.servers.is_some())
     }
 
+    /// That a name is not a database's own, if it is none.
+    pub fn alias(&self, name: &str) -> Option<String> {
+        let rows = || self.views.values().flat_map(|view| &view.databases);
+        let of = |row: &&DatabaseRow| row.aliases.iter().flatten().any(|alias| alias == name);
+        let own = rows().find(of).filter(|_| rows().all(|row| row.name != name))?;
+        Some(format!(
+            "`{name}` is another name of the database `{own}`: set `database` to that",
+            own = clean(&own.name)
+        ))
+    }
+
     /// Whether any server tells which databases there are.
     pub fn tells_databases(&self) -> bool {
         self.views.values().any(|view| !view.databases.is_empty())
@@ -178,7 +206,7 @@ impl Sight {
                     let own = row.recognised_leader.as_deref() == Some(row.server_id.as_str());
                     (own && row.replication_successful == Some(true), row.recognised_leader_term)
                 }
-                // Who may not ask has not seen that nothing is checked.
+                // Who may not ask, or got no answer, has not seen that nothing is checked.
                 None if view.unchecked.is_some() && primaries(view, database) != 1 => (false, None),
                 // A database with one primary is not clustered and has no check; before 5.24 nobody knows the check.
                 None => (writes(view, own_row) && own_row.current_status == "online", None),
@@ -208,13 +236,24 @@ fn writes(view: &View, row: &DatabaseRow) -> bool {
     row.writer.unwrap_or_else(|| ["leader", "standalone"].iter().any(|it| role.eq_ignore_ascii_case(it)))
 }
 
+/// Whether `address` is the asked server's: as the config has it, or as it announces itself.
+fn is_at(neo4j: &Neo4j, name: &str, view: &View, address: Option<&str>) -> bool {
+    address.is_some_and(|it| view.announced.as_deref() == Some(it) || neo4j.address(name).as_deref() == Some(it))
+}
+
+/// Whether a server that tells of several copies of a database does not tell which of them is its own.
+pub fn is_faceless(neo4j: &Neo4j, name: &str, view: &View, database: &str) -> bool {
+    let several = view.databases.iter().filter(|row| row.name == database).count() > 1;
+    let unknown = || own_id(neo4j, name, view).is_none() && view.announced.is_none();
+    several && unknown() && own_row(neo4j, name, view, database).is_none()
+}
+
 /// The id that the cluster knows the asked server by.
 fn own_id(neo4j: &Neo4j, name: &str, view: &View) -> Option<String> {
     if let Some(row) = view.checks.iter().find(|row| row.requester == Some(true)) {
         return Some(row.server_id.clone());
     }
-    let address = neo4j.address(name);
-    let known = |row: &&ServerRow| row.name == name || row.address.is_some() && row.address == address;
+    let known = |row: &&ServerRow| row.name == name || is_at(neo4j, name, view, row.address.as_deref());
     let servers = view.servers.iter().flatten();
     servers
         .clone()
@@ -230,8 +269,7 @@ pub fn own_row<'a>(neo4j: &Neo4j, name: &str, view: &'a View, database: &str) ->
     if let Some(id) = own_id(neo4j, name, view) {
         return rows().find(|row| row.server_id.as_ref() == Some(&id));
     }
-    let address = neo4j.address(name);
-    let by_address = || rows().find(|row| row.address.is_some() && row.address == address);
+    let by_address = || rows().find(|row| is_at(neo4j, name, view, row.address.as_deref()));
     // A member of a 4.x cluster says its own role, whatever address it announces.
     let by_role = || {
         let role = view.own_role.as_deref()?;
@@ -249,7 +287,7 @@ impl Neo4j {
     /// Asks every server.
     pub fn look(&self) -> BoxFuture<'_, Sight> {
         Box::pin(async move {
-            let answers = join_all(self.servers.values().map(|url| self.view(url))).await;
+            let answers = join_all(self.servers.iter().map(|(name, url)| self.view(name, url))).await;
             let (mut views, mut silent) = (BTreeMap::new(), BTreeMap::new());
             for (name, answer) in self.servers.keys().zip(answers) {
                 match answer {
@@ -261,7 +299,7 @@ impl Neo4j {
         })
     }
 
-    fn view<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<View, Fault>> {
+    fn view<'a>(&'a self, name: &'a str, url: &'a str) -> BoxFuture<'a, Result<View, Fault>> {
         Box::pin(async move {
             let queries = [
                 (SYSTEM, query("SHOW SERVERS YIELD *")),
@@ -283,14 +321,32 @@ impl Neo4j {
             }
             match checks {
                 Ok(rows) => view.checks = self.typed(url, &rows)?,
-                Err(fault) if fault.what.contains(SECURITY) => view.unchecked = Some(fault),
-                // The procedure came with 5.24; before, SHOW DATABASES has to do.
-                Err(_) => {}
+                // The procedure came with 5.24, and Community has none; there SHOW DATABASES has to do.
+                Err(fault) if NOT_KNOWN.iter().any(|code| fault.what.contains(code)) => {}
+                Err(fault) => view.unchecked = Some(fault),
             }
             // Only 4.x knows it.
             view.own_role = role.ok().and_then(|rows| rows.first()?.get("role"));
+            if is_faceless(self, name, &view, &self.database) {
+                view.announced = self.announced(url).await;
+            }
+            if is_faceless(self, name, &view, &self.database) {
+                let what = format!("which of the cluster's servers `{}` is, is not told", clean(name));
+                let fault = Fault::permanent(&self.id, what)
+                    .next("call it in `servers` as SHOW SERVERS does, or let the user SHOW SETTINGS");
+                view.unchecked.get_or_insert(fault);
+            }
             Ok(view)
         })
+    }
+
+    /// The address that a server announces to clients, in the words of 5.x or of 4.x; `None` where it does not tell.
+    async fn announced(&self, url: &str) -> Option<String> {
+        let settings = "SHOW SETTINGS YIELD name, value WHERE name ENDS WITH 'advertised_address'";
+        let configured = "CALL dbms.listConfig('advertised_address') YIELD name, value";
+        let queries = [(SYSTEM, query(settings)), (SYSTEM, query(configured))];
+        let [new, old] = self.client.ask(url, queries).await.ok()?;
+        announced(&new.or(old).ok()?)
     }
 
     fn told<T: serde::de::DeserializeOwned>(
@@ -328,73 +384,26 @@ impl Neo4j {
 
 /// The only column of a row, as a moment.
 fn moment(row: &Row) -> Option<At> {
-    row.only()?.as_str()?.trim().parse().ok()
+    match row.only()? {
+        Value::String(text) => written(text),
+        Value::Number(number) => written(&number.to_string()),
+        _ => None,
+    }
+}
+
+/// `host:port` of Bolt among a server's settings: without a host of its own it is the one that the server announces for everything.
+fn announced(settings: &[Row]) -> Option<String> {
+    let value = |ends: &str| {
+        let named = |row: &&Row| row.get::<String>("name").is_some_and(|name| name.ends_with(ends));
+        settings.iter().find(named)?.get::<String>("value")
+    };
+    let (bolt, host) = (value("bolt.advertised_address")?, value("default_advertised_address"));
+    match (bolt.starts_with(':'), host) {
+        (false, _) => Some(bolt),
+        (true, Some(host)) => Some(format!("{host}{bolt}")),
+        (true, None) => None,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::domain::estate::SystemSpec;
-    use crate::domain::params::Params;
-
-    fn neo4j() -> Neo4j {
-        let given = json!({
-            "servers": { "n1": "bolt://10.0.0.1:7687", "n2": "neo4j://10.0.0.2" }, "regions": { "n1": "east", "n2": "west" },
-            "username": "neo4j", "password": { "env": "X" }, "database": "neo4j", "heartbeat_query": "RETURN 1",
-        });
-        let params = Params(given.as_object().unwrap().clone().into_iter().collect());
-        let spec = SystemSpec {
-            id: "graph".into(),
-            kind: "neo4j".into(),
-            title: "graph".into(),
-            region: None,
-            class: None,
-            params,
-        };
-        Neo4j::new(&spec).unwrap()
-    }
-
-    fn row(role: &str, writer: Option<bool>, address: &str) -> DatabaseRow {
-        let given = json!({
-            "name": "neo4j", "serverID": format!("id-{address}"), "address": address, "role": role, "writer": writer,
-            "requestedStatus": "online", "currentStatus": "online",
-        });
-        serde_json::from_value(given).unwrap()
-    }
-
-    fn view(databases: Vec<DatabaseRow>) -> View {
-        View { databases, ..View::default() }
-    }
-
-    #[test]
-    fn a_server_that_knows_no_show_servers_is_read_by_what_it_knows() {
-        let unchecked = Some(Fault::permanent("graph", "Neo.ClientError.Security.Forbidden"));
-        let two = || vec![row("primary", Some(false), "10.0.0.1:7687"), row("primary", Some(true), "10.0.0.2:7687")];
-        let old = || vec![row("follower", None, "a:7687"), row("leader", None, "b:7687")];
-        let rows: [(&str, &str, View, bool); 9] = [
-            ("Community", "n1", view(vec![row("primary", Some(true), "localhost:7687")]), true),
-            ("4.4 alone", "n1", view(vec![row("standalone", None, "localhost:7687")]), true),
-            ("not the one that writes", "n1", view(two()), false),
-            ("the one that writes", "n2", view(two()), true),
-            ("4.4, a follower", "n1", View { own_role: Some("FOLLOWER".into()), ..view(old()) }, false),
-            ("4.4, the leader", "n1", View { own_role: Some("LEADER".into()), ..view(old()) }, true),
-            ("4.4, of unknown role", "n1", view(old()), false),
-            ("nobody may ask whether it replicates", "n2", View { unchecked: unchecked.clone(), ..view(two()) }, false),
-            (
-                "one primary needs no check",
-                "n1",
-                View { unchecked, ..view(vec![row("primary", Some(true), "x:1")]) },
-                true,
-            ),
-        ];
-        for (what, name, view, leads) in rows {
-            let refuses = view.unchecked.is_some();
-            let sight = Sight { views: BTreeMap::from([(name.to_owned(), view)]), silent: BTreeMap::new() };
-            assert_eq!(sight.leader(&neo4j(), "neo4j").is_some(), leads, "{what}");
-            assert_eq!(sight.refuses(), refuses, "{what}: who does not tell is not nobody");
-            assert!(!sight.tells_servers() && sight.tells_databases(), "{what}");
-        }
-    }
-}
+mod tests;

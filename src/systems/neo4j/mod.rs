@@ -13,7 +13,9 @@
 //! | cluster of 4.4                   | probes, survey, recovery points, by `dbms.cluster.role`; no `SHOW SERVERS`, so the server steps cannot be done: "no server tells which servers there are" |
 //! | single server, Community         | the same smaller picture: it leads itself; there is nothing to fail over to                       |
 //! | Aura                             | `neo4j+s://`, one server of one region: what its user may not ask is unknown, and told            |
-//! | a user without `SHOW SERVERS`    | a smaller picture; one who may not ask for `statusCheck` of a cluster does not know its leader: unknown |
+//! | a user without `SHOW SERVERS`    | a smaller picture; one who may not ask for `statusCheck` of a cluster, or gets no answer to it, does not know its leader: unknown |
+//! | a load balancer, a container, a pod before each server | known by its name in `SHOW SERVERS`, by `statusCheck`, or by the address that it announces (`SHOW SETTINGS`); where none of these tells, unknown: "which of the cluster's servers … is, is not told" |
+//! | an alias of a database           | told: "is another name of the database …", and nobody leads it                                     |
 //! | `bolt://`, `neo4j://`, each with `+s` and `+ssc` | all six, each to that one server; `ca` for a private authority, `client_certificate`, `server_name` |
 //! | routing policies, `http://`, a password in the URI | refused by `mayday check`, with what to write instead                            |
 //! | a stale password                 | unknown "refused"; tried again after 60 s, 2, 4, 8, 10 min, or when the secret changes: the user is not locked for others |
@@ -22,6 +24,7 @@
 mod client;
 mod login;
 mod look;
+mod packed;
 mod place;
 mod probes;
 mod relay;
@@ -68,7 +71,7 @@ pub static KIND: SystemKind = SystemKind {
             "heartbeat_query",
             ParamType::Text,
             "MATCH (h:Heartbeat) RETURN max(h.at) AS at",
-            "returns the time of the newest write, as a datetime or RFC 3339 text, in its only column",
+            "returns the time of the newest write in its only column: a datetime, RFC 3339 text, or a number since 1970",
         ),
         stream::CA,
         stream::CLIENT_CERTIFICATE,
@@ -175,8 +178,10 @@ impl Factory for Neo4jFactory {
         &KIND
     }
 
-    fn connect(&self, spec: &SystemSpec, _: &Surroundings) -> Result<Arc<dyn System>, Fault> {
-        Ok(Arc::new(Connected(Arc::new(Neo4j::new(spec)?))))
+    fn connect(&self, spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
+        let estate = &around.estate;
+        let home = estate.has_a_choice().then(|| estate.primary());
+        Ok(Arc::new(Connected(Arc::new(Neo4j { home, ..Neo4j::new(spec)? }))))
     }
 }
 
@@ -189,6 +194,9 @@ struct Neo4j {
     database: String,
     heartbeat_query: String,
     client: Client,
+    /// The primary region, where there are several standbys: no call makes a server lead, so that any region but this one will do for those
+    /// who leave it.
+    home: Option<RegionId>,
 }
 
 impl Neo4j {
@@ -214,9 +222,11 @@ impl Neo4j {
             id: spec.id.to_string(),
             servers,
             regions: params.map("regions").into_iter().map(|(name, region)| (name, region.into())).collect(),
-            database: params.text("database")?.to_owned(),
+            // Neo4j knows a database by its name in small letters, however it is written.
+            database: params.text("database")?.to_lowercase(),
             heartbeat_query: params.text("heartbeat_query")?.to_owned(),
             client: Client::new(spec)?,
+            home: None,
         })
     }
 

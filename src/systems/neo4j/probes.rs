@@ -59,6 +59,9 @@ impl Neo4j {
                 let summary = sight.summary();
                 return Reading::unknown(format!("whether anybody leads `{}` is not told: {summary}", self.database));
             }
+            if let Some(alias) = sight.alias(&self.database) {
+                return Reading::unknown(alias);
+            }
             return Reading::down(format!("nobody leads `{}` and can replicate: {}", self.database, sight.summary()));
         };
         let place = self.placed(&leader.server);

@@ -1,6 +1,6 @@
 //! A way for neo4rs over a connection of ours. neo4rs opens its own, and trusts only this host's authorities; so it is led to a door on
 //! loopback, and what it says there is carried over a wire that was opened by our own terms. On the way it is seen how the server began
-//! and how it ended, which neo4rs does not tell.
+//! and how it ended, which neo4rs does not tell, and numbers are written as neo4rs reads them.
 
 use std::future::pending;
 use std::io;
@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::packed::Mender;
 use crate::outbound::stream::Wire;
 
 /// So much of what the server says first is kept: its version of Bolt, and its answer to the login.
@@ -82,7 +83,7 @@ async fn carry(door: TcpListener, wire: Box<dyn Wire>, shared: Shared) {
     let (mut from_us, mut to_us) = ours.into_split();
     let (mut from, mut to) = split(wire);
     let up = async {
-        match pump(&mut from_us, &mut to, |_| Ok(())).await {
+        match pump(&mut from_us, &mut to, |bytes| Ok(bytes.to_vec())).await {
             End::Read(_) => drop(to.shutdown().await),
             // What the server said before it hung up is heard all the same.
             End::Write(error) => {
@@ -92,7 +93,12 @@ async fn carry(door: TcpListener, wire: Box<dyn Wire>, shared: Shared) {
         }
     };
     let down = async {
-        if let End::Read(Err(error)) = pump(&mut from, &mut to_us, |bytes| look(&shared, bytes)).await {
+        let mut mender = Mender::default();
+        let look = |bytes: &[u8]| look(&shared, bytes).map(|()| mender.take(bytes));
+        let ended = pump(&mut from, &mut to_us, look).await;
+        // Half a message is half a message to whoever reads it, too.
+        let _ = to_us.write_all(&mender.rest()).await;
+        if let End::Read(Err(error)) = ended {
             seen(&shared).error = Some(error);
         }
     };
@@ -113,10 +119,11 @@ fn look(shared: &Shared, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Carries what `look` makes of the bytes.
 async fn pump(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
-    mut look: impl FnMut(&[u8]) -> io::Result<()>,
+    mut look: impl FnMut(&[u8]) -> io::Result<Vec<u8>>,
 ) -> End {
     let mut bytes = vec![0; 16 * 1024];
     loop {
@@ -125,10 +132,11 @@ async fn pump(
             Ok(count) => count,
             Err(error) => return End::Read(Err(error)),
         };
-        if let Err(error) = look(&bytes[..count]) {
-            return End::Read(Err(error));
-        }
-        let written = match to.write_all(&bytes[..count]).await {
+        let seen = match look(&bytes[..count]) {
+            Ok(seen) => seen,
+            Err(error) => return End::Read(Err(error)),
+        };
+        let written = match to.write_all(&seen).await {
             Ok(()) => to.flush().await,
             broken => broken,
         };

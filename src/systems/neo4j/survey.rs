@@ -3,7 +3,7 @@
 use futures::future::join_all;
 
 use super::Neo4j;
-use super::look::{DatabaseRow, Sight, own_row};
+use super::look::{DatabaseRow, Sight, is_faceless, own_row};
 use crate::domain::health::Status;
 use crate::domain::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
 use crate::domain::system::{Fault, FaultClass};
@@ -32,7 +32,8 @@ impl Neo4j {
             sight.views.values().flat_map(|view| view.untold.iter().chain(view.unchecked.iter().map(|it| &it.what)));
         notes.extend(untold.take(3).map(|why| clean(why)));
         if sight.tells_databases() && sight.rows(&self.database).is_empty() {
-            notes.push(format!("`{}` has vanished: no living server hosts it", self.database));
+            let vanished = || format!("`{}` has vanished: no living server hosts it", self.database);
+            notes.push(sight.alias(&self.database).unwrap_or_else(vanished));
         }
         if !sight.silent.is_empty() {
             notes.push(clean(&sight.summary()));
@@ -41,7 +42,9 @@ impl Neo4j {
     }
 
     fn member(&self, name: &str, sight: &Sight, leader: Option<&str>) -> Member {
-        let row = sight.views.get(name).and_then(|view| own_row(self, name, view, &self.database));
+        let view = sight.views.get(name);
+        let row = view.and_then(|view| own_row(self, name, view, &self.database));
+        let faceless = view.is_some_and(|view| is_faceless(self, name, view, &self.database));
         let standing = match sight.known_as(self, name) {
             Some(row) => format!("{}, {}", row.state, row.health),
             None if sight.tells_servers() => "not in the cluster".to_owned(),
@@ -54,6 +57,11 @@ impl Neo4j {
             }
             (Some(fault), _) => (Role::Unknown, Status::Down, format!("{standing}; {}", fault.what)),
             (None, _) if leader == Some(name) => (Role::Writer, Status::Healthy, standing),
+            (None, None) if faceless => (
+                Role::Unknown,
+                Status::Unknown,
+                format!("{standing}; which copy of `{}` is its own is not told", self.database),
+            ),
             (None, None) => (Role::Other, Status::Degraded, format!("{standing}; does not host `{}`", self.database)),
             (None, Some(row)) => {
                 let status = if row.current_status == "online" { Status::Healthy } else { Status::Degraded };
@@ -82,8 +90,7 @@ impl Neo4j {
     }
 }
 
-/// Neo4j counts downwards from zero, and the driver (neo4rs 0.8) reads -16 to -1 as 240 to 255: their byte without its sign.
+/// Neo4j counts downwards from zero.
 fn lag(row: &DatabaseRow) -> Option<Lag> {
-    let behind = |lag: i64| if (240..=255).contains(&lag) { lag - 256 } else { lag };
-    row.replication_lag.map(|lag| Lag::Transactions(behind(lag).unsigned_abs()))
+    row.replication_lag.map(|lag| Lag::Transactions(lag.unsigned_abs()))
 }

@@ -6,7 +6,7 @@
 //! | | |
 //! |---|---|
 //! | Prometheus 2 and 3, Thanos, Cortex and Mimir (`headers = { X-Scope-OrgID = "…" }`), VictoriaMetrics, a path before `/api` | asked |
-//! | basic authentication, bearer, private authority, client certificate | `username` and `password`, `bearer_token`, `certificate_authority`, `client_certificate` |
+//! | basic authentication, bearer, private authority, client certificate, a proxy on the way | `username` and `password`, `bearer_token`, `certificate_authority`, `client_certificate`, `proxy` |
 //! | it does not answer, refuses, or answers in half ("warnings") | unknown, whatever is in the half: a dead Prometheus says nothing of what it watches |
 //! | its clock differs from the engine's | unknown: its values are of another time |
 //! | a query without values, as of a target that is not scraped any more | unknown, or what `empty` says |
@@ -29,8 +29,8 @@ use super::bounds::{DEGRADED_ABOVE, DEGRADED_BELOW, DOWN_ABOVE, DOWN_BELOW, EMPT
 use super::http::exchange::Target;
 use super::looking::Looking;
 use super::reach::{
-    BEARER, CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, Credentials, PASSWORD, RESOLVER, Reach, TLS_MINIMUM,
-    USERNAME,
+    BEARER, CERTIFICATE_AUTHORITY, CLIENT_CERTIFICATE, CLIENT_KEY, Credentials, PASSWORD, PROXY, RESOLVER, Reach,
+    TLS_MINIMUM, USERNAME,
 };
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
@@ -67,6 +67,7 @@ pub static KIND: SystemKind = SystemKind {
         CLIENT_KEY,
         TLS_MINIMUM,
         RESOLVER,
+        PROXY,
     ],
     probes: &[ProbeKind {
         name: "prometheus.query",

@@ -6,6 +6,7 @@
 
 use super::Rds;
 use super::database::{Database, Window};
+use super::seen::Seen;
 use super::snapshots::Origin;
 use crate::domain::backup::{BackupCopy, BackupLook, BackupSpec};
 use crate::domain::kinds::BackupKind;
@@ -39,8 +40,11 @@ impl Rds {
             writer.look(),
             writer.snapshots(&writer.name, Origin::Home),
             other.snapshots(&writer.name, Origin::Elsewhere),
-            self.replica.replicated_backups(&self.primary.name)
+            other.replicated_backups(&writer.name)
         );
+        if let Some(fault) = seen.as_ref().ok().and_then(|seen| self.of_cluster(seen, &writer.name)) {
+            return Err(fault);
+        }
         let (seen, copies) = match (seen, copies, &elsewhere) {
             (Ok(seen), Ok(copies), _) => (seen, copies),
             // The database's region may be the one that is dark: what lies in the other one is seen all the same.
@@ -51,9 +55,7 @@ impl Rds {
         brought(&mut look, other, elsewhere, newest);
         // Replicated automated backups carry the snapshots over as well as the logs.
         match replicated {
-            Ok(Some(_)) if !look.regions.contains(&self.replica.region) => {
-                look.regions.push(self.replica.region.clone())
-            }
+            Ok(Some(_)) if !look.regions.contains(&other.region) => look.regions.push(other.region.clone()),
             Ok(_) => {}
             Err(fault) => not_known(&mut look, &fault),
         }
@@ -67,7 +69,11 @@ impl Rds {
     /// Known from either side: the database's own region may be the one that is dark.
     async fn point_in_time(&self) -> Result<BackupLook, Fault> {
         let writer = self.writer().await;
-        let (seen, replicated) = tokio::join!(writer.look(), self.replica.replicated_backups(&self.primary.name));
+        let other = self.other(writer);
+        let (seen, replicated) = tokio::join!(writer.look(), other.replicated_backups(&writer.name));
+        if let Some(fault) = seen.as_ref().ok().and_then(|seen| self.of_cluster(seen, &writer.name)) {
+            return Err(fault);
+        }
         let mut look = BackupLook::default();
         match (&seen, &replicated) {
             (Err(fault), Err(_) | Ok(None)) => return Err(fault.clone()),
@@ -87,16 +93,27 @@ impl Rds {
                 look.point = look.point.max(newest);
                 look.oldest = oldest;
                 look.keeps = look.keeps.or(keeps_days.map(days));
-                look.regions.push(self.replica.region.clone());
+                look.regions.push(other.region.clone());
                 look.guards.push(match status == "replicating" {
-                    true => Guard::pass("replication", format!("replicated to {}", self.replica.region)),
-                    false => Guard::warn("replication", format!("replication to {} is {status}", self.replica.region)),
+                    true => Guard::pass("replication", format!("replicated to {}", other.region)),
+                    false => Guard::warn("replication", format!("replication to {} is {status}", other.region)),
                 });
             }
             Ok(None) => {}
             Err(fault) => not_known(&mut look, &fault),
         }
         Ok(look)
+    }
+
+    /// A cluster's snapshots and its window are the cluster's own, by calls of their own: of a member nothing is told that counts.
+    fn of_cluster(&self, seen: &Seen, name: &str) -> Option<Fault> {
+        let cluster = seen.cluster.as_ref()?.words();
+        let what = format!("{name} is a member of {cluster}, whose backups `kind = \"rds\"` does not read");
+        Some(
+            Fault::permanent(&self.id, what)
+                .means("how fresh its backups are is not known")
+                .next("take this [[system.backup]] out; `aws rds describe-db-cluster-snapshots` tells by hand"),
+        )
     }
 
     /// The database whose backups count: the promoted replica once it stands on its own, unless the old writer is the one that is written to.

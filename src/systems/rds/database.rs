@@ -1,16 +1,17 @@
 //! One database: what the API of its region says of it, and whether it answers its clients.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_rds::Client;
-use aws_sdk_rds::types::SourceType;
+use aws_sdk_rds::types::{DbInstanceAutomatedBackup, SourceType};
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::greeting::{self, Engine, No};
 use super::seen::{Seen, seen};
+use super::session::{Login, Says};
 use super::snapshots;
 use crate::domain::backup::BackupCopy;
 use crate::domain::ids::RegionId;
@@ -48,6 +49,8 @@ pub struct Port {
     pub connect: bool,
     /// What runs there, if the config says so.
     pub engine: Option<Engine>,
+    /// Who may log in, if anybody.
+    pub login: Option<Arc<Login>>,
 }
 
 /// A database, by its identifier in its region.
@@ -62,6 +65,7 @@ pub struct Database {
     connect: bool,
     /// How it is spoken to, if not as the API says.
     engine: Option<Engine>,
+    login: Option<Arc<Login>>,
     client: OnceCell<Client>,
     /// Where the API last said that it takes connections, and what runs there: when the API is silent, the port is what can still be tried.
     endpoint: Mutex<Option<(String, String)>>,
@@ -74,8 +78,8 @@ impl Database {
         let (system, name) = (system.to_owned(), name.to_owned());
         let (client, endpoint) = (OnceCell::new(), Mutex::default());
         let patience = [Patience::new(LOOK), Patience::new(LOOK)];
-        let Port { address, connect, engine } = port;
-        Self { system, name, region, aws, address, connect, engine, client, endpoint, patience }
+        let Port { address, connect, engine, login } = port;
+        Self { system, name, region, aws, address, connect, engine, login, client, endpoint, patience }
     }
 
     /// Waits for credentials as long as a look of `whole` has time for that.
@@ -104,7 +108,7 @@ impl Database {
             let looking = async {
                 let asked = self.client().await?.describe_db_instances().db_instance_identifier(name);
                 let answer = self.aws.ask(Call::Read, "DescribeDBInstances", asked.send()).await?;
-                let mut seen = answer.db_instances().first().map(seen);
+                let seen = answer.db_instances().first().map(seen);
                 // What the API tells of another is nothing about this one.
                 if name == self.name
                     && let Some(seen) = &seen
@@ -113,20 +117,31 @@ impl Database {
                     let known = Some((endpoint.clone(), seen.engine.clone()));
                     *self.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = known;
                 }
-                if let Some(cluster) = seen.as_mut().and_then(|seen| seen.cluster.as_mut()) {
-                    cluster.writes = self.writes_in(&cluster.name, name).await;
-                }
                 seen.ok_or_else(|| {
                     Fault::permanent(&self.system, format!("there is no database {name} in {}", self.region))
                 })
             };
             let [patience, _] = &self.patience;
             let wait = patience.now();
-            let answer = timeout(wait.long, looking).await.unwrap_or_else(|_| {
-                let what = format!("RDS in {} did not answer {}", self.region, wait.words());
-                Err(Fault::transient(&self.system, what).next("see whether this host reaches the endpoint, then retry"))
-            });
+            let mut answer = match timeout(wait.long, looking).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    let what = format!("RDS in {} did not answer {}", self.region, wait.words());
+                    let silent = Fault::transient(&self.system, what);
+                    Err(self
+                        .aws
+                        .deaf("DescribeDBInstances")
+                        .await
+                        .unwrap_or_else(|| silent.next("see whether this host reaches the endpoint, then retry")))
+                }
+            };
             patience.learn(wait, answer.as_ref().err().is_none_or(|fault| !is_silence(fault)));
+            // The instance was told: that its cluster is not takes nothing from it.
+            if let Ok(seen) = &mut answer
+                && let Some(cluster) = seen.cluster.as_mut()
+            {
+                cluster.writes = timeout(LOOK, self.writes_in(&cluster.name, name)).await.ok().flatten();
+            }
             answer
         })
     }
@@ -170,25 +185,58 @@ impl Database {
         })
     }
 
+    /// Where it is reached by clients, and in which words. `None` when this host is not to try, or never learnt where, or how it greets.
+    fn reached(&self, seen: Option<&Seen>) -> Option<(Engine, String)> {
+        let known = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let told = seen.and_then(|seen| Some((seen.endpoint.clone()?, seen.engine.clone()))).or(known);
+        let address = self.address.clone().or_else(|| told.as_ref().map(|(endpoint, _)| endpoint.clone()));
+        let address = address.filter(|_| self.connect)?;
+        let engine = match (self.engine, told) {
+            (Some(engine), _) => engine,
+            // How one greets that is not known here, nobody can tell.
+            (None, Some((_, word))) if !word.is_empty() => Engine::of(&word)?,
+            (None, _) => Engine::by_port(&address),
+        };
+        Some((engine, address))
+    }
+
     /// Whether it answers a client. `None` when this host is not to try, or never learnt where.
     pub fn answers<'a>(&'a self, seen: Option<&'a Seen>) -> BoxFuture<'a, Option<Result<(), No>>> {
         Box::pin(async move {
-            let known = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let told = seen.and_then(|seen| Some((seen.endpoint.clone()?, seen.engine.clone()))).or(known);
-            let address = self.address.clone().or_else(|| told.as_ref().map(|(endpoint, _)| endpoint.clone()));
-            let address = address.filter(|_| self.connect)?;
-            let engine = match (self.engine, told) {
-                (Some(engine), _) => engine,
-                // How one greets that is not known here, nobody can tell.
-                (None, Some((_, word))) if !word.is_empty() => Engine::of(&word)?,
-                (None, _) => Engine::by_port(&address),
-            };
+            let (engine, address) = self.reached(seen)?;
             let [_, patience] = &self.patience;
             let wait = patience.now();
             let answer = greeting::answers(engine, &address, wait.long).await;
             patience.learn(wait, !matches!(answer, Err(No::Silent(_))));
             Some(answer)
         })
+    }
+
+    /// What it says of itself to who logs in. `None` when nobody may, or nobody knows how.
+    pub fn says<'a>(&'a self, seen: Option<&'a Seen>) -> BoxFuture<'a, Option<Result<Says, No>>> {
+        Box::pin(async move {
+            let (engine, address) = self.reached(seen)?;
+            self.login.as_ref()?.ask(engine, &address).await
+        })
+    }
+
+    /// Whether anybody may log in, and it is known how, as far as the config says.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_log_in(&self) -> Result<(), String> {
+        match (&self.login, self.engine) {
+            (None, _) => Err(format!("nobody may log in to {}", self.name)),
+            (Some(_), Some(engine @ (Engine::SqlServer | Engine::Oracle))) => {
+                Err(format!("how to log in to {} is not known here", engine.name()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What runs there, as far as that is known without asking.
+    pub fn engine(&self) -> Option<Engine> {
+        self.engine.or_else(|| self.reached(None).map(|(engine, _)| engine))
     }
 
     /// Whether a failover to the other zone ended since `since`, as the API's events tell. They have no number there, only words.
@@ -252,7 +300,13 @@ impl Database {
                 other => other?,
             };
             let backups = answer.db_instance_automated_backups();
-            let elsewhere = backups.iter().find(|it| it.region().is_some_and(|region| region != self.region.as_str()));
+            let elsewhere =
+                backups.iter().filter(|it| it.region().is_some_and(|region| region != self.region.as_str()));
+            // What is kept of one that had the name before is told beside what goes on.
+            let until = |it: &&DbInstanceAutomatedBackup| {
+                it.restore_window().and_then(|it| it.latest_time()).map(|at| at.secs())
+            };
+            let elsewhere = elsewhere.max_by_key(|it| (it.status() == Some("replicating"), until(it)));
             Ok(elsewhere.map(|it| {
                 let window = it.restore_window();
                 Window {

@@ -6,14 +6,16 @@
 //!   host is blocked (<https://dev.mysql.com/doc/refman/8.4/en/host-cache.html>): so a name without a password is given, and refused.
 //! - SQL Server: `PRELOGIN` (MS-TDS 2.2.6.5). Oracle: a `CONNECT` packet, which its listener accepts, refuses or sends elsewhere.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::domain::text::clean;
+use crate::systems::aws::is_no_way;
 
 /// How a database of RDS is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,7 @@ impl Engine {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Postgres => "PostgreSQL",
             Self::MySql => "MySQL or MariaDB",
@@ -70,12 +72,14 @@ pub enum No {
     Refused(String),
     /// It is there and takes nobody.
     Full(String),
+    /// It was not asked: this host finds no such name, or has no way there.
+    Unasked(String),
 }
 
 impl No {
     pub fn words(&self) -> &str {
         match self {
-            Self::Silent(why) | Self::Refused(why) | Self::Full(why) => why,
+            Self::Silent(why) | Self::Refused(why) | Self::Full(why) | Self::Unasked(why) => why,
         }
     }
 }
@@ -89,7 +93,7 @@ const STRANGER: &str = "mayday_probe";
 const CAPABILITIES: u32 = 0x0000_0200 | 0x0000_8000 | 0x0008_0000;
 const MYSQL_NATIVE: &str = "mysql_native_password";
 /// `ER_CON_COUNT_ERROR`, `ER_SERVER_SHUTDOWN`, `ER_USER_LIMIT_REACHED`.
-const FULL: [u16; 3] = [1040, 1053, 1226];
+pub const FULL: [u16; 3] = [1040, 1053, 1226];
 /// `ER_HOST_IS_BLOCKED`, `ER_HOST_NOT_PRIVILEGED`.
 const STRANGE_HOST: [u16; 2] = [1129, 1130];
 /// No greeting is longer.
@@ -100,17 +104,42 @@ const LONGEST: usize = 64 * 1024;
 /// # Errors
 /// Why no client is served, in a few words.
 pub async fn answers(engine: Engine, address: &str, patience: Duration) -> Result<(), No> {
+    let until = Instant::now() + patience;
+    let found = found(address, patience).await?;
     let asking = async {
-        let mut stream = TcpStream::connect(address).await?;
+        let mut stream = TcpStream::connect(&found[..]).await?;
         greet(engine, &mut stream).await
     };
-    match timeout(patience, asking).await {
+    match timeout_at(until, asking).await {
         Ok(Ok(Greeted::There)) => Ok(()),
         Ok(Ok(Greeted::Full(why))) => Err(No::Full(format!("{address} takes no more clients: {why}"))),
         Ok(Ok(Greeted::Strange(why))) => Err(No::Refused(format!("{address} refuses this host: {why}"))),
         Ok(Ok(Greeted::Other)) => Err(No::Silent(format!("what answers at {address} is no {} server", engine.name()))),
-        Ok(Err(error)) => Err(No::Silent(format!("{address} takes no connection: {}", error.kind()))),
+        Ok(Err(error)) => Err(unreached(address, &error)),
         Err(_) => Err(No::Silent(format!("{address} does not answer within {:.1} s", patience.as_secs_f64()))),
+    }
+}
+
+/// Where a name leads. A resolver that says nothing, or nothing of this name, is no database that is gone.
+///
+/// # Errors
+/// Why it is not known.
+async fn found(address: &str, patience: Duration) -> Result<Vec<SocketAddr>, No> {
+    let unasked = |why: String| No::Unasked(format!("{} cannot be resolved from this host{why}", clean(address)));
+    match timeout(patience, lookup_host(address)).await {
+        Ok(Ok(found)) => {
+            Some(found.collect::<Vec<_>>()).filter(|it| !it.is_empty()).ok_or_else(|| unasked(String::new()))
+        }
+        Ok(Err(error)) => Err(unasked(format!(": {}", clean(&error.to_string())))),
+        Err(_) => Err(unasked(format!(" within {:.1} s", patience.as_secs_f64()))),
+    }
+}
+
+/// A connection that could not be made, or broke.
+pub fn unreached(address: &str, error: &std::io::Error) -> No {
+    match is_no_way(error) {
+        true => No::Unasked(format!("{} cannot be reached from this host: {error}", clean(address))),
+        false => No::Silent(format!("{} takes no connection: {}", clean(address), error.kind())),
     }
 }
 
@@ -310,6 +339,8 @@ mod tests {
         }
         let gone = answers(Engine::MySql, "127.0.0.1:9", PATIENCE).await.unwrap_err();
         assert!(matches!(gone, No::Silent(_)), "{gone:?}");
+        let nameless = answers(Engine::Postgres, "no-such-name.invalid:5432", PATIENCE).await.unwrap_err();
+        assert!(matches!(&nameless, No::Unasked(why) if why.contains("cannot be resolved")), "{nameless:?}");
     }
 
     #[test]

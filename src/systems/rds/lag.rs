@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StatusCode};
 use tokio::sync::OnceCell;
 
 use crate::domain::ids::RegionId;
@@ -58,14 +58,15 @@ fn is_lag(seconds: f64) -> bool {
 }
 
 pub struct LagMetric {
+    system: String,
     replica: String,
     aws: Aws,
     client: OnceCell<Client>,
 }
 
 impl LagMetric {
-    pub fn new(replica: &str, aws: Aws) -> Self {
-        Self { replica: replica.to_owned(), aws, client: OnceCell::new() }
+    pub fn new(system: &str, replica: &str, aws: Aws) -> Self {
+        Self { system: system.to_owned(), replica: replica.to_owned(), aws, client: OnceCell::new() }
     }
 
     /// The newest datapoint; `None` when there is none, or when the replica says that nothing replicates.
@@ -96,6 +97,15 @@ impl LagMetric {
             .scan_by(ScanBy::TimestampDescending);
         let answer = self.aws.ask(Call::Read, "GetMetricData", asked.send()).await?;
         let results = answer.metric_data_results();
+        // A metric that nobody may see, or that could not be read, comes as one without values.
+        let untold = results
+            .iter()
+            .filter_map(|it| it.status_code())
+            .find(|it| matches!(it, StatusCode::Forbidden | StatusCode::InternalError));
+        if let Some(code) = untold {
+            let what = format!("CloudWatch does not tell ReplicaLag of {}: {}", self.replica, code.as_str());
+            return Err(Fault::permanent(&self.system, what));
+        }
         let points = results.iter().flat_map(|it| it.timestamps().iter().zip(it.values()));
         let points = points.filter_map(|(at, lag)| Some(Measured { at: moment(at)?, lag: *lag }));
         Ok(points.max_by_key(|it| it.at).filter(|it| is_lag(it.lag)))

@@ -7,12 +7,20 @@
 //! | installation | Mayday |
 //! |---|---|
 //! | PostgreSQL, MySQL, MariaDB, SQL Server, Oracle; any port | supported: `rds.connect` speaks the first words of each; nobody logs in |
+//! | PostgreSQL, MySQL, MariaDB with a role that may log in (`username`, `password`) | `rds.login`, `rds.writable`, promotions and the survey run one statement: whether it takes writes is seen; by TLS with RDS's authorities |
+//! | tokens of IAM | supported: `password = { command = ["aws", "rds", "generate-db-auth-token", …] }`; read anew each minute |
+//! | MariaDB's `ed25519` and `parsec`, MySQL's `sha256_password` and `authentication_kerberos`; PostgreSQL's GSS and client certificates | the login is unknown: "what answers is no … server"; `rds.connect` does without |
+//! | SQL Server, Oracle, Db2 with a role | refused: "how to log in to it is not known here"; that they take writes is concluded from the API and the greeting |
+//! | a login that is refused (password changed, `pg_hba.conf`) | unknown, "refused"; `rds.writable` stops and asks a person |
+//! | a replica that was promoted before while its source goes on | refused: "they have two histories", as long as both serve |
+//! | a replica of a whole cluster (`ReadReplicaSourceDBClusterIdentifier`) | known as a replica; promoting it is refused by nobody but RDS |
+//! | a name that this host cannot resolve, a resolver that hangs | unknown, and no old writer is gone because of it |
 //! | Db2 | the API is believed; `rds.connect` is unknown: "how its engine greets" is not known |
 //! | a host that MySQL has blocked or does not know | unknown, "refused"; the writer counts as alive |
 //! | a server that takes no more clients (`1040`) | down for clients, and alive for a promotion |
 //! | Multi-AZ instance, cross-region replica, either encrypted | supported; a `kms_key` of another region is refused by a guard |
 //! | an encrypted replica across regions of `aws-cn` or `aws-us-gov` | refused by a guard: it wants a signed URL |
-//! | a member of an Aurora cluster or of a Multi-AZ cluster, also of a global one | watched, with who writes by DescribeDBClusters and DescribeGlobalClusters; every step is refused: "is a member of the Aurora cluster …" |
+//! | a member of an Aurora cluster or of a Multi-AZ cluster, also of a global one | watched, with who writes by DescribeDBClusters and DescribeGlobalClusters; every step but `rds.writable` is refused: "is a member of the Aurora cluster …", and so are its backups; its lag is not told |
 //! | snapshots of RDS, of AWS Backup, and copies of either in the other region | counted; those made by hand at home are not |
 //! | automated backups replicated to the other region | counted |
 //! | hundreds of snapshots | read to the end |
@@ -24,6 +32,7 @@ mod greeting;
 mod lag;
 mod probes;
 mod seen;
+mod session;
 mod snapshots;
 mod steps;
 mod survey;
@@ -36,6 +45,7 @@ use self::database::{Database, Port};
 use self::greeting::{ENGINES, Engine};
 use self::lag::LagMetric;
 use self::seen::Seen;
+use self::session::{AUTHORITY, DATABASE, ENCRYPTED, Login, PASSWORD, USERNAME};
 use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::Reading;
@@ -50,6 +60,8 @@ use crate::systems::permits::{IAM_ENDPOINT_URL, IAM_WAY, Permits, STS_ENDPOINT_U
 
 /// The words of the parameter `which`.
 const SIDES: &[&str] = &["primary", "replica"];
+/// The words of the parameter `expect`.
+const EXPECTED: &[&str] = &["either", "writes", "reads"];
 const WHICH: Param = Param::default("which", ParamType::Choice(SIDES), "primary", "which of the two databases");
 
 pub static KIND: SystemKind = SystemKind {
@@ -81,6 +93,11 @@ pub static KIND: SystemKind = SystemKind {
             ParamType::Choice(ENGINES),
             "what runs there; what the API says, or else by the port, when left out",
         ),
+        USERNAME,
+        PASSWORD,
+        DATABASE,
+        ENCRYPTED,
+        AUTHORITY,
         Param::optional("address", ParamType::Address, "where the database takes connections; the API's when left out"),
         Param::optional("replica_address", ParamType::Address, "the same for the replica"),
         Param::optional("endpoint_url", ParamType::Url, "an endpoint of RDS other than AWS's own"),
@@ -107,6 +124,19 @@ pub static KIND: SystemKind = SystemKind {
             name: "rds.connect",
             title: "The database answers a client in the words of its engine",
             params: &[WHICH],
+        },
+        ProbeKind {
+            name: "rds.login",
+            title: "The database answers a statement, and says whether it takes writes",
+            params: &[
+                WHICH,
+                Param::default(
+                    "expect",
+                    ParamType::Choice(EXPECTED),
+                    "either",
+                    "what it should do: anything else is down; roles change in a failover",
+                ),
+            ],
         },
     ],
     steps: &[
@@ -179,21 +209,28 @@ impl Factory for RdsFactory {
     fn connect(&self, spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
         let params = &spec.params;
         let region = params.opt_text("primary_region").map_or_else(|| around.estate.primary(), RegionId::from);
-        let replica_region = params.opt_text("replica_region").map_or_else(|| around.estate.standby(), RegionId::from);
+        let replica_region = match params.opt_text("replica_region") {
+            Some(region) => RegionId::from(region),
+            None => around
+                .estate
+                .only_standby()
+                .map_err(|why| Fault::permanent(spec.id.as_str(), why).next("add replica_region"))?,
+        };
         let connect = params.flag("connect");
         let engine = params.opt_text("engine").and_then(Engine::of);
+        let login = Login::of(spec)?;
         let database = |name: &str, region: &RegionId, prefix: &str| -> Result<Database, Fault> {
             let aws = Aws::new(spec, region.as_str(), params.opt_text(&format!("{prefix}endpoint_url")));
             let address = params.opt_text(&format!("{prefix}address")).map(str::to_owned);
-            let port = Port { address, connect, engine };
+            let port = Port { address, connect, engine, login: login.clone() };
             Ok(Database::new(spec.id.as_str(), params.text(name)?, region.clone(), aws, port))
         };
         let replica = database("replica", &replica_region, "replica_")?;
         let cloudwatch = Aws::new(spec, replica_region.as_str(), params.opt_text("cloudwatch_endpoint_url"));
-        let lag = LagMetric::new(&replica.name, cloudwatch);
+        let lag = LagMetric::new(spec.id.as_str(), &replica.name, cloudwatch);
         let primary = database("instance", &region, "")?;
         let cloudwatch = Aws::new(spec, region.as_str(), params.opt_text("primary_cloudwatch_endpoint_url"));
-        let primary_lag = LagMetric::new(&primary.name, cloudwatch);
+        let primary_lag = LagMetric::new(spec.id.as_str(), &primary.name, cloudwatch);
         // Asked of the region that survives.
         let permits = Permits::new(spec, replica_region.as_str());
         Ok(Arc::new(Connected(Arc::new(Rds { id: spec.id.to_string(), primary, replica, lag, primary_lag, permits }))))
@@ -254,6 +291,9 @@ struct Connected(Arc<Rds>);
 impl System for Connected {
     async fn probe(&self, spec: &ProbeSpec) -> Reading {
         self.0.probe(spec).await
+    }
+    fn refuses(&self, spec: &ProbeSpec) -> Option<Fault> {
+        self.0.refuses(spec)
     }
     async fn survey(&self) -> Result<Survey, Fault> {
         Ok(self.0.survey().await)

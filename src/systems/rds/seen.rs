@@ -10,12 +10,17 @@ use crate::domain::time::At;
 use crate::systems::aws::moment;
 
 /// The API's words for the state of an instance in which it serves its clients; anything else is a state in between, or a failure.
-const SERVING: [&str; 6] = [
+/// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html>).
+const SERVING: [&str; 10] = [
     "available",
     "backing-up",
+    "configuring-associated-roles",
     "configuring-enhanced-monitoring",
     "configuring-iam-database-auth",
+    "configuring-log-exports",
+    "resetting-master-credentials",
     "storage-config-upgrade",
+    "storage-initialization",
     "storage-optimization",
 ];
 /// The words that begin a state which ends only when somebody does something.
@@ -29,7 +34,7 @@ pub struct Seen {
     /// Where the standby of a Multi-AZ instance is.
     pub other_zone: Option<String>,
     pub multi_az: bool,
-    /// Whom it follows.
+    /// Whom it follows: a database, or a whole cluster.
     pub source: Option<String>,
     /// Why replication stands still, if the API says that it does.
     pub broken: Option<String>,
@@ -137,13 +142,15 @@ impl Seen {
 pub fn seen(it: &DbInstance) -> Seen {
     let text = |text: Option<&str>| clean(text.unwrap_or_default());
     let stuck = it.status_infos().iter().find(|info| info.normal() == Some(false));
+    let source = it.read_replica_source_db_instance_identifier().filter(|source| !source.is_empty());
+    let source = source.or(it.read_replica_source_db_cluster_identifier()).filter(|source| !source.is_empty());
     let endpoint = it.endpoint().and_then(|at| Some(format!("{}:{}", at.address()?, at.port()?)));
     Seen {
         status: text(it.db_instance_status()),
         zone: text(it.availability_zone()),
         other_zone: it.secondary_availability_zone().map(clean),
         multi_az: it.multi_az().unwrap_or(false),
-        source: it.read_replica_source_db_instance_identifier().map(clean).filter(|source| !source.is_empty()),
+        source: source.map(clean),
         broken: stuck.map(|info| text(info.status().or(info.message()))),
         endpoint,
         restorable: it.latest_restorable_time().and_then(moment),
@@ -205,6 +212,14 @@ mod tests {
         );
         assert!(with(true, None).words().contains("may or may not write"));
         assert_eq!(seen("available").clustered("orders"), None);
+    }
+
+    #[test]
+    fn who_follows_a_whole_cluster_is_no_writer() {
+        let it = DbInstance::builder().db_instance_status("available").read_replica_source_db_instance_identifier("");
+        assert!(!super::seen(&it.clone().build()).follows());
+        let follower = super::seen(&it.read_replica_source_db_cluster_identifier("orders-cluster").build());
+        assert!(follower.follows() && follower.source.as_deref() == Some("orders-cluster"), "{follower:?}");
     }
 
     #[test]

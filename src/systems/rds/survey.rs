@@ -4,6 +4,7 @@ use super::Rds;
 use super::database::Database;
 use super::greeting::No;
 use super::seen::{Cluster, Seen};
+use super::session::Says;
 use crate::domain::health::Status;
 use crate::domain::recovery::{Lag, Member, Role, Survey};
 use crate::domain::system::Fault;
@@ -14,6 +15,8 @@ use crate::systems::aws::told;
 struct Sight {
     seen: Result<Seen, Fault>,
     answers: Option<Result<(), No>>,
+    /// What it says of itself, where somebody may log in.
+    says: Option<Result<Says, No>>,
 }
 
 impl Sight {
@@ -24,25 +27,48 @@ impl Sight {
             (Ok(seen), None) => database.answers(Some(seen)).await,
             (_, answers) => answers,
         };
-        Self { seen, answers }
+        let says = match &answers {
+            Some(Ok(())) => database.says(seen.as_ref().ok()).await,
+            _ => None,
+        };
+        Self { seen, answers, says }
     }
 
     fn status(&self) -> Status {
-        match (&self.answers, &self.seen) {
-            (Some(Err(No::Silent(_) | No::Full(_))), _) => Status::Down,
-            (Some(Err(No::Refused(_))), Err(_)) => Status::Unknown,
-            (_, Ok(seen)) => seen.health(),
-            (Some(Ok(())), Err(_)) => Status::Healthy,
-            (None, Err(_)) => Status::Unknown,
+        match (&self.answers, &self.says, &self.seen) {
+            (Some(Err(No::Silent(_) | No::Full(_))), ..) | (_, Some(Err(No::Silent(_) | No::Full(_))), _) => {
+                Status::Down
+            }
+            (Some(Err(No::Refused(_) | No::Unasked(_))), _, Err(_)) => Status::Unknown,
+            // Its API calls it a writer, and it is none.
+            (_, Some(Ok(Says::Follows | Says::ReadOnly(_))), Ok(seen)) if !seen.follows() && seen.serves() => {
+                Status::Degraded
+            }
+            (.., Ok(seen)) => seen.health(),
+            (Some(Ok(())), _, Err(_)) => Status::Healthy,
+            (None, _, Err(_)) => Status::Unknown,
         }
     }
 
     fn words(&self) -> String {
-        match (&self.seen, &self.answers) {
+        let words = match (&self.seen, &self.answers) {
             (Ok(seen), Some(Err(no))) => format!("{}; {}", seen.words(), no.words()),
             (Ok(seen), _) => seen.words(),
             (Err(fault), Some(Ok(()))) => format!("answers clients; {}", told(fault)),
             (Err(fault), _) => told(fault),
+        };
+        match &self.says {
+            None => words,
+            Some(Ok(says)) => format!("{words}; it {}", says.words()),
+            Some(Err(no)) => format!("{words}; whether it takes writes was not seen: {}", no.words()),
+        }
+    }
+
+    /// Whether it takes its data from another one, by the API or else by its own word.
+    fn follows(&self) -> bool {
+        match &self.seen {
+            Ok(seen) => seen.follows(),
+            Err(_) => matches!(self.says, Some(Ok(Says::Follows))),
         }
     }
 }
@@ -50,9 +76,8 @@ impl Sight {
 impl Rds {
     pub async fn survey(&self) -> Survey {
         let (primary, replica) = tokio::join!(Sight::of(&self.primary), Sight::of(&self.replica));
-        // Only the API says who follows; a primary that it is silent about has been the writer so far.
-        let follows = |sight: &Sight| sight.seen.as_ref().is_ok_and(Seen::follows);
-        let (copy, sight, writer) = match follows(&primary) && !follows(&replica) {
+        // A primary that nobody tells anything about has been the writer so far.
+        let (copy, sight, writer) = match primary.follows() && !replica.follows() {
             true => (&self.primary, &primary, &replica),
             false => (&self.replica, &replica, &primary),
         };
@@ -60,11 +85,16 @@ impl Rds {
         for (database, sight) in [(&self.primary, &primary), (&self.replica, &replica)] {
             notes.extend(sight.seen.as_ref().ok().and_then(|seen| seen.clustered(&database.name)));
         }
-        let lag = self.lag_of(copy).newest().await.unwrap_or_else(|fault| {
+        let lag = match sight.seen.as_ref().is_ok_and(|seen| seen.cluster.is_some()) {
+            // The metrics of a cluster have other names.
+            true => Ok(None),
+            false => self.lag_of(copy).newest().await,
+        };
+        let lag = lag.unwrap_or_else(|fault| {
             notes.push(format!("ReplicaLag is unknown: {}", fault.what));
             None
         });
-        let point = lag.filter(|_| follows(sight)).map(|lag| lag.point(&copy.region));
+        let point = lag.filter(|_| sight.seen.as_ref().is_ok_and(Seen::follows)).map(|lag| lag.point(&copy.region));
         notes.extend(writer.seen.as_ref().ok().and_then(restorable));
         let shown = |database: &Database, sight: &Sight, silent: Role| {
             let role = role(sight, silent);
@@ -84,7 +114,11 @@ fn role(sight: &Sight, silent: Role) -> Role {
         Ok(seen) if seen.serves() => Role::Writer,
         Ok(_) if silent == Role::Writer => Role::Writer,
         Ok(_) => Role::Other,
-        Err(_) => silent,
+        Err(_) => match &sight.says {
+            Some(Ok(Says::TakesWrites)) => Role::Writer,
+            Some(Ok(Says::Follows)) => Role::Replica,
+            _ => silent,
+        },
     }
 }
 

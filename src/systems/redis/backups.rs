@@ -4,6 +4,9 @@
 //! (<https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/>, `initServer` in Redis 7.0's `server.c`). Redis before
 //! 7 does not count its saves; then a time that is that of the start tells nothing.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use futures::future::join_all;
 
 use super::Redis;
@@ -12,7 +15,7 @@ use super::node::lines;
 use crate::domain::backup::{BackupCopy, BackupLook, BackupSpec, CopyState, copy};
 use crate::domain::kinds::BackupKind;
 use crate::domain::system::{Fault, Guard};
-use crate::domain::time::At;
+use crate::domain::time::{At, before};
 
 pub const KINDS: &[BackupKind] =
     &[BackupKind { name: "redis.snapshots", title: "What the servers last wrote to disk", dated: true, params: &[] }];
@@ -93,9 +96,11 @@ fn newest(info: &str, rules: Option<&str>, name: &str, now: At) -> Saved {
     let number = |key: &str| lines.get(key).and_then(|text| text.parse::<i64>().ok());
     if is("aof_enabled", "1") && is("aof_last_write_status", "ok") {
         // One that was just turned on holds nothing until it was written for the first time.
-        return match is("aof_current_size", "0") {
-            true => Saved::Untold,
-            false => Saved::Copy(copy(now, CopyState::Good, &format!("{name}, append-only file"), None)),
+        return match (is("aof_current_size", "0"), held_until(&lines, now)) {
+            (true, _) | (_, None) => Saved::Untold,
+            (false, Some(until)) => {
+                Saved::Copy(copy(until, CopyState::Good, &format!("{name}, append-only file"), None))
+            }
         };
     }
     let saved = number("rdb_last_save_time").filter(|at| match number("rdb_saves") {
@@ -106,9 +111,24 @@ fn newest(info: &str, rules: Option<&str>, name: &str, now: At) -> Saved {
     if rules.is_some_and(|rules| rules.trim().is_empty()) {
         return Saved::Nothing;
     }
-    let Some(at) = saved.and_then(|at| At::from_second(at).ok()) else { return Saved::Untold };
+    let saved = saved.and_then(|at| At::from_second(at).ok());
+    let Some((at, until)) = saved.zip(held_until(&lines, now)) else { return Saved::Untold };
     let state = if is("rdb_last_bgsave_status", "ok") { CopyState::Good } else { CopyState::Failed };
-    Saved::Copy(copy(at, state, &format!("{name}, snapshot"), None))
+    Saved::Copy(copy(at.min(until), state, &format!("{name}, snapshot"), None))
+}
+
+/// Until when a server has heard of writes: what a replica that was cut off an hour ago writes to disk now is an hour old. `None` where it
+/// does not say since when it is cut off, or holds half of a copy.
+fn held_until(lines: &BTreeMap<&str, &str>, now: At) -> Option<At> {
+    let is = |key: &str, value: &str| lines.get(key) == Some(&value);
+    match (is("role", "slave"), is("master_link_status", "up")) {
+        (false, _) | (true, true) => Some(now),
+        (true, false) if is("master_sync_in_progress", "1") => None,
+        (true, false) => {
+            let secs = lines.get("master_link_down_since_seconds")?.parse().ok()?;
+            Some(before(now, Duration::from_secs(secs)))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -118,8 +138,11 @@ mod tests {
     const INFO: &str = "# Persistence\r\nloading:0\r\nrdb_last_save_time:1795428000\r\nrdb_last_bgsave_status:ok\r\nrdb_saves:3\r\n\
         aof_enabled:0\r\n";
 
+    /// A hundred seconds after the save.
+    const NOW: i64 = 1_795_428_100;
+
     fn of(info: &str, rules: Option<&str>) -> Option<(CopyState, i64)> {
-        match newest(info, rules, "redis-1", At::UNIX_EPOCH) {
+        match newest(info, rules, "redis-1", At::from_second(NOW).unwrap()) {
             Saved::Copy(copy) => Some((copy.state, copy.at.as_second())),
             Saved::Nothing | Saved::Untold => None,
         }
@@ -139,9 +162,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_replica_that_was_cut_off_has_on_disk_is_as_old_as_its_link() {
+        let now = At::from_second(NOW).unwrap();
+        let log = "aof_enabled:1\r\naof_last_write_status:ok\r\naof_current_size:9\r\n";
+        let of = |info: &str, link: &str| match newest(&format!("{info}role:slave\r\n{link}"), None, "redis-3", now) {
+            Saved::Copy(copy) => Some(copy.at.as_second()),
+            Saved::Nothing | Saved::Untold => None,
+        };
+        let down = |secs: i64| format!("master_link_status:down\r\nmaster_link_down_since_seconds:{secs}\r\n");
+        let rows = [
+            ("linked", of(log, "master_link_status:up\r\n"), Some(NOW)),
+            ("cut off for an hour", of(log, &down(3600)), Some(1_795_424_500)),
+            ("the same, with snapshots", of(INFO, &down(3600)), Some(1_795_424_500)),
+            ("cut off after the snapshot", of(INFO, &down(30)), Some(1_795_428_000)),
+            ("never linked", of(log, &down(-1)), None),
+            ("it does not say since when", of(log, "master_link_status:down\r\n"), None),
+            ("it holds half a copy", of(log, &format!("{}master_sync_in_progress:1\r\n", down(3))), None),
+        ];
+        for (what, found, wanted) in rows {
+            assert_eq!(found, wanted, "{what}");
+        }
+    }
+
+    #[test]
     fn the_time_of_a_start_is_no_save() {
         let uncounted = |up: &str| INFO.replace("rdb_saves:3", up);
-        let now = At::from_second(1_795_428_100).unwrap();
+        let now = At::from_second(NOW).unwrap();
         let rows = [
             ("it started then", uncounted("uptime_in_seconds:100"), false),
             ("a second off", uncounted("uptime_in_seconds:101"), false),
@@ -178,6 +224,6 @@ mod tests {
     #[test]
     fn an_append_only_file_is_as_new_as_now() {
         let appending = INFO.replace("aof_enabled:0", "aof_enabled:1\r\naof_last_write_status:ok");
-        assert_eq!(of(&appending, Some("")), Some((CopyState::Good, 0)));
+        assert_eq!(of(&appending, Some("")), Some((CopyState::Good, NOW)));
     }
 }

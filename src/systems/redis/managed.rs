@@ -1,5 +1,5 @@
-//! Redis that Amazon runs. It is read like any other; what changes its roles goes by Amazon's own API, which Mayday does not speak yet, and
-//! `REPLICAOF`, `CONFIG` and Sentinels do not exist there.
+//! Redis that Amazon runs, configured as if somebody else did. It is read like any other; what changes its roles goes by Amazon's own API
+//! ([`elasticache`](super::elasticache)), and `REPLICAOF`, `CONFIG` and Sentinels do not exist there.
 //! <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/RestrictedCommands.html>
 
 use super::{Redis, client};
@@ -35,18 +35,21 @@ pub fn refuse_sentinels(redis: &Redis) -> Result<(), Fault> {
 /// When a step would change what only Amazon's API can change.
 pub fn refuse_step<'a>(id: &str, kind: &str, mut servers: impl Iterator<Item = &'a String>) -> Result<(), Fault> {
     let Some(service) = servers.find_map(|address| runs(address)) else { return Ok(()) };
-    let command = match service {
-        "MemoryDB" => "aws memorydb failover-shard",
+    let next = match service {
+        // <https://docs.aws.amazon.com/memorydb/latest/APIReference/API_FailoverShard.html>
+        "MemoryDB" => {
+            "move clients: a Multi-Region cluster takes writes in every region, and `FailoverShard` is for tests alone, as Amazon says"
+        }
         _ => {
-            "aws elasticache failover-global-replication-group, or modify-replication-group for a replica of the same region"
+            "use kind = \"elasticache\" and elasticache.failover for a Global Datastore; within a region ElastiCache fails over by itself"
         }
     };
     Err(Fault::permanent(
         id,
         format!("`{kind}` cannot be done: this is {service}, which is Amazon's: it takes no REPLICAOF and no CONFIG"),
     )
-    .means("only Amazon's own API changes its roles, and Mayday does not speak it")
-    .next(format!("write a step of kind script.run around `{command}`")))
+    .means("only Amazon's own API changes its roles")
+    .next(next))
 }
 
 #[cfg(test)]
@@ -69,6 +72,6 @@ mod tests {
         }
         let address = "orders.abc123.ng.0001.use1.cache.amazonaws.com:6379".to_owned();
         let fault = refuse_step("cache", "redis.promote", std::iter::once(&address)).unwrap_err();
-        assert!(fault.what.contains("ElastiCache") && fault.next.contains("script"), "{fault}");
+        assert!(fault.what.contains("ElastiCache") && fault.next.contains("elasticache.failover"), "{fault}");
     }
 }

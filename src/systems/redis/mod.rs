@@ -18,13 +18,17 @@
 //! | `CONFIG` renamed or denied                    | what it would tell is unknown (snapshots, steering, fences); nothing is guessed         |
 //! | `CLIENT PAUSE … WRITE` denied, or before 6.2  | a planned failover goes on the Sentinels' own handover alone, and the gate says what may be lost |
 //! | Redis Cluster                                 | `kind = "redis-cluster"`, see [`cluster`]                                               |
-//! | ElastiCache, MemoryDB                         | read as servers without Sentinels; its steps are refused: "is Amazon's: it takes no REPLICAOF and no CONFIG" |
+//! | ElastiCache with a Global Datastore           | `kind = "elasticache"`, see [`elasticache`]                                             |
+//! | other ElastiCache, MemoryDB                   | read as servers without Sentinels; its steps are refused: "is Amazon's: it takes no REPLICAOF and no CONFIG" |
+//! | Azure Cache, Memorystore, Redis Enterprise    | read as servers without Sentinels; what the service denies its user is told by `mayday ready`, and who fails over is the service: a step of kind `script.run`. Redis Enterprise's discovery service is no Sentinel: `sentinels` is left out |
+//! | KeyDB's active replicas, Dragonfly            | a role that is none of Redis is unknown, and told: "which is none of Redis or Valkey"; they are watched by `tcp.connect` |
 //! | Unix sockets, several databases               | a socket is refused by `mayday check` ("is not host:port"); database 0 holds the heartbeat |
 
 mod access;
 mod backups;
 mod client;
 pub mod cluster;
+pub mod elasticache;
 mod identity;
 mod look;
 mod managed;
@@ -53,6 +57,7 @@ use client::Client;
 use identity::Identities;
 
 pub use cluster::ClusterFactory;
+pub use elasticache::ElastiCacheFactory;
 pub use params::KIND;
 
 /// Connects to Redis.

@@ -15,6 +15,7 @@ use crate::domain::recovery::{Lag, RecoveryPoint};
 use crate::domain::system::Fault;
 use crate::domain::text::clean;
 use crate::domain::time::{At, before};
+use crate::systems::dated::written;
 
 /// What Redis takes for `repl-timeout` unless it is told otherwise.
 const REPL_TIMEOUT: u64 = 60;
@@ -117,7 +118,12 @@ impl Redis {
             let Some(role) = lines.get("role") else {
                 return Err(Fault::transient(&self.id, format!("{address} does not say what role it plays")));
             };
-            let master = *role == "master";
+            let master = match *role {
+                "master" => true,
+                "slave" => false,
+                // KeyDB's active replicas follow a master and take writes; who counts them as either counts wrong.
+                other => return Err(self.stranger(address, other)),
+            };
             let (heartbeat, heartbeat_untold) = match &self.heartbeat_key {
                 Some(key) => heartbeat(&mut link, key).await?,
                 None => (None, None),
@@ -154,6 +160,16 @@ impl Redis {
     }
 }
 
+impl Redis {
+    /// Of one that answers, and is nothing that Redis knows.
+    fn stranger(&self, address: &str, role: &str) -> Fault {
+        let what = format!("{address} plays the role `{}`, which is none of Redis or Valkey", clean(role));
+        Fault::permanent(&self.id, what)
+            .means("whether it takes writes is not known")
+            .next("watch it by `tcp.connect`, and move it by a step of kind script.run")
+    }
+}
+
 /// The lines of INFO, by their keys.
 pub fn lines(info: &str) -> BTreeMap<&str, &str> {
     info.lines().filter_map(|line| line.trim_end().split_once(':')).collect()
@@ -174,26 +190,13 @@ fn follower(key: &str, value: &str) -> Option<(String, Follower)> {
     Some((join(own("ip"), own("port")), Follower { offset: parts.get("offset")?.parse().ok()?, lag }))
 }
 
-/// The moment under `key`: RFC 3339, or seconds or milliseconds since 1970; `None` if there is none that can be read. Beside it why the
+/// The moment under `key`; `None` if there is none that can be read. Beside it why the
 /// server did not tell it, if it answered so: the user may not read the key, the data are still loaded, a replica serves nothing stale.
-async fn heartbeat(link: &mut Link, key: &str) -> Result<(Option<At>, Option<String>), Fault> {
+pub async fn heartbeat(link: &mut Link, key: &str) -> Result<(Option<At>, Option<String>), Fault> {
     match link.tell(&["GET", key]).await {
-        Ok(value) => Ok((text(&value).and_then(|value| moment(&value)), None)),
+        Ok(value) => Ok((text(&value).and_then(|value| written(&value)), None)),
         Err(Refusal { code: Some(_), fault }) => Ok((None, Some(fault.what))),
         Err(refusal) => Err(refusal.fault),
-    }
-}
-
-/// A moment as applications write it.
-pub fn moment(value: &str) -> Option<At> {
-    let value = value.trim();
-    if let Ok(at) = value.parse() {
-        return Some(at);
-    }
-    match value.parse::<i64>().ok()? {
-        millis @ 100_000_000_000.. => At::from_millisecond(millis).ok(),
-        secs @ 1.. => At::from_second(secs).ok(),
-        _ => None,
     }
 }
 
@@ -297,16 +300,5 @@ mod tests {
         }
         let heard = Server { last_io_secs: Some(3), ..replica };
         assert_eq!(heard.lag(None), Some(Lag::Seconds(3.0)), "what it heard itself counts without the master");
-    }
-
-    #[test]
-    fn heartbeats_come_in_three_forms() {
-        let at: At = "2026-11-23T10:00:00Z".parse().unwrap();
-        for text in ["2026-11-23T10:00:00Z", " 2026-11-23T11:00:00+01:00\n", "1795428000", "1795428000000"] {
-            assert_eq!(moment(text), Some(at), "{text}");
-        }
-        for text in ["", "yesterday", "0", "-5"] {
-            assert_eq!(moment(text), None, "{text}");
-        }
     }
 }

@@ -5,14 +5,21 @@
 
 use std::collections::BTreeMap;
 
-use super::client::{Link, fields};
+use super::client::{Link, fields, text};
+use crate::domain::time::At;
 
 /// The key that is never set. An ACL that lets Mayday write its canary covers it.
 pub const NOTHING: &str = "mayday:nothing";
+/// The key that is written and read back, and for how many seconds it stays.
+pub const CANARY: &str = "mayday:canary";
+pub const CANARY_LIVES: &str = "60";
 /// What `redis.fence` adds to `min-replicas-to-write`: nobody has so many replicas, and what was there before can be told from it.
 pub const FENCE: u64 = 1_000_000;
 /// Redis before 5 calls it `min-slaves-to-write`, and later ones know both.
 pub const FENCED_BY: &str = "min-replicas-to-write";
+/// How many seconds a replica may be behind that counts; with 0 `min-replicas-to-write` is not looked at (`refreshGoodSlavesCount` in Redis
+/// 7.0's `replication.c`).
+pub const COUNTED_BY: &str = "min-replicas-max-lag";
 
 /// What a server does with a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,10 +69,33 @@ pub async fn tried(link: &mut Link, key: &str, info: &BTreeMap<&str, &str>) -> W
     }
 }
 
+/// Writes a key with a short life, and reads it back.
+///
+/// # Errors
+/// Why that did not come about, in words.
+pub async fn canary(link: &mut Link) -> Result<(), String> {
+    let value = At::now().to_string();
+    link.change(&["SET", CANARY, &value, "EX", CANARY_LIVES]).await.map_err(|fault| fault.what)?;
+    match text(&link.ask(&["GET", CANARY]).await.map_err(|fault| fault.what)?) {
+        Some(read) if read == value => Ok(()),
+        _ => Err("it took a write and did not give it back".into()),
+    }
+}
+
 /// How many replicas a write needs; `None` where CONFIG is denied.
 pub async fn fence(link: &mut Link) -> Option<u64> {
-    let answer = link.ask(&["CONFIG", "GET", FENCED_BY]).await.ok()?;
-    fields(&answer).get(FENCED_BY)?.parse().ok()
+    configured(link, FENCED_BY).await
+}
+
+/// Whether replicas are counted at all: a server that lets them be behind for ever (0) counts none, and refuses nothing for it. `None`
+/// where CONFIG is denied.
+pub async fn counts_replicas(link: &mut Link) -> Option<bool> {
+    configured(link, COUNTED_BY).await.map(|seconds| seconds > 0)
+}
+
+async fn configured(link: &mut Link, name: &str) -> Option<u64> {
+    let answer = link.ask(&["CONFIG", "GET", name]).await.ok()?;
+    fields(&answer).get(name)?.parse().ok()
 }
 
 fn words(code: &str) -> &'static str {

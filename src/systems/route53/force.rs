@@ -203,15 +203,19 @@ impl Step for Force {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        let needs =
-            ["route53:UpdateHealthCheck", "route53:GetHealthCheck"].map(|action| Need::new(action, On::HealthChecks));
+        // Policies name single health checks: which it is, the record tells.
+        let check = self.now().await.ok().map(|it| it.check);
+        let on = || On::HealthCheck(check.clone());
+        let mut needs: Vec<Need> =
+            ["route53:UpdateHealthCheck", "route53:GetHealthCheck"].map(|action| Need::new(action, on())).into();
+        needs.push(Need::new("route53:ListResourceRecordSets", On::Zone(self.zone.id.clone())));
         self.zone.permits.fitness(&needs).await
     }
 
     fn by_hand(&self) -> Vec<String> {
         let query = format!(
             "ResourceRecordSets[?Name=='{}.' && SetIdentifier=='{}'].HealthCheckId",
-            self.name.trim_end_matches('.'),
+            self.name.trim_end_matches('.').replace('*', "\\052"),
             self.identifier
         );
         let (zone, inverted) = (quoted(&self.zone.id), if self.down { "--inverted" } else { "--no-inverted" });
@@ -232,7 +236,7 @@ mod tests {
 
     fn reply(code: ResponseCode, values: &[&str]) -> Result<Reply, String> {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
-        Ok(Reply { code, authoritative: true, values, ttl: Some(60) })
+        Ok(Reply { code, authoritative: true, values, ttl: Some(60), elsewhere: None })
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod guards;
 mod health;
 mod names;
 mod object;
+mod others;
 mod records;
 pub(in crate::systems) mod served;
 mod shift;
@@ -51,7 +52,7 @@ use crate::domain::plan::StepSpec;
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 use crate::domain::text::clean;
-use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY, is_silence, partition, reading};
+use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY, is_unheard, partition, reading, told};
 use crate::systems::permits::{IAM_ENDPOINT_URL, IAM_WAY, Permits, STS_ENDPOINT_URL};
 
 const RECORD: Param = Param::required("record", ParamType::Text, "the name whose record sets are meant");
@@ -296,7 +297,7 @@ impl Route53 {
         // Half of the probe's time: name servers have to be asked in what is left.
         let sets = match timeout(spec.timeout.0 / 2, self.zone.records(name, kind)).await {
             Ok(Ok(sets)) => sets,
-            Ok(Err(fault)) if !is_silence(&fault) => return Err(fault),
+            Ok(Err(fault)) if !is_unheard(&fault) => return Err(fault),
             silence => {
                 let served = self.zone.served(name, kind, 1).await?;
                 let reading = |silence: Fault| {
@@ -311,7 +312,10 @@ impl Route53 {
         let mut seen = Vec::new();
         for set in sets {
             let health = match &set.health_check_id {
-                Some(check) => Some(self.zone.health(check).await?),
+                // The API answered just before: that it says nothing of a check is nothing about the check.
+                Some(check) => {
+                    Some(self.zone.health(check).await.unwrap_or_else(|fault| Health::Unknown(told(&fault))))
+                }
                 None => None,
             };
             seen.push((set, health));

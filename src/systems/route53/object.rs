@@ -22,7 +22,7 @@ use crate::domain::system::{
 };
 use crate::domain::text::clean;
 use crate::domain::time::{At, Span, seconds_between};
-use crate::systems::aws::{Aws, is_silence};
+use crate::systems::aws::{Aws, is_unheard, told};
 use crate::systems::permits::{Need, On};
 use crate::systems::s3::bucket::{Bucket, age};
 use crate::systems::shell::quoted;
@@ -86,6 +86,8 @@ pub struct Object {
     kind: String,
     /// Whether the object has to be there: clients leave the guarded region.
     write: bool,
+    /// Where there are several standbys, that the object does not say which of them serves.
+    choice: Option<Guard>,
 }
 
 impl Object {
@@ -96,7 +98,11 @@ impl Object {
         let to = to.ok_or_else(|| zone.unfit(format!("the step `{}` does not say where to: set `region`", spec.id)))?;
         let (guarded, kind) = (estate.primary(), spec.params.opt_text("type").unwrap_or("A").to_owned());
         let (name, write) = (spec.params.text("record")?.to_owned(), to != guarded);
-        Ok(Self { zone, switch, guarded, to, name, kind, write })
+        let words = format!(
+            "the object takes {guarded} out of the answers; that {to} is answered then, and no other standby, is for the records to say"
+        );
+        let choice = estate.has_a_choice().then(|| Guard::warn("choice", words)).filter(|_| write);
+        Ok(Self { zone, switch, guarded, to, name, kind, write, choice })
     }
 
     async fn there(&self) -> Result<Option<At>, Fault> {
@@ -126,7 +132,7 @@ impl Object {
                 *self.switch.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((At::now(), guards.clone()));
                 return guards;
             }
-            Ok(Err(fault)) if !is_silence(&fault) => fault.what,
+            Ok(Err(fault)) if !is_unheard(&fault) => fault.what,
             _ => "the API of Route 53 does not answer".to_owned(),
         };
         let seen = self.switch.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -248,6 +254,7 @@ impl Step for Object {
             false => Guard::pass(CONTROL_PLANE_GUARD, format!("none is needed: only S3 in {region}")),
         });
         guards.push(servers);
+        guards.extend(self.choice.clone());
         Ok(Checked { guards, promotion: None })
     }
 
@@ -280,9 +287,18 @@ impl Step for Object {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        let on = On::Bucket { name: self.switch.bucket.name.clone(), key: Some(self.switch.key.clone()) };
-        let needs = ["s3:PutObject", "s3:DeleteObject", "s3:GetObject"].map(|action| Need::new(action, on.clone()));
-        self.zone.permits.fitness(&needs).await
+        let on = |key: Option<&String>| On::Bucket { name: self.switch.bucket.name.clone(), key: key.cloned() };
+        let object = ["s3:PutObject", "s3:DeleteObject", "s3:GetObject"];
+        let mut needs: Vec<Need> = object.map(|action| Need::new(action, on(Some(&self.switch.key)))).into();
+        // Who may not list a bucket is told 403 of an object that is missing, instead of 404.
+        needs.push(Need::new("s3:ListBucket", on(None)));
+        let (fitness, there) = tokio::join!(self.zone.permits.fitness(&needs), self.there());
+        let mut fitness = fitness?;
+        fitness.guards.push(match there {
+            Ok(_) => Guard::pass("object", format!("{} can be looked at", self.switch.url())),
+            Err(fault) => Guard::warn("object", format!("{} cannot be looked at: {}", self.switch.url(), told(&fault))),
+        });
+        Ok(fitness)
     }
 
     fn by_hand(&self) -> Vec<String> {

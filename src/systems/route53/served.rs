@@ -154,7 +154,7 @@ mod tests {
 
     fn said(code: ResponseCode, values: &[&str]) -> Said {
         let values = values.iter().map(|it| (*it).to_owned()).collect();
-        ("ns".into(), Ok(Reply { code, authoritative: true, values, ttl: Some(60) }))
+        ("ns".into(), Ok(Reply { code, authoritative: true, values, ttl: Some(60), elsewhere: None }))
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::by_hand;
 use super::guards::{control_plane_guard, health_guard, name_server_guard, ttl_guard};
 use super::names::{is_in, plain};
+use super::others::Others;
 use super::records::{Division, Group, RecordSet, diff, present, same, summary};
 use super::target::{Held, Target};
 use super::zone::{CHANGE_ID, Zone};
@@ -16,9 +17,9 @@ use crate::domain::estate::Estate;
 use crate::domain::ids::RegionId;
 use crate::domain::plan::StepSpec;
 use crate::domain::system::{
-    Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
-use crate::systems::aws::is_silence;
+use crate::systems::aws::{is_unheard, told};
 use crate::systems::permits::{Need, On};
 
 /// So many changes make a batch at most
@@ -104,6 +105,15 @@ impl Shift {
             }
         }
         Ok(Ok(all))
+    }
+
+    /// The health checks that are looked at; some that are not known when nobody tells.
+    async fn checks(&self) -> Vec<Option<String>> {
+        let Ok(Ok(held)) = self.held().await else { return vec![None] };
+        let mut ids: Vec<_> = held.into_iter().flat_map(|it| it.moved).filter_map(|set| set.health_check_id).collect();
+        ids.sort();
+        ids.dedup();
+        ids.into_iter().map(Some).collect()
     }
 
     /// All record sets that are moved, name by name.
@@ -243,7 +253,7 @@ impl Shift {
                     false => Verified::Broken { why: format!("clients went away again; {}", other.words()) },
                 });
             }
-            Err(fault) if is_silence(&fault) => {
+            Err(fault) if is_unheard(&fault) => {
                 let detail = self.by_name_servers(fault).await?.words().to_owned();
                 return Ok(Verified::HoldsForNow { detail });
             }
@@ -298,46 +308,11 @@ fn groups(all: &[RecordSet]) -> impl Iterator<Item = &[RecordSet]> {
     all.chunk_by(|a, b| a.name == b.name && a.r#type == b.r#type)
 }
 
-/// The zones before the one at hand.
-#[derive(Default)]
-struct Others {
-    /// Their changes were sent just now.
-    sent: Vec<String>,
-    /// They were found changed, by an earlier attempt or by somebody else.
-    already: Vec<String>,
-}
-
-impl Others {
-    /// A failure after other zones were changed: it is not so that nothing happened.
-    fn after(&self, fault: Fault) -> Fault {
-        let already = self.already.join(", ");
-        match (self.sent.is_empty(), self.already.is_empty()) {
-            (true, true) => fault,
-            (true, false) => Fault {
-                means: format!("{already} is changed already, and this zone is not: clients are divided"),
-                ..fault
-            },
-            (false, _) => {
-                let sent = self.sent.join(", ");
-                let means = format!(
-                    "the change of {sent} was sent before that; Mayday looks at each zone before anything is sent again"
-                );
-                Fault {
-                    class: FaultClass::Ambiguous,
-                    means,
-                    next: "look at the step again, then retry".into(),
-                    ..fault
-                }
-            }
-        }
-    }
-}
-
 #[async_trait]
 impl Step for Shift {
     async fn observe(&self, _begun: Option<&Begun>) -> Result<Observed, Fault> {
         match self.by_api().await {
-            Err(fault) if is_silence(&fault) => self.by_name_servers(fault).await,
+            Err(fault) if is_unheard(&fault) => self.by_name_servers(fault).await,
             told => told,
         }
     }
@@ -368,7 +343,12 @@ impl Step for Shift {
                 .iter()
                 .find(|set| set.identifier() == self.division.to)
                 .or(group.first().filter(|_| group.len() == 1));
-            guards.push(health_guard(&self.target_of(&group[0]).zone, &self.division.to, chosen, None).await?);
+            let looked = health_guard(&self.target_of(&group[0]).zone, &self.division.to, chosen, None).await;
+            // Who may not ask, or is put off, has seen nothing that would keep clients where they are.
+            guards.push(looked.unwrap_or_else(|fault| {
+                let what = format!("the health check of {} is not known: {}", self.division.to, told(&fault));
+                Guard::warn("target-health", format!("{what}; if it is red, clients do not move"))
+            }));
         }
         guards.push(ttl_guard(&target));
         guards.push(control_plane_guard(&self.zone, &self.estate, self.region.as_ref()).await);
@@ -432,7 +412,13 @@ impl Step for Shift {
         };
         let mut needs: Vec<Need> = ids.iter().flat_map(on_zone).collect();
         needs.push(Need::new("route53:GetChange", On::Changes));
-        needs.push(Need::new("route53:GetHealthCheckStatus", On::HealthChecks));
+        let lists = self.targets.iter().filter(|target| target.zone.asks_for_servers());
+        needs.extend(lists.map(|it| Need::new("route53:GetHostedZone", On::Zone(it.zone.id.clone()))));
+        for check in self.checks().await {
+            let on = On::HealthCheck(check);
+            needs
+                .extend(["route53:GetHealthCheck", "route53:GetHealthCheckStatus"].map(|it| Need::new(it, on.clone())));
+        }
         self.zone.permits.fitness(&needs).await
     }
 
@@ -471,24 +457,5 @@ mod tests {
         {
             assert_eq!(zones.of(name).id, id, "{name}");
         }
-    }
-
-    #[test]
-    fn after_one_zone_was_changed_nobody_says_that_nothing_was() {
-        let refused = || {
-            Fault::permanent("zone", "ChangeResourceRecordSets was refused (403)").means("nothing was changed by it")
-        };
-        let (none, mut some) = (Others::default(), Others::default());
-        assert_eq!(none.after(refused()), refused());
-        some.already.push("Z0".into());
-        let fault = some.after(refused());
-        assert!(fault.class == FaultClass::Permanent && fault.means.starts_with("Z0 is changed already"), "{fault}");
-        some.sent.push("Z1".into());
-        let fault = some.after(refused());
-        assert!(
-            fault.class == FaultClass::Ambiguous && fault.means.starts_with("the change of Z1 was sent"),
-            "{fault}"
-        );
-        assert!(!fault.to_string().contains("nothing was changed"), "{fault}");
     }
 }

@@ -17,9 +17,9 @@ use super::names::plain;
 use super::records::{Group, RecordSet, changes};
 use crate::domain::system::{Fault, Receipt};
 use crate::domain::text::clean;
-use crate::systems::aws::{Aws, Call};
+use crate::systems::aws::{Aws, Call, unasked};
 use crate::systems::dns::addresses;
-use crate::systems::dns::ask::{Question, Reply, ask, normal};
+use crate::systems::dns::ask::{Question, Reply, ask, normal, value_of};
 use crate::systems::permits::Permits;
 
 /// How long one name server may take.
@@ -263,6 +263,11 @@ impl Zone {
         }
     }
 
+    /// Whether the API has to be asked who speaks for it.
+    pub fn asks_for_servers(&self) -> bool {
+        self.name_servers.is_empty()
+    }
+
     /// Who speaks for the zone, asked for once.
     pub async fn servers(&self) -> Result<&Vec<(String, SocketAddr)>, Fault> {
         self.servers.get_or_try_init(|| self.find_servers()).await
@@ -280,7 +285,7 @@ impl Zone {
         };
         let mut servers = Vec::new();
         for name in names {
-            let found = addresses(&name).await.map_err(|why| Fault::transient(&self.system, why))?;
+            let found = addresses(&name).await.map_err(|why| unasked(&self.system, "the zone's name servers", &why))?;
             servers.extend(found.first().map(|address| (clean(&name), *address)));
         }
         match servers.is_empty() {
@@ -304,7 +309,8 @@ impl Zone {
     /// alias may lead where this host's resolver knows nothing of.
     pub async fn values(&self, set: &RecordSet) -> Vec<String> {
         let Some(alias) = &set.alias_target else {
-            return set.resource_records.iter().map(|record| normal(&record.value)).collect();
+            let value = |text: &str| set.r#type.parse().map_or_else(|_| normal(text), |kind| value_of(kind, text));
+            return set.resource_records.iter().map(|record| value(&record.value)).collect();
         };
         if alias.hosted_zone_id == self.id {
             // Another name of this zone: its own name servers know.
@@ -319,7 +325,8 @@ impl Zone {
         let fits = |address: &SocketAddr| match set.r#type.as_str() {
             "A" => address.is_ipv4(),
             "AAAA" => address.is_ipv6(),
-            _ => true,
+            // What else a name of AWS's own answers, its addresses do not tell.
+            _ => false,
         };
         found.iter().filter(|address| fits(address)).map(|address| address.ip().to_string()).collect()
     }

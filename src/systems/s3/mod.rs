@@ -12,6 +12,7 @@
 //! | an endpoint of the config, of a profile's `services` or of the environment | addressed by paths |
 //! | Object Lock, encryption, requester pays | as the bucket has it; a bucket that wants `x-amz-request-payer` refuses, which is unknown |
 //! | `aws-cn`, `aws-us-gov` | supported: ARNs are of the region's partition |
+//! | what `s3.replicate` and the canary may do | asked of IAM, for the bucket, the object and the role that is passed on; policies of the bucket itself are not known to IAM's answer |
 
 mod backups;
 pub(in crate::systems) mod bucket;
@@ -37,6 +38,7 @@ use crate::domain::recovery::{Lag, Member, RecoveryPoint, Role, Survey};
 use crate::domain::system::{Factory, Fault, Step, Surroundings, System};
 use crate::domain::time::{At, seconds_between};
 use crate::systems::aws::{ACCESS_KEY_ID, Aws, PROFILE, SECRET_ACCESS_KEY, reading};
+use crate::systems::permits::{IAM_ENDPOINT_URL, IAM_WAY, Permits, STS_ENDPOINT_URL};
 
 /// The words of the parameter `bucket`.
 const SIDES: &[&str] = &["primary", "standby"];
@@ -48,6 +50,7 @@ pub static KIND: SystemKind = SystemKind {
     ways: &[
         WayOut::new("primary_endpoint_url", To::Primary("primary_region"), "S3"),
         WayOut::new("standby_endpoint_url", To::Standby("standby_region"), "S3"),
+        IAM_WAY,
     ],
     params: &[
         Param::required("primary_bucket", ParamType::Text, "the bucket of the primary region"),
@@ -78,6 +81,8 @@ pub static KIND: SystemKind = SystemKind {
             "heartbeat/",
             "where the application writes something all the time; the newest object there tells how much has arrived; it may hold a date (`beat/%Y/%m/%d/`)",
         ),
+        STS_ENDPOINT_URL,
+        IAM_ENDPOINT_URL,
         PROFILE,
         ACCESS_KEY_ID,
         SECRET_ACCESS_KEY,
@@ -146,17 +151,20 @@ impl Factory for S3Factory {
 
     fn connect(&self, spec: &SystemSpec, around: &Surroundings) -> Result<Arc<dyn System>, Fault> {
         let params = &spec.params;
-        let bucket = |side: &str, absent: RegionId| -> Result<Bucket, Fault> {
-            let region = params.opt_text(&format!("{side}_region")).map_or(absent, RegionId::from);
+        let bucket = |side: &str, absent: Result<RegionId, String>| -> Result<Bucket, Fault> {
+            let said = params.opt_text(&format!("{side}_region")).map(RegionId::from);
+            let unsaid = |why| Fault::permanent(spec.id.as_str(), why).next(format!("add {side}_region"));
+            let region = said.map_or(absent, Ok).map_err(unsaid)?;
             let endpoint = params.opt_text(&format!("{side}_endpoint_url"));
             let aws = Aws::new(spec, region.as_str(), endpoint);
             let name = params.text(&format!("{side}_bucket"))?;
             Ok(Bucket::new(spec.id.as_str(), name, region, aws, endpoint.is_some()))
         };
         let pair = Pair {
-            primary: bucket("primary", around.estate.primary())?,
-            standby: bucket("standby", around.estate.standby())?,
+            primary: bucket("primary", Ok(around.estate.primary()))?,
+            standby: bucket("standby", around.estate.only_standby())?,
             prefix: params.opt_text("prefix").unwrap_or_default().to_owned(),
+            permits: Permits::new(spec, around.estate.standby().as_str()),
         };
         Ok(Arc::new(S3(Arc::new(pair))))
     }
@@ -167,6 +175,7 @@ pub struct Pair {
     primary: Bucket,
     standby: Bucket,
     prefix: String,
+    permits: Permits,
 }
 
 struct S3(Arc<Pair>);

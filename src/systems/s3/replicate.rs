@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use super::Pair;
 use super::bucket::Bucket;
 use crate::domain::ids::RegionId;
-use crate::domain::system::{Begun, Checked, Fault, Guard, Observed, Preview, Receipt, Step, StepLog, Verified};
+use crate::domain::system::{
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+};
+use crate::systems::permits::{Need, On};
 use crate::systems::shell::quoted;
 
 pub struct Replicate {
@@ -114,6 +117,19 @@ impl Step for Replicate {
         log.line(&format!("DeleteBucketReplication {}", from.name));
         from.replicate_nowhere().await?;
         Ok(Receipt::new())
+    }
+
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        let (from, to) = self.sides();
+        let on = |bucket: &Bucket| On::Bucket { name: bucket.name.clone(), key: None };
+        let mut needs: Vec<Need> =
+            ["s3:PutReplicationConfiguration", "s3:GetReplicationConfiguration", "s3:GetBucketVersioning"]
+                .map(|action| Need::new(action, on(from)))
+                .into();
+        needs.extend(["s3:GetReplicationConfiguration", "s3:GetBucketVersioning"].map(|it| Need::new(it, on(to))));
+        // S3 acts as this role; that it exists and may replicate is told by nobody before it does.
+        needs.extend(self.role().await.ok().map(|role| Need::new("iam:PassRole", On::Arn(role))));
+        self.pair.permits.fitness(&needs).await
     }
 
     fn by_hand(&self) -> Vec<String> {

@@ -11,9 +11,11 @@ use super::bucket::Bucket;
 use super::listing::today;
 use crate::domain::recovery::RecoveryPoint;
 use crate::domain::system::{
-    Begun, Checked, Fault, FaultClass, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
+    Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
 use crate::domain::time::At;
+use crate::systems::aws::is_silence;
+use crate::systems::permits::{Need, On};
 use crate::systems::shell::quoted;
 
 const ON: &str = "versioning and replication are on";
@@ -115,7 +117,7 @@ impl Replication {
         }
         match self.source().await {
             Ok(more) => wrong.extend(more),
-            Err(fault) if self.source_may_be_lost && wrong.is_empty() && fault.class == FaultClass::Transient => {
+            Err(fault) if self.source_may_be_lost && wrong.is_empty() && is_silence(&fault) => {
                 let arrived = match self.pair.standby_point().await? {
                     Some((_, object)) => format!("the newest object that arrived is {object}"),
                     None => self.pair.nothing_there(standby),
@@ -143,7 +145,7 @@ impl Replication {
 
     /// Looks for the canary of this attempt on both sides, and writes it if it is nowhere: asked again, it finds what it wrote.
     async fn canary(&self, begun: &Begun) -> Result<Verified, Fault> {
-        let Pair { primary, standby, prefix } = &*self.pair;
+        let Pair { primary, standby, prefix, .. } = &*self.pair;
         let key = format!("{}mayday-canary/{}", today(prefix, begun.at), begun.at.as_millisecond());
         if standby.look(&key).await?.is_some_and(|status| status == "REPLICA") {
             let detail = format!("the canary {key} reached {}", standby.name);
@@ -200,12 +202,27 @@ impl Step for Replication {
         Ok(Verified::Holds { detail, recovery_point: None })
     }
 
+    async fn fitness(&self) -> Result<Fitness, Fault> {
+        let Pair { primary, standby, prefix, permits } = &*self.pair;
+        let on = |bucket: &Bucket| On::Bucket { name: bucket.name.clone(), key: None };
+        let mut needs: Vec<Need> =
+            [primary, standby].map(|bucket| Need::new("s3:GetBucketVersioning", on(bucket))).into();
+        needs.push(Need::new("s3:GetReplicationConfiguration", on(primary)));
+        if self.canary {
+            let key = format!("{}mayday-canary/0", today(prefix, At::now()));
+            let object = |bucket: &Bucket| On::Bucket { name: bucket.name.clone(), key: Some(key.clone()) };
+            needs.push(Need::new("s3:PutObject", object(primary)));
+            needs.extend([primary, standby].map(|bucket| Need::new("s3:GetObject", object(bucket))));
+        }
+        permits.fitness(&needs).await
+    }
+
     async fn revert(&self, _begun: &Begun, _log: &dyn StepLog) -> Result<Receipt, Fault> {
         Err(changes_nothing(&self.pair.primary.system))
     }
 
     fn by_hand(&self) -> Vec<String> {
-        let Pair { primary, standby, prefix } = &*self.pair;
+        let Pair { primary, standby, prefix, .. } = &*self.pair;
         let at = |bucket: &Bucket| format!("--region {} --bucket {}", bucket.region, quoted(&bucket.name));
         let (from, to) = (at(primary), at(standby));
         let mut lines = vec![

@@ -22,7 +22,6 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, setsid, wait};
 use zeroize::Zeroizing;
 
-use super::process::By;
 use crate::outbound::tree::{MARK, mark};
 
 /// By this name the program knows that it is a keeper.
@@ -240,6 +239,15 @@ impl Told {
             _ => None,
         }
     }
+}
+
+/// How a command gets its secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// As its standard input, to the end.
+    Stdin,
+    /// By a file descriptor: `$MAYDAY_SECRET` is the path that it can be read from, once.
+    Descriptor,
 }
 
 #[cfg(test)]

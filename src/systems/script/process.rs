@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::environment::passed;
-use super::keeper::{self, Told};
+use super::keeper::{self, By, Told};
 use crate::domain::process::Process;
 use crate::domain::text::clean;
 use crate::outbound::redact;
@@ -64,15 +64,6 @@ impl Drop for Lease {
     }
 }
 
-/// How a command gets its secret.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum By {
-    /// As its standard input, to the end.
-    Stdin,
-    /// By a file descriptor: `$MAYDAY_SECRET` is the path that it can be read from, once.
-    Descriptor,
-}
-
 /// What is around a command.
 #[derive(Default)]
 pub struct Around {
@@ -85,16 +76,6 @@ pub struct Around {
     pub secret: Option<(Secret, By)>,
 }
 
-impl Around {
-    /// What it printed, without what nobody is to read.
-    pub fn bare(&self, line: &str) -> String {
-        match &self.secret {
-            Some((secret, _)) => redact::text(line, secret.expose()),
-            None => line.to_owned(),
-        }
-    }
-}
-
 /// A command behind a gate: it has done nothing, and never will unless it is let [`go`](Self::go).
 pub struct Waiting {
     /// Dropped first: without its keeper, orphans would get away.
@@ -104,6 +85,8 @@ pub struct Waiting {
     gate: UnixStream,
     /// What is said to open it.
     word: Zeroizing<Vec<u8>>,
+    /// What is taken out of what it prints.
+    secret: Option<Secret>,
     program: String,
 }
 
@@ -128,7 +111,8 @@ impl Waiting {
         command.stdin(OwnedFd::from(its)).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().map_err(cannot)?;
         let lease = Lease(pid(&child).and_then(Tree::of));
-        Ok(Self { lease, child, gate, word, program })
+        let secret = around.secret.as_ref().map(|(secret, _)| secret.clone());
+        Ok(Self { lease, child, gate, word, secret, program })
     }
 
     /// By what it can be known again; `None` where the system does not tell.
@@ -136,13 +120,15 @@ impl Waiting {
         pid(&self.child).and_then(identity)
     }
 
-    /// Lets it do its work for at most `patience`, and hands on every line that it prints.
+    /// Lets it do its work for at most `patience`, and hands on every line that it prints, without its secret.
     ///
     /// # Errors
     /// When the command cannot be started: then nothing happened.
     pub async fn go(mut self, patience: Duration, line: &(dyn Fn(&str) + Send + Sync)) -> Result<Ended, String> {
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
-        let mut reading = pin!(async { tokio::join!(lines(out, line), lines(err, line)) });
+        let secret = self.secret.take();
+        let mut reading =
+            pin!(async { tokio::join!(lines(out, secret.as_ref(), line), lines(err, secret.as_ref(), line)) });
         let (child, gate, word) = (&mut self.child, &mut self.gate, &self.word);
         let running = async {
             // One that has ended already says so by its exit code.
@@ -186,7 +172,7 @@ pub async fn run(
     patience: Duration,
     line: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Ended, String> {
-    Waiting::start(words, around)?.go(patience, &|text| line(&around.bare(text))).await
+    Waiting::start(words, around)?.go(patience, line).await
 }
 
 fn pid(child: &Child) -> Option<i32> {
@@ -204,23 +190,74 @@ fn code(status: ExitStatus) -> Result<i32, i32> {
     status.code().ok_or_else(|| status.signal().unwrap_or_default())
 }
 
-async fn lines(from: Option<impl AsyncRead + Unpin>, line: &(dyn Fn(&str) + Send + Sync)) {
+/// A secret may come back so many times as long as it is, written for a URL.
+const WIDEST: usize = 3;
+
+/// Hands on what comes, line by line. A long line is cut, but not through a secret: that has to be seen as a whole to be known.
+async fn lines(from: Option<impl AsyncRead + Unpin>, secret: Option<&Secret>, line: &(dyn Fn(&str) + Send + Sync)) {
     let Some(mut from) = from else { return };
+    let whole = secret.map_or(0, |secret| secret.expose().len() * WIDEST);
+    let bare = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        match secret {
+            Some(secret) => redact::text(text.trim_end(), secret.expose()),
+            None => text.trim_end().to_owned(),
+        }
+    };
     let (mut buffer, mut held) = ([0; 4096], Vec::new());
     loop {
         let read = from.read(&mut buffer).await.unwrap_or(0);
         held.extend_from_slice(&buffer[..read]);
         while let Some(end) = held.iter().position(|byte| *byte == b'\n') {
             let rest = held.split_off(end + 1);
-            line(String::from_utf8_lossy(&held).trim_end());
+            line(&bare(&held));
             held = rest;
         }
-        if held.len() > LONGEST || (read == 0 && !held.is_empty()) {
-            line(String::from_utf8_lossy(&held).trim_end());
-            held.clear();
+        if read == 0 && !held.is_empty() {
+            line(&bare(&held));
+            return;
+        }
+        if held.len() > LONGEST + whole {
+            let text = bare(&held);
+            let (first, rest) = text.split_at(text.floor_char_boundary(text.len().saturating_sub(whole)));
+            if !first.is_empty() {
+                line(first);
+            }
+            held = rest.as_bytes().to_vec();
         }
         if read == 0 {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    async fn printed(script: &str, secret: &str) -> Vec<String> {
+        let all = Mutex::new(Vec::new());
+        let keep = |line: &str| all.lock().unwrap().push(line.to_owned());
+        let around = Around { secret: Some((Secret::new(secret), By::Stdin)), ..Around::default() };
+        let words = ["sh", "-c", script].map(str::to_owned);
+        run(&words, &around, Duration::from_secs(20), &keep).await.unwrap();
+        all.into_inner().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_secret_does_not_come_back_in_pieces() {
+        let secret = "first-line-of-it\nsecond-line-of-it";
+        for before in [0, 4080, 4090, 8180, 20_000] {
+            let script = format!(
+                "read -r a; head -c {before} /dev/zero | tr '\\0' x; printf '%s and on\\n' \"$a\"; cat; echo; echo end"
+            );
+            let all = printed(&script, secret).await;
+            let text = all.concat();
+            assert!(all.last().is_some_and(|line| line == "end"), "{before}: {all:?}");
+            assert_eq!(text.matches('x').count(), before, "nothing else is lost");
+            assert!(!text.contains("line-of-it") && !text.contains("first-") && !text.contains("second-"), "{before}");
         }
     }
 }

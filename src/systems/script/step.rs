@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::process::{Around, By, Ended, Waiting, run, typed};
+use super::keeper::By;
+use super::process::{Around, Ended, Waiting, run, typed};
 use super::{CWD, KIND, SECRET, SECRET_BY, named};
 use crate::domain::params::SecretRef;
 use crate::domain::plan::StepSpec;
@@ -104,7 +105,7 @@ impl Script {
         let process = waiting.process().ok_or_else(|| unstarted("it ended before it was begun".into()))?;
         log.runs_as(&process).await?;
         let patience = self.patience.saturating_sub(begun.elapsed());
-        let ended = waiting.go(patience, &|line| log.printed(&around.bare(line))).await.map_err(unstarted)?;
+        let ended = waiting.go(patience, &|line| log.printed(line)).await.map_err(unstarted)?;
         let what = format!("`{}` {}", typed(words), ended.words());
         match ended {
             Ended::Exited(Ok(0)) => Ok(Receipt::from([(EXIT.to_owned(), "0".to_owned())])),

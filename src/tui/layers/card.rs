@@ -327,7 +327,7 @@ fn outlook(look: &Look<'_>, run: &Run, step: &StepRun, card: &GateCard, columns:
         };
         out.extend(labelled(look, "seen", &words, role, columns));
         let (words, role) = readiness(look, run);
-        out.extend(labelled(look, "ready", &words, role, columns));
+        out.extend(labelled(look, "plan", &words, role, columns));
     }
     out
 }

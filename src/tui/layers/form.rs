@@ -1,15 +1,19 @@
 //! A form: texts and choices, checked here as far as that is possible, and what is asked of the engine once it is filled in.
 
+use std::cell::Cell;
+
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use tui_textarea::TextArea;
 
 use crate::domain::command::Ask;
 use crate::domain::comms::{Answers, HandOver};
-use crate::domain::ids::{ChannelId, ItemId, MessageId, RunId, StepId};
+use crate::domain::ids::{ChannelId, ItemId, MessageId, PlanId, RunId, StepId};
 use crate::domain::incident::Severity;
+use crate::domain::run::Mode;
 use crate::domain::time::At;
 
+use super::super::app::Scroll;
 use super::super::format::{column, width, wrap};
 use super::super::keymap::Action;
 use super::super::look::Look;
@@ -31,6 +35,9 @@ pub struct Form {
     tried: bool,
     /// A text of several lines was once asked about: whoever pasted it may not be at its end.
     sure: bool,
+    pub scroll: Scroll,
+    /// The field that is filled in is kept in view, until the operator reads on elsewhere.
+    pub follows: Cell<bool>,
 }
 
 /// One field.
@@ -57,6 +64,7 @@ enum Value {
 pub enum Purpose {
     Declare,
     Severity,
+    Title,
     Note,
     /// Whether it asks what is told with it.
     Close {
@@ -76,6 +84,8 @@ pub enum Purpose {
     /// What nobody but a person can look for.
     SettleDelivery(MessageId, ChannelId),
     RevertRun(RunId),
+    /// A plan to one of several regions, which is typed.
+    Start(PlanId, Mode),
     /// Only what is shown changes.
     Filter,
 }
@@ -85,7 +95,7 @@ impl Purpose {
     fn does(&self) -> &'static str {
         match self {
             Self::Declare => "declare",
-            Self::Severity => "set it",
+            Self::Severity | Self::Title => "set it",
             Self::Note => "note it",
             Self::Close { .. } => "close",
             Self::Abandon(_) => "abandon",
@@ -99,6 +109,7 @@ impl Purpose {
             Self::ReopenItem(_) => "open again",
             Self::HandOver => "hand over",
             Self::SettleDelivery(..) => "settle it",
+            Self::Start(..) => "run it",
             Self::Filter => "filter",
         }
     }
@@ -179,6 +190,8 @@ impl Form {
             said: String::new(),
             tried: false,
             sure: false,
+            scroll: Scroll::default(),
+            follows: Cell::new(true),
         }
     }
     pub fn about(mut self, lines: impl IntoIterator<Item = String>) -> Self {
@@ -205,6 +218,7 @@ impl Form {
 
     pub fn type_key(&mut self, key: KeyEvent) {
         self.sure = false;
+        self.follows.set(true);
         match &mut self.fields[self.at].value {
             Value::Text { area, .. } => edit_line(area, key),
             Value::Choice { options, at } => {
@@ -219,6 +233,7 @@ impl Form {
 
     pub fn type_text(&mut self, text: &str) {
         self.sure = false;
+        self.follows.set(true);
         if let Value::Text { area, .. } = &mut self.fields[self.at].value {
             area.insert_str(text);
         }
@@ -227,11 +242,13 @@ impl Form {
     /// Goes to another field.
     pub fn step(&mut self, by: isize) {
         let len = self.fields.len();
+        self.follows.set(true);
         self.at = (self.at + len).saturating_add_signed(by) % len;
     }
 
     /// Chooses another option.
     pub fn choose(&mut self, by: isize) {
+        self.follows.set(true);
         if let Value::Choice { options, at } = &mut self.fields[self.at].value {
             *at = (*at + options.len()).saturating_add_signed(by) % options.len();
         }
@@ -242,6 +259,7 @@ impl Form {
     /// # Errors
     /// What is wrong with a field, which is then the one being filled in.
     pub fn submit(&mut self) -> Result<Option<Vec<String>>, String> {
+        self.follows.set(true);
         if let Some(wrong) = self.fields[self.at].mistake() {
             self.tried = true;
             return Err(wrong);
@@ -277,20 +295,18 @@ impl Form {
             lines.push(Line::default());
         }
         let label = self.fields.iter().map(|field| width(field.label)).max().unwrap_or(0) + 2;
-        let mut cursor = None;
+        let (mut cursor, mut reveal) = (None, None);
         for (at, field) in self.fields.iter().enumerate() {
             let active = at == self.at;
+            if active && self.follows.get() {
+                // With what is said below it.
+                reveal = Some(lines.len() + 1);
+            }
             let role = if active { Role::Accent } else { Role::Dim };
             let mut line = vec![look.span(column(field.label, label), role)];
             let room = columns.saturating_sub(label).max(1);
             match &field.value {
-                Value::Choice { options, at } => {
-                    for (index, option) in options.iter().enumerate() {
-                        let role = if index == *at { Role::Selected } else { Role::Dim };
-                        let mark = if index == *at { "▸" } else { " " };
-                        line.push(look.span(format!("{mark}{option} "), role));
-                    }
-                }
+                Value::Choice { options, at } => line.extend(choices(look, options, *at, room)),
                 Value::Text { area, .. } => {
                     let (row, column_of) = (area.cursor().0, area.cursor().1);
                     let before: usize = area.lines().iter().take(row).map(|line| line.chars().count() + 1).sum();
@@ -323,20 +339,37 @@ impl Form {
             sheet.keys.push(("←/→", "choose".into()));
         }
         sheet.keys.push(("Esc", "back".into()));
-        (sheet.cursor, sheet.danger) = (cursor, self.danger);
+        (sheet.cursor, sheet.danger, sheet.reveal) = (cursor, self.danger, reveal);
         sheet
     }
 }
 
-/// The part of a text around the cursor (counted in characters) that fits, and the column of the cursor in it.
+/// Everything there is to choose; where there is no room for all, what is chosen, whole.
+fn choices(look: &Look<'_>, options: &[&str], at: usize, room: usize) -> Vec<Span<'static>> {
+    let all: usize = options.iter().map(|option| width(option) + 2).sum();
+    if all > room + 1 {
+        let place = format!("  {} of {}", at + 1, options.len());
+        return vec![look.span(format!("‹ {} ›", options[at]), Role::Selected), look.span(place, Role::Dim)];
+    }
+    let shown = |(index, option): (usize, &&str)| {
+        let (mark, role) = if index == at { ("▸", Role::Selected) } else { (" ", Role::Dim) };
+        look.span(format!("{mark}{option} "), role)
+    };
+    options.iter().enumerate().map(shown).collect()
+}
+
+/// The part of a text around the cursor (counted in characters) that fits, with `…` where something is before it, and the column of the
+/// cursor in it.
 pub fn window(text: &str, cursor: usize, columns: usize) -> (String, usize) {
     let before: String = text.chars().take(cursor).collect();
     let mut start = 0;
-    while width(&before[start..]) >= columns.max(1) {
+    // The mark takes the place of what it stands for.
+    let taken = |start: usize| usize::from(start > 0) + width(&before[start..]);
+    while start < before.len() && taken(start) >= columns.max(1) {
         start += before[start..].chars().next().map_or(1, char::len_utf8);
     }
-    let at = width(&before[start..]);
-    let mut shown = String::new();
+    let mut shown = String::from(if start > 0 && columns > 1 { "…" } else { "" });
+    let at = width(&shown) + width(&before[start..]);
     for c in text[start..].chars() {
         if width(&shown) + width(c.encode_utf8(&mut [0; 4])) > columns {
             break;
@@ -374,6 +407,7 @@ impl Purpose {
                 2 => Ask::RetryDelivery { message, channel, reason: value(1) },
                 fate => Ask::SettleDelivery { message, channel, arrived: fate == 0, reason: value(1) },
             },
+            Self::Title => Ask::SetTitle { title: value(0) },
             Self::Note => Ask::Note { text: value(0) },
             Self::Close { tells: true } => {
                 Ask::CloseIncident { note: value(0), despite: value(2), tell: value(1) == CLOSINGS[0] }
@@ -387,6 +421,7 @@ impl Purpose {
             Self::SkipItem(item) => Ask::SkipItem { item, reason: value(0) },
             Self::ReopenItem(item) => Ask::ReopenItem { item, reason: value(0) },
             Self::RevertRun(run) => Ask::RevertRun { run, phrase: value(0), reason: value(1) },
+            Self::Start(plan, mode) => Ask::StartRun { plan, mode, reason: String::new(), unattended: false },
             Self::Filter => return None,
         })
     }
@@ -423,8 +458,8 @@ mod tests {
     #[test]
     fn the_window_follows_the_cursor() {
         assert_eq!(window("hello", 5, 10), ("hello".into(), 5));
-        assert_eq!(window("hello world", 11, 6), ("world".into(), 5));
-        assert_eq!(window("日本語", 3, 4), ("語".into(), 2));
+        assert_eq!(window("hello world", 11, 6), ("…orld".into(), 5));
+        assert_eq!(window("日本語", 3, 4), ("…語".into(), 3));
         assert_eq!(window("", 0, 1), (String::new(), 0));
     }
 

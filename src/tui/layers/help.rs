@@ -31,7 +31,7 @@ pub fn lines(look: &Look<'_>, here: Context, columns: usize) -> Vec<Line<'static
         lines.push(Line::default());
     }
     lines.push(Line::from(
-        look.span("Faint keys are not bound now: they need an armed cockpit that is not read-only.", Role::Dim),
+        look.span("Faint keys do nothing now: they need an armed cockpit that is not read-only.", Role::Dim),
     ));
     let options = &look.app.options;
     if !options.about.is_empty() {

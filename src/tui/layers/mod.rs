@@ -5,9 +5,11 @@ pub mod contacts;
 pub mod form;
 pub mod help;
 pub mod markdown;
+pub mod next;
 pub mod palette;
 pub mod plans;
 pub mod shell;
+pub mod targets;
 pub mod tell;
 pub mod walk;
 pub mod wayback;
@@ -140,7 +142,15 @@ impl Layer {
             Self::Reader(reader) => Some(&reader.scroll),
             Self::Walk(walk) => Some(&walk.scroll),
             Self::Tell(tell) => Some(&tell.scroll),
+            Self::Form(form) => Some(&form.scroll),
             _ => None,
+        }
+    }
+
+    /// The operator reads on: what was kept in view is so no longer.
+    pub fn looks_elsewhere(&self) {
+        if let Self::Form(form) = self {
+            form.follows.set(false);
         }
     }
 
@@ -217,15 +227,24 @@ impl Sheet {
             scroll.reveal(line, height);
         }
         let top = scroll.clamp(self.lines.len(), height);
-        let more = self.lines.len() > top + height;
+        let (above, more) = (top > 0, self.lines.len() > top + height);
         let columns = usize::from(inner.width);
         let shown = self.lines.into_iter().skip(top).take(height).map(|line| cut_line(line, columns));
         let shown: Vec<Line<'static>> = shown.collect();
         let text = Rect { height: u16::try_from(height).unwrap_or(u16::MAX).min(inner.height), ..inner };
         Paragraph::new(shown).render(text, frame.buffer_mut());
-        if more && inner.height > text.height {
+        if (above || more) && inner.height > text.height {
             let mark = Rect { y: text.bottom(), height: 1, ..inner };
-            let words = format!("… {}: more", keymap::key(Action::Down));
+            let key = |ways: [Action; 2], plain: &'static str| {
+                let mut rows = keymap::rows(look.app.context());
+                rows.find(|row| ways.contains(&row.action)).map_or(plain, |row| row.keys[0])
+            };
+            let (up, down) = (key([Action::Up, Action::PageUp], "Up"), key([Action::Down, Action::PageDown], "Down"));
+            let words = match (above, more) {
+                (true, true) => format!("… {up} {down}: more"),
+                (true, false) => format!("… {up}: more above"),
+                (false, _) => format!("… {down}: more"),
+            };
             Line::from(look.span(words, Role::Accent)).right_aligned().render(mark, frame.buffer_mut());
         }
         let below = u16::try_from(keys.len()).unwrap_or(0).min(inner.height);

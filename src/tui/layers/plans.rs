@@ -4,13 +4,14 @@ use ratatui::text::Line;
 
 use crate::domain::kinds::Undo;
 use crate::domain::run::Mode;
+use crate::domain::target;
 
 use super::super::app::App;
 use super::super::format::{column, fit_name, wrap};
 use super::super::keymap::{self, Action};
 use super::super::look::Look;
 use super::super::theme::Role;
-use super::{Plans, Sheet};
+use super::{Plans, Sheet, targets};
 
 pub fn sheet(look: &Look<'_>, plans: &Plans, most: usize) -> Sheet {
     let columns = most.min(72);
@@ -31,6 +32,12 @@ pub fn sheet(look: &Look<'_>, plans: &Plans, most: usize) -> Sheet {
         let title = wrap(&plan.title, columns).into_iter();
         lines.extend(title.map(|text| Line::from(look.span(text, Role::Strong))));
         lines.extend(wrap(&plan.about, columns).into_iter().map(|text| Line::from(look.span(text, Role::Text))));
+        if let Some(region) = &plan.target {
+            let choices = target::table(look.snap, plan.name(), look.now);
+            let all = targets::lines(&choices, region);
+            let shown = all.iter().flat_map(|text| wrap(text, columns));
+            lines.extend(shown.map(|text| Line::from(look.span(text, Role::Dim))));
+        }
         let finals = plan.steps.iter().filter(|step| step.undo == Undo::PointOfNoReturn).count();
         if finals > 0 {
             let words = format!("! {finals} of its steps cannot be taken back; each asks before it acts");

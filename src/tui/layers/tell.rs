@@ -46,7 +46,8 @@ impl Tell {
         self.editor.is_some()
     }
 
-    fn audiences(&self) -> Vec<Audience> {
+    /// Whose texts it has.
+    pub fn audiences(&self) -> Vec<Audience> {
         self.drafts.get(self.at).map(|it| it.texts.keys().copied().collect()).unwrap_or_default()
     }
 
@@ -146,7 +147,7 @@ impl Tell {
 
     fn keys(&self, look: &Look<'_>) -> Vec<(&'static str, String)> {
         if self.is_editing() {
-            return vec![("Ctrl-s", "keep it".into()), ("Esc", "drop it".into())];
+            return vec![(keymap::key(Action::KeepText), "keep it".into()), ("Esc", "drop it".into())];
         }
         let back = look.snap.estate.comms.take_back;
         let mut keys = Vec::new();
@@ -175,14 +176,16 @@ impl Tell {
             let star = if proposed == Some(draft.purpose) { "*" } else { "" };
             line.push(look.span(format!("{mark}{} {}{star} ", at + 1, draft.purpose), role));
         }
+        line.push(look.span(" * proposed", Role::Faint));
         let Some(draft) = self.drafts.get(self.at) else { return vec![Line::from(line)] };
         let ways: Vec<&str> = draft.deliveries.keys().map(|id| id.as_str()).collect();
         let promise = if draft.next_due.is_some() {
-            format!("; promises the next one in {}", look.snap.estate.comms.every(draft.severity))
+            format!("; next update promised in {}", look.snap.estate.comms.every(draft.severity))
         } else {
             String::new()
         };
-        let by = if ways.is_empty() { "NO CHANNEL carries it".to_owned() } else { format!("by {}", ways.join(", ")) };
+        let by =
+            if ways.is_empty() { "NO CHANNEL carries it".to_owned() } else { format!("goes to: {}", ways.join(", ")) };
         let role = if ways.is_empty() { Role::Bad } else { Role::Dim };
         let ways = wrap(&format!("{by}{promise}"), columns).into_iter();
         let mut lines = vec![Line::from(line)];

@@ -135,6 +135,7 @@ pub fn draw(look: &Look<'_>, walk: &Walk, frame: &mut Frame<'_>, area: Rect) {
     let Some(page) = page(look.app, walk) else { return };
     Clear.render(area, frame.buffer_mut());
     frame.buffer_mut().set_style(area, look.style(Role::Screen));
+    let area = beside(look, &pages, &page, area, frame);
     let columns = usize::from(area.width);
     let keys = key_lines(look, &keys(look, &page), columns);
     let air = usize::from(area.height >= 22);
@@ -146,7 +147,7 @@ pub fn draw(look: &Look<'_>, walk: &Walk, frame: &mut Frame<'_>, area: Rect) {
     let lines = lines(look, &page, columns, air > 0);
     let top = walk.scroll.clamp(lines.len(), height);
     let hidden = lines.len().saturating_sub(top + height);
-    let mark = if hidden > 0 { format!(" … j: {hidden} more ") } else { String::new() };
+    let mark = if hidden > 0 { format!(" … {}: {hidden} more ", keymap::key(Action::Down)) } else { String::new() };
     let mut shown = head;
     shown.extend(lines.into_iter().skip(top).take(height));
     let mut shown: Vec<Line<'static>> = shown.into_iter().map(|line| cut_line(line, columns)).collect();
@@ -161,6 +162,37 @@ pub fn draw(look: &Look<'_>, walk: &Walk, frame: &mut Frame<'_>, area: Rect) {
     }
     let below = u16::try_from(keys.len()).unwrap_or(0).min(area.height);
     Paragraph::new(keys).render(Rect { y: area.bottom() - below, height: below, ..area }, frame.buffer_mut());
+}
+
+/// From so many columns on, all pages are listed beside the one that is shown, which is no wider than is pleasant.
+const BESIDE: u16 = 170;
+const SHOWN: u16 = 124;
+
+/// Lists all pages where there is room; says what is left for the one that is shown.
+fn beside(look: &Look<'_>, pages: &[Page], shown: &Page, area: Rect, frame: &mut Frame<'_>) -> Rect {
+    if area.width < BESIDE {
+        return area;
+    }
+    let list = Rect { x: area.x + SHOWN + 4, width: area.width - SHOWN - 4, ..area };
+    let columns = usize::from(list.width);
+    let mut lines = vec![Line::from(look.span("all pages", Role::Title))];
+    let mut stage = None;
+    for page in pages {
+        if stage != Some(page.stage) {
+            lines.extend([Line::default(), Line::from(look.span(page.stage.to_string(), Role::Faint))]);
+            stage = Some(page.stage);
+        }
+        let (glyph, word, role) = state(look, page);
+        let here = page.key == shown.key;
+        let mut row = Row::new(columns);
+        row.left(look.span(if here { "▸" } else { " " }, Role::Accent));
+        row.left(look.span(format!("{glyph} "), role));
+        row.left(look.span(page.title.clone(), if here { Role::Strong } else { Role::Text }));
+        row.right(look.span(word, role));
+        lines.push(row.into_line());
+    }
+    Paragraph::new(lines).render(list, frame.buffer_mut());
+    Rect { width: SHOWN, ..area }
 }
 
 /// `✓ alert ─ ✓ assess ─ ▸ execute ─ ○ communicate ─ ○ recover 0/5 ─ ○ review`; where there is less room, only the stage that is shown

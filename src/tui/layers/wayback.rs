@@ -5,6 +5,7 @@ use ratatui::text::Line;
 use crate::domain::wayback::{Gap, Moved, Window, home_is_sound, unprotected};
 
 use super::super::format::{clock, column, wrap};
+use super::super::keymap::{self, Action};
 use super::super::look::Look;
 use super::super::theme::Role;
 use super::heading;
@@ -42,17 +43,21 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     }
     if let Some(moved) = snap.state.moved.as_ref().filter(|moved| moved.to != snap.estate.primary()) {
         lines.push(Line::default());
-        lines.push(heading(look, "the way home"));
+        lines.push(heading(look, "moving clients back"));
         match home_is_sound(&snap.estate, &snap.state, &snap.live.surveys, &snap.live.probes, &moved.from, look.now) {
             Ok(()) => {
-                let words =
-                    format!("✓ clients can be moved back to {}: B starts the failback, every gate asks", moved.from);
+                let back = keymap::key(Action::BringBack);
+                let words = format!(
+                    "✓ clients can be moved back to {}: {back} starts the failback, every gate asks",
+                    moved.from
+                );
                 lines.extend(wrap(&words, room).iter().map(|part| text(look, part, Role::Good)));
             }
             Err(why) => {
                 let words = format!("not yet: {why}");
                 lines.extend(wrap(&words, room).iter().map(|part| text(look, part, Role::Warn)));
-                lines.push(text(look, "r runs the plan `reprotect` first", Role::Text));
+                let run = keymap::key(Action::RunPlan);
+                lines.push(text(look, &format!("{run} runs the plan `reprotect` first"), Role::Text));
             }
         }
     }
@@ -61,11 +66,13 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
 
 /// How long the run can still be taken back, in words.
 pub fn window(look: &Look<'_>, moved: &Moved) -> (String, Role) {
+    let revert = keymap::key(Action::RevertRun);
     match Window::of(&look.snap.estate, &look.snap.state, moved, &look.snap.live.probes, look.now) {
-        Window::Open(left) => (format!("can be reverted for {} more: V", clock(left)), Role::Warn),
-        Window::Against(left, why) => {
-            (format!("should not be reverted ({} left, V overrides): {}", clock(left), why.join("; ")), Role::Bad)
-        }
+        Window::Open(left) => (format!("can be reverted for {} more: {revert}", clock(left)), Role::Warn),
+        Window::Against(left, why) => (
+            format!("should not be reverted ({} left, {revert} overrides): {}", clock(left), why.join("; ")),
+            Role::Bad,
+        ),
         Window::Nothing => ("nothing of it can be reverted: only a failback moves clients back".into(), Role::Dim),
         Window::Closed => ("the commit window has closed: only a failback moves clients back".into(), Role::Dim),
         Window::Built => ("a later run builds on it: only a failback moves clients back".into(), Role::Dim),

@@ -43,11 +43,13 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
 fn line(look: &Look<'_>, spec: &BackupSpec, judged: &Judged, columns: usize) -> Line<'static> {
     let mark = mark::worth(judged.worth);
     let live = look.snap.live.backups.get(&spec.id);
-    let old = judged.age.map_or_else(|| "?".to_owned(), rough_age);
+    // What is watched for more than its age may have none: then nothing of it is missing.
+    let ageless = judged.age.is_none() && spec.max_age.is_none() && judged.worth == Worth::Fresh;
+    let old = judged.age.map_or_else(|| if ageless { "no age" } else { "?" }.to_owned(), rough_age);
     let allowed = spec.max_age.map_or_else(String::new, |span| format!("/{}", length(span.as_secs_f64())));
     let regions: Vec<&str> =
         live.map(|live| live.look.places(spec).into_iter().map(|region| region.as_str()).collect()).unwrap_or_default();
-    let role = if judged.age.is_none() { Role::Unknown } else { mark.role };
+    let role = if judged.age.is_none() && !ageless { Role::Unknown } else { mark.role };
     let mut row = Row::new(columns);
     let name = columns.saturating_sub(3 + 9 + 13).min(32);
     row.left(look.span(format!(" {} ", mark.glyph), mark.role));

@@ -2,7 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
-use crate::domain::checklist::{Answer, Item, ItemState};
+use crate::domain::checklist::{Answer, Item, ItemState, Sight};
 
 use super::super::format::{column, fit, rough_age, wrap};
 use super::super::keymap::{self, Action};
@@ -39,11 +39,26 @@ fn peace(look: &Look<'_>, room: Room) -> Body {
     Body { lines, ..Body::default() }
 }
 
+fn sight(sight: Sight) -> &'static str {
+    match sight {
+        Sight::Services => "every service",
+        Sight::RecoveryPoints => "recovery points",
+        Sight::Tallies => "counts and checksums",
+        Sight::Latency => "how fast services answer",
+        Sight::ClientPath => "the clients' path",
+        Sight::Pinned => "whether clients are pinned",
+        Sight::Watching => "probes and whoever pages people",
+    }
+}
+
 /// What Mayday looks at by itself.
 fn sights(look: &Look<'_>, item: &Item, columns: usize) -> Vec<Line<'static>> {
     let words: Vec<&str> =
-        item.sees.iter().map(|it| it.word()).chain(item.checks.iter().map(|it| it.as_str())).collect();
-    let text = if words.is_empty() { "only a human can tell".to_owned() } else { words.join(", ") };
+        item.sees.iter().map(|it| sight(*it)).chain(item.checks.iter().map(|it| it.as_str())).collect();
+    let text = match words.is_empty() {
+        true => "only a human can tell".to_owned(),
+        false => format!("Mayday looks at {}", words.join(", ")),
+    };
     indented(look, &text, Role::Faint, columns)
 }
 

@@ -6,7 +6,7 @@ use crate::domain::comms::{PageStanding, Posted, Purpose, due, left_open, moment
 use crate::domain::incident::Incident;
 use crate::domain::time::{At, seconds_between};
 
-use super::super::format::{age, clock, column, fit, name, width};
+use super::super::format::{age, clock, column, fit, name, width, wrap};
 use super::super::keymap::{self, Action};
 use super::super::look::Look;
 use super::super::mark;
@@ -40,23 +40,23 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
 }
 
 /// The newest update, where it reached nobody.
-fn failed(look: &Look<'_>, columns: usize) -> Option<Line<'static>> {
-    let it = unreached(&look.snap.estate, &look.snap.state)?;
+fn failed(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
+    let Some(it) = unreached(&look.snap.estate, &look.snap.state) else { return Vec::new() };
     let who: Vec<&str> = it.audiences.iter().map(|audience| audience.word()).collect();
     let retry = keymap::key(Action::Retry);
     let words = match it.everybody {
         true => format!("{} reached NOBODY: it does not count as told → {retry} tries it again", it.message),
         false => format!("{} did not reach {} → {retry} tries it again", it.message, who.join(", ")),
     };
-    Some(row(look, "FAILED", &words, Role::Bad, columns))
+    row(look, "FAILED", &words, Role::Bad, columns)
 }
 
 /// What the last incident has left open outside.
 fn afterwards(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     let Some(left) = left_open(&look.snap.estate, &look.snap.state, look.now) else { return Vec::new() };
     let words = format!("{} is closed, and this is open outside → {} tells", left.incident, keymap::key(Action::Tell));
-    let mut lines = vec![row(look, "closed", &words, Role::Warn, columns)];
-    lines.extend(left.lines().into_iter().map(|(tone, words)| row(look, "", &words, mark::tone(tone), columns)));
+    let mut lines = row(look, "closed", &words, Role::Warn, columns);
+    lines.extend(left.lines().into_iter().flat_map(|(tone, words)| row(look, "", &words, mark::tone(tone), columns)));
     lines.push(Line::default());
     lines
 }
@@ -75,44 +75,45 @@ fn next(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     if let Some(posted) = look.snap.state.outbox.recallable(look.now) {
         let left = seconds_between(look.now, posted.message.send_at).ceil();
         let words = format!("{} goes out in {left:.0} s → {key} or Esc takes it back", posted.message.id);
-        return vec![row(look, "sending", &words, Role::Warn, columns)];
+        return row(look, "sending", &words, Role::Warn, columns);
     }
     let Some(next) = due(&look.snap.estate, &look.snap.state) else {
-        return vec![row(look, "next", "nothing is due: `resolved` was told", Role::Good, columns)];
+        return row(look, "next", "nothing is due: `resolved` was told", Role::Good, columns);
     };
     let (when, role) = countdown(look, next.at);
     let moved = if next.moved { "! " } else { "" };
-    vec![
-        row(look, "next", &format!("{when}, at {}", moment(next.at)), role, columns),
-        row(look, "say", &format!("{moved}{}: {} → {key} shows it", next.purpose, next.why), Role::Accent, columns),
-    ]
+    let mut lines = row(look, "next", &format!("{when}, at {}", moment(next.at)), role, columns);
+    let say = format!("{moved}{}: {} → {key} shows it", next.purpose, next.why);
+    lines.extend(row(look, "say", &say, Role::Accent, columns));
+    lines
 }
 
 fn page(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
-    let key = keymap::key(Action::Acknowledge);
+    let (key, call) = (keymap::key(Action::Acknowledge), keymap::key(Action::Contacts));
     let Some(standing) = page_standing(&look.snap.estate, &look.snap.state) else { return Vec::new() };
     let (words, role) = match standing {
         PageStanding::Acknowledged(known) => {
             (format!("acknowledged by {} at {}", known.by, moment(known.at)), Role::Good)
         }
         PageStanding::Over => ("over: `resolved` was told, and nobody is awaited any more".to_owned(), Role::Good),
-        PageStanding::Nobody => (format!("nobody was paged → o: whom to call, {key} acknowledges"), Role::Warn),
+        PageStanding::Nobody => (format!("nobody was paged → {call}: whom to call, {key} acknowledges"), Role::Warn),
         PageStanding::Open { escalates: Some(at), .. } if look.since(at) < 0.0 => {
             (format!("nobody has acknowledged; escalates in {} → {key}", clock(-look.since(at))), Role::Warn)
         }
         PageStanding::Open { since, escalates: None, escalated: false } => {
             let waits = age(look.since(since));
-            let words =
-                format!("NOBODY has acknowledged for {waits}, and nobody else is woken → {key}, or o: whom to call");
+            let words = format!(
+                "NOBODY has acknowledged for {waits}, and nobody else is woken → {key}, or {call}: whom to call"
+            );
             (words, Role::Bad)
         }
         PageStanding::Open { since, escalated, .. } => {
             let also = if escalated { ", the escalation was paged too" } else { "" };
             let waits = age(look.since(since));
-            (format!("NOBODY has acknowledged for {waits}{also} → {key}, or o: whom to call"), Role::Bad)
+            (format!("NOBODY has acknowledged for {waits}{also} → {key}, or {call}: whom to call"), Role::Bad)
         }
     };
-    vec![row(look, "page", &words, role, columns)]
+    row(look, "page", &words, role, columns)
 }
 
 fn people(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'static>> {
@@ -124,10 +125,10 @@ fn people(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'sta
     let (commander, command) = who(incident.commander.as_ref().map(ToString::to_string), Action::TakeCommand);
     let lead = look.snap.state.outbox.lead.as_ref().map(ToString::to_string);
     let (lead, leads) = who(lead, Action::TakeCommunications);
-    let mut lines =
-        vec![row(look, "commander", &commander, command, columns), row(look, "speaks", &lead, leads, columns)];
+    let mut lines = row(look, "commander", &commander, command, columns);
+    lines.extend(row(look, "speaks", &lead, leads, columns));
     if let Some(first) = look.snap.live.on_call.people.first() {
-        lines.push(row(look, "on call", &first.name, Role::Text, columns));
+        lines.extend(row(look, "on call", &first.name, Role::Text, columns));
     }
     lines
 }
@@ -183,7 +184,7 @@ fn ways(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         )];
     }
     let names = channels.iter().map(|it| width(it.id.as_str())).max().unwrap_or(0).min(20);
-    let line = |spec: &crate::domain::comms::ChannelSpec| {
+    let lines = |spec: &crate::domain::comms::ChannelSpec| {
         let (role, words) = match look.snap.live.channels.get(&spec.id) {
             None => (Role::Unknown, "not asked yet".to_owned()),
             Some(known) => match &known.reach {
@@ -191,19 +192,27 @@ fn ways(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
                 Err(fault) => (Role::Bad, fault.what.clone()),
             },
         };
-        let who = column(spec.audience.word(), 10);
         let room = columns.saturating_sub(names + 14);
-        Line::from(vec![
+        let said = if role == Role::Good { Role::Dim } else { role };
+        let mut parts = wrap(&words, room).into_iter();
+        let first = Line::from(vec![
             look.span(format!("{} ", glyph(role)), role),
             look.span(format!("{} ", name(spec.id.as_str(), names)), Role::Text),
-            look.span(who, Role::Dim),
-            look.span(fit(&words, room).into_owned(), if role == Role::Good { Role::Dim } else { role }),
-        ])
+            look.span(column(spec.audience.word(), 10), Role::Dim),
+            look.span(parts.next().unwrap_or_default(), said),
+        ]);
+        let rest = parts.map(|part| Line::from(vec![Span::raw(" ".repeat(names + 13)), look.span(part, said)]));
+        std::iter::once(first).chain(rest).collect::<Vec<_>>()
     };
-    channels.iter().map(line).collect()
+    channels.iter().flat_map(lines).collect()
 }
 
-fn row(look: &Look<'_>, label: &str, text: &str, role: Role, columns: usize) -> Line<'static> {
-    let text = fit(text, columns.saturating_sub(LABEL)).into_owned();
-    Line::from(vec![look.span(column(label, LABEL), Role::Dim), look.span(text, role)])
+/// A label, and a text that goes on below it where it is long.
+fn row(look: &Look<'_>, label: &str, text: &str, role: Role, columns: usize) -> Vec<Line<'static>> {
+    let parts = wrap(text, columns.saturating_sub(LABEL)).into_iter().enumerate();
+    let line = |(nth, text)| {
+        let label = if nth == 0 { label } else { "" };
+        Line::from(vec![look.span(column(label, LABEL), Role::Dim), look.span(text, role)])
+    };
+    parts.map(line).collect()
 }

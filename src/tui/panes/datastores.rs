@@ -127,6 +127,14 @@ pub fn rows(members: &[Member]) -> usize {
     (members.len() - others + usize::from(others > 0)).max(1)
 }
 
+/// The columns of the longest name of a member and of a region: what is seen of a member has the rest.
+fn widest(look: &Look<'_>) -> (usize, usize) {
+    let members = look.snap.live.surveys.values().flat_map(|it| &it.survey.members);
+    let names = members.map(|member| width(&member.name)).max().unwrap_or(0);
+    let regions = look.snap.estate.regions.iter().map(|region| width(region.id.as_str())).max().unwrap_or(0);
+    (names.max(10), regions.clamp(6, REGION))
+}
+
 fn member(look: &Look<'_>, member: &Member, columns: usize) -> Line<'static> {
     let state = mark::status(member.status);
     let writes = member.role == Part::Writer;
@@ -136,10 +144,12 @@ fn member(look: &Look<'_>, member: &Member, columns: usize) -> Line<'static> {
         (_, None) => "lag ?".into(),
     };
     let region = member.region.as_ref().map(|region| region.as_str());
+    let (names, regions) = widest(look);
     let wide = columns >= 3 + 8 + 20 + 1 + REGION + 11;
     let behind = if wide { column(&behind, 10) } else { behind };
     // Where there is much room, a name has what it needs, and what was seen of it the rest; how far it is behind is never cut.
-    let name = if wide { (columns / 3).clamp(20, 32) } else { columns.saturating_sub(3 + 8 + 1 + width(&behind)) };
+    let name =
+        if wide { names.min((columns / 3).clamp(20, 32)) } else { columns.saturating_sub(3 + 8 + 1 + width(&behind)) };
     let health = if member.status == Status::Healthy { Role::Text } else { state.role };
     let mut line = vec![
         look.span(format!(" {} ", state.glyph), state.role),
@@ -147,11 +157,11 @@ fn member(look: &Look<'_>, member: &Member, columns: usize) -> Line<'static> {
         look.span(format::name(&member.name, name), health),
     ];
     if wide {
-        line.push(look.span(format!(" {}", format::name(region.unwrap_or("?"), REGION)), Role::Dim));
+        line.push(look.span(format!(" {}", format::name(region.unwrap_or("?"), regions)), Role::Dim));
     }
     let role = if member.lag.is_none() { Role::Unknown } else { Role::Text };
     line.push(look.span(format!(" {behind}"), role));
-    let rest = columns.saturating_sub(3 + 8 + name + 1 + REGION + 11 + 1);
+    let rest = columns.saturating_sub(3 + 8 + name + 1 + regions + 11 + 1);
     if wide && rest > 6 {
         let words = if member.status == Status::Healthy {
             member.detail.clone()

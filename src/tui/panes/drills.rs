@@ -50,8 +50,11 @@ fn urgent(all: &[Due]) -> String {
     }
 }
 
-/// What the header says of drills that are due: the worst of them.
+/// What the header says of drills: which one is played now, on a lab of its own; or the worst of those that are due.
 pub fn notice(look: &Look<'_>) -> Option<(String, Role)> {
+    if let Some(name) = look.snap.state.drill_under_way(look.now) {
+        return Some((format!("DRILL {name} is played "), Role::BadgeCalm));
+    }
     let all = schedule(&look.snap.estate, &look.snap.state, look.now);
     let of = |standing| all.iter().find(|it| it.standing == standing);
     let due = of(Standing::Overdue).or_else(|| of(Standing::Due))?;

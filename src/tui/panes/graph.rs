@@ -17,14 +17,15 @@ use super::super::widgets::graph::{Graph, Place, Stroke};
 use super::plan;
 
 /// A node says less in fewer columns than a line of a list.
-const NODE: (usize, usize) = (20, 40);
+const NODE: (usize, usize) = (18, 40);
 /// Fewer stages are no graph.
 const STAGES: usize = 3;
 
 /// A graph with the sizes that it is drawn in.
 pub struct Drawing {
     graph: Graph,
-    wide: usize,
+    /// Of each stage: what its longest name needs, where there is room for that.
+    wide: Vec<usize>,
     high: usize,
 }
 
@@ -37,10 +38,10 @@ impl Drawing {
         if graph.stages() < STAGES {
             return None;
         }
-        let wide = (columns.checked_sub(graph.between())? / graph.stages()).min(NODE.1);
+        let wide = widths(plan, &graph, columns.checked_sub(graph.between())?)?;
         // A node has a line for its name, one for its state, and one of air where there is room.
         let high = if graph.rows * 3 <= height + 1 { 3 } else { 2 };
-        (wide >= NODE.0 && graph.rows * high <= height + 1).then_some(Self { graph, wide, high })
+        (graph.rows * high <= height + 1).then_some(Self { graph, wide, high })
     }
 
     /// How many lines it takes.
@@ -49,20 +50,50 @@ impl Drawing {
     }
 }
 
+/// How wide each stage is in so many columns: as its longest name needs, the longest shortened first; nothing where that says too little.
+fn widths(plan: &Plan, graph: &Graph, columns: usize) -> Option<Vec<usize>> {
+    let mut wide = vec![NODE.0; graph.stages()];
+    for (node, spec) in plan.steps.iter().enumerate() {
+        let mark = if spec.undo == Undo::PointOfNoReturn { 2 } else { 0 };
+        let stage = &mut wide[graph.stage_of(node)];
+        *stage = (*stage).max(width(spec.id.as_str()) + 3 + 2 + mark).min(NODE.1);
+    }
+    while wide.iter().sum::<usize>() > columns {
+        let widest = wide.iter_mut().max().filter(|widest| **widest > NODE.0)?;
+        *widest -= 1;
+    }
+    let spare = (columns - wide.iter().sum::<usize>()) / wide.len();
+    Some(wide.into_iter().map(|wide| wide + spare.min(NODE.1.saturating_sub(wide))).collect())
+}
+
 /// One stroke, or a letter of a node.
 type Cell = (String, Role);
 
 /// The graph of a run: each step with its state, and what is left of the critical path.
 pub fn of_run(look: &Look<'_>, run: &Run, path: &[StepId], drawing: &Drawing) -> Vec<Line<'static>> {
-    // A step that is over was on the way as much as what it led to.
-    let heavy = |from: &StepSpec, to: &StepSpec| {
-        path.contains(&to.id) && (path.contains(&from.id) || run.phase(&from.id).is_over())
-    };
-    let node = |spec: &StepSpec| match run.step(&spec.id) {
-        Some(step) => [title(look, spec, step, drawing.wide), state(look, run, spec, step, drawing.wide)],
+    let way = way(run, path);
+    let heavy = |from: &StepSpec, to: &StepSpec| way.contains(&from.id) && way.contains(&to.id);
+    let node = |spec: &StepSpec, wide: usize| match run.step(&spec.id) {
+        Some(step) => [title(look, spec, step, wide), state(look, run, spec, step, wide)],
         None => [Vec::new(), Vec::new()],
     };
     draw(look, &run.plan, drawing, heavy, node)
+}
+
+/// The critical path from its beginning: what is left of it, and before that, step by step, what was waited for longest.
+fn way(run: &Run, path: &[StepId]) -> Vec<StepId> {
+    let ended = |id: &StepId| run.step(id).and_then(|step| step.ended_at);
+    let mut way = path.to_vec();
+    if way.is_empty() {
+        way.extend(run.plan.steps.iter().map(|spec| &spec.id).max_by_key(|id| ended(id)).cloned());
+    }
+    let mut at = way.first().cloned();
+    while let Some(spec) = at.and_then(|id| run.plan.step(&id)) {
+        let over = spec.needs.iter().filter(|need| run.phase(need).is_over());
+        at = over.max_by_key(|need| ended(need)).cloned();
+        way.extend(at.clone());
+    }
+    way
 }
 
 /// The graph of a plan that does not run: what each step may do, and the way that took longest the last time.
@@ -71,12 +102,12 @@ pub fn of_plan(look: &Look<'_>, plan: &Plan, drawing: &Drawing) -> Vec<Line<'sta
     let seconds = |spec: &StepSpec| known.and_then(|steps| steps.get(&spec.id)).map(|last| last.seconds);
     let path = longest(plan, |spec| seconds(spec).unwrap_or(0.1));
     let heavy = |from: &StepSpec, to: &StepSpec| path.contains(&from.id) && path.contains(&to.id);
-    let node = |spec: &StepSpec| {
+    let node = |spec: &StepSpec, wide: usize| {
         let undo = mark::undo(spec.undo);
-        let name = fit_name(spec.id.as_str(), drawing.wide.saturating_sub(4)).into_owned();
+        let name = fit_name(spec.id.as_str(), wide.saturating_sub(4)).into_owned();
         let took = seconds(spec).map_or_else(String::new, length);
         let gate = column(mark::gate(spec.gate), 9);
-        let role = column(spec.role.word(), drawing.wide.saturating_sub(3 + 1 + 9 + width(&took) + 1));
+        let role = column(spec.role.word(), wide.saturating_sub(3 + 1 + 9 + width(&took) + 1));
         [
             vec![(" ".into(), Role::Text), (format!("{} ", undo.glyph), undo.role), (name, Role::Text)],
             vec![("   ".into(), Role::Text), (role + " ", Role::Dim), (gate, Role::Faint), (took, Role::Dim)],
@@ -105,23 +136,25 @@ fn draw(
     plan: &Plan,
     drawing: &Drawing,
     heavy: impl Fn(&StepSpec, &StepSpec) -> bool,
-    node: impl Fn(&StepSpec) -> [Vec<Cell>; 2],
+    node: impl Fn(&StepSpec, usize) -> [Vec<Cell>; 2],
 ) -> Vec<Line<'static>> {
     let Drawing { graph, wide, high } = drawing;
-    let columns = graph.column(graph.stages() - 1, *wide) + wide;
+    let last = graph.stages() - 1;
+    let columns = graph.column(last, wide) + wide[last];
     let mut canvas: Vec<Vec<Cell>> = vec![vec![(" ".into(), Role::Text); columns]; drawing.height()];
     let strokes: BTreeMap<(usize, usize), Stroke> =
-        graph.strokes(*wide, *high, |from, to| heavy(&plan.steps[from], &plan.steps[to]));
+        graph.strokes(wide, *high, |from, to| heavy(&plan.steps[from], &plan.steps[to]));
     strokes.iter().for_each(|(at, it)| stroke(&mut canvas, *at, *it));
     for (at, place) in graph.places() {
-        let [title, state] = node(&plan.steps[at]);
-        let (x, y) = (graph.column(place.stage, *wide), place.row * high);
+        let wide_here = wide[place.stage];
+        let [title, state] = node(&plan.steps[at], wide_here);
+        let (x, y) = (graph.column(place.stage, wide), place.row * high);
         let end = write(&mut canvas, x, y, &title);
         write(&mut canvas, x, y + 1, &state);
         if place.leads_on {
-            let heavy = strokes.get(&(x + wide, y)).is_some_and(|next| next.heavy);
+            let heavy = strokes.get(&(x + wide_here, y)).is_some_and(|next| next.heavy);
             let line = Stroke { glyph: if heavy { '━' } else { '─' }, heavy };
-            (end + 1..x + wide).for_each(|x| stroke(&mut canvas, (x, y), line));
+            (end + 1..x + wide_here).for_each(|x| stroke(&mut canvas, (x, y), line));
         }
     }
     canvas.into_iter().map(|row| spans(look, row)).collect()
@@ -136,8 +169,9 @@ fn stroke(canvas: &mut [Vec<Cell>], (x, y): (usize, usize), stroke: Stroke) {
 /// The step at a cell of the graph, if there is one.
 pub fn step_at(run: &Run, drawing: &Drawing, line: usize, at: usize) -> Option<StepId> {
     let hit = |place: &Place| {
-        let x = drawing.graph.column(place.stage, drawing.wide);
-        (x..x + drawing.wide).contains(&at) && (place.row * drawing.high..place.row * drawing.high + 2).contains(&line)
+        let x = drawing.graph.column(place.stage, &drawing.wide);
+        (x..x + drawing.wide[place.stage]).contains(&at)
+            && (place.row * drawing.high..place.row * drawing.high + 2).contains(&line)
     };
     let (node, _) = drawing.graph.places().into_iter().find(|(_, place)| hit(place))?;
     run.plan.steps.get(node).map(|step| step.id.clone())

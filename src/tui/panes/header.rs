@@ -107,6 +107,13 @@ fn status(app: &App, bar: ratatui::style::Style, wide: bool) -> Vec<Piece> {
         let words = format!(" HOST CLOCK {} off ", clocks_of::length(drift.0));
         out.push(piece(words, theme.of(Role::BadgeWarn), rank::UPDATE));
     }
+    if let Some(engines) = app.mirror.as_ref().and_then(|mirror| mirror.live.engines.as_deref()) {
+        let (style, rank) = match engines.trouble() {
+            Some(_) => (theme.of(Role::BadgeWarn), rank::ALARM),
+            None => (bar.patch(theme.of(Role::Dim)), rank::OTHERS),
+        };
+        out.push(piece(format!(" {} ", engines.badge()), style, rank));
+    }
     let here = app.mirror.as_ref().map_or(0, |mirror| mirror.live.attached.len());
     if here > 1 {
         out.push(piece(format!(" {here} here "), bar.patch(theme.of(Role::Dim)), rank::OTHERS));

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use crate::domain::health::Status;
 use crate::domain::ids::RegionId;
 use crate::domain::incident::{Incident, Severity};
+use crate::domain::run::Mode;
 use crate::domain::verdict::{self, RtoVerdict};
 
 use super::super::format::{clock, fit_name};
@@ -28,14 +29,16 @@ pub mod rank {
     pub const UPDATE: usize = 6;
     /// That nobody else will be woken.
     pub const PAGE: usize = 7;
-    pub const PHASE: usize = 8;
+    /// That what runs is in earnest.
+    pub const LIVE_RUN: usize = 8;
+    pub const PHASE: usize = 9;
     /// Whose clock it is: the rows below say it, too.
-    pub const TIER: usize = 9;
-    pub const OTHERS: usize = 10;
-    pub const LIVE: usize = 11;
-    pub const ID: usize = 12;
-    pub const NAME: usize = 13;
-    pub const TITLE: usize = 14;
+    pub const TIER: usize = 10;
+    pub const OTHERS: usize = 11;
+    pub const LIVE: usize = 12;
+    pub const ID: usize = 13;
+    pub const NAME: usize = 14;
+    pub const TITLE: usize = 15;
 }
 
 /// No name of a region is longer than the longest of a cloud's; what is made up may be.
@@ -78,21 +81,27 @@ fn region_piece(look: &Look<'_>, bar: Style, id: &RegionId, serves: bool) -> (Pi
 pub fn pieces(look: &Look<'_>, bar: Style) -> Vec<Piece> {
     let serving = look.snap.state.serving(&look.snap.estate);
     let mut out = vec![region_piece(look, bar, &serving, true).0.rank(rank::REGION).stays()];
-    let practice =
-        |word: &'static str| Piece::from(Span::styled(word, look.style(Role::BadgeCalm))).rank(rank::PRACTICE);
-    if is_rehearsal(look) {
-        out.push(practice(" REHEARSAL "));
-    }
+    let earnest = earnest(look);
+    let badge = |earnest: Earnest| {
+        let (word, role, rank) = match earnest {
+            Earnest::Live => (" LIVE RUN ", Role::BadgeArmed, rank::LIVE_RUN),
+            practice => (practice.badge(), Role::BadgeCalm, rank::PRACTICE),
+        };
+        Piece::from(Span::styled(word, look.style(role))).rank(rank)
+    };
+    let mut badge = earnest.map(badge);
     let incident = look.snap.state.incident.as_ref();
     if let Some(incident) = incident {
         let style = severity(look, incident.severity);
         let word = Span::styled(format!(" {} ", incident.severity.word().to_uppercase()), style);
         out.push(Piece::from(word).rank(rank::SEVERITY).stays());
-        out.extend(incident.drill.then(|| practice(" DRILL ")));
+        out.extend(badge.take());
         let phase = Span::styled(format!(" {}", incident.phase), bar.patch(look.style(Role::Accent)));
         out.push(Piece::from(phase).rank(rank::PHASE));
         out.extend(left(look, bar, incident));
     }
+    // A rehearsal in peace.
+    out.extend(badge);
     let others = look.snap.estate.regions.iter().filter(|region| region.id != serving);
     out.extend(others.filter_map(|other| {
         let (piece, status) = region_piece(look, bar, &other.id, false);
@@ -112,9 +121,33 @@ pub fn pieces(look: &Look<'_>, bar: Style) -> Vec<Piece> {
     out
 }
 
-/// Whether what runs changes nothing.
-fn is_rehearsal(look: &Look<'_>) -> bool {
-    look.app.run().is_some_and(|run| run.is_open() && !run.mode.acts())
+/// Whether what is under way changes anything, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Earnest {
+    Rehearsal,
+    Drill,
+    Live,
+}
+
+impl Earnest {
+    fn badge(self) -> &'static str {
+        match self {
+            Self::Rehearsal => " REHEARSAL ",
+            Self::Drill => " DRILL ",
+            Self::Live => " LIVE RUN ",
+        }
+    }
+}
+
+/// What an open run is; where none is open, whether the incident is practice.
+fn earnest(look: &Look<'_>) -> Option<Earnest> {
+    let drill = look.snap.state.incident.as_ref().is_some_and(|incident| incident.drill);
+    match look.app.run().filter(|run| run.is_open()).map(|run| run.mode) {
+        Some(Mode::Rehearsal) => Some(Earnest::Rehearsal),
+        Some(Mode::Drill) => Some(Earnest::Drill),
+        Some(Mode::Live) => Some(if drill { Earnest::Drill } else { Earnest::Live }),
+        None => drill.then_some(Earnest::Drill),
+    }
 }
 
 fn severity(look: &Look<'_>, severity: Severity) -> Style {
@@ -166,11 +199,7 @@ pub fn tiny(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
         Some(incident) => {
             let verdict = urgent(look, incident);
             lines.extend(verdict.map(|it| shown(words(&it), look.style(standing(&it).2))));
-            let practice = match (is_rehearsal(look), incident.drill) {
-                (true, _) => " REHEARSAL",
-                (false, true) => " DRILL",
-                (false, false) => "",
-            };
+            let practice = earnest(look).filter(|it| *it != Earnest::Live).map_or("", Earnest::badge).trim_end();
             let text = format!("{}{practice} {}", incident.severity.word().to_uppercase(), incident.phase);
             lines.push(shown(text, look.style(Role::Text)));
         }

@@ -8,11 +8,13 @@ use crate::domain::live::Gaze;
 use crate::domain::time::{At, seconds_between};
 
 use super::super::format::{clock, column, fit, moment, rough_age, wrap};
+use super::super::keymap::{self, Action};
 use super::super::layers::wayback;
 use super::super::look::Look;
 use super::super::theme::Role;
 use super::super::widgets::row::{Piece, Row};
-use super::{Body, Room};
+use super::super::widgets::sparkline::of_lengths;
+use super::{Body, Room, header, headline};
 
 const LABEL: usize = 11;
 
@@ -42,6 +44,7 @@ fn open(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'stati
         wrap(&incident.title, columns).into_iter().map(|text| Line::from(look.span(text, Role::Strong))).collect();
     let commander = incident.commander.as_ref().map_or("nobody".into(), ToString::to_string);
     lines.push(row(look, "commander", commander, Role::Text));
+    lines.extend(spent(look, incident, columns));
     let clocks = &incident.clocks;
     let start = clocks.disruption().map(|(at, _)| at);
     let guessed = match clocks.disruption() {
@@ -63,7 +66,9 @@ fn open(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'stati
     lines.extend(moved.flat_map(|moved| {
         let (words, role) = wayback::window(look, moved);
         // The key first: it is seen however little room there is for what speaks against it.
-        let parts = wrap(&format!("W shows it: {words}"), columns.saturating_sub(LABEL)).into_iter().enumerate();
+        let parts = wrap(&format!("{} shows it: {words}", keymap::key(Action::WayBack)), columns.saturating_sub(LABEL))
+            .into_iter()
+            .enumerate();
         parts.map(|(at, part)| row(look, if at == 0 { "way back" } else { "" }, part, role)).collect::<Vec<_>>()
     }));
     let tiers = Tier::ALL.iter().filter(|tier| look.snap.estate.rto(**tier).is_some());
@@ -77,6 +82,37 @@ fn open(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'stati
         )
     }));
     lines
+}
+
+/// What the RTO was spent on so far, moment by moment: `RTO spent  ▂▃▇ to detect 0:05 · to declare 0:15 · since then 1:27`.
+fn spent(look: &Look<'_>, incident: &Incident, columns: usize) -> Vec<Line<'static>> {
+    let (clocks, urgent) = (&incident.clocks, headline::urgent(look, incident));
+    let (Some((start, _)), Some(urgent)) = (clocks.disruption(), urgent) else { return Vec::new() };
+    let verified = clocks.t5.get(&urgent.tier).copied();
+    let moments = [
+        ("to detect", clocks.t1),
+        ("to declare", clocks.t2),
+        ("to act", clocks.t3),
+        ("to be up", clocks.t4),
+        ("to be verified", verified),
+        ("since then", verified.is_none().then_some(look.now)),
+    ];
+    let (mut before, mut parts) = (start, Vec::new());
+    for (what, at) in moments.into_iter().filter_map(|(what, at)| Some((what, at?))) {
+        // Where two came in another order, the later one took no time of its own.
+        parts.push((what, seconds_between(before, at).max(0.0)));
+        before = before.max(at);
+    }
+    let bars = match look.app.options.reduced_motion {
+        true => String::new(),
+        false => of_lengths(&parts.iter().map(|(_, seconds)| *seconds).collect::<Vec<_>>()) + " ",
+    };
+    let words: Vec<String> = parts.iter().map(|(what, seconds)| format!("{what} {}", clock(*seconds))).collect();
+    let text =
+        format!("{bars}{} of {}: {}", clock(urgent.elapsed.unwrap_or(0.0)), clock(urgent.target), words.join(" · "));
+    let role = header::standing(&urgent).2;
+    let parts = wrap(&text, columns.saturating_sub(LABEL)).into_iter().enumerate();
+    parts.map(|(nth, part)| row(look, if nth == 0 { "RTO spent" } else { "" }, part, role)).collect()
 }
 
 fn moment_line(look: &Look<'_>, words: &str, at: Option<At>, start: Option<At>, columns: usize) -> Line<'static> {

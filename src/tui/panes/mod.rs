@@ -4,6 +4,7 @@
 //! [`panes!`] below. The row gives it its name, its key and its place on the screen; keymap, help, palette, layout, scrolling, filter
 //! and zoom follow from it.
 
+mod alerts;
 pub mod backups;
 pub mod checklist;
 pub mod communications;
@@ -70,7 +71,7 @@ panes! {
     plan       Plan       "plan"       "3" Own;
     step       Step       "step"       "4" Own;
     timeline   Timeline   "timeline"   "5" Aside;
-    incident   Incident   "incident"   "6" Aside;
+    incident   Incident   "incident"   "6" Page;
     backups    Backups    "backups"    "7" Peace;
     readiness  Readiness  "readiness"  "8" Peace;
     communications Communications "communications" "9" Page;

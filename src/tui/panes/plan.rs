@@ -159,8 +159,8 @@ fn budget(look: &Look<'_>, left: &Outlook, goal: Option<&RtoVerdict>, columns: u
     let name = goal.map_or("the end", |goal| goal.tier.word());
     row.right(Piece::from(look.span("━ critical path", Role::Faint)).rank(9));
     let Some(projected) = left.projected() else {
-        let long = look.span(format!(" {name} in ? "), Role::Unknown);
-        row.left(Piece::from(long).rank(0));
+        let (long, short) = (format!(" {name}: time left unknown "), format!(" {name} in ? "));
+        row.left(Piece::from(look.span(long, Role::Unknown)).or(look.span(short, Role::Unknown)).rank(0));
         let words = format!("{} of {} steps left have no past timing", left.untimed, left.left);
         let short = look.span(format!("{} of {} have no past timing", left.untimed, left.left), Role::Dim);
         let least = look.span(format!("{} have no past timing", left.untimed), Role::Dim);

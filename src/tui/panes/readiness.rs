@@ -28,14 +28,17 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     }
     // No row is older than that.
     let oldest = known.values().map(|(at, _)| *at).min();
-    let aside =
-        oldest.map_or_else(|| "not looked at yet".to_owned(), |at| format!("seen {} ago", steps(look.since(at))));
+    let aside = oldest.map_or_else(|| "not looked at yet".to_owned(), |at| steps(look.since(at)));
     Body { lines, aside, ..Body::default() }
 }
 
 /// In steps of ten seconds: what is looked at every few minutes need not go over the wire every second.
 fn steps(seconds: f64) -> String {
-    if seconds < 60.0 { age((seconds / 10.0).floor() * 10.0) } else { age((seconds / 60.0).floor() * 60.0) }
+    match seconds {
+        ..10.0 => "seen now".into(),
+        10.0..60.0 => format!("seen {} ago", age((seconds / 10.0).floor() * 10.0)),
+        _ => format!("seen {} ago", age((seconds / 60.0).floor() * 60.0)),
+    }
 }
 
 /// `● regional-failover  at risk   97 of 100  ▁▂▇█`

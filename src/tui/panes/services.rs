@@ -13,10 +13,14 @@ use super::super::mark;
 use super::super::theme::Role;
 use super::super::widgets::row::{Piece, Row};
 use super::super::widgets::sparkline::sparkline;
-use super::{Body, Room};
+use super::{Body, Room, alerts};
 
 /// Glyph and word of a status, and a blank.
 const CELL: usize = 12;
+/// From so many columns on a cell has room for all.
+const WIDE: usize = 40;
+/// So many alerts are in view without scrolling: they take no room from what Mayday sees itself.
+const ALERTS: usize = 4;
 
 pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
     let regions = &look.snap.estate.regions;
@@ -44,7 +48,10 @@ pub fn body(look: &Look<'_>, Room { columns, .. }: Room) -> Body {
         }
     }
     lines.extend(clients_path(look, name, columns.saturating_sub(name)));
+    lines.extend(alerts::lines(look, columns));
     let (aside, short) = summary(look);
+    let firing = alerts::firing(look).map(|words| format!(" · {words}")).unwrap_or_default();
+    let aside = format!("{aside}{firing}");
     Body { head: head(look, name, cell), lines, aside, short, ..Body::default() }
 }
 
@@ -64,6 +71,21 @@ fn clients_path(look: &Look<'_>, name: usize, cell: usize) -> Vec<Line<'static>>
         Line::from(line)
     }));
     lines
+}
+
+/// The columns in which all that has to be said of every service is.
+pub fn width_needed(look: &Look<'_>) -> usize {
+    let names = look.snap.estate.services.iter().map(|service| width(service.id.as_str())).max().unwrap_or(8);
+    (names + 2).clamp(10, 26) + look.snap.estate.regions.len() * CELL
+}
+
+/// How many lines are worth their room, with the two of the regions.
+pub fn height(look: &Look<'_>) -> usize {
+    let services = &look.snap.estate.services;
+    let tiers = [Tier::Critical, Tier::Standard].iter().filter(|tier| services.iter().any(|it| it.tier == **tier));
+    let (path, alerts) = (look.snap.clients_path(look.now).len(), look.snap.state.alerts.0.len().min(ALERTS));
+    let headed = |lines: usize| if lines > 0 { lines + 1 } else { 0 };
+    2 + tiers.count() + services.len() + headed(path) + headed(alerts)
 }
 
 /// The regions: their names, their parts, and how they are themselves.
@@ -90,14 +112,16 @@ fn role_word(region: &Region) -> String {
 fn status(look: &Look<'_>, seen: &Seen<'_>, cell: usize) -> Vec<Span<'static>> {
     let mark = mark::status(seen.status);
     let word = if seen.status == Status::Healthy { Role::Text } else { mark.role };
-    let words = if cell < 11 {
-        column(&fit(mark.word, cell.saturating_sub(3)), cell.saturating_sub(2))
-    } else {
-        column(mark.word, 9)
-    };
-    let mut out = vec![look.span(format!("{} ", mark.glyph), mark.role), look.span(words, word)];
-    let mut used = cell.min(11);
     let serves = seen.status < Status::Unknown;
+    // What was seen of it is worth more than a straight edge.
+    let tight = !serves && cell < WIDE;
+    let words = match cell {
+        ..11 => column(&fit(mark.word, cell.saturating_sub(3)), cell.saturating_sub(2)),
+        _ if tight => format!("{} ", mark.word),
+        _ => column(mark.word, 9),
+    };
+    let mut used = 2 + width(&words);
+    let mut out = vec![look.span(format!("{} ", mark.glyph), mark.role), look.span(words, word)];
     if !serves && cell >= used + 8 {
         out.push(look.span(column(seen.detail, cell - used - 2), Role::Faint));
         used = cell - 2;

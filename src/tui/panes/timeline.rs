@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ratatui::text::Line;
 
+use crate::domain::actor::Actor;
 use crate::domain::describe::describe;
 use crate::domain::event::{Event, Record};
 
@@ -15,12 +16,23 @@ use super::{Body, Pane, Room};
 
 /// So many lines of the journal are worth more than what there is to know besides.
 const LEAST: usize = 4;
+/// From so many lines on, each may take more than one.
+const TALL: usize = 16;
+/// From so many columns on, whoever did it has some of them.
+const NAMED: usize = 56;
 
 pub fn body(look: &Look<'_>, Room { columns, height }: Room) -> Body {
-    let who = if columns >= 90 { 12 } else { 8 };
-    // The whole screen is for those who want to read it: there nothing of a line is cut.
-    let whole = look.app.zoomed && look.app.focus == Pane::Timeline;
-    let room = columns.saturating_sub(8 + 1 + who + 1 + 2);
+    // Where there is little room, only people are named: most is done by the engine itself.
+    let who = match columns {
+        90.. => 12,
+        NAMED.. => 8,
+        _ => 0,
+    };
+    // Nothing of a line is cut where there is room for two of each, or somebody wants to read.
+    let whole = height >= TALL || look.app.zoomed && look.app.focus == Pane::Timeline;
+    let gap = usize::from(who > 0);
+    let room = columns.saturating_sub(8 + 1 + who + gap + 2);
+    let engine = Actor::engine();
     let lines: Vec<Line<'static>> = look
         .app
         .records
@@ -28,13 +40,16 @@ pub fn body(look: &Look<'_>, Room { columns, height }: Room) -> Body {
         .enumerate()
         .filter(|(at, record)| !keeps_armed(record, at.checked_sub(1).and_then(|at| look.app.records.get(at))))
         .flat_map(|(_, record)| {
-            let (tone, text) = describe(record);
+            let (tone, mut text) = describe(record);
+            if who == 0 && record.actor != engine {
+                text = format!("{}: {text}", record.actor.name);
+            }
             let role = mark::tone(tone);
             let (glyph, words) = glyph(role);
             let mut parts = if whole { wrap(&text, room) } else { vec![fit(&text, room).into_owned()] }.into_iter();
             let first = Line::from(vec![
                 look.span(format!("{} ", look.time_of_day(record.at)), Role::Faint),
-                look.span(format!("{} ", column(&record.actor.name, who)), Role::Dim),
+                look.span(format!("{}{:gap$}", column(&record.actor.name, who), ""), Role::Dim),
                 look.span(format!("{glyph} "), role),
                 look.span(parts.next().unwrap_or_default(), words),
             ]);

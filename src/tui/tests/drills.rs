@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::domain::command::Ask;
 use crate::domain::drill::{DrillResult, Stage as Part};
-use crate::domain::estate::{DataClass, Tier};
+use crate::domain::estate::{DataClass, Environment, Tier};
+use crate::domain::incident::Severity;
 use crate::domain::schedule::DrillSpec;
 use crate::domain::time::before;
 
@@ -65,4 +66,26 @@ fn the_header_says_what_is_overdue_and_nothing_while_nothing_is() {
     quiet.snap.estate = estate.into();
     let quiet = Stage::new(quiet);
     assert!(!quiet.text(80, 24).contains("drill"), "{}", quiet.text(80, 24));
+}
+
+#[test]
+fn what_is_under_way_is_said_to_be_rehearsal_drill_or_live() {
+    let first = |stage: &Stage, columns| stage.text(columns, 24).lines().next().unwrap_or_default().to_owned();
+    let live = Stage::new(Scene::gates());
+    assert!(first(&live, 100).contains(" LIVE RUN ") && !first(&live, 100).contains("DRILL"), "{}", first(&live, 100));
+    // Nothing is under way, and nothing is practice.
+    assert!(!first(&Stage::new(Scene::declared()), 100).contains(" LIVE RUN "));
+    let mut scene = Scene::dark();
+    std::sync::Arc::make_mut(&mut scene.snap.estate).environment = Environment::Test;
+    scene.ask(Ask::Declare { title: "practice".into(), severity: Severity::Sev2, drill: true });
+    let drill = Stage::new(scene);
+    for columns in [60, 80, 120] {
+        assert!(first(&drill, columns).contains(" DRILL "), "{}", first(&drill, columns));
+    }
+    // One that the engine plays on a lab of its own.
+    let mut stage = Stage::new(Scene::peace());
+    let state = &mut stage.app.mirror.as_mut().unwrap().state;
+    state.drilling = Some("monthly".into());
+    state.drills_begun.insert("monthly".into(), stage.at);
+    assert!(first(&stage, 120).contains("DRILL monthly is played"), "{}", first(&stage, 120));
 }

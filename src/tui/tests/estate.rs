@@ -35,7 +35,7 @@ const STORES: &[(&str, &str, DataClass)] = &[
 ];
 
 pub fn estate() -> Estate {
-    let region = |id: &str, role| Region { id: id.into(), role, title: id.into() };
+    let region = |id: &str, role| Region { id: id.into(), role, title: id.into(), systems: Default::default() };
     let service = |(id, tier): &(&str, Tier)| Service { id: (*id).into(), title: (*id).into(), tier: *tier };
     let store = |(id, kind, class): &(&str, &str, DataClass)| SystemSpec {
         id: (*id).into(),
@@ -333,6 +333,7 @@ pub fn plans() -> Vec<Plan> {
         about: about.into(),
         steps,
         fingerprint: "0".repeat(64),
+        target: None,
     };
     let regional: Vec<StepSpec> = REGIONAL.iter().map(spec).collect();
     let database = regional.iter().filter(|step| step.id.as_str() == "promote-database").cloned();

@@ -1,4 +1,4 @@
-//! Whatever is shown, on whatever screen: no two texts touch, what is cut says so, and what decides is never cut.
+//! Whatever is shown, on whatever screen, dark or light: no two texts touch, what is cut says so, and what decides is never cut.
 //!
 //! The scenes are the usual ones with other words in them: every word begins with one letter and ends with another, and those occur
 //! nowhere else, so that a screen shows by itself where a word was cut and what it touches.
@@ -158,27 +158,40 @@ fn touching(buffer: &Buffer) -> Option<String> {
     })
 }
 
+/// So many of the sizes are drawn of each thing, in turn: a debug build draws some twenty screens a second.
+const IN_TURN: usize = 3;
+
 /// Everything that is wrong on any screen; with the first of them as it looks.
 #[derive(Default)]
-struct Faults(Vec<String>);
+struct Faults {
+    found: Vec<String>,
+    looks: usize,
+}
 
 impl Faults {
-    fn look(&mut self, stage: &Stage, what: &str) {
-        for (columns, rows) in SIZES {
-            let buffer = stage.buffer(columns, rows);
+    fn look(&mut self, stage: &mut Stage, what: &str) {
+        self.looks += 1;
+        for nth in 0..IN_TURN {
+            // Three that lie far apart, the next ones the next time: small and large screens of everything, every size of something.
+            let (columns, rows) = SIZES[(self.looks + nth * SIZES.len() / IN_TURN) % SIZES.len()];
+            let buffer = stage.wear("dark").buffer(columns, rows);
             let shown = text(&buffer);
             let covered = !stage.app.layers.is_empty();
             let words = shown.lines().find_map(|row| wrong(row, covered));
-            let touching = touching(&buffer).map(|around| format!("two texts touch in `{around}`"));
-            for fault in [words, touching, undecided(stage, &shown)].into_iter().flatten() {
-                let picture = if self.0.is_empty() { format!("\n{shown}") } else { String::new() };
-                self.0.push(format!("{what} at {columns}x{rows}: {fault}{picture}"));
+            let light = (nth == self.looks % IN_TURN).then(|| stage.wear("light").buffer(columns, rows));
+            let same = light.as_ref().filter(|light| text(light) != shown);
+            let same = same.map(|_| "the light theme says something else".to_owned());
+            let touching = std::iter::once(&buffer).chain(&light).find_map(touching);
+            let touching = touching.map(|around| format!("two texts touch in `{around}`"));
+            for fault in [words, touching, same, undecided(stage, &shown)].into_iter().flatten() {
+                let picture = if self.found.is_empty() { format!("\n{shown}") } else { String::new() };
+                self.found.push(format!("{what} at {columns}x{rows}: {fault}{picture}"));
             }
         }
     }
 
     fn none(self) {
-        assert!(self.0.is_empty(), "{} faults\n{}", self.0.len(), self.0.join("\n"));
+        assert!(self.found.is_empty(), "{} faults\n{}", self.found.len(), self.found.join("\n"));
     }
 }
 
@@ -209,8 +222,9 @@ fn undecided(stage: &Stage, text: &str) -> Option<String> {
 
 type Made = (&'static str, fn() -> Scene);
 
-const SCENES: [Made; 8] = [
+const SCENES: [Made; 9] = [
     ("peace", Scene::peace),
+    ("alerted", Scene::alerted),
     ("dark", Scene::dark),
     ("gates", Scene::gates),
     ("practised", Scene::practised),
@@ -227,9 +241,9 @@ fn every_pane_fits_on_every_screen() {
         for pane in Pane::ALL {
             let mut stage = Stage::new(crowded(scene()));
             stage.keys(pane.key());
-            faults.look(&stage, &format!("{name}, {pane}"));
+            faults.look(&mut stage, &format!("{name}, {pane}"));
             stage.keys("z");
-            faults.look(&stage, &format!("{name}, {pane} alone"));
+            faults.look(&mut stage, &format!("{name}, {pane} alone"));
         }
     }
     faults.none();
@@ -262,7 +276,7 @@ fn every_layer_fits_on_every_screen() {
         ] {
             let mut stage = Stage::new(crowded(scene()));
             stage.keys(keys);
-            faults.look(&stage, &format!("{name}, {keys}"));
+            faults.look(&mut stage, &format!("{name}, {keys}"));
         }
     }
     faults.none();
@@ -275,8 +289,8 @@ fn an_overdue_clock_is_never_cut() {
     for hours in [2, 40] {
         let mut scene = Scene::practised();
         scene.pass(hours * 3600);
-        let stage = Stage::new(crowded(scene));
-        faults.look(&stage, &format!("after {hours} hours"));
+        let mut stage = Stage::new(crowded(scene));
+        faults.look(&mut stage, &format!("after {hours} hours"));
     }
     faults.none();
 }
@@ -290,7 +304,7 @@ fn a_lost_engine_takes_nothing_from_the_headline() {
     }
     stage.send(crate::tui::app::Msg::Tick);
     let mut faults = Faults::default();
-    faults.look(&stage, "lost");
+    faults.look(&mut stage, "lost");
     faults.none();
     for (columns, rows) in SIZES {
         let text = stage.text(columns, rows);

@@ -169,3 +169,49 @@ fn the_help_says_where_the_engine_keeps_things_and_the_timeline_what_there_is_to
     let text = stage.text(120, 40);
     assert!(text.contains("state directory") && text.contains("/var/lib/mayday") && text.contains(line), "{text}");
 }
+
+#[test]
+fn what_other_monitoring_says_is_shown_and_is_not_quiet() {
+    let stage = Stage::new(Scene::alerted());
+    let said = hint(&stage);
+    assert!(said.starts_with("1 no region is in trouble, but alertmanager says PodsPending (us-east-1)"), "{said}");
+    let rows = ["alerts of other monitoring", "! PodsPending", "? QueueDepth", "? OldNews"];
+    // What fires comes first: a small screen has room for no more.
+    for (columns, lines, seen) in [(80, 24, 2), (120, 40, 4), (250, 70, 4)] {
+        let text = stage.text(columns, lines);
+        let missing: Vec<&&str> = rows.iter().take(seen).filter(|words| !text.contains(**words)).collect();
+        assert!(missing.is_empty(), "{missing:?} not in {text}");
+    }
+    assert!(stage.text(120, 40).contains("not repeated for 1d"), "{}", stage.text(120, 40));
+}
+
+/// A key that is named does what is said: in a layer the keys of the cockpit below do something else.
+#[test]
+fn the_hint_speaks_of_what_is_on_top() {
+    let mut stage = Stage::new(Scene::paged());
+    stage.keys("u");
+    assert!(
+        hint(&stage).starts_with("Enter send “investigating” to internal · public · customers"),
+        "{}",
+        hint(&stage)
+    );
+    stage.keys("e");
+    assert!(hint(&stage).starts_with("Ctrl-s keep what was written"), "{}", hint(&stage));
+    let mut stage = Stage::new(Scene::gates());
+    for (keys, says) in [
+        ("?", "Esc back, then Enter: answer the gate of fence-primary"),
+        ("Esc i", "Enter note"),
+        ("Esc :", "Enter do what is chosen"),
+        ("Esc Enter", "c confirm fence-primary"),
+    ] {
+        stage.keys(keys);
+        assert!(hint(&stage).starts_with(says), "{keys}: {}", hint(&stage));
+    }
+    let mut stage = Stage::new(Scene::declared());
+    stage.keys("r");
+    assert!(hint(&stage).starts_with("A arm this cockpit, to run regional-failover"), "{}", hint(&stage));
+    stage.keys("A y");
+    assert!(hint(&stage).starts_with("Enter run regional-failover (live)"), "{}", hint(&stage));
+    stage.keys("Esc S");
+    assert!(hint(&stage).starts_with("Enter next field: how bad is it?"), "{}", hint(&stage));
+}

@@ -1,12 +1,15 @@
 //! The cockpit under test: scenes that `decide` made, looked at through a terminal in memory.
 
+mod alerts;
 mod closing;
 mod drills;
 pub mod estate;
 mod fits;
+mod forms;
 mod hands;
 mod hints;
 mod look;
+mod plays;
 mod reach;
 pub mod scene;
 mod screens;

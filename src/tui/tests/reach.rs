@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use ratatui::crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
+use crate::domain::lead::{Engines, Leader};
 use crate::domain::live::{Attached, Gaze, LiveChange};
 use crate::tui::app::{Dirty, Msg, Options, Request};
 use crate::tui::keymap::{self, Context};
@@ -149,9 +150,26 @@ fn whoever_else_is_here_is_shown() {
     stage.scene.live(LiveChange::Looks { session: "nobody".into(), at });
     stage.sync();
     stage.keys("6 z");
+    assert!(stage.text(100, 30).contains(" 2 here "), "{}", stage.text(100, 30));
     let text = stage.text(80, 24);
-    assert!(text.contains(" 2 here "), "{text}");
     assert!(text.contains("bob, view only, at step, promote-cache"), "{text}");
+}
+
+#[test]
+fn whom_the_engine_follows_is_shown_and_that_the_journal_is_gone_on_any_screen() {
+    let mut stage = Stage::new(Scene::gates());
+    let since = stage.scene.snap.now;
+    let leader = Leader { name: "bastion-1".into(), version: "1".into(), since, term: 3, lives: true };
+    let follows = Engines { me: "bastion-2".into(), leader: Some(leader), ..Engines::default() };
+    stage.scene.live(LiveChange::Engines { seen: Some(Box::new(follows.clone())) });
+    stage.sync();
+    let text = stage.text(140, 40);
+    assert!(text.contains(" follows bastion-1 "), "{text}");
+    let cut_off = Engines { fault: Some("refused".into()), ..follows };
+    stage.scene.live(LiveChange::Engines { seen: Some(Box::new(cut_off)) });
+    stage.sync();
+    let text = stage.text(80, 24);
+    assert!(text.contains(" JOURNAL OUT OF REACH "), "{text}");
 }
 
 #[test]

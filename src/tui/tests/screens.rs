@@ -78,7 +78,8 @@ fn a_lost_engine_is_seen_at_once_with_the_age_of_what_is_on_screen() {
     insta::assert_snapshot!("engine-lost-80", text);
     insta::assert_snapshot!("engine-lost-120", stage.text(120, 40));
     stage.connect();
-    assert!(stage.text(80, 24).lines().next().unwrap().ends_with("● live"));
+    assert!(stage.text(100, 30).lines().next().unwrap().ends_with("● live"));
+    assert!(!stage.text(80, 24).contains("LOST"));
 }
 
 #[test]

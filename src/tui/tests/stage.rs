@@ -13,7 +13,8 @@ use crate::tui::connection::Arrival;
 use crate::tui::screen;
 use crate::tui::theme::{Depth, Library};
 
-use super::scene::{Scene, by_hand};
+use super::plays::by_hand;
+use super::scene::Scene;
 
 pub struct Stage {
     pub scene: Scene,
@@ -136,6 +137,14 @@ impl Stage {
     pub fn pause(&mut self, millis: u64) {
         self.hands = after(self.hands, std::time::Duration::from_millis(millis));
         self.send_at(Msg::Pause, self.hands);
+    }
+
+    /// In another theme.
+    pub fn wear(&mut self, theme: &str) -> &mut Self {
+        if self.app.theme.name != theme {
+            self.app.theme = self.app.options.themes.load(theme, self.app.options.depth).unwrap();
+        }
+        self
     }
 
     pub fn buffer(&self, columns: u16, rows: u16) -> Buffer {

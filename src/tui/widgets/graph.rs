@@ -89,9 +89,14 @@ impl Graph {
         self.gutters[at].iter().filter(|net| net.track.is_some()).count() * 2 + 2
     }
 
-    /// The column at which a stage begins, when each is so wide.
-    pub fn column(&self, stage: usize, wide: usize) -> usize {
-        (0..stage).map(|at| wide + self.gutter(at)).sum()
+    /// The column at which a stage begins, when they are so wide.
+    pub fn column(&self, stage: usize, wide: &[usize]) -> usize {
+        wide.iter().take(stage).enumerate().map(|(at, wide)| wide + self.gutter(at)).sum()
+    }
+
+    /// The stage of a node.
+    pub fn stage_of(&self, node: usize) -> usize {
+        self.stages.iter().position(|items| items.iter().any(|(item, _)| *item == Item::Node(node))).unwrap_or(0)
     }
 
     /// The places of all nodes, by their numbers.
@@ -107,21 +112,21 @@ impl Graph {
         out
     }
 
-    /// Every line, cell by cell, when stages are so wide and rows so high. `heavy` says whether the way from one node to another matters.
+    /// Every line, cell by cell, when the stages are so wide and rows so high. `heavy` says whether the way from one node to another matters.
     pub fn strokes(
         &self,
-        wide: usize,
+        wide: &[usize],
         high: usize,
         heavy: impl Fn(usize, usize) -> bool,
     ) -> BTreeMap<(usize, usize), Stroke> {
         let mut pen = Pen::default();
         for (at, nets) in self.gutters.iter().enumerate() {
-            let (left, right) = (self.column(at, wide) + wide, self.column(at + 1, wide));
+            let (left, right) = (self.column(at, wide) + wide[at], self.column(at + 1, wide));
             for net in nets {
                 let (y, turn) = (net.from * high, left + 1 + 2 * net.track.unwrap_or(0));
                 let any = net.to.iter().any(|(_, ends)| ends.iter().any(|end| heavy(net.source, *end)));
                 if self.stages[at].iter().any(|(item, row)| *item == Item::Pass(net.source) && *row == net.from) {
-                    (left - wide..left).for_each(|x| pen.draw(x, y, LEFT | RIGHT, any));
+                    (left - wide[at]..left).for_each(|x| pen.draw(x, y, LEFT | RIGHT, any));
                 }
                 for (row, ends) in &net.to {
                     let matters = ends.iter().any(|end| heavy(net.source, *end));
@@ -262,12 +267,13 @@ mod tests {
     /// The graph with letters for nodes.
     fn picture(needs: &[Vec<usize>], heavy: impl Fn(usize, usize) -> bool) -> String {
         let graph = Graph::of(needs);
-        let strokes = graph.strokes(1, 1, heavy);
-        let columns = graph.column(graph.stages() - 1, 1) + 1;
+        let wide = vec![1; graph.stages()];
+        let strokes = graph.strokes(&wide, 1, heavy);
+        let columns = graph.column(graph.stages() - 1, &wide) + 1;
         let mut rows = vec![vec![' '; columns]; graph.rows];
         strokes.iter().for_each(|((x, y), stroke)| rows[*y][*x] = stroke.glyph);
         for (node, place) in graph.places() {
-            rows[place.row][graph.column(place.stage, 1)] = char::from(b'a' + u8::try_from(node).unwrap());
+            rows[place.row][graph.column(place.stage, &wide)] = char::from(b'a' + u8::try_from(node).unwrap());
         }
         rows.iter().map(|row| row.iter().collect::<String>().trim_end().to_owned()).collect::<Vec<_>>().join("\n")
     }
@@ -320,13 +326,14 @@ mod tests {
                 })
                 .collect();
             let graph = Graph::of(&needs);
-            let (places, strokes) = (graph.places(), graph.strokes(9, 2, |_, _| false));
+            let wide: Vec<usize> = (0..graph.stages()).map(|stage| 5 + stage % 4).collect();
+            let (places, strokes) = (graph.places(), graph.strokes(&wide, 2, |_, _| false));
             assert_eq!(places.len(), needs.len());
             let cells: BTreeSet<(usize, usize)> = places.values().map(|place| (place.stage, place.row)).collect();
             assert_eq!(cells.len(), needs.len(), "two nodes in one place");
             for place in places.values() {
-                let x = graph.column(place.stage, 9);
-                let crossed = (x..x + 9).any(|x| strokes.contains_key(&(x, place.row * 2)));
+                let x = graph.column(place.stage, &wide);
+                let crossed = (x..x + wide[place.stage]).any(|x| strokes.contains_key(&(x, place.row * 2)));
                 assert!(!crossed, "a line goes through a node");
             }
         }

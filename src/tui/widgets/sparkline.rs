@@ -19,6 +19,12 @@ pub fn of_scores(scores: impl IntoIterator<Item = u8>) -> String {
     scores.into_iter().map(|score| bar(u32::from(score), 100)).collect()
 }
 
+/// Lengths of time against the longest of them.
+pub fn of_lengths(seconds: &[f64]) -> String {
+    let longest = seconds.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+    seconds.iter().map(|it| bar((it.max(0.0) / longest * 100.0) as u32, 100)).collect()
+}
+
 fn bar(value: u32, top: u32) -> char {
     BARS[(value as usize * (BARS.len() - 1)).div_ceil(top as usize).min(BARS.len() - 1)]
 }
@@ -34,5 +40,6 @@ mod tests {
         assert_eq!(sparkline(&history, 6), "  ▃·▇▁");
         assert_eq!(sparkline(&history, 2), "▇▁");
         assert_eq!(of_scores([0, 50, 100]), "▁▄▇");
+        assert_eq!((of_lengths(&[5.0, 150.0, 300.0]).as_str(), of_lengths(&[0.0]).as_str()), ("▂▄▇", "▁"));
     }
 }

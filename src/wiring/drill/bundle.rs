@@ -18,6 +18,7 @@ use crate::domain::ids::DrillId;
 use crate::domain::recovery::Loss;
 use crate::domain::run::{Run, StepPhase};
 use crate::domain::schedule::Drill;
+use crate::domain::target::likeliest;
 use crate::domain::verdict::RpoVerdict;
 use crate::domain::view::Snapshot;
 use crate::journal::own_file;
@@ -68,7 +69,8 @@ fn evidence(drill: &Drill, played: &Played) -> DrillEvidence {
     let run = view.and_then(|view| view.state.run.as_ref());
     let plan = run.map(|run| &run.plan).or_else(|| {
         let plans = view.into_iter().flat_map(|view| &view.plans);
-        plans.into_iter().find(|plan| plan.id == drill.result.plan)
+        let plan = view.map(|view| likeliest(view, &drill.result.plan));
+        plans.into_iter().find(|it| Some(&it.id) == plan.as_ref())
     });
     let unpromised = || Objectives { rto: BTreeMap::new(), rpo: BTreeMap::new() };
     let objectives = view.map(|view| view.estate.objectives.clone());

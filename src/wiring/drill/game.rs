@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::cockpit;
 use super::super::failure::Failure;
-use super::super::run::say;
+use super::super::say::say;
 use super::super::stage::{Stage, called_for, of_its_pace, until_well};
 use crate::api::client::Client;
 use crate::cli::args::{Format, GameArgs};
@@ -22,7 +22,7 @@ use crate::domain::run::{Mode, StepPhase};
 use crate::domain::scorecard::score;
 use crate::domain::time::after;
 use crate::lab::hidden::draw;
-use crate::lab::{Pace, scenario};
+use crate::lab::{Extent, Pace, scenario};
 
 /// The longest that the automatic operator goes on trying.
 const LONGEST: Duration = Duration::from_secs(20 * 60);
@@ -42,7 +42,7 @@ pub async fn run(args: &GameArgs, format: Format) -> Result<Exit, Failure> {
     let seed = args.seed.unwrap_or_else(|| jiff::Timestamp::now().as_microsecond().unsigned_abs() % 100_000);
     let day = draw(seed);
     let pace = Pace(args.speed);
-    let stage = Stage::set(pace, Environment::Production).await?;
+    let stage = Stage::set(pace, Extent::Two, Environment::Production).await?;
     let client = stage.client();
     let played = async {
         until_well(&client).await?;

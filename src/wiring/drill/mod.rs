@@ -12,7 +12,7 @@ use serde_json::json;
 use super::engine;
 use super::failure::Failure;
 use super::places::Places;
-use super::run::say;
+use super::say::say;
 use crate::cli::args::{DrillLook, Format};
 use crate::cli::drill;
 use crate::cli::exit::Exit;

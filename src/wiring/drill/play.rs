@@ -27,6 +27,7 @@ use crate::domain::journal::Chain;
 use crate::domain::recovery::Loss;
 use crate::domain::run::{Mode, Run};
 use crate::domain::schedule::{DrillSpec, forbidden};
+use crate::domain::target::likeliest;
 use crate::domain::time::{At, seconds_between};
 use crate::domain::verdict::RpoVerdict;
 use crate::domain::view::Snapshot;
@@ -143,7 +144,7 @@ async fn on_the_lab(spec: &DrillSpec, played: &mut Played) -> Isolated {
     let severity = chosen.severity.parse()?;
     played.about = format!("{}. {}", chosen.title, chosen.about);
     let Stage { lab, engine } =
-        Stage::set(Pace(spec.speed as f64), Environment::Test).await.map_err(|failure| failure.text)?;
+        Stage::set(Pace(spec.speed as f64), chosen.extent, Environment::Test).await.map_err(|failure| failure.text)?;
     played.config = std::fs::read_to_string(&engine.places.config).map_err(|error| error.to_string())?;
     let client = engine.client();
     let word = format!("a lab in this process, {} times as fast as life; an engine of its own", spec.speed);
@@ -228,7 +229,8 @@ async fn simulate(spec: &DrillSpec, ground: &mut Ground) -> Result<String, Failu
 /// Runs the plan to its end.
 async fn execute(order: &Order<'_>, ground: &Ground) -> Result<String, Failure> {
     let client = &ground.client;
-    let (plan, reason) = (order.spec.plan.clone(), format!("drill {}", order.spec.name));
+    let plan = likeliest(&client.snapshot().await?, &order.spec.plan);
+    let reason = format!("drill {}", order.spec.name);
     if let Operator::Cockpit(args) = &order.operator {
         cockpit::run(&ground.engine.places, args).await?;
     } else {

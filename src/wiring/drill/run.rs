@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::engine;
 use super::super::failure::Failure;
 use super::super::places::Places;
-use super::super::run::say;
+use super::super::say::say;
 use super::bundle;
 use super::play::{Operator, Order, Played, play};
 use crate::api::client::Client;

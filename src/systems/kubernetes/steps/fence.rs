@@ -32,13 +32,11 @@ pub struct Fence {
 const OUT_OF_REACH: &str = "nothing there can be stopped from here, and clients are about to be sent elsewhere";
 
 impl Fence {
-    /// Who may write; the inner error says why nobody there can be reached. A refusal, an error, a full queue, a list that takes long is not
-    /// silence: what writes there may well go on.
-    async fn writers(&self) -> Result<Result<Writers, String>, Fault> {
-        match self.cluster.silence().await? {
-            Some(silent) => Ok(Err(format!("{silent}: {OUT_OF_REACH}"))),
-            None => self.cluster.writers(&self.names, &self.except).await.map(Ok),
-        }
+    /// Who may write, of all clusters that are there. A refusal, an error, a full queue, an answer that takes long is not silence: what
+    /// writes there may well go on.
+    async fn writers(&self) -> Result<Writers, Fault> {
+        let silent = self.cluster.silence(true).await?;
+        self.cluster.writers(&self.names, &self.except, &silent).await
     }
 
     /// What to do about what no fence stops.
@@ -62,19 +60,33 @@ fn to_pause(it: &Workload) -> bool {
 
 /// Nobody writes; or why that is not known.
 fn nobody(all: &Writers, detail: &str) -> Result<String, Fault> {
-    match all.blind.first() {
-        Some(fault) => Err(fault.clone().means("what is of that kind may write")),
-        None => Ok(detail.to_owned()),
+    match (all.blind.first(), lost(all)) {
+        (Some(fault), _) => Err(fault.clone().means("what is of that kind may write")),
+        (None, Some(lost)) if all.reached == 0 => Ok(lost),
+        (None, Some(lost)) => Ok(format!("{detail}; {lost}")),
+        (None, None) => Ok(detail.to_owned()),
     }
+}
+
+/// What is said of clusters where nobody answers.
+fn lost(all: &Writers) -> Option<String> {
+    (!all.silent.is_empty()).then(|| format!("{}: {OUT_OF_REACH}", all.silent.join("; ")))
+}
+
+/// What would lose its data by being stopped
+/// (<https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention>).
+fn claims_guard<'a>(all: impl IntoIterator<Item = &'a Writer>) -> Option<Guard> {
+    let losing: Vec<String> =
+        all.into_iter().map(|it| &it.it).filter(|it| it.drops_claims).map(Workload::called).collect();
+    let why = "scaled to zero it loses its volumes (`persistentVolumeClaimRetentionPolicy.whenScaled` is Delete), and nothing brings \
+               them back: set that to Retain first, or name it in the step's `except`";
+    (!losing.is_empty()).then(|| Guard::block("claims", format!("{}: {why}", losing.join(", "))))
 }
 
 #[async_trait]
 impl Step for Fence {
     async fn observe(&self, begun: Option<&Begun>) -> Result<Observed, Fault> {
-        let all = match self.writers().await? {
-            Ok(all) => all,
-            Err(detail) => return Ok(Observed::Done { detail }),
-        };
+        let all = self.writers().await?;
         let (writing, staying) = (listed(all.writing()), all.staying());
         if writing.is_empty() {
             return Ok(Observed::Done { detail: nobody(&all, "everything is scaled to zero, and no pod is left")? });
@@ -87,10 +99,7 @@ impl Step for Fence {
     }
 
     async fn preview(&self) -> Result<Preview, Fault> {
-        let all = match self.writers().await? {
-            Ok(all) => all,
-            Err(summary) => return Ok(Preview { summary, ..Preview::default() }),
-        };
+        let all = self.writers().await?;
         let running: Vec<&Workload> = to_stop(&all).into_iter().map(|it| &it.it).collect();
         let mut diff = Vec::new();
         for it in &running {
@@ -105,17 +114,25 @@ impl Step for Fence {
         }
         let replicas: u64 = running.iter().map(|it| it.wanted).sum();
         let counted = super::counted(running.iter().copied());
-        let summary = format!("{counted} of {}: {replicas} → 0 replicas", self.cluster.place());
+        let stopped = format!("{counted} of {}: {replicas} → 0 replicas", self.cluster.place());
+        let summary = match lost(&all) {
+            Some(lost) if all.reached == 0 => lost,
+            Some(lost) => format!("{stopped}; {lost}"),
+            None => stopped,
+        };
         Ok(Preview { summary, diff, pre_image: noted(running.into_iter()) })
     }
 
     async fn check(&self) -> Result<Checked, Fault> {
-        let all = match self.writers().await? {
-            Ok(all) => all,
-            Err(why) => return Ok(Checked { guards: vec![Guard::warn("reachable", why)], promotion: None }),
-        };
+        let all = self.writers().await?;
+        let lost = lost(&all).map(|why| Guard::warn("reachable", why));
+        if all.reached == 0 {
+            return Ok(Checked { guards: lost.into_iter().collect(), promotion: None });
+        }
         let clients = "whoever is still served there is cut off until clients are sent elsewhere";
         let mut guards = vec![Guard::warn("clients", clients).situational()];
+        guards.extend(lost);
+        guards.extend(claims_guard(to_stop(&all)));
         let staying = all.staying();
         if !staying.is_empty() {
             guards.push(Guard::warn("staying", self.advice(&staying)).situational());
@@ -125,7 +142,7 @@ impl Step for Fence {
 
     async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
         let mut receipt = Receipt::new();
-        let all = self.cluster.writers(&self.names, &self.except).await?;
+        let all = self.writers().await?;
         for writer in to_stop(&all) {
             let it = &writer.it;
             if to_pause(it) {
@@ -144,10 +161,7 @@ impl Step for Fence {
     }
 
     async fn verify(&self, _: &Begun, _: &dyn StepLog) -> Result<Verified, Fault> {
-        let all = match self.writers().await? {
-            Ok(all) => all,
-            Err(detail) => return Ok(Verified::Holds { detail, recovery_point: None }),
-        };
+        let all = self.writers().await?;
         let (writing, staying) = (listed(all.writing()), all.staying());
         if writing.is_empty() {
             return Ok(Verified::Holds { detail: nobody(&all, "every pod is gone")?, recovery_point: None });
@@ -164,7 +178,7 @@ impl Step for Fence {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        let all = self.cluster.writers(&self.names, &self.except).await?;
+        let all = self.cluster.writers(&self.names, &self.except, &[]).await?;
         let mut rights: BTreeSet<_> =
             WRITING.iter().filter(|it| !it.group().contains('.')).map(|it| look_at(it)).collect();
         rights.insert(look_at(&POD));
@@ -179,6 +193,7 @@ impl Step for Fence {
             true => Guard::pass("staying", "everything that runs there can be told to stop"),
             false => Guard::block("staying", self.advice(&staying)),
         });
+        fitness.guards.extend(claims_guard(&all.all));
         fitness.guards.extend(all.blind.iter().map(|fault| Guard::block("unseen", &fault.what)));
         Ok(fitness)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::super::capacity::{Amount, Asked, fitting, left};
+use super::super::capacity::{Asked, fitting, left};
 use super::super::quota::{beyond, name as quota_name};
 use super::super::rights::{action, tell as right_to_tell};
 use super::super::workload::Workload;
@@ -59,6 +59,13 @@ impl Scale {
 
     /// How many of the missing pods would find room. It is no reason to wait that nobody may look, or that looking takes long.
     async fn room(&self, targets: &[(Workload, u64)]) -> Guard {
+        let opaque = targets.iter().filter(|(it, full)| it.all < *full && it.template["spec"].is_null());
+        let opaque: Vec<String> = opaque.map(|(it, _)| it.called()).collect();
+        if !opaque.is_empty() {
+            let what =
+                format!("what the pods of {} ask for is not known: their template is elsewhere", opaque.join(", "));
+            return Guard::warn("room", what);
+        }
         let (mut fit, mut all) = (0, 0);
         for client in &self.cluster.clients {
             let here = targets.iter().filter(|(it, _)| Arc::ptr_eq(&it.spot.client, client));
@@ -81,7 +88,7 @@ impl Scale {
         let (mut many, mut all) = (0, 0);
         for spot in &self.cluster.spots {
             let here = targets.iter().filter(|(it, _)| Arc::ptr_eq(&it.spot, spot));
-            let missing: Vec<Amount> = here.flat_map(missing).map(|it| it.amount).collect();
+            let missing: Vec<Asked> = here.flat_map(missing).collect();
             let quotas = quotas(spot).await?;
             if let Some(untold) = quotas.iter().find(|quota| quota["status"].is_null()) {
                 let what = format!("quota {} does not say yet how much is used", quota_name(untold));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::standin::{Fails, Standin, pod, runs};
+use super::ways::of_contexts;
 use super::{APPS, BATCH, CORE, Deaf, begun, made};
 use crate::domain::system::{FaultClass, GuardVerdict, Observed, Step, Verified};
 
@@ -252,4 +253,68 @@ async fn an_operator_that_would_start_it_again_is_named() {
     server.put(&format!("{APPS}/statefulsets"), queue);
     let seen = detail(made(&server.cluster(json!({})), "kubernetes.fence", json!({})).observe(None).await.unwrap());
     assert!(seen.contains("StatefulSet queue 0 of 1 pods, minded by Broker main"), "{seen}");
+}
+
+#[tokio::test]
+async fn of_two_clusters_the_one_that_answers_is_stopped_whatever_the_other_does() {
+    let (server, dir) = (Standin::start().await, tempfile::tempdir().unwrap());
+    server.put(&format!("{APPS}/deployments"), runs("api", 2));
+    server.put(&format!("{CORE}/pods"), pod("api-0", "api", None));
+    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let both = of_contexts(dir.path(), &[("e1", format!("http://{gone}")), ("e2", server.url.clone())]);
+    let fence = made(&both, "kubernetes.fence", json!({}));
+    let seen = detail(fence.observe(None).await.unwrap());
+    assert!(seen.starts_with("not done") && seen.contains("e2/shop/api 1 of 2"), "it goes on writing: {seen}");
+    let guards = fence.check().await.unwrap().guards;
+    assert!(guards.iter().any(|it| it.name == "reachable" && it.detail.contains("e1: ")), "{guards:?}");
+    let begun = applied(&*fence).await;
+    assert_eq!(server.get(&format!("{APPS}/deployments"), "api")["spec"]["replicas"], 0);
+    let Verified::Holds { detail: words, .. } = fence.verify(&begun, &Deaf).await.unwrap() else {
+        panic!("it is stopped")
+    };
+    assert!(words.contains("every pod is gone") && words.contains("e1: the API server cannot be reached"), "{words}");
+    let none = of_contexts(dir.path(), &[("e1", format!("http://{gone}"))]);
+    let words = detail(made(&none, "kubernetes.fence", json!({})).observe(None).await.unwrap());
+    assert!(words.starts_with("done") && words.contains("nothing there can be stopped"), "{words}");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_long_for_everything_is_not_out_of_reach() {
+    let server = Standin::start().await;
+    server.put(&format!("{APPS}/deployments"), runs("api", 2));
+    server.fails("GET /", Fails::After(Duration::from_millis(2600)));
+    let cluster = server.cluster(json!({}));
+    let fence = made(&cluster, "kubernetes.fence", json!({}));
+    let seen = detail(fence.observe(None).await.unwrap());
+    assert!(seen.starts_with("not done") && seen.contains("api 0 of 2"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_none_is_not_one_that_is_empty() {
+    let server = Standin::start().await;
+    let fence = |namespace: &str| {
+        for list in ["deployments", "statefulsets", "daemonsets"] {
+            server.knows(&format!("/apis/apps/v1/namespaces/{namespace}/{list}"));
+        }
+        server.knows(&format!("/api/v1/namespaces/{namespace}/pods"));
+        made(&server.cluster(json!({ "namespace": namespace })), "kubernetes.fence", json!({}))
+    };
+    assert!(detail(fence("shop").observe(None).await.unwrap()).starts_with("done"));
+    let fault = fence("shpo").observe(None).await.unwrap_err();
+    assert!(fault.what == "there is no namespace shpo" && fault.class == FaultClass::Permanent, "{fault}");
+}
+
+#[tokio::test]
+async fn what_would_lose_its_volumes_by_being_stopped_is_told_before() {
+    let server = Standin::start().await;
+    let mut queue = runs("queue", 1);
+    queue["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({ "whenScaled": "Delete" });
+    server.put(&format!("{APPS}/statefulsets"), queue);
+    let fence = made(&server.cluster(json!({})), "kubernetes.fence", json!({}));
+    for guards in [fence.check().await.unwrap().guards, fence.fitness().await.unwrap().guards] {
+        let told = guards.iter().find(|it| it.name == "claims").expect("nothing brings them back");
+        assert!(told.verdict == GuardVerdict::Block && told.detail.contains("StatefulSet queue"), "{told:?}");
+    }
+    let other = made(&server.cluster(json!({})), "kubernetes.fence", json!({ "except": ["statefulset/queue"] }));
+    assert!(other.check().await.unwrap().guards.iter().all(|it| it.name != "claims"));
 }

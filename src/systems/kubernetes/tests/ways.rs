@@ -34,6 +34,26 @@ fn kubeconfig(dir: &Path, cluster: &Value) -> String {
     path.display().to_string()
 }
 
+/// Several clusters of one system, each by its context, with the namespace `shop`.
+pub fn of_contexts(dir: &Path, servers: &[(&str, String)]) -> Arc<Cluster> {
+    let path = dir.join(format!("contexts-{}", servers.len()));
+    let named = |of: &dyn Fn(&(&str, String)) -> Value| servers.iter().map(of).collect::<Vec<_>>();
+    let text = json!({
+        "apiVersion": "v1", "kind": "Config", "users": [{ "name": "u", "user": { "token": "t" } }],
+        "clusters": named(&|(name, url)| json!({ "name": name, "cluster": { "server": url } })),
+        "contexts": named(&|(name, _)| json!({ "name": name, "context": { "cluster": name, "user": "u" } })),
+    });
+    std::fs::write(&path, text.to_string()).unwrap();
+    let contexts: Vec<&str> = servers.iter().map(|(name, _)| *name).collect();
+    let given = json!({ "kubeconfig": path.display().to_string(), "contexts": contexts, "namespace": "shop" });
+    Arc::new(cluster(&given).unwrap())
+}
+
+/// How silent the only server of a cluster is.
+async fn silence(cluster: &Cluster) -> Result<Option<String>, Fault> {
+    cluster.silence(false).await.map(|all| all.into_iter().next().flatten())
+}
+
 type Heard = Arc<Mutex<Vec<String>>>;
 
 /// A proxy that takes what is handed to it, and opens tunnels; says how each request began, and what credentials came with it.
@@ -75,6 +95,20 @@ async fn proxy() -> (String, Heard) {
     (address, told)
 }
 
+/// A proxy that connects nobody.
+async fn forbidding(said: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = [0; 4096];
+            let _ = client.read(&mut head).await;
+            let _ = client.write_all(format!("HTTP/1.1 {said}\r\ncontent-length: 0\r\n\r\n").as_bytes()).await;
+        }
+    });
+    address
+}
+
 /// TLS in front of another server, by a certificate for this name; with what it is trusted by.
 async fn secured(upstream: &str, name: &str) -> (String, String) {
     crate::outbound::http::install_tls();
@@ -105,7 +139,7 @@ async fn a_server_without_tls_is_asked_for_by_its_whole_url() {
     let (address, heard) = proxy().await;
     let way = json!({ "server": server.url, "proxy-url": format!("http://ada:HUSH@{address}") });
     let cluster = cluster(&json!({ "kubeconfig": kubeconfig(dir.path(), &way) })).unwrap();
-    assert_eq!(cluster.silence().await.unwrap(), None);
+    assert_eq!(silence(&cluster).await.unwrap(), None);
     assert_eq!(*heard.lock().unwrap(), [format!("GET {}/version HTTP/1.1 with a password", server.url)]);
 }
 
@@ -121,11 +155,11 @@ async fn a_server_with_tls_is_reached_through_a_tunnel_and_known_by_another_name
         kubeconfig(dir.path(), &way)
     };
     let known = cluster(&json!({ "kubeconfig": way(Some("api.cluster.example")) })).unwrap();
-    assert_eq!(known.silence().await.unwrap(), None);
+    assert_eq!(silence(&known).await.unwrap(), None);
     let asked = heard.lock().unwrap()[0].clone();
     assert!(asked.starts_with("CONNECT 127.0.0.1:"), "{asked}");
     let other = cluster(&json!({ "kubeconfig": way(None) })).unwrap();
-    let fault = other.silence().await.unwrap_err();
+    let fault = silence(&other).await.unwrap_err();
     assert!(fault.what.contains("certificate"), "who shows a wrong certificate is there: {fault}");
 }
 
@@ -134,18 +168,28 @@ async fn our_own_trouble_is_nobodys_silence() {
     let dir = tempfile::tempdir().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let refused = cluster(&json!({ "server": format!("http://{free}") })).unwrap();
-    let silent = refused.silence().await.unwrap().expect("nobody listens there");
+    let silent = silence(&refused).await.unwrap().expect("nobody listens there");
     assert!(silent.contains("cannot be reached"), "{silent}");
     let unnamed = cluster(&json!({ "server": "http://no-such-name.invalid:6443" })).unwrap();
-    assert!(unnamed.silence().await.is_err(), "a name that is not found says nothing of who is there");
+    assert!(silence(&unnamed).await.is_err(), "a name that is not found says nothing of who is there");
     let way = json!({ "server": "https://10.255.255.1:6443", "proxy-url": format!("http://{free}") });
     let behind = cluster(&json!({ "kubeconfig": kubeconfig(dir.path(), &way) })).unwrap();
-    assert!(behind.silence().await.is_err(), "a proxy that is gone hides whether the server is");
+    assert!(silence(&behind).await.is_err(), "a proxy that is gone hides whether the server is");
     let (address, _) = proxy().await;
     let way = json!({ "server": format!("https://{free}"), "proxy-url": format!("http://{address}") });
     let behind = cluster(&json!({ "kubeconfig": kubeconfig(dir.path(), &way) })).unwrap();
-    let silent = behind.silence().await.unwrap();
+    let silent = silence(&behind).await.unwrap();
     assert!(silent.is_some(), "the proxy says that nobody is there");
+    for said in ["403 Forbidden", "503 Service Unavailable"] {
+        let way =
+            json!({ "server": format!("https://{free}"), "proxy-url": format!("http://{}", forbidding(said).await) });
+        let behind = cluster(&json!({ "kubeconfig": kubeconfig(dir.path(), &way) })).unwrap();
+        let fault = silence(&behind).await.unwrap_err();
+        assert!(
+            fault.what.contains(&said[..3]),
+            "a proxy that lets nobody through hides whether the server is: {fault}"
+        );
+    }
 }
 
 #[test]

@@ -126,12 +126,18 @@ impl Leads {
         let found = sight.leader(&self.neo4j, &self.neo4j.database);
         let Some(leader) = found else { return Err(self.leaderless(sight)) };
         match &self.region {
-            Some(wanted) if self.neo4j.region(&leader.server) != Some(wanted) => {
+            Some(wanted) if self.neo4j.region(&leader.server) != Some(wanted) && !self.will_do(wanted, &leader) => {
                 let place = self.neo4j.placed(&leader.server);
                 Err(format!("{place} leads and lives; an election moves it only once it is stopped or cut off"))
             }
             _ => Ok(leader),
         }
+    }
+
+    /// Whether whoever leaves the primary for `wanted` is served by a leader in another standby.
+    fn will_do(&self, wanted: &RegionId, leader: &Leader) -> bool {
+        let (Some(home), Some(there)) = (&self.neo4j.home, self.neo4j.region(&leader.server)) else { return false };
+        wanted != home && there != home
     }
 
     fn leaderless(&self, sight: &Sight) -> String {
@@ -141,7 +147,9 @@ impl Leads {
         }
         match (!sight.tells_databases(), sight.rows(database).is_empty()) {
             (true, _) => format!("whether anybody leads `{database}` is not known: {}", sight.summary()),
-            (false, true) => format!("`{database}` has vanished: no living server hosts it"),
+            (false, true) => {
+                sight.alias(database).unwrap_or_else(|| format!("`{database}` has vanished: no living server hosts it"))
+            }
             (false, false) => format!("nobody leads `{database}` and can replicate; {}", sight.summary()),
         }
     }

@@ -33,9 +33,12 @@ pub fn step(neo4j: &Arc<Neo4j>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault>
             Arc::new(leader::Leads { neo4j, region: Some(region), measures: false, hand })
         }
         "recovery-point" => Arc::new(leader::Leads { neo4j, region, measures: true, hand }),
-        "start-databases" => Arc::new(start::Start { neo4j, only: params.list("databases"), hand }),
+        "start-databases" => {
+            let only = params.list("databases").iter().map(|name| name.to_lowercase()).collect();
+            Arc::new(start::Start { neo4j, only, hand })
+        }
         "recreate-database" => Arc::new(recreate::Recreate {
-            database: params.opt_text("database").unwrap_or(&neo4j.database).to_owned(),
+            database: params.opt_text("database").unwrap_or(&neo4j.database).to_lowercase(),
             seeding_servers: params.list("seeding_servers"),
             primaries: params.opt_integer("primaries"),
             secondaries: params.opt_integer("secondaries"),

@@ -47,9 +47,9 @@ impl Step for Recreate {
         }
         let rows = sight.rows(&self.database);
         if rows.is_empty() {
-            let why =
-                format!("`{}` has vanished: no living server holds a store of it; restore a backup", self.database);
-            return Ok(Observed::Impossible { why });
+            let vanished =
+                || format!("`{}` has vanished: no living server holds a store of it; restore a backup", self.database);
+            return Ok(Observed::Impossible { why: sight.alias(&self.database).unwrap_or_else(vanished) });
         }
         let starting = rows.iter().any(|row| row.requested_status == "online" && row.current_status != "online");
         Ok(match begun.is_some() && starting {
@@ -146,8 +146,7 @@ impl Recreate {
 
     /// `analytics on neo4j-2 (secondary, online, transaction 42)`
     fn holds(&self, sight: &Sight, row: &DatabaseRow) -> String {
-        let txn =
-            row.last_committed_txn.map_or("an unknown transaction".to_owned(), |txn| format!("transaction {txn}"));
+        let txn = row.newest_txn().map_or("an unknown transaction".to_owned(), |txn| format!("transaction {txn}"));
         let role = row.role.as_deref().unwrap_or("host");
         format!("{} on {} ({role}, {}, {txn})", self.database, self.name_of(sight, row), row.current_status)
     }
@@ -165,17 +164,17 @@ impl Recreate {
     /// The store that Neo4j would use: the newest of those that may be used.
     fn seed<'a>(&self, sight: &'a Sight) -> Option<&'a DatabaseRow> {
         let rows = sight.rows(&self.database);
-        rows.into_iter().filter(|row| self.may_seed(sight, row)).max_by_key(|row| row.last_committed_txn)
+        rows.into_iter().filter(|row| self.may_seed(sight, row)).max_by_key(|row| row.newest_txn())
     }
 
     /// Trap: a store that is older than another one within reach.
     fn newest_store(&self, sight: &Sight) -> Guard {
-        let newest = sight.rows(&self.database).into_iter().max_by_key(|row| row.last_committed_txn);
+        let newest = sight.rows(&self.database).into_iter().max_by_key(|row| row.newest_txn());
         match (self.seed(sight), newest) {
-            (Some(seed), _) if seed.last_committed_txn.is_none() => {
+            (Some(seed), _) if seed.newest_txn().is_none() => {
                 Guard::block("newest-store", "how new the stores are is unknown")
             }
-            (Some(seed), Some(newest)) if seed.last_committed_txn < newest.last_committed_txn => {
+            (Some(seed), Some(newest)) if seed.newest_txn() < newest.newest_txn() => {
                 let (seed, newest) = (self.holds(sight, seed), self.holds(sight, newest));
                 Guard::block("newest-store", format!("{seed} is older than {newest}"))
             }
@@ -194,7 +193,7 @@ impl Recreate {
     fn undated<'a>(&self, sight: &'a Sight) -> Option<&'a DatabaseRow> {
         let in_reach = |row: &&DatabaseRow| sight.views.contains_key(&self.name_of(sight, row));
         let rows = sight.rows(&self.database).into_iter().filter(in_reach);
-        rows.into_iter().find(|row| row.last_committed_txn.is_none())
+        rows.into_iter().find(|row| row.newest_txn().is_none())
     }
 
     fn lost_stores(&self, sight: &Sight) -> Guard {

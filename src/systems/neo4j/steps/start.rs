@@ -114,7 +114,8 @@ impl Start {
         }
         // A database whose hosts are all gone is not told of at all: that is not one that runs.
         if let Some(name) = self.only.iter().find(|name| sight.rows(name).is_empty()) {
-            return Observed::Impossible { why: format!("`{name}` has vanished: no living server hosts it") };
+            let vanished = || format!("`{name}` has vanished: no living server hosts it");
+            return Observed::Impossible { why: sight.alias(name).unwrap_or_else(vanished) };
         }
         match () {
             () if !stopped.is_empty() => Observed::NotDone { detail: format!("stopped: {}", list(&stopped)) },

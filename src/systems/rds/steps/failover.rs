@@ -6,18 +6,25 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::super::Rds;
-use super::{aws_rds, describe, no_way_back, on};
+use super::super::database::Database;
+use super::{Met, aws_rds, describe, met, no_way_back, on};
+use crate::domain::ids::RegionId;
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
     Verified,
 };
+use crate::systems::permits::{Need, On};
 
-pub struct Failover(pub Arc<Rds>);
+pub struct Failover {
+    pub rds: Arc<Rds>,
+    /// Whose database it is; the primary's of the config when left out.
+    pub region: Option<RegionId>,
+}
 
 #[async_trait]
 impl Step for Failover {
     async fn observe(&self, begun: Option<&Begun>) -> Result<Observed, Fault> {
-        let database = &self.0.primary;
+        let database = self.database();
         let seen = database.look().await?;
         let detail = format!("{} is {} in {}", database.name, seen.status, seen.zone);
         if let Some(why) = seen.clustered(&database.name) {
@@ -36,12 +43,12 @@ impl Step for Failover {
     }
 
     async fn preview(&self) -> Result<Preview, Fault> {
-        let (name, seen) = (&self.0.primary.name, self.0.primary.look().await?);
+        let (name, seen) = (&self.database().name, self.database().look().await?);
         let other = seen.other_zone.unwrap_or_else(|| "its other zone".into());
         Ok(Preview {
             summary: format!("{name}: {} → {other}, 1 to 2 minutes without a writer", seen.zone),
             diff: vec![
-                format!("  RebootDBInstance {name} ForceFailover=true, in {}", self.0.primary.region),
+                format!("  RebootDBInstance {name} ForceFailover=true, in {}", self.database().region),
                 format!("- {name} writes in {}", seen.zone),
                 format!("+ {name} writes in {other}"),
             ],
@@ -50,7 +57,7 @@ impl Step for Failover {
     }
 
     async fn check(&self) -> Result<Checked, Fault> {
-        let (name, seen) = (&self.0.primary.name, self.0.primary.look().await?);
+        let (name, seen) = (&self.database().name, self.database().look().await?);
         let available = match seen.is_available() {
             true => Guard::pass("available", format!("{name} is available")),
             false => Guard::block("available", format!("{name} is {}: RDS refuses to reboot it", seen.status)),
@@ -66,37 +73,41 @@ impl Step for Failover {
     }
 
     async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
-        let database = &self.0.primary;
+        let database = self.database();
         log.line(&format!("RebootDBInstance {} ForceFailover=true in {}", database.name, database.region));
         database.fail_over().await?;
         Ok(Receipt::from([("rebooted".to_owned(), database.name.clone())]))
     }
 
     async fn verify(&self, begun: &Begun, log: &dyn StepLog) -> Result<Verified, Fault> {
-        let database = &self.0.primary;
+        let database = self.database();
         let seen = database.look().await?;
         let detail = format!("{} is {} in {}", database.name, seen.status, seen.zone);
         log.line(&detail);
         if !seen.serves() || !self.is_over(&seen.zone, begun).await? {
             return Ok(Verified::Pending { detail });
         }
-        Ok(match database.answers(Some(&seen)).await {
-            Some(Err(no)) => Verified::Pending { detail: format!("{detail}, but {}", no.words()) },
-            Some(Ok(())) => Verified::Holds { detail: format!("{detail} and answers clients"), recovery_point: None },
-            None => Verified::Holds { detail, recovery_point: None },
+        Ok(match met(database, &seen).await {
+            Met::Waits(words) => Verified::Pending { detail: format!("{detail}{words}") },
+            Met::Served(words) | Met::Unseen(words) => {
+                Verified::Holds { detail: format!("{detail}{words}"), recovery_point: None }
+            }
         })
     }
 
     async fn revert(&self, begun: &Begun, _: &dyn StepLog) -> Result<Receipt, Fault> {
-        no_way_back(&self.0, begun)
+        no_way_back(&self.rds, begun)
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.0.permits.fitness(&on(&self.0.primary, &["rds:RebootDBInstance", "rds:DescribeDBInstances"])).await
+        // Its events have no resources of their own.
+        let mut needs = on(self.database(), &["rds:RebootDBInstance", "rds:DescribeDBInstances"]);
+        needs.push(Need::new("rds:DescribeEvents", On::Any));
+        self.rds.permits.fitness(&needs).await
     }
 
     fn by_hand(&self) -> Vec<String> {
-        let database = &self.0.primary;
+        let database = self.database();
         let zones = "DBInstanceStatus,MultiAZ,AvailabilityZone,SecondaryAvailabilityZone";
         vec![
             "# It must be Multi-AZ and `available`".to_owned(),
@@ -115,9 +126,13 @@ impl Step for Failover {
 }
 
 impl Failover {
+    fn database(&self) -> &Database {
+        self.rds.of_region(self.region.as_ref())
+    }
+
     /// The API may name the old zone for minutes, so either sign will do: another zone, or the event that it is over.
     async fn is_over(&self, zone: &str, begun: &Begun) -> Result<bool, Fault> {
         let moved = begun.pre_image["zone"].as_str().is_some_and(|old| old != zone);
-        Ok(moved || self.0.primary.failed_over_since(begun.at).await?)
+        Ok(moved || self.database().failed_over_since(begun.at).await?)
     }
 }

@@ -13,8 +13,11 @@ use self::protect::{Backups, CreateReplica, SetAside};
 use self::writable::Writable;
 use super::Rds;
 use super::database::Database;
+use super::greeting::No;
+use super::seen::Seen;
+use super::session::Says;
 use crate::domain::plan::StepSpec;
-use crate::domain::system::{Begun, Fault, Receipt, Step};
+use crate::domain::system::{Begun, Fault, Guard, Receipt, Step};
 use crate::systems::looking::Looking;
 use crate::systems::permits::{Need, On};
 use crate::systems::shell::quoted;
@@ -32,10 +35,49 @@ pub fn step(rds: &Arc<Rds>, spec: &StepSpec) -> Result<Arc<dyn Step>, Fault> {
             let key = spec.params.text("kms_key")?.to_owned();
             Ok(Arc::new(CreateReplica { rds, region: spec.region.clone(), key }))
         }
-        "rds.failover-az" => Ok(Arc::new(Failover(rds))),
+        "rds.failover-az" => Ok(Arc::new(Failover { rds, region: spec.region.clone() })),
         "rds.writable" => Ok(Arc::new(Looking(Writable { rds, region: spec.region.clone() }))),
         other => Err(Fault::permanent(&rds.id, format!("there is no step `{other}`")).next("run `mayday kinds`")),
     }
+}
+
+/// What a client meets at a database that follows nobody by its API's word.
+pub enum Met {
+    /// It is served, as far as could be seen: the words say how far.
+    Served(String),
+    /// Not yet.
+    Waits(String),
+    /// It answers, and the login that would have shown whether it takes writes came to nothing on our side.
+    Unseen(String),
+}
+
+/// Asks as a client does; the words follow what is said of the database.
+async fn met(database: &Database, seen: &Seen) -> Met {
+    match database.answers(Some(seen)).await {
+        None => return Met::Served(String::new()),
+        Some(Err(no)) => return Met::Waits(format!(", but {}", no.words())),
+        Some(Ok(())) => {}
+    }
+    match database.says(Some(seen)).await {
+        None => Met::Served(" and answers clients".to_owned()),
+        Some(Ok(Says::TakesWrites)) => Met::Served(", answers clients and takes writes".to_owned()),
+        Some(Ok(says)) => Met::Waits(format!(" and answers clients, but {}", says.words())),
+        Some(Err(No::Refused(why) | No::Unasked(why))) => {
+            Met::Unseen(format!(" and answers clients; whether it takes writes was not seen: {why}"))
+        }
+        Some(Err(no)) => Met::Waits(format!(" and answers clients, but {}", no.words())),
+    }
+}
+
+/// Whether the login works that shows whether a database takes writes; nothing where nobody may log in.
+async fn login_guard(database: &Database) -> Option<Guard> {
+    const NAME: &str = "login";
+    Some(match database.says(database.look().await.as_ref().ok()).await? {
+        Ok(says) => Guard::pass(NAME, format!("{} says that it {}", database.name, says.words())),
+        Err(no) => {
+            Guard::warn(NAME, format!("whether {} takes writes could not be seen: {}", database.name, no.words()))
+        }
+    })
 }
 
 /// Actions on a database, for the question whether they are allowed.

@@ -10,7 +10,7 @@ use super::super::Rds;
 use super::super::database::Database;
 use super::super::greeting::No;
 use super::super::seen::Seen;
-use super::{aws_rds, describe, no_way_back, on};
+use super::{Met, aws_rds, describe, login_guard, met, no_way_back, on};
 use crate::domain::ids::RegionId;
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, OldWriter, Preview, PromotionFacts, Receipt, Step, StepLog,
@@ -27,10 +27,15 @@ pub struct Promote {
 
 #[async_trait]
 impl Step for Promote {
-    async fn observe(&self, _: Option<&Begun>) -> Result<Observed, Fault> {
+    async fn observe(&self, begun: Option<&Begun>) -> Result<Observed, Fault> {
         let name = &self.replica().name;
         let seen = self.replica().look().await?;
         if let Some(why) = seen.clustered(name) {
+            return Ok(Observed::Impossible { why });
+        }
+        if begun.is_none()
+            && let Some(why) = self.two_histories(&seen).await
+        {
             return Ok(Observed::Impossible { why });
         }
         Ok(match &seen {
@@ -109,13 +114,12 @@ impl Step for Promote {
         if !seen.serves() {
             return Ok(Verified::Pending { detail });
         }
-        Ok(match replica.answers(Some(&seen)).await {
-            Some(Err(no)) => Verified::Pending { detail: format!("{detail}, follows nobody, but {}", no.words()) },
-            Some(Ok(())) => {
-                let detail = format!("{detail}, follows nobody and answers clients");
-                Verified::Holds { detail, recovery_point: None }
+        Ok(match met(replica, &seen).await {
+            Met::Waits(words) => Verified::Pending { detail: format!("{detail}, follows nobody{words}") },
+            // That it follows nobody is the API's word, and it answers: a password that was changed undoes neither.
+            Met::Served(words) | Met::Unseen(words) => {
+                Verified::Holds { detail: format!("{detail}, follows nobody{words}"), recovery_point: None }
             }
-            None => Verified::Holds { detail: format!("{detail} and follows nobody"), recovery_point: None },
         })
     }
 
@@ -124,7 +128,11 @@ impl Step for Promote {
     }
 
     async fn fitness(&self) -> Result<Fitness, Fault> {
-        self.rds.permits.fitness(&on(self.replica(), &["rds:PromoteReadReplica", "rds:DescribeDBInstances"])).await
+        let needs = on(self.replica(), &["rds:PromoteReadReplica", "rds:DescribeDBInstances"]);
+        let (fitness, login) = tokio::join!(self.rds.permits.fitness(&needs), login_guard(self.replica()));
+        let mut fitness = fitness?;
+        fitness.guards.extend(login);
+        Ok(fitness)
     }
 
     fn by_hand(&self) -> Vec<String> {
@@ -175,6 +183,21 @@ impl Promote {
         }
     }
 
+    /// A replica that was promoted before, by whomever, while its source goes on: what is written there never comes here, and nobody may
+    /// take this one for the copy that a failover needs.
+    async fn two_histories(&self, seen: &Seen) -> Option<String> {
+        if seen.follows() || !seen.serves() {
+            return None;
+        }
+        let (replica, source) = (self.replica(), self.rds.other(self.replica()));
+        let other = source.look().await.ok().filter(|other| !other.follows() && other.serves())?;
+        Some(format!(
+            "{} follows nobody, and {} in {} is {} and follows nobody, either: they have two histories, and nothing is left to promote. If {} \
+             is out of date, set it aside and make a new replica; if clients write to it already, mark this step as done",
+            replica.name, source.name, source.region, other.status, replica.name
+        ))
+    }
+
     /// The writer is gone only when neither its API nor its port answers: either alone may be cut off.
     async fn old_writer(&self) -> OldWriter {
         let primary = self.rds.other(self.replica());
@@ -195,8 +218,8 @@ fn old_writer(seen: &Result<Seen, Fault>, answers: Option<&Result<(), No>>) -> O
         (Ok(seen), _) if seen.serves() => OldWriter::Reachable,
         (Ok(seen), _) if seen.status == "stopped" => OldWriter::Fenced,
         (Ok(_), _) => OldWriter::Unknown,
-        // Of an API that only puts us off, or of a port that nobody tried, nothing is known.
-        (Err(fault), Some(Err(_))) if is_silence(fault) => OldWriter::Unreachable,
+        // Of an API that only puts us off, or of a port that nobody tried or could try, nothing is known.
+        (Err(fault), Some(Err(No::Silent(_)))) if is_silence(fault) => OldWriter::Unreachable,
         (Err(_), _) => OldWriter::Unknown,
     }
 }
@@ -217,6 +240,7 @@ mod tests {
             Some(Err(No::Silent("no answer".to_owned()))),
         );
         let full = Some(Err(No::Full("1040 Too many connections".to_owned())));
+        let unasked = Some(Err(No::Unasked("no such name".to_owned())));
         let logged_out = || {
             Err(Fault::transient("database", format!("{}they are still being got", crate::systems::aws::login::NONE)))
         };
@@ -230,6 +254,7 @@ mod tests {
             ("the API refuses, and the port is silent", denied(), dead.clone(), OldWriter::Unknown),
             ("the API refuses, and the port answers", denied(), open, OldWriter::Reachable),
             ("the API is silent, and the port takes nobody more", silent(), full, OldWriter::Reachable),
+            ("the API is silent, and this host finds no such name", silent(), unasked, OldWriter::Unknown),
             ("nobody is logged in, and the port is silent", logged_out(), dead.clone(), OldWriter::Unknown),
             ("the API says that it serves", seen("available"), dead.clone(), OldWriter::Reachable),
             ("the API says that it serves, and nobody tried", seen("backing-up"), None, OldWriter::Reachable),

@@ -302,7 +302,7 @@ impl Step for CreateReplica {
                 );
                 Observed::Impossible { why }
             }
-            Some(Seen { source: Some(whom), .. }) if !whom.ends_with(from.as_str()) => {
+            Some(Seen { source: Some(whom), .. }) if whom.rsplit(':').next() != Some(from.as_str()) => {
                 Observed::Impossible { why: format!("{name} follows {whom}, not {from}") }
             }
             Some(seen) if seen.serves() => Observed::Done { detail: format!("{name} follows {from}") },

@@ -1,4 +1,4 @@
-//! `rds.writable`: the region's database follows nobody and answers clients.
+//! `rds.writable`: the region's database follows nobody, answers clients, and says itself that it takes writes, where somebody may log in.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::super::Rds;
 use super::super::database::Database;
-use super::describe;
+use super::super::greeting::Engine;
+use super::{Met, describe, met};
 use crate::domain::ids::RegionId;
 use crate::domain::system::{Fault, Guard, StepLog, Verified};
 use crate::systems::looking::Look;
@@ -36,10 +37,21 @@ impl Look for Writable {
         let database = self.database();
         let seen = database.look().await?;
         let words = format!("{} is {} in {}", database.name, seen.status, seen.zone);
-        Ok(match database.answers(Some(&seen)).await {
-            Some(Ok(())) => Guard::pass("reach", format!("{words} and answers clients")),
-            Some(Err(no)) => Guard::warn("reach", format!("{words}, but {}", no.words())),
-            None => Guard::warn("reach", format!("{words}; whether it answers clients is not known: nobody may try")),
+        let reach = match database.answers(Some(&seen)).await {
+            Some(Ok(())) => format!("{words} and answers clients"),
+            Some(Err(no)) => return Ok(Guard::warn("reach", format!("{words}, but {}", no.words()))),
+            None => {
+                let what = format!("{words}; whether it answers clients is not known: nobody may try");
+                return Ok(Guard::warn("reach", what));
+            }
+        };
+        Ok(match database.says(Some(&seen)).await {
+            None => Guard::pass("reach", reach),
+            // What it will be is not what it is.
+            Some(Ok(says)) => Guard::pass("reach", format!("{reach}; now it {}", says.words())),
+            Some(Err(no)) => {
+                Guard::warn("reach", format!("{reach}; whether it takes writes could not be seen: {}", no.words()))
+            }
         })
     }
 
@@ -57,10 +69,11 @@ impl Look for Writable {
         if !seen.serves() {
             return Ok(Verified::Pending { detail });
         }
-        Ok(match database.answers(Some(&seen)).await {
-            Some(Err(no)) => Verified::Pending { detail: format!("{detail}, but {}", no.words()) },
-            Some(Ok(())) => Verified::Holds { detail: format!("{detail} and answers clients"), recovery_point: None },
-            None => Verified::Holds { detail, recovery_point: None },
+        Ok(match met(database, &seen).await {
+            Met::Waits(words) => Verified::Pending { detail: format!("{detail}{words}") },
+            Met::Served(words) => Verified::Holds { detail: format!("{detail}{words}"), recovery_point: None },
+            // It will not come by waiting, and a guess is not what this step is for.
+            Met::Unseen(words) => Verified::Broken { why: format!("{detail}{words}") },
         })
     }
 
@@ -69,8 +82,16 @@ impl Look for Writable {
         vec![
             "# available, and nobody that it follows".to_owned(),
             describe(database, "DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier,Endpoint.Address"),
-            "# then a write of your own:".to_owned(),
-            "psql \"host=$ADDRESS sslmode=require\" -c 'create temporary table mayday_canary ()'".to_owned(),
+            "# what it says of itself, with RDS's authorities (https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem):".to_owned(),
+            match database.engine() {
+                Some(Engine::MySql) => {
+                    "mysql --host \"$ADDRESS\" --user \"$ROLE\" -p --ssl-mode=VERIFY_IDENTITY --ssl-ca=global-bundle.pem -e 'select @@global.read_only, @@global.innodb_read_only'".to_owned()
+                }
+                Some(Engine::SqlServer | Engine::Oracle) => "# write something, by a client of its own".to_owned(),
+                Some(Engine::Postgres) | None => {
+                    "psql \"host=$ADDRESS user=$ROLE sslmode=verify-full sslrootcert=global-bundle.pem\" -c 'select pg_is_in_recovery()'".to_owned()
+                }
+            },
         ]
     }
 }

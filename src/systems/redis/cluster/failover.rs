@@ -126,9 +126,8 @@ impl Step for Failover {
             let Some(target) = target.filter(|it| self.candidate(&sight, shard).as_deref() == Some(*it)) else {
                 continue;
             };
-            if how == "TAKEOVER" && sight.has_majority(&shards)
-                || how.is_empty() && sight.view(&shard.master.id).is_none()
-            {
+            // A command that was to be sent without its master would leave one that lives now no time to hand over.
+            if how != self.how(&sight, &shards, shard) {
                 let what = format!("the master of {} is not as it was at the gate", shard.words());
                 return Err(Fault::transient(&*self.cluster.redis.id, what).next("nothing: it is being observed"));
             }

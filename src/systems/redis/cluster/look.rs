@@ -78,26 +78,33 @@ impl Sight {
             Row { failed: row.failed && view.is_none(), ..told.unwrap_or(row).clone() }
         };
         let rows: Vec<Row> = newest.rows.iter().map(own).collect();
+        Self::of(&rows)
+    }
+
+    /// The shards of these nodes.
+    fn of(rows: &[Row]) -> Vec<Shard> {
         let shard = |master: &Row| Shard {
             master: master.clone(),
             replicas: rows.iter().filter(|row| !row.master && row.of == master.id).cloned().collect(),
         };
-        // A master that was replaced while it was cut off goes on claiming its slots: the newer claim counts.
-        let mut masters: Vec<&Row> = rows.iter().filter(|row| row.master && !row.slots.is_empty()).collect();
+        // A master that was replaced while it was cut off goes on claiming its slots: of two claims the newer one counts.
+        let mut masters: Vec<Row> = rows.iter().filter(|row| row.master && !row.slots.is_empty()).cloned().collect();
         masters.sort_by_key(|row| std::cmp::Reverse(row.epoch));
-        let mut kept: Vec<&Row> = Vec::new();
-        for master in masters {
-            if !kept.iter().any(|other| other.slots.iter().any(|slots| master.slots.contains(slots))) {
-                kept.push(master);
-            }
+        let mut taken = BTreeSet::new();
+        for master in &mut masters {
+            let own: BTreeSet<u32> = held(&master.slots).filter(|slot| !taken.contains(slot)).collect();
+            master.slots = ranges(&own);
+            taken.extend(own);
         }
-        kept.sort_by_key(|row| row.slots.first().copied());
-        kept.into_iter().map(shard).collect()
+        masters.retain(|row| !row.slots.is_empty());
+        masters.sort_by_key(|row| row.slots.first().copied());
+        masters.iter().map(shard).collect()
     }
 
+    /// How many slots somebody holds.
     pub fn covered(shards: &[Shard]) -> u32 {
-        let ranges: BTreeSet<(u32, u32)> = shards.iter().flat_map(|shard| shard.master.slots.iter().copied()).collect();
-        ranges.iter().map(|(from, to)| to - from + 1).sum()
+        let all: BTreeSet<u32> = shards.iter().flat_map(|shard| held(&shard.master.slots)).collect();
+        u32::try_from(all.len()).unwrap_or(SLOTS)
     }
 
     pub fn view(&self, id: &str) -> Option<&View> {
@@ -117,6 +124,23 @@ impl Sight {
         }
         words
     }
+}
+
+/// The slots of ranges; what lies beyond all slots is none.
+fn held(ranges: &[(u32, u32)]) -> impl Iterator<Item = u32> + '_ {
+    ranges.iter().flat_map(|(from, to)| *from..=(*to).min(SLOTS - 1))
+}
+
+/// Slots as ranges, the way the cluster writes them.
+fn ranges(slots: &BTreeSet<u32>) -> Vec<(u32, u32)> {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for slot in slots {
+        match ranges.last_mut() {
+            Some((_, to)) if *to + 1 == *slot => *to = *slot,
+            _ => ranges.push((*slot, *slot)),
+        }
+    }
+    ranges
 }
 
 impl Cluster {
@@ -226,6 +250,35 @@ fn crc16(bytes: &[u8]) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who claims slots, with which epoch, and which ones.
+    type Claim<'c> = (&'c str, u64, &'c [(u32, u32)]);
+
+    fn claims(rows: &[Claim<'_>]) -> Vec<Shard> {
+        let row = |(id, epoch, slots): &Claim<'_>| Row {
+            id: (*id).to_owned(),
+            master: true,
+            epoch: *epoch,
+            slots: slots.to_vec(),
+            ..Row::default()
+        };
+        let rows: Vec<Row> = rows.iter().map(row).collect();
+        Sight::of(&rows)
+    }
+
+    #[test]
+    fn a_slot_that_two_claim_is_the_newer_ones_and_counts_once() {
+        let all = claims(&[("a", 1, &[(0, 8191)]), ("b", 2, &[(8192, SLOTS - 1)])]);
+        assert_eq!((all.len(), Sight::covered(&all)), (2, SLOTS));
+        // The old master of the first half was cut off, and claims a part that was moved on since.
+        let stale = claims(&[("old", 1, &[(0, 8191)]), ("new", 3, &[(0, 8000)]), ("b", 2, &[(8200, SLOTS - 1)])]);
+        let words: Vec<(String, String)> = stale.iter().map(|shard| (shard.master.id.clone(), shard.words())).collect();
+        let wanted = [("new", "slots 0-8000"), ("old", "slots 8001-8191"), ("b", "slots 8200-16383")];
+        assert_eq!(words, wanted.map(|(id, slots)| (id.to_owned(), slots.to_owned())));
+        assert_eq!(Sight::covered(&stale), SLOTS - 8, "eight slots are nobody's");
+        let replaced = claims(&[("old", 1, &[(0, 8191)]), ("new", 3, &[(0, 8191)])]);
+        assert_eq!(replaced.len(), 1, "who lost all of them is no shard's master");
+    }
 
     #[test]
     fn a_line_is_read_as_the_cluster_writes_it() {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::super::Redis;
 use super::super::client::{Peer, is_refusal};
 use super::super::node::Server;
-use super::super::writes::{self, FENCE, FENCED_BY, Writes};
+use super::super::writes::{self, COUNTED_BY, FENCE, FENCED_BY, Writes};
 use crate::domain::ids::RegionId;
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
@@ -61,9 +61,10 @@ impl Step for Fence {
         for server in &outside.masters {
             let place = self.redis.placed(&server.address);
             let mut link = self.redis.client.connect(Peer::Server, &server.address).await?;
-            guards.push(match writes::fence(&mut link).await {
-                Some(_) => Guard::pass("config", format!("{FENCED_BY} can be read on {place}")),
-                None => Guard::block("config", format!("{place} does not tell {FENCED_BY}: CONFIG is denied or renamed there, so it cannot be stopped this way")),
+            guards.push(match (writes::fence(&mut link).await, writes::counts_replicas(&mut link).await) {
+                (Some(_), Some(false)) => Guard::block("config", format!("{COUNTED_BY} is 0 on {place}: it counts no replicas, and would go on taking writes; set it to 10 first")),
+                (Some(_), _) => Guard::pass("config", format!("{FENCED_BY} can be read on {place}")),
+                (None, _) => Guard::block("config", format!("{place} does not tell {FENCED_BY}: CONFIG is denied or renamed there, so it cannot be stopped this way")),
             });
         }
         if !outside.refused.is_empty() {

@@ -6,16 +6,13 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::super::Redis;
-use super::super::client::{Peer, text};
+use super::super::client::Peer;
+use super::super::writes::{CANARY, CANARY_LIVES, canary};
 use super::nothing_to_change;
 use crate::domain::ids::RegionId;
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
-use crate::domain::time::At;
-
-const CANARY: &str = "mayday:canary";
-const LIVES: &str = "60";
 
 pub struct Writable {
     pub redis: Arc<Redis>,
@@ -29,7 +26,7 @@ impl Step for Writable {
     }
 
     async fn preview(&self) -> Result<Preview, Fault> {
-        let summary = format!("writes `{CANARY}` (gone after {LIVES} s) to the agreed master and reads it back");
+        let summary = format!("writes `{CANARY}` (gone after {CANARY_LIVES} s) to the agreed master and reads it back");
         Ok(Preview { summary, ..Preview::default() })
     }
 
@@ -47,18 +44,16 @@ impl Step for Writable {
             Ok(server) => server,
             Err(detail) => return Ok(Verified::Pending { detail }),
         };
-        let value = At::now().to_string();
         let mut link = self.redis.client.connect(Peer::Server, &server.address).await?;
-        if let Err(fault) = link.change(&["SET", CANARY, &value, "EX", LIVES]).await {
-            log.line(&fault.what);
-            return Ok(Verified::Pending { detail: fault.what });
-        }
         let place = self.redis.placed(&server.address);
-        Ok(match text(&link.ask(&["GET", CANARY]).await?) {
-            Some(read) if read == value => {
+        Ok(match canary(&mut link).await {
+            Ok(()) => {
                 Verified::Holds { detail: format!("{place} took a write and gave it back"), recovery_point: None }
             }
-            _ => Verified::Pending { detail: format!("{place} took a write and did not give it back") },
+            Err(why) => {
+                log.line(&why);
+                Verified::Pending { detail: format!("{place}: {why}") }
+            }
         })
     }
 
@@ -74,7 +69,7 @@ impl Step for Writable {
     fn by_hand(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.redis.ask_all("GET-MASTER-ADDR-BY-NAME").collect();
         lines.extend(self.redis.find_master_by_hand(self.region.as_ref()));
-        lines.push(self.redis.master_by_hand(&["SET", CANARY, "1", "EX", LIVES]));
+        lines.push(self.redis.master_by_hand(&["SET", CANARY, "1", "EX", CANARY_LIVES]));
         lines.push(self.redis.master_by_hand(&["GET", CANARY]));
         lines
     }
