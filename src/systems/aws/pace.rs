@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(5);
 /// A read waits so long for its turn at most; one that would wait longer is not sent.
-const WAIT: Duration = Duration::from_millis(600);
+const WAIT: Duration = Duration::from_secs(2);
 
 /// How fast one API may be asked.
 #[derive(Default)]
@@ -15,9 +15,10 @@ pub struct Pace(Mutex<Known>);
 
 #[derive(Clone, Copy, Default)]
 struct Known {
-    /// How often it put us off, less how often it answered since.
-    refusals: u32,
-    until: Option<Instant>,
+    /// How far apart reads are: longer each time that it puts us off, shorter with each answer.
+    gap: Duration,
+    /// When the next one has its turn.
+    next: Option<Instant>,
 }
 
 impl Pace {
@@ -25,23 +26,29 @@ impl Pace {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for its turn.
+    /// Waits for its turn. A look asks several things one after the other: put off once, they go apart from each other, so that a look as
+    /// a whole gets through where a burst of it would not.
     ///
     /// # Errors
     /// How long it would have to wait, when that is too long for a read.
     pub async fn turn(&self) -> Result<(), Duration> {
-        let left = self.left(Instant::now());
-        if left > WAIT {
-            return Err(left);
-        }
+        let left = self.turn_at(Instant::now())?;
         if !left.is_zero() {
             tokio::time::sleep(left).await;
         }
         Ok(())
     }
 
-    fn left(&self, now: Instant) -> Duration {
-        self.known().until.map(|until| until.saturating_duration_since(now)).unwrap_or_default()
+    /// Takes the next turn, and tells how far it is.
+    fn turn_at(&self, now: Instant) -> Result<Duration, Duration> {
+        let mut known = self.known();
+        let turn = known.next.unwrap_or(now).max(now);
+        let left = turn - now;
+        if left > WAIT {
+            return Err(left);
+        }
+        known.next = Some(turn + known.gap);
+        Ok(left)
     }
 
     /// It put us off.
@@ -53,16 +60,18 @@ impl Pace {
     /// `dice` is from 0 to 1: not everybody comes back at the same moment.
     fn throttled_at(&self, now: Instant, dice: f64) {
         let mut known = self.known();
-        known.refusals = (known.refusals + 1).min(16);
-        let pause = FIRST.saturating_mul(1 << (known.refusals - 1).min(8)).min(LONGEST);
-        known.until = Some(now + pause.mul_f64(0.75 + dice / 4.0));
+        known.gap = known.gap.saturating_mul(2).clamp(FIRST, LONGEST);
+        known.next = Some(now + known.gap.mul_f64(0.75 + dice / 4.0));
     }
 
     /// It answered.
     pub fn answered(&self) {
         let mut known = self.known();
-        known.refusals = known.refusals.saturating_sub(1);
-        known.until = None;
+        // Quickly back to about the rate that others leave, and slowly beyond it.
+        known.gap = known.gap.mul_f64(if known.gap > FIRST * 2 { 0.75 } else { 0.95 });
+        if known.gap < FIRST / 4 {
+            *known = Known::default();
+        }
     }
 }
 
@@ -70,21 +79,50 @@ impl Pace {
 mod tests {
     use super::*;
 
+    fn left(pace: &Pace, now: Instant) -> u128 {
+        pace.known().next.map_or(0, |next| next.saturating_duration_since(now).as_millis())
+    }
+
     #[test]
     fn who_is_put_off_again_and_again_asks_more_rarely_and_soon_as_before_when_answered() {
         let (pace, now) = (Pace::default(), Instant::now());
         let mut pauses = Vec::new();
         for _ in 0..8 {
             pace.throttled_at(now, 1.0);
-            pauses.push(pace.left(now).as_millis());
+            pauses.push(left(&pace, now));
         }
         assert_eq!(pauses, [200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
         pace.throttled_at(now, 0.0);
-        assert_eq!(pace.left(now).as_millis(), 3750, "not everybody at the same moment");
+        assert_eq!(left(&pace, now), 3750, "not everybody at the same moment");
         pace.answered();
-        assert!(pace.left(now).is_zero());
         pace.throttled_at(now, 1.0);
-        assert_eq!(pace.left(now).as_millis(), 5000, "one answer is no peace");
+        assert_eq!(left(&pace, now), 5000, "one answer is no peace");
+        for _ in 0..50 {
+            pace.answered();
+        }
+        assert_eq!(left(&pace, now), 0, "many are");
+    }
+
+    /// An account that lets five reads a second through, of which a look takes nine.
+    #[test]
+    fn a_look_of_many_reads_gets_through_where_its_burst_would_not() {
+        let (pace, start) = (Pace::default(), Instant::now());
+        let (mut now, mut asked) = (start, Vec::<Instant>::new());
+        let mut look = || {
+            (0..9).all(|_| {
+                now += pace.turn_at(now).expect("near enough");
+                let lately = asked.iter().filter(|at| now.duration_since(**at) < Duration::from_secs(1)).count();
+                if lately < 5 {
+                    asked.push(now);
+                    pace.answered();
+                } else {
+                    pace.throttled_at(now, 0.5);
+                }
+                lately < 5
+            })
+        };
+        let needed = (0..20).position(|_| look());
+        assert!(needed.is_some_and(|looks| looks <= 3), "{needed:?}");
     }
 
     #[tokio::test]
