@@ -13,6 +13,7 @@ use super::driver::driver_of;
 use super::{Handle, builtin, runner};
 use crate::domain::command::{Refusal, RefusalReason, Report};
 use crate::domain::comms::Channel;
+use crate::domain::estate::Estate;
 use crate::domain::health::Status;
 use crate::domain::hidden::{self, Left, Without};
 use crate::domain::ids::{ChannelId, PlanId, RegionId, SystemId};
@@ -208,7 +209,7 @@ impl Handle {
     }
 }
 
-type Facts = BTreeMap<String, Result<Vec<Fact>, Fault>>;
+type Facts = BTreeMap<SystemId, Result<Vec<Fact>, Fault>>;
 
 /// The systems that a plan is looked at through, and the region that they are cut off from.
 #[derive(Clone, Copy)]
@@ -221,17 +222,29 @@ async fn one(engine: &Handle, through: Through<'_>, plan: &Plan, facts: &mut Fac
     let shared = &engine.shared;
     let previews = join_all(plan.steps.iter().map(|spec| runner::preview(shared, through.systems, spec))).await;
     let fitness = join_all(plan.steps.iter().map(|spec| fitness(engine, through, spec))).await;
-    let kinds = kinds_of(engine, plan);
-    for kind in &kinds {
-        if !facts.contains_key(kind) {
-            facts.insert(kind.clone(), facts_of(engine, kind).await);
+    let estate = engine.estate();
+    let mut parity = Vec::new();
+    for kind in kinds_of(&estate, plan) {
+        let mut told = Ok(Vec::new());
+        for spec in
+            estate.systems.iter().filter(|it| it.kind == kind && estate.has_part_in(&it.id, plan.target.as_ref()))
+        {
+            if !facts.contains_key(&spec.id) {
+                facts.insert(spec.id.clone(), facts_of(engine, &spec.id).await);
+            }
+            match (&mut told, &facts[&spec.id]) {
+                (Ok(all), Ok(more)) => all.extend(more.iter().cloned()),
+                (Ok(_), Err(fault)) => told = Err(fault.clone()),
+                (Err(_), _) => {}
+            }
         }
+        parity.push(told);
     }
     let steps: Vec<(&StepPreview, &Result<Fitness, Fault>)> = previews.iter().zip(&fitness).collect();
     let view = engine.snapshot();
     let evidence = Evidence {
         steps,
-        parity: kinds.iter().filter_map(|kind| facts.get(kind).cloned()).collect(),
+        parity,
         reach: reach.clone(),
         threatened: through.gone.cloned().unwrap_or_else(|| view.state.serving(&view.estate)),
     };
@@ -250,21 +263,16 @@ async fn fitness(engine: &Handle, through: Through<'_>, spec: &StepSpec) -> Resu
 }
 
 /// The kinds of system that a plan changes.
-fn kinds_of(engine: &Handle, plan: &Plan) -> BTreeSet<String> {
+fn kinds_of(estate: &Estate, plan: &Plan) -> BTreeSet<String> {
     let touched = plan.steps.iter().filter(|step| step.role.mutates());
-    let kind = |id| engine.estate().system(id).map(|system| system.kind.clone());
-    touched.filter_map(|step| kind(&step.system)).collect()
+    touched.filter_map(|step| Some(estate.system(&step.system)?.kind.clone())).collect()
 }
 
-/// What all systems of a kind say that ought to be the same on both sides.
-async fn facts_of(engine: &Handle, kind: &str) -> Result<Vec<Fact>, Fault> {
-    let mut all = Vec::new();
-    for spec in engine.estate().systems.iter().filter(|system| system.kind == kind) {
-        let Some(system) = engine.shared.systems.get(&spec.id) else { continue };
-        let late = || Fault::transient(spec.id.as_str(), format!("no answer within {} s", ASK.as_secs()));
-        all.extend(timeout(ASK, system.facts()).await.unwrap_or_else(|_| Err(late()))?);
-    }
-    Ok(all)
+/// What a system says that ought to be the same on both sides.
+async fn facts_of(engine: &Handle, id: &SystemId) -> Result<Vec<Fact>, Fault> {
+    let Some(system) = engine.shared.systems.get(id) else { return Ok(Vec::new()) };
+    let late = || Fault::transient(id.as_str(), format!("no answer within {} s", ASK.as_secs()));
+    timeout(ASK, system.facts()).await.unwrap_or_else(|_| Err(late()))
 }
 
 #[cfg(test)]

@@ -322,7 +322,7 @@ async fn a_replica_that_was_promoted_long_ago_is_no_copy_that_a_failover_could_t
     holds(&*promote, &begun).await;
     assert!(matches!(promote.observe(Some(&begun)).await.unwrap(), Observed::Done { .. }), "this run did it");
     let Observed::Impossible { why } = promote.observe(None).await.unwrap() else { panic!("the old writer goes on") };
-    assert!(why.contains("two histories") && why.contains("gennet-db in us-east-1"), "{why}");
+    assert!(why.contains("split-brain") && why.contains("gennet-db in us-east-1"), "{why}");
     set(&lab, "rds@us-east-1", Condition::Dark);
     assert!(matches!(promote.observe(None).await.unwrap(), Observed::Done { .. }), "nobody else is seen");
 }

@@ -1,13 +1,14 @@
 //! Three regions: one serves, two can be fled to. Which one is chosen at the run, and everything after it knows where clients went.
 
 use mayday::domain::command::Ask;
+use mayday::domain::estate::DataClass;
 use mayday::domain::health::Status;
 use mayday::domain::incident::Severity;
 use mayday::domain::kinds::StepRole;
 use mayday::domain::recovery::Loss;
 use mayday::domain::run::{Mode, Outcome};
 use mayday::domain::target;
-use mayday::domain::verdict::rpo;
+use mayday::domain::verdict::{RpoVerdict, rpo};
 use mayday::domain::view::Snapshot;
 use mayday::domain::wayback::FAILBACK;
 use mayday::lab::faults::Condition;
@@ -35,7 +36,13 @@ async fn of_two_standbys_the_one_that_can_serve_is_gone_to_and_come_back_from() 
     seen("the lab is healthy", &is_ready).await;
     let listed = home.says("plan list").await;
     listed.is(0, &["regional-failover@us-west-2", "regional-failover@eu-west-1", "the best first", "oldest copy"]);
-    home.says("ready regional-failover").await.is(0, &["regional-failover@us-west-2", "regional-failover@eu-west-1"]);
+    // A failover of the cache takes no target: while the nearer replica is there, Sentinel would pick that one, and it is said.
+    let ready = home.says("ready regional-failover").await;
+    ready.is(
+        9,
+        &["regional-failover@us-west-2  ready", "regional-failover@eu-west-1  not-ready", "run redis.steer first"],
+    );
+    assert!(!ready.out.contains("parity"), "a copy of one region is held against that of another: {}", ready.out);
     home.says("ready --without us-east-1").await.is(0, &["regional-failover@eu-west-1 without us-east-1"]);
     assert_eq!(order(&client.snapshot().await.unwrap()), [STANDBY, THIRD], "nothing speaks for either");
 
@@ -62,7 +69,13 @@ async fn of_two_standbys_the_one_that_can_serve_is_gone_to_and_come_back_from() 
     assert_eq!(view.state.serving(&view.estate).as_str(), THIRD);
     let incident = view.state.incident.as_ref().unwrap();
     let lost = rpo(&view.estate, incident, Some(run));
-    assert!(lost.iter().all(|it| it.met == Some(true) && matches!(it.loss, Loss::Measured { .. })), "{lost:?}");
+    // At this pace the application writes to the cache again before its loss is measured, and then it is only estimated.
+    let known = |it: &RpoVerdict| match it.loss {
+        Loss::Measured { .. } => true,
+        Loss::Estimated { .. } => it.class == DataClass::ApplicationState,
+        _ => false,
+    };
+    assert!(lost.iter().all(|it| it.met == Some(true) && known(it)), "{lost:?}");
     {
         let truth = lab.world.truth();
         let promoted = |name: &str| truth.rds.instance(name).is_some_and(|it| it.source.is_none());

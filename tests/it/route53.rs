@@ -214,6 +214,7 @@ async fn the_class_of_a_failure_says_what_may_have_happened() {
     lab.world.truth().faults.set("route53", Condition::Half);
     let fault = shift.apply(&preview.pre_image, &Log::default()).await.unwrap_err();
     assert_eq!(fault.class, FaultClass::Ambiguous, "{fault}");
+    lab.world.truth().faults.set("dns", Condition::Dark);
     assert_eq!(shift.observe(None).await.unwrap_err().class, FaultClass::Transient, "a read that breaks harms nothing");
     lab.world.truth().faults.heal_all();
     assert_eq!(changes(&lab), 1, "one attempt, no retries");

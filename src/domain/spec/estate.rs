@@ -230,6 +230,15 @@ impl Estate {
         shown.alerts.token = shown.alerts.token.as_ref().map(SecretRef::shown);
         shown
     }
+    /// Whether a system has a part in what leads to a region: it is not one that stands in for another elsewhere, and no other stands in
+    /// for it there.
+    pub fn has_part_in(&self, system: &SystemId, target: Option<&RegionId>) -> bool {
+        self.regions.iter().all(|region| match target == Some(&region.id) {
+            true => !region.systems.contains_key(system),
+            false => !region.systems.values().any(|it| it == system),
+        })
+    }
+
     pub fn region(&self, role: RegionRole) -> Option<&Region> {
         self.regions.iter().find(|region| region.role == role)
     }

@@ -123,12 +123,22 @@ fn accept(world: &World, event: &Value, word: &'static str, status: Status, urge
         Some(key) => key.to_owned(),
         None => account.id("auto"),
     };
+    // What there never was an incident for is accepted, and nobody ever hears of it.
+    let heard = status == Status::Triggered
+        || account
+            .incidents
+            .iter()
+            .map(|it| &it.key)
+            .chain(account.events.iter().map(|it| &it.key))
+            .any(|it| *it == key);
     let title = event["payload"]["summary"].as_str().unwrap_or_default().to_owned();
     let due = Timestamp::now() + world.pace.scale(PROCESSING);
     account.events.push_back(Event { due, status, key: key.clone(), title: title.clone(), urgency });
     let details = json!({ "payload": event["payload"], "links": event["links"], "client": event["client"] });
     let (to, mark) = (vec![SERVICE.into()], Some(key.clone()));
-    truth.inbox.take(Message { service: PLACE, kind: word, to, title, mark, details, ..Message::default() });
+    if heard {
+        truth.inbox.take(Message { service: PLACE, kind: word, to, title, mark, details, ..Message::default() });
+    }
     let told = json!({ "status": "success", "message": "Event processed", "dedup_key": key });
     (StatusCode::ACCEPTED, Json(told)).into_response()
 }

@@ -12,7 +12,7 @@
 //! | MariaDB's `ed25519` and `parsec`, MySQL's `sha256_password` and `authentication_kerberos`; PostgreSQL's GSS and client certificates | the login is unknown: "what answers is no … server"; `rds.connect` does without |
 //! | SQL Server, Oracle, Db2 with a role | refused: "how to log in to it is not known here"; that they take writes is concluded from the API and the greeting |
 //! | a login that is refused (password changed, `pg_hba.conf`) | unknown, "refused"; `rds.writable` stops and asks a person |
-//! | a replica that was promoted before while its source goes on | refused: "they have two histories", as long as both serve |
+//! | a replica that was promoted before while its source goes on | refused as a split-brain, as long as both serve |
 //! | a replica of a whole cluster (`ReadReplicaSourceDBClusterIdentifier`) | known as a replica; promoting it is refused by nobody but RDS |
 //! | a name that this host cannot resolve, a resolver that hangs | unknown, and no old writer is gone because of it |
 //! | Db2 | the API is believed; `rds.connect` is unknown: "how its engine greets" is not known |

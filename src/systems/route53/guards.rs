@@ -77,7 +77,9 @@ pub async fn health_guard(zone: &Zone, to: &str, set: Option<&RecordSet>, own: O
     Ok(match health {
         Health::Healthy(_) => Guard::pass(NAME, words),
         Health::Unhealthy(_) => Guard::block(NAME, format!("{words}; Route 53 would go on answering the other region")),
-        Health::Unknown(_) => Guard::warn(NAME, format!("{words}; if it is red, clients do not move")),
+        Health::Unknown(_) | Health::Switched(_) => {
+            Guard::warn(NAME, format!("{words}; if it is red, clients do not move"))
+        }
     })
 }
 

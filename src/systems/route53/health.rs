@@ -14,6 +14,8 @@ pub enum Health {
     Healthy(String),
     Unhealthy(String),
     Unknown(String),
+    /// Well but for a routing control, whose position Route 53 does not tell: a standby waits behind one that is off.
+    Switched(String),
 }
 
 impl Health {
@@ -30,10 +32,10 @@ impl Health {
                 if inverted { "disabled and inverted: forced down" } else { "disabled: always counts as healthy" };
             return Some(Self::of(!inverted, how.into()));
         }
+        let untold = || format!("Route 53 does not tell the state of a {} check", config.r#type.as_str());
         match &config.r#type {
-            HealthCheckType::Calculated | HealthCheckType::CloudwatchMetric | HealthCheckType::RecoveryControl => {
-                Some(Self::Unknown(format!("Route 53 does not tell the state of a {} check", config.r#type.as_str())))
-            }
+            HealthCheckType::Calculated | HealthCheckType::CloudwatchMetric => Some(Self::Unknown(untold())),
+            HealthCheckType::RecoveryControl => Some(Self::Switched(untold())),
             _ => None,
         }
     }
@@ -59,7 +61,9 @@ impl Health {
     pub fn by_children(config: &HealthCheckConfig, children: &[Self]) -> Self {
         let enough = usize::try_from(config.health_threshold.unwrap_or_default()).unwrap_or_default();
         let count = |wanted: fn(&Self) -> bool| children.iter().filter(|child| wanted(child)).count();
-        let (well, unknown) = (count(|it| matches!(it, Self::Healthy(_))), count(|it| matches!(it, Self::Unknown(_))));
+        let (well, switched) =
+            (count(|it| matches!(it, Self::Healthy(_))), count(|it| matches!(it, Self::Switched(_))));
+        let unknown = count(|it| matches!(it, Self::Unknown(_)));
         let ill: Vec<&str> = children.iter().filter(|it| !matches!(it, Self::Healthy(_))).map(Self::words).collect();
         let all = children.len();
         let words = match ill.is_empty() {
@@ -67,10 +71,11 @@ impl Health {
             false => format!("{well} of {all} health checks that it counts are healthy ({})", ill.join("; ")),
         };
         let inverted = config.inverted == Some(true);
-        match (well >= enough, well + unknown >= enough) {
-            (true, _) => Self::of(!inverted, words),
-            (false, false) => Self::of(inverted, words),
-            (false, true) => Self::Unknown(words),
+        match enough {
+            _ if well >= enough => Self::of(!inverted, words),
+            _ if well + switched >= enough && !inverted => Self::Switched(words),
+            _ if well + switched + unknown >= enough => Self::Unknown(words),
+            _ => Self::of(inverted, words),
         }
     }
 
@@ -78,13 +83,13 @@ impl Health {
         match self {
             Self::Healthy(_) => Status::Healthy,
             Self::Unhealthy(_) => Status::Down,
-            Self::Unknown(_) => Status::Unknown,
+            Self::Unknown(_) | Self::Switched(_) => Status::Unknown,
         }
     }
 
     pub fn words(&self) -> &str {
         match self {
-            Self::Healthy(why) | Self::Unhealthy(why) | Self::Unknown(why) => why,
+            Self::Healthy(why) | Self::Unhealthy(why) | Self::Unknown(why) | Self::Switched(why) => why,
         }
     }
 }
@@ -129,8 +134,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_of_a_child_may_count_either_way() {
-        let (well, ill, unknown) =
-            (Health::Healthy("yes".into()), Health::Unhealthy("no".into()), Health::Unknown("who knows".into()));
+        let (well, ill) = (Health::Healthy("yes".into()), Health::Unhealthy("no".into()));
+        let (unknown, switch) = (Health::Unknown("who knows".into()), Health::Switched("its switch".into()));
         let rows = [
             (2, vec![&well, &well], false, Status::Healthy),
             (2, vec![&well, &ill], false, Status::Down),
@@ -138,6 +143,8 @@ mod tests {
             (2, vec![&well, &unknown], false, Status::Unknown),
             (1, vec![&well, &unknown], false, Status::Healthy),
             (2, vec![&ill, &unknown], false, Status::Down),
+            (2, vec![&ill, &switch], false, Status::Down),
+            (1, vec![&well, &switch], false, Status::Healthy),
             (2, vec![&well, &ill], true, Status::Healthy),
         ];
         for (enough, children, inverted, wanted) in rows {
@@ -146,5 +153,13 @@ mod tests {
             let children: Vec<Health> = children.into_iter().cloned().collect();
             assert_eq!(Health::by_children(&config, &children).status(), wanted, "{enough} of {children:?}");
         }
+        let of = |inverted, children: [&Health; 3]| {
+            let mut config = config(HealthCheckType::Calculated, inverted, false);
+            config.health_threshold = Some(3);
+            Health::by_children(&config, &children.map(Health::clone))
+        };
+        assert!(matches!(of(false, [&well, &well, &switch]), Health::Switched(_)), "a switch alone is not told");
+        assert!(matches!(of(false, [&well, &unknown, &switch]), Health::Unknown(_)));
+        assert!(matches!(of(true, [&well, &well, &switch]), Health::Unknown(_)));
     }
 }

@@ -272,19 +272,26 @@ struct Route53 {
 
 impl Route53 {
     /// Of a health check whose state Route 53 does not tell, the name servers do: while all others are known to be healthy, one that is
-    /// answered counts as healthy.
+    /// answered counts as healthy. So does one that only its switch may hold back, whatever the others are: clients are sent there, and
+    /// its own checks are green.
     async fn by_answers(&self, seen: &mut [(RecordSet, Option<Health>)], (name, kind): (&str, &str)) {
-        let untold = |(_, health): &(RecordSet, Option<Health>)| matches!(health, Some(Health::Unknown(_)));
+        let untold = |(set, health): &(RecordSet, Option<Health>)| match health {
+            Some(Health::Unknown(_)) => true,
+            Some(Health::Switched(_)) => set.takes_traffic(),
+            _ => false,
+        };
         let ill = |(_, health): &(RecordSet, Option<Health>)| matches!(health, Some(Health::Unhealthy(_)));
-        if seen.iter().filter(|it| untold(it)).count() != 1 || seen.iter().any(ill) {
+        let others = seen.iter().any(ill);
+        if seen.iter().filter(|it| untold(it)).count() != 1 {
             return;
         }
-        let (Ok(served), Some((set, health))) =
-            (self.zone.served(name, kind, 1).await, seen.iter_mut().find(|it| untold(it)))
-        else {
+        let Some((set, health)) = seen.iter_mut().find(|it| untold(it)) else { return };
+        if others && !matches!(health, Some(Health::Switched(_))) {
             return;
-        };
-        if served.is_only(set.identifier()) {
+        }
+        if let Ok(served) = self.zone.served(name, kind, 1).await
+            && served.is_only(set.identifier())
+        {
             *health = Some(Health::Healthy(served.says()));
         }
     }
@@ -332,7 +339,10 @@ fn judge(seen: &[(RecordSet, Option<Health>)], expect: Option<&str>) -> Reading 
     }
     let words = |(set, health): &(RecordSet, Option<Health>)| {
         let unchecked = || if set.evaluates() { "its target's own health" } else { "no health check" }.to_owned();
-        let health = health.as_ref().map_or_else(unchecked, |health| health.status().to_string());
+        let health = match health {
+            Some(Health::Switched(_)) => "healthy, but for a switch that Route 53 does not tell".into(),
+            health => health.as_ref().map_or_else(unchecked, |health| health.status().to_string()),
+        };
         format!("{} {} {health}", set.identifier(), set.policy())
     };
     let detail = clean(&seen.iter().map(words).collect::<Vec<_>>().join("; "));
@@ -344,7 +354,9 @@ fn judge(seen: &[(RecordSet, Option<Health>)], expect: Option<&str>) -> Reading 
         return Reading::down(format!("expected {expect}: {detail}"));
     }
     let now = Status::worst(serving.into_iter().map(status));
-    let standby = waiting.into_iter().map(status).all(|status| status == Status::Healthy);
+    // A standby waits behind a switch that is off: that is how it should be.
+    let fit = |it: &(RecordSet, Option<Health>)| matches!(it.1, None | Some(Health::Healthy(_) | Health::Switched(_)));
+    let standby = waiting.into_iter().all(fit);
     Reading::new(if now == Status::Healthy && !standby { Status::Degraded } else { now }, detail)
 }
 

@@ -34,7 +34,7 @@ impl Step for Promote {
             return Ok(Observed::Impossible { why });
         }
         if begun.is_none()
-            && let Some(why) = self.two_histories(&seen).await
+            && let Some(why) = self.split_brain(&seen).await
         {
             return Ok(Observed::Impossible { why });
         }
@@ -185,14 +185,14 @@ impl Promote {
 
     /// A replica that was promoted before, by whomever, while its source goes on: what is written there never comes here, and nobody may
     /// take this one for the copy that a failover needs.
-    async fn two_histories(&self, seen: &Seen) -> Option<String> {
+    async fn split_brain(&self, seen: &Seen) -> Option<String> {
         if seen.follows() || !seen.serves() {
             return None;
         }
         let (replica, source) = (self.replica(), self.rds.other(self.replica()));
         let other = source.look().await.ok().filter(|other| !other.follows() && other.serves())?;
         Some(format!(
-            "{} follows nobody, and {} in {} is {} and follows nobody, either: they have two histories, and nothing is left to promote. If {} \
+            "{} follows nobody, and {} in {} is {} and follows nobody, either: each has writes that the other lacks (split-brain), and nothing is left to promote. If {} \
              is out of date, set it aside and make a new replica; if clients write to it already, mark this step as done",
             replica.name, source.name, source.region, other.status, replica.name
         ))
