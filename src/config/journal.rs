@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::params::{self, Context};
 use super::read::Table;
 use crate::domain::kinds::{Param, ParamType};
-use crate::domain::params::SecretRef;
+use crate::domain::params::{Params, SecretRef};
 
 pub const JOURNAL: &[Param] = &[
     Param::default(
@@ -30,6 +30,20 @@ pub const SQLITE: &[Param] = &[Param::required(
     "a file that several engines of one host share; never on a network file system",
 )];
 
+pub const S3: &[Param] = &[
+    Param::required("bucket", ParamType::Text, "a bucket that none of the regions that may burn is needed for"),
+    Param::required("region", ParamType::Text, "where it is"),
+    Param::default("prefix", ParamType::Text, "mayday/", "what stands before the names of its objects"),
+    Param::optional("endpoint_url", ParamType::Url, "an endpoint other than AWS's own"),
+    Param::optional(
+        "profile",
+        ParamType::Text,
+        "a profile of the AWS config; the usual chain of credentials when left out",
+    ),
+    Param::optional("access_key_id", ParamType::Text, "a key's name, where no profile is meant"),
+    Param::optional("secret_access_key", ParamType::Secret, "where the key itself is kept"),
+];
+
 /// A lease that is shorter is lost by a network that hiccups; one that is longer leaves nobody to act for too long.
 const LEASE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
 /// So many engines are meant to run, at most.
@@ -44,6 +58,8 @@ pub enum Kept {
     File(PathBuf),
     /// In the PostgreSQL of this URL.
     Postgres(SecretRef),
+    /// In a bucket of S3, with the parameters of [`S3`].
+    Bucket(Params),
 }
 
 /// `[journal]`.
@@ -75,19 +91,25 @@ pub fn read(root: &Table<'_>, context: &Context<'_>) -> Journal {
         table.close();
         given.opt_text("path").map(|path| Kept::File(path.into()))
     });
-    let kept = match (postgres, file) {
-        (Some(_), Some(_)) => {
-            field.say("it is kept in two places", "name `postgres` or `sqlite`");
-            None
-        }
-        (None, None) => {
+    let bucket = table.get("s3").and_then(|it| it.table("[journal.s3]")).map(|table| {
+        let given = params::read(&table, "[journal.s3]", S3, context);
+        table.close();
+        Some(Kept::Bucket(given))
+    });
+    let mut places: Vec<Option<Kept>> = [postgres, bucket, file].into_iter().flatten().collect();
+    let kept = match places.len() {
+        1 => places.remove(0),
+        0 => {
             field.say(
                 "it says where the journal is kept, and names no place",
-                "name `postgres` or `sqlite`, or leave it out",
+                "name `postgres`, `s3` or `sqlite`, or leave it out",
             );
             None
         }
-        (postgres, file) => postgres.or(file).flatten(),
+        _ => {
+            field.say("it is kept in more than one place", "name `postgres`, `s3` or `sqlite`");
+            None
+        }
     };
     let lease = own.opt_span("lease").unwrap_or(Journal::default().lease);
     if !(LEASE.0..=LEASE.1).contains(&lease) {

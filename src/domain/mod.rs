@@ -59,7 +59,7 @@ pub mod text;
 pub mod time;
 pub mod words;
 
-pub use fact::{command, event, lead, live, process, recovery, run, told};
+pub use fact::{command, event, lead, live, objects, process, recovery, run, told};
 pub use rule::{
     decide, describe, hidden, outlook, reload, remedy, review, rollup, scorecard, sight, trigger, view, walkthrough,
 };

@@ -1,8 +1,9 @@
 //! The durable event log: records, each chained to the one before by SHA-256. Where they are kept is one file each: [`sqlite`] for the one
-//! engine of a state directory, with an anchor beside it that says how far it had come; [`postgres`] and [`shared_file`] for engines that
-//! share a journal. The [`chain`] knows none of them.
+//! engine of a state directory, with an anchor beside it that says how far it had come; [`postgres`], [`bucket`] and [`shared_file`] for
+//! engines that share a journal. The [`chain`] knows none of them.
 
 mod anchor;
+mod bucket;
 mod chain;
 mod copy;
 mod doubt;
@@ -14,6 +15,7 @@ mod reader;
 mod replay;
 mod shared;
 mod shared_file;
+mod slots;
 mod snapshot;
 mod sqlite;
 mod store;

@@ -5,13 +5,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
+use super::bucket::BucketStore;
 use super::chain::{self, Pages, broken};
 use super::file::chain_of;
 use super::postgres::PostgresStore;
@@ -21,6 +22,7 @@ use super::store::{Put, Store, moved_on, outdated};
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Record};
 use crate::domain::journal::{Appended, Chain, Journal, JournalFault, Lead, Post, Presence, Records, Term, Who};
+use crate::domain::objects::Objects;
 use crate::domain::state::State;
 use crate::domain::time::At;
 
@@ -39,6 +41,8 @@ pub enum Place<'p> {
     File(&'p Path),
     /// The PostgreSQL of this URL.
     Postgres(&'p str),
+    /// A bucket.
+    Bucket(Arc<dyn Objects>),
 }
 
 /// What does not fit what was seen from here.
@@ -86,12 +90,22 @@ impl SharedJournal {
         }
     }
 
-    /// Whether the PostgreSQL of this URL answers at all.
-    pub async fn answers(url: &str) -> bool {
-        match PostgresStore::unasked(url) {
-            Ok(store) => store.identity().await.is_ok(),
+    /// Whether a place answers at all. A file of this host that cannot be opened is no store that comes back by itself.
+    pub async fn answers(place: &Place<'_>) -> bool {
+        match Self::unasked(place) {
+            Ok(Some(store)) => store.identity().await.is_ok(),
+            Ok(None) => true,
             Err(_) => false,
         }
+    }
+
+    /// The store of a place that may not answer now; `None` where that is no place to wait for.
+    fn unasked(place: &Place<'_>) -> Result<Option<Box<dyn Store>>, JournalFault> {
+        Ok(match place {
+            Place::File(_) => None,
+            Place::Postgres(url) => Some(Box::new(PostgresStore::unasked(url)?)),
+            Place::Bucket(objects) => Some(Box::new(BucketStore::unasked(objects.clone()))),
+        })
     }
 
     /// The journal as it was last known here, of a store that does not answer: nothing is written there before it does, and what it says
@@ -100,13 +114,11 @@ impl SharedJournal {
     /// # Errors
     /// When the place is none.
     pub fn last_known(place: &Place<'_>, dir: &Path) -> Result<Option<(Self, State, Chain)>, JournalFault> {
-        // A file of this host that cannot be opened is no store that comes back by itself.
-        let Place::Postgres(url) = place else { return Ok(None) };
+        let Some(store) = Self::unasked(place)? else { return Ok(None) };
         let Some(mark) = load(dir).map_err(|error| unkept(dir, &error))? else { return Ok(None) };
         let Some((state, chain)) = snapshot::last_known(&dir.join(snapshot::SHARED), &mark.journal) else {
             return Ok(None);
         };
-        let store = Box::new(PostgresStore::unasked(url)?);
         let seen = Mutex::new((mark.seen.clone(), mark.seen));
         Ok(Some((Self { store, dir: dir.into(), identity: mark.journal, seen }, state, chain)))
     }
@@ -116,6 +128,7 @@ impl SharedJournal {
         let store: Box<dyn Store> = match place {
             Place::Postgres(url) => Box::new(PostgresStore::open(url).await?),
             Place::File(path) => Box::new(SharedFile::open(path).await?),
+            Place::Bucket(objects) => Box::new(BucketStore::open(objects.clone()).await?),
         };
         let identity = store.identity().await?.unwrap_or_default();
         let mark = load(dir).map_err(|error| unkept(dir, &error))?;

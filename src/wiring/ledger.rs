@@ -14,6 +14,7 @@ use crate::cli::exit::Exit;
 use crate::config::journal::{Journal as Spec, Kept};
 use crate::domain::actor::Actor;
 use crate::domain::journal::{Chain, Journal, Records, Who};
+use crate::domain::objects::Objects;
 use crate::domain::params::SecretRef;
 use crate::domain::state::State;
 use crate::domain::time::At;
@@ -21,6 +22,7 @@ use crate::engine::clock::Machine;
 use crate::engine::{Lease, Pen};
 use crate::journal::{Place, SharedJournal, SqliteJournal, random_name, resume};
 use crate::outbound::secret::{self, Secret};
+use crate::systems::s3::JournalBucket;
 
 /// What makes this engine another one than all others, beside the journal.
 const NAME: &str = "engine.id";
@@ -71,13 +73,38 @@ pub async fn open(spec: &Spec, places: &Places, name: Option<&str>) -> Result<Op
 
 /// What was last known here of a store that does not answer.
 async fn last_known(spec: &Spec, places: &Places) -> Option<(SharedJournal, State, Chain)> {
-    let Kept::Postgres(url) = &spec.kept else { return None };
-    let url = read(url).await.ok()?;
+    let place = Where::of(spec).await.ok()??;
     // One that answers, and says what does not fit, is not passed over.
-    if SharedJournal::answers(url.expose()).await {
+    if SharedJournal::answers(&place.place()).await {
         return None;
     }
-    SharedJournal::last_known(&Place::Postgres(url.expose()), &places.state).ok()?
+    SharedJournal::last_known(&place.place(), &places.state).ok()?
+}
+
+/// Where a journal is that engines share, with the secret that leads there.
+enum Where<'s> {
+    File(&'s Path),
+    Postgres(Secret),
+    Bucket(Arc<dyn Objects>),
+}
+
+impl<'s> Where<'s> {
+    async fn of(spec: &'s Spec) -> Result<Option<Self>, Failure> {
+        Ok(match &spec.kept {
+            Kept::Beside => None,
+            Kept::File(path) => Some(Self::File(path)),
+            Kept::Postgres(url) => Some(Self::Postgres(read(url).await?)),
+            Kept::Bucket(params) => Some(Self::Bucket(Arc::new(JournalBucket::new(params)))),
+        })
+    }
+
+    fn place(&self) -> Place<'_> {
+        match self {
+            Self::File(path) => Place::File(path),
+            Self::Postgres(url) => Place::Postgres(url.expose()),
+            Self::Bucket(objects) => Place::Bucket(objects.clone()),
+        }
+    }
 }
 
 /// The journal that engines share; `None` where none is.
@@ -85,11 +112,8 @@ async fn last_known(spec: &Spec, places: &Places) -> Option<(SharedJournal, Stat
 /// # Errors
 /// When it cannot be reached, or is another one than was seen from here before.
 pub async fn shared(spec: &Spec, places: &Places) -> Result<Option<SharedJournal>, Failure> {
-    Ok(match &spec.kept {
-        Kept::Beside => None,
-        Kept::File(path) => Some(SharedJournal::file(path, &places.state).await?),
-        Kept::Postgres(url) => Some(SharedJournal::postgres(read(url).await?.expose(), &places.state).await?),
-    })
+    let Some(place) = Where::of(spec).await? else { return Ok(None) };
+    Ok(Some(SharedJournal::open(&place.place(), &places.state).await?))
 }
 
 async fn read(url: &SecretRef) -> Result<Secret, Failure> {
@@ -108,14 +132,8 @@ pub async fn accept(
 ) -> Result<Option<String>, Failure> {
     let who = who(&places.state, None)?;
     let (dir, by, at) = (&places.state, (actor, &who), (At::now(), spec.lease));
-    Ok(match &spec.kept {
-        Kept::Beside => None,
-        Kept::File(path) => SharedJournal::accept(&Place::File(path), dir, phrase, by, at).await?,
-        Kept::Postgres(url) => {
-            let url = read(url).await?;
-            SharedJournal::accept(&Place::Postgres(url.expose()), dir, phrase, by, at).await?
-        }
-    })
+    let Some(place) = Where::of(spec).await? else { return Ok(None) };
+    Ok(SharedJournal::accept(&place.place(), dir, phrase, by, at).await?)
 }
 
 /// This engine, as the others know it.

@@ -292,13 +292,15 @@ fn comms() -> Value {
 
 fn ledger() -> Value {
     let postgres = Shape::new().rows(journal::POSTGRES).closed("[journal.postgres]");
+    let s3 = Shape::new().rows(journal::S3).closed("[journal.s3]");
     let sqlite = Shape::new().rows(journal::SQLITE).closed("[journal.sqlite]");
     let mut either = Shape::new()
         .rows(journal::JOURNAL)
         .with("postgres", postgres, "in PostgreSQL, or a server that speaks its wire")
+        .with("s3", s3, "in a bucket of Amazon S3, or of a server that writes on conditions as it does")
         .with("sqlite", sqlite, "in a file, for engines of one host")
         .closed("[journal]");
-    either["oneOf"] = json!([{ "required": ["postgres"] }, { "required": ["sqlite"] }]);
+    either["oneOf"] = json!([{ "required": ["postgres"] }, { "required": ["s3"] }, { "required": ["sqlite"] }]);
     either
 }
 

@@ -20,6 +20,7 @@ pub mod incident;
 pub mod lead;
 pub mod live;
 pub mod moved;
+pub mod objects;
 pub mod process;
 pub mod promise;
 pub mod readiness;

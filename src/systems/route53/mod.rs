@@ -341,6 +341,7 @@ fn judge(seen: &[(RecordSet, Option<Health>)], expect: Option<&str>) -> Reading 
         let unchecked = || if set.evaluates() { "its target's own health" } else { "no health check" }.to_owned();
         let health = match health {
             Some(Health::Switched(_)) => "healthy, but for a switch that Route 53 does not tell".into(),
+            Some(Health::Unknown(why)) => format!("unknown: {why}"),
             health => health.as_ref().map_or_else(unchecked, |health| health.status().to_string()),
         };
         format!("{} {} {health}", set.identifier(), set.policy())

@@ -28,7 +28,7 @@ pub struct Bucket {
     pub system: String,
     pub name: String,
     pub region: RegionId,
-    aws: Arc<Aws>,
+    pub(super) aws: Arc<Aws>,
     /// An endpoint of its own is addressed by paths: its host name has no names below it.
     by_path: bool,
     client: Arc<OnceCell<Client>>,
@@ -72,7 +72,7 @@ impl Bucket {
         Self { system, name, region, aws: aws.clone(), by_path: *by_path, client: client.clone() }
     }
 
-    async fn client(&self) -> Result<&Client, Fault> {
+    pub(super) async fn client(&self) -> Result<&Client, Fault> {
         let make = async || {
             let config = self.aws.config().await?;
             // So is one that the profile or the environment names.

@@ -17,6 +17,7 @@
 mod backups;
 pub(in crate::systems) mod bucket;
 mod listing;
+mod objects;
 mod replicate;
 mod steps;
 
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use self::bucket::{Bucket, age};
+pub use self::objects::JournalBucket;
 use self::replicate::Replicate;
 use self::steps::{Measure, Replication};
 use crate::domain::backup::{BackupLook, BackupSpec};
