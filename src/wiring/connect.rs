@@ -12,13 +12,16 @@ use tokio::time::timeout;
 use super::{connect, reach, rota};
 use crate::cli::connect::{Outcome, Tried};
 use crate::config::Config;
+use crate::config::journal::Kept;
 use crate::domain::backup::{BackupLook, BackupSpec};
 use crate::domain::estate::{ProbeSpec, SystemSpec};
 use crate::domain::health::{Reading, Status};
+use crate::domain::objects::Objects;
 use crate::domain::plan::{StepSpec, Way};
 use crate::domain::recovery::Survey;
 use crate::domain::system::{Fault, System};
 use crate::domain::text::clean;
+use crate::systems::s3::JournalBucket;
 
 /// The longest that one try may take: a login that is slow has its time.
 const PATIENCE: Duration = Duration::from_secs(35);
@@ -67,6 +70,9 @@ pub async fn all(config: &Config) -> Vec<Tried> {
                 Err(fault) => Tried::fault("channel", id.as_str(), "", &fault),
             }]
         }));
+    }
+    if let Kept::Bucket(params) = &config.journal.kept {
+        tries.push(Box::pin(journal(JournalBucket::new(params))));
     }
     if let Some(rota) = rota(&estate) {
         tries.push(Box::pin(async move {
@@ -135,6 +141,15 @@ async fn survey(system: Arc<dyn System>, spec: SystemSpec) -> Vec<Tried> {
         }
         Err(fault) => Tried::fault("datastore", &of, "members", &fault),
     }]
+}
+
+/// Whether the bucket of the journal answers, and what keeps its records from being taken away.
+async fn journal(bucket: JournalBucket) -> Vec<Tried> {
+    let name = bucket.name();
+    match timeout(PATIENCE, bucket.protection()).await.unwrap_or_else(|_| Err(late("journal"))) {
+        Ok(guards) => guards.iter().map(|guard| Tried::guard("journal", &name, &guard.name, guard)).collect(),
+        Err(fault) => vec![Tried::fault("journal", &name, "", &fault)],
+    }
 }
 
 async fn nothing(spec: SystemSpec) -> Vec<Tried> {

@@ -344,7 +344,7 @@ fn where_the_journal_is_kept_is_read_and_mistakes_are_said() {
         ("journal = { sqlite = { path = \"j.db\" } }", "path"),
         ("journal = { sqlite = {} }", "needs `path`"),
         ("journal = { postgres = { url = \"postgres://me:secret@db/x\" } }", "name where it is kept"),
-        ("journal = { sqlite = { path = \"/j\" }, postgres = { url = { env = \"J\" } } }", "two places"),
+        ("journal = { sqlite = { path = \"/j\" }, postgres = { url = { env = \"J\" } } }", "more than one place"),
         ("journal = { sqlite = { path = \"/j\" }, lease = \"1s\" }", "between 2 s and 300 s"),
         ("journal = { sqlite = { path = \"/j\" }, engines = 0 }", "between 1 and 9"),
         ("journal = { sqlit = { path = \"/j\" } }", "sqlite"),

@@ -8,6 +8,7 @@ mod arc;
 mod architecture;
 mod attacks;
 mod broken;
+mod bucket;
 mod channels;
 mod checklist;
 mod cli;

@@ -18,7 +18,7 @@ use super::super::faults::Condition;
 use super::super::net::{GatedListener, Place};
 use super::super::world::{Truth, World};
 use super::super::xml::{child, document, leaf, node, text as xml_text};
-use super::{Bucket, Buckets, KEPT, ROOM, Version, listing};
+use super::{Bucket, Buckets, JOURNAL_BUCKET, KEPT, ROOM, Version, listing};
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
@@ -202,6 +202,14 @@ fn about_bucket(bucket: &Bucket, request: &Request<'_>) -> Answered {
     if asks("replication") {
         return replication(bucket);
     }
+    if asks("object-lock") {
+        let days = bucket.locked_days.ok_or_else(|| {
+            let none = "Object Lock configuration does not exist for this bucket";
+            Refusal::new(StatusCode::NOT_FOUND, "ObjectLockConfigurationNotFoundError", none)
+        })?;
+        let retention = node("DefaultRetention", [leaf("Mode", "COMPLIANCE"), leaf("Days", days)]);
+        return Ok(xml("ObjectLockConfiguration", [leaf("ObjectLockEnabled", "Enabled"), node("Rule", [retention])]));
+    }
     if asks("lifecycle") {
         return Ok(lifecycle());
     }
@@ -327,11 +335,44 @@ fn describe(response: &mut Response, version: &Version) {
     }
 }
 
+/// Whether the condition of a conditional write holds.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
+fn on_condition(buckets: &mut Buckets, request: &Request<'_>) -> Result<(), Refusal> {
+    let told = |name: HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok());
+    let (absent, same) = (told(header::IF_NONE_MATCH), told(header::IF_MATCH));
+    if absent.is_none() && same.is_none() {
+        return Ok(());
+    }
+    if buckets.meetings > 0 {
+        buckets.meetings -= 1;
+        let met =
+            "A conflicting conditional operation is currently in progress against this resource. Please try again.";
+        return Err(Refusal::new(StatusCode::CONFLICT, "ConditionalRequestConflict", met));
+    }
+    let latest = buckets.bucket(request.bucket).and_then(|it| it.latest(request.key)).filter(|it| it.body.is_some());
+    let unmet = || {
+        let why = "At least one of the pre-conditions you specified did not hold";
+        Refusal::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", why)
+    };
+    match (absent, same, latest) {
+        (Some("*"), None, None) => Ok(()),
+        (Some("*"), None, Some(_)) => Err(unmet()),
+        (None, Some(_), None) => Err(Refusal::no_key()),
+        (None, Some(tag), Some(version)) if version.etag().trim_matches('"') == tag.trim_matches('"') => Ok(()),
+        (None, Some(_), Some(_)) => Err(unmet()),
+        _ => Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", "A header you provided implies that")),
+    }
+}
+
 fn put_object(truth: &mut Truth, endpoint: &Endpoint, request: &Request<'_>) -> Answered {
     let body = unchunked(request)?;
     let target = format!("{}/{}", request.bucket, request.key);
+    on_condition(&mut truth.s3, request)?;
     let full = truth.s3.bucket(request.bucket).is_some_and(|bucket| bucket.size + body.len() > ROOM);
-    truth.record(&endpoint.place().to_string(), "PutObject", &target, !full);
+    // A journal is what engines write of themselves: nothing of the estate is changed by it.
+    if request.bucket != JOURNAL_BUCKET {
+        truth.record(&endpoint.place().to_string(), "PutObject", &target, !full);
+    }
     if full {
         let what = "The bucket of this lab is full: it is in memory";
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", what));
@@ -353,9 +394,15 @@ fn put_object(truth: &mut Truth, endpoint: &Endpoint, request: &Request<'_>) -> 
 
 fn delete_object(truth: &mut Truth, endpoint: &Endpoint, request: &Request<'_>) -> Answered {
     let target = format!("{}/{}", request.bucket, request.key);
-    truth.record(&endpoint.place().to_string(), "DeleteObject", &target, true);
+    if request.bucket != JOURNAL_BUCKET {
+        truth.record(&endpoint.place().to_string(), "DeleteObject", &target, true);
+    }
     let mut response = StatusCode::NO_CONTENT.into_response();
     if let Some(id) = request.questions.get("versionId") {
+        if truth.s3.bucket(request.bucket).is_some_and(|bucket| bucket.locked_days.is_some()) {
+            let locked = "Access Denied because object protected by object lock.";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "AccessDenied", locked));
+        }
         if let Some(bucket) = truth.s3.bucket_mut(request.bucket) {
             bucket.expunge(request.key, id);
         }

@@ -36,6 +36,10 @@ const USERS: &str = "users/";
 pub const SWITCH_BUCKET: &str = "gennet-switch";
 pub const SWITCH: &str = "leave-us-east-1";
 
+/// Where engines can keep a journal that they share: with Object Lock, so that nobody takes a version away.
+pub const JOURNAL_BUCKET: &str = "gennet-journal";
+const JOURNAL_LOCKED_DAYS: u32 = 30;
+
 /// Where the application leaves its heartbeats, one key for each region that writes.
 const HEARTBEAT: &str = "heartbeat/";
 
@@ -92,6 +96,8 @@ pub struct Bucket {
     pub created: Timestamp,
     /// Whether versioning is enabled; suspended otherwise.
     pub versioned: bool,
+    /// Object Lock: for how many days every version is kept.
+    pub locked_days: Option<u32>,
     /// The buckets that new objects are replicated to.
     pub replicates_to: Vec<&'static str>,
     /// By key; the newest version is the last one.
@@ -104,7 +110,7 @@ pub struct Bucket {
 impl Bucket {
     fn new(name: &'static str, region: &'static str, replicates_to: &[&'static str], created: Timestamp) -> Self {
         let (replicates_to, objects, outbox) = (replicates_to.to_vec(), BTreeMap::new(), VecDeque::new());
-        Self { name, region, created, versioned: true, replicates_to, objects, outbox, size: 0 }
+        Self { name, region, created, versioned: true, locked_days: None, replicates_to, objects, outbox, size: 0 }
     }
 
     /// The newest version of `key`, a delete marker too.
@@ -147,6 +153,8 @@ pub struct Buckets {
     buckets: Vec<Bucket>,
     /// Counts versions; never reused.
     serial: u64,
+    /// So many of the next conditional writes meet another one of the same object.
+    pub meetings: u32,
     /// How long replication takes at the lab's pace; learnt with the first tick.
     lag: Duration,
     /// Backups that broken jobs did not make, by prefix.
@@ -167,11 +175,12 @@ impl Buckets {
             Bucket::new("gennet-data-dr", STANDBY, &[], now),
             Bucket::new(backups::BUCKET, STANDBY, &[], now),
             Bucket::new(SWITCH_BUCKET, STANDBY, &[], now),
+            Bucket { locked_days: Some(JOURNAL_LOCKED_DAYS), ..Bucket::new(JOURNAL_BUCKET, STANDBY, &[], now) },
         ];
         if extent == Extent::Three {
             buckets.push(Bucket::new(Self::data_bucket(THIRD), THIRD, &[], now));
         }
-        let mut all = Self { buckets, serial: 0, lag: REPLICATION, missed: BTreeMap::new() };
+        let mut all = Self { buckets, serial: 0, meetings: 0, lag: REPLICATION, missed: BTreeMap::new() };
         all.seed_data(now, extent);
         all.seed_backups(now);
         all
