@@ -19,7 +19,7 @@ use crate::python::{interpreter, run};
 use crate::server::{Server, free_port};
 
 /// One of the servers, and what it cannot do.
-struct Emulator {
+pub struct Emulator {
     program: &'static str,
     /// Whether it names the answer to GetBucketVersioning as AWS does: the SDK for Rust reads no other.
     tells_versioning: bool,
@@ -37,7 +37,7 @@ struct Emulator {
     replica_region: &'static str,
 }
 
-const MOTO: Emulator = Emulator {
+pub const MOTO: Emulator = Emulator {
     program: "moto_server",
     tells_versioning: false,
     pages: false,
@@ -47,7 +47,7 @@ const MOTO: Emulator = Emulator {
     backs_up: true,
     replica_region: STANDBY,
 };
-const MINISTACK: Emulator = Emulator {
+pub const MINISTACK: Emulator = Emulator {
     program: "ministack",
     tells_versioning: true,
     pages: true,
@@ -59,17 +59,17 @@ const MINISTACK: Emulator = Emulator {
 };
 
 /// An emulator that runs, with an estate in it.
-struct Bed {
+pub struct Bed {
     emulator: Emulator,
     server: Server,
-    endpoint: String,
+    pub endpoint: String,
     zone: String,
     /// Another zone of the same account.
     other: String,
 }
 
 impl Bed {
-    async fn of(emulator: Emulator) -> Self {
+    pub async fn of(emulator: Emulator) -> Self {
         let port = free_port();
         let beside = Path::new(&interpreter()).with_file_name(emulator.program);
         let mut command = Command::new(beside);

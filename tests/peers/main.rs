@@ -9,6 +9,7 @@ mod clock;
 #[path = "../it/common.rs"]
 mod common;
 mod editor;
+mod journal_bucket;
 mod kubectl;
 mod kubernetes_server;
 #[path = "../it/ledger_contract.rs"]
