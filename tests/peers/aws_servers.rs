@@ -209,7 +209,7 @@ async fn two_zones_move_in_one_step(bed: &Bed) {
 async fn aurora_is_known_as_aurora(bed: &Bed) {
     let given = json!({
         "instance": "ledger-1", "replica": "gennet-db-replica", "connect": false,
-        "replica_region": bed.emulator.replica_region, "endpoint_url": bed.endpoint,
+        "replica_region": STANDBY, "endpoint_url": bed.endpoint,
         "replica_endpoint_url": bed.endpoint, "cloudwatch_endpoint_url": bed.endpoint,
     });
     let database = bed.connect("rds", Some(DataClass::Database), given);
