@@ -224,7 +224,7 @@ async fn one(engine: &Handle, through: Through<'_>, plan: &Plan, facts: &mut Fac
     let fitness = join_all(plan.steps.iter().map(|spec| fitness(engine, through, spec))).await;
     let estate = engine.estate();
     let mut parity = Vec::new();
-    for kind in kinds_of(&estate, plan) {
+    for kind in kinds_of(estate, plan) {
         let mut told = Ok(Vec::new());
         for spec in
             estate.systems.iter().filter(|it| it.kind == kind && estate.has_part_in(&it.id, plan.target.as_ref()))
