@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mayday::domain::health::Status;
+use mayday::domain::run::IN_PART;
 use mayday::domain::system::{Begun, FaultClass, GuardVerdict, Observed, Receipt, Step, System, Verified};
 use mayday::domain::time::At;
 use mayday::lab::faults::Condition;
@@ -198,6 +199,35 @@ async fn only_silence_counts_as_out_of_reach() {
     set(&lab, "kubernetes@us-east-1", Condition::Dark);
     let Observed::Done { detail } = fence.observe(None).await.unwrap() else { panic!("a dark region is out of reach") };
     assert!(detail.contains("nothing there can be stopped from here"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_fence_that_reaches_one_of_two_clusters_says_what_it_did_not_reach() {
+    let lab = lab().await;
+    let (clusters, contexts): (Vec<Value>, Vec<Value>) = [PRIMARY, STANDBY]
+        .iter()
+        .map(|region| {
+            let server = &lab.endpoints[&format!("kubernetes.{region}")];
+            let context = json!({ "cluster": region, "user": "lab", "namespace": "gennet" });
+            (json!({ "name": region, "cluster": { "server": server } }), json!({ "name": region, "context": context }))
+        })
+        .unzip();
+    let users = json!([{ "name": "lab", "user": { "token": "labtoken" } }]);
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "clusters": clusters, "contexts": contexts, "users": users,
+        "current-context": PRIMARY,
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), config.to_string()).unwrap();
+    let given = json!({ "kubeconfig": file.path(), "contexts": [PRIMARY, STANDBY], "namespace": "gennet" });
+    let fence = step(&*connect("kubernetes", None, given), "kubernetes.fence", PRIMARY, json!({}));
+    set(&lab, "kubernetes@us-west-2", Condition::Dark);
+    let preview = fence.preview().await.unwrap();
+    let receipt = fence.apply(&preview.pre_image, &Log::default()).await.unwrap();
+    assert!(receipt[IN_PART].contains("nothing there can be stopped from here"), "{receipt:?}");
+    set(&lab, "kubernetes@us-west-2", Condition::Up);
+    let receipt = fence.apply(&preview.pre_image, &Log::default()).await.unwrap();
+    assert_eq!(receipt.get(IN_PART), None, "tried again, it reached both");
 }
 
 #[tokio::test]

@@ -236,6 +236,9 @@ pub struct Changed {
 /// The receipt's word for what was found just before it would have been changed: then nothing was changed.
 pub const FOUND: &str = "found";
 
+/// Of a receipt: what a step could not reach, in words. It did what it could, and proves no more than that.
+pub const IN_PART: &str = "in-part";
+
 impl StepRun {
     /// What the last attempt found done, instead of doing it.
     pub fn found(&self) -> Option<&str> {
@@ -247,9 +250,15 @@ impl StepRun {
         self.was_open || self.phase == StepPhase::Gated
     }
 
-    /// This run did it, or a person says that it is done. What was only found done may have been found so because nobody could look.
+    /// What it could not reach when it acted.
+    pub fn in_part(&self) -> Option<&str> {
+        self.begun.as_ref()?.receipt.get(IN_PART).map(String::as_str)
+    }
+
+    /// This run did it, or a person says that it is done. What was only found done may have been found so because nobody could look, and
+    /// what was done in part leaves the rest as it was.
     pub fn was_done_here(&self) -> bool {
-        self.phase == StepPhase::ByHand || (self.attempts > 0 && self.found().is_none())
+        self.phase == StepPhase::ByHand || (self.attempts > 0 && self.found().is_none() && self.in_part().is_none())
     }
 }
 

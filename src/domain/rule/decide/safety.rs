@@ -100,6 +100,8 @@ enum Fence<'r> {
     Holds(&'r StepSpec),
     /// It was only found done, so this run has stopped nothing. With the words on what was found.
     Found(&'r StepSpec, &'r str),
+    /// This run stopped what it could reach of them; and what it could not.
+    InPart(&'r StepSpec, &'r str),
     None,
 }
 
@@ -111,8 +113,13 @@ fn fence<'r>(run: &'r Run, spec: &StepSpec) -> Fence<'r> {
     for (step, state) in run.in_order().filter(of) {
         match state.phase.is_in_effect() {
             false => return Fence::None,
-            true if !state.was_done_here() => return Fence::Found(step, state.found().unwrap_or(&state.detail)),
-            true => fence = Fence::Holds(step),
+            true if state.was_done_here() => fence = Fence::Holds(step),
+            true => {
+                return match state.in_part() {
+                    Some(rest) => Fence::InPart(step, rest),
+                    None => Fence::Found(step, state.found().unwrap_or(&state.detail)),
+                };
+            }
         }
     }
     fence
@@ -145,6 +152,12 @@ fn old_writer(run: &Run, spec: &StepSpec, facts: &PromotionFacts) -> Guard {
         }
         (OldWriter::Unknown, Fence::Found(step, found)) => {
             Guard::block(NAME, format!("{UNTOLD}; `{}` was only found done ({found})", step.id))
+        }
+        (OldWriter::Reachable, Fence::InPart(step, rest)) => {
+            Guard::block(NAME, format!("{LIVES}; `{}` reached a part only ({rest})", step.id))
+        }
+        (OldWriter::Unknown, Fence::InPart(step, rest)) => {
+            Guard::block(NAME, format!("{UNTOLD}; `{}` reached a part only ({rest})", step.id))
         }
         (OldWriter::Reachable, Fence::None) => Guard::block(NAME, LIVES),
         (OldWriter::Unknown, Fence::None) => Guard::block(NAME, UNTOLD),

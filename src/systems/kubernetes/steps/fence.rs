@@ -14,6 +14,7 @@ use super::super::sorts::{POD, SCALED_OBJECT, WRITING};
 use super::super::workload::Workload;
 use super::super::writers::{Writer, Writers, listed};
 use super::{amount, bound, noted, restore, tell, titled};
+use crate::domain::run::IN_PART;
 use crate::domain::system::{
     Begun, Checked, Fault, Fitness, Guard, Observed, Preview, Receipt, Step, StepLog, Verified,
 };
@@ -143,6 +144,8 @@ impl Step for Fence {
     async fn apply(&self, _: &Value, log: &dyn StepLog) -> Result<Receipt, Fault> {
         let mut receipt = Receipt::new();
         let all = self.writers().await?;
+        // What nobody answers for is not stopped: whoever decides by this fence has to know.
+        receipt.extend(lost(&all).map(|lost| (IN_PART.to_owned(), lost)));
         for writer in to_stop(&all) {
             let it = &writer.it;
             if to_pause(it) {

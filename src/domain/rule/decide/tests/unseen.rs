@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::bench::{Bench, STANDBY, step};
 use crate::domain::fact::guard::GuardVerdict::{self, Block, Pass, Warn};
 use crate::domain::fact::recovery::{Loss, RecoveryPoint};
-use crate::domain::fact::run::{FOUND, Mode, StepPhase, StepRun};
+use crate::domain::fact::run::{FOUND, IN_PART, Mode, StepPhase, StepRun};
 use crate::domain::fact::system::OldWriter;
 use crate::domain::spec::kinds::StepRole;
 use crate::domain::spec::plan::{Gate, Plan, StepSpec};
@@ -36,6 +36,8 @@ enum Fence {
     Found,
     /// It was found so just before it would have been applied.
     FoundLate,
+    /// What answered was stopped; one of its clusters did not answer.
+    InPart,
     ByHand,
     Skipped,
 }
@@ -51,6 +53,9 @@ fn before_promotion(fence: Fence) -> Bench {
         Fence::Found => (step.attempts, step.begun, step.detail) = (0, None, found.into()),
         Fence::FoundLate => {
             step.begun.as_mut().unwrap().receipt.insert(FOUND.into(), found.into());
+        }
+        Fence::InPart => {
+            step.begun.as_mut().unwrap().receipt.insert(IN_PART.into(), found.into());
         }
         Fence::ByHand => (step.attempts, step.phase) = (0, StepPhase::ByHand),
         Fence::Skipped => step.phase = StepPhase::Skipped,
@@ -70,6 +75,9 @@ fn an_old_writer_that_could_not_be_looked_at_is_not_gone() {
         (Reachable, ByHand, false, Pass, "`fence` stopped what writes to it"),
         (Reachable, Found, false, Block, "only found done (the API server did not answer)"),
         (Reachable, FoundLate, false, Block, "only found done (the API server did not answer)"),
+        (Reachable, InPart, false, Block, "`fence` reached a part only (the API server did not answer)"),
+        (Unreachable, InPart, false, Pass, "does not answer"),
+        (Unknown, InPart, false, Block, "reached a part only"),
         (Reachable, Skipped, false, Block, "makes two writers"),
         (Reachable, Skipped, true, Pass, "hand over"),
         (Unknown, Stopped, false, Warn, "cannot tell"),
