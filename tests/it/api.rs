@@ -429,6 +429,25 @@ async fn there_is_room_for_so_many_observers_and_always_for_commands() {
 }
 
 #[tokio::test]
+async fn who_is_refused_keeps_nobody_else_out() {
+    let site = Site::start(Limits { sending: Duration::from_secs(600), ..BRIEF }).await;
+    let mut feeds: Vec<Feed> = (0..BRIEF.observers).map(|_| site.client.feed()).collect();
+    for feed in &mut feeds {
+        assert!(matches!(feed.next().await, Fed::Snapshot(_)));
+    }
+    // Far more than there is room for, none of which ends by itself.
+    let ask = format!("GET {} HTTP/1.1\r\nHost: mayday\r\n\r\n", EVENTS.path);
+    let mut held = Vec::new();
+    for _ in 0..BRIEF.connections * 10 {
+        let mut stream = UnixStream::connect(&site.socket).await.unwrap();
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+    site.note("got through").await;
+    drop(held);
+}
+
+#[tokio::test]
 async fn many_observers_all_see_everything_once() {
     const OBSERVERS: usize = 100;
     let site = Site::start(Limits::default()).await;

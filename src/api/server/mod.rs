@@ -15,7 +15,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Extension, Path as UrlPath, Query, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event as Sse, KeepAlive};
@@ -117,7 +117,8 @@ impl IntoResponse for ApiError {
             ErrorCode::Config => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorCode::Unreachable | ErrorCode::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         };
-        (status, Json(self)).into_response()
+        // Whoever was refused, and keeps its connection, keeps somebody else out.
+        (status, [(CONNECTION, "close")], Json(self)).into_response()
     }
 }
 
