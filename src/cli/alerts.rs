@@ -42,7 +42,7 @@ pub fn rows(view: &Snapshot) -> String {
         } else {
             String::new()
         };
-        let since = format!("for {}", clock(seconds_between(heard.since, view.now)));
+        let since = format!("for {}", clock(seconds_between(heard.began(), view.now)));
         vec![heard.alert.source.clone(), heard.alert.is.to_string(), since, silent, heard.alert.words()]
     };
     let rows: Vec<Vec<String>> = view.state.alerts.0.values().map(row).collect();

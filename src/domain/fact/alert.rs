@@ -96,6 +96,11 @@ pub struct Heard {
 }
 
 impl Heard {
+    /// Since when it is so: by its sender's clock, which knew of it before Mayday did, but never later than it was heard of.
+    pub fn began(&self) -> At {
+        self.alert.starts_at.map_or(self.since, |at| at.min(self.since))
+    }
+
     /// Whether its sender has been silent on it for longer than it may.
     pub fn is_old(&self, policy: &AlertPolicy, now: At) -> bool {
         seconds_between(self.last, now) > policy.repeat.as_secs_f64()
@@ -178,6 +183,12 @@ mod tests {
         alerts.take(&firing, at(700));
         let known = &alerts.0["alertmanager:1"];
         assert_eq!((known.since, known.last), (at(0), at(700)));
+        let began = |starts_at| Heard { alert: Alert { starts_at, ..firing.clone() }, ..known.clone() }.began();
+        assert_eq!(
+            [None, Some(at(-90)), Some(at(90))].map(began),
+            [at(0), at(-90), at(0)],
+            "never later than it was heard of"
+        );
         assert_eq!(known.alert.words(), "RegionDown (us-east-1): every probe fails");
         assert!(!known.is_old(&AlertPolicy::default(), at(700 + 5 * 3600)));
         assert!(known.is_old(&AlertPolicy::default(), at(701 + 5 * 3600)), "silence is no good news");

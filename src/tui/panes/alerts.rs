@@ -25,7 +25,7 @@ pub fn lines(look: &Look<'_>, columns: usize) -> Vec<Line<'static>> {
     all.sort_by_key(|(_, (order, ..))| *order);
     let head = (!all.is_empty()).then(|| Line::from(look.span("alerts of other monitoring", Role::Faint)));
     let rows = all.into_iter().map(|(heard, (order, glyph, role, words))| {
-        let since = if order == 3 { heard.last } else { heard.since };
+        let since = if order == 3 { heard.last } else { heard.began() };
         let mut row = Row::new(columns);
         row.left(Piece::from(look.span(format!(" {glyph} "), role)).rank(0).stays());
         row.left(Piece::from(look.span(heard.alert.words(), Role::Text)).rank(1).cut_to(12));

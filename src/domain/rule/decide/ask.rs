@@ -250,8 +250,12 @@ fn clocks(estate: &Estate, state: &State, now: At) -> Clocks {
         Subject::Service(id) => estate.service(id).is_some_and(|service| Estate::counts_for(service.tier, tier)),
         Subject::System(_) | Subject::Region(_) => tier == Tier::Platform,
     };
-    // What fails along the path of clients is their disruption, whichever region it is of.
-    let here = |probe: &&ProbeSpec| probe.region.as_ref().is_none_or(|region| *region == serving);
+    // What fails along the path of clients is their disruption, whichever region it is of. A system of no region is none of that path: an
+    // API that puts off whoever asks it is no outage, and what its silence does to clients shows at the services.
+    let here = |probe: &&ProbeSpec| match &probe.region {
+        Some(region) => *region == serving,
+        None => !matches!(probe.subject, Subject::System(_)),
+    };
     let known = |probe: &ProbeSpec| {
         let known = state.probes.get(&probe.id)?;
         Some((probe.subject.clone(), known, known.trouble_at(now, quiet, closed)?))

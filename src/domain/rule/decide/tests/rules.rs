@@ -12,9 +12,10 @@ use crate::domain::fact::system::{Observed, OldWriter, Verified};
 use crate::domain::fault::Fault;
 use crate::domain::rule::{comms, verdict};
 use crate::domain::spec::comms::Purpose;
-use crate::domain::spec::estate::OnTrigger;
+use crate::domain::spec::estate::{OnTrigger, ProbeSpec};
 use crate::domain::spec::kinds::StepRole;
 use crate::domain::spec::plan::Gate;
+use crate::domain::spec::probe::Subject;
 use crate::domain::spec::severity::Severity;
 
 #[test]
@@ -38,6 +39,33 @@ fn a_whole_failover_sets_every_clock() {
     let rto = &verdict::rto(&bench.estate, incident, bench.now)[0];
     // 5 s before the failure was seen, 10 s to the declaration, 60 s of steps.
     assert_eq!((rto.elapsed, rto.since_declared, rto.met), (Some(75.0), Some(60.0), Some(true)));
+}
+
+#[test]
+fn a_system_of_no_region_that_fails_is_no_disruption_of_clients() {
+    let mut bench = Bench::new();
+    let like = bench.estate.probes[0].clone();
+    bench.estate.probes.push(ProbeSpec {
+        id: "api@dns".into(),
+        subject: Subject::System("dns".into()),
+        region: None,
+        ..like
+    });
+    bench.probe("us-east-1", Status::Healthy);
+    bench.probe("dns", Status::Down);
+    bench.pass(3600);
+    let declared = |mut bench: Bench| {
+        bench.ask(Ask::Declare { title: "dark".into(), severity: Severity::Sev1, drill: false }).unwrap();
+        bench.state.incident.unwrap().clocks
+    };
+    let mut dark = Bench { estate: bench.estate.clone(), plans: bench.plans.clone(), ..Bench::new() };
+    (dark.state, dark.readings, dark.now) = (bench.state.clone(), bench.readings.clone(), bench.now);
+    assert!(declared(bench).t0_is_declaration, "an API that puts off whoever asks is no outage");
+    dark.probe("us-east-1", Status::Down);
+    dark.pass(10);
+    let (now, clocks) = (dark.now, declared(dark));
+    let t0 = clocks.disruption().unwrap().0;
+    assert!(!clocks.t0_is_declaration && crate::domain::time::seconds_between(t0, now) < 60.0, "{clocks:?}");
 }
 
 #[test]
