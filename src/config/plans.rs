@@ -152,6 +152,10 @@ pub fn parse(id: &str, file: &str, text: &str, estate: &Estate, known: &Known<'_
     let tables = root.need("step", "add a [[step]] for each").map(|it| it.tables("[[step]]")).unwrap_or_default();
     root.close();
     unique(&tables);
+    let several = |it: &Table<'_>| it.get(OF_SEVERAL).and_then(|it| it.flag()).unwrap_or(false);
+    let not_here = |it: &Table<'_>| known.targets.len() < 2 && several(it);
+    let left_out: BTreeSet<StepId> =
+        tables.iter().filter(|it| not_here(it)).filter_map(|it| Some(it.get("id")?.value().as_str()?.into())).collect();
     let ids: Vec<StepId> = tables.iter().filter_map(|it| Some(it.get("id")?.value().as_str()?.into())).collect();
     let read: Vec<(Range<usize>, StepSpec)> =
         tables.into_iter().filter_map(|it| Some((it.at.clone(), read_step(it, estate, known, &ids)?))).collect();
@@ -160,7 +164,7 @@ pub fn parse(id: &str, file: &str, text: &str, estate: &Estate, known: &Known<'_
         id: id.into(),
         title: title.map(Text::into_inner).unwrap_or_default(),
         about: about.map(Text::into_inner).unwrap_or_default(),
-        steps: read.into_iter().map(|(_, step)| step).collect(),
+        steps: without(read.into_iter().map(|(_, step)| step), &left_out),
         fingerprint: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
         target: None,
     };
@@ -173,6 +177,19 @@ pub fn parse(id: &str, file: &str, text: &str, estate: &Estate, known: &Known<'_
     }
     let mistakes = doc.into_mistakes();
     if mistakes.is_empty() { Ok(plan) } else { Err(mistakes) }
+}
+
+/// A step that is there only where one of several standby regions is chosen.
+pub const OF_SEVERAL: &str = "of_several";
+
+/// The steps without some: what waits for one of those does not wait for it.
+fn without(steps: impl Iterator<Item = StepSpec>, left_out: &BTreeSet<StepId>) -> Vec<StepSpec> {
+    let kept = steps.filter(|step| !left_out.contains(&step.id));
+    kept.map(|mut step| {
+        step.needs.retain(|need| !left_out.contains(need));
+        step
+    })
+    .collect()
 }
 
 /// Says every id that an earlier step has, whatever else is wrong with either.
@@ -193,6 +210,8 @@ fn read_step(table: Table<'_>, estate: &Estate, known: &Known<'_>, ids: &[StepId
     let needs = table.get("needs").map(|it| read_needs(&it, ids)).unwrap_or_default();
     let gate = table.get("gate").map(|it| it.word::<Gate>(Gate::WORDS));
     let yes = table.get("yes").and_then(|it| it.flag());
+    // Whether it is there at all was decided before.
+    let _ = table.get(OF_SEVERAL);
     let timeout = table.need("timeout", "how long its effect may take to show, like \"2m\"").and_then(|it| it.span());
     let phrase = table.get("phrase").and_then(|it| it.text());
     let recovers = table.get("recovers").map(|it| read_tiers(&it)).unwrap_or_default();

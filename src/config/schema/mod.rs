@@ -7,7 +7,7 @@ mod shape;
 use serde_json::{Map, Value, json};
 
 use super::cockpit::FLAGS;
-use super::plans::{GIVEN_ROLES, can_be_given_a_role};
+use super::plans::{GIVEN_ROLES, OF_SEVERAL, can_be_given_a_role};
 use super::{alerts, channels, contacts, drills, estate, include, journal, probes, targets, ways};
 use crate::domain::checklist::Sight;
 use crate::domain::comms::{ChannelKind, Comms};
@@ -86,6 +86,7 @@ pub fn plan(kinds: &Kinds) -> Value {
             .with("needs", texts(), "the steps that it waits for")
             .with("gate", choice(Gate::WORDS), "who lets it begin")
             .with("yes", flag(), "whether `--yes` answers its gate")
+            .with(OF_SEVERAL, flag(), "it is there only where one of several standby regions is chosen")
             .needs("timeout", span(), "how long its effect may take to show")
             .with("phrase", text(), "what a typed gate asks for")
             .with("recovers", words(Tier::WORDS), "the tiers that are back once it is done")

@@ -23,11 +23,17 @@ pub struct Guard {
     /// It asks whether now is the time for the step. In peacetime it is not, and that says nothing of readiness.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub situational: bool,
+    /// The kind of step that sees to it: where a plan has one before, this says nothing of how ready the plan is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_by: Option<String>,
 }
 
 impl Guard {
     pub fn new(name: &str, verdict: GuardVerdict, detail: impl Into<String>) -> Self {
-        Self { name: name.into(), verdict, detail: detail.into(), situational: false }
+        Self { name: name.into(), verdict, detail: detail.into(), situational: false, settled_by: None }
+    }
+    pub fn settled_by(self, kind: &str) -> Self {
+        Self { settled_by: Some(kind.into()), ..self }
     }
     pub fn situational(self) -> Self {
         Self { situational: true, ..self }

@@ -68,7 +68,7 @@ pub fn assess(view: &Snapshot, plan: &Plan, evidence: &Evidence<'_>) -> Assessme
     let mut findings = Vec::new();
     for (preview, fitness) in &evidence.steps {
         let Some(spec) = plan.step(&preview.step) else { continue };
-        findings.extend(of_step(view, spec, preview, fitness));
+        findings.extend(of_step(view, plan, spec, preview, fitness));
     }
     for facts in &evidence.parity {
         match facts {
@@ -99,7 +99,20 @@ fn sides(estate: &Estate, plan: &Plan) -> Vec<RegionId> {
     }
 }
 
-fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Result<Fitness, Fault>) -> Vec<Finding> {
+/// Whether an earlier step of the plan sees to what a guard found.
+fn is_seen_to(plan: &Plan, spec: &StepSpec, guard: &Guard) -> bool {
+    let Some(kind) = &guard.settled_by else { return false };
+    let before = plan.ancestors(&spec.id);
+    plan.steps.iter().any(|step| step.kind == *kind && step.system == spec.system && before.contains(&step.id))
+}
+
+fn of_step(
+    view: &Snapshot,
+    plan: &Plan,
+    spec: &StepSpec,
+    seen: &StepPreview,
+    fitness: &Result<Fitness, Fault>,
+) -> Vec<Finding> {
     let made = |name: &str, finds, detail: String| Finding {
         step: Some(spec.id.clone()),
         name: name.to_owned(),
@@ -113,7 +126,7 @@ fn of_step(view: &Snapshot, spec: &StepSpec, seen: &StepPreview, fitness: &Resul
         findings.extend(seen.preview.as_ref().err().map(|fault| made("preview", Finds::Unknown, fault.to_string())));
         match &seen.checked {
             Ok(Checked { guards, promotion }) => {
-                let lasting = guards.iter().filter(|it| !it.situational);
+                let lasting = guards.iter().filter(|it| !it.situational && !is_seen_to(plan, spec, it));
                 findings.extend(lasting.map(|it| made(&it.name, finds(it), it.detail.clone())));
                 if spec.role == StepRole::Promotes {
                     findings.extend(

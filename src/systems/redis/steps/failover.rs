@@ -319,7 +319,8 @@ impl Failover {
                     picked.priority,
                     fit.priority
                 ),
-            ),
+            )
+            .settled_by("redis.steer"),
             None => Guard::block("steering", "Sentinel would pick nobody"),
         };
         vec![Guard::pass("replica", found), steering]
