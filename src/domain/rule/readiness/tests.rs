@@ -7,7 +7,7 @@ use crate::domain::fact::live::Live;
 use crate::domain::fact::readiness::{Ready, access};
 use crate::domain::fact::recovery::RecoveryPoint;
 use crate::domain::fact::system::Preview;
-use crate::domain::rule::decide::bench::{estate, step};
+use crate::domain::rule::decide::bench::{estate, plan, step};
 use crate::domain::rule::state::State;
 use crate::domain::spec::classes::DataClass;
 use crate::domain::spec::contacts::PagerDuty;
@@ -91,6 +91,25 @@ fn fit(guards: &[Guard]) -> Result<Fitness, Fault> {
     Ok(Fitness { guards: guards.to_vec() })
 }
 
+fn plan_of(steps: Vec<StepSpec>) -> Plan {
+    Plan { steps, ..plan() }
+}
+
+#[test]
+fn what_an_earlier_step_sees_to_says_nothing_of_readiness() {
+    let steer = StepSpec { kind: "redis.steer".into(), ..step("steer", StepRole::Changes, Gate::Confirm, &[]) };
+    let move_it = step("move", StepRole::Changes, Gate::Confirm, &["steer"]);
+    let elsewhere = StepSpec { system: "another".into(), ..steer.clone() };
+    let guard = Guard::block("steering", "Sentinel would pick another").settled_by("redis.steer");
+    let found = |before: Option<&StepSpec>| {
+        let plan = plan_of(before.into_iter().chain([&move_it]).cloned().collect());
+        is_seen_to(&plan, &move_it, &guard)
+    };
+    assert!(found(Some(&steer)));
+    assert!(!found(None) && !found(Some(&elsewhere)), "nobody sees to it");
+    assert!(!is_seen_to(&plan_of(vec![steer, move_it.clone()]), &move_it, &Guard::block("writers", "two")));
+}
+
 /// The findings of one step, each as `name`, what it finds, and its words.
 fn of_one(
     role: StepRole,
@@ -106,7 +125,7 @@ fn of_one(
         preview: Ok(Preview::default()),
         checked: Ok(Checked::default()),
     };
-    let found = of_step(&view(), &spec, &seen, &fitness);
+    let found = of_step(&view(), &plan_of(vec![spec.clone()]), &spec, &seen, &fitness);
     found.into_iter().map(|it| (it.name, it.finds, it.detail)).collect()
 }
 

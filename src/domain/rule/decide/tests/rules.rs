@@ -12,10 +12,10 @@ use crate::domain::fact::system::{Observed, OldWriter, Verified};
 use crate::domain::fault::Fault;
 use crate::domain::rule::{comms, verdict};
 use crate::domain::spec::comms::Purpose;
-use crate::domain::spec::estate::{OnTrigger, ProbeSpec};
+use crate::domain::spec::estate::OnTrigger;
 use crate::domain::spec::kinds::StepRole;
 use crate::domain::spec::plan::Gate;
-use crate::domain::spec::probe::Subject;
+use crate::domain::spec::probe::{ProbeSpec, Subject};
 use crate::domain::spec::severity::Severity;
 
 #[test]
