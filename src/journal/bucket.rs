@@ -189,7 +189,8 @@ impl BucketStore {
         let beyond = timeout(PATIENCE, self.objects.list("slots/", Some(&End::key(there)), Some(1))).await;
         let beyond = beyond.unwrap_or_else(|_| Err(self.late())).map_err(|fault| self.fault(&fault))?;
         *seen = Seen::default();
-        if let Some(slot) = self.slot(there).await.ok().flatten().filter(|_| there > 0) {
+        if there > 0 {
+            let slot = self.slot(there).await?.ok_or_else(|| self.missing(there))?;
             seen.note(there, &slot);
             seen.end = End::at(there, &slot).map_err(|why| self.odd(&format!("slot {there} {why}")))?;
         }

@@ -46,9 +46,15 @@ impl BucketStore {
     async fn sweep(&self) -> Result<(), JournalFault> {
         let listed = self.asks().await?;
         let Some(now) = listed.iter().map(|it| it.written).max() else { return Ok(()) };
-        for old in listed.iter().filter(|it| seconds_between(it.written, now) > OLD.as_secs_f64()) {
-            // Who may not take it away leaves it there: it costs little.
-            let _ = self.objects.remove(&old.key).await;
+        let old = listed.iter().filter(|it| seconds_between(it.written, now) > OLD.as_secs_f64());
+        let asks = old.filter_map(|it| parts(&it.key).filter(|(_, part)| *part == ASK));
+        for (id, _) in asks {
+            // The ask goes first, and what says that it was taken only once that is gone: it would be an ask again. Who may not take it
+            // away leaves all of it there, which costs little.
+            if self.objects.remove(&key(id, ASK)).await.is_ok() {
+                let _ = self.objects.remove(&key(id, TAKEN)).await;
+                let _ = self.objects.remove(&key(id, ANSWER)).await;
+            }
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use super::super::chain::draft;
 use super::*;
 use crate::domain::actor::Actor;
 use crate::domain::event::Event;
+use crate::domain::journal::Post;
 use crate::domain::objects::Listed;
 
 /// What happens to the next write.
@@ -25,6 +26,8 @@ enum Mishap {
 struct Memory {
     objects: Plain<BTreeMap<String, (String, u64)>>,
     mishaps: Plain<VecDeque<Mishap>>,
+    /// What cannot be taken away.
+    stuck: Plain<Vec<String>>,
     puts: Plain<u64>,
 }
 
@@ -80,11 +83,16 @@ impl Objects for Memory {
         let objects = self.objects.lock().unwrap();
         let named =
             objects.keys().filter(|key| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after));
-        let told = |key: &String| Listed { key: key.clone(), written: At::UNIX_EPOCH };
+        // One name tells how old it is.
+        let hours = |key: &str| if key.contains("old") { 0 } else { 2 };
+        let told = |key: &String| Listed { key: key.clone(), written: At::from_second(3600 * hours(key)).unwrap() };
         Ok(named.map(told).take(most.unwrap_or(usize::MAX)).collect())
     }
 
     async fn remove(&self, key: &str) -> Result<(), Fault> {
+        if self.stuck.lock().unwrap().iter().any(|it| it == key) {
+            return Err(Fault::transient("memory", "slow down"));
+        }
         self.objects.lock().unwrap().remove(key);
         Ok(())
     }
@@ -187,4 +195,25 @@ async fn records_that_somebody_took_away_are_missed_and_never_passed_over() {
         memory.remove(&key).await.unwrap();
     }
     assert_eq!(store.tail().await.unwrap().0, 0);
+}
+
+#[tokio::test]
+async fn an_ask_that_was_done_does_not_come_back_when_what_is_old_is_swept() {
+    let memory = Arc::new(Memory::default());
+    let store = BucketStore::open(memory.clone()).await.unwrap();
+    for id in ["old-1", "old-2"] {
+        store.leave(id, "do it").await.unwrap();
+        assert!(store.take(id).await.unwrap());
+        store.answer(id, "done").await.unwrap();
+    }
+    memory.stuck.lock().unwrap().push("asks/old-1.ask".into());
+    store.leave("new", "do that").await.unwrap();
+    let left = store.left().await.unwrap();
+    assert_eq!(
+        left,
+        [("new".into(), "do that".into())],
+        "the one that could not be taken away is still known as taken"
+    );
+    let kept = memory.objects.lock().unwrap().keys().filter(|key| key.contains("old-2")).count();
+    assert_eq!(kept, 0, "nothing is left of the other");
 }
