@@ -95,6 +95,14 @@ pub fn unseen_down(view: &Snapshot, store: &SystemSpec, now: At) -> Option<Strin
     probe_down(view, store, now).filter(|_| !seen)
 }
 
+/// Whether what was seen of a store's members is overtaken: the latest look failed, or a probe has found the store down since. They may be
+/// as they were, and nobody knows.
+pub fn is_overtaken(view: &Snapshot, store: &SystemSpec, now: At) -> bool {
+    let Some(known) = view.live.surveys.get(&store.id) else { return false };
+    let down = probes_down(view, &store.id, now);
+    known.fault.is_some() || down.iter().filter_map(|it| it.since).any(|since| known.at.is_none_or(|at| at <= since))
+}
+
 fn probe_down(view: &Snapshot, store: &SystemSpec, now: At) -> Option<String> {
     probes_down(view, &store.id, now).first().map(|it| format!("{} is down", it.probe.kind))
 }

@@ -87,8 +87,15 @@ fn members(look: &Look<'_>, store: &SystemSpec, columns: usize, each: bool) -> V
     let Some(known) = look.snap.live.surveys.get(&store.id) else {
         return vec![Line::from(look.span("  ? not surveyed yet", Role::Unknown))];
     };
+    // What may have changed since is drawn as it was, and as not known.
+    let overtaken = remedy::is_overtaken(look.snap, store, look.now);
+    let now = |member: &Member| match overtaken && member.status != Status::Down {
+        true => Member { status: Status::Unknown, ..member.clone() },
+        false => member.clone(),
+    };
+    let seen: Vec<Member> = known.survey.members.iter().map(now).collect();
     let (others, data): (Vec<&Member>, Vec<&Member>) =
-        known.survey.members.iter().partition(|member| !each && member.role == Part::Other && member.lag.is_none());
+        seen.iter().partition(|member| !each && member.role == Part::Other && member.lag.is_none());
     let mut lines: Vec<Line<'static>> = data.into_iter().map(|found| member(look, found, columns)).collect();
     lines.extend(self::others(look, &others, columns));
     if let Some(fault) = &known.fault {
@@ -159,7 +166,11 @@ fn member(look: &Look<'_>, member: &Member, columns: usize) -> Line<'static> {
     if wide {
         line.push(look.span(format!(" {}", format::name(region.unwrap_or("?"), regions)), Role::Dim));
     }
-    let role = if member.lag.is_none() { Role::Unknown } else { Role::Text };
+    let role = match (member.lag, member.status) {
+        (None, _) => Role::Unknown,
+        (Some(_), Status::Unknown) => Role::Faint,
+        (Some(_), _) => Role::Text,
+    };
     line.push(look.span(format!(" {behind}"), role));
     let rest = columns.saturating_sub(3 + 8 + name + 1 + regions + 11 + 1);
     if wide && rest > 6 {

@@ -14,6 +14,7 @@ mod reach;
 pub mod scene;
 mod screens;
 mod stage;
+mod stores;
 mod stray;
 mod styles;
 mod walk;
