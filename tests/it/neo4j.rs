@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use mayday::domain::estate::DataClass;
+use mayday::domain::estate::{DataClass, ProbeSpec};
 use mayday::domain::health::Status;
 use mayday::domain::recovery::{Lag, Role, Survey};
 use mayday::domain::system::{Begun, FaultClass, GuardVerdict, Observed, OldWriter, Step, System, Verified};
-use mayday::domain::time::At;
+use mayday::domain::time::{At, Span};
 use mayday::lab::faults::Condition;
 use mayday::lab::{Lab, PRIMARY, Pace, STANDBY};
 use serde_json::{Value, json};
@@ -149,6 +149,25 @@ async fn a_lost_leader_is_replaced_by_an_election_and_nothing_committed_is_lost(
     let survey = bed.survey().await;
     let gone = survey.members.iter().find(|member| member.name == "neo4j-1").unwrap();
     assert_eq!((gone.status, gone.lag), (Status::Down, None), "a missing lag is unknown, not zero");
+}
+
+#[tokio::test]
+async fn a_server_that_is_dark_does_not_keep_what_the_others_say_from_being_told() {
+    let bed = bed(100.0).await;
+    bed.lose_the_primary().await;
+    // As the engine looks: a look that takes longer than its time says nothing.
+    let spec = ProbeSpec { timeout: Span::secs(2), ..probe("neo4j.leader", json!({})) };
+    let told = eventually("the leader is told in time", async || {
+        tokio::time::timeout(spec.timeout.0, bed.neo4j.probe(&spec)).await.ok()
+    })
+    .await;
+    assert!(told.status == Status::Degraded && told.detail.contains("2/3 primaries take part"), "{told:?}");
+    let spec = ProbeSpec { timeout: Span::secs(2), ..probe("neo4j.server", json!({})) };
+    let told = eventually("who answers is told in time", async || {
+        tokio::time::timeout(spec.timeout.0, bed.neo4j.probe(&spec)).await.ok()
+    })
+    .await;
+    assert!(told.status == Status::Degraded && told.detail.contains("2/3 answer"), "{told:?}");
 }
 
 #[tokio::test]

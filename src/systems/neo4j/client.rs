@@ -38,6 +38,10 @@ pub struct Client {
     timeout: Duration,
 }
 
+fn late(url: &str, limit: Duration) -> String {
+    format!("{url} did not answer within {:.1} s", limit.as_secs_f64())
+}
+
 impl Client {
     /// # Errors
     /// When the parameters can never work together.
@@ -52,6 +56,16 @@ impl Client {
             gates: Gates::default(),
             timeout: spec.params.opt_span("timeout").unwrap_or(Duration::from_secs(3)),
         })
+    }
+
+    /// How long one server may take to answer.
+    pub fn patience(&self) -> Duration {
+        self.timeout
+    }
+
+    /// What is said of one that took longer.
+    pub fn late(&self, url: &str, limit: Duration) -> Fault {
+        Fault::transient(&self.system, late(url, limit))
     }
 
     /// The rows of queries that change nothing, one after the other over one connection. A query that is refused does not keep
@@ -165,8 +179,7 @@ impl Client {
 
     /// `what` within a limit; `Err` holds why nothing came of it.
     async fn bounded<T>(&self, url: &str, limit: Duration, what: impl Future<Output = T>) -> Result<T, String> {
-        let late = |_| format!("{url} did not answer within {:.1} s", limit.as_secs_f64());
-        timeout(limit, what).await.map_err(late)
+        timeout(limit, what).await.map_err(|_| late(url, limit))
     }
 
     /// Whether anything sends as much as one byte there, or it could not even be looked for. What turns us away or speaks nonsense is not

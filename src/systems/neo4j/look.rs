@@ -1,11 +1,13 @@
 //! What the servers say, all of them asked at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::future::join_all;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::Neo4j;
 use super::client::SYSTEM;
@@ -286,8 +288,16 @@ impl Neo4j {
 
     /// Asks every server.
     pub fn look(&self) -> BoxFuture<'_, Sight> {
+        self.look_within(self.client.patience())
+    }
+
+    /// The same for a look that is over by then: who has not answered is silent, and does not keep what the others say from being told.
+    pub fn look_within(&self, limit: Duration) -> BoxFuture<'_, Sight> {
         Box::pin(async move {
-            let answers = join_all(self.servers.iter().map(|(name, url)| self.view(name, url))).await;
+            let each = self.servers.iter().map(async |(name, url)| {
+                timeout(limit, self.view(name, url)).await.unwrap_or_else(|_| Err(self.client.late(url, limit)))
+            });
+            let answers = join_all(each).await;
             let (mut views, mut silent) = (BTreeMap::new(), BTreeMap::new());
             for (name, answer) in self.servers.keys().zip(answers) {
                 match answer {

@@ -1,7 +1,9 @@
 //! Looking at the cluster once.
 
+use std::time::Duration;
+
 use futures::future::join_all;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::Neo4j;
 use super::session::query;
@@ -9,11 +11,16 @@ use crate::domain::estate::ProbeSpec;
 use crate::domain::health::Reading;
 use crate::domain::system::FaultClass;
 
+/// How long each server has to answer a probe: one that is silent must not take all of its time, or nobody hears the others.
+fn each_of(spec: &ProbeSpec) -> Duration {
+    spec.timeout.0.mul_f64(0.75)
+}
+
 impl Neo4j {
     pub async fn probe(&self, spec: &ProbeSpec) -> Reading {
         match spec.kind.as_str() {
             "neo4j.server" => self.probe_servers(spec).await,
-            "neo4j.leader" => self.probe_leader().await,
+            "neo4j.leader" => self.probe_leader(spec).await,
             other => Reading::unknown(format!("neo4j has no probe `{other}`")),
         }
     }
@@ -28,7 +35,11 @@ impl Neo4j {
             return Reading::unknown("no such server is listed in `servers` and `regions`");
         }
         let asked = Instant::now();
-        let ping = |url| self.client.ask_one(url, &self.database, query("RETURN 1 AS one"));
+        let limit = each_of(spec);
+        let ping = async |url: &String| {
+            let asked = self.client.ask_one(url, &self.database, query("RETURN 1 AS one"));
+            timeout(limit, asked).await.unwrap_or_else(|_| Err(self.client.late(url, limit)))
+        };
         let answers = join_all(urls.iter().map(|url| ping(url))).await;
         let (all, took) = (answers.len(), asked.elapsed());
         let faults: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
@@ -44,8 +55,8 @@ impl Neo4j {
         }
     }
 
-    async fn probe_leader(&self) -> Reading {
-        let sight = self.look().await;
+    async fn probe_leader(&self, spec: &ProbeSpec) -> Reading {
+        let sight = self.look_within(each_of(spec)).await;
         let Some(leader) = sight.leader(self, &self.database) else {
             // A server that answers and does not tell may be the one that leads.
             let untold = sight.views.values().find_map(|view| view.unchecked.as_ref());
