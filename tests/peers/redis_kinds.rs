@@ -323,10 +323,17 @@ struct Cluster {
     _dir: TempDir,
 }
 
+/// A port whose bus port, 10,000 above it, is free as well: below those that the system gives to whoever connects, so that nobody takes it.
+fn port_of_a_node() -> u16 {
+    const FIRST_GIVEN: u16 = 32_768;
+    let is_free = |port: u16| port < FIRST_GIVEN && std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    std::iter::repeat_with(free_port).find(|port| is_free(port + 10_000)).unwrap()
+}
+
 async fn cluster() -> Cluster {
     let (dir, kind) = (tempfile::tempdir().unwrap(), Kind::default());
     let config = "save \"\"\nappendonly no\ncluster-enabled yes\ncluster-node-timeout 2000\n";
-    let nodes: Vec<Server> = (0..6).map(|_| kind.start(&dir, free_port(), false, config)).collect();
+    let nodes: Vec<Server> = (0..6).map(|_| kind.start(&dir, port_of_a_node(), false, config)).collect();
     for node in &nodes {
         eventually("it answers", async || ask(&node.address, &["PING"]).await.ok().map(drop)).await;
     }
