@@ -25,7 +25,7 @@ use super::slots::{End, Mark, Slot};
 use super::store::{Put, Store};
 use crate::domain::fault::{Fault, FaultClass};
 use crate::domain::journal::{Chain, JournalFault, Lead, Presence, Term, Who};
-use crate::domain::objects::{Object, Objects, Stored, When};
+use crate::domain::objects::{Listed, Object, Objects, Stored, When};
 use crate::domain::time::{At, seconds_between};
 
 /// How long one answer is waited for: a lease is not much longer.
@@ -128,6 +128,16 @@ impl BucketStore {
         asked.map_err(|fault| self.fault(&fault))
     }
 
+    pub(super) async fn listed(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        most: Option<usize>,
+    ) -> Result<Vec<Listed>, JournalFault> {
+        let asked = timeout(PATIENCE, self.objects.list(prefix, after, most)).await;
+        asked.unwrap_or_else(|_| Err(self.late())).map_err(|fault| self.fault(&fault))
+    }
+
     /// Writes an object on a condition, again and again until it is known what became of it. Of one that was written before an answer was
     /// lost, the condition does not hold any more: then what is there is compared. The tag; `None` if something else is there.
     ///
@@ -186,8 +196,7 @@ impl BucketStore {
                 there += step;
             }
         }
-        let beyond = timeout(PATIENCE, self.objects.list("slots/", Some(&End::key(there)), Some(1))).await;
-        let beyond = beyond.unwrap_or_else(|_| Err(self.late())).map_err(|fault| self.fault(&fault))?;
+        let beyond = self.listed("slots/", Some(&End::key(there)), Some(1)).await?;
         *seen = Seen::default();
         if there > 0 {
             let slot = self.slot(there).await?.ok_or_else(|| self.missing(there))?;
@@ -440,8 +449,7 @@ impl Store for BucketStore {
     async fn meet(&self, who: &Who, seq: u64) -> Result<Vec<Presence>, JournalFault> {
         let own = format!("{ENGINES}{}", who.engine);
         self.swap(&own, &self.text(&Here { who: who.clone(), seq })?, When::Always).await?;
-        let listed = timeout(PATIENCE, self.objects.list(ENGINES, None, None)).await;
-        let listed = listed.unwrap_or_else(|_| Err(self.late())).map_err(|fault| self.fault(&fault))?;
+        let listed = self.listed(ENGINES, None, None).await?;
         // Its own was written just now, by the same clock as those of the others.
         let now = listed.iter().map(|it| it.written).max().unwrap_or_else(At::now);
         let silent = |at: At| seconds_between(at, now).max(0.0);

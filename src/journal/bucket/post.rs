@@ -6,11 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 
-use super::{BucketStore, PATIENCE};
+use super::BucketStore;
 use crate::domain::journal::{JournalFault, Post};
-use crate::domain::objects::{Listed, When};
+use crate::domain::objects::When;
 use crate::domain::time::{At, seconds_between};
 
 const ASKS: &str = "asks/";
@@ -38,13 +37,8 @@ fn parts(key: &str) -> Option<(&str, &str)> {
 }
 
 impl BucketStore {
-    async fn asks(&self) -> Result<Vec<Listed>, JournalFault> {
-        let listed = timeout(PATIENCE, self.objects.list(ASKS, None, None)).await;
-        listed.unwrap_or_else(|_| Err(self.late())).map_err(|fault| self.fault(&fault))
-    }
-
     async fn sweep(&self) -> Result<(), JournalFault> {
-        let listed = self.asks().await?;
+        let listed = self.listed(ASKS, None, None).await?;
         let Some(now) = listed.iter().map(|it| it.written).max() else { return Ok(()) };
         let old = listed.iter().filter(|it| seconds_between(it.written, now) > OLD.as_secs_f64());
         let asks = old.filter_map(|it| parts(&it.key).filter(|(_, part)| *part == ASK));
@@ -71,7 +65,7 @@ impl Post for BucketStore {
     }
 
     async fn left(&self) -> Result<Vec<(String, String)>, JournalFault> {
-        let listed = self.asks().await?;
+        let listed = self.listed(ASKS, None, None).await?;
         let of = |wanted: &str| {
             let named = listed.iter().filter_map(|it| parts(&it.key).filter(|(_, part)| *part == wanted));
             named.map(|(id, _)| id).collect::<BTreeSet<&str>>()

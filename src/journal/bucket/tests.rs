@@ -8,7 +8,6 @@ use super::*;
 use crate::domain::actor::Actor;
 use crate::domain::event::Event;
 use crate::domain::journal::Post;
-use crate::domain::objects::Listed;
 
 /// What happens to the next write.
 #[derive(Clone, Copy, Debug)]
